@@ -1,0 +1,1 @@
+"""The AMI protocol: bytes in, messages out. No I/O."""

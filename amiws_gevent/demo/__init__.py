@@ -1,0 +1,1 @@
+"""Simulated PBXs that speak real AMI."""

@@ -1,0 +1,47 @@
+"""Every error that this program raises on purpose.
+
+    AmiwsError                  whatever is below
+      StartError                the program cannot start or go on; has an exit status
+        UsageError              2: wrong words on the command line
+        ConfigError             78: the configuration (defined in config, adds its problems)
+        PidFileError            73: the pid file is locked or cannot be written
+        ListenError             71: a port in use, a certificate that cannot be loaded
+      NotConnected              an action for a server that is not connected
+      SendBufferFull            a server takes actions slower than pages send them
+      ActionError               an action of a page that cannot be sent (defined in ami.actions)
+
+Split only where recovery differs: a StartError ends the program (or refuses a
+reload), the others are answered to the page that asked.
+"""
+
+from __future__ import annotations
+
+
+class AmiwsError(Exception):
+    """Base of all errors raised on purpose; ``str()`` is fit for a person."""
+
+
+class StartError(AmiwsError):
+    """The program cannot start (or apply a reload). ``exit_status`` follows sysexits.h."""
+
+    exit_status = 1
+
+
+class UsageError(StartError):
+    exit_status = 2
+
+
+class PidFileError(StartError):
+    exit_status = 73
+
+
+class ListenError(StartError):
+    exit_status = 71
+
+
+class NotConnected(AmiwsError):
+    """The server that an action is for has no logged-in AMI connection."""
+
+
+class SendBufferFull(AmiwsError):
+    """The server does not read: its bounded send buffer has no room for the action."""
