@@ -1,0 +1,99 @@
+# make run       the program with two simulated PBXs, at http://127.0.0.1:8000/
+# make test      everything that a submission has to pass; sets up what it needs
+# make test-all  the tests with each supported Python that this machine has
+# make test-lowest  the tests with the oldest dependencies that setup.py allows
+# make bench     the figures of the README
+# make lint, make wheel, make clean, make distclean
+
+# Not := since the first recipe may be what installs it.
+PYTHON ?= $(shell scripts/find-python.sh)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+PYTHON_VERSIONS := 3.11 3.12 3.13
+
+# Debian packages: what makes virtual environments; a browser, a Digest client, certificates.
+RUN_PACKAGES := python3 python3-venv
+TEST_PACKAGES := $(RUN_PACKAGES) chromium curl openssl
+
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test test-all test-lowest pytest lint format bench wheel clean distclean \
+	run-packages test-packages
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.installed
+	@echo "Open http://127.0.0.1:8000/ in a browser; Ctrl-C ends it."
+	@exec $(BIN)/amiws-gevent --demo
+
+test: test-packages $(VENV)/.installed-test lint pytest
+
+pytest: $(VENV)/.installed-test
+	$(PYTEST)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-all: test-packages
+	@set -e; tested=; \
+	for version in $(PYTHON_VERSIONS); do \
+		if python=$$(scripts/find-python.sh $$version); then \
+			echo "== Python $$version ($$python)"; \
+			$(MAKE) --no-print-directory pytest VENV=.venv-$$version PYTHON=$$python; \
+			tested="$$tested $$version"; \
+		else \
+			echo "== Python $$version: not on this machine"; \
+		fi; \
+	done; \
+	echo "Passed with Python$$tested"
+
+test-lowest: test-packages
+	$(MAKE) --no-print-directory pytest VENV=.venv-lowest CONSTRAINTS=.make/lowest.txt
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m bench
+
+wheel: $(VENV)/.installed-test
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+clean:
+	rm -rf build dist .make .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv $(addprefix .venv-,$(PYTHON_VERSIONS) lowest)
+
+# What each virtual environment has is marked by an empty file in it; a changed
+# setup.py asks for more, so that it is looked through again.
+
+run-packages:
+	@PYTHON="$(PYTHON)" scripts/system-packages.sh $(RUN_PACKAGES)
+
+test-packages:
+	@PYTHON="$(PYTHON)" scripts/system-packages.sh $(TEST_PACKAGES)
+
+$(BIN)/python: | run-packages
+	"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.installed: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(PIP_INSTALL) $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+.make/lowest.txt: setup.py scripts/lowest_versions.py
+	@mkdir -p .make
+	"$(PYTHON)" scripts/lowest_versions.py > $@

@@ -1,0 +1,20 @@
+"""``amiws-gevent`` and ``python -m amiws_gevent``: patch first, then everything else."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the program with the words of the process; returns the exit status."""
+    from gevent import monkey
+
+    monkey.patch_all()
+
+    from amiws_gevent import cli  # after the patch, as is all that it imports
+
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

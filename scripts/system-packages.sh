@@ -1,0 +1,37 @@
+#!/bin/sh
+# Make sure that the Debian packages named as arguments are there, or what they
+# are for: missing ones are installed when we are root, else we say what to do.
+# PYTHON is the Python that is going to make virtual environments, if there is one.
+set -eu
+
+is_there() {
+    case $1 in
+        python3) scripts/find-python.sh >/dev/null ;;
+        python3-venv) "${PYTHON:-$(scripts/find-python.sh)}" -c 'import ensurepip, venv' ;;
+        *) command -v "$1" >/dev/null ;;
+    esac 2>/dev/null
+}
+
+list_missing() {
+    for package; do
+        is_there "$package" || printf ' %s' "$package"
+    done
+}
+
+cd "$(dirname "$0")/.."
+missing=$(list_missing "$@")
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing Debian packages:$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086  # a list of words
+    apt-get install -qq -y --no-install-recommends $missing >/dev/null
+    missing=$(list_missing "$@")
+    [ -z "$missing" ] || { echo "Installed, and still not usable:$missing" >&2; exit 1; }
+else
+    echo "Missing on this machine:$missing" >&2
+    echo "On Debian and Ubuntu, as root: apt-get install$missing" >&2
+    exit 1
+fi

@@ -1,0 +1,112 @@
+"""What the package is, needs and carries. How its tools behave is in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+# Lower bounds are tested: `make test-lowest` runs the tests with exactly them.
+INSTALL_REQUIRES = [
+    # The event loop under everything; 24.10.1 is the first with wheels for Python 3.13.
+    "gevent>=24.10.1",
+    # The WebSocket handshake and frame headers; its last release.
+    "gevent-websocket>=0.10.1",
+    # Pages, and blueprints of plugins.
+    "Flask>=3.0.0",
+    # The hooks.
+    "pluggy>=1.5.0",
+    # The configuration file; 6.0.2 is the first with wheels for Python 3.13.
+    "PyYAML>=6.0.2",
+    # JSON for pages: 13 times as fast as json; 3.10.7 is the first with wheels for Python 3.13.
+    "orjson>=3.10.7",
+    # Settings: validation with all errors at once, and the JSON Schema for editors.
+    "pydantic>=2.9.0",
+    # The signed session cookie.
+    "itsdangerous>=2.2.0",
+]
+
+TEST_REQUIRES = [
+    "build",  # sdist and wheel, as a release makes them
+    "cryptography",  # certificates with faults that trustme does not make
+    "hypothesis",
+    "jsonschema",  # the samples against etc/amiws.schema.json
+    "mypy",
+    "playwright",  # drives the system's Chromium
+    "pytest>=8",
+    "pytest-timeout",
+    "pytest-xdist",
+    "requests",  # a Digest client of other hands
+    "ruff",
+    "setuptools>=77",
+    "trustme",  # a certificate authority for the TLS tests
+    "types-PyYAML",
+    "types-gevent",
+    "types-jsonschema",
+    "types-requests",
+    "websockets",  # a WebSocket client of other hands
+    "wheel",
+]
+
+BENCH_REQUIRES = [
+    "websockets",
+]
+
+
+def version() -> str:
+    """The version, which the package itself names."""
+    text = (HERE / "amiws_gevent" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    assert found is not None
+    return found.group(1)
+
+
+def files(folder: str) -> list[str]:
+    """The files right in a folder, as setuptools wants them."""
+    found = sorted(path for path in (HERE / folder).iterdir() if path.is_file())
+    return [path.relative_to(HERE).as_posix() for path in found]
+
+
+setup(
+    name="amiws-gevent",
+    version=version(),
+    description="Asterisk Manager Interface events as JSON to every browser, over WebSocket",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="amiws-gevent authors",
+    license="MIT",
+    license_files=["LICENSE"],
+    keywords=["asterisk", "ami", "websocket", "gevent", "telephony", "pbx"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: No Input/Output (Daemon)",
+        "Environment :: Web Environment",
+        "Intended Audience :: System Administrators",
+        "Intended Audience :: Telecommunications Industry",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Communications :: Internet Phone",
+        "Topic :: Communications :: Telephony",
+        "Topic :: Internet :: WWW/HTTP :: HTTP Servers",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11",
+    install_requires=INSTALL_REQUIRES,
+    extras_require={"test": TEST_REQUIRES, "bench": BENCH_REQUIRES},
+    packages=[*find_packages(include=["amiws_gevent*"]), "amiws_plugins", "amiws_web_root"],
+    package_dir={"amiws_plugins": "plugins", "amiws_web_root": "web_root"},
+    package_data={"amiws_gevent": ["py.typed"], "amiws_web_root": ["**/*"]},
+    include_package_data=False,
+    data_files=[
+        ("share/amiws-gevent", files("etc")),
+        ("share/amiws-gevent/systemd", files("etc/systemd")),
+        ("share/amiws-gevent/init.d", files("contrib/init.d")),
+    ],
+    entry_points={"console_scripts": ["amiws-gevent = amiws_gevent.__main__:main"]},
+    zip_safe=False,
+)
