@@ -1,0 +1,127 @@
+"""The Flask application: the files of web_root and whatever blueprints bring, behind the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from wsgiref.types import WSGIEnvironment
+
+import flask
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response
+
+from amiws_gevent.config import Settings
+from amiws_gevent.web.gate import Gate, Headers, RequestInfo
+from amiws_gevent.web.static import StaticFiles, file_response, own_files, redirect_to_folder
+
+# Where the web server's handler leaves the RequestInfo that it made of the raw request.
+ENVIRON_KEY = "amiws.request"
+
+_NO_INDEX = (
+    "Not Found: web_root has no index.html. Put one into the folder that web_root of the "
+    "configuration names, or take web_root out to get the dashboard of the program."
+)
+
+
+def create_app(
+    settings: Settings,
+    gate: Gate,
+    *,
+    blueprints: Iterable[flask.Blueprint] = (),
+    private_files: Iterable[Path] = (),
+) -> flask.Flask:
+    """A new application; it holds nothing outside itself.
+
+    Every request is asked of the gate once, before anything else; ``flask.g.user`` is who
+    logged in, or None. The rules of ``blueprints`` come before the files of web_root.
+    ``private_files`` are never served, nor are those that the configuration names.
+    """
+    app = flask.Flask("amiws_gevent.web", static_folder=None, template_folder=None)
+    # Each slash as it was sent: a merged `//` would be answered by a redirect.
+    app.url_map.merge_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    _guard(app, gate)
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+    _serve_files(app, StaticFiles(settings.web_root, [*own_files(settings), *private_files]))
+    app.register_error_handler(HTTPException, _plain_error)
+    return app
+
+
+def request_info(environ: WSGIEnvironment) -> RequestInfo:
+    """What the handler left, or the nearest that WSGI alone has to it."""
+    info = environ.get(ENVIRON_KEY)
+    if isinstance(info, RequestInfo):
+        return info
+    headers = Headers(
+        (key.removeprefix("HTTP_").replace("_", "-"), value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    )
+    return RequestInfo(
+        method=environ["REQUEST_METHOD"],
+        target=environ.get("REQUEST_URI") or environ["PATH_INFO"],
+        headers=headers,
+        scheme="https" if environ["wsgi.url_scheme"] == "https" else "http",
+        address=environ.get("REMOTE_ADDR", ""),
+    )
+
+
+def _guard(app: flask.Flask, gate: Gate) -> None:
+    def ask_gate() -> Response | None:
+        verdict = gate.check_page(request_info(flask.request.environ))
+        flask.g.user = verdict.user
+        if verdict.status != 200:
+            return flask.Response(verdict.body, verdict.status, list(verdict.headers))
+        flask.g.headers = verdict.headers
+        return None
+
+    def add_headers(response: flask.Response) -> flask.Response:
+        for name, value in flask.g.get("headers", ()):
+            response.headers.add(name, value)
+        # A type that is not so would let a page that is only text run as a script.
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Cache-Control", "no-cache")
+        return response
+
+    app.before_request(ask_gate)
+    app.after_request(add_headers)
+
+
+def _serve_files(app: flask.Flask, files: StaticFiles) -> None:
+    def serve(name: str = "") -> Response:
+        environ = flask.request.environ
+        path = _unquoted_path(environ)
+        try:
+            return file_response(files.open(path), environ)
+        except NotFound:
+            if not path.endswith("/") and files.has_index(path):
+                return redirect_to_folder(path, environ.get("QUERY_STRING", ""))
+            if path == "/":
+                raise NotFound(_NO_INDEX) from None
+            raise
+
+    app.add_url_rule("/", "files", serve)
+    app.add_url_rule("/<path:name>", "files", serve)
+
+
+def _unquoted_path(environ: WSGIEnvironment) -> str:
+    """The path in Unicode; NotFound if it is not UTF-8, as no file is named so."""
+    try:
+        path: str = environ["PATH_INFO"].encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        raise NotFound from None
+    return path
+
+
+def _plain_error(error: HTTPException) -> ResponseReturnValue:
+    """One line of text, with the headers of the error (``Allow``, ``Content-Range``)."""
+    if error.response is not None:
+        return error
+    headers = [pair for pair in error.get_headers() if pair[0].lower() != "content-type"]
+    own_words = error.description != type(error).description
+    text = error.description if own_words and error.description else error.name
+    response = flask.Response(f"{error.code} {text}\n", error.code, headers)
+    response.content_type = "text/plain; charset=utf-8"
+    return response

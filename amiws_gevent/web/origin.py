@@ -1,0 +1,104 @@
+"""Which web sites may open a WebSocket (RFC 6454; RFC 6455, section 10.2).
+
+A browser sends ``Origin`` with every WebSocket and lets no page forge it, and lets any
+page connect anywhere: without this check any web site that an operator visits can drive
+the PBX.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@\\\s,]{1,255}))(?::([0-9]{0,5}))?")
+_HOST_NAME = re.compile(r"[a-z0-9._-]+")
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port, each in the one spelling that compares."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = _DEFAULT_PORTS[self.scheme] == self.port
+        return f"{self.scheme}://{host}" + ("" if default else f":{self.port}")
+
+
+def parse_authority(text: str, scheme: str) -> Origin | None:
+    """``host``, ``host:port`` or ``[v6]:port`` as in ``Host``; None if it is none of them.
+
+    Letter case, a dot at the end, the default port and the ways to write an IPv6 address
+    make no difference; a name that is not ASCII compares as its IDNA form.
+    """
+    match = _AUTHORITY.fullmatch(text)
+    if match is None:
+        return None
+    address, name, port_text = match.groups()
+    host = _normal_address(address) if address else _normal_name(name)
+    port = int(port_text) if port_text else _DEFAULT_PORTS[scheme]
+    if host is None or not 0 < port < 65536:
+        return None
+    return Origin(scheme, host, port)
+
+
+def parse_origin(text: str) -> Origin | None:
+    """An ``http`` or ``https`` origin; None for anything else (``null``, ``file://``, a list)."""
+    scheme, separator, authority = text.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in _DEFAULT_PORTS:
+        return None
+    return parse_authority(authority, scheme)
+
+
+def _normal_address(text: str) -> str | None:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        return None
+
+
+def _normal_name(text: str) -> str | None:
+    try:
+        name = text.lower().removesuffix(".").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return None
+    return name if _HOST_NAME.fullmatch(name) else None
+
+
+class OriginPolicy:
+    """``allowed`` is ``allowed_origins`` of the configuration: origins, or ``"*"`` for all.
+
+    An entry that is no http(s) origin (``file://``, ``app://x``) is compared as text;
+    ``null`` is never one, as every sandboxed page of any site sends it.
+    """
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        entries = [entry.strip() for entry in allowed]
+        self._all = "*" in entries
+        parsed = [(parse_origin(entry.rstrip("/")), entry.lower()) for entry in entries]
+        self._origins = frozenset(origin for origin, _ in parsed if origin is not None)
+        self._texts = frozenset(
+            text for origin, text in parsed if origin is None and text not in ("", "null", "*")
+        )
+
+    def allows(self, origins: Sequence[str], hosts: Sequence[str], scheme: str) -> bool:
+        """Whether a request may go on: all its ``Origin`` and ``Host`` values, and its scheme.
+
+        Without ``Origin`` it comes from a program, which could send any. With two of
+        either it is no honest request, whatever is allowed.
+        """
+        if len(origins) > 1 or len(hosts) > 1:
+            return False
+        if self._all or not origins:
+            return True
+        origin = parse_origin(origins[0])
+        if origin is None:
+            return origins[0].lower() in self._texts
+        own = parse_authority(hosts[0], scheme) if hosts else None
+        return origin == own or origin in self._origins

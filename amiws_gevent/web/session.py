@@ -1,0 +1,105 @@
+"""The cookie by which a page's WebSocket is known after a Digest login on the page.
+
+A browser's WebSocket cannot always answer a Digest challenge. The cookie is the user
+name and the time, signed under a key made from that user's HA1: a restart leaves it
+good, a changed password or a removed user ends it at once, and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous.encoding import base64_decode, base64_encode
+
+# A user name of 255 bytes makes 410; more is not a cookie of ours.
+MAX_COOKIE = 1024
+# Other paths or parent domains may set cookies of the same name; only so many are tried.
+MAX_CANDIDATES = 4
+
+
+class _Signer(TimestampSigner):
+    """TimestampSigner on a given clock."""
+
+    def __init__(self, key: bytes, salt: str, clock: Callable[[], float]) -> None:
+        super().__init__(key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+        self._clock = clock
+
+    def get_timestamp(self) -> int:
+        return int(self._clock())
+
+
+@dataclass(frozen=True)
+class Session:
+    """A cookie that is good: whose it is, and its age in seconds."""
+
+    user: str
+    age: float
+
+
+class SessionCookies:
+    """Makes and checks the cookies of one instance, told apart by its port.
+
+    Cookies are not kept apart by port, so the port is in the name and in the signature.
+    ``lifetime`` is in seconds; ``clock`` is wall-clock time, as it outlives the process.
+    """
+
+    def __init__(
+        self, port: int, lifetime: float, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.name = f"amiws_session_{port}"
+        self.lifetime = int(lifetime)
+        self._salt = f"amiws-gevent session {port}"
+        self._clock = clock
+        # Stands for the key of a user that does not exist, so that both take the same work.
+        self._nobody = secrets.token_bytes(32)
+
+    def issue(self, user: str, ha1: bytes, *, secure: bool) -> str:
+        """The value of a ``Set-Cookie`` header; ``secure`` when the request came by TLS."""
+        signed = self._signer(ha1).sign(base64_encode(user)).decode("ascii")
+        parts = [
+            f"{self.name}={signed}",
+            f"Max-Age={self.lifetime}",
+            "Path=/",
+            "HttpOnly",
+            "SameSite=Strict",
+        ]
+        if secure:
+            parts.append("Secure")
+        return "; ".join(parts)
+
+    def sent(self, headers: Iterable[str]) -> list[str]:
+        """The values of our cookie in the ``Cookie`` headers of a request."""
+        pairs = [pair.strip(" \t") for header in headers for pair in header.split(";")]
+        prefix = self.name + "="
+        values = [pair.removeprefix(prefix) for pair in pairs if pair.startswith(prefix)]
+        return values[:MAX_CANDIDATES]
+
+    def check(
+        self, headers: Iterable[str], ha1_of: Callable[[str], bytes | None]
+    ) -> Session | None:
+        """The first good cookie among the ``Cookie`` headers, None without one.
+
+        ``ha1_of`` gives a user's HA1 of this moment, None when there is no such user.
+        """
+        sessions = (self._check_one(value, ha1_of) for value in self.sent(headers))
+        return next((session for session in sessions if session is not None), None)
+
+    def _signer(self, ha1: bytes) -> _Signer:
+        return _Signer(ha1, self._salt, self._clock)
+
+    def _check_one(self, value: str, ha1_of: Callable[[str], bytes | None]) -> Session | None:
+        if len(value) > MAX_COOKIE or not value.isascii():
+            return None
+        try:
+            user = base64_decode(value.partition(".")[0]).decode("utf-8")
+            _, made = self._signer(ha1_of(user) or self._nobody).unsign(
+                value, max_age=self.lifetime, return_timestamp=True
+            )
+        except (BadSignature, UnicodeDecodeError):
+            return None
+        return Session(user, max(0.0, self._clock() - made.timestamp()))

@@ -1,0 +1,255 @@
+"""Files of ``web_root``: which path names which file, and how one is sent.
+
+A file is sent only if every part of its path, as asked and as it really is, lies inside
+the root and is not hidden, if it is a regular file, and if it is none of the program's
+own (the htdigest file, keys, the configuration), which people do keep in the root.
+Everything else is "not found", so that an answer tells nothing about what exists.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import mimetypes
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from urllib.parse import quote
+from wsgiref.types import WSGIEnvironment
+
+import gevent
+from werkzeug.exceptions import NotFound, ServiceUnavailable
+from werkzeug.wrappers import Response
+
+from amiws_gevent.config import Settings
+
+_log = logging.getLogger("amiws_gevent.web.static")
+
+INDEX = "index.html"
+# One read of a disk between two turns of the AMI readers; larger ones gain little.
+CHUNK = 64 * 1024
+
+# A table of our own: what a machine's /etc/mime.types says differs from one to the next.
+_TYPES = {
+    ".css": "text/css",
+    ".csv": "text/csv",
+    ".gz": "application/gzip",
+    ".htm": "text/html",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".md": "text/markdown",
+    ".mjs": "text/javascript",
+    ".ogg": "audio/ogg",
+    ".otf": "font/otf",
+    ".svg": "image/svg+xml",
+    ".tgz": "application/gzip",
+    ".ttf": "font/ttf",
+    ".txt": "text/plain",
+    ".wasm": "application/wasm",
+    ".wav": "audio/wav",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".xml": "application/xml",
+}
+# The rest from Python's own table, which MimeTypes() holds without the machine's.
+_OTHER_TYPES = mimetypes.MimeTypes().types_map[1]
+_UNKNOWN_TYPE = "application/octet-stream"
+
+# Why a file cannot be had that are the same to whoever asks: it is not there.
+_NOT_THERE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM}
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+_PASSWORD_FILE = re.compile(r"htdigest|htpasswd", re.IGNORECASE)
+_ONE_RANGE = re.compile(r"bytes=(?:[0-9]+-[0-9]*|-[0-9]+)")
+
+
+def content_type(name: str) -> str:
+    """The ``Content-Type`` of a file by its name; text is UTF-8."""
+    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name, not a path
+    kind = _TYPES.get(extension) or _OTHER_TYPES.get(extension) or _UNKNOWN_TYPE
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
+def own_files(settings: Settings) -> list[Path]:
+    """The files that a configuration names and no page may see."""
+    named = [settings.path, settings.auth_file, settings.ssl_cert, settings.ssl_key]
+    for host in settings.amihosts:
+        named += [host.ssl_cert, host.ssl_key]
+    return list(dict.fromkeys(path for path in named if path is not None))
+
+
+class Found(NamedTuple):
+    """An open file of the root; whoever has it closes it."""
+
+    file: BinaryIO
+    status: os.stat_result
+    name: str
+
+
+class StaticFiles:
+    """The files of one root. ``private_files`` are never sent, under whatever name."""
+
+    def __init__(self, root: Path, private_files: Iterable[Path] = ()) -> None:
+        self._root = root
+        self._private = tuple(private_files)
+
+    def open(self, path: str) -> Found:
+        """Open what a URL path (unquoted, from its first ``/``) names.
+
+        A path that ends with ``/`` names the folder's index.html. Raises NotFound, and
+        ServiceUnavailable when the system cannot open files at all.
+        """
+        parts = _parts(path)
+        if parts is None:
+            raise NotFound
+        if path.endswith("/"):
+            parts.append(INDEX)
+        try:
+            file = _open(self._real(parts))
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                raise NotFound from None
+            _log.warning("a file of web_root cannot be opened: %s", error)
+            raise ServiceUnavailable from None
+        status = os.fstat(file.fileno())
+        # Looked at again: it may have been exchanged since its path was.
+        if not stat.S_ISREG(status.st_mode) or self._is_private(status):
+            file.close()
+            raise NotFound
+        return Found(file, status, parts[-1])
+
+    def has_index(self, path: str) -> bool:
+        """Whether the path names a folder with an index, so that ``path/`` is right."""
+        try:
+            self.open(path + "/").file.close()
+        except NotFound:
+            return False
+        return True
+
+    def _real(self, parts: list[str]) -> Path:
+        """Where the parts lead, links followed; NotFound or OSError if they may not."""
+        root = Path(os.path.realpath(self._root, strict=True))
+        real = Path(os.path.realpath(root.joinpath(*parts), strict=True))
+        if not real.is_relative_to(root) or any(map(_hidden, real.relative_to(root).parts)):
+            raise NotFound
+        # Before it is opened: opening a device or a fifo can do things.
+        if not stat.S_ISREG(real.stat().st_mode):
+            raise NotFound
+        return real
+
+    def _is_private(self, status: os.stat_result) -> bool:
+        """By inode, so that neither links nor another spelling of the path matter."""
+        for path in self._private:
+            try:
+                if os.path.samestat(path.stat(), status):
+                    return True
+            except OSError:
+                continue
+        return False
+
+
+def _open(path: Path) -> BinaryIO:
+    """Never waits, should a fifo have taken the file's place."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.fdopen(os.open(path, flags), "rb")
+
+
+def _parts(path: str) -> list[str] | None:
+    """The parts of a URL path; None if one of them may not be asked for."""
+    if not path.startswith("/") or _CONTROL.search(path):
+        return None
+    parts = path[1:].removesuffix("/").split("/") if path != "/" else []
+    if any(map(_hidden, parts)):
+        return None
+    return parts
+
+
+def _hidden(part: str) -> bool:
+    """Dot files (with them ``.`` and ``..``), editors' copies, password files, nothing."""
+    return (
+        not part
+        or part.startswith(".")
+        or part.endswith("~")
+        or _PASSWORD_FILE.search(part) is not None
+    )
+
+
+def file_response(found: Found, environ: WSGIEnvironment) -> Response:
+    """Answer a GET or HEAD with a file: whole, a range of it, or 304.
+
+    Takes the file over. Raises RequestedRangeNotSatisfiable (416).
+    """
+    size = found.status.st_size
+    response = Response(content_type=content_type(found.name), direct_passthrough=True)
+    response.content_length = size
+    response.last_modified = datetime.fromtimestamp(int(found.status.st_mtime), UTC)
+    response.set_etag(f"{found.status.st_mtime_ns:x}-{size:x}")
+    response.cache_control.no_cache = True
+    try:
+        response.make_conditional(_with_usable_range(environ), True, size)
+    except BaseException:
+        found.file.close()
+        raise
+    part = response.content_range
+    start, stop = (part.start or 0, part.stop or 0) if part.units else (0, size)
+    response.response = FileBody(found.file, start, stop)
+    return response
+
+
+def _with_usable_range(environ: WSGIEnvironment) -> WSGIEnvironment:
+    """Without a Range that is not one range of bytes: such is ignored, never an error.
+
+    RFC 9110, section 14.2: only for GET, and a server may ignore any.
+    """
+    wanted = environ.get("HTTP_RANGE", "")
+    if environ["REQUEST_METHOD"] == "GET" and _ONE_RANGE.fullmatch(wanted.strip()):
+        return environ
+    return {key: value for key, value in environ.items() if key != "HTTP_RANGE"}
+
+
+class FileBody:
+    """The bytes from ``start`` to ``stop`` of a file, in chunks, others served in between.
+
+    Never more than was announced, should the file grow; should it shrink, the connection
+    is broken off, which is how a client learns that its copy is not whole.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
+        self._file = file
+        self._start = start
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(self._start)
+        left = self._stop - self._start
+        while left > 0:
+            chunk = self._file.read(min(CHUNK, left))
+            if not chunk:
+                _log.warning("a file of web_root became shorter while it was sent")
+                raise ConnectionResetError(errno.ECONNRESET, "the file became shorter")
+            left -= len(chunk)
+            yield chunk
+            # A client that reads as fast as we send would keep everyone else waiting.
+            gevent.sleep(0)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def redirect_to_folder(path: str, query: str) -> Response:
+    """Add the slash that relative links in the folder's index need. ``path`` is unquoted."""
+    location = quote(path) + "/" + (f"?{query}" if query else "")
+    response = Response(status=301, content_type="text/plain; charset=utf-8")
+    response.location = location
+    response.data = "Moved: see Location.\n"
+    return response
