@@ -22,6 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from gevent.monkey import get_original
+from gevent.os import fork_gevent
+
 from amiws_gevent.errors import PidFileError, StartError
 
 UMASK = 0o022  # amiws sets 0: whatever it creates could be written by anybody
@@ -56,13 +59,13 @@ def daemonise(wdir: Path) -> Child | int:
     StartError when it cannot change to ``wdir``.
 
     One fork, as in amiws: the daemon leads its session, but opens no terminal
-    that could become its controlling one. ``os.fork`` is gevent's once
-    patched, which gives the daemon an event loop of its own.
+    that could become its controlling one. ``fork_gevent`` gives the daemon an
+    event loop of its own, whether or not the process is monkey-patched.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     reading, writing = os.pipe()
-    pid = os.fork()
+    pid = fork_gevent()
     if pid:
         os.close(writing)
         return _outcome(pid, reading)
@@ -90,7 +93,9 @@ def _outcome(pid: int, reading: int) -> int:
         os.close(reading)
     if answer:
         return 0
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    # gevent's waitpid would wait for a watcher that fork_gevent did not start.
+    waitpid = get_original("os", "waitpid")
+    status = os.waitstatus_to_exitcode(waitpid(pid, 0)[1])
     if status < 0:
         name = signal.Signals(-status).name
         print(f"amiws-gevent: {name} ended the daemon before it had started", file=sys.stderr)

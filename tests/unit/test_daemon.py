@@ -1,0 +1,262 @@
+"""Leaving the terminal and the pid file, with real processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amiws_gevent.daemon import PidFile
+from amiws_gevent.errors import PidFileError
+from tests.support.program import ROOT, wait_until
+
+# A program that becomes a daemon and then does what its second word says.
+DAEMON = """
+from gevent import monkey; monkey.patch_all()
+import os, signal, sys, time
+from pathlib import Path
+from amiws_gevent.daemon import Child, daemonise
+from amiws_gevent.errors import StartError
+
+try:
+    side = daemonise(Path(sys.argv[1]))
+except StartError as error:
+    sys.exit(f"told: {error}")
+if isinstance(side, int):
+    sys.exit(side)
+deed = sys.argv[2]
+if deed == "serve":
+    side.started()
+    print("into the void", flush=True)
+    Path("facts").write_text(f"{os.getpid()} {os.getsid(0)} {os.getcwd()}")
+    Path("facts").rename("daemon")
+    time.sleep(60)  # gevent's: needs an event loop that lives after the fork
+elif deed == "fail":
+    sys.exit("told: the port is in use")
+elif deed == "leave":
+    sys.exit(0)
+elif deed == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+elif deed == "hang":
+    Path("daemon").write_text(str(os.getpid()))
+    time.sleep(60)
+"""
+
+
+def start(wdir: Path, deed: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", DAEMON, str(wdir), deed],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def run(wdir: Path, deed: str) -> tuple[int, str, str]:
+    process = start(wdir, deed)
+    try:
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    return process.returncode, out, err
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone; a zombie, that nobody here waits for, counts as gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+class TestDaemonise:
+    def test_the_parent_leaves_once_the_daemon_has_started(self, tmp_path: Path) -> None:
+        # communicate() returning shows too that the daemon let go of both pipes.
+        assert run(tmp_path, "serve") == (0, "", "")
+        wait_until((tmp_path / "daemon").exists, "the daemon writes its facts")
+        pid, session, folder = (tmp_path / "daemon").read_text().split()
+        assert session == pid
+        assert folder == str(tmp_path)
+        os.kill(int(pid), signal.SIGTERM)
+
+    def test_a_failed_start_is_told_where_it_was_asked_for(self, tmp_path: Path) -> None:
+        assert run(tmp_path, "fail") == (1, "", "told: the port is in use\n")
+
+    def test_an_end_without_a_start_is_a_failure(self, tmp_path: Path) -> None:
+        assert run(tmp_path, "leave") == (1, "", "")
+
+    def test_a_sudden_death_is_told(self, tmp_path: Path) -> None:
+        status, _, err = run(tmp_path, "die")
+        assert status == 128 + signal.SIGKILL
+        assert err == "amiws-gevent: SIGKILL ended the daemon before it had started\n"
+
+    def test_no_such_folder(self, tmp_path: Path) -> None:
+        status, _, err = run(tmp_path / "none", "serve")
+        assert status == 1
+        assert err == (
+            f"told: cannot change to the working directory {tmp_path}/none (-D): "
+            "No such file or directory\n"
+        )
+
+    def test_an_interrupted_start_takes_the_daemon_along(self, tmp_path: Path) -> None:
+        parent = start(tmp_path, "hang")
+        wait_until(lambda: (tmp_path / "daemon").exists(), "the daemon has come up")
+        wait_until(lambda: (tmp_path / "daemon").read_text(), "the daemon told its id")
+        daemon = int((tmp_path / "daemon").read_text())
+        parent.send_signal(signal.SIGINT)
+        parent.communicate(timeout=30)
+        assert parent.returncode == -signal.SIGINT
+        wait_until(lambda: ended(daemon), "the daemon ends")
+
+
+class TestPidFile:
+    def test_it_names_this_process_and_is_removed(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        with PidFile(path):
+            assert path.read_text() == f"{os.getpid()}\n"
+            assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        assert not path.exists()
+
+    def test_the_mode_does_not_hang_on_the_umask(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        before = os.umask(0o077)
+        try:
+            with PidFile(path):
+                assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        finally:
+            os.umask(before)
+
+    def test_a_second_one_is_refused_and_named_the_first(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        with PidFile(path):
+            with pytest.raises(PidFileError, match=f"process id {os.getpid()}"), PidFile(path):
+                pass
+            assert path.read_text() == f"{os.getpid()}\n"
+
+    def test_a_refused_one_leaves_no_descriptor_open(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        with PidFile(path):
+            before = len(os.listdir("/proc/self/fd"))
+            with pytest.raises(PidFileError), PidFile(path):
+                pass
+            assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_a_stale_file_is_taken_over(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        path.write_text("999999999 and much more that has to go\n")
+        with PidFile(path):
+            assert path.read_text() == f"{os.getpid()}\n"
+
+    def test_a_link_is_not_followed(self, tmp_path: Path) -> None:
+        target = tmp_path / "passwd"
+        target.write_text("root")
+        path = tmp_path / "amiws.pid"
+        path.symlink_to(target)
+        with pytest.raises(PidFileError, match="symbolic link"), PidFile(path):
+            pass
+        assert target.read_text() == "root"
+
+    def test_a_second_name_is_not_written_to(self, tmp_path: Path) -> None:
+        target = tmp_path / "passwd"
+        target.write_text("root")
+        path = tmp_path / "amiws.pid"
+        path.hardlink_to(target)
+        with pytest.raises(PidFileError, match="2 name"), PidFile(path):
+            pass
+        assert target.read_text() == "root"
+
+    def test_a_pipe_is_no_pid_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        os.mkfifo(path)
+        with pytest.raises(PidFileError, match="not a regular file"), PidFile(path):
+            pass
+
+    def test_another_users_file_is_not_written_to(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "amiws.pid"
+        path.write_text("1\n")
+        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+        with pytest.raises(PidFileError, match="belongs to user id"), PidFile(path):
+            pass
+        assert path.read_text() == "1\n"
+
+    def test_no_such_folder(self, tmp_path: Path) -> None:
+        path = tmp_path / "none" / "amiws.pid"
+        with pytest.raises(PidFileError, match="No such file or directory"), PidFile(path):
+            pass
+
+    def test_somebody_elses_file_in_its_place_stays(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        with PidFile(path):
+            path.unlink()
+            path.write_text("4711\n")
+        assert path.read_text() == "4711\n"
+
+    def test_a_file_that_is_gone_already_is_fine(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        with PidFile(path):
+            path.unlink()
+        assert not path.exists()
+
+    def test_a_folder_that_became_read_only_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = tmp_path / "amiws.pid"
+
+        def refuse(self: Path) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        with PidFile(path):
+            monkeypatch.setattr(Path, "unlink", refuse)
+        assert f"cannot remove the pid file {path}: Permission denied" in caplog.text
+
+    def test_a_file_removed_between_open_and_lock_is_made_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "amiws.pid"
+        path.write_text("1\n")
+        locks: list[int] = []
+        flock = fcntl.flock
+
+        def remove_before_the_first(descriptor: int, operation: int) -> None:
+            if not locks:
+                path.unlink()
+            locks.append(descriptor)
+            flock(descriptor, operation)
+
+        monkeypatch.setattr(fcntl, "flock", remove_before_the_first)
+        with PidFile(path):
+            assert len(locks) == 2
+            assert path.read_text() == f"{os.getpid()}\n"
+
+    def test_the_lock_ends_with_its_process(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        holder = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import sys, pathlib; from amiws_gevent.daemon import PidFile\n"
+                "with PidFile(pathlib.Path(sys.argv[1])): print(flush=True); input()",
+                str(path),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(PidFileError, match=f"process id {holder.pid}"), PidFile(path):
+            pass
+        holder.kill()
+        holder.communicate()
+        with PidFile(path):
+            assert path.read_text() == f"{os.getpid()}\n"
