@@ -1,0 +1,21 @@
+"""The configuration: a YAML file to checked, frozen settings.
+
+``load_settings`` is the way in; what is wrong with a file is one ConfigError
+with all its problems. The settings' own rules are in ``model``.
+"""
+
+from amiws_gevent.config.load import LoadResult, load_settings
+from amiws_gevent.config.model import AmiHost, Limits, Settings
+from amiws_gevent.config.problems import ConfigError, Problem
+from amiws_gevent.config.security import security_warnings
+
+__all__ = [
+    "AmiHost",
+    "ConfigError",
+    "Limits",
+    "LoadResult",
+    "Problem",
+    "Settings",
+    "load_settings",
+    "security_warnings",
+]

@@ -1,0 +1,249 @@
+"""The types of the configuration's values: how each is read, and what editors accept for it.
+
+Every type has two halves. The validator takes the text of the file (all values
+of the file arrive as text) or the right Python value from code. The JSON Schema
+says what an editor may see there, where YAML has already made a number of
+``12345`` and where ``${NAME}`` may stand for anything.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, SecretStr, ValidationInfo, WithJsonSchema
+
+from amiws_gevent.config import units
+from amiws_gevent.config.scalars import shown
+
+# Asterisk takes lines of at most 1,024 bytes; the rest is for "Username: " and CRLF.
+LONGEST_LOGIN_TEXT = 1000
+
+# What stands in the file as ${NAME} can be anything.
+_REPLACED = r"\$\{"
+
+# What would break a line of a log or a header: C0, C1 and Unicode's own line ends.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+_TEXT_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """What validation may know of the world when it reads a file.
+
+    Without one (settings made in code) no file is looked at, and relative paths
+    count from the current directory.
+    """
+
+    base: Path
+
+
+def base_folder(context: object) -> Path:
+    """The folder that relative paths count from."""
+    return context.base if isinstance(context, LoadContext) else Path.cwd()
+
+
+def _pattern(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"{pattern}|{_REPLACED}"}
+
+
+def _number_schema(low: int, high: int) -> dict[str, Any]:
+    number = {"type": "integer", "minimum": low, "maximum": high}
+    return {"anyOf": [number, _pattern("^[0-9]+$")]}
+
+
+def _any_case(words: list[str]) -> str:
+    """A pattern for whole words in any case; JSON Schema has no flag for that."""
+    spelt = ("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in words)
+    return f"^({'|'.join(spelt)})$"
+
+
+def _within(low: int, high: int) -> Callable[[object], int]:
+    return lambda value: units.whole_number(value, low, high)
+
+
+def text(value: object) -> str:
+    """Text that is not empty and has no control characters."""
+    plain = _plain(value, shown(value))
+    if _CONTROLS.search(plain):
+        raise ValueError(f"must not contain control characters: {shown(value)}")
+    return plain
+
+
+def login_text(value: object) -> str:
+    """A user name: text that fits into one line of AMI."""
+    return _login_line(value, shown(value))
+
+
+def secret(value: object) -> SecretStr:
+    """A secret: as ``login_text``, and no message ever shows any of it."""
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return SecretStr(_login_line(value, "a list or mapping; put it in quotes"))
+
+
+def host_name(value: object) -> str:
+    """A name or an address; IPv6 with or without brackets, kept without."""
+    name = text(value)
+    name = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    if re.fullmatch(r"[\w.-]+", name) or _is_ipv6(name):
+        return name
+    raise ValueError(
+        "must be a host name or an address alone (the port has a key of its own), "
+        f"not {shown(value)}"
+    )
+
+
+def listen_host(value: object) -> str:
+    """As ``host_name``; empty or ``*`` for all interfaces, kept as empty."""
+    return "" if value in ("", "*") else host_name(value)
+
+
+def realm(value: object) -> str:
+    """A realm that a line of an htdigest file and a quoted string of HTTP can hold."""
+    name = text(value)
+    if re.search(r'[:"\\]', name):
+        raise ValueError(
+            f"must not contain a colon, a quote or a backslash, as htdigest's: {shown(value)}"
+        )
+    return name
+
+
+def login_method(value: object) -> str:
+    method = str(value).lower()
+    if method not in ("plain", "md5"):
+        raise ValueError(f"must be plain or md5, not {shown(value)}")
+    return method
+
+
+def path(value: object, info: ValidationInfo) -> Path:
+    """An absolute path; a relative one counts from the base folder."""
+    return absolute(value, base_folder(info.context))
+
+
+def folder(value: object, info: ValidationInfo) -> Path:
+    """As ``path``, its links followed: the root that no request may leave."""
+    return path(value, info).resolve()
+
+
+def absolute(value: object, base: Path) -> Path:
+    """``value`` as an absolute path. ValueError for what cannot be one."""
+    if isinstance(value, Path):
+        return base / value
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a path, not {shown(value)}")
+    try:
+        usable = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise ValueError(f"must be a path that the system can hold, not {shown(value)}")
+    return base / str(value)
+
+
+def _plain(value: object, seen: str) -> str:
+    """Text that is not empty and that can be sent out again."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, not {seen}")
+    if not value:
+        raise ValueError("must not be empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text that can be written in UTF-8") from None
+    return str(value)
+
+
+def _login_line(value: object, seen: str) -> str:
+    plain = _plain(value, seen)
+    if re.search(r"[\r\n\0]", plain):
+        raise ValueError("must be one line: a CR, LF or NUL would end it early on the wire")
+    if len(plain.encode()) > LONGEST_LOGIN_TEXT:
+        raise ValueError(f"must be at most {LONGEST_LOGIN_TEXT} bytes, a line of AMI has no more")
+    return plain
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        ipaddress.IPv6Address(name)
+    except ValueError:
+        return False
+    return True
+
+
+_FLAG_WORDS = ["yes", "no", "on", "off", "true", "false", "0", "1"]
+_TEXTS_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+}
+_SIZE_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        _pattern(r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt]?([Ii]?[Bb])?|[Bb][Yy][Tt][Ee][Ss]?)\s*$"),
+    ]
+}
+_SECONDS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        _pattern(r"^\s*[0-9]+(\.[0-9]+)?\s*[A-Za-z]*\s*$"),
+    ]
+}
+_FACILITY_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": units.LARGEST_FACILITY, "multipleOf": 8},
+        {"enum": list(units.FACILITIES)},
+        _pattern("^([0-9]+|[A-Za-z][A-Za-z0-9_]*)$"),
+    ]
+}
+_LEVEL_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": 7},
+        {"enum": list(units.LEVELS)},
+        _pattern("^([0-7]|[A-Za-z_]+)$"),
+    ]
+}
+_FLAG_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, _pattern(_any_case(_FLAG_WORDS))]
+}
+_LOGIN_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"enum": ["plain", "md5"]}, _pattern(_any_case(["plain", "md5"]))]
+}
+_FINGERPRINT_SCHEMA: dict[str, Any] = {"type": ["string", "number"]}
+
+Port = Annotated[int, BeforeValidator(_within(1, 65535)), WithJsonSchema(_number_schema(1, 65535))]
+ListenPort = Annotated[
+    int, BeforeValidator(_within(0, 65535)), WithJsonSchema(_number_schema(0, 65535))
+]
+ServerId = Annotated[
+    int, BeforeValidator(_within(0, 2**31 - 1)), WithJsonSchema(_number_schema(0, 2**31 - 1))
+]
+Count = Annotated[int, BeforeValidator(_within(1, 10**9)), WithJsonSchema(_number_schema(1, 10**9))]
+Size = Annotated[int, BeforeValidator(units.size), WithJsonSchema(_SIZE_SCHEMA)]
+Seconds = Annotated[float, BeforeValidator(units.seconds), WithJsonSchema(_SECONDS_SCHEMA)]
+Facility = Annotated[int, BeforeValidator(units.facility), WithJsonSchema(_FACILITY_SCHEMA)]
+Level = Annotated[int, BeforeValidator(units.level), WithJsonSchema(_LEVEL_SCHEMA)]
+Flag = Annotated[bool, BeforeValidator(units.flag), WithJsonSchema(_FLAG_SCHEMA)]
+Text = Annotated[str, BeforeValidator(text), WithJsonSchema(_TEXT_SCHEMA)]
+UserName = Annotated[str, BeforeValidator(login_text), WithJsonSchema(_TEXT_SCHEMA)]
+Secret = Annotated[SecretStr, BeforeValidator(secret), WithJsonSchema(_TEXT_SCHEMA)]
+HostName = Annotated[str, BeforeValidator(host_name), WithJsonSchema(_TEXT_SCHEMA)]
+ListenHost = Annotated[str, BeforeValidator(listen_host), WithJsonSchema(_TEXT_SCHEMA)]
+Realm = Annotated[str, BeforeValidator(realm), WithJsonSchema(_TEXT_SCHEMA)]
+Login = Annotated[
+    Literal["plain", "md5"], BeforeValidator(login_method), WithJsonSchema(_LOGIN_SCHEMA)
+]
+EventNames = Annotated[
+    frozenset[str], BeforeValidator(units.event_names), WithJsonSchema(_TEXTS_SCHEMA)
+]
+Origins = Annotated[tuple[str, ...], BeforeValidator(units.origins), WithJsonSchema(_TEXTS_SCHEMA)]
+Encoding = Annotated[str, BeforeValidator(units.encoding), WithJsonSchema(_TEXT_SCHEMA)]
+Fingerprint = Annotated[
+    str, BeforeValidator(units.fingerprint), WithJsonSchema(_FINGERPRINT_SCHEMA)
+]
+AnyPath = Annotated[Path, BeforeValidator(path), WithJsonSchema(_TEXT_SCHEMA)]
+Folder = Annotated[Path, BeforeValidator(folder), WithJsonSchema(_TEXT_SCHEMA)]

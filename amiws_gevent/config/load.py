@@ -1,0 +1,212 @@
+"""From a YAML file to settings, with every problem of the file told at once."""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from amiws_gevent.config import files
+from amiws_gevent.config.document import Reader, compose, read_text
+from amiws_gevent.config.fields import LoadContext
+from amiws_gevent.config.model import AmiHost, Limits, Settings, file_keys
+from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path
+from amiws_gevent.config.scalars import Scalar, shown
+from amiws_gevent.config.suggest import nearest, unknown_key
+
+# Keys of the top that begin so hold anchors for other places, as in Compose files.
+ANCHOR_PREFIX = "x-"
+
+_PLACES: Mapping[type[BaseModel], str] = {
+    Settings: "the top level",
+    AmiHost: "amihosts",
+    Limits: "limits",
+}
+
+
+_QUOTING = "; a text that begins with # & * or ! must be in quotes"
+_WRONG_KIND = {
+    "tuple_type": 'must be a list of servers, each beginning with "- "',
+    "model_type": "must be a mapping, lines of `key: value` under it",
+}
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """Sound settings, and what an operator should know: one ``FILE:LINE: KEY: …`` each."""
+
+    settings: Settings
+    warnings: list[str]
+
+
+def load_settings(
+    path: Path, *, environ: Mapping[str, str] = os.environ, base: Path | None = None
+) -> LoadResult:
+    """Read and check a configuration file. Raises ConfigError with all its problems.
+
+    ``environ`` has the variables that ``${NAME}`` stands for. Relative paths, the
+    file's own and those in it, count from ``base``, by default the current
+    directory; a daemon that has left that directory gives the one of its start.
+    """
+    base = Path.cwd() if base is None else base
+    path = base / path
+    root = compose(path, read_text(path))
+    return _Loading(path, root, Reader(environ)).result(LoadContext(base))
+
+
+class _Loading:
+    """One file on its way to settings."""
+
+    def __init__(self, path: Path, root: yaml.MappingNode, reader: Reader) -> None:
+        self._path = path
+        self._root = root
+        self._reader = reader
+        self._raw: dict[str, object] = {}
+        # Unknown keys, each at the place of its mapping: what a missing key may be.
+        self._unknown: dict[Place, list[str]] = {}
+
+    def result(self, context: LoadContext) -> LoadResult:
+        self._raw = self._mapping(self._root, (), Settings)
+        try:
+            settings = Settings.model_validate({**self._raw, "path": self._path}, context=context)
+        except ValidationError as error:
+            self._explain(error)
+        else:
+            if not self._reader.problems:
+                for place, message in _advice(settings, self._raw):
+                    self._reader.warn(place, message)
+                return LoadResult(settings, self._warnings())
+        problems = {self._told(place, message) for place, message in self._reader.problems}
+        raise ConfigError(self._path, problems, self._warnings()) from None
+
+    def _mapping(
+        self, node: yaml.MappingNode, place: Place, model: type[BaseModel]
+    ) -> dict[str, object]:
+        """The values of the keys that ``model`` knows; of the others, a warning each."""
+        known = file_keys(model)
+        raw: dict[str, object] = {}
+        for key, value in self._reader.mapping(node, place).items():
+            if key in known:
+                raw[key] = self._value(value, (*place, key), model.model_fields[key].annotation)
+            elif place or not key.startswith(ANCHOR_PREFIX):
+                self._unknown.setdefault(place, []).append(key)
+                self._reader.warn((*place, key), unknown_key(key, known, _elsewhere(model)))
+        return raw
+
+    def _value(self, node: yaml.Node, place: Place, kind: object) -> object:
+        """Text, a list of what ``kind`` has, or the mapping that ``kind`` is.
+
+        What no key can take (a list in a list, a mapping for a text) comes back
+        empty: validation will say what was expected, and a document that holds
+        itself is never followed.
+        """
+        if isinstance(node, yaml.ScalarNode):
+            return self._reader.scalar(node, place)
+        if isinstance(node, yaml.SequenceNode):
+            item_kind = next(iter(typing.get_args(kind)), None)
+            return [
+                []
+                if isinstance(item, yaml.SequenceNode)
+                else self._value(item, (*place, index), item_kind)
+                for index, item in enumerate(self._reader.sequence(node, place))
+            ]
+        if isinstance(node, yaml.MappingNode) and _is_model(kind):
+            return self._mapping(node, place, kind)
+        return {}
+
+    def _explain(self, error: ValidationError) -> None:
+        """Pydantic's errors in our words, but for places that have a problem already."""
+        troubled = {place for place, _ in self._reader.problems}
+        for found in error.errors(include_url=False):
+            place: Place = found["loc"]
+            if place not in troubled:
+                self._reader.problem(place, self._worded(found["type"], place, found["msg"]))
+
+    def _worded(self, kind: str, place: Place, message: str) -> str:
+        if kind == "missing":
+            return self._missing(place)
+        return _WRONG_KIND.get(kind, message)
+
+    def _missing(self, place: Place) -> str:
+        key = str(place[-1])
+        if place in self._reader.lines:
+            return f"has no value{_QUOTING}"
+        message = "is missing"
+        if key == "secret":
+            message += "; give it, or secret_file"
+        around = place[:-1]
+        slip = nearest(key, self._unknown.get(around, ()))
+        if slip is not None:
+            message += f'; is it "{slip}" in line {self._reader.line((*around, slip))}?'
+        return message
+
+    def _warnings(self) -> list[str]:
+        told = {self._told(place, message) for place, message in self._reader.warnings}
+        return [warning.told(self._path) for warning in sorted(told)]
+
+    def _told(self, place: Place, message: str) -> Problem:
+        return Problem(self._reader.line(place), key_path(place), self._server(place) + message)
+
+    def _server(self, place: Place) -> str:
+        """``server 'pbx1': `` for a place inside a server that has a name."""
+        hosts = self._raw.get("amihosts")
+        if len(place) < 3 or place[0] != "amihosts" or not isinstance(hosts, list):
+            return ""
+        host = hosts[place[1]] if isinstance(place[1], int) else None
+        name = host.get("name") if isinstance(host, dict) else None
+        return f"server {shown(name)}: " if name and isinstance(name, str) else ""
+
+
+def _is_model(kind: object) -> typing.TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _elsewhere(here: type[BaseModel]) -> dict[str, str]:
+    """The keys of the other mappings of the file, each with where it belongs."""
+    return {
+        key: place
+        for model, place in _PLACES.items()
+        if model is not here
+        for key in file_keys(model)
+    }
+
+
+def _advice(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
+    """What is allowed and yet probably not meant."""
+    yield from _public_secrets(settings, raw)
+    names: dict[str, int] = {}
+    for index, host in enumerate(settings.amihosts):
+        place = ("amihosts", index)
+        first = names.setdefault(host.name, index)
+        if first != index:
+            yield (*place, "name"), f"is the name of amihosts[{first}] too; pages show both alike"
+        if host.ssl_ca and not host.ssl_verify:
+            yield (*place, "ssl_ca"), "has no effect with ssl_verify: no"
+    realm, users = settings.auth_domain, settings.auth_file
+    if realm and users and not files.has_realm(users, realm):
+        message = f"has no user of the realm {shown(realm)}, so nobody can log in; add one"
+        yield ("auth_file",), f"{message} (htdigest {users} '{realm}' USER)"
+
+
+def _public_secrets(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
+    advice = "can be read by every user of this machine; take that away with chmod o-r"
+    written = [
+        ("amihosts", index, "secret")
+        for index, host in enumerate(_hosts(raw))
+        if isinstance(secret := host.get("secret"), Scalar) and not secret.replaced
+    ]
+    if written and settings.path is not None and files.is_public(settings.path):
+        yield written[0], f"is in a file that {advice}"
+    for index, host in enumerate(settings.amihosts):
+        if host.secret_file is not None and files.is_public(host.secret_file):
+            yield ("amihosts", index, "secret_file"), f"names a file that {advice}"
+
+
+def _hosts(raw: Mapping[str, object]) -> list[dict[str, object]]:
+    hosts = raw.get("amihosts")
+    return [host for host in hosts if isinstance(host, dict)] if isinstance(hosts, list) else []

@@ -1,0 +1,263 @@
+"""The settings: every key, its type, its default and its meaning.
+
+All models are frozen and equal by value, so that a reload can tell what changed.
+A field's description is what editors show and what docs/configuration.md says.
+Settings made in code obey the same rules as those of a file, but only loading
+(with a ``LoadContext``) looks whether the files are there and fit together; a
+``secret_file`` is read in both cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from amiws_gevent.config import fields, rules
+
+
+class Checked(BaseModel):
+    """A model that tells what is wrong with its values, and between them, in one go.
+
+    Pydantic's own ``after`` validators would run only on sound fields; the rules
+    between keys work on what was given, beside the validation of each.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
+        """Fill in what follows from other keys; return what contradicts itself."""
+        return []
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        if not isinstance(data, Mapping):
+            return handler(data)
+        given = {key: value for key, value in data.items() if value is not None}
+        details = [
+            InitErrorDetails(type=PydanticCustomError("rule", message), loc=place, input=None)
+            for place, message in cls.completed(given, info.context)
+        ]
+        try:
+            made = handler(given)
+        except ValidationError as error:
+            details += [_detail(found) for found in error.errors(include_url=False)]
+        if details:
+            raise ValidationError.from_exception_data(cls.__name__, details, hide_input=True)
+        return made
+
+
+def _written(default: str, description: str, **more: Any) -> Any:
+    """A field whose default is written here as people write it in the file."""
+    return Field(default, description=description, **more)
+
+
+class AmiHost(Checked):
+    """One Asterisk server and the account to log in with."""
+
+    id: fields.ServerId = Field(
+        description="Number that pages know the server by (`server_id`, `AMIServerID`).",
+        json_schema_extra={"default": "its place in the list, from 1"},
+    )
+    name: fields.Text = Field(description="Name that pages and the log show for the server.")
+    host: fields.HostName = Field(description="Host name or address, IPv4 or IPv6.")
+    port: fields.Port = Field(default=5038, description="TCP port of AMI (5039 is usual with TLS).")
+    username: fields.UserName = Field(description="User of Asterisk's `manager.conf`.")
+    secret: fields.Secret = Field(
+        description="Secret of that user, exactly as written here. Instead of it: `secret_file`."
+    )
+    secret_file: fields.AnyPath | None = Field(
+        default=None,
+        description="File whose first line is the secret, so that it need not be here.",
+    )
+    login: fields.Login = Field(
+        default="plain",
+        description="How to log in: `plain` as amiws does, or `md5`, which answers a challenge "
+        "and keeps the secret off the wire.",
+    )
+    event_names: fields.EventNames = _written(
+        "",
+        description="Whole names of the events that pages get, in a list or with commas between "
+        "them, in any case; empty for all.",
+    )
+    ssl: fields.Flag = Field(
+        default=False,
+        description="TLS to the server. `yes` verifies its certificate, unless `ssl_verify: no` "
+        "or `ssl_fingerprint` say otherwise.",
+        json_schema_extra={"default": "no; yes if another `ssl_` key is given"},
+    )
+    ssl_cert: fields.AnyPath | None = Field(
+        default=None,
+        description="Client certificate (PEM). With `ssl_key` alone, TLS verifies nothing, "
+        "as in amiws.",
+    )
+    ssl_key: fields.AnyPath | None = Field(
+        default=None, description="Private key (PEM, no passphrase) of `ssl_cert`."
+    )
+    ssl_ca: fields.AnyPath | None = Field(
+        default=None,
+        description="File of the CAs (PEM) to verify the server's certificate with, in place of "
+        "the system's.",
+    )
+    ssl_verify: fields.Flag = Field(
+        default=True,
+        description="Verify the server's certificate and name by `ssl_ca` or the system's CAs.",
+        json_schema_extra={
+            "default": "yes with `ssl_ca`, or with `ssl: yes` and no `ssl_fingerprint`; else no"
+        },
+    )
+    ssl_fingerprint: fields.Fingerprint | None = Field(
+        default=None,
+        description="SHA-256 of the one certificate to accept, in hexadecimal, colons or not: "
+        "for Asterisk's self-signed ones.",
+    )
+    ami_encoding: fields.Encoding | None = Field(
+        default=None,
+        description="Encoding to try for values that are not UTF-8, such as `latin-1` or "
+        "`cp1251`; without it their undecodable bytes become U+FFFD.",
+    )
+    connect_timeout: fields.Seconds = _written(
+        "10 s", description="Seconds until a connection with TLS, banner and login must be there."
+    )
+    keepalive: fields.Seconds = _written(
+        "30 s",
+        description="Seconds of silence after which the server is asked for a sign of life, "
+        "and after as many more given up.",
+    )
+
+    @classmethod
+    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
+        return rules.complete_host(given, context)
+
+
+class Limits(Checked):
+    """Bounds on memory, connections and time. Sizes in bytes, times in seconds."""
+
+    ami_line: fields.Size = _written(
+        "1 MiB", description="Longest line taken from a server, bytes."
+    )
+    ami_packet: fields.Size = _written(
+        "4 MiB", description="Longest packet taken from a server, bytes; a longer one is dropped."
+    )
+    ami_send_buffer: fields.Size = _written(
+        "1 MiB", description="Actions that wait for a server, bytes; past it they are refused."
+    )
+    client_message: fields.Size = _written(
+        "256 KiB", description="Longest message taken from a page, bytes (close code 1009)."
+    )
+    client_buffer: fields.Size = _written(
+        "4 MiB",
+        description="What may wait for one page that reads slowly, bytes; past it the page is "
+        "closed (1013).",
+    )
+    hub_buffer: fields.Size = _written(
+        "64 MiB", description="What may wait for all pages together, bytes."
+    )
+    connections: fields.Count = Field(
+        default=10000, description="HTTP and WebSocket connections at once."
+    )
+    header_size: fields.Size = _written("32 KiB", description="All headers of one request, bytes.")
+    header_time: fields.Seconds = _written(
+        "10 s", description="Seconds in which a request's headers must have come."
+    )
+    tls_handshake_time: fields.Seconds = _written(
+        "10 s", description="Seconds in which a page's TLS handshake must be done."
+    )
+    idle_time: fields.Seconds = _written(
+        "60 s", description="Seconds that a connection may stay silent, pings included."
+    )
+    ping_interval: fields.Seconds = _written(
+        "25 s", description="Seconds between the pings to a page's WebSocket."
+    )
+
+
+class Settings(Checked):
+    """The whole configuration."""
+
+    # Not a key of the file: which file it was. Excluded from FILE_KEYS and the schema.
+    path: SkipJsonSchema[Path | None] = Field(default=None, exclude=True)
+
+    log_facility: fields.Facility = Field(
+        default=40, description="Facility of syslog: a name, or the number as in `sys/syslog.h`."
+    )
+    log_level: fields.Level = Field(
+        default=6,
+        description="Least urgent priority that is logged: a name, or 0 (emerg) to 7 (debug).",
+    )
+    ws_host: fields.ListenHost = _written(
+        "", description="Address to listen on, such as `127.0.0.1`; empty for all interfaces."
+    )
+    ws_port: fields.ListenPort = Field(
+        default=8000,
+        description="TCP port of HTTP and WebSocket; 0, for tests, takes any free one.",
+    )
+    web_root: fields.Folder = _written(
+        "./web_root",
+        description="Folder of the static files. Without the key and without such a folder, the "
+        "dashboard that is installed with the program.",
+    )
+    auth_domain: fields.Realm | None = Field(
+        default=None, description="Realm of the Digest login; with `auth_file`."
+    )
+    auth_file: fields.AnyPath | None = Field(
+        default=None,
+        description="File of the users (`user:realm:HA1` lines, made with htdigest); with "
+        "`auth_domain`.",
+    )
+    auth_websocket: fields.Flag = Field(
+        default=True,
+        description="Ask for the login on the WebSocket too; `no` leaves it open, as amiws does.",
+    )
+    session_lifetime: fields.Seconds = _written(
+        "12 h",
+        description="Seconds for which the cookie of a login on a page opens the WebSocket.",
+    )
+    allowed_origins: fields.Origins = _written(
+        "",
+        description="Other web sites whose pages may open the WebSocket (`https://host:port`), in "
+        'a list or with commas between them; `"*"` for all.',
+    )
+    ssl_cert: fields.AnyPath | None = Field(
+        default=None, description="Certificate chain (PEM) for HTTPS and `wss://`; with `ssl_key`."
+    )
+    ssl_key: fields.AnyPath | None = Field(
+        default=None, description="Private key (PEM, no passphrase) of `ssl_cert`."
+    )
+    limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
+    amihosts: tuple[AmiHost, ...] = Field(
+        description="The Asterisk servers, at least one.", json_schema_extra={"minItems": 1}
+    )
+
+    @classmethod
+    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
+        return rules.complete_settings(given, context)
+
+
+def file_keys(model: type[BaseModel]) -> list[str]:
+    """The keys that a mapping of the file may have for ``model``, in their order."""
+    return [name for name, field in model.model_fields.items() if not field.exclude]
+
+
+def _detail(found: Any) -> InitErrorDetails:
+    """An error of pydantic's once more, with our validator's message if it was one."""
+    cause = found.get("ctx", {}).get("error")
+    kind = PydanticCustomError(found["type"], str(cause) if cause else found["msg"])
+    return InitErrorDetails(type=kind, loc=found["loc"], input=None)

@@ -1,0 +1,63 @@
+"""What can be wrong with a configuration, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from amiws_gevent.errors import StartError
+
+# The names and indexes that lead to a value: ("amihosts", 1, "port").
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing to mend (or, as a warning, to know) in a configuration file.
+
+    ``line`` counts from 1; 0 when the problem is the file as a whole.
+    ``key_path`` is as people write it, ``amihosts[1].port``; empty for the file.
+    """
+
+    line: int
+    key_path: str
+    message: str
+
+    def told(self, file: Path) -> str:
+        """``FILE:LINE: KEY: message``, without the parts that do not apply."""
+        where = f"{file}:{self.line}" if self.line else str(file)
+        return ": ".join(part for part in (where, self.key_path, self.message) if part)
+
+
+class ConfigError(StartError):
+    """The configuration cannot be used; ``str()`` has one problem a line.
+
+    ``path`` is the file, ``problems`` are in the order of its lines, and
+    ``warnings`` are those found on the way: an unknown key is often the cause
+    of a missing one.
+    """
+
+    exit_status = 78
+
+    def __init__(
+        self, path: Path, problems: Iterable[Problem], warnings: Iterable[str] = ()
+    ) -> None:
+        self.path = path
+        self.problems = sorted(problems)
+        self.warnings = list(warnings)
+        super().__init__(path, self.problems, self.warnings)
+
+    def __str__(self) -> str:
+        return "\n".join(problem.told(self.path) for problem in self.problems)
+
+
+def key_path(place: Sequence[str | int]) -> str:
+    """A place as people write it: ``("amihosts", 1, "port")`` is ``amihosts[1].port``."""
+    text = ""
+    for step in place:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+    return text

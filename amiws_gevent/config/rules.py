@@ -1,0 +1,207 @@
+"""What follows from a key, and what must hold between keys.
+
+The functions work on what was given, sound or not, before the models validate
+it, so that a wrong port does not hide a missing certificate. They fill in what
+follows and return what contradicts itself. Files are looked at only when a
+configuration file is being loaded (see ``LoadContext``).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from amiws_gevent import resources
+from amiws_gevent.config import fields, files, units
+from amiws_gevent.config.problems import Place, key_path
+from amiws_gevent.config.scalars import shown
+
+Found = tuple[Place, str]
+Given = MutableMapping[str, Any]
+
+# Any of these turns TLS to a server on; amiws knows the first two.
+TLS_KEYS = ("ssl_cert", "ssl_key", "ssl_ca", "ssl_verify", "ssl_fingerprint")
+
+# A path's end tells more than its beginning does; show most of it.
+_PATH_LENGTH = 120
+
+
+def complete_host(given: Given, context: object) -> list[Found]:
+    """The rules of one server: TLS and where its secret comes from."""
+    return [
+        *_together(given, "ssl_cert", "ssl_key"),
+        *_complete_tls(given),
+        *_complete_secret(given, context),
+        *_host_files(given, context),
+    ]
+
+
+def complete_settings(given: Given, context: object) -> list[Found]:
+    """The rules of the whole: ids, pairs of keys, and the folder of the pages."""
+    return [
+        *_together(given, "ssl_cert", "ssl_key"),
+        *_together(given, "auth_domain", "auth_file"),
+        *_complete_ids(given),
+        *_complete_web_root(given, context),
+        *_settings_files(given, context),
+    ]
+
+
+def _together(given: Given, one: str, other: str) -> Iterator[Found]:
+    for key, absent in ((one, other), (other, one)):
+        if key in given and absent not in given:
+            yield (key,), f"needs {absent} beside it; give both or neither"
+
+
+def _complete_tls(given: Given) -> Iterator[Found]:
+    """TLS on or off, and whether certificates are verified.
+
+    amiws's pair of certificate and key alone verifies nothing, as in amiws. Who
+    names a CA, or asks for TLS by name and pins nothing, wants it verified.
+    """
+    wished = _flag(given.get("ssl"))
+    present = [key for key in TLS_KEYS if key in given]
+    if wished is False:
+        for key in present:
+            yield (key,), "has no effect with ssl: no; remove it or write ssl: yes"
+    given.setdefault("ssl", bool(present))
+    given.setdefault(
+        "ssl_verify", "ssl_ca" in given or (wished is True and "ssl_fingerprint" not in given)
+    )
+
+
+def _complete_secret(given: Given, context: object) -> Iterator[Found]:
+    if "secret_file" not in given:
+        return
+    if "secret" in given:
+        yield ("secret_file",), "stands beside secret; give one of the two"
+        return
+    # Whatever is wrong below is said of secret_file; the secret is not missing.
+    given["secret"] = "-"  # noqa: S105  # never used: the problem below ends validation
+    path = _path(given, "secret_file", context)
+    if path is None:
+        return
+    try:
+        given["secret"] = files.read_secret(path)
+    except ValueError as error:
+        yield ("secret_file",), _of_file(given, "secret_file", str(error))
+
+
+def _host_files(given: Given, context: object) -> Iterator[Found]:
+    if not isinstance(context, fields.LoadContext):
+        return
+    sound = [key for key in ("ssl_cert", "ssl_key", "ssl_ca") if key in given]
+    yield from _unreadable(given, sound, context)
+    yield from _unsound_pair(given, context)
+    authorities = _path(given, "ssl_ca", context)
+    if authorities is not None and files.why_unreadable(authorities) is None:
+        wrong = files.why_no_authorities(authorities)
+        if wrong is not None:
+            yield ("ssl_ca",), _of_file(given, "ssl_ca", wrong)
+
+
+def _settings_files(given: Given, context: object) -> Iterator[Found]:
+    if not isinstance(context, fields.LoadContext):
+        return
+    yield from _unreadable(given, ("auth_file", "ssl_cert", "ssl_key"), context)
+    yield from _unsound_pair(given, context)
+
+
+def _unreadable(given: Given, keys: Sequence[str], context: object) -> Iterator[Found]:
+    for key in keys:
+        path = _path(given, key, context)
+        wrong = files.why_unreadable(path) if path is not None else None
+        if wrong is not None:
+            yield (key,), _of_file(given, key, wrong)
+
+
+def _unsound_pair(given: Given, context: object) -> Iterator[Found]:
+    certificate, key = _path(given, "ssl_cert", context), _path(given, "ssl_key", context)
+    if certificate is None or key is None:
+        return
+    if files.why_unreadable(certificate) or files.why_unreadable(key):
+        return
+    wrong = files.why_no_pair(certificate, key)
+    if wrong is not None:
+        yield (wrong[0],), _of_file(given, *wrong)
+
+
+def _complete_web_root(given: Given, context: object) -> Iterator[Found]:
+    """Without the key and without ./web_root: the dashboard that was installed."""
+    base = fields.base_folder(context)
+    if "web_root" in given:
+        path = _path(given, "web_root", context)
+        if path is not None and isinstance(context, fields.LoadContext):
+            wrong = files.why_no_folder(path)
+            if wrong is not None:
+                yield ("web_root",), _of_file(given, "web_root", wrong)
+        return
+    if (base / "web_root").is_dir():
+        given["web_root"] = base / "web_root"
+        return
+    try:
+        given["web_root"] = resources.dashboard_root()
+    except FileNotFoundError as error:
+        yield ("web_root",), f"must be given: {error}"
+
+
+def _complete_ids(given: Given) -> Iterator[Found]:
+    """Count the servers without an id from 1 by their place; refuse an id given twice."""
+    hosts = given.get("amihosts")
+    if not isinstance(hosts, list | tuple):
+        return
+    if not hosts:
+        yield ("amihosts",), "must have at least one server"
+    counted = [
+        {"id": place} | host if isinstance(host, dict) else host
+        for place, host in enumerate(hosts, 1)
+    ]
+    given["amihosts"] = counted
+    bearers: dict[int, list[int]] = defaultdict(list)
+    for index, host in enumerate(counted):
+        number = _id(host)
+        if number is not None:
+            bearers[number].append(index)
+    for number, indexes in bearers.items():
+        if len(indexes) > 1:
+            named = " and ".join(_called(index, counted[index]) for index in indexes)
+            advice = "a server without the key has its place in the list, from 1"
+            yield (
+                ("amihosts", indexes[1], "id"),
+                f"{number} is the id of {named}; give each one of its own ({advice})",
+            )
+
+
+def _id(host: object) -> int | None:
+    given = host.get("id") if isinstance(host, Mapping) else getattr(host, "id", None)
+    try:
+        return units.whole_number(given, 0, 2**31 - 1)
+    except ValueError:
+        return None
+
+
+def _called(index: int, host: object) -> str:
+    name = host.get("name") if isinstance(host, Mapping) else getattr(host, "name", None)
+    place = key_path(("amihosts", index))
+    return f"{place} ({shown(name)})" if isinstance(name, str) else place
+
+
+def _flag(value: object) -> bool | None:
+    try:
+        return units.flag(value)
+    except ValueError:
+        return None
+
+
+def _path(given: Given, key: str, context: object) -> Path | None:
+    """The path at ``key``; None without one, or if the field's own validation refuses it."""
+    try:
+        return fields.absolute(given.get(key), fields.base_folder(context))
+    except ValueError:
+        return None
+
+
+def _of_file(given: Given, key: str, wrong: str) -> str:
+    return f"{shown(given[key], _PATH_LENGTH)} {wrong}"

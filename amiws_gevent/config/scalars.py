@@ -1,0 +1,48 @@
+"""Text as the configuration file has it, and how much of it a message may show."""
+
+from __future__ import annotations
+
+from typing import Self
+
+# Enough to recognise a value by, short enough for a syslog line.
+SHOWN_LENGTH = 40
+
+
+class Scalar(str):
+    """A value's text after ``${NAME}`` was replaced, knowing how it was written.
+
+    ``written`` is the text of the file. Where the two differ a message shows
+    ``written``: what the environment holds may be a secret.
+    """
+
+    __slots__ = ("written",)
+
+    written: str
+
+    def __new__(cls, text: str, written: str | None = None) -> Self:
+        scalar = super().__new__(cls, text)
+        scalar.written = text if written is None else written
+        return scalar
+
+    @property
+    def replaced(self) -> bool:
+        """Whether any part of it came from the environment."""
+        return self != self.written
+
+
+def shown(value: object, length: int = SHOWN_LENGTH) -> str:
+    """``value`` for a message: quoted, control characters escaped, shortened.
+
+    Lists and mappings are named, not shown. Never call it with a secret.
+    """
+    if isinstance(value, list | tuple | set | frozenset):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, Scalar) and value.replaced:
+        return f"what {_quoted(value.written, length)} stands for"
+    return _quoted(str(value), length)
+
+
+def _quoted(text: str, length: int) -> str:
+    return repr(text if len(text) <= length else text[: length - 1] + "…")

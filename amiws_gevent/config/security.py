@@ -1,0 +1,37 @@
+"""What an operator should know about who can act on the PBX, said at each start."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from amiws_gevent.config.model import Settings
+
+
+def security_warnings(settings: Settings) -> list[str]:
+    """One sentence for each setting that opens more than most sites want."""
+    warnings = []
+    if settings.auth_file is None and not _is_loopback(settings.ws_host):
+        warnings.append(
+            f"no login is asked for: whoever reaches port {settings.ws_port} can act on the PBX; "
+            "set auth_domain and auth_file, or ws_host: 127.0.0.1"
+        )
+    if settings.auth_file is not None and not settings.auth_websocket:
+        warnings.append(
+            "auth_websocket is off: the pages ask for a login, the WebSocket does not, so whoever "
+            f"reaches port {settings.ws_port} can act on the PBX; remove auth_websocket: no"
+        )
+    if "*" in settings.allowed_origins:
+        warnings.append(
+            'allowed_origins is "*": any web site that a user visits can act on the PBX through '
+            "that user's browser; name the sites instead"
+        )
+    return warnings
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,270 @@
+"""Values as people write them in YAML, to values as the program uses them.
+
+Each function takes the text of the file (or a value of the right type, from
+code) and raises ValueError with a message that says what to write instead.
+None of them reads a file, and none is ever given a secret.
+"""
+
+from __future__ import annotations
+
+import codecs
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+
+from amiws_gevent.config.scalars import shown
+
+KIB = 1024
+LARGEST_SIZE = 1 << 40  # bytes; more is a slip of the pen, not a limit
+LONGEST_TIME = 366 * 86400.0  # seconds; far below what timers of the system can hold
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)")
+
+_SIZE_UNITS = {"": 1, "b": 1, "byte": 1, "bytes": 1} | {
+    prefix + ending: KIB**power
+    for power, prefix in enumerate("kmgt", 1)
+    for ending in ("", "b", "ib")
+}
+_TIME_UNITS = {
+    name: seconds
+    for seconds, names in (
+        (0.001, "ms millisecond milliseconds"),
+        (1.0, "s sec second seconds"),
+        (60.0, "m min minute minutes"),
+        (3600.0, "h hour hours"),
+        (86400.0, "d day days"),
+    )
+    for name in names.split()
+} | {"": 1.0}
+
+_FLAGS = {
+    **dict.fromkeys(("yes", "on", "true", "1"), True),
+    **dict.fromkeys(("no", "off", "false", "0"), False),
+}
+
+# sys/syslog.h: a facility is its number shifted left by three bits.
+_FACILITY_NAMES = (
+    *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron"),
+    *("authpriv", "ftp", "", "", "", ""),
+    *(f"local{number}" for number in range(8)),
+)
+FACILITIES: Mapping[str, int] = {
+    name: number << 3 for number, name in enumerate(_FACILITY_NAMES) if name
+}
+LARGEST_FACILITY = (len(_FACILITY_NAMES) - 1) << 3
+
+LEVELS: Mapping[str, int] = {
+    "emerg": 0,
+    "alert": 1,
+    "crit": 2,
+    "err": 3,
+    "warning": 4,
+    "notice": 5,
+    "info": 6,
+    "debug": 7,
+}
+# Other programs' spellings, and that of amiws's own sample (LOG_KERNEL).
+_OTHER_NAMES = {
+    "kernel": "kern",
+    "emergency": "emerg",
+    "panic": "emerg",
+    "critical": "crit",
+    "error": "err",
+    "warn": "warning",
+}
+
+
+def whole_number(value: object, low: int, high: int) -> int:
+    """A whole number in decimal digits, within bounds that belong to it."""
+    number = _digits(value)
+    if number is None or not low <= number <= high:
+        raise ValueError(f"must be a whole number from {low} to {high}, not {shown(value)}")
+    return number
+
+
+def flag(value: object) -> bool:
+    """yes/no, on/off, true/false or 1/0, in any case."""
+    word = str(value).lower() if isinstance(value, str | bool | int) else ""
+    if word not in _FLAGS:
+        raise ValueError(f"must be yes or no, not {shown(value)}")
+    return _FLAGS[word]
+
+
+def size(value: object) -> int:
+    """Bytes. ``512k``, ``512 KB`` and ``512 KiB`` are all 524,288."""
+    amount = _quantity(value, _SIZE_UNITS)
+    if amount is None or not 1 <= amount <= LARGEST_SIZE:
+        raise ValueError(
+            f"must be a size such as 1048576, 512k or 4 MiB, at least 1 byte, not {shown(value)}"
+        )
+    return int(amount)
+
+
+def seconds(value: object) -> float:
+    """Seconds; ``30``, ``30 s``, ``5 min``, ``12 h``."""
+    amount = _quantity(value, _TIME_UNITS)
+    if amount is None or not 0 < amount <= LONGEST_TIME:
+        raise ValueError(
+            "must be a time in seconds, or such as 30 s, 5 min or 12 h, more than 0 "
+            f"and at most 366 days, not {shown(value)}"
+        )
+    return float(amount)
+
+
+def facility(value: object) -> int:
+    """A syslog facility as in sys/syslog.h: the shifted number, from it or a name."""
+    if isinstance(value, str) and (named := _named(value, FACILITIES)) is not None:
+        return named
+    number = _digits(value)
+    if number is not None and number <= LARGEST_FACILITY and number % 8 == 0:
+        return number
+    hint = ""
+    if number is not None and 0 < number < len(_FACILITY_NAMES):
+        hint = f"; did you mean {number << 3}? Facilities are counted in eights"
+    raise ValueError(
+        "must be a facility of syslog, by name (local0, daemon, LOG_SYSLOG) or as the number "
+        f"in sys/syslog.h (40, 128), not {shown(value)}{hint}"
+    )
+
+
+def level(value: object) -> int:
+    """A syslog priority, 0 (emergency) to 7 (debug), from a number or a name."""
+    if isinstance(value, str) and (named := _named(value, LEVELS)) is not None:
+        return named
+    number = _digits(value)
+    if number is None or number > max(LEVELS.values()):
+        raise ValueError(
+            f"must be a priority of syslog, 0 to 7 or {', '.join(LEVELS)}, not {shown(value)}"
+        )
+    return number
+
+
+def event_names(value: object) -> frozenset[str]:
+    """Whole names of events, casefolded; empty for all events.
+
+    amiws looks for an event's name anywhere in the string, so any sign between
+    the names does: here everything that cannot be part of a name separates.
+    """
+    words: set[str] = set()
+    for text in _texts(value, "names of events"):
+        if re.search(r"\w[*?]|[*?]\w", text):
+            raise ValueError(f"takes whole names of events, no patterns: {shown(text)}")
+        words.update(re.findall(r"[\w.-]*\w[\w.-]*", text.casefold()))
+    return frozenset(words)
+
+
+def encoding(value: object) -> str:
+    """The name of a codec of Python's in which ASCII is ASCII, in Python's spelling."""
+    name = str(value)
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):
+        raise ValueError(
+            "must be an encoding that Python knows, such as latin-1, cp1251 or gb18030, "
+            f"not {shown(value)}"
+        ) from None
+    if not _extends_ascii(name):
+        raise ValueError(
+            "must be an encoding in which ASCII is written as such (AMI's header names are), "
+            f"such as latin-1 or cp1251, not {shown(value)}"
+        )
+    return found.name
+
+
+def fingerprint(value: object) -> str:
+    """The SHA-256 of a certificate: 64 lower-case hexadecimal digits, colons taken out."""
+    digits = re.sub(r"^sha-?256(?: fingerprint)?[:= ]", "", str(value).strip().lower())
+    digits = digits.replace(":", "").replace(" ", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError(
+            "must be the SHA-256 of the server's certificate, 64 hexadecimal digits with or "
+            f"without colons (openssl x509 -noout -fingerprint -sha256), not {shown(value)}"
+        )
+    return digits
+
+
+def origins(value: object) -> tuple[str, ...]:
+    """Origins as browsers send them (RFC 6454 section 6.1), in the order given, once each."""
+    found: dict[str, None] = {}
+    for text in _texts(value, "origins"):
+        found.update(dict.fromkeys(origin(word) for word in re.split(r"[\s,]+", text) if word))
+    return tuple(found)
+
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?/?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def origin(value: str) -> str:
+    """``scheme://host[:port]`` in lower case, without the scheme's own port; or ``*``."""
+    if value == "*":
+        return value
+    match = _ORIGIN.fullmatch(value.lower())
+    host = _origin_host(match[2]) if match else None
+    if match is None or host is None or int(match[3] or 1) not in range(1, 65536):
+        raise ValueError(
+            "must be origins such as https://wallboard.example.com or http://10.0.0.5:8080 "
+            f'(scheme, host and port, no path or pattern), or "*" for all, not {shown(value)}'
+        )
+    scheme, port = match[1], match[3]
+    if port is None or _DEFAULT_PORTS.get(scheme) == int(port):
+        return f"{scheme}://{host}"
+    return f"{scheme}://{host}:{int(port)}"
+
+
+def _origin_host(host: str) -> str | None:
+    if not host.startswith("["):
+        return host
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+    except ValueError:
+        return None
+
+
+def _texts(value: object, what: str) -> list[str]:
+    """A string, or a list of strings, as a list of strings."""
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, Iterable) or isinstance(items, Mapping | bytes):
+        raise ValueError(f"must be {what}, in a list or with commas between them")
+    texts = list(items)
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"must be {what}, each of them text, not {shown(text)}")
+    return texts
+
+
+def _digits(value: object) -> int | None:
+    """The number that ``value`` is or spells; None for anything else, True and False too."""
+    if isinstance(value, str):
+        return int(value) if _DIGITS.fullmatch(value) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _quantity(value: object, units: Mapping[str, float]) -> float | None:
+    if isinstance(value, str):
+        match = _QUANTITY.fullmatch(value.strip())
+        if match is None or match[2].lower() not in units:
+            return None
+        number = float(match[1]) if "." in match[1] else int(match[1])
+        return number * units[match[2].lower()]
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _named(value: str, names: Mapping[str, int]) -> int | None:
+    word = value.strip().lower().removeprefix("log_")
+    return names.get(_OTHER_NAMES.get(word, word))
+
+
+def _extends_ascii(name: str) -> bool:
+    """Whether printable ASCII stays itself and no byte is past ``errors="replace"``.
+
+    The samples with backslashes come first: decoding a wrong escape with
+    ``unicode_escape`` would warn.
+    """
+    samples = (rb"\n", rb"\u0041", b"~{", bytes(range(0x20, 0x7F)))
+    try:
+        same = all(sample.decode(name) == sample.decode("ascii") for sample in samples)
+        return same and isinstance(bytes(range(0x80, 0x100)).decode(name, "replace"), str)
+    except (LookupError, UnicodeError):
+        return False
