@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous import BadData, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
 # A user name of 255 bytes makes 410; more is not a cookie of ours.
@@ -100,6 +100,6 @@ class SessionCookies:
             _, made = self._signer(ha1_of(user) or self._nobody).unsign(
                 value, max_age=self.lifetime, return_timestamp=True
             )
-        except (BadSignature, UnicodeDecodeError):
+        except (BadData, UnicodeDecodeError):
             return None
         return Session(user, max(0.0, self._clock() - made.timestamp()))
