@@ -1,1 +1,22 @@
 """The AMI protocol: bytes in, messages out. No I/O."""
+
+from .actions import ActionError, PageAction, encode_action, error_response, parse_page_action
+from .framing import Parser
+from .jsonform import encode_message, envelope_prefix
+from .messages import Kind, Message, Value
+from .packets import Counters
+
+__all__ = [
+    "ActionError",
+    "Counters",
+    "Kind",
+    "Message",
+    "PageAction",
+    "Parser",
+    "Value",
+    "encode_action",
+    "encode_message",
+    "envelope_prefix",
+    "error_response",
+    "parse_page_action",
+]

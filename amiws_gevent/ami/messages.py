@@ -1,0 +1,136 @@
+"""What a server says, as values: the kinds of message and one message.
+
+Inside the program a message is its headers in the order of the wire, repeats
+kept. A JSON object with a list for a header that repeats is made only at the
+edge, by :meth:`Message.data`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+
+Value = str | int | float
+
+
+class Kind(enum.IntEnum):
+    """The ``type`` numbers of amiws 2.2.1, which pages rely on."""
+
+    UNKNOWN = 0
+    PROMPT = 1
+    ACTION = 2
+    EVENT = 3
+    RESPONSE = 4
+    COMMAND = 5
+    QUEUE = 6
+
+
+class Message:
+    """One message; immutable by convention.
+
+    ``pairs`` are (name, value) in the order of the wire. A ``dict`` may be given
+    where no name repeats; the message takes it over, so the caller must not
+    change it afterwards. Values are ``str``, numbers in kind QUEUE alone.
+    """
+
+    __slots__ = ("_folded", "_pairs", "_unique", "kind")
+
+    kind: Kind
+    # One of the two holds the headers: a dict while no name repeats (19 of 20
+    # messages; it is what the JSON is made of), the pairs otherwise.
+    _unique: dict[str, Value] | None
+    _pairs: tuple[tuple[str, Value], ...]
+    _folded: dict[str, Value] | None
+
+    def __init__(self, kind: Kind, pairs: Mapping[str, Value] | Iterable[Sequence[Value]]) -> None:
+        self.kind = kind
+        self._folded = None
+        self._pairs = ()
+        if isinstance(pairs, dict):
+            self._unique = pairs
+            return
+        if isinstance(pairs, Mapping):
+            self._unique = dict(pairs)
+            return
+        listed = tuple((str(name), value) for name, value in pairs)
+        unique = dict(listed)
+        if len(unique) == len(listed):
+            self._unique = unique
+        else:
+            self._unique = None
+            self._pairs = listed
+
+    @property
+    def headers(self) -> tuple[tuple[str, Value], ...]:
+        """All headers in the order of the wire, repeats kept."""
+        if self._unique is None:
+            return self._pairs
+        return tuple(self._unique.items())
+
+    @property
+    def name(self) -> str:
+        """The event's name for an EVENT, "" for all other kinds."""
+        if self.kind is not Kind.EVENT:
+            return ""
+        return self.get("Event") or ""
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of the header called ``name`` (in any case) as text."""
+        if self._folded is None:
+            self._folded = {key.lower(): value for key, value in reversed(self.headers)}
+        value = self._folded.get(name.lower())
+        return default if value is None else str(value)
+
+    def getall(self, name: str) -> list[str]:
+        """All values of the headers called ``name`` (in any case), in order, as text."""
+        folded = name.lower()
+        return [str(value) for key, value in self.headers if key.lower() == folded]
+
+    def data(self) -> dict[str, Value | list[Value]]:
+        """The object that pages get: names as they came, in order.
+
+        A name that repeats with the same spelling stands at its first place with
+        the list of its values. The caller may change the result.
+        """
+        if self._unique is not None:
+            return {**self._unique}
+        merged: dict[str, Value | list[Value]] = {}
+        for name, value in self._pairs:
+            known = merged.get(name)
+            if known is None:
+                merged[name] = value
+            elif isinstance(known, list):
+                known.append(value)
+            else:
+                merged[name] = [known, value]
+        return merged
+
+    def replace(self, name: str, value: Value | None) -> Message:
+        """A copy in which the header called ``name`` (in any case) has this one value.
+
+        It keeps its place and spelling, its repeats go. A new header is put at
+        the end; ``None`` removes the header.
+        """
+        folded = name.lower()
+        pairs: list[tuple[str, Value]] = []
+        wanted = value
+        for key, old in self.headers:
+            if key.lower() != folded:
+                pairs.append((key, old))
+            elif wanted is not None:
+                pairs.append((key, wanted))
+                wanted = None
+        if wanted is not None:
+            pairs.append((name, wanted))
+        return Message(self.kind, pairs)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Message):
+            return NotImplemented
+        return self.kind == other.kind and self.headers == other.headers
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.headers))
+
+    def __repr__(self) -> str:
+        return f"Message({self.kind!s}, {list(self.headers)!r})"
