@@ -1,0 +1,99 @@
+"""Actions of pages on their way to servers, and why one could not be sent.
+
+What a page sends is parsed (``ami.actions`` refuses what must not reach a
+server), addressed to one server or all, and handed to the links. Everything
+that cannot be sent is answered to that page alone, as a message with
+``"Response": "Error"``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from amiws_gevent.ami import (
+    ActionError,
+    Kind,
+    PageAction,
+    encode_action,
+    encode_message,
+    envelope_prefix,
+    error_response,
+    parse_page_action,
+)
+from amiws_gevent.config import AmiHost
+from amiws_gevent.errors import NotConnected, SendBufferFull
+from amiws_gevent.routing import wrap
+
+_log = logging.getLogger("amiws_gevent.actions")
+
+# Errors that are about no server are said by amiws-gevent itself; ids of
+# servers are 1 or more unless an operator gives others.
+OWN_PREFIX = envelope_prefix(Kind.RESPONSE, 0, "amiws-gevent", False)
+
+
+class ActionTarget(Protocol):
+    """What dispatching needs of a link."""
+
+    host: AmiHost
+
+    def send(self, data: bytes) -> None:
+        """Queue one encoded action; raises NotConnected or SendBufferFull."""
+
+
+class Dispatcher:
+    """Sends pages' actions to the servers of ``targets`` (by server id)."""
+
+    def __init__(self, targets: Mapping[int, ActionTarget]) -> None:
+        self.targets = targets
+        self.sent = 0
+        self.refused = 0
+
+    def dispatch(self, text: str, *, page: str, token: str | None = None) -> list[bytes]:
+        """Send one action; returns the JSON of the errors to answer that page with.
+
+        ``page`` names the page in the log (address and user). ``token``
+        addresses the answers to an ``amiws.v2`` page; None for the classic
+        socket, whose answers everybody gets.
+        """
+        try:
+            action = parse_page_action(text)
+            headers = action.headers if token is None else wrap(action.headers, token)
+            data = encode_action(headers)
+            targets = self._targets_of(action)
+        except ActionError as error:
+            self.refused += 1
+            _log.info("action of %s refused: %s", page, error)
+            return [encode_message(OWN_PREFIX, error_response(str(error), error.action_id))]
+        return self._send(action, data, targets, page)
+
+    def _targets_of(self, action: PageAction) -> Iterable[ActionTarget]:
+        if action.server_id is None:
+            return list(self.targets.values())
+        target = self.targets.get(action.server_id)
+        if target is None:
+            known = ", ".join(map(str, self.targets))
+            raise ActionError(
+                f"AMIServerID {action.server_id}: no such server (there are: {known})",
+                action_id=action.action_id,
+            )
+        return [target]
+
+    def _send(
+        self, action: PageAction, data: bytes, targets: Iterable[ActionTarget], page: str
+    ) -> list[bytes]:
+        answers = []
+        for target in targets:
+            host = target.host
+            try:
+                target.send(data)
+            except (NotConnected, SendBufferFull) as error:
+                self.refused += 1
+                _log.info("action %s of %s not sent to %s: %s", action.name, page, host.name, error)
+                prefix = envelope_prefix(Kind.RESPONSE, host.id, host.name, host.ssl)
+                answers.append(encode_message(prefix, error_response(str(error), action.action_id)))
+            else:
+                self.sent += 1
+                _log.debug("action %s of %s sent to %s", action.name, page, host.name)
+        return answers

@@ -1,0 +1,171 @@
+"""Who gets what: batches in, the same bytes out to all clients of a view.
+
+The pipeline publishes one batch for each read of a link. A greenlet of the
+hub's own joins what is pending, has it framed once for each view, and offers
+the same buffer to every client of that view. It wakes only when there is
+something to send, and lets others run between every ``CLIENTS_PER_TURN``
+clients, so that however many pages there are, the AMI readers come to their
+sockets. What comes in meanwhile is joined into the next pass: the busier the
+hub, the larger its buffers, the fewer its writes.
+
+The hub knows no sockets: a client is whatever takes an ``offer``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import gevent
+from gevent.event import Event
+
+from amiws_gevent.ami import Kind
+from amiws_gevent.pipeline import Envelope
+from amiws_gevent.routing import is_answer
+
+CLIENTS_PER_TURN = 256
+
+CLASSIC = "classic"
+V2 = "v2"
+
+_log = logging.getLogger("amiws_gevent.hub")
+
+
+class Client(Protocol):
+    """One subscriber."""
+
+    def offer(self, data: bytes) -> None:
+        """Take whole frames; never blocks, never raises, closes itself past its bound."""
+
+
+class Hub:
+    """Subscribers by view, and the batches that wait for the next pass.
+
+    ``frame`` turns the JSON of one message into the bytes that go to a client.
+    ``limit`` bounds the bytes of JSON that wait for a pass: past it the oldest
+    batches are dropped, counted in ``dropped_messages`` and logged.
+    """
+
+    def __init__(self, frame: Callable[[bytes], bytes], *, limit: int) -> None:
+        self.limit = limit
+        self.dropped_messages = 0
+        self.published_messages = 0
+        self._frame = frame
+        self._views: dict[str, dict[Client, None]] = {CLASSIC: {}, V2: {}}
+        self._by_token: dict[str, Client] = {}
+        self._pending: list[Sequence[Envelope]] = []
+        self._pending_bytes = 0
+        self._wake = Event()
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+
+    def start(self) -> gevent.Greenlet[..., None]:
+        """Start the greenlet that sends; its death by surprise is the caller's to notice."""
+        self._greenlet = gevent.spawn(self._run)
+        return self._greenlet
+
+    def stop(self) -> None:
+        """End the greenlet; what is pending is given up."""
+        if self._greenlet is not None:
+            self._greenlet.kill()
+
+    def add(self, client: Client, view: str, token: str | None = None) -> None:
+        """Subscribe; ``token`` is where answers wrapped for this client are sent."""
+        self._views[view][client] = None
+        if token is not None:
+            self._by_token[token] = client
+
+    def remove(self, client: Client, view: str, token: str | None = None) -> None:
+        """Unsubscribe; to remove one who is not there is no error."""
+        self._views[view].pop(client, None)
+        if token is not None:
+            self._by_token.pop(token, None)
+
+    def count(self, view: str) -> int:
+        """How many clients a view has."""
+        return len(self._views[view])
+
+    def publish(self, batch: Sequence[Envelope]) -> None:
+        """Give a batch to the next pass; returns at once."""
+        self.published_messages += len(batch)
+        if not any(self._views.values()):
+            return
+        self._pending.append(batch)
+        self._pending_bytes += _size(batch)
+        if self._pending_bytes > self.limit:
+            self._drop_oldest()
+        self._wake.set()
+
+    def _drop_oldest(self) -> None:
+        dropped = 0
+        while self._pending_bytes > self.limit and len(self._pending) > 1:
+            batch = self._pending.pop(0)
+            self._pending_bytes -= _size(batch)
+            dropped += len(batch)
+        if dropped:
+            self.dropped_messages += dropped
+            _log.warning(
+                "%d messages dropped: more comes in than can be sent on (limits.hub_buffer)",
+                dropped,
+            )
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            pending, self._pending = self._pending, []
+            self._pending_bytes = 0
+            self._pass([envelope for batch in pending for envelope in batch])
+
+    def _pass(self, envelopes: Sequence[Envelope]) -> None:
+        for buffer, clients in self._deliveries(envelopes):
+            for number, client in enumerate(clients, 1):
+                try:
+                    client.offer(buffer)
+                except Exception:  # noqa: BLE001 - whatever it is, it is this client's alone
+                    _log.exception("a client failed to take an offer; it gets no more")
+                    self._forget(client)
+                if not number % CLIENTS_PER_TURN:
+                    gevent.sleep(0)
+
+    def _forget(self, client: Client) -> None:
+        for clients in self._views.values():
+            clients.pop(client, None)
+
+    def _deliveries(
+        self, envelopes: Sequence[Envelope]
+    ) -> Iterator[tuple[bytes, Sequence[Client]]]:
+        """The buffers of one pass and who gets each; answers come between what is for all."""
+        classic, v2 = self._views[CLASSIC], self._views[V2]
+        if classic:
+            buffer = self._buffer([e for e in envelopes if e.requester is None])
+            if buffer:
+                yield buffer, list(classic)
+        if v2:
+            yield from self._v2_deliveries(envelopes)
+
+    def _v2_deliveries(
+        self, envelopes: Sequence[Envelope]
+    ) -> Iterator[tuple[bytes, Sequence[Client]]]:
+        run: list[Envelope] = []
+        for envelope in envelopes:
+            if envelope.requester is None:
+                if envelope.message.kind is Kind.QUEUE or not is_answer(envelope.message):
+                    run.append(envelope)
+                continue
+            if run:
+                yield self._buffer(run), list(self._views[V2])
+                run = []
+            requester = self._by_token.get(envelope.requester)
+            if requester is not None:
+                yield self._frame(envelope.json), [requester]
+        if run:
+            yield self._buffer(run), list(self._views[V2])
+
+    def _buffer(self, envelopes: Sequence[Envelope]) -> bytes:
+        frame = self._frame
+        return b"".join([frame(envelope.json) for envelope in envelopes])
+
+
+def _size(batch: Sequence[Envelope]) -> int:
+    return sum(len(envelope.json) for envelope in batch)

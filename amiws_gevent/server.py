@@ -1,0 +1,237 @@
+"""The composition root: builds the rooms, starts and stops them in order, owns the signals.
+
+Data goes link → pipeline → hub → WebSocket clients; actions go WebSocket
+client → dispatcher → link. Everything that a reload may change is changed
+here, and only what the new settings change is touched.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gevent
+from gevent.queue import SimpleQueue
+
+from amiws_gevent.ami import Message
+from amiws_gevent.config import AmiHost, LoadResult, Settings, security_warnings
+from amiws_gevent.demo import start_simulated_pbxs
+from amiws_gevent.demo.pbx import SimulatedPbx
+from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.errors import StartError
+from amiws_gevent.hub import CLASSIC, V2, Hub
+from amiws_gevent.link import Link
+from amiws_gevent.log import LogControl
+from amiws_gevent.notify import notify
+from amiws_gevent.pipeline import Pipeline, Source
+from amiws_gevent.web.app import create_app
+from amiws_gevent.web.frames import text_frame
+from amiws_gevent.web.gate import Gate
+from amiws_gevent.web.listener import WebServer
+from amiws_gevent.web.websocket import WebSocketClient
+
+STOP_TIME = 3.0  # seconds that pages and servers get to say goodbye; systemd gives the whole 5
+
+EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a part of the program died by surprise
+
+_log = logging.getLogger("amiws_gevent.server")
+
+
+class _Subscription(NamedTuple):
+    view: str
+    token: str | None
+
+
+class Server:
+    """The whole program behind the command line.
+
+    ``load`` reads the configuration anew for SIGHUP and raises ConfigError.
+    ``demo`` adds simulated PBXs on loopback ports in the place of ``amihosts``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        load: Callable[[], LoadResult] | None = None,
+        demo: bool = False,
+        log: LogControl | None = None,
+    ) -> None:
+        self.settings = settings
+        self._load = load
+        self._demo = demo
+        self._log_control = log
+        self._pbxs: list[SimulatedPbx] = []
+        self._links: dict[int, Link] = {}
+        self._sources: dict[int, Source] = {}
+        self._dispatcher = Dispatcher(self._links)
+        self._hub = Hub(text_frame, limit=settings.limits.hub_buffer)
+        self._pipeline = Pipeline(self._hub.publish)
+        self._subscriptions: dict[WebSocketClient, _Subscription] = {}
+        self._commands: SimpleQueue[Callable[[], int | None]] = SimpleQueue()
+        self._web: WebServer | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that pages use, once started."""
+        assert self._web is not None
+        return self._web.port
+
+    def start(self) -> None:
+        """Listen and begin to connect; raises ListenError with nothing left open."""
+        for warning in security_warnings(self.settings):
+            _log.warning("%s", warning)
+        self._web = self._build_web(self.settings)
+        self._web.start()
+        self._hub.start().link_exception(self._died)
+        if self._demo:
+            self._pbxs, hosts = start_simulated_pbxs()
+            self.settings = self.settings.model_copy(update={"amihosts": hosts})
+        for host in self.settings.amihosts:
+            self._start_link(host)
+        scheme = "https" if self.settings.ssl_cert else "http"
+        _log.info(
+            "listening on %s://%s:%d/, %d AMI servers",
+            scheme,
+            self.settings.ws_host or "*",
+            self.port,
+            len(self._links),
+        )
+
+    def run(self) -> int:
+        """Serve until SIGINT or SIGTERM; returns the exit status."""
+        handlers = [
+            gevent.signal_handler(signal.SIGTERM, self.request_stop),
+            gevent.signal_handler(signal.SIGINT, self.request_stop),
+            gevent.signal_handler(signal.SIGHUP, self.request_reload),
+        ]
+        notify("READY=1")
+        try:
+            while True:
+                status = self._commands.get()()
+                if status is not None:
+                    return status
+        finally:
+            notify("STOPPING=1")
+            self.stop()
+            for handler in handlers:
+                handler.cancel()
+
+    def request_stop(self) -> None:
+        """Ask ``run`` to end with status 0."""
+        self._commands.put(lambda: 0)
+
+    def request_reload(self) -> None:
+        """Ask ``run`` to read the configuration anew."""
+        self._commands.put(self._reload)
+
+    def stop(self) -> None:
+        """Close pages with 1001, log off from servers, end; takes about STOP_TIME at most."""
+        _log.info("stopping")
+        parting = [gevent.spawn(link.stop, 1.0) for link in self._links.values()]
+        if self._web is not None:
+            self._web.stop(STOP_TIME)
+        gevent.joinall(parting, timeout=1.5)
+        self._hub.stop()
+        for pbx in self._pbxs:
+            pbx.stop()
+        _log.info("stopped")
+
+    # Sessions: what the web side tells of its WebSocket clients.
+
+    def opened(self, client: WebSocketClient) -> None:
+        """Subscribe a page whose upgrade was let through."""
+        if client.subprotocol is None:
+            subscription = _Subscription(CLASSIC, None)
+        else:
+            subscription = _Subscription(V2, secrets.token_urlsafe(12))
+        self._subscriptions[client] = subscription
+        self._hub.add(client, *subscription)
+        _log.info("page %s connected", _page_name(client))
+
+    def received(self, client: WebSocketClient, text: str) -> None:
+        """Carry a page's action to the servers it is for, or say why not."""
+        token = self._subscriptions[client].token
+        for answer in self._dispatcher.dispatch(text, page=_page_name(client), token=token):
+            client.send_text(answer)
+
+    def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
+        """Forget a page that is gone."""
+        subscription = self._subscriptions.pop(client, None)
+        if subscription is not None:
+            self._hub.remove(client, *subscription)
+            _log.info("page %s closed: %d %s", _page_name(client), code, reason)
+
+    # AMI links
+
+    def _start_link(self, host: AmiHost) -> None:
+        link = Link(host, self.settings.limits, on_messages=self._on_messages)
+        self._sources[host.id] = Source(host)
+        self._links[host.id] = link
+        link.start()
+
+    def _on_messages(self, link: Link, messages: list[Message]) -> None:
+        self._pipeline.process(self._sources[link.host.id], messages)
+
+    def _apply_hosts(self, hosts: tuple[AmiHost, ...]) -> None:
+        """Stop, start and order the links as ``hosts`` says; equal ones are not touched."""
+        wanted = {host.id: host for host in hosts}
+        for server_id, link in list(self._links.items()):
+            if wanted.get(server_id) != link.host:
+                del self._links[server_id]
+                gevent.spawn(link.stop, 1.0)
+        for host in hosts:
+            if host.id not in self._links:
+                self._start_link(host)
+        ordered = {host.id: self._links[host.id] for host in hosts}
+        self._links.clear()
+        self._links.update(ordered)
+
+    # Reload
+
+    def _reload(self) -> None:
+        """Apply the configuration as it is now; a bad one is refused whole."""
+        if self._load is None:
+            _log.warning("reload asked for, but there is no configuration file to read")
+            return
+        notify("RELOADING=1")
+        try:
+            result = self._load()
+            for warning in (*result.warnings, *security_warnings(result.settings)):
+                _log.warning("%s", warning)
+            self._apply(result.settings)
+        except StartError as error:
+            for line in str(error).splitlines():
+                _log.error("%s", line)
+            _log.error("configuration not applied; the one before stays in force")
+        else:
+            _log.info("configuration applied")
+        notify("READY=1")
+
+    def _apply(self, settings: Settings) -> None:
+        assert self._web is not None
+        gate = Gate(settings)
+        # First, since a port in use or a bad certificate refuses the reload.
+        self._web.reload(settings, app=create_app(settings, gate), gate=gate)
+        if self._log_control is not None:
+            self._log_control.reconfigure(settings.log_facility, settings.log_level)
+        self._hub.limit = settings.limits.hub_buffer
+        if self._demo:
+            settings = settings.model_copy(update={"amihosts": self.settings.amihosts})
+        self.settings = settings
+        self._apply_hosts(settings.amihosts)
+
+    def _build_web(self, settings: Settings) -> WebServer:
+        gate = Gate(settings)
+        return WebServer(settings, app=create_app(settings, gate), gate=gate, sessions=self)
+
+    def _died(self, greenlet: gevent.Greenlet[..., object]) -> None:
+        _log.critical("%r died: %s; ending", greenlet, greenlet.exception)
+        self._commands.put(lambda: EXIT_SOFTWARE)
+
+
+def _page_name(client: WebSocketClient) -> str:
+    return f"{client.address} ({client.user})" if client.user else client.address

@@ -1,0 +1,1 @@
+"""What the README's and docs/performance.md's figures come from: ``python -m bench``."""

@@ -1,0 +1,127 @@
+"""Starts what is measured, each as a process of its own, and reads what it cost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Child:
+    """A process that speaks in lines: prints answers, reads commands."""
+
+    def __init__(self, *words: str, stderr: IO[bytes] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            bufsize=1,
+            cwd=ROOT,
+        )
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended early: {self.process.wait()}")
+        return line.strip()
+
+    def say(self, command: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+
+    def ask(self, command: str) -> dict[str, Any]:
+        self.say(command)
+        answer: dict[str, Any] = json.loads(self.line())
+        return answer
+
+    def cpu(self) -> float:
+        """CPU seconds, user and system, so far."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / TICKS
+
+    def memory(self, field: str) -> int:
+        """Bytes of resident memory: ``VmRSS`` now, ``VmHWM`` at the peak."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+        raise KeyError(field)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+@contextlib.contextmanager
+def running(child: Child) -> Iterator[Child]:
+    """The child, stopped at the end whatever happens."""
+    try:
+        yield child
+    finally:
+        child.stop()
+
+
+class Subject(Child):
+    """Something between AMI and pages; ``port`` is where pages connect."""
+
+    port: int
+
+
+def start_naive(ami_port: int, certificate: tuple[str, str] | None) -> Subject:
+    """The baseline in bench/naive.py."""
+    words = ["-m", "bench.naive", "--ami-port", str(ami_port)]
+    if certificate:
+        words += ["--cert", certificate[0], "--key", certificate[1]]
+    subject = Subject(*words)
+    subject.port = int(subject.line())
+    return subject
+
+
+def start_ours(ami_port: int, certificate: tuple[str, str] | None, extra: str = "") -> Subject:
+    """The program itself, with nothing but what the run needs in its configuration."""
+    folder = Path(tempfile.mkdtemp(prefix="amiws-bench-"))
+    tls = f"ssl_cert: {certificate[0]}\nssl_key: {certificate[1]}\n" if certificate else ""
+    configuration = folder / "amiws.yaml"
+    configuration.write_text(
+        f"ws_host: 127.0.0.1\nws_port: 0\n{tls}{extra}"
+        "amihosts:\n- name: bench\n  host: 127.0.0.1\n"
+        f"  port: {ami_port}\n  username: bench\n  secret: bench\n"
+    )
+    log = folder / "log"
+    with log.open("wb") as stderr:
+        subject = Subject("-m", "amiws_gevent", "-f", str(configuration), stderr=stderr)
+    subject.port = _logged_port(subject, log)
+    return subject
+
+
+def _logged_port(subject: Subject, log: Path) -> int:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = re.search(r"listening on https?://\S*:(\d+)/", log.read_text())
+        if found:
+            return int(found[1])
+        if subject.process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise RuntimeError(f"amiws-gevent does not listen:\n{log.read_text()}")

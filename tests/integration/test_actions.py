@@ -1,0 +1,235 @@
+"""Actions of pages: what servers get, byte for byte, and what pages are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support.ami_server import AmiServer
+from tests.support.page import Page, is_error
+from tests.support.program import Program, ami_host, configuration, wait_until
+
+END_MARK = b"Action: EndMark\r\n\r\n"
+
+
+class Setup(NamedTuple):
+    first: AmiServer
+    second: AmiServer
+    program: Program
+    page: Page
+    other: Page
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    folder = tmp_path_factory.mktemp("actions")
+    with AmiServer() as first, AmiServer() as second:
+        hosts = configuration(ami_host(first.port, "one"), ami_host(second.port, "two", "id: 7"))
+        with (
+            Program(folder, hosts) as program,
+            Page(program.port) as page,
+            Page(program.port) as other,
+        ):
+            first.wait_login()
+            second.wait_login()
+            program.wait_for_log("connected", 2)
+            yield Setup(first, second, program, page, other)
+
+
+def received_since(server: AmiServer, before: int, page: Page) -> bytes:
+    """What one server got since ``before`` bytes, up to a mark that is sent behind it."""
+    wait_until(lambda: server.received[before:].endswith(END_MARK), "the end mark")
+    return bytes(server.received[before:]).removesuffix(END_MARK)
+
+
+def bytes_for(setup: Setup, action: Any, server: str = "first") -> bytes:
+    target: AmiServer = getattr(setup, server)
+    before = len(target.received)
+    setup.page.send(action)
+    setup.page.send({"Action": "EndMark"})
+    return received_since(target, before, setup.page)
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ({"Action": "CoreStatus", "AMIServerID": 1}, b"Action: CoreStatus\r\n\r\n"),
+        ({"Action": "CoreStatus", "amiserverid": "1"}, b"Action: CoreStatus\r\n\r\n"),
+        (
+            {"Action": "Originate", "Variable": ["a=1", "b=2"], "Async": True, "Timeout": 30000},
+            (
+                b"Action: Originate\r\nVariable: a=1\r\nVariable: b=2\r\nAsync: true\r\n"
+                b"Timeout: 30000\r\n\r\n"
+            ),
+        ),
+        (
+            r'{"Action": "Setvar", "Value": "a \"quoted\" \u00e9\ud83d\ude00 \\ /", "X": null}',
+            'Action: Setvar\r\nValue: a "quoted" é😀 \\ /\r\n\r\n'.encode(),
+        ),
+        (
+            '{"Action": "A", "V": "1", "V": "2", "N": 1.50, "E": 1e3, "B": false}',
+            b"Action: A\r\nV: 1\r\nV: 2\r\nN: 1.50\r\nE: 1e3\r\nB: false\r\n\r\n",
+        ),
+    ],
+)
+def test_bytes_that_reach_the_server(setup: Setup, action: Any, expected: bytes) -> None:
+    assert bytes_for(setup, action) == expected
+
+
+def test_an_action_without_a_server_id_goes_to_all(setup: Setup) -> None:
+    before = len(setup.second.received)
+    assert bytes_for(setup, {"Action": "Ping"}) == b"Action: Ping\r\n\r\n"
+    assert received_since(setup.second, before, setup.page) == b"Action: Ping\r\n\r\n"
+
+
+def test_an_action_for_one_server_reaches_no_other(setup: Setup) -> None:
+    assert bytes_for(setup, {"Action": "Ping", "AMIServerID": 7}) == b""
+    action = {"Action": "CoreStatus", "AMIServerID": 7}
+    assert bytes_for(setup, action, "second") == b"Action: CoreStatus\r\n\r\n"
+
+
+LONG = "x" * 1100
+
+REFUSED = {
+    "not JSON": ("hello", "JSON"),
+    "an array": ('["Action"]', "object"),
+    "a string": ('"Action: Ping"', "object"),
+    "no Action": ('{"Command": "x"}', "Action"),
+    "empty Action": ('{"Action": ""}', "Action"),
+    "a nested object": ('{"Action": "A", "V": {"a": 1}}', "V"),
+    "a list in a list": ('{"Action": "A", "V": [["a"]]}', "V"),
+    "LF in a value": (r'{"Action": "A", "V": "x\nAction: Originate"}', "V"),
+    "CR in a value": (r'{"Action": "A", "V": "x\rAction: Originate"}', "V"),
+    "LF as \\u000a": (r'{"Action": "A", "V": "x\u000aAction: Originate"}', "V"),
+    "LF in a list": (r'{"Action": "A", "V": ["ok", "x\n"]}', "V"),
+    "LF in a name": (r'{"Action": "A", "V\nAction: Originate": "x"}', "name"),
+    "LF in the Action": (r'{"Action": "Ping\n\nAction: Originate"}', "Action"),
+    "LF in the ActionID": (r'{"Action": "A", "ActionID": "1\r\n\r\n"}', "ActionID"),
+    "a NUL": (r'{"Action": "A", "V": "x\u0000"}', "V"),
+    "a colon in a name": ('{"Action": "A", "V: x": "y"}', "name"),
+    "an empty name": ('{"Action": "A", "": "y"}', "name"),
+    "a lone surrogate": (r'{"Action": "A", "V": "\ud800"}', "V"),
+    "a long line": (json.dumps({"Action": "A", "V": LONG}), "1024"),
+    "many headers": (json.dumps({"Action": "A", "V": ["x"] * 128}), "128"),
+    "an unknown server": ('{"Action": "A", "AMIServerID": 3}', "AMIServerID"),
+    "a server that is text": ('{"Action": "A", "AMIServerID": "one"}', "AMIServerID"),
+    "a server that is a list": ('{"Action": "A", "AMIServerID": [1]}', "AMIServerID"),
+    "NaN": ('{"Action": "A", "V": NaN}', "JSON"),
+    "deep nesting": ("[" * 100_000, ""),
+    **{
+        f"{name} is for the shared session": (json.dumps({"Action": spelled}), name)
+        for name, spelled in [
+            ("Login", "login"),
+            ("Logoff", "LOGOFF"),
+            ("Challenge", "Challenge"),
+            ("Events", "Events"),
+            ("Filter", " Filter"),
+            ("WaitEvent", "WaitEvent"),
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refusal_comes_back_to_that_page_alone(setup: Setup, case: str) -> None:
+    text, named = REFUSED[case]
+    before = (len(setup.first.received), len(setup.second.received), len(setup.other.messages))
+    answer = setup.page.ask(text, is_error)
+    assert list(answer) == ["type", "server_id", "server_name", "ssl", "data"]
+    assert named.casefold() in answer["data"]["Message"].casefold()
+    assert "\n" not in answer["data"]["Message"]
+    # Nothing of it reached a server or another page: what is sent next comes first.
+    setup.page.send({"Action": "EndMark"})
+    assert received_since(setup.first, before[0], setup.page) == b""
+    assert received_since(setup.second, before[1], setup.page) == b""
+    assert not [m for m in setup.other.messages[before[2] :] if is_error(m)]
+
+
+def test_a_refusal_names_the_action_id(setup: Setup) -> None:
+    answer = setup.page.ask('{"Action": "Logoff", "ActionID": "mine-1"}', is_error)
+    assert answer["data"]["ActionID"] == "mine-1"
+
+
+def test_answers_go_to_every_classic_page(setup: Setup) -> None:
+    action = {"Action": "CoreStatus", "AMIServerID": 1, "ActionID": "classic-1"}
+
+    def is_answer(message: dict[str, Any]) -> bool:
+        return bool(message["data"].get("ActionID") == "classic-1")
+
+    assert setup.page.ask(action, is_answer)["type"] == 4
+    assert setup.other.wait_for(is_answer, "the answer")["data"]["Response"] == "Success"
+
+
+def test_answers_go_to_the_requester_alone_on_v2(setup: Setup) -> None:
+    with Page(setup.program.port, "amiws.v2") as page, Page(setup.program.port, "amiws.v2") as two:
+        action = {"Action": "CoreStatus", "AMIServerID": 1, "ActionID": "v2-1"}
+        answer = page.ask(action, lambda message: message["type"] == 4)
+        assert answer["data"]["ActionID"] == "v2-1"
+        sent = setup.first.received.rpartition(b"Action: CoreStatus\r\n")[2]
+        assert sent.startswith(b"ActionID: amiws-v2/")
+        nameless = page.ask({"Action": "Ping"}, lambda message: message["type"] == 4)
+        assert "ActionID" not in nameless["data"]
+        # An event for all comes after: by then an answer for others would have come.
+        setup.first.send(b"Event: After\r\nPrivilege: call,all\r\n\r\n")
+        for other in (two, setup.other, page):
+            other.wait_for_event("After")
+        assert [m["type"] for m in two.messages] == [3]
+        assert not [m for m in setup.other.messages if m["data"].get("ActionID") == "v2-1"]
+
+
+def test_a_list_asked_for_on_v2_comes_whole_and_restored(tmp_path: Path) -> None:
+    def on_action(connection: Any, packet: Any) -> bytes:
+        ident = packet.get("ActionID").encode()
+        if packet.action == "Originate":
+            return (
+                b"Response: Success\r\nActionID: " + ident + b"\r\n\r\n"
+                b"Event: OriginateResponse\r\nPrivilege: call,all\r\nActionID: "
+                + ident
+                + b"\r\nResponse: Failure\r\n\r\n"
+            )
+        return (
+            b"Response: Success\r\nActionID: " + ident + b"\r\nEventList: start\r\n\r\n"
+            b"Event: QueueParams\r\nQueue: q\r\nActionID: " + ident + b"\r\n\r\n"
+            b"Event: Other\r\nPrivilege: call,all\r\n\r\n"
+            b"Event: QueueStatusComplete\r\nActionID: " + ident + b"\r\nEventList: Complete\r\n\r\n"
+        )
+
+    with (
+        AmiServer(on_action=on_action) as server,
+        Program(tmp_path, configuration(ami_host(server.port))) as program,
+        Page(program.port, "amiws.v2") as page,
+        Page(program.port, "amiws.v2") as other,
+        Page(program.port) as classic,
+    ):
+        server.wait_login()
+        program.wait_for_log("connected")
+        page.send({"Action": "QueueStatus", "ActionID": "l"})
+        page.wait_for_event("QueueStatusComplete")
+        page.send({"Action": "Originate", "ActionID": "o"})
+        for everyone in (page, other, classic):
+            assert everyone.wait_for_event("OriginateResponse")["ActionID"] == "o"
+        names = [m["data"].get("Event", m["data"].get("Response")) for m in page.messages]
+        listed = ["Success", "QueueParams", "Other", "QueueStatusComplete"]
+        assert [n for n in names if n in listed][-5:] == [*listed, "Success"]
+        for everyone in (other, classic):
+            names = [m["data"].get("Event") for m in everyone.messages]
+            assert "QueueParams" not in names
+            assert names[-2:] == ["Other", "OriginateResponse"]
+
+
+def test_a_server_that_is_not_connected(tmp_path: Path) -> None:
+    with AmiServer() as up, AmiServer() as down:
+        down.refuse()
+        hosts = configuration(ami_host(up.port, "up"), ami_host(down.port, "down"))
+        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+            up.wait_login()
+            program.wait_for_log("connected")
+            answer = page.ask({"Action": "Ping", "ActionID": "9"}, is_error)
+            assert (answer["server_id"], answer["server_name"]) == (2, "down")
+            assert "not connected" in answer["data"]["Message"]
+            assert answer["data"]["ActionID"] == "9"
+            up.wait_for(b"Action: Ping\r\nActionID: 9\r\n\r\n")

@@ -1,0 +1,129 @@
+"""The real program as a child process: a configuration, its log, its port."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parent.parent.parent
+WAIT = 20.0  # seconds; far above what is needed, since machines are shared
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
+    """Poll until ``condition`` is true; fails the test with ``what`` after ``timeout``."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        time.sleep(0.01)
+
+
+class Program:
+    """``python -m amiws_gevent`` with ``configuration`` (YAML text) in ``folder``.
+
+    Use as a context manager: it listens when the block begins and is gone
+    when it ends. ``ws_port: 0`` in the configuration picks a free port.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        configuration: str,
+        *options: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.file = folder / "amiws.yaml"
+        self.file.write_text(configuration)
+        self.log_file = folder / "stderr.log"
+        self._options = options
+        self._environ = {**os.environ, **(environ or {})}
+
+    def __enter__(self) -> Self:
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "amiws_gevent", "-f", str(self.file), *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=self._environ,
+            )
+        wait_until(lambda: self._listening() or self.process.poll() is not None, "listening")
+        assert self._listening(), f"the program ended:\n{self.log}"
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"did not end within 10 s of SIGTERM:\n{self.log}") from error
+        if error is not None:
+            print(self.log)
+        assert "Traceback" not in self.log, self.log
+
+    @property
+    def log(self) -> str:
+        """All that the program wrote to stderr so far."""
+        return self.log_file.read_text(errors="replace")
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on now (the last one it logged)."""
+        return int(re.findall(r"listening on https?://\S*:(\d+)/", self.log)[-1])
+
+    def _listening(self) -> bool:
+        return "listening on http" in self.log
+
+    def wait_for_log(self, text: str, count: int = 1) -> None:
+        """Wait until the log holds ``text`` at least ``count`` times."""
+        wait_until(lambda: self.log.count(text) >= count, f"{text!r} in the log:\n{self.log}")
+
+    def reload(self, configuration: str | None = None) -> None:
+        """Write a new configuration, if given, and send SIGHUP."""
+        if configuration is not None:
+            self.file.write_text(configuration)
+        self.process.send_signal(signal.SIGHUP)
+
+    def resident_bytes(self) -> int:
+        """Resident memory now."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) * 1024
+
+    def descriptors(self) -> int:
+        """Open file descriptors now."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+
+def ami_host(port: int, name: str = "pbx", more: str = "") -> str:
+    """One entry of ``amihosts`` for a scripted server; ``more`` is further YAML lines."""
+    lines = [
+        f"- name: {name}",
+        "  host: 127.0.0.1",
+        f"  port: {port}",
+        "  username: amiws",
+        "  secret: s3cret",
+        *(f"  {line}" for line in more.splitlines()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def configuration(*hosts: str, more: str = "") -> str:
+    """A configuration on a free loopback port with these ``amihosts`` entries."""
+    return f"ws_host: 127.0.0.1\nws_port: 0\n{more}\namihosts:\n" + "".join(hosts)

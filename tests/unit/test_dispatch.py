@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from amiws_gevent.config import AmiHost
+from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.errors import AmiwsError, NotConnected, SendBufferFull
+from tests.support.hosts import ami_host
+
+
+class FakeLink:
+    def __init__(self, host: AmiHost, error: AmiwsError | None = None) -> None:
+        self.host = host
+        self.error = error
+        self.sent: list[bytes] = []
+
+    def send(self, data: bytes) -> None:
+        if self.error is not None:
+            raise self.error
+        self.sent.append(data)
+
+
+def setup(*errors: AmiwsError | None) -> tuple[Dispatcher, list[FakeLink]]:
+    links = [
+        FakeLink(ami_host(id=number, name=f"pbx{number}", ssl=number == 2), error)
+        for number, error in enumerate(errors, 1)
+    ]
+    return Dispatcher({link.host.id: link for link in links}), links
+
+
+def dispatch(dispatcher: Dispatcher, action: Any, token: str | None = None) -> list[Any]:
+    text = action if isinstance(action, str) else json.dumps(action)
+    answers = dispatcher.dispatch(text, page="127.0.0.1 (alice)", token=token)
+    return [json.loads(answer) for answer in answers]
+
+
+def test_to_all_or_to_one() -> None:
+    dispatcher, (one, two) = setup(None, None)
+    assert dispatch(dispatcher, {"Action": "Ping"}) == []
+    assert dispatch(dispatcher, {"Action": "CoreStatus", "AMIServerID": 2}) == []
+    assert one.sent == [b"Action: Ping\r\n\r\n"]
+    assert two.sent == [b"Action: Ping\r\n\r\n", b"Action: CoreStatus\r\n\r\n"]
+    assert (dispatcher.sent, dispatcher.refused) == (3, 0)
+
+
+def test_a_server_that_cannot_take_it_is_told_by_name_and_the_others_get_it() -> None:
+    dispatcher, (one, _, _) = setup(
+        None, NotConnected("pbx2 is not connected"), SendBufferFull("x")
+    )
+    answers = dispatch(dispatcher, {"Action": "Ping", "ActionID": "7"})
+    assert one.sent == [b"Action: Ping\r\nActionID: 7\r\n\r\n"]
+    assert answers[0] == {
+        "type": 4,
+        "server_id": 2,
+        "server_name": "pbx2",
+        "ssl": True,
+        "data": {"Response": "Error", "ActionID": "7", "Message": "pbx2 is not connected"},
+    }
+    assert answers[1]["server_id"] == 3
+    assert (dispatcher.sent, dispatcher.refused) == (1, 2)
+
+
+def test_an_unknown_server_is_an_error_that_lists_the_known() -> None:
+    dispatcher, _ = setup(None, None)
+    (answer,) = dispatch(dispatcher, {"Action": "Ping", "AMIServerID": 5, "ActionID": "a"})
+    assert (answer["server_id"], answer["server_name"]) == (0, "amiws-gevent")
+    assert "no such server" in answer["data"]["Message"]
+    assert "1, 2" in answer["data"]["Message"]
+    assert answer["data"]["ActionID"] == "a"
+
+
+def test_a_refused_action_reaches_no_server(caplog: pytest.LogCaptureFixture) -> None:
+    dispatcher, (one,) = setup(None)
+    (answer,) = dispatch(dispatcher, '{"Action": "A", "V": "x\\nAction: B"}')
+    assert answer["data"]["Response"] == "Error"
+    assert one.sent == []
+    assert dispatcher.refused == 1
+
+
+def test_a_v2_page_is_named_in_the_action_id() -> None:
+    dispatcher, (one,) = setup(None)
+    dispatch(dispatcher, {"Action": "Ping", "ActionID": "p"}, token="TOKEN")
+    assert one.sent == [b"Action: Ping\r\nActionID: amiws-v2/TOKEN/p\r\n\r\n"]
+
+
+def test_an_action_id_that_leaves_no_room_for_the_page_is_refused() -> None:
+    dispatcher, (one,) = setup(None)
+    action = {"Action": "Ping", "ActionID": "x" * 1005}
+    assert dispatch(dispatcher, action) == []
+    (answer,) = dispatch(dispatcher, action, token="TOKEN-TOKEN")
+    assert "1024" in answer["data"]["Message"]
+    assert len(one.sent) == 1

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+
+import gevent
+import pytest
+
+from amiws_gevent.ami import Kind, Message
+from amiws_gevent.hub import CLASSIC, CLIENTS_PER_TURN, V2, Hub
+from amiws_gevent.pipeline import Envelope, Pipeline, Source
+from amiws_gevent.routing import wrap
+from tests.support.hosts import ami_host
+
+
+class FakeClient:
+    def __init__(self) -> None:
+        self.offered: list[bytes] = []
+
+    def offer(self, data: bytes) -> None:
+        self.offered.append(data)
+
+    @property
+    def lines(self) -> list[bytes]:
+        return b"".join(self.offered).splitlines()
+
+
+def line(payload: bytes) -> bytes:
+    """Stands for a frame: easy to take apart again."""
+    return payload + b"\n"
+
+
+def batch(*messages: Message) -> Sequence[Envelope]:
+    batches: list[Sequence[Envelope]] = []
+    Pipeline(batches.append).process(Source(ami_host()), messages)
+    return batches[0]
+
+
+def events(*names: str) -> Sequence[Envelope]:
+    return batch(*(Message(Kind.EVENT, [("Event", n), ("Privilege", "call")]) for n in names))
+
+
+def names(client: FakeClient) -> list[str]:
+    data = [json.loads(text)["data"] for text in client.lines]
+    return [item.get("Event") or item.get("ActionID") or item["Response"] for item in data]
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub(line, limit=1 << 20)
+    hub.start()
+    yield hub
+    hub.stop()
+
+
+def settle() -> None:
+    for _ in range(10):
+        gevent.sleep(0)
+
+
+def test_all_clients_get_the_same_bytes_object_once_a_pass(hub: Hub) -> None:
+    clients = [FakeClient() for _ in range(3)]
+    for client in clients:
+        hub.add(client, CLASSIC)
+    hub.publish(events("A", "B"))
+    hub.publish(events("C"))
+    settle()
+    assert names(clients[0]) == ["A", "B", "C"]
+    assert len(clients[0].offered) == 1, "what is pending is joined"
+    assert all(client.offered[0] is clients[0].offered[0] for client in clients)
+
+
+def test_a_client_gets_what_came_in_its_time(hub: Hub) -> None:
+    early, late = FakeClient(), FakeClient()
+    hub.add(early, CLASSIC)
+    hub.publish(events("A"))
+    settle()
+    hub.add(late, CLASSIC)
+    hub.publish(events("B"))
+    settle()
+    hub.remove(early, CLASSIC)
+    hub.remove(early, CLASSIC)
+    hub.publish(events("C"))
+    settle()
+    assert (names(early), names(late)) == (["A", "B"], ["B", "C"])
+    assert hub.count(CLASSIC) == 1
+
+
+def test_without_clients_nothing_is_kept(hub: Hub) -> None:
+    hub.publish(events("A"))
+    client = FakeClient()
+    hub.add(client, CLASSIC)
+    settle()
+    assert client.offered == []
+    assert hub.published_messages == 1
+
+
+def answer(token: str, action_id: str) -> Message:
+    wrapped = dict(wrap([("Action", "A"), ("ActionID", action_id)], token))["ActionID"]
+    return Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", wrapped)])
+
+
+def test_answers_in_order_to_the_v2_page_that_asked(hub: Hub) -> None:
+    classic, asked, other = FakeClient(), FakeClient(), FakeClient()
+    hub.add(classic, CLASSIC)
+    hub.add(asked, V2, "T1")
+    hub.add(other, V2, "T2")
+    before = Message(Kind.EVENT, [("Event", "Before"), ("Privilege", "call")])
+    after = Message(Kind.EVENT, [("Event", "After"), ("Privilege", "call")])
+    shared = Message(Kind.RESPONSE, [("Response", "ToClassic")])
+    hub.publish(batch(before, answer("T1", "a1"), shared, answer("GONE", "a2"), after))
+    settle()
+    assert names(asked) == ["Before", "a1", "After"]
+    assert names(other) == ["Before", "After"]
+    assert names(classic) == ["Before", "ToClassic", "After"]
+
+
+def test_an_answer_to_one_who_has_left_goes_nowhere(hub: Hub) -> None:
+    left, classic = FakeClient(), FakeClient()
+    hub.add(left, V2, "T1")
+    hub.add(classic, CLASSIC)
+    hub.remove(left, V2, "T1")
+    hub.publish(batch(answer("T1", "a1")))
+    settle()
+    assert left.offered == []
+    assert classic.offered == []
+
+
+def test_past_the_limit_the_oldest_are_dropped_counted_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hub = Hub(line, limit=400)  # not started: nothing is taken out
+    client = FakeClient()
+    hub.add(client, CLASSIC)
+    with caplog.at_level(logging.WARNING):
+        for number in range(10):
+            hub.publish(events(f"E{number}"))
+    hub.start()
+    settle()
+    hub.stop()
+    kept = names(client)
+    assert kept == [f"E{number}" for number in range(10 - len(kept), 10)]
+    assert 0 < len(kept) < 10
+    assert hub.dropped_messages == 10 - len(kept)
+    assert "limits.hub_buffer" in caplog.text
+
+
+def test_a_long_pass_lets_others_run(hub: Hub) -> None:
+    """What another greenlet publishes in the middle of a pass comes in the next one."""
+    turns = []
+    clients = [FakeClient() for _ in range(CLIENTS_PER_TURN * 4)]
+    for client in clients:
+        hub.add(client, CLASSIC)
+    hub.publish(events("A"))
+
+    def other() -> None:
+        while not clients[-1].offered:
+            turns.append(sum(bool(client.offered) for client in clients))
+            gevent.sleep(0)
+
+    gevent.joinall([gevent.spawn(other)], raise_error=True)
+    assert len({turn for turn in turns if 0 < turn < len(clients)}) >= 2
+
+
+def test_a_client_that_raises_costs_only_itself(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(FakeClient):
+        def offer(self, data: bytes) -> None:
+            raise RuntimeError("a bug")
+
+    broken, fine = Broken(), FakeClient()
+    hub.add(broken, CLASSIC)
+    hub.add(fine, CLASSIC)
+    hub.publish(events("A"))
+    settle()
+    hub.publish(events("B"))
+    settle()
+    assert names(fine) == ["A", "B"]
+    assert "a bug" in caplog.text
+    assert hub.count(CLASSIC) == 1, "it is not offered to again"
