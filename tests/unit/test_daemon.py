@@ -48,6 +48,16 @@ elif deed == "hang":
     time.sleep(60)
 """
 
+HOLDER = """
+import sys
+from pathlib import Path
+from amiws_gevent.daemon import PidFile
+
+with PidFile(Path(sys.argv[1])):
+    print(flush=True)
+    input()
+"""
+
 
 def start(wdir: Path, deed: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -74,6 +84,10 @@ def ended(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class TestDaemonise:
@@ -143,10 +157,10 @@ class TestPidFile:
     def test_a_refused_one_leaves_no_descriptor_open(self, tmp_path: Path) -> None:
         path = tmp_path / "amiws.pid"
         with PidFile(path):
-            before = len(os.listdir("/proc/self/fd"))
+            before = open_descriptors()
             with pytest.raises(PidFileError), PidFile(path):
                 pass
-            assert len(os.listdir("/proc/self/fd")) == before
+            assert open_descriptors() == before
 
     def test_a_stale_file_is_taken_over(self, tmp_path: Path) -> None:
         path = tmp_path / "amiws.pid"
@@ -240,13 +254,7 @@ class TestPidFile:
     def test_the_lock_ends_with_its_process(self, tmp_path: Path) -> None:
         path = tmp_path / "amiws.pid"
         holder = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "import sys, pathlib; from amiws_gevent.daemon import PidFile\n"
-                "with PidFile(pathlib.Path(sys.argv[1])): print(flush=True); input()",
-                str(path),
-            ],
+            [sys.executable, "-c", HOLDER, str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,

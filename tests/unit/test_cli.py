@@ -1,0 +1,316 @@
+"""The command line, with the server behind it replaced."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import gevent
+import pytest
+
+from amiws_gevent import __version__, cli
+from amiws_gevent.config import LoadResult, Settings
+from amiws_gevent.errors import ListenError
+from amiws_gevent.log import LogControl
+
+CONFIGURATION = """\
+ws_host: 127.0.0.1
+amihosts:
+  - name: pbx
+    host: 127.0.0.1
+    username: admin
+    secret: ${AMI_SECRET}
+"""
+
+
+class Server:
+    """Takes what the real one takes, and does what a test tells it to."""
+
+    made: list[Server]
+    deed: Callable[[Server], int]
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        load: Callable[[], LoadResult] | None = None,
+        demo: bool = False,
+        log: LogControl | None = None,
+    ) -> None:
+        self.settings = settings
+        self.load = load
+        self.demo = demo
+        self.log = log
+        self.started = False
+        self.made.append(self)
+
+    def start(self) -> None:
+        self.started = True
+
+    def run(self) -> int:
+        assert self.started
+        return type(self).deed(self)
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Puts back what a program may change, and a test process must not."""
+    monkeypatch.setenv("AMI_SECRET", "x")
+    term = signal.getsignal(signal.SIGTERM)
+    controls: list[LogControl] = []
+    configure = cli.log.configure
+
+    def noted(facility: int, level: int, *, foreground: bool) -> LogControl:
+        controls.append(configure(facility, level, foreground=foreground, address="/none"))
+        return controls[-1]
+
+    monkeypatch.setattr(cli.log, "configure", noted)
+    yield
+    signal.signal(signal.SIGTERM, term)
+    gevent.get_hub().__dict__.pop("handle_error", None)
+    for control in controls:
+        control.close()
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
+    """The servers that the program makes."""
+    module = ModuleType("amiws_gevent.server")
+    module.Server = Server  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "amiws_gevent.server", module)
+    Server.made = []
+    Server.deed = lambda server: 0
+    return Server.made
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "amiws.yaml"
+    path.write_text(CONFIGURATION)
+    path.chmod(0o600)
+    return path
+
+
+class TestOptions:
+    def test_the_defaults_are_those_of_amiws(self) -> None:
+        options = cli.parser().parse_args([])
+        assert (Path("/etc/amiws.yaml"), Path("/tmp/amiws.pid")) == (cli.CONFIG_FILE, cli.PID_FILE)
+        assert options.wdir == Path("/tmp")
+        assert (options.daemon, options.check, options.demo) == (False, False, False)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["-f", "/f", "-d", "-p", "/p", "-D", "/w"],
+            ["-f/f", "-dp/p", "-D/w"],
+            ["--file", "/f", "--daemon", "--pidfile", "/p", "--wdir", "/w"],
+            ["--file=/f", "--daemon", "--pidfile=/p", "--wdir=/w"],
+        ],
+    )
+    def test_each_spelling_that_getopt_takes(self, words: list[str]) -> None:
+        options = cli.parser().parse_args(words)
+        assert options.daemon
+        assert [options.file, options.pidfile, options.wdir] == [
+            Path(p) for p in ("/f", "/p", "/w")
+        ]
+
+    @pytest.mark.parametrize("words", [["-x"], ["--none"], ["-f"], ["extra"], ["-d", "extra"]])
+    def test_wrong_words_end_with_a_message_and_status_2(
+        self, words: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(words)
+        assert caught.value.code == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("usage: amiws-gevent")
+        assert "error:" in said.err
+
+    @pytest.mark.parametrize("word", ["-h", "--help"])
+    def test_help_names_every_option(self, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([word])
+        assert caught.value.code == 0
+        said = capsys.readouterr().out
+        for option in ("-h", "-f", "-d", "-p", "-D", "--check", "--demo", "--version"):
+            assert option in said
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["--version"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out == f"amiws-gevent {__version__}\n"
+
+
+class TestCheck:
+    def test_a_good_file(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["--check", "-f", str(file)]) == 0
+        said = capsys.readouterr()
+        assert said.out == f"{file}: the configuration can be used (1 server)\n"
+        assert said.err == ""
+
+    def test_warnings_are_told_and_harmless(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file.write_text(CONFIGURATION.replace("ws_host: 127.0.0.1", "web_rot: /srv"))
+        assert cli.main(["--check", "-f", str(file)]) == 0
+        said = capsys.readouterr().err.splitlines()
+        assert all(line.startswith("warning: ") for line in said)
+        assert f"{file}:1: web_rot" in said[0]
+        assert len(said) == 2, "an open port without a login is told as well"
+
+    def test_all_problems_are_told(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file.write_text("ws_port: 8a998\nlog_levle: 7\namihosts:\n  - name: pbx\n    port: 0\n")
+        assert cli.main(["--check", "-f", str(file)]) == 78
+        said = capsys.readouterr()
+        assert said.out == ""
+        for place in (":1: ws_port", ":2: log_levle", ":5: amihosts[0].port", "host", "secret"):
+            assert place in said.err
+
+    def test_a_missing_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["--check", "-f", str(tmp_path / "none.yaml")]) == 78
+        assert str(tmp_path / "none.yaml") in capsys.readouterr().err
+
+    def test_nothing_is_started(self, file: Path, servers: list[Server], tmp_path: Path) -> None:
+        pid_file = tmp_path / "amiws.pid"
+        assert cli.main(["--check", "-d", "-p", str(pid_file), "-f", str(file)]) == 0
+        assert servers == []
+        assert not pid_file.exists()
+
+
+class TestRun:
+    def test_the_configuration_is_what_runs(self, file: Path, servers: list[Server]) -> None:
+        assert cli.main(["-f", str(file)]) == 0
+        (server,) = servers
+        assert [host.name for host in server.settings.amihosts] == ["pbx"]
+        assert not server.demo
+        assert server.log is not None
+
+    def test_a_wrong_configuration_starts_nothing(
+        self, file: Path, servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file.write_text("ws_port: x\n")
+        assert cli.main(["-f", str(file)]) == 78
+        assert servers == []
+        assert f"{file}:1: ws_port" in capsys.readouterr().err
+
+    def test_a_reload_reads_the_same_file_from_another_folder(
+        self, file: Path, servers: list[Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(file.parent)
+        (file.parent / "pages").mkdir()
+        file.write_text(f"web_root: pages\n{CONFIGURATION}")
+
+        def reload(server: Server) -> int:
+            monkeypatch.chdir("/")
+            assert server.load is not None
+            assert server.load().settings == server.settings
+            return 0
+
+        Server.deed = reload
+        assert cli.main(["-f", file.name]) == 0
+        assert servers[0].settings.web_root == file.parent / "pages"
+
+    def test_the_status_is_the_servers(self, file: Path, servers: list[Server]) -> None:
+        Server.deed = lambda server: 3
+        assert cli.main(["-f", str(file)]) == 3
+
+    def test_what_cannot_start_has_a_status_of_its_own(
+        self, file: Path, servers: list[Server], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        def refuse(server: Server) -> int:
+            raise ListenError("port 8000 is in use")
+
+        Server.deed = refuse
+        assert cli.main(["-f", str(file)]) == 71
+        assert capfd.readouterr().err.count("port 8000 is in use") == 1
+
+    def test_a_fault_is_told_with_its_place(
+        self, file: Path, servers: list[Server], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        def stumble(server: Server) -> int:
+            raise ValueError("seven")
+
+        Server.deed = stumble
+        assert cli.main(["-f", str(file)]) == 70
+        said = capfd.readouterr().err
+        assert "ValueError" in said
+        assert "seven" in said
+        assert "stumble" in said
+
+    def test_a_greenlet_that_died_changes_the_status(
+        self, file: Path, servers: list[Server], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        def lose_a_part(server: Server) -> int:
+            gevent.spawn(int, "seven").join()
+            return 0
+
+        Server.deed = lose_a_part
+        assert cli.main(["-f", str(file)]) == 70
+        assert "seven" in capfd.readouterr().err
+
+    def test_an_interrupt_while_starting(self, file: Path, servers: list[Server]) -> None:
+        def interrupt(server: Server) -> int:
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError("went on")
+
+        Server.deed = interrupt
+        pid_file = file.parent / "amiws.pid"
+        assert cli.main(["-f", str(file), "-p", str(pid_file)]) == 130
+        assert not pid_file.exists()
+
+    def test_in_the_foreground_a_pid_file_only_when_asked_for(
+        self, file: Path, servers: list[Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        default = file.parent / "default.pid"
+        monkeypatch.setattr(cli, "PID_FILE", default)
+        pid_file = file.parent / "amiws.pid"
+        seen = []
+
+        def look(server: Server) -> int:
+            seen.append((pid_file.exists(), default.exists()))
+            return 0
+
+        Server.deed = look
+        assert cli.main(["-f", str(file), "-p", str(pid_file)]) == 0
+        assert cli.main(["-f", str(file)]) == 0
+        assert seen == [(True, False), (False, False)]
+        assert not pid_file.exists()
+
+    def test_a_locked_pid_file(
+        self, file: Path, servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pid_file = file.parent / "amiws.pid"
+        words = ["-f", str(file), "-p", str(pid_file)]
+        inner: list[int] = []
+
+        def again(server: Server) -> int:
+            Server.deed = lambda server: 0
+            inner.append(cli.main(words))
+            return 0
+
+        Server.deed = again
+        assert cli.main(words) == 0
+        assert inner == [73]
+        assert "already running" in capsys.readouterr().err
+        assert len(servers) == 1
+
+
+class TestDemo:
+    def test_it_needs_no_file_and_stays_on_this_machine(self, servers: list[Server]) -> None:
+        assert cli.main(["--demo"]) == 0
+        (server,) = servers
+        assert server.demo
+        assert server.load is None
+        assert (server.settings.ws_host, server.settings.ws_port) == ("127.0.0.1", 8000)
+
+    def test_a_file_that_is_named_is_used(self, file: Path, servers: list[Server]) -> None:
+        file.write_text(f"ws_port: 8123\n{CONFIGURATION}")
+        assert cli.main(["--demo", "-f", str(file)]) == 0
+        (server,) = servers
+        assert server.demo
+        assert server.load is not None
+        assert server.settings.ws_port == 8123
