@@ -27,6 +27,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from amiws_gevent.config import fields, rules
 
+# Marks a default that follows from other keys, with the words that say how.
+COMPUTED = "computed-default"
+
 
 class Checked(BaseModel):
     """A model that tells what is wrong with its values, and between them, in one go.
@@ -75,7 +78,7 @@ class AmiHost(Checked):
 
     id: fields.ServerId = Field(
         description="Number that pages know the server by (`server_id`, `AMIServerID`).",
-        json_schema_extra={"default": "its place in the list, from 1"},
+        json_schema_extra={COMPUTED: "its place in the list, from 1"},
     )
     name: fields.Text = Field(description="Name that pages and the log show for the server.")
     host: fields.HostName = Field(description="Host name or address, IPv4 or IPv6.")
@@ -102,7 +105,7 @@ class AmiHost(Checked):
         default=False,
         description="TLS to the server. `yes` verifies its certificate, unless `ssl_verify: no` "
         "or `ssl_fingerprint` say otherwise.",
-        json_schema_extra={"default": "no; yes if another `ssl_` key is given"},
+        json_schema_extra={COMPUTED: "no; yes if another `ssl_` key is given"},
     )
     ssl_cert: fields.AnyPath | None = Field(
         default=None,
@@ -121,7 +124,7 @@ class AmiHost(Checked):
         default=True,
         description="Verify the server's certificate and name by `ssl_ca` or the system's CAs.",
         json_schema_extra={
-            "default": "yes with `ssl_ca`, or with `ssl: yes` and no `ssl_fingerprint`; else no"
+            COMPUTED: "yes with `ssl_ca`, or with `ssl: yes` and no `ssl_fingerprint`; else no"
         },
     )
     ssl_fingerprint: fields.Fingerprint | None = Field(
@@ -182,7 +185,9 @@ class Limits(Checked):
         "10 s", description="Seconds in which a page's TLS handshake must be done."
     )
     idle_time: fields.Seconds = _written(
-        "60 s", description="Seconds that a connection may stay silent, pings included."
+        "60 s",
+        description="Seconds after which a connection is closed on which nothing came, "
+        "not even the answer to a ping.",
     )
     ping_interval: fields.Seconds = _written(
         "25 s", description="Seconds between the pings to a page's WebSocket."

@@ -1,0 +1,138 @@
+"""The JSON Schema for editors and the tables of docs/configuration.md, made from the models.
+
+``python -m amiws_gevent.config.schema [FOLDER]`` writes both into a checkout
+(by default the current directory); a test holds the files to the models.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from amiws_gevent.config.load import ANCHOR_PREFIX
+from amiws_gevent.config.model import COMPUTED, AmiHost, Limits, Settings, file_keys
+
+SCHEMA_FILE = Path("etc/amiws.schema.json")
+TABLES_FILE = Path("docs/configuration.md")
+
+# Editors' YAML servers know this draft best. It ignores what stands beside a
+# $ref, so the schema has none.
+_DRAFT = "http://json-schema.org/draft-07/schema#"
+
+_NOTHING = {"type": "null"}
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "top level": Settings,
+    "amihosts": AmiHost,
+    "limits": Limits,
+}
+_TABLE_END = "<!-- end -->"
+
+
+def json_schema() -> dict[str, Any]:
+    """A schema that marks unknown keys, and takes what YAML makes of unquoted text."""
+    made = Settings.model_json_schema()
+    parts = made.pop("$defs")
+    host = parts[AmiHost.__name__]
+    host["required"] = [key for key in host["required"] if key not in ("id", "secret")]
+    host["oneOf"] = [{"required": ["secret"]}, {"required": ["secret_file"]}]
+    return {
+        "$schema": _DRAFT,
+        "title": "amiws-gevent configuration",
+        **_for_editors(made, parts),
+        "patternProperties": {f"^{ANCHOR_PREFIX}": {"description": "Holds anchors; not read."}},
+    }
+
+
+def table(model: type[BaseModel]) -> str:
+    """The keys of one mapping as rows of a Markdown table."""
+    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
+    for key in file_keys(model):
+        meaning = (model.model_fields[key].description or "").replace("|", r"\|")
+        rows.append(f"| `{key}` | {_default(model, key)} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def with_tables(page: str) -> str:
+    """``page`` with its marked tables as the models have them now."""
+    for name, model in _TABLES.items():
+        start = f"<!-- keys: {name} -->\n"
+        before, found, rest = page.partition(start)
+        _, ended, after = rest.partition(_TABLE_END)
+        if not (found and ended):
+            raise ValueError(f"the page has no {start.strip()} with {_TABLE_END} after it")
+        page = before + start + table(model) + _TABLE_END + after
+    return page
+
+
+def schema_text() -> str:
+    """The schema as the file has it."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def main(arguments: Sequence[str]) -> None:
+    folder = Path(arguments[0] if arguments else ".")
+    (folder / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
+    tables = folder / TABLES_FILE
+    tables.write_text(with_tables(tables.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _default(model: type[BaseModel], key: str) -> str:
+    field = model.model_fields[key]
+    if isinstance(field.json_schema_extra, dict) and COMPUTED in field.json_schema_extra:
+        return str(field.json_schema_extra[COMPUTED])
+    if field.is_required():
+        return "required"
+    if field.default is None:
+        return "none"
+    if isinstance(field.default, BaseModel):
+        return "see below"
+    if isinstance(field.default, bool):
+        return "yes" if field.default else "no"
+    return f"`{field.default}`" if field.default != "" else "empty"
+
+
+def _for_editors(schema: Any, parts: dict[str, Any]) -> Any:
+    """References resolved, titles dropped, optional keys allowed to have no value."""
+    if isinstance(schema, list):
+        return [_for_editors(item, parts) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        described = {key: value for key, value in schema.items() if key == "description"}
+        return _for_editors(parts[name], parts) | described
+    made = {
+        key: _for_editors(value, parts)
+        for key, value in schema.items()
+        # A title is made of the key's name, which editors show anyway.
+        if key != COMPUTED and not (key == "title" and isinstance(value, str))
+    }
+    if COMPUTED in schema:
+        made.pop("default", None)
+    if "properties" in made:
+        required = made.get("required", ())
+        made["properties"] = {
+            key: value if key in required else _or_nothing(value)
+            for key, value in made["properties"].items()
+        }
+    return made
+
+
+def _or_nothing(schema: dict[str, Any]) -> dict[str, Any]:
+    """``key:`` without a value is as no key at all; YAML makes it null."""
+    told: dict[str, Any] = {key: schema[key] for key in ("description", "default") if key in schema}
+    kind = {key: value for key, value in schema.items() if key not in told}
+    if told.get("default", ...) in (None, {}):
+        del told["default"]
+    choices = kind.get("anyOf", [kind])
+    return {**told, "anyOf": [*(kind for kind in choices if kind != _NOTHING), _NOTHING]}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
