@@ -1,0 +1,72 @@
+"""A real Chromium for the tests of the page, started once a session with an empty profile."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+NewContext = Callable[..., BrowserContext]
+
+
+def chromium_path() -> str:
+    """Where the system's Chromium is."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    raise AssertionError("the browser tests need Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """Playwright's driver."""
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def new_context(
+    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NewContext]:
+    """Makes browsers, each with a profile of its own (cookies, logins); options as of Playwright."""
+    contexts: list[BrowserContext] = []
+
+    def make(**options: object) -> BrowserContext:
+        profile: Path = tmp_path_factory.mktemp("profile")
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=chromium_path(), headless=True, args=ARGUMENTS, **options
+        )
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def browser(new_context: NewContext) -> BrowserContext:
+    """The browser that most tests share; nothing that the page does stays in it."""
+    return new_context(viewport={"width": 1280, "height": 800})
+
+
+@pytest.fixture
+def page(browser: BrowserContext) -> Iterator[Page]:
+    """A fresh page (tab)."""
+    page = browser.new_page()
+    page.set_default_timeout(20_000)  # machines are shared
+    yield page
+    page.close()

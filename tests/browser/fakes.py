@@ -1,0 +1,172 @@
+"""What a page needs of amiws-gevent, played by a small server: web_root and the classic socket."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
+
+WEB_ROOT = Path(__file__).parent.parent.parent / "web_root"
+
+Data = dict[str, Any]
+
+
+class FakePbx:
+    """One server as the fake tells of it. ``error``: why actions for it cannot be sent."""
+
+    def __init__(self, server_id: int, name: str, version: str, ami_version: str) -> None:
+        self.id = server_id
+        self.name = name
+        self.version = version
+        self.ami_version = ami_version
+        self.error = ""
+        self.is_silent = False
+        self.channels: list[Data] = []  # what CoreShowChannels lists
+
+    def envelope(self, kind: int, data: Data) -> Data:
+        """The five keys round ``data``."""
+        return {
+            "type": kind,
+            "server_id": self.id,
+            "server_name": self.name,
+            "ssl": False,
+            "data": data,
+        }
+
+    def answers(self, action: Data) -> Iterable[Data]:
+        """The messages that answer ``action``."""
+        name, action_id = action["Action"], action["ActionID"]
+        if self.is_silent:
+            return
+        if self.error:
+            refusal = {"Response": "Error", "ActionID": action_id, "Message": self.error}
+            yield self.envelope(4, refusal)
+            return
+        success = {"Response": "Success", "ActionID": action_id}
+        if name == "CoreSettings":
+            versions = {"AMIversion": self.ami_version, "AsteriskVersion": self.version}
+            yield self.envelope(4, success | versions)
+        elif name == "CoreStatus":
+            started = {"CoreStartupDate": "2026-11-22", "CoreStartupTime": "17:55:01"}
+            yield self.envelope(4, success | started)
+        elif name == "CoreShowChannels":
+            yield self.envelope(4, success | {"EventList": "start"})
+            for channel in self.channels:
+                item = {"Event": "CoreShowChannel", "ActionID": action_id}
+                yield self.envelope(3, item | channel)
+            count = {"EventList": "Complete", "ListItems": str(len(self.channels))}
+            complete = {"Event": "CoreShowChannelsComplete", "ActionID": action_id}
+            yield self.envelope(3, complete | count)
+
+
+class FakeAmiws:
+    """Serves web_root over HTTP and the classic socket at ``/ws``, on one loopback port.
+
+    As the program does, it gives answers to all pages and refusals to the one that asked.
+    """
+
+    def __init__(self, *pbxs: FakePbx, port: int = 0) -> None:
+        self.pbxs = {pbx.id: pbx for pbx in pbxs}
+        self.actions: list[Data] = []  # all that pages sent
+        self.requests: list[str] = []  # paths asked for over HTTP
+        self.refuse_upgrades = False
+        self._pages: set[ServerConnection] = set()
+        self._lock = threading.Lock()
+        self._server: Server = serve(
+            self._page, "127.0.0.1", port, process_request=self._http, compression=None
+        )
+        self.port: int = self._server.socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.drop_pages()
+        self._server.shutdown()
+        self._thread.join()
+
+    def send(self, *messages: Data) -> None:
+        """Give messages to all pages."""
+        with self._lock:
+            pages = list(self._pages)
+        for page in pages:
+            for message in messages:
+                page.send(json.dumps(message))
+
+    def event(self, server_id: int, **headers: str) -> None:
+        """Give an event of a server to all pages."""
+        self.send(self.pbxs[server_id].envelope(3, headers))
+
+    def drop_pages(self, code: int = 1012, reason: str = "") -> None:
+        """Close all sockets."""
+        with self._lock:
+            pages = list(self._pages)
+        for page in pages:
+            page.close(code, reason)
+
+    def _page(self, page: ServerConnection) -> None:
+        with self._lock:
+            self._pages.add(page)
+        try:
+            for text in page:
+                self._action(page, json.loads(text))
+        except ConnectionClosed:
+            pass  # dropped by the test, or the browser went away without a word
+        finally:
+            with self._lock:
+                self._pages.discard(page)
+
+    def _action(self, page: ServerConnection, action: Data) -> None:
+        self.actions.append(action)
+        asked = action.get("AMIServerID")
+        if asked is not None and asked not in self.pbxs:
+            text = f"AMIServerID {asked}: no such server"
+            refusal = {"Response": "Error", "ActionID": action["ActionID"], "Message": text}
+            own = {"type": 4, "server_id": 0, "server_name": "amiws-gevent", "ssl": False}
+            page.send(json.dumps(own | {"data": refusal}))
+            return
+        for pbx in self.pbxs.values() if asked is None else [self.pbxs[asked]]:
+            for message in pbx.answers(action):
+                if pbx.error:
+                    page.send(json.dumps(message))
+                else:
+                    self.send(message)
+
+    def _http(self, _connection: ServerConnection, request: Request) -> Response | None:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return _response(401, b"log in", "text/plain") if self.refuse_upgrades else None
+        self.requests.append(request.path)
+        file = WEB_ROOT / (request.path.partition("?")[0].lstrip("/") or "index.html")
+        if not file.is_file():
+            return _response(404, b"no such file", "text/plain")
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        return _response(200, file.read_bytes(), kind)
+
+
+def _response(status: int, body: bytes, kind: str) -> Response:
+    headers = Headers()
+    headers["Content-Type"] = kind
+    headers["Content-Length"] = str(len(body))
+    headers["Cache-Control"] = "no-store"
+    headers["Connection"] = "close"
+    return Response(status, "", headers, body)
