@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _log = logging.getLogger("amiws_gevent.web.gate")
 
 # The heading that README.md gives the section on what differs from amiws.
 MIGRATION = 'README.md, "Migrating from amiws"'
+# An origin that is no web site's but an application's or an extension's.
+_APPLICATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[A-Za-z0-9._-]{1,150}")
 # Log lines a second, for each kind of refusal: a guessing client must not fill the disk.
 LOG_INTERVAL = 1.0
 
@@ -164,11 +167,16 @@ class Gate:
         return _challenge(self._login, outcome, "Log in to see this page.")
 
     def check_upgrade(self, request: RequestInfo) -> Verdict:
-        """200; 403 for a foreign web site; 401 without a session cookie or a login."""
+        """200; 403 for a foreign web site; 401 without a session cookie or a login.
+
+        400 with two ``Origin`` or ``Host`` headers, which no browser sends.
+        """
         origins = request.headers.getall("Origin")
         hosts = request.headers.getall("Host")
+        if len(origins) > 1 or len(hosts) > 1:
+            return _refusal(400, "The request has more than one Origin or Host header.")
         if not self._origins.allows(origins, hosts, request.scheme):
-            return self._refuse_origin(request, origins)
+            return self._refuse_origin(request, origins[0])
         if self._login is None:
             return Verdict(200)
         session = self._cookies.check(request.headers.getall("Cookie"), self._login.users.ha1)
@@ -204,6 +212,8 @@ class Gate:
                 reason,
                 MIGRATION,
             )
+        if outcome.claimed and not outcome.stale:  # which of the two is told in the log alone
+            reason = "the user name or the password is wrong"
         return _challenge(
             login,
             outcome,
@@ -215,10 +225,9 @@ class Gate:
             f"See {MIGRATION}.",
         )
 
-    def _refuse_origin(self, request: RequestInfo, origins: list[str]) -> Verdict:
-        wanted = _wanted_origin(origins)
-        setting = f"allowed_origins: [{wanted}]" if wanted else 'allowed_origins: ["*"]'
-        shown = _shown(", ".join(origins))
+    def _refuse_origin(self, request: RequestInfo, origin: str) -> Verdict:
+        setting = f"allowed_origins: [{_shown(_allowing(origin))}]"
+        shown = _shown(origin)
         self._refused_origins.warning(
             "WebSocket refused with 403: address=%s origin=%s is not this server's; unlike "
             "amiws, pages of other web sites are refused: %s lets it in (%s)",
@@ -254,18 +263,15 @@ def _challenge(login: _Login, outcome: Outcome, text: str) -> Verdict:
     return _refusal(401, text, ("WWW-Authenticate", challenge))
 
 
-def _wanted_origin(origins: list[str]) -> str:
-    """The entry of ``allowed_origins`` that would let a request in, quoted for YAML.
+def _allowing(text: str) -> str:
+    """The entry of ``allowed_origins`` that would let an ``Origin`` in.
 
-    Empty when only ``"*"`` would (``null``, or what no browser sends).
+    ``*`` where nothing less would: ``null``, ``file://``, and what no browser sends.
     """
-    if len(origins) != 1:
-        return ""
-    origin = parse_origin(origins[0])
+    origin = parse_origin(text)
     if origin is not None:
-        return json.dumps(str(origin))
-    text = origins[0]
-    return _shown(text) if "://" in text and len(text) <= 200 else ""
+        return str(origin)
+    return text if _APPLICATION.fullmatch(text) else "*"
 
 
 def _shown(text: str) -> str:

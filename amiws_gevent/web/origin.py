@@ -74,8 +74,8 @@ def _normal_name(text: str) -> str | None:
 class OriginPolicy:
     """``allowed`` is ``allowed_origins`` of the configuration: origins, or ``"*"`` for all.
 
-    An entry that is no http(s) origin (``file://``, ``app://x``) is compared as text;
-    ``null`` is never one, as every sandboxed page of any site sends it.
+    An entry that is no http(s) origin (an application's, ``app://panel``) is compared as
+    text; ``null`` is never one, as every sandboxed page of any site sends it.
     """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:

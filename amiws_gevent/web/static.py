@@ -84,7 +84,7 @@ def own_files(settings: Settings) -> list[Path]:
     """The files that a configuration names and no page may see."""
     named = [settings.path, settings.auth_file, settings.ssl_cert, settings.ssl_key]
     for host in settings.amihosts:
-        named += [host.ssl_cert, host.ssl_key]
+        named += [host.ssl_cert, host.ssl_key, host.secret_file]
     return list(dict.fromkeys(path for path in named if path is not None))
 
 

@@ -1,0 +1,440 @@
+"""What the gate lets in, what it refuses, and what it then says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from requests.auth import HTTPDigestAuth
+from requests.utils import parse_dict_header
+
+from amiws_gevent.config import Settings
+from amiws_gevent.web.digest import NONCE_LIFETIME
+from amiws_gevent.web.gate import MIGRATION, Gate, Headers, RequestInfo, Verdict
+
+REALM = "call centre"
+HOST = {"name": "a", "host": "127.0.0.1", "username": "u", "secret": "s"}
+
+
+class Clock:
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class World:
+    """A gate with its clocks, its htdigest file, and a way to ask it."""
+
+    def __init__(self, tmp_path: Path, **changes: Any) -> None:
+        self.path = tmp_path / "htdigest"
+        self.write(anna="one", bob="two")
+        values: dict[str, Any] = {
+            "web_root": tmp_path,
+            "auth_domain": REALM,
+            "auth_file": self.path,
+            "amihosts": [HOST],
+            **changes,
+        }
+        self.clock = Clock(1000.0)
+        self.wall_clock = Clock(1_700_000_000.0)
+        self.settings = Settings.model_validate(
+            {key: value for key, value in values.items() if value is not None}
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        self.gate = Gate(self.settings, clock=self.clock, wall_clock=self.wall_clock)
+
+    def write(self, **passwords: str) -> None:
+        lines = []
+        for user, password in passwords.items():
+            ha1 = hashlib.md5(f"{user}:{REALM}:{password}".encode()).hexdigest()
+            lines.append(f"{user}:{REALM}:{ha1}\n")
+        self.path.write_text("".join(lines))
+
+    def page(self, *headers: tuple[str, str], **more: Any) -> Verdict:
+        return self.gate.check_page(request(*headers, **more))
+
+    def upgrade(self, *headers: tuple[str, str], **more: Any) -> Verdict:
+        return self.gate.check_upgrade(request(*headers, **more))
+
+    def digest(self, user: str = "anna", password: str = "one") -> tuple[str, str]:
+        return answer(self.page(), user, password)
+
+    def log_in(self, user: str = "anna", password: str = "one") -> tuple[str, str]:
+        """The cookie of a login on a page, as a browser sends it back."""
+        verdict = self.page(self.digest(user, password))
+        assert verdict.status == 200
+        return ("Cookie", header(verdict, "Set-Cookie").split(";")[0])
+
+
+def request(
+    *headers: tuple[str, str],
+    scheme: Literal["http", "https"] = "http",
+    target: str = "/",
+    host: str = "pbx:8000",
+) -> RequestInfo:
+    return RequestInfo("GET", target, Headers([("Host", host), *headers]), scheme, "10.0.0.9")
+
+
+def header(verdict: Verdict, name: str) -> str:
+    (value,) = [value for key, value in verdict.headers if key == name]
+    return value
+
+
+def answer(verdict: Verdict, user: str, password: str, target: str = "/") -> tuple[str, str]:
+    """The answer of requests to a challenge."""
+    assert verdict.status == 401
+    challenge = header(verdict, "WWW-Authenticate").removeprefix("Digest ")
+    auth = HTTPDigestAuth(user, password)
+    auth.init_per_thread_state()
+    auth._thread_local.chal = parse_dict_header(challenge)  # type: ignore[attr-defined]
+    value = auth.build_digest_header("GET", f"http://pbx:8000{target}")  # type: ignore[no-untyped-call]
+    assert value is not None
+    return ("Authorization", value.encode().decode("latin-1"))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and record.name == "amiws_gevent.web.gate"
+    ]
+
+
+# The headers of a request
+
+
+def test_headers_are_case_blind_and_keep_repeats() -> None:
+    headers = Headers([("Host", " a "), ("X-Y", "1"), ("x-y", "2")])
+    assert headers["HOST"] == "a"
+    assert headers.get("x-Y") == "1, 2"
+    assert headers.getall("X-y") == ["1", "2"]
+    assert headers.getall("none") == []
+    assert headers.get("none") is None
+    assert "host" in headers
+    assert 1 not in headers
+    assert list(headers) == ["host", "x-y"]
+    assert len(headers) == 2
+
+
+# Without auth_file
+
+
+def test_without_auth_file_everyone_comes_in(tmp_path: Path) -> None:
+    world = World(tmp_path, auth_file=None, auth_domain=None)
+    assert world.page() == Verdict(200)
+    assert world.upgrade() == Verdict(200)
+    assert world.page(("Authorization", "Digest nonsense")) == Verdict(200)
+
+
+def test_without_auth_file_origins_are_checked_all_the_same(tmp_path: Path) -> None:
+    world = World(tmp_path, auth_file=None, auth_domain=None)
+    assert world.upgrade(("Origin", "http://evil.example")).status == 403
+    assert world.upgrade(("Origin", "http://pbx:8000")).status == 200
+
+
+# Pages
+
+
+def test_a_page_asks_for_the_login(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    verdict = world.page()
+    assert verdict.status == 401
+    assert verdict.user is None
+    challenge = header(verdict, "WWW-Authenticate")
+    assert challenge.startswith(f'Digest realm="{REALM}", qop="auth", algorithm=MD5, nonce="')
+    assert "stale" not in challenge
+    assert header(verdict, "Content-Type") == "text/plain; charset=utf-8"
+    assert header(verdict, "Cache-Control") == "no-store"
+    assert warnings(caplog) == []
+
+
+def test_a_right_login_sets_the_cookie(world: World) -> None:
+    verdict = world.page(world.digest())
+    assert (verdict.status, verdict.user) == (200, "anna")
+    cookie = header(verdict, "Set-Cookie")
+    assert cookie.startswith("amiws_session_8000=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "Secure" not in cookie
+
+
+def test_by_tls_the_cookie_is_secure(world: World) -> None:
+    verdict = world.page(world.digest(), scheme="https")
+    assert header(verdict, "Set-Cookie").endswith("; Secure")
+
+
+def test_a_cookie_is_renewed_in_the_second_half_of_its_life(world: World) -> None:
+    cookie = world.log_in()
+    assert world.page(cookie, world.digest()).headers == ()
+    world.wall_clock.now += world.settings.session_lifetime / 2 + 2
+    assert header(world.page(cookie, world.digest()), "Set-Cookie")
+
+
+def test_the_cookie_of_another_user_is_replaced(world: World) -> None:
+    cookie = world.log_in("anna", "one")
+    verdict = world.page(cookie, world.digest("bob", "two"))
+    assert verdict.user == "bob"
+    assert header(verdict, "Set-Cookie")
+
+
+def test_the_cookie_opens_no_page(world: World) -> None:
+    assert world.page(world.log_in()).status == 401
+
+
+def test_a_page_takes_any_origin(world: World) -> None:
+    assert world.page(("Origin", "http://evil.example"), world.digest()).status == 200
+
+
+@pytest.mark.parametrize(("user", "password"), [("anna", "wrong"), ("eve", "one")])
+def test_a_wrong_login(
+    world: World, user: str, password: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    verdict = world.page(world.digest(user, password))
+    assert verdict.status == 401
+    assert header(verdict, "WWW-Authenticate").startswith("Digest ")
+    (line,) = warnings(caplog)
+    assert "10.0.0.9" in line
+    assert f'"{user}"' in line
+    assert "wrong" not in line.replace("wrong password", "")
+
+
+def test_an_answer_tells_nothing_about_which_users_there_are(world: World) -> None:
+    for check in (world.page, world.upgrade):
+        wrong = check(world.digest("anna", "wrong"))
+        unknown = check(world.digest("eve", "wrong"))
+        assert wrong.body == unknown.body
+        assert wrong.status == unknown.status == 401
+
+
+def test_two_logins_in_one_request_are_refused(world: World) -> None:
+    assert world.page(world.digest(), world.digest()).status == 401
+
+
+def test_a_stale_nonce_asks_again_without_a_word(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    login = world.digest()
+    world.clock.now += NONCE_LIFETIME + 1
+    verdict = world.page(login)
+    assert verdict.status == 401
+    assert header(verdict, "WWW-Authenticate").endswith(", stale=true")
+    assert warnings(caplog) == []
+    assert world.page(answer(verdict, "anna", "one")).user == "anna"
+
+
+def test_a_restart_asks_no_browser_user_again(world: World) -> None:
+    login = world.digest()
+    world.restart()
+    verdict = world.page(login)
+    assert header(verdict, "WWW-Authenticate").endswith(", stale=true")
+
+
+def test_a_replay_is_refused(world: World) -> None:
+    login = world.digest()
+    assert world.page(login).status == 200
+    assert world.page(login).status == 401
+    assert world.upgrade(login).status == 401
+
+
+def test_a_changed_password_counts_at_once(world: World) -> None:
+    cookie = world.log_in()
+    world.write(anna="changed", bob="two")
+    assert world.page(world.digest("anna", "one")).status == 401
+    assert world.upgrade(cookie).status == 401
+    assert world.page(world.digest("anna", "changed")).status == 200
+
+
+def test_a_removed_user_is_out_at_once(world: World) -> None:
+    cookie = world.log_in()
+    assert world.upgrade(cookie).status == 200
+    world.write(bob="two")
+    assert world.upgrade(cookie).status == 401
+    assert world.page(world.digest("anna", "one")).status == 401
+
+
+# The upgrade
+
+
+def test_the_cookie_opens_the_websocket(world: World) -> None:
+    assert world.upgrade(world.log_in()) == Verdict(200, user="anna")
+
+
+def test_the_cookie_outlives_a_restart(world: World) -> None:
+    cookie = world.log_in()
+    world.restart()
+    assert world.upgrade(cookie).user == "anna"
+
+
+def test_digest_opens_the_websocket(world: World) -> None:
+    login = answer(world.upgrade(), "anna", "one")
+    verdict = world.upgrade(login)
+    assert (verdict.status, verdict.user) == (200, "anna")
+    assert header(verdict, "Set-Cookie").startswith("amiws_session_8000=")
+
+
+def test_digest_on_the_upgrade_is_over_its_own_target(world: World) -> None:
+    login = answer(world.upgrade(target="/ws?a=%20"), "anna", "one", "/ws?a=%20")
+    assert world.upgrade(login, target="/ws").status == 401
+    login = answer(world.upgrade(target="/ws?a=%20"), "anna", "one", "/ws?a=%20")
+    assert world.upgrade(login, target="/ws?a=%20").status == 200
+
+
+def test_without_a_login_the_websocket_is_refused_and_says_why(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    verdict = world.upgrade()
+    assert verdict.status == 401
+    assert header(verdict, "WWW-Authenticate").startswith("Digest ")
+    (line,) = warnings(caplog)
+    body = verdict.body.decode()
+    for text in (line, body):
+        assert "auth_websocket: false" in text
+        assert MIGRATION in text
+        assert "amiws" in text
+    assert "10.0.0.9" in line
+
+
+def test_an_old_cookie_is_refused_and_says_what_to_do(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    cookie = world.log_in()
+    world.wall_clock.now += world.settings.session_lifetime + 1
+    verdict = world.upgrade(cookie)
+    assert verdict.status == 401
+    assert b"load the page again" in verdict.body
+    assert "load the page again" in warnings(caplog)[0]
+
+
+def test_an_old_cookie_with_a_right_login_is_replaced(world: World) -> None:
+    cookie = world.log_in()
+    world.wall_clock.now += world.settings.session_lifetime + 1
+    assert header(world.upgrade(cookie, world.digest()), "Set-Cookie")
+
+
+def test_a_stale_nonce_on_the_upgrade(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    login = world.digest()
+    world.clock.now += NONCE_LIFETIME + 1
+    verdict = world.upgrade(login)
+    assert header(verdict, "WWW-Authenticate").endswith(", stale=true")
+    assert warnings(caplog) == []
+
+
+def test_auth_websocket_false_leaves_it_open(tmp_path: Path) -> None:
+    world = World(tmp_path, auth_websocket=False)
+    assert world.upgrade() == Verdict(200)
+    assert world.upgrade(("Cookie", "amiws_session_8000=junk")) == Verdict(200)
+    assert world.upgrade(world.log_in()).user == "anna"
+    assert world.upgrade(("Origin", "http://evil.example")).status == 403
+    assert world.page().status == 401
+
+
+def test_a_foreign_origin_is_refused_and_says_what_to_add(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    verdict = world.upgrade(("Origin", "https://wall.example:8443"), world.log_in())
+    assert verdict.status == 403
+    assert "WWW-Authenticate" not in dict(verdict.headers)
+    (line,) = warnings(caplog)
+    body = verdict.body.decode()
+    for text in (line, body):
+        assert 'allowed_origins: ["https://wall.example:8443"]' in text
+        assert MIGRATION in text
+        assert "amiws" in text
+    assert "10.0.0.9" in line
+
+
+@pytest.mark.parametrize(
+    ("origin", "entry"),
+    [
+        ("https://wall.example", "https://wall.example"),
+        ("HTTPS://WALL.example:443", "https://wall.example"),
+        ("http://[0::1]:9", "http://[::1]:9"),
+        ("https://pbx:8000", "https://pbx:8000"),
+        ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
+        ("null", "*"),
+        ("file://", "*"),
+        ("\xff<script>", "*"),
+        ("http://a, http://b", "*"),
+    ],
+)
+def test_what_a_refusal_names_is_taken_and_helps(tmp_path: Path, origin: str, entry: str) -> None:
+    body = World(tmp_path).upgrade(("Origin", origin)).body.decode()
+    setting = next(line.strip() for line in body.splitlines() if line.startswith("    "))
+    assert setting == f"allowed_origins: [{json.dumps(entry)}]"
+    world = World(tmp_path, allowed_origins=json.loads(setting.partition(": ")[2]))
+    assert world.upgrade(("Origin", origin), world.log_in()).status == 200
+
+
+def test_the_own_origin_still_needs_a_login(world: World) -> None:
+    assert world.upgrade(("Origin", "http://pbx:8000")).status == 401
+    assert world.upgrade(("Origin", "http://pbx:8000"), world.log_in()).status == 200
+    assert world.upgrade(("Origin", "http://pbx:8000"), scheme="https").status == 403
+
+
+def test_two_origins_or_hosts_are_refused(tmp_path: Path) -> None:
+    world = World(tmp_path, allowed_origins="*")
+    own = ("Origin", "http://pbx:8000")
+    assert world.upgrade(own, own, world.log_in()).status == 400
+    assert world.upgrade(("Host", "pbx:8000"), world.log_in()).status == 400
+
+
+# The log
+
+
+def test_a_flood_makes_one_line_a_second(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(50):
+        world.upgrade(("Origin", "http://evil.example"))
+        world.upgrade()
+        world.page(world.digest("anna", "guess"))
+    assert len(warnings(caplog)) == 3
+    caplog.clear()
+    world.clock.now += 1
+    world.upgrade(("Origin", "http://evil.example"))
+    (line,) = warnings(caplog)
+    assert line.endswith("(and 49 more like it)")
+    caplog.clear()
+    world.clock.now += 1
+    world.upgrade(("Origin", "http://evil.example"))
+    assert "more like it" not in warnings(caplog)[0]
+
+
+def test_nothing_of_a_client_reaches_headers_or_the_log_raw(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = "x\r\nSet-Cookie: a=b\x1b[2J\xff" + "y" * 5000
+    world.upgrade(("Origin", bad))
+    world.upgrade(("Authorization", f'Digest username="{bad}"'))
+    world.page(("Authorization", f'Digest username="{bad}"'))
+    login = world.digest("eve\u2028x", "one")
+    verdicts = [world.page(login), world.upgrade(("Origin", bad))]
+    for line in warnings(caplog):
+        assert line.isprintable()
+        assert line.isascii()
+        assert len(line) < 1000
+    for verdict in verdicts:
+        for name, value in verdict.headers:
+            assert (name + value).isprintable()
+        assert b"\x1b" not in verdict.body
+        assert b"\r" not in verdict.body
+
+
+def test_no_password_and_no_key_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    cookie = world.log_in()
+    world.page(world.digest("anna", "guess"))
+    world.upgrade(cookie)
+    keys = [line.rsplit(":", 1)[1] for line in world.path.read_text().split()[1::2]]
+    for secret in (*keys, cookie[1], "guess"):
+        assert secret not in caplog.text
