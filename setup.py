@@ -75,7 +75,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="amiws-gevent authors",
-    license="MIT",
+    license_expression="MIT",
     license_files=["LICENSE"],
     keywords=["asterisk", "ami", "websocket", "gevent", "telephony", "pbx"],
     classifiers=[

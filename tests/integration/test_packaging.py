@@ -1,0 +1,162 @@
+"""What a release carries: sdist, a wheel from it, and the wheel installed elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from amiws_gevent import __version__
+from tests.support.program import ROOT
+
+# One worker makes the packages, since all of this file's tests look at the same ones.
+pytestmark = pytest.mark.xdist_group("packaging")
+
+LEFT_OUT = shutil.ignore_patterns(
+    ".venv*", ".git", ".make", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build",
+    "dist", "node_modules", "results",
+)  # fmt: skip
+
+# Of each kind that an installation needs, one.
+CARRIED = [
+    "amiws_gevent/__main__.py",
+    "amiws_gevent/ami/framing.py",
+    "amiws_gevent/config/model.py",
+    "amiws_gevent/demo/__init__.py",
+    "amiws_gevent/web/app.py",
+    "amiws_gevent/py.typed",
+    "amiws_plugins/__init__.py",
+    "amiws_web_root/index.html",
+]
+SHARED = [
+    "amiws.yaml",
+    "amiws.schema.json",
+    "systemd/amiws-gevent.service",
+    "init.d/amiws-gevent",
+]
+
+
+def run(*words: str | Path, cwd: Path) -> str:
+    """What a command prints; fails the test with all of it if the command fails."""
+    done = subprocess.run(
+        words,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def under(root: Path) -> set[str]:
+    """The files in a folder, as paths from it."""
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel that was made from it."""
+    source = tmp_path_factory.mktemp("source") / "checkout"
+    shutil.copytree(ROOT, source, ignore=LEFT_OUT)
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source, cwd=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    return built / f"amiws_gevent-{__version__}-py3-none-any.whl"
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh virtual environment with the wheel; the dependencies are lent by this one."""
+    home = tmp_path_factory.mktemp("home")
+    venv.create(home, with_pip=False, symlinks=True)
+    python = home / "bin" / "python"
+    run(
+        sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
+        "--no-index", wheel, cwd=home,
+    )  # fmt: skip
+    site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=home)
+    # Packages that were installed as a link to this checkout do not come along that way.
+    (Path(site.strip()) / "lent.pth").write_text(sysconfig.get_path("purelib"))
+    return home
+
+
+def test_the_wheel_carries_everything(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    data = f"amiws_gevent-{__version__}.data/data/share/amiws-gevent"
+    assert names >= {*CARRIED, *(f"{data}/{name}" for name in SHARED)}
+    pages = {name.removeprefix("amiws_web_root/") for name in names if "_web_root/" in name}
+    assert pages == under(ROOT / "web_root")
+    assert not [name for name in names if name.startswith(("tests/", "bench/", "web_root/"))]
+
+
+def test_the_sdist_can_be_tested_and_built_again(built: Path) -> None:
+    top = f"amiws_gevent-{__version__}"
+    with tarfile.open(built / f"{top}.tar.gz") as archive:
+        names = set(archive.getnames())
+    wanted = {
+        "LICENSE", "Makefile", "README.md", "CHANGELOG.md", ".ci/run", "setup.py",
+        "pyproject.toml", "scripts/find-python.sh", "etc/amiws.yaml", "plugins/__init__.py",
+        "contrib/init.d/amiws-gevent", "web_root/index.html",
+        "tests/integration/test_packaging.py", "tests/support/program.py",
+    }  # fmt: skip
+    assert names >= {f"{top}/{name}" for name in wanted}
+    assert not [name for name in names if name.endswith(".pyc") or "/." in name.replace("/.ci", "")]
+
+
+def test_the_metadata(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read(f"amiws_gevent-{__version__}.dist-info/METADATA").decode()
+    head, _, readme = text.partition("\n\n")
+    lines = head.splitlines()
+    for line in (
+        "Name: amiws-gevent",
+        f"Version: {__version__}",
+        "License-Expression: MIT",
+        "License-File: LICENSE",
+        "Requires-Python: >=3.11",
+        "Description-Content-Type: text/markdown",
+        "Provides-Extra: test",
+        "Provides-Extra: bench",
+    ):
+        assert line in lines
+    assert readme.strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
+
+
+def test_the_installed_program_runs(installed: Path) -> None:
+    program = installed / "bin" / "amiws-gevent"
+    assert run(program, "--version", cwd=installed) == f"amiws-gevent {__version__}\n"
+    sample = installed / "share" / "amiws-gevent" / "amiws.yaml"
+    assert "can be used" in run(program, "--check", "-f", sample, cwd=installed)
+
+
+def test_the_installed_program_finds_its_own_dashboard(installed: Path) -> None:
+    root = run(
+        installed / "bin" / "python",
+        "-c",
+        "from amiws_gevent.resources import dashboard_root; print(dashboard_root())",
+        cwd=installed,
+    ).strip()
+    assert root.startswith(str(installed))
+    assert under(Path(root)) == under(ROOT / "web_root")
+
+
+def test_the_init_script_stays_executable(installed: Path) -> None:
+    script = installed / "share" / "amiws-gevent" / "init.d" / "amiws-gevent"
+    assert os.access(script, os.X_OK)
