@@ -1,0 +1,108 @@
+"""The real program as a daemon, with the words that an operator's init script has."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemons, free_port, gone, listens
+from tests.support.program import wait_until
+
+
+@pytest.fixture
+def daemons(tmp_path: Path) -> Iterator[Daemons]:
+    with Daemons(tmp_path) as daemons:
+        yield daemons
+
+
+def test_the_first_process_leaves_when_the_daemon_listens(daemons: Daemons) -> None:
+    done = daemons.start()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert listens(daemons.port)
+    process = Path(f"/proc/{daemons.pid}")
+    assert os.getsid(daemons.pid) == daemons.pid
+    assert (process / "cwd").readlink() == daemons.folder
+    assert {(process / f"fd/{number}").readlink() for number in range(3)} == {Path(os.devnull)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_removes_the_pid_file(
+    daemons: Daemons, number: signal.Signals
+) -> None:
+    assert daemons.start().returncode == 0
+    daemons.stop(number)
+    assert not daemons.pid_file.exists()
+    assert not listens(daemons.port)
+
+
+def test_a_second_start_is_refused_and_harms_nothing(daemons: Daemons) -> None:
+    assert daemons.start().returncode == 0
+    first = daemons.pid
+    done = daemons.start()
+    assert done.returncode == 73
+    assert f"already running with process id {first}" in done.stderr
+    assert daemons.pid == first
+    assert listens(daemons.port)
+
+
+def test_what_a_killed_one_left_is_taken_over(daemons: Daemons) -> None:
+    assert daemons.start().returncode == 0
+    first = daemons.pid
+    daemons.stop(signal.SIGKILL)
+    assert daemons.pid == first
+    assert daemons.start().returncode == 0
+    assert daemons.pid != first
+
+
+def test_a_port_in_use_is_the_starters_to_know(daemons: Daemons) -> None:
+    with socket.create_server(("127.0.0.1", daemons.port)):
+        done = daemons.start()
+    assert done.returncode == 71
+    assert str(daemons.port) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not daemons.pid_file.exists()
+
+
+def test_a_wrong_configuration_starts_nothing(daemons: Daemons) -> None:
+    daemons.file.write_text("ws_port: 8a998\n")
+    done = daemons.start()
+    assert done.returncode == 78
+    assert f"{daemons.file}:1: ws_port" in done.stderr
+    assert not daemons.pid_file.exists()
+
+
+def test_no_such_working_directory(daemons: Daemons) -> None:
+    done = daemons.start("-f", daemons.file, "-p", daemons.pid_file, "-D", daemons.folder / "none")
+    assert done.returncode == 1
+    assert "cannot change to the working directory" in done.stderr
+
+
+def test_relative_names_are_those_of_the_start(daemons: Daemons) -> None:
+    """But the pid file's, which amiws takes from the working directory as well."""
+    wdir = daemons.folder / "run"
+    wdir.mkdir()
+    (daemons.folder / "pages").mkdir()
+    daemons.configure(more="web_root: pages")
+    daemons.pid_file = wdir / "amiws.pid"
+    done = daemons.start("-f", "amiws.yaml", "-p", "amiws.pid", "-D", "run", cwd=daemons.folder)
+    assert done.returncode == 0, done.stderr
+    assert listens(daemons.port)
+    assert (Path(f"/proc/{daemons.pid}") / "cwd").readlink() == wdir
+
+    before = daemons.port
+    daemons.configure(port=free_port(), more="web_root: pages")
+    os.kill(daemons.pid, signal.SIGHUP)
+    wait_until(lambda: listens(daemons.port), "the port of the changed file")
+    wait_until(lambda: not listens(before), "the port before is let go of")
+
+
+def test_a_daemon_that_is_told_to_stop_is_gone_within_five_seconds(daemons: Daemons) -> None:
+    assert daemons.start().returncode == 0
+    pid = daemons.pid
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: gone(pid), "the end", timeout=5)
