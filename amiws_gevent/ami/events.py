@@ -28,7 +28,7 @@ _CANDIDATES = 512
 
 # A value may not begin with a blank (the careful reader drops those) and ends
 # where its line does; `.` is all but LF.
-_VALUE = ": ((?![ \t]).*)"
+_VALUE = ": (?![ \t])(.*)"
 
 _Shape = tuple[Callable[[str], "re.Match[str] | None"], tuple[str, ...]]
 Headers = dict[str, str] | list[list[str]]

@@ -88,7 +88,8 @@ class Parser:
         """The connection ended: half a packet is dropped and counted, never passed on."""
         if self._skip is None and self._pending.strip(b"\r\n"):
             self.counters.packets_cut += 1
-            self.counters.note(f"the connection ended within a packet: {self._pending[:200]!r}")
+            shown = bytes(self._pending[:200])
+            self.counters.note(f"the connection ended within a packet: {shown!r}")
         self._consume(len(self._pending))
         return []
 
@@ -159,7 +160,7 @@ class Parser:
     def _banner(self, line: bytearray) -> Message:
         match = _BANNER.fullmatch(line)
         if match is None:
-            return self._reader.unknown([bytes(line)])
+            return self._reader.unknown(self._reader.text(line))
         product, version = match.groups()
         return Message(
             Kind.PROMPT,

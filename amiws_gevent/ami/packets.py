@@ -19,7 +19,7 @@ from .queues import parse_queue
 _NOTES_KEPT = 100
 _NOTE_LENGTH = 200
 
-_KINDS = {"action": Kind.ACTION, "event": Kind.EVENT, "response": Kind.RESPONSE}
+_KINDS = {b"action": Kind.ACTION, b"event": Kind.EVENT, b"response": Kind.RESPONSE}
 
 
 @dataclass(slots=True)
@@ -49,22 +49,20 @@ class PacketReader:
 
     def __init__(self, counters: Counters, encoding: str | None) -> None:
         if encoding is not None:
-            b"".decode(encoding)
+            with contextlib.suppress(UnicodeError):
+                b"a".decode(encoding)
         self._counters = counters
         self._encoding = encoding
 
     def read(self, packet: bytes | bytearray) -> Message:
         """The message of a packet (its lines, the blank one that ends it left out)."""
         lines = split_lines(packet)
-        if b" calls (max " in lines[0] and not lines[0].startswith(b"Event: "):
-            queue = parse_queue([self.text(line) for line in lines])
-            if queue is not None:
-                return Message(Kind.QUEUE, queue)
-        pairs, bare_lines = self._pairs(lines)
-        kind = _kind_of(pairs)
+        headers, bare_lines = _split_headers(lines)
+        kind = _kind_of(headers)
         if kind is Kind.UNKNOWN:
-            return self.unknown(lines)
+            return self._queue_or_unknown(lines)
         self._count_bare(bare_lines)
+        pairs = self._decode(headers)
         if kind is Kind.RESPONSE:
             merged = merge_output(pairs)
             if merged is not None:
@@ -73,17 +71,17 @@ class PacketReader:
 
     def read_command(self, answer: bytes | bytearray, block: Block) -> Message:
         """The message of a ``Response: Follows`` answer, cut before ``--END COMMAND--``."""
-        pairs, bare_lines = self._pairs(split_lines(answer[: block.headers_end]))
+        headers, bare_lines = _split_headers(split_lines(answer[: block.headers_end]))
         self._count_bare(bare_lines)
+        pairs = self._decode(headers)
         text = answer[block.text_start :].replace(b"\r\n", b"\n")
         if text and not text.endswith(b"\n"):
             text += b"\n"
         pairs.append(("Output", self._lines_of_text(text)))
         return Message(Kind.COMMAND, pairs)
 
-    def unknown(self, lines: list[bytes]) -> Message:
-        """Text that fits no rule, kept whole; its lines are joined by LF."""
-        text = self._lines_of_text(b"\n".join(lines))
+    def unknown(self, text: str) -> Message:
+        """Text that fits no rule, kept whole."""
         self._counters.unknown_packets += 1
         self._counters.note(f"unknown text: {text[:_NOTE_LENGTH]!r}")
         return Message(Kind.UNKNOWN, {"Text": text})
@@ -104,20 +102,17 @@ class PacketReader:
             return text.decode()
         return "\n".join([self.text(line) for line in text.split(b"\n")])
 
-    def _pairs(self, lines: list[bytes]) -> tuple[list[tuple[str, str]], list[bytes]]:
-        """The headers of the lines, and the lines that have no colon."""
-        pairs = []
-        bare_lines = []
-        for line in lines:
-            name, colon, value = line.partition(b":")
-            if not colon:
-                bare_lines.append(line)
-                continue
-            name = name.rstrip(b" \t")
-            is_output = name.lower() == b"output"
-            value = value.removeprefix(b" ") if is_output else value.lstrip(b" \t")
-            pairs.append((self.text(name), self.text(value)))
-        return pairs, bare_lines
+    def _queue_or_unknown(self, lines: list[bytes]) -> Message:
+        # The summary of a queue holds colons and would pass for a header.
+        text = self._lines_of_text(b"\n".join(lines))
+        if b" calls (max " in lines[0]:
+            queue = parse_queue(text.split("\n"))
+            if queue is not None:
+                return Message(Kind.QUEUE, queue)
+        return self.unknown(text)
+
+    def _decode(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+        return [(self.text(name), self.text(value)) for name, value in headers]
 
     def _count_bare(self, lines: list[bytes]) -> None:
         self._counters.lines_without_colon += len(lines)
@@ -134,9 +129,24 @@ def split_lines(packet: bytes | bytearray) -> list[bytes]:
     return lines
 
 
-def _kind_of(pairs: list[tuple[str, str]]) -> Kind:
+def _split_headers(lines: list[bytes]) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
+    """Names and values without the blanks round the colon, and the lines that have none."""
+    headers = []
+    bare_lines = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            bare_lines.append(line)
+            continue
+        name = name.rstrip(b" \t")
+        is_output = name.lower() == b"output"
+        headers.append((name, value.removeprefix(b" ") if is_output else value.lstrip(b" \t")))
+    return headers, bare_lines
+
+
+def _kind_of(headers: list[tuple[bytes, bytes]]) -> Kind:
     """The first of Action, Event and Response to appear decides (AMI.md's table)."""
-    for name, _ in pairs:
+    for name, _ in headers:
         kind = _KINDS.get(name.lower())
         if kind is not None:
             return kind

@@ -1,0 +1,270 @@
+"""The wire samples and the captures, cut in every way; limits; memory and time."""
+
+from __future__ import annotations
+
+import collections
+import gzip
+import json
+import time
+import tracemalloc
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from amiws_gevent.ami import Kind, Message, Parser
+
+HERE = Path(__file__).parent
+SAMPLES = sorted(HERE.glob("wire/*/*.raw"), key=lambda path: path.stem)
+CAPTURES = HERE.parent / "captures"
+NEXT = b"Event: Next\r\nY: 2\r\n\r\n"
+COUNTERS = (
+    "lines_without_colon",
+    "packets_over_limit",
+    "lines_over_limit",
+    "packets_cut",
+    "unknown_packets",
+    "undecodable_values",
+)
+
+
+def shown(messages: Iterable[Message]) -> list[list[object]]:
+    return [[int(m.kind), [list(header) for header in m.headers]] for m in messages]
+
+
+def counted(parser: Parser) -> dict[str, int]:
+    counts = {name: getattr(parser.counters, name) for name in COUNTERS}
+    return {name: count for name, count in counts.items() if count}
+
+
+def feed(parser: Parser, pieces: Iterable[bytes]) -> list[Message]:
+    messages = [message for piece in pieces for message in parser.receive_data(piece)]
+    return messages + parser.receive_eof()
+
+
+def capture(name: str) -> bytes:
+    path = CAPTURES / name
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+class TestSamples:
+    def expected(self, path: Path) -> dict[str, object]:
+        loaded = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return {"options": {}, "counters": {}, **loaded}
+
+    def check(self, path: Path, pieces: Iterable[bytes]) -> None:
+        expected = self.expected(path)
+        parser = Parser(**expected["options"])
+        messages = feed(parser, pieces)
+        assert shown(messages) == expected["messages"]
+        assert counted(parser) == expected["counters"]
+
+    def test_whole(self, path: Path) -> None:
+        self.check(path, [path.read_bytes()])
+
+    def test_byte_by_byte(self, path: Path) -> None:
+        raw = path.read_bytes()
+        self.check(path, [raw[i : i + 1] for i in range(len(raw))])
+
+    def test_cut_at_each_place(self, path: Path) -> None:
+        raw = path.read_bytes()
+        for place in range(1, len(raw)):
+            self.check(path, [raw[:place], raw[place:]])
+
+    def test_with_the_next_behind(self, path: Path) -> None:
+        expected = self.expected(path)
+        if "packets_cut" in expected["counters"] or path.stem in (
+            "nothing",
+            "cut_after_blank_lines",
+        ):
+            return
+        parser = Parser(**expected["options"])
+        messages = feed(parser, [path.read_bytes() + NEXT])
+        following = [3, [["Event", "Next"], ["Y", "2"]]]
+        assert shown(messages) == [*expected["messages"], following]
+
+    def test_learnt_shapes_change_nothing(self, path: Path) -> None:
+        """After the first line a connection may repeat itself: the third time is the same."""
+        expected = self.expected(path)
+        raw = path.read_bytes()
+        if "packets_cut" in expected["counters"] or "/1.0" in path.read_text("latin-1"):
+            return
+        parser = Parser(**expected["options"])
+        parser.receive_data(b"Event: First\r\n\r\n")
+        runs = [shown(parser.receive_data(raw)) for _ in range(4)]
+        assert runs[0] == runs[1] == runs[2] == runs[3]
+
+
+def test_there_are_samples_of_both_sorts() -> None:
+    assert {path.parent.name for path in SAMPLES} == {"valid", "invalid"}
+    assert all(path.with_suffix(".json").exists() for path in SAMPLES)
+
+
+CAPTURE_COUNTS = {
+    "asterisk-13.38.raw": {1: 1, 3: 306, 4: 21, 5: 7, 6: 2},
+    "asterisk-18.raw": {1: 1, 3: 289, 4: 22, 5: 7},
+    "asterisk-22.11.raw": {1: 1, 3: 304, 4: 22, 5: 7},
+    "asterisk-22.11-busy.raw.gz": {3: 40_503, 4: 1},
+}
+
+
+@pytest.mark.parametrize("name", CAPTURE_COUNTS)
+def test_capture_whole(name: str) -> None:
+    parser = Parser()
+    messages = feed(parser, [capture(name)])
+    counts = collections.Counter(int(message.kind) for message in messages)
+    assert dict(counts) == CAPTURE_COUNTS[name]
+    assert counted(parser) == {}
+
+
+@pytest.mark.parametrize("name", CAPTURE_COUNTS)
+def test_capture_byte_by_byte(name: str) -> None:
+    raw = capture(name)[:300_000]
+    whole = Parser().receive_data(raw)
+    parser = Parser()
+    pieces = (raw[i : i + 1] for i in range(len(raw)))
+    single = [message for piece in pieces for message in parser.receive_data(piece)]
+    assert single == whole
+    assert len(whole) > 300
+
+
+@pytest.mark.parametrize("name", CAPTURE_COUNTS)
+@pytest.mark.parametrize("size", [7, 1000, 65_536])
+def test_capture_in_pieces(name: str, size: int) -> None:
+    raw = capture(name)[:2_000_000]
+    whole = Parser().receive_data(raw)
+    parser = Parser()
+    pieces = (raw[i : i + size] for i in range(0, len(raw), size))
+    assert [message for piece in pieces for message in parser.receive_data(piece)] == whole
+
+
+@pytest.mark.parametrize("name", ["asterisk-13.38.raw", "asterisk-18.raw"])
+def test_command_output_is_the_same_in_both_eras(name: str) -> None:
+    messages = Parser().receive_data(capture(name))
+    output = {m.get("ActionID"): m.get("Output") for m in messages if m.kind is Kind.COMMAND}
+    assert output["c3"] == (
+        "No such command 'nosuchcommand' (type 'core show help nosuchcommand'"
+        " for other possible commands)\n"
+    )
+    table = (output["c5"] or "").splitlines()
+    assert table[0].startswith("Channel   ")
+    assert table[0].endswith(" ")
+    assert table[-1] == "10 calls processed"
+    queues = (output["c2"] or "").splitlines(keepends=True)
+    assert "   No Callers\n" in queues
+    assert "\n" in queues
+
+
+def test_queues_of_the_13_capture() -> None:
+    messages = Parser().receive_data(capture("asterisk-13.38.raw"))
+    queues = [dict(message.headers) for message in messages if message.kind is Kind.QUEUE]
+    assert [(q["QueueName"], q["MembersCount"], q["CallersCount"]) for q in queues] == [
+        ("support", 2, 0),
+        ("sales", 0, 0),
+    ]
+
+
+def test_notes_name_what_was_odd_and_are_popped() -> None:
+    parser = Parser()
+    parser.receive_data(b"Event: A\r\nno colon here " + b"x" * 500 + b"\r\n\r\nWhat: x\r\n\r\n")
+    line, unknown = parser.pop_notes()
+    assert "no colon here" in line
+    assert len(line) < 300
+    assert "What: x" in unknown
+    assert parser.pop_notes() == []
+
+
+def test_notes_are_bounded() -> None:
+    parser = Parser()
+    parser.receive_data(b"Event: A\r\n" + b"words\r\n" * 1000 + b"\r\n")
+    assert parser.counters.lines_without_colon == 1000
+    assert len(parser.pop_notes()) == 100
+
+
+@pytest.mark.parametrize("encoding", ["no-such-encoding", "base64"])
+def test_an_encoding_that_makes_no_text_is_refused(encoding: str) -> None:
+    with pytest.raises(LookupError):
+        Parser(encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"no colon and no end ",
+        b"Event: A\r\nX: ",
+        b"Event: A\r\n",
+        b"Response: Follows\r\nPrivilege: Command\r\n\n",
+        b"Response: Follows\r\nPrivilege: Command\r\n",
+    ],
+)
+@pytest.mark.parametrize("filler", [b"x" * 65_536, b"x: y\r\n" * 10_000, b"x\n" * 32_768])
+def test_memory_is_bounded_while_a_packet_never_ends(start: bytes, filler: bytes) -> None:
+    parser = Parser(max_line=100_000, max_packet=300_000)
+    parser.receive_data(start)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            parser.receive_data(filler)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_500_000
+    assert sum(counted(parser).values()) >= 1
+
+
+def test_goes_on_after_a_huge_packet_in_small_pieces() -> None:
+    parser = Parser()
+    raw = b"Event: Huge\r\n" + b"Header: 1\r\n" * 500_000 + b"\r\n" + NEXT
+    messages = feed(parser, (raw[i : i + 1000] for i in range(0, len(raw), 1000)))
+    assert [message.name for message in messages] == ["Next"]
+    assert counted(parser) == {"packets_over_limit": 1}
+
+
+def parse_time(raw: bytes, size: int) -> float:
+    best = float("inf")
+    for _ in range(3):
+        parser = Parser(max_line=1 << 30, max_packet=1 << 30)
+        started = time.process_time()
+        for i in range(0, len(raw), size):
+            parser.receive_data(raw[i : i + size])
+        best = min(best, time.process_time() - started)
+    return best
+
+
+EVENT = b"Event: E\r\nA: 1\r\nB: 2\r\n\r\n"
+FOLLOWS = b"Response: Follows\r\nPrivilege: Command\r\nx\n\ny\n--END COMMAND--\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "count", "start", "size"),
+    [
+        (EVENT, 4_000, b"", 1 << 20),
+        (EVENT, 2_000, b"", 64),
+        (FOLLOWS, 500, b"", 1 << 20),
+        (FOLLOWS + EVENT, 500, b"", 1 << 20),
+        (b"\r\n", 20_000, b"", 1 << 20),
+        (b"\r\n\r\n\n", 8_000, b"", 1 << 20),
+        (b"Event: E\nA: 1\n\n", 2_000, b"", 1 << 20),
+        (b"X: 123\r\n", 3_000, b"Event: Huge\r\n", 64),
+        (b"text\n\n", 4_000, b"Response: Follows\r\n", 64),
+        (b"Event: E\r\nX: \xff\r\n\r\n", 1_000, b"", 1 << 20),
+    ],
+    ids=[
+        "events",
+        "events in small pieces",
+        "commands",
+        "commands and events",
+        "blank lines",
+        "mixed blank lines",
+        "lines by LF",
+        "one packet in small pieces",
+        "one command in small pieces",
+        "undecodable",
+    ],
+)
+def test_time_grows_with_the_bytes_alone(unit: bytes, count: int, start: bytes, size: int) -> None:
+    once = parse_time(start + unit * count, size)
+    ten_times = parse_time(start + unit * count * 10, size)
+    # A quadratic step would make it 100; what is left allows for a busy machine.
+    assert ten_times < 25 * once + 0.02
