@@ -192,7 +192,7 @@ def origins(value: object) -> tuple[str, ...]:
     return tuple(found)
 
 
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?/?")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?/?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -214,10 +214,11 @@ def origin(value: str) -> str:
 
 
 def _origin_host(host: str) -> str | None:
-    if not host.startswith("["):
-        return host
+    """As browsers write it: IPv6 in its short form, names in their IDNA form."""
     try:
-        return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        if host.startswith("["):
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        return host.encode("idna").decode()
     except ValueError:
         return None
 

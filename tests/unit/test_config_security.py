@@ -1,0 +1,48 @@
+"""What each start warns of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amiws_gevent.config import Settings, security_warnings
+from tests.support.hosts import ami_host
+
+
+def settings(**values: Any) -> Settings:
+    return Settings(amihosts=(ami_host(),), web_root=Path("/"), **values)
+
+
+LOGIN = {"auth_domain": "r", "auth_file": Path("/etc/htdigest")}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])
+def test_this_machine_alone_needs_no_login(host: str) -> None:
+    assert security_warnings(settings(ws_host=host)) == []
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "10.0.0.1", "pbx.example.com"])
+def test_more_than_this_machine_without_a_login(host: str) -> None:
+    assert security_warnings(settings(ws_host=host, ws_port=8088)) == [
+        (
+            "no login is asked for: whoever reaches port 8088 can act on the PBX; "
+            "set auth_domain and auth_file, or ws_host: 127.0.0.1"
+        )
+    ]
+
+
+def test_a_login_is_enough_without_tls_too() -> None:
+    assert security_warnings(settings(**LOGIN)) == []
+
+
+def test_a_websocket_without_the_login_of_the_pages() -> None:
+    (warning,) = security_warnings(settings(auth_websocket=False, **LOGIN))
+    assert "auth_websocket" in warning
+
+
+def test_every_origin() -> None:
+    (warning,) = security_warnings(settings(allowed_origins="*", **LOGIN))
+    assert "allowed_origins" in warning
+    assert security_warnings(settings(allowed_origins="https://a", **LOGIN)) == []
