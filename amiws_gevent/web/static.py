@@ -70,7 +70,7 @@ _NOT_THERE = frozenset(
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 _PASSWORD_FILE = re.compile(r"htdigest|htpasswd", re.IGNORECASE)
-_ONE_RANGE = re.compile(r"bytes=(?:[0-9]+-[0-9]*|-[0-9]+)")
+_ONE_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 
 
 def content_type(name: str) -> str:
@@ -196,7 +196,7 @@ def file_response(found: Found, environ: WSGIEnvironment) -> Response:
     response.set_etag(f"{found.status.st_mtime_ns:x}-{size:x}")
     response.cache_control.no_cache = True
     try:
-        response.make_conditional(_with_usable_range(environ), True, size)
+        response.make_conditional(_with_usable_range(environ, size), True, size)
     except BaseException:
         found.file.close()
         raise
@@ -206,14 +206,17 @@ def file_response(found: Found, environ: WSGIEnvironment) -> Response:
     return response
 
 
-def _with_usable_range(environ: WSGIEnvironment) -> WSGIEnvironment:
-    """Without a Range that is not one range of bytes: such is ignored, never an error.
+def _with_usable_range(environ: WSGIEnvironment, size: int) -> WSGIEnvironment:
+    """Without a Range that is not one valid range of bytes, or more than the file.
 
-    RFC 9110, section 14.2: only for GET, and a server may ignore any.
+    Such is ignored, never an error. RFC 9110, section 14.2: only for GET, and a server may
+    ignore any.
     """
-    wanted = environ.get("HTTP_RANGE", "")
-    if environ["REQUEST_METHOD"] == "GET" and _ONE_RANGE.fullmatch(wanted.strip()):
-        return environ
+    match = _ONE_RANGE.fullmatch(environ.get("HTTP_RANGE", "").strip())
+    if match and environ["REQUEST_METHOD"] == "GET":
+        first, last, suffix = match.groups()
+        if int(suffix) <= size if suffix else not last or int(first) <= int(last):
+            return environ
     return {key: value for key, value in environ.items() if key != "HTTP_RANGE"}
 
 
