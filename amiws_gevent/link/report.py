@@ -1,0 +1,128 @@
+"""What the log says of one link: each change once, with its reason, and no floods.
+
+INFO for each change, WARNING once it has been down for long, ERROR for a refused
+login. A reason that repeats while the link is down is said at DEBUG only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from amiws_gevent.config import AmiHost
+from amiws_gevent.link.dial import Dialled
+from amiws_gevent.link.tls import setting_for
+
+_MAX_SAID = 16  # different reasons of one downtime remembered as said
+
+_log = logging.getLogger("amiws_gevent.link")
+
+
+class Report:
+    """The story of one link; ``patience`` is the downtime in seconds that earns a warning."""
+
+    def __init__(
+        self, name: str, host: AmiHost, patience: float, clock: Callable[[], float]
+    ) -> None:
+        self.up = False
+        self._name = name
+        self._host = host
+        self._patience = patience
+        self._clock = clock
+        self._down_since: float | None = None
+        self._attempts = 0
+        self._warned = False
+        self._said: set[str] = set()
+        self._address = ""
+        self._unverified_said = False
+
+    def dialled(self, dialled: Dialled, unverified: bool) -> None:
+        """A connection stands; the login comes next."""
+        self._address = dialled.address + (", TLS" if dialled.fingerprint else "")
+        if unverified and dialled.fingerprint and not self._unverified_said:
+            self._unverified_said = True
+            _log.warning(
+                "%s: TLS without verification: whoever is in between could pose as the server; "
+                "to accept its certificate alone, set %s",
+                self._name,
+                setting_for(dialled.fingerprint),
+            )
+
+    def connected(self, banner: str) -> None:
+        """The login was accepted."""
+        after = ""
+        if self._down_since is not None:
+            after = f", after {self._clock() - self._down_since:.0f} s"
+        _log.info(
+            "%s: connected to %s as %s: %s%s",
+            self._name,
+            self._address,
+            self._host.username,
+            banner,
+            after,
+        )
+        self.up = True
+        self._down_since = None
+        self._attempts = 0
+        self._warned = False
+        self._said.clear()
+
+    def lost(self, reason: str, delay: float) -> None:
+        """A connection that was logged in ended."""
+        self._go_down()
+        _log.info("%s: connection lost: %s; next attempt in %.1f s", self._name, reason, delay)
+
+    def failed(self, reason: str, advice: str, delay: float) -> None:
+        """An attempt came to nothing."""
+        downtime = self._go_down()
+        self._attempts += 1
+        _log.log(
+            logging.INFO if self._is_new(reason) else logging.DEBUG,
+            "%s: not connected: %s; next attempt in %.1f s",
+            self._name,
+            reason,
+            delay,
+        )
+        if advice and self._is_new(advice):
+            _log.warning("%s: %s: %s", self._name, reason, advice)
+        if downtime >= self._patience and not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s: still not connected after %.0f s and %d attempts: %s",
+                self._name,
+                downtime,
+                self._attempts,
+                reason,
+            )
+
+    def refused(self, answer: str, delay: float) -> None:
+        """The server took the connection and refused the login."""
+        self._go_down()
+        _log.log(
+            logging.ERROR if self._is_new(answer) else logging.DEBUG,
+            "%s: login of user %r refused: %s; check username and secret here against the "
+            "server's manager.conf, and its permit, deny and acl; next attempt in %.0f s",
+            self._name,
+            self._host.username,
+            answer,
+            delay,
+        )
+
+    def stopped(self) -> None:
+        """The link was told to end."""
+        if self.up:
+            _log.info("%s: connection closed", self._name)
+        self.up = False
+
+    def _go_down(self) -> float:
+        """Seconds since the link has been down."""
+        self.up = False
+        if self._down_since is None:
+            self._down_since = self._clock()
+        return self._clock() - self._down_since
+
+    def _is_new(self, text: str) -> bool:
+        if text in self._said or len(self._said) >= _MAX_SAID:
+            return False
+        self._said.add(text)
+        return True

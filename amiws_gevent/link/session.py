@@ -1,0 +1,246 @@
+"""One connection's life, from its socket to its end: login, keep-alive, messages."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+import gevent
+
+from amiws_gevent.ami import ActionError, Kind, Message, Parser
+from amiws_gevent.ami.login import logoff_action, ping_action
+from amiws_gevent.config import AmiHost, Limits
+from amiws_gevent.errors import AmiwsError, SendBufferFull
+from amiws_gevent.link.login import Login, Stage
+from amiws_gevent.link.tls import explain
+from amiws_gevent.link.wire import Wire
+
+OWN_ACTION_ID = "amiws-gevent-"
+"""Prefix of the ActionIDs of the program's own actions; their answers go to no page."""
+
+HELD_BYTES = 8 * 1024 * 1024
+HELD_MESSAGES = 10_000
+"""What a server may send before it has answered the login. Asterisk sends nothing but
+its banner; what sends more is no AMI server, or one that does not take logins."""
+
+_FAREWELLS = 4  # last messages looked at for why the server closed
+
+_log = logging.getLogger("amiws_gevent.link")
+
+
+class Ended(AmiwsError):
+    """The connection is over; ``str()`` is the reason."""
+
+
+class Refused(AmiwsError):
+    """The server refused the login; ``str()`` is its answer."""
+
+
+class Owner(Protocol):
+    """What a session tells. Calls come from the session's greenlet and must not raise."""
+
+    def logged_in(self, banner: str) -> None: ...
+
+    def received(self, messages: list[Message]) -> None: ...
+
+
+class Session:
+    """Runs one connection; ``name`` is for the debug log, times are in seconds.
+
+    Silence is measured by ``clock``, waits are gevent's.
+    """
+
+    def __init__(
+        self,
+        host: AmiHost,
+        limits: Limits,
+        wire: Wire,
+        owner: Owner,
+        *,
+        name: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self.parser = Parser(
+            encoding=host.ami_encoding, max_line=limits.ami_line, max_packet=limits.ami_packet
+        )
+        self._host = host
+        self._wire = wire
+        self._owner = owner
+        self._name = name
+        self._clock = clock
+        self._timer = gevent.get_hub().loop.timer(0.0)
+        self._login: Login | None = Login(host)
+        self._held: list[Message] = []
+        self._held_bytes = 0
+        self._heard = clock()
+        self._pinged = 0.0  # when the last Ping went out; 0.0: never
+        self._pings = 0
+        self._pings_unanswered = 0
+        self._logging_off = False
+        self._verdict = ""  # why this side ends the connection
+        self._last: list[Message] = []
+
+    def run(self, deadline: float) -> NoReturn:
+        """Log in until ``deadline`` (by the clock), then pass messages on until the end.
+
+        Never returns: raises Ended, or Refused when the login was.
+        """
+        try:
+            self._arm(deadline - self._clock())
+            while data := self._wire.read():
+                self._heard = self._clock()
+                self._take(self.parser.receive_data(data), len(data))
+            raise Ended(self._verdict or self._reason_of_close())
+        except OSError as error:
+            raise Ended(self._verdict or broken(error)) from error
+        finally:
+            self._timer.close()
+            self.parser.receive_eof()
+            self._log_notes()
+
+    @property
+    def pending_bytes(self) -> int:
+        """What the server has not yet taken."""
+        return self._wire.pending_bytes
+
+    def send(self, data: bytes) -> None:
+        """Send a whole action; raises SendBufferFull or, when it broke just now, OSError."""
+        self._wire.write(data)
+
+    def log_off(self) -> None:
+        """Ask the server to end the session; `run` ends with its answer."""
+        if self._logging_off:
+            return
+        self._logging_off = True
+        self._write_own(logoff_action(OWN_ACTION_ID + "logoff"))
+
+    # -- reading ---------------------------------------------------------------------
+
+    def _take(self, messages: list[Message], size: int) -> None:
+        self._log_notes()
+        if self._login is not None:
+            messages = self._log_in(self._login, messages, size)
+        if self._pings_unanswered or self._logging_off:
+            messages = [message for message in messages if not self._is_own(message)]
+        if messages:
+            self._last = messages[-_FAREWELLS:]
+            self._owner.received(messages)
+
+    def _log_in(self, login: Login, messages: list[Message], size: int) -> list[Message]:
+        """The messages to pass on: none before the login's answer, then all that came."""
+        for index, message in enumerate(messages):
+            challenged = login.stage is Stage.CHALLENGE
+            try:
+                answer = login.receive(message)
+            except ActionError as error:
+                raise Refused(f"cannot send the login: {error}") from error
+            if answer:
+                self._wire.write(answer)
+            if login.stage is Stage.REFUSED:
+                self._owner.received([message])
+                raise Refused(login.refusal)
+            if not (challenged and login.stage is Stage.ANSWER):  # that was for the link alone
+                self._held.append(message)
+            if login.stage is Stage.ACCEPTED:
+                return self._logged_in(messages[index + 1 :])
+        self._held_bytes += size
+        if self._held_bytes > HELD_BYTES or len(self._held) > HELD_MESSAGES:
+            raise Ended(
+                f"{self._held_bytes} bytes and {len(self._held)} messages came before the "
+                f"{login.stage.value}"
+            )
+        return []
+
+    def _logged_in(self, rest: list[Message]) -> list[Message]:
+        held, self._held = self._held, []
+        self._login = None
+        self._arm(self._host.keepalive)
+        self._owner.logged_in(_banner(held))
+        return held + rest
+
+    def _is_own(self, message: Message) -> bool:
+        if message.kind is not Kind.RESPONSE:
+            return False
+        if not (message.get("ActionID") or "").startswith(OWN_ACTION_ID):
+            return False
+        if self._logging_off and (message.get("Response") or "").casefold() == "goodbye":
+            self._end("logged off")
+        elif self._pings_unanswered:
+            self._pings_unanswered -= 1
+        return True
+
+    def _log_notes(self) -> None:
+        for note in self.parser.pop_notes():
+            _log.debug("%s: %s", self._name, note)
+
+    def _reason_of_close(self) -> str:
+        if self._login is not None:
+            return f"closed by the server before the {self._login.stage.value}"
+        for message in self._last:
+            if message.name.casefold() == "shutdown":
+                return "the server shut down"
+        return "closed by the server"
+
+    # -- time ------------------------------------------------------------------------
+
+    def _arm(self, seconds: float) -> None:
+        self._timer.close()
+        self._timer = gevent.get_hub().loop.timer(max(0.0, seconds))
+        self._timer.start(self._on_time)
+
+    def _on_time(self) -> None:
+        """In the hub: nothing here may block."""
+        if self._login is not None:
+            waited_for = self._login.stage.value
+            hint = ""
+            if self._login.stage is Stage.GREETING:
+                waited_for = "banner"
+                hint = "" if self._host.ssl else " (is it a TLS port? see ssl)"
+            self._end(f"no {waited_for} within {self._host.connect_timeout:g} s{hint}")
+            return
+        patience = self._host.keepalive
+        silent = self._clock() - self._heard
+        if silent < patience:
+            self._arm(patience - silent)
+        elif self._pinged <= self._heard:
+            self._ping()
+            self._arm(patience)
+        else:
+            self._end(f"no answer to Ping: nothing came for {silent:.0f} s")
+
+    def _ping(self) -> None:
+        self._pinged = self._clock()
+        self._pings += 1
+        self._pings_unanswered += 1
+        self._write_own(ping_action(f"{OWN_ACTION_ID}{self._pings}"))
+
+    def _write_own(self, data: bytes) -> None:
+        try:
+            self._wire.write(data)
+        except SendBufferFull:
+            return  # a server that reads nothing answers nothing: the next look ends it
+        except OSError as error:
+            self._end(broken(error))
+
+    def _end(self, reason: str) -> None:
+        self._verdict = self._verdict or reason
+        self._wire.shutdown()
+
+
+def broken(error: OSError) -> str:
+    """Why a connection broke, in words."""
+    if isinstance(error, ssl.SSLError):
+        return explain(error)
+    if isinstance(error, ConnectionResetError):
+        return "reset by the server"
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def _banner(held: list[Message]) -> str:
+    first = held[0]
+    if first.kind is not Kind.PROMPT:
+        return "no banner"
+    return f"{first.get('Product')}/{first.get('Version')}"

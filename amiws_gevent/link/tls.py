@@ -1,0 +1,186 @@
+"""TLS to an AMI server: client certificate, verification by CA or by fingerprint.
+
+Asterisk's own certificates are mostly self-signed, so a fingerprint (SHA-256 of the
+certificate's DER form) may be pinned in place of a CA; it replaces the check of CA and
+host name. Whatever is refused says which fingerprint the server presented.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ssl
+from pathlib import Path
+
+from gevent import socket as gsocket
+from gevent.ssl import SSLContext, SSLSocket
+
+from amiws_gevent.config import AmiHost
+from amiws_gevent.errors import AmiwsError
+
+# What OpenSSL's reasons mean for the person who reads the log (SSLError.reason, as in
+# openssl/sslerr.h; versions name the same fault differently).
+_NO_TLS = "the port does not speak TLS (AMI with TLS is usually on port 5039)"
+_TOO_OLD = "the server speaks no TLS of version 1.2 or later"
+_CLIENT = "the server wants a client certificate, or another one: see ssl_cert and ssl_key"
+_MEANINGS = {
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
+    "PACKET_LENGTH_TOO_LONG": _NO_TLS,
+    "HTTP_REQUEST": _NO_TLS,
+    "UNSUPPORTED_PROTOCOL": _TOO_OLD,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _TOO_OLD,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _CLIENT,
+    "TLSV1_ALERT_UNKNOWN_CA": _CLIENT,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _CLIENT,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _CLIENT,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _CLIENT,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server accepts none of the offered ciphers, "
+    "or wants a client certificate (ssl_cert and ssl_key)",
+}
+
+
+class TlsFailed(AmiwsError):
+    """The handshake failed; ``str()`` is the reason for the log.
+
+    ``unverified``: the server's certificate is why. ``fingerprint``: which one it
+    presented, where known.
+    """
+
+    def __init__(
+        self, reason: str, *, unverified: bool = False, fingerprint: str | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.unverified = unverified
+        self.fingerprint = fingerprint
+
+
+class TlsClient:
+    """The TLS side of one link: its context, kept until one of its files changes."""
+
+    def __init__(self, host: AmiHost) -> None:
+        self._host = host
+        self._pin = _plain_digits(host.ssl_fingerprint) if host.ssl_fingerprint else None
+        self._files = [path for path in (host.ssl_cert, host.ssl_key, host.ssl_ca) if path]
+        self._stamp: list[tuple[int, int, int]] | None = None
+        self._context: SSLContext | None = None
+
+    @property
+    def unverified(self) -> bool:
+        """Neither a CA nor a fingerprint stands for the server."""
+        return self._pin is None and not self._host.ssl_verify
+
+    def handshake(self, sock: gsocket.socket) -> tuple[SSLSocket, str]:
+        """TLS over the connected ``sock``, which is taken over (closed on failure).
+
+        Returns the socket and the certificate's fingerprint. Blocks cooperatively
+        without a limit of its own. Raises TlsFailed.
+        """
+        try:
+            context = self._current_context()
+        except BaseException:
+            sock.close()
+            raise
+        wrapped, presented = self._wrap(sock, context)
+        if self._pin is not None and not hmac.compare_digest(_plain_digits(presented), self._pin):
+            wrapped.close()
+            raise TlsFailed(
+                "the server's certificate is not the one of ssl_fingerprint",
+                unverified=True,
+                fingerprint=presented,
+            )
+        return wrapped, presented
+
+    def peek(self, sock: gsocket.socket) -> str:
+        """The fingerprint that the server presents, whatever verification says.
+
+        ``sock`` is a connection of its own for that and is closed again: after a
+        refused certificate OpenSSL no longer tells which one it was.
+        """
+        try:
+            context = self._make_context(verify=False)
+        except OSError as error:
+            sock.close()
+            raise TlsFailed(str(error)) from error
+        wrapped, presented = self._wrap(sock, context)
+        wrapped.close()
+        return presented
+
+    def _wrap(self, sock: gsocket.socket, context: SSLContext) -> tuple[SSLSocket, str]:
+        wrapped: SSLSocket | None = None
+        try:
+            wrapped = context.wrap_socket(
+                sock, server_hostname=self._host.host, do_handshake_on_connect=False
+            )
+            wrapped.do_handshake()
+            return wrapped, fingerprint(wrapped.getpeercert(binary_form=True) or b"")
+        except (OSError, ValueError) as error:  # ValueError: a name that no TLS can carry
+            (wrapped or sock).close()
+            raise _failure(error) from error
+        except BaseException:
+            (wrapped or sock).close()
+            raise
+
+    def _current_context(self) -> SSLContext:
+        try:
+            stamp = [_stamp(path) for path in self._files]
+            if self._context is None or stamp != self._stamp:
+                self._context = self._make_context(self._host.ssl_verify and self._pin is None)
+                self._stamp = stamp
+        except OSError as error:
+            named = ", ".join(str(path) for path in self._files)
+            raise TlsFailed(f"cannot load the TLS files ({named}): {error}") from error
+        return self._context
+
+    def _make_context(self, verify: bool) -> SSLContext:
+        host = self._host
+        context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a write would have to wait for reads
+        context.check_hostname = verify
+        context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+        if verify and host.ssl_ca is not None:
+            context.load_verify_locations(cafile=str(host.ssl_ca))
+        elif verify:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        if host.ssl_cert is not None:
+            # an encrypted key must fail, not ask for its passphrase on a terminal
+            context.load_cert_chain(str(host.ssl_cert), str(host.ssl_key), password="")
+        return context
+
+
+def _failure(error: OSError | ValueError) -> TlsFailed:
+    if isinstance(error, (ssl.SSLEOFError, ConnectionError)):
+        return TlsFailed("the server closed the connection during the TLS handshake")
+    if isinstance(error, ssl.SSLError):
+        refused = isinstance(error, ssl.SSLCertVerificationError)
+        return TlsFailed(explain(error), unverified=refused)
+    return TlsFailed(f"TLS: {error}")
+
+
+def explain(error: ssl.SSLError) -> str:
+    """An error of OpenSSL in words for the log."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not accepted: {error.verify_message}"
+    reason = error.reason or str(error)
+    meaning = _MEANINGS.get(reason)
+    return f"TLS: {meaning} ({reason})" if meaning else f"TLS: {reason}"
+
+
+def fingerprint(certificate: bytes) -> str:
+    """SHA-256 of a certificate in DER form as ``AB:CD:...``, as openssl prints it."""
+    return hashlib.sha256(certificate).digest().hex(":").upper()
+
+
+def setting_for(presented: str) -> str:
+    """The line to paste into a server's settings that pins this fingerprint."""
+    return f'ssl_fingerprint: "{presented}"'
+
+
+def _plain_digits(text: str) -> str:
+    return text.replace(":", "").replace(" ", "").lower()
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
