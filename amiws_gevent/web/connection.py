@@ -1,0 +1,207 @@
+"""What page requests and WebSockets have in common: reading a connection, and parting well.
+
+One reader serves the request heads, the bodies and the frames of a connection, since
+the bytes behind a head may already be the first frames. Unlike a ``socket.makefile`` it
+can go on after a time limit, notes when bytes last came, and holds no memory while it
+waits, of which ten thousand idle pages make use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from gevent import socket
+
+_CHUNK = 64 * 1024  # bytes asked for at a time; the kernel gives what has come
+
+_LINGER_TIME = 2.0  # seconds in which a client may take in why it was refused
+_LINGER_BYTES = 256 * 1024  # read away meanwhile
+
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_LONGEST_HEAD_END = 4  # bytes of it that an earlier read may already have brought, and one more
+
+
+class HeadTooLarge(Exception):
+    """A request head has no end within the bytes it may have."""
+
+
+def raw_socket(sock: socket.socket) -> Any:
+    """The non-blocking socket beneath gevent's: its ``send`` and ``shutdown`` never wait."""
+    return sock._sock  # type: ignore[attr-defined]  # gevent's own name, used by its pywsgi too
+
+
+def tls_object(sock: socket.socket) -> Any:
+    """The TLS of a gevent socket, whose ``read`` and ``write`` never wait; None without."""
+    return getattr(sock, "_sslobj", None)
+
+
+def hang_up(sock: socket.socket) -> None:
+    """End the output, with TLS's notice first; never waits, and never raises."""
+    tls = tls_object(sock)
+    with suppress(OSError):
+        if tls is not None:
+            with suppress(OSError):  # it would wait for the other's notice
+                tls.shutdown()
+        raw_socket(sock).shutdown(socket.SHUT_WR)
+
+
+def answer_and_part(sock: socket.socket, reader: Reader, answer: bytes) -> None:
+    """Send an answer as the last one; afterwards the socket is only to be closed.
+
+    What the client still sends is read away for a while: a socket that is closed with
+    bytes unread resets the connection, and the answer is lost.
+    """
+    with suppress(OSError):
+        sock.settimeout(_LINGER_TIME)
+        sock.sendall(answer)
+        hang_up(sock)
+        reader.discard(_LINGER_BYTES, _LINGER_TIME)
+
+
+def refusal_bytes(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> bytes:
+    """A whole HTTP answer that ends the connection; ``text`` says why."""
+    body = f"{status:d} {text}\n".encode()
+    lines = [
+        f"HTTP/1.1 {status:d} {status.phrase}",
+        "Connection: close",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers),
+        "\r\n",
+    ]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def peer_names(address: Any) -> tuple[str, str]:
+    """A peer's address without and with its port; IPv4 over a dual-stack socket is IPv4."""
+    if not isinstance(address, tuple):  # a Unix socket's
+        return "unix", "unix"
+    host, port = address[0], address[1]
+    if "." in host:
+        host = host.removeprefix("::ffff:")
+    return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Reader:
+    """Reads from a gevent socket, plain or TLS; only the greenlet that serves it may.
+
+    ``deadline`` (on the clock) bounds every wait for bytes: past it TimeoutError.
+    None waits for as long as it takes. ``heard`` is when bytes last came. ``closed``
+    says that an error has made the input unusable, which pywsgi asks for.
+    """
+
+    __slots__ = ("_buffer", "_clock", "_position", "_socket", "closed", "deadline", "heard")
+
+    def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
+        self._socket = sock
+        self._clock = clock
+        self._buffer = b""
+        self._position = 0
+        self.closed = False
+        self.deadline: float | None = None
+        self.heard = clock()
+
+    def wait(self) -> int:
+        """Wait until there are bytes to read; the first one's value, -1 at the end of the input."""
+        if self._position == len(self._buffer):
+            self._buffer, self._position = self._receive(), 0
+        return self._buffer[self._position] if self._buffer else -1
+
+    def read(self, size: int = -1, /) -> bytes:
+        """``size`` bytes; fewer only at the end of the input. Negative: all to the end."""
+        chunks = []
+        while size:
+            chunk = self._take(size)
+            if not chunk:
+                break
+            chunks.append(chunk)
+            size -= len(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """Up to and with the next LF, at most ``size`` bytes; as WSGI's input needs it."""
+        chunks = []
+        while size and self.wait() >= 0:
+            end = self._buffer.find(b"\n", self._position) + 1
+            room = end - self._position if end else -1
+            chunk = self._take(min(room, size) if room > 0 and size > 0 else max(room, size))
+            chunks.append(chunk)
+            size -= len(chunk)
+            if chunk.endswith(b"\n"):
+                break
+        return b"".join(chunks)
+
+    def read_head(self, limit: int) -> bytes:
+        """Everything through the first empty line; shorter only at the end of the input.
+
+        Empty lines before it are left out (RFC 9112, section 2.2). Raises
+        HeadTooLarge once ``limit`` bytes have come without an end.
+        """
+        head = bytearray()
+        searched = 0
+        room = limit
+        while (found := _HEAD_END.search(head, searched)) is None:
+            if not room:
+                raise HeadTooLarge
+            chunk = self._take(room)
+            if not chunk:
+                return bytes(head)
+            room -= len(chunk)
+            searched = max(0, len(head) - _LONGEST_HEAD_END)
+            head += chunk
+            if not searched:
+                head = head.lstrip(b"\r\n")
+        self._put_back(bytes(head[found.end() :]))
+        return bytes(head[: found.end()])
+
+    def discard(self, limit: int, seconds: float | None = None) -> bool:
+        """Read away what comes, up to ``limit`` bytes; whether the input ended before.
+
+        ``seconds`` bounds it as a whole; past it TimeoutError.
+        """
+        self._buffer, self._position = b"", 0
+        if seconds is not None:
+            self.deadline = self._clock() + seconds
+        while limit > 0:
+            size = len(self._receive())
+            if not size:
+                return True
+            limit -= size
+        return False
+
+    def close(self) -> None:
+        """Read no more; the socket is another's to close."""
+        self.closed = True
+        self._buffer, self._position = b"", 0
+
+    def _take(self, size: int) -> bytes:
+        """Up to ``size`` bytes (negative: any number), waiting for the first."""
+        self.wait()
+        start, end = self._position, self._position + size
+        if start <= end < len(self._buffer):
+            self._position = end
+            return self._buffer[start:end]
+        data = self._buffer[start:] if start else self._buffer
+        self._buffer, self._position = b"", 0
+        return data
+
+    def _put_back(self, data: bytes) -> None:
+        self._buffer, self._position = data + self._buffer[self._position :], 0
+
+    def _receive(self) -> bytes:
+        if self.closed:
+            return b""
+        try:
+            if self.deadline is not None:
+                self._socket.settimeout(max(self.deadline - self._clock(), 0.001))
+            data = self._socket.recv(_CHUNK)
+        except OSError:
+            self.closed = True
+            raise
+        if data:
+            self.heard = self._clock()
+        return data

@@ -1,0 +1,114 @@
+"""Where pages come in: the listening socket and the TLS context, with errors to act on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from gevent import socket, ssl
+
+from amiws_gevent.config import Settings
+from amiws_gevent.errors import ListenError
+
+BACKLOG = 4096  # all pages of a large site come back at once; net.core.somaxconn caps it
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """A socket that listens on ``host`` (name or address; empty: all interfaces).
+
+    All interfaces means IPv6 and IPv4 on one socket, or IPv4 alone where there is no
+    IPv6. Of a name, the first address counts, IPv4 before IPv6. Raises ListenError.
+    """
+    if not host:
+        try:
+            return _listen(socket.AF_INET6, ("::", port), dual_stack=True)
+        except OSError as error:
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise _listen_error(host, port, error) from error
+        host = "0.0.0.0"
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise ListenError(f"ws_host {host}: no such name or address") from error
+    family, *_, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+    try:
+        return _listen(family, address, dual_stack=False)
+    except OSError as error:
+        raise _listen_error(host, port, error) from error
+
+
+def share_listener(listener: socket.socket) -> socket.socket:
+    """The same queue of connections once more, so that the first can be closed without a gap."""
+    return socket.socket(listener.family, listener.type, fileno=os.dup(listener.fileno()))
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS 1.2 and later with the certificate of the settings; None if they have none.
+
+    Raises ListenError for a file that cannot be read, or is not what it should be.
+    """
+    if settings.ssl_cert is None or settings.ssl_key is None:
+        return None
+    for key, path in (("ssl_cert", settings.ssl_cert), ("ssl_key", settings.ssl_key)):
+        _check_readable(key, path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A renegotiation would make a write wait for bytes to read, and lets a client choose
+    # when the server computes.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(settings.ssl_cert, settings.ssl_key, _no_passphrase)
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        reason = getattr(error, "reason", None) or error
+        raise ListenError(
+            f"ssl_cert {settings.ssl_cert} and ssl_key {settings.ssl_key} "
+            f"cannot be loaded as certificate and key (PEM): {reason}"
+        ) from error
+    return context
+
+
+def _listen(family: int, address: tuple[object, ...], *, dual_stack: bool) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual_stack))
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _listen_error(host: str, port: int, error: OSError) -> ListenError:
+    where = f"port {port} of {host}" if host else f"port {port}"
+    if error.errno == errno.EADDRINUSE:
+        text = (
+            f"{where} is in use; is another amiws or web server running? "
+            f"`ss -ltnp 'sport = :{port}'` shows it. Stop it, or set another ws_port"
+        )
+    elif error.errno == errno.EACCES:
+        text = (
+            f"{where} may not be opened by this user: ports below 1024 need root or "
+            "CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd). Or set another ws_port"
+        )
+    elif error.errno == errno.EADDRNOTAVAIL:
+        text = f"ws_host {host} is no address of this machine; `ip addr` shows which are"
+    else:
+        text = f"cannot listen on {where}: {error.strerror or error}"
+    return ListenError(text)
+
+
+def _check_readable(key: str, path: Path) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise ListenError(f"{key} {path} cannot be read: {error.strerror}") from error
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key has a passphrase, which a daemon cannot be asked for")

@@ -1,0 +1,223 @@
+"""WebSocket frames without I/O (RFC 6455, sections 5 to 8): bytes and streams in, values out.
+
+The header is taken apart by gevent-websocket; what it lets pass (frames without a
+mask, any length, any opcode) is refused here, before a byte of the payload is read.
+Frames of a server are not masked, so that all clients can share the same bytes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import struct
+from typing import NamedTuple, Protocol
+
+from geventwebsocket.exceptions import ProtocolError, WebSocketError
+from geventwebsocket.websocket import Header
+
+from amiws_gevent.errors import AmiwsError
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+# Close codes of RFC 6455, section 7.4.1, and of the IANA registry.
+NORMAL = 1000
+GOING_AWAY = 1001
+PROTOCOL_ERROR = 1002
+UNSUPPORTED_DATA = 1003
+NO_CODE = 1005  # never on the wire: the Close frame had no code
+ABNORMAL = 1006  # never on the wire: the connection ended without a Close frame
+INVALID_DATA = 1007
+POLICY_VIOLATION = 1008
+TOO_BIG = 1009
+INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
+
+_FIN = 0x80
+_LONGEST_CONTROL = 125  # RFC 6455, section 5.5
+_NOT_ON_THE_WIRE = frozenset((1004, NO_CODE, ABNORMAL))
+
+# For each byte of a mask, what it makes of each byte: bytes.translate then unmasks a
+# quarter of the payload in one C loop, some 50 times faster than byte by byte.
+_UNMASK = tuple(bytes(value ^ key for value in range(256)) for key in range(256))
+
+
+class FrameError(AmiwsError):
+    """What a client sent that ends its connection; ``code`` goes into the Close frame."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Stream(Protocol):
+    """Where frames are read from; short of ``size`` only at the end of the input."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class FrameHeader(NamedTuple):
+    """A header that was checked; ``length`` is the payload's in bytes."""
+
+    opcode: int
+    fin: bool
+    length: int
+    mask: bytes
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """A whole frame of a server: final, not masked."""
+    size = len(payload)
+    first = _FIN | opcode
+    if size < 126:
+        return struct.pack("!BB", first, size) + payload
+    if size < 1 << 16:
+        return struct.pack("!BBH", first, 126, size) + payload
+    return struct.pack("!BBQ", first, 127, size) + payload
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A text frame; ``payload`` is UTF-8."""
+    return frame(TEXT, payload)
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    """A Close frame; 1005 makes an empty one. A long reason is cut where a character ends."""
+    if code == NO_CODE:
+        return frame(CLOSE, b"")
+    text = reason.encode("utf-8", "replace")[: _LONGEST_CONTROL - 2]
+    return frame(CLOSE, struct.pack("!H", code) + text.decode("utf-8", "ignore").encode())
+
+
+def frame_end(frames: bytes, offset: int) -> int:
+    """The first boundary between frames at or after ``offset`` in whole frames of a server.
+
+    This is where a Close frame may go in when the bytes before ``offset`` are sent.
+    """
+    end = 0
+    while end < offset:
+        size = frames[end + 1]
+        if size < 126:
+            end += 2 + size
+        else:
+            width = 2 if size == 126 else 8
+            end += 2 + width + int.from_bytes(frames[end + 2 : end + 2 + width], "big")
+    return end
+
+
+def unmask(payload: bytes, mask: bytes) -> bytes:
+    """Undo the masking of a client (RFC 6455, section 5.3); ``mask`` is 4 bytes."""
+    plain = bytearray(len(payload))
+    for stride in range(4):
+        plain[stride::4] = payload[stride::4].translate(_UNMASK[mask[stride]])
+    return bytes(plain)
+
+
+def parse_close(payload: bytes) -> tuple[int, str]:
+    """Code and reason of a client's Close frame; 1005 when it has none.
+
+    Raises FrameError: 1002 for half a code or one that must not be sent (section
+    7.4), 1007 for a reason that is not UTF-8.
+    """
+    if not payload:
+        return NO_CODE, ""
+    if len(payload) == 1:
+        raise FrameError(PROTOCOL_ERROR, "half a close code")
+    code = int.from_bytes(payload[:2], "big")
+    if not (1000 <= code <= 1014 or 3000 <= code <= 4999) or code in _NOT_ON_THE_WIRE:
+        raise FrameError(PROTOCOL_ERROR, f"close code {code} must not be sent")
+    try:
+        return code, payload[2:].decode()
+    except UnicodeDecodeError:
+        raise FrameError(INVALID_DATA, "the reason of the close is not UTF-8") from None
+
+
+class Message:
+    """The text message that is coming in, from its first fragment to its last.
+
+    ``limit`` bounds the sum of its fragments in bytes. Each fragment is checked for
+    UTF-8 when it comes, so that a bad one is refused before the rest is sent.
+    """
+
+    __slots__ = ("_decoder", "_text", "limit", "size")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._text: io.StringIO | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a fragment has come and the last one has not."""
+        return self._text is not None
+
+    def add(self, payload: bytes, *, fin: bool) -> str | None:
+        """Take the payload of one data frame; the whole text if it was the last.
+
+        Raises FrameError 1007 for what is not UTF-8.
+        """
+        try:
+            if self._text is None and fin:
+                return payload.decode()
+            return self._add_fragment(payload, fin=fin)
+        except UnicodeDecodeError:
+            raise FrameError(INVALID_DATA, "a text message that is not UTF-8") from None
+
+    def _add_fragment(self, payload: bytes, *, fin: bool) -> str | None:
+        if self._text is None or self._decoder is None:
+            self._text = io.StringIO()
+            self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._text.write(self._decoder.decode(payload, fin))
+        self.size += len(payload)
+        if not fin:
+            return None
+        text = self._text.getvalue()
+        self._text = self._decoder = None
+        self.size = 0
+        return text
+
+
+def read_header(stream: Stream, message: Message) -> FrameHeader:
+    """Read and check the header of a client's next frame.
+
+    Raises FrameError with the code to close with, and EOFError where the input ends.
+    ``message`` says whether a fragment may come now, and how much room is left.
+    """
+    try:
+        header = Header.decode_header(stream)
+    except ProtocolError:  # gevent-websocket's words carry the raw bytes
+        raise FrameError(PROTOCOL_ERROR, "a control frame in fragments or too long") from None
+    except WebSocketError:
+        raise EOFError("the connection ended in a frame") from None
+    checked = FrameHeader(header.opcode, bool(header.fin), header.length, bytes(header.mask or b""))
+    if header.flags:
+        raise FrameError(PROTOCOL_ERROR, "a reserved bit is set")
+    if not checked.mask:
+        raise FrameError(PROTOCOL_ERROR, "a frame without a mask")
+    if checked.opcode in (CONTINUATION, TEXT, BINARY):
+        _check_data(checked, message)
+    elif checked.opcode not in (CLOSE, PING, PONG):
+        raise FrameError(PROTOCOL_ERROR, f"opcode {checked.opcode} is unknown")
+    return checked
+
+
+def _check_data(header: FrameHeader, message: Message) -> None:
+    if message.begun != (header.opcode == CONTINUATION):
+        raise FrameError(
+            PROTOCOL_ERROR,
+            "a new message within another" if message.begun else "a fragment of no message",
+        )
+    if header.opcode == BINARY:
+        raise FrameError(UNSUPPORTED_DATA, "a binary message: send actions as text")
+    if header.length >> 63:
+        raise FrameError(PROTOCOL_ERROR, "the highest bit of a length is set")
+    if message.size + header.length > message.limit:
+        raise FrameError(TOO_BIG, f"a message of more than {message.limit} bytes")
+
+
+def read_payload(stream: Stream, header: FrameHeader) -> bytes:
+    """The payload, unmasked; raises EOFError where the input ends before it does."""
+    payload = stream.read(header.length)
+    if len(payload) < header.length:
+        raise EOFError("the connection ended in a frame")
+    return unmask(payload, header.mask)

@@ -1,0 +1,436 @@
+"""One HTTP connection: its requests within their limits, the upgrade behind the gate.
+
+gevent's handler answers the requests and gevent-websocket's makes the handshake; what
+comes before is here. A head is read whole, within a time and a size, and checked by
+the letter of RFC 9112 before anything is made of it. An upgrade is asked of the gate
+before the 101, so that a refusal is a true answer, and the connection still good for
+the next try.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from socket import SHUT_RDWR
+from types import TracebackType
+from typing import Any, Protocol
+from urllib.parse import unquote
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+import gevent
+from gevent.pywsgi import Input
+from geventwebsocket.handler import WebSocketHandler
+from geventwebsocket.websocket import WebSocket
+
+from amiws_gevent.config import Limits
+from amiws_gevent.errors import AmiwsError
+from amiws_gevent.web.app import ENVIRON_KEY
+from amiws_gevent.web.connection import (
+    HeadTooLarge,
+    Reader,
+    answer_and_part,
+    peer_names,
+    raw_socket,
+    refusal_bytes,
+)
+from amiws_gevent.web.gate import Headers, RequestInfo, Verdict
+from amiws_gevent.web.websocket import WebSocketClient
+
+SUBPROTOCOL = "amiws.v2"
+
+LONGEST_REQUEST_LINE = 8192  # bytes, as pywsgi has it; RFC 9112 asks for 8,000 at least
+MOST_HEADERS = 100
+LONGEST_BODY = 64 * 1024  # bytes; no page of ours sends one, the API takes actions
+
+_TLS_HANDSHAKE = 0x16  # the first byte of a TLS record with a ClientHello
+_FLASK_PATHS = frozenset(("/metrics", "/healthz", "/readyz"))
+_FLASK_PREFIX = "/api/"
+
+_LINE_END = re.compile(r"\r?\n")
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_REQUEST_LINE = re.compile(rf"({_NAME}) ([\x21-\x7e\x80-\xff]+) HTTP/(\d)\.(\d)")
+_HEADER = re.compile(rf"({_NAME}):([^\x00-\x08\x0a-\x1f\x7f]*)")
+_ABSOLUTE_TARGET = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+
+_log = logging.getLogger("amiws_gevent.web")
+_library_log = logging.getLogger("amiws_gevent.web.gevent_websocket")
+
+
+class Upgrades(Protocol):
+    """Who may open a WebSocket."""
+
+    def check_upgrade(self, request: RequestInfo) -> Verdict: ...
+
+
+@dataclass
+class Site:
+    """What the connections of a server have in common; a reload changes it for new requests."""
+
+    app: WSGIApplication
+    gate: Upgrades
+    limits: Limits
+    clock: Callable[[], float]
+    stopping: bool = False
+
+
+class RequestError(AmiwsError):
+    """A request that is answered with ``status`` and the end of its connection."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class _Disarmed(WebSocket):  # type: ignore[misc]  # gevent-websocket has no types
+    """What the handshake leaves behind: the shipped ``__del__`` would write to the socket."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        """Nothing."""
+
+
+class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket has no types
+    """Serves one connection until it ends, or is upgraded: then ``client`` has it."""
+
+    # What the bases leave in a handler, as far as it is used here.
+    socket: Any
+    rfile: Reader
+    headers: Headers
+    environ: Any
+    websocket: Any
+    close_connection: bool
+    content_length: int | None
+
+    def __init__(self, sock: Any, address: Any, server: Any) -> None:
+        self.site: Site = server.site
+        super().__init__(sock, address, server, rfile=Reader(sock, self.site.clock))
+        self.host, self.peer = peer_names(address)
+        self.client: WebSocketClient | None = None
+        self.idle = True  # between two requests: a stop need not wait
+        self._served = 0
+        self._peer_gone = False
+        self._user: str | None = None
+        self._on_101: list[tuple[str, str]] = []
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection off, from another greenlet."""
+        _log.debug("%s: cut off: %s", self.peer, reason)
+        with suppress(OSError):  # gone already
+            raw_socket(self.socket).shutdown(SHUT_RDWR)
+
+    # Requests
+
+    def handle_one_request(self) -> bool | None:
+        """True when there may be another one; pywsgi's contract."""
+        try:
+            head = self._receive_head()
+            if not head:
+                return None
+            self._parse_head(head)
+            self._ask_for_body()
+        except RequestError as error:
+            self._refuse(error)
+            return None
+        except OSError as error:
+            _log.debug("%s: %s", self.peer, error)
+            return None
+        self.close_connection = self.close_connection or self.site.stopping
+        self.environ = self.get_environ()
+        self.application = self.site.app
+        self.handle_one_response()
+        if self.close_connection or self.rfile.closed:
+            return None
+        gevent.sleep(0)  # a client that sends request upon request is not alone
+        return True
+
+    def _receive_head(self) -> bytes:
+        """The next request head; empty when the client is done or never began."""
+        reader, limits, clock = self.rfile, self.site.limits, self.site.clock
+        self.idle = True
+        reader.deadline = clock() + (limits.idle_time if self._served else limits.header_time)
+        try:
+            first = reader.wait()
+        except TimeoutError:
+            return b""
+        self.idle = False
+        self._served += 1
+        if first == _TLS_HANDSHAKE:
+            raise RequestError(
+                HTTPStatus.BAD_REQUEST,
+                "TLS was spoken to a port without TLS: use http:// or ws://, or set ssl_cert",
+            )
+        reader.deadline = clock() + limits.header_time
+        try:
+            head: bytes = reader.read_head(limits.header_size)
+        except HeadTooLarge:
+            raise RequestError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"the request has more than {limits.header_size} bytes before its body",
+            ) from None
+        except TimeoutError:
+            raise RequestError(
+                HTTPStatus.REQUEST_TIMEOUT, f"the request took more than {limits.header_time:g} s"
+            ) from None
+        return head
+
+    def _parse_head(self, head: bytes) -> None:
+        lines = _LINE_END.split(head.decode("latin-1"))
+        self.requestline = lines[0][:LONGEST_REQUEST_LINE]
+        if len(lines) < 3 or lines[-2:] != ["", ""]:
+            raise ConnectionError("the connection ended in a request")
+        if len(lines[0]) > LONGEST_REQUEST_LINE:
+            raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
+        if len(lines) > MOST_HEADERS + 3:
+            raise RequestError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {MOST_HEADERS} headers"
+            )
+        words = _REQUEST_LINE.fullmatch(lines[0])
+        if words is None:
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the request line is not HTTP")
+        pairs = [_HEADER.fullmatch(line) for line in lines[1:-2]]
+        if None in pairs:
+            raise RequestError(HTTPStatus.BAD_REQUEST, "a header is not 'Name: value'")
+        self.command, self.path = words[1], words[2]
+        self.request_version = f"HTTP/{words[3]}.{words[4]}"
+        self.headers = Headers((pair[1], pair[2]) for pair in pairs if pair is not None)
+        self._check_request()
+
+    def _check_request(self) -> None:
+        if self.request_version not in ("HTTP/1.1", "HTTP/1.0"):
+            raise RequestError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "speak HTTP/1.1")
+        hosts = self.headers.getall("Host")
+        if len(hosts) > 1 or (not hosts and self.request_version == "HTTP/1.1"):
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the request needs one Host header")
+        if not self.path.startswith("/") and not _ABSOLUTE_TARGET.match(self.path):
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the target of the request is not a path")
+        self.content_length = self._body_length()
+        tokens = _tokens(self.headers.get("Connection", ""))
+        self.close_connection = "close" in tokens or (
+            self.request_version == "HTTP/1.0" and "keep-alive" not in tokens
+        )
+
+    def _body_length(self) -> int | None:
+        lengths = self.headers.getall("Content-Length")
+        if "Transfer-Encoding" in self.headers:
+            if lengths:  # two ends for one body: what request smuggling is made of
+                raise RequestError(HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding")
+            raise RequestError(HTTPStatus.LENGTH_REQUIRED, "a body needs a Content-Length")
+        if not lengths:
+            return None
+        if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the Content-Length is not a number")
+        length = int(lengths[0])
+        if length > LONGEST_BODY:
+            raise RequestError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {LONGEST_BODY} bytes"
+            )
+        return length
+
+    def _ask_for_body(self) -> None:
+        """Let a body come that the client holds back (RFC 9110, section 10.1.1): it is small."""
+        if self.content_length and "100-continue" in _tokens(self.headers.get("Expect", "")):
+            self.socket.settimeout(self.site.limits.idle_time)
+            self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def get_environ(self) -> WSGIEnvironment:
+        """WSGI's view of the request, and ours under ``amiws.request``."""
+        environ: WSGIEnvironment = self.server.get_environ()
+        path, _, query = _ABSOLUTE_TARGET.sub("", self.path, count=1).partition("?")
+        environ.update(
+            {
+                "REQUEST_METHOD": self.command,
+                "PATH_INFO": unquote(path, "latin-1") or "/",
+                "QUERY_STRING": query,
+                "REQUEST_URI": self.path,
+                "SERVER_PROTOCOL": self.request_version,
+                "REMOTE_ADDR": self.host,
+                ENVIRON_KEY: RequestInfo(
+                    method=self.command,
+                    target=self.path,
+                    headers=self.headers,
+                    scheme=environ["wsgi.url_scheme"],
+                    address=self.host,
+                ),
+            }
+        )
+        for name in self.headers:
+            if "_" in name:  # it would pass for the one with a hyphen
+                continue
+            key = name.replace("-", "_").upper()
+            if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                key = "HTTP_" + key
+            separator = "; " if name == "cookie" else ", "
+            environ[key] = separator.join(self.headers.getall(name))
+        self.rfile.deadline = self.site.clock() + self.site.limits.header_time
+        self.wsgi_input = Input(self.rfile, self.content_length)  # type: ignore[arg-type]  # has its read and readline
+        environ["wsgi.input"] = self.wsgi_input
+        environ["wsgi.input_terminated"] = True
+        return environ
+
+    # Answers
+
+    def finalize_headers(self) -> None:
+        """Tell of the end of the connection; pywsgi leaves that out in HTTP/1.1."""
+        super().finalize_headers()
+        if self.close_connection and self.code != HTTPStatus.SWITCHING_PROTOCOLS:
+            names = [name.lower() for name, _ in self.response_headers]
+            if b"connection" not in names:
+                self.response_headers.append((b"Connection", b"close"))
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], None]:
+        """As WSGI has it; a 101 also gets the headers of the gate and the subprotocol."""
+        if status.startswith("101 "):
+            headers = [*headers, *self._on_101]
+        return super().start_response(status, headers, exc_info)  # type: ignore[no-any-return]
+
+    def handle_error(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Log a fault of the app with its traceback; that a client is gone is no fault."""
+        if self._peer_gone or self.rfile.closed or not isinstance(error, Exception):
+            self.close_connection = True
+            _log.debug("%s: gone within %r: %s", self.peer, self.requestline, error)
+            return
+        _log.error("%r failed", self.requestline, exc_info=error)
+        self._send_error_response_if_possible(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def log_request(self) -> None:
+        """The access log; neither Authorization nor Cookie is in a request line."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                '%s %s "%s" %s %d bytes %.3f s',
+                self.peer,
+                self._user or (self.environ or {}).get("REMOTE_USER") or "-",
+                self.requestline,
+                self.code,
+                self.response_length,
+                self.time_finish - self.time_start,
+            )
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Where gevent-websocket logs; its own would change the logging of the process."""
+        return _library_log
+
+    def _sendall(self, data: bytes) -> None:
+        self.socket.settimeout(self.site.limits.idle_time)
+        try:
+            super()._sendall(data)
+        except OSError:
+            self._peer_gone = True
+            raise
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answer what is no good request, and let the client read it before the end."""
+        _log.debug("%s: %d %s", self.peer, error.status, error)
+        answer_and_part(self.socket, self.rfile, refusal_bytes(error.status, str(error)))
+
+    # The upgrade
+
+    def upgrade_websocket(self) -> list[bytes] | None:
+        """Ask the gate, then make the handshake; None leaves the request to Flask."""
+        environ = self.environ
+        asked = "websocket" in _tokens(self.headers.get("Upgrade", ""))
+        if not asked or self.command != "GET":
+            return None
+        path = environ["PATH_INFO"]
+        if path.startswith(_FLASK_PREFIX) or path in _FLASK_PATHS:
+            return None
+        verdict = self._check_upgrade(environ[ENVIRON_KEY])
+        if verdict.status != HTTPStatus.OK:
+            status = HTTPStatus(verdict.status)
+            length = ("Content-Length", str(len(verdict.body)))
+            self.start_response(f"{status:d} {status.phrase}", [*verdict.headers, length])
+            return [verdict.body]
+        self._user = verdict.user
+        self._on_101 = list(verdict.headers)
+        environ["HTTP_UPGRADE"] = "websocket"
+        super().upgrade_websocket()
+        return None
+
+    def _check_upgrade(self, request: RequestInfo) -> Verdict:
+        if self.site.stopping:
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The server is going away.")
+        verdict = self.site.gate.check_upgrade(request)
+        if verdict.status != HTTPStatus.OK:
+            return verdict
+        return self._check_handshake(request.headers) or verdict
+
+    def _check_handshake(self, headers: Headers) -> Verdict | None:
+        """What is wrong with the handshake (RFC 6455, section 4.2.1), if anything is."""
+        if self.request_version != "HTTP/1.1" or self.content_length:
+            return _refusal(HTTPStatus.BAD_REQUEST, "An upgrade needs HTTP/1.1, and no body.")
+        if "upgrade" not in _tokens(headers.get("Connection", "")):
+            return _refusal(
+                HTTPStatus.BAD_REQUEST,
+                "An upgrade needs 'Connection: Upgrade'; a proxy has to pass it on.",
+            )
+        if headers.get("Sec-WebSocket-Version") != "13":
+            return _refusal(
+                HTTPStatus.UPGRADE_REQUIRED,
+                "The version of WebSocket spoken here is 13 (RFC 6455).",
+                ("Sec-WebSocket-Version", "13"),
+            )
+        if not _is_key(headers.get("Sec-WebSocket-Key", "")):
+            return _refusal(HTTPStatus.BAD_REQUEST, "A Sec-WebSocket-Key is 16 bytes in base64.")
+        return None
+
+    def upgrade_connection(self) -> None:
+        """The handshake is gevent-websocket's; what it makes of the connection is ours.
+
+        Subprotocols of which none is ours are passed over, as amiws does, though a browser
+        then gives up (RFC 6455, section 4.1): a page that names one has to name ours.
+        """
+        offered = self.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in map(str.strip, offered) else None
+        if subprotocol:
+            self._on_101.append(("Sec-WebSocket-Protocol", subprotocol))
+        super().upgrade_connection()
+        self.websocket.__class__ = _Disarmed
+        self.websocket = WebSocketClient(
+            self.socket,
+            self.rfile,
+            address=self.peer,
+            user=self._user,
+            subprotocol=subprotocol,
+            limits=self.site.limits,
+            clock=self.site.clock,
+        )
+
+    def run_websocket(self) -> None:
+        """Let go of the connection: a greenlet of its own serves it with half the memory."""
+        self.client = self.websocket
+        self.rfile.deadline = None
+        self.socket.settimeout(None)
+        self.socket = None
+
+
+def _tokens(header: str) -> list[str]:
+    return [token.strip().lower() for token in header.split(",")]
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _refusal(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Verdict:
+    return Verdict(
+        status,
+        headers=(("Content-Type", "text/plain; charset=utf-8"), *headers),
+        body=f"{status:d} {text}\n".encode(),
+    )

@@ -1,0 +1,437 @@
+"""One page's WebSocket: what it says, read in its greenlet; what it is told, sent at once.
+
+Every byte out, data, pong, ping and close alike, goes through ``offer``: one
+non-blocking send on the raw socket. What the kernel does not take waits in a deque,
+and a watcher that exists only while the socket is blocked sends it on from the event
+loop. So two senders never mix their bytes, and no page keeps another, or the one
+who offers, waiting.
+
+What ``offer`` does is one call through ``_send``, which is changed with the state, so
+that the state need not be asked for on the way that is taken for each page and batch:
+
+    state      _send        what it does
+    open       the socket's send
+    blocked    _enqueue     adds to the deque; past the bound the page is too slow
+    closing    len          takes all and sends nothing
+
+A page that is told to go (``close``) has CLOSE_TIME to answer with its own Close frame
+or to end the connection; then it is cut off (``abort``).
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import gevent
+from gevent import socket, ssl
+from gevent.hub import get_hub
+from geventwebsocket.websocket import WebSocket
+
+from amiws_gevent.config import Limits
+from amiws_gevent.web.connection import Reader, hang_up, raw_socket, tls_object
+from amiws_gevent.web.frames import (
+    ABNORMAL,
+    CLOSE,
+    INTERNAL_ERROR,
+    NORMAL,
+    PING,
+    POLICY_VIOLATION,
+    PONG,
+    TRY_AGAIN_LATER,
+    FrameError,
+    Message,
+    close_frame,
+    frame,
+    frame_end,
+    parse_close,
+    read_header,
+    read_payload,
+    text_frame,
+)
+
+CLOSE_TIME = 3.0  # seconds for the other side's Close frame, as many as a stop of the program has
+SILENT_PINGS = 2.5  # ping intervals without a byte after which a page is gone
+
+_LAST_BYTES = 1 << 20  # bytes read away from a page that is done with and still sends
+_SENDS_PER_TURN = 16  # of one page's backlog, before others have their turn
+_WORK_PER_TURN = 64  # frames, or 4 KiB pieces of them, likewise for what one page says
+_TLS_SLICE = 1 << 16  # bytes given to SSL_write at a time, which tells of no part of them
+_PING_FRAME = frame(PING, b"")
+_READ, _WRITE = 1, 2  # libev's event masks
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
+
+_log = logging.getLogger("amiws_gevent.web")
+
+
+class Sessions(Protocol):
+    """What is done with pages; ``closed`` comes once for each page that ``opened`` got."""
+
+    def opened(self, client: WebSocketClient) -> None: ...
+
+    def received(self, client: WebSocketClient, text: str) -> None: ...
+
+    def closed(self, client: WebSocketClient, code: int, reason: str) -> None: ...
+
+
+class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has no types
+    """An upgraded connection.
+
+    ``address`` is the peer's with its port, ``user`` who logged in, ``subprotocol``
+    ``amiws.v2`` or None, ``pending_bytes`` what waits for a blocked socket. ``closed``
+    says that the closing has begun; then ``close_code`` and ``close_reason`` say why
+    (1006: without a Close frame of the page).
+
+    The shipped class is kept for its interface; all that it does is replaced: its
+    ``close`` loses the code, its ``send_frame`` lets two senders mix their bytes, its
+    ``receive`` has no limits, and its ``__del__`` writes to the socket.
+    """
+
+    __slots__ = (
+        "_done",
+        "_message",
+        "_message_since",
+        "_pending_limit",
+        "_ping_due",
+        "_queue",
+        "_reader",
+        "_send",
+        "_socket",
+        "_timer",
+        "_tls",
+        "_watcher",
+        "_work",
+        "_write",
+        "address",
+        "clock",
+        "close_code",
+        "close_reason",
+        "closed",
+        "pending_bytes",
+        "subprotocol",
+        "user",
+    )
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        reader: Reader,
+        *,
+        address: str,
+        user: str | None,
+        subprotocol: str | None,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # Not the base class's: it keeps the request, and a validator that is not used.
+        self.closed = False
+        self.address = address
+        self.user = user
+        self.subprotocol = subprotocol
+        self.clock = clock
+        self.pending_bytes = 0
+        self.close_code = ABNORMAL
+        self.close_reason = ""
+        self._socket = sock
+        self._reader = reader
+        self._tls = tls_object(sock)
+        self._write: Callable[[Any], int] = (
+            raw_socket(sock).send if self._tls is None else self._write_tls
+        )
+        self._send = self._write
+        self._queue: deque[bytes | memoryview] | None = None
+        self._pending_limit = limits.client_buffer
+        self._message = Message(limits.client_message)
+        self._message_since: float | None = None
+        self._ping_due = clock() + limits.ping_interval
+        self._done = False  # nothing more is wanted of the page
+        self._timer: Any = None
+        self._watcher: Any = None
+        self._work = 0
+
+    def __del__(self) -> None:
+        """Nothing: the shipped one writes to the socket, whenever the garbage is collected."""
+
+    # What the page is told
+
+    def offer(self, data: bytes) -> None:
+        """Send whole frames, as much as goes at once; the rest as the page reads.
+
+        Never blocks and never raises, also once the page is gone. ``data`` is not
+        copied: all pages share it. A page for which more than ``client_buffer`` bytes
+        would wait is closed with 1013; only a single buffer may be larger than that.
+        """
+        try:
+            sent = self._send(data)
+        except OSError as error:
+            self._not_sent(data, error)
+            return
+        if sent != len(data):
+            self._block(memoryview(data)[sent:])
+
+    def send_text(self, text: bytes | str) -> None:
+        """Send one text message, UTF-8 if bytes; like ``offer`` it never blocks or raises."""
+        self.offer(text_frame(text.encode("utf-8", "replace") if isinstance(text, str) else text))
+
+    def send_frame(self, message: bytes | str, opcode: int) -> None:
+        """The shipped class's way out, so that its ``send`` cannot go past ``offer``."""
+        self.offer(frame(opcode, message.encode() if isinstance(message, str) else bytes(message)))
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Begin to close, behind what is still to be sent; returns at once."""
+        self._finish(code, reason)
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection off; what was not sent is freed at once."""
+        if not self.closed:
+            self.closed = True
+            self.close_reason = reason
+        raw = raw_socket(self._socket)
+        with suppress(OSError):  # gone already
+            if self.pending_bytes:  # nor need the kernel keep what nobody reads
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            raw.shutdown(socket.SHUT_RDWR)  # wakes the greenlet that reads
+        self._send = len
+        self._forget_pending()
+
+    def tend(self, now: float, ping_interval: float, message_time: float) -> None:
+        """Do what is due: a ping, or the end of a page that is silent or never finishes.
+
+        Any byte is a sign of life, and so is a backlog that shrinks. ``message_time``
+        bounds a message from the first to the last of its bytes. All in seconds.
+        """
+        if self.closed:
+            return
+        silence = now - self._reader.heard
+        if silence > SILENT_PINGS * ping_interval:
+            self.abort(f"no byte came for {silence:.0f} s")
+        elif self._message_since is not None and now - self._message_since > message_time:
+            self._fail(POLICY_VIOLATION, f"a message took more than {message_time:.0f} s")
+        elif now >= self._ping_due:
+            self._ping_due = now + ping_interval
+            if self._queue is None:
+                self.offer(_PING_FRAME)
+
+    def _write_tls(self, data: bytes | memoryview) -> int:
+        """As a socket's ``send``: SSL_write takes all of a buffer, or has to get it again.
+
+        In slices, how far the page has read is known for a large buffer too.
+        """
+        size = len(data)
+        if size <= _TLS_SLICE:
+            return self._tls.write(data)  # type: ignore[no-any-return]
+        view = memoryview(data)
+        sent = 0
+        try:
+            while sent < size:
+                sent += self._tls.write(view[sent : sent + _TLS_SLICE])
+        except _WOULD_BLOCK:
+            if not sent:
+                raise
+        return sent
+
+    def _not_sent(self, data: bytes, error: OSError) -> None:
+        if isinstance(error, _WOULD_BLOCK):
+            self._block(data)
+        else:
+            self.abort(f"connection lost: {error.strerror or error}")
+
+    def _block(self, rest: bytes | memoryview) -> None:
+        """The kernel takes no more: keep ``rest`` and send it on once there is room."""
+        self._queue = deque((rest,))
+        self.pending_bytes = len(rest)
+        self._send = self._enqueue
+        self._watch(_WRITE)
+
+    def _enqueue(self, data: bytes) -> int:
+        assert self._queue is not None
+        size = len(data)
+        if self.pending_bytes + size > self._pending_limit:
+            self._finish(TRY_AGAIN_LATER, f"too slow: {self.pending_bytes} bytes wait", drop=True)
+        else:
+            self._queue.append(data)
+            self.pending_bytes += size
+        return size
+
+    def _watch(self, events: int) -> None:
+        """Call ``_drain`` from the event loop each time the socket is ready for ``events``."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+        self._watcher = get_hub().loop.io(self._socket.fileno(), events)
+        self._watcher.start(self._drain)
+
+    def _drain(self) -> None:
+        """Send what is pending until the socket blocks again or others should have a turn."""
+        queue = self._queue
+        assert queue is not None
+        for _ in range(_SENDS_PER_TURN):
+            data = queue[0]
+            try:
+                sent = self._write(data)
+            except _WOULD_BLOCK as error:
+                self._watch(_READ if isinstance(error, ssl.SSLWantReadError) else _WRITE)
+                return
+            except OSError as error:
+                self.abort(f"connection lost: {error.strerror or error}")
+                return
+            self._reader.heard = self.clock()
+            self.pending_bytes -= sent
+            if sent < len(data):
+                queue[0] = memoryview(data)[sent:]
+                continue
+            queue.popleft()
+            if not queue:
+                self._caught_up()
+                return
+
+    def _caught_up(self) -> None:
+        self._forget_pending()
+        if not self.closed:
+            self._send = self._write
+        elif self._done:
+            hang_up(self._socket)
+
+    def _forget_pending(self) -> None:
+        self._queue = None
+        self.pending_bytes = 0
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+
+    # How it ends
+
+    def _finish(self, code: int, reason: str, *, drop: bool = False) -> None:
+        """Send the Close frame, and give the page CLOSE_TIME for its part.
+
+        ``drop``: before all that is pending but for a frame of which a part is sent.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        self.close_code, self.close_reason = code, reason
+        last = close_frame(code, reason)
+        if drop:
+            self._drop_pending()
+        if self._queue is None:
+            self.offer(last)
+        else:
+            self._queue.append(last)
+            self.pending_bytes += len(last)
+        self._send = len
+        self._timer = get_hub().loop.timer(CLOSE_TIME)
+        self._timer.start(self.abort, "no answer to the Close frame")
+
+    def _drop_pending(self) -> None:
+        if self._queue is None:
+            return
+        first = self._queue[0]
+        frames = first.obj if isinstance(first, memoryview) else first
+        assert isinstance(frames, bytes)
+        sent = len(frames) - len(first)
+        # SSL_write has to be given again what it was given before.
+        begun = sent if self._tls is None else min(sent + _TLS_SLICE, len(frames))
+        rest = frames[sent : frame_end(frames, begun)]
+        self._queue = deque((rest,) if rest else ())
+        self.pending_bytes = len(rest)
+
+    def _fail(self, code: int, reason: str) -> None:
+        """The page broke a rule: close, and take nothing of what it sends as frames any more."""
+        self._finish(code, reason, drop=True)
+        self._part()
+
+    def _part(self) -> None:
+        """Both sides have said their last: end the output as soon as all is sent."""
+        self._done = True
+        if self._queue is None:
+            hang_up(self._socket)
+
+    # What the page says
+
+    def run(self, sessions: Sessions) -> None:
+        """Serve the page until its connection is over, in the greenlet that calls this."""
+        try:
+            if not self._tell(sessions.opened):
+                self.close(INTERNAL_ERROR, "internal error")
+            while (text := self.receive()) is not None:
+                self._tell(sessions.received, text)
+            self._tell(sessions.closed, self.close_code, self.close_reason)
+            with suppress(OSError):
+                # A socket that is closed with bytes unread resets the connection, and
+                # the other side may lose the Close frame.
+                self._reader.discard(_LAST_BYTES)
+        finally:
+            self._release()
+
+    def receive(self) -> str | None:
+        """Wait for the next whole text; None once there will be no more.
+
+        Pings are answered on the way; what breaks RFC 6455 or a limit closes the
+        connection with the code for it.
+        """
+        while not self._done:
+            try:
+                text = self._receive_frame()
+            except FrameError as error:
+                self._fail(error.code, str(error))
+            except (EOFError, OSError) as error:
+                self._done = True
+                self.abort(f"connection lost: {error}")
+            else:
+                if text is not None and not self.closed:
+                    return text
+        return None
+
+    def _receive_frame(self) -> str | None:
+        """Take the next frame; the text if it completes one."""
+        message = self._message
+        header = read_header(self._reader, message)
+        if header.opcode < CLOSE:
+            if self._message_since is None:
+                self._message_since = self.clock()
+            text = message.add(read_payload(self._reader, header), fin=header.fin)
+            if header.fin:
+                self._message_since = None
+        else:
+            text = None
+            self._control(header.opcode, read_payload(self._reader, header))
+        self._work += 1 + (header.length >> 12)
+        if self._work >= _WORK_PER_TURN:
+            self._work = 0
+            gevent.sleep(0)
+        return text
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == PING:
+            self.offer(frame(PONG, payload))
+        elif opcode == CLOSE:
+            code, reason = parse_close(payload)
+            self._finish(code, reason, drop=True)
+            self._part()
+
+    def _tell(self, hook: Callable[..., None], *arguments: object) -> bool:
+        try:
+            hook(self, *arguments)
+        except Exception:  # noqa: BLE001  # a fault of ours must not look like one of the page's
+            _log.exception("page %s: its %s hook failed", self.address, hook.__name__)
+            return False
+        return True
+
+    def _release(self) -> None:
+        """Give back the socket and all that hangs on it; ``offer`` goes on to do nothing."""
+        self.closed = True
+        self._send = self._write = len
+        self._forget_pending()
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.close()
+            self._timer = None
+        self._reader.close()
+        self._socket.close()
