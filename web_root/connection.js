@@ -8,8 +8,8 @@ const OPEN_WITHIN = 15000;
 
 export class Connection {
   /**
-   * `onOpen()`, `onMessage(message)` and `onClose()` are called as the socket lives;
-   * `onChange()` whenever `status` has changed.
+   * `onOpen()`, `onMessage(message)` and `onClose()`: a socket that opened lives and ends;
+   * `onChange()`: `status` has changed.
    */
   constructor({ url, page, onOpen, onMessage, onClose, onChange }) {
     Object.assign(this, { url, page, onOpen, onMessage, onClose, onChange });
@@ -82,7 +82,9 @@ export class Connection {
       return;
     }
     this.socket = null;
-    this.onClose();
+    if (this.hasOpened) {
+      this.onClose();
+    }
     this.#retryLater(reason);
   }
 

@@ -205,8 +205,7 @@ function noteOf(server) {
 function aboutServer(server) {
   const version = /^unknown/i.test(server.version) ? "" : server.version;
   return [
-    version ? `Asterisk ${version}` : "Asterisk",
-    !version && server.amiVersion && `AMI ${server.amiVersion}`,
+    version ? `Asterisk ${version}` : server.amiVersion && `AMI ${server.amiVersion}`,
     server.isSecure && "TLS",
     server.startedAt && `up since ${server.startedAt}`,
   ]
@@ -251,7 +250,7 @@ function noCallsText(model) {
   const servers = [...model.servers.values()];
   return servers.some((server) => server.state === "connected")
     ? "No calls right now. A call shows here the moment that a phone rings."
-    : "No server is connected yet, so there are no calls to show.";
+    : "No server is connected, so there are no calls to show.";
 }
 
 // Writing a text that is already there would cost a layout.

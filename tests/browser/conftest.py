@@ -5,9 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -18,6 +26,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+PATIENCE = 20_000  # milliseconds; machines are shared
 
 NewContext = Callable[..., BrowserContext]
 
@@ -33,6 +43,7 @@ def chromium_path() -> str:
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     """Playwright's driver."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as driver:
         yield driver
 
@@ -41,7 +52,7 @@ def playwright() -> Iterator[Playwright]:
 def new_context(
     playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[NewContext]:
-    """Makes browsers, each with a profile of its own (cookies, logins); options as of Playwright."""
+    """Makes browsers, each with a profile (cookies, logins) of its own; Playwright's options."""
     contexts: list[BrowserContext] = []
 
     def make(**options: object) -> BrowserContext:
@@ -65,8 +76,28 @@ def browser(new_context: NewContext) -> BrowserContext:
 
 @pytest.fixture
 def page(browser: BrowserContext) -> Iterator[Page]:
-    """A fresh page (tab)."""
+    """A fresh page (tab). A fault in its scripts, or a word to another host, fails the test."""
     page = browser.new_page()
-    page.set_default_timeout(20_000)  # machines are shared
+    page.set_default_timeout(PATIENCE)
+    faults: list[str] = []
+    hosts: set[str] = set()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: hosts.add(str(urlsplit(request.url).hostname)))
+    page.on("websocket", lambda socket: hosts.add(str(urlsplit(socket.url).hostname)))
     yield page
     page.close()
+    assert faults == []
+    assert hosts <= {"127.0.0.1", "localhost"}
+
+
+@pytest.fixture
+def console_errors(page: Page) -> list[str]:
+    """What the page's console says in red, as it comes."""
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    page.on("console", note)
+    return errors
