@@ -41,10 +41,7 @@ class Login:
         self.refusal = ""
 
     def receive(self, message: Message) -> bytes:
-        """Take the next message; returns what is to be sent, b"" for nothing.
-
-        Raises ActionError where the settings' user or secret cannot be sent.
-        """
+        """Take the next message; returns what is to be sent, b"" for nothing."""
         if self.stage is Stage.GREETING:
             return self._begin()
         if message.kind not in (Kind.RESPONSE, Kind.COMMAND):

@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol
 
 import gevent
 
-from amiws_gevent.ami import ActionError, Kind, Message, Parser
+from amiws_gevent.ami import Kind, Message, Parser
 from amiws_gevent.ami.login import logoff_action, ping_action
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.errors import AmiwsError, SendBufferFull
@@ -133,10 +133,7 @@ class Session:
         """The messages to pass on: none before the login's answer, then all that came."""
         for index, message in enumerate(messages):
             challenged = login.stage is Stage.CHALLENGE
-            try:
-                answer = login.receive(message)
-            except ActionError as error:
-                raise Refused(f"cannot send the login: {error}") from error
+            answer = login.receive(message)
             if answer:
                 self._wire.write(answer)
             if login.stage is Stage.REFUSED:
