@@ -28,11 +28,13 @@ from amiws_gevent.config import (
 from amiws_gevent.daemon import Child, PidFile, daemonise
 from amiws_gevent.errors import StartError
 from amiws_gevent.greenlets import GreenletWatch
+from amiws_gevent.notify import is_journal
 
 CONFIG_FILE = Path("/etc/amiws.yaml")
 PID_FILE = Path("/tmp/amiws.pid")  # noqa: S108  # amiws's default; PidFile knows the danger
 WORKING_DIRECTORY = Path("/tmp")  # noqa: S108  # amiws's default; nothing is written there
 
+STDERR = 2
 EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
 
@@ -159,7 +161,9 @@ def _serve(
 ) -> int:
     """Start the program and run it until it is told to end; returns the exit status."""
     settings = result.settings
-    control = log.configure(settings.log_facility, settings.log_level, foreground=child is None)
+    # Not to the journal twice: it has what goes to syslog, with facility and level.
+    foreground = child is None and not is_journal(STDERR)
+    control = log.configure(settings.log_facility, settings.log_level, foreground=foreground)
     watch = GreenletWatch()
     watch.install(gevent.get_hub())
     _log.info("amiws-gevent %s starts", __version__)

@@ -1,4 +1,4 @@
-"""Telling systemd how the service does (the protocol of sd_notify(3))."""
+"""What systemd is told (the protocol of sd_notify(3)), and what it told us."""
 
 from __future__ import annotations
 
@@ -42,3 +42,12 @@ def notify(
         _log.warning("systemd could not be told %s: %s", ", ".join(lines), error)
         return False
     return True
+
+
+def is_journal(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether what is written to a descriptor goes to the journal (systemd.exec(5)).
+
+    What goes to syslog does so as well, with its facility and level.
+    """
+    status = os.fstat(descriptor)
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

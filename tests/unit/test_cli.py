@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -227,6 +228,21 @@ class TestRun:
         Server.deed = refuse
         assert cli.main(["-f", str(file)]) == 71
         assert capfd.readouterr().err.count("port 8000 is in use") == 1
+
+    def test_the_journal_gets_nothing_twice(
+        self,
+        file: Path,
+        servers: list[Server],
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        status = os.fstat(cli.STDERR)
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        assert cli.main(["-f", str(file)]) == 0
+        assert capfd.readouterr().err == ""
+        monkeypatch.delenv("JOURNAL_STREAM")
+        assert cli.main(["-f", str(file)]) == 0
+        assert "starts" in capfd.readouterr().err
 
     def test_a_fault_is_told_with_its_place(
         self, file: Path, servers: list[Server], capfd: pytest.CaptureFixture[str]

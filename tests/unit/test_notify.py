@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from amiws_gevent.notify import notify
+from amiws_gevent.notify import is_journal, notify
 
 
 class Manager:
@@ -72,3 +73,12 @@ def test_a_socket_that_is_gone_is_told_and_harmless(
     with caplog.at_level(logging.WARNING):
         assert not notify("READY=1", environ=environ)
     assert "READY=1" in caplog.text
+
+
+def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
+    with (tmp_path / "one").open("w") as one, (tmp_path / "other").open("w") as other:
+        status = os.fstat(one.fileno())
+        environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        assert is_journal(one.fileno(), environ)
+        assert not is_journal(other.fileno(), environ)
+        assert not is_journal(one.fileno(), {})
