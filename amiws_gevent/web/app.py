@@ -7,7 +7,6 @@ from pathlib import Path
 from wsgiref.types import WSGIEnvironment
 
 import flask
-from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
@@ -115,13 +114,10 @@ def _unquoted_path(environ: WSGIEnvironment) -> str:
     return path
 
 
-def _plain_error(error: HTTPException) -> ResponseReturnValue:
+def _plain_error(error: HTTPException) -> flask.Response:
     """One line of text, with the headers of the error (``Allow``, ``Content-Range``)."""
-    if error.response is not None:
-        return error
-    headers = [pair for pair in error.get_headers() if pair[0].lower() != "content-type"]
     own_words = error.description != type(error).description
     text = error.description if own_words and error.description else error.name
-    response = flask.Response(f"{error.code} {text}\n", error.code, headers)
+    response = flask.Response(f"{error.code} {text}\n", error.code, error.get_headers())
     response.content_type = "text/plain; charset=utf-8"
     return response

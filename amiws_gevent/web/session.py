@@ -8,7 +8,6 @@ good, a changed password or a removed user ends it at once, and nothing is store
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from dataclasses import dataclass
 from itsdangerous import BadData, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
-# A user name of 255 bytes makes 410; more is not a cookie of ours.
-MAX_COOKIE = 1024
 # Other paths or parent domains may set cookies of the same name; only so many are tried.
 MAX_CANDIDATES = 4
 
@@ -55,8 +52,6 @@ class SessionCookies:
         self.lifetime = int(lifetime)
         self._salt = f"amiws-gevent session {port}"
         self._clock = clock
-        # Stands for the key of a user that does not exist, so that both take the same work.
-        self._nobody = secrets.token_bytes(32)
 
     def issue(self, user: str, ha1: bytes, *, secure: bool) -> str:
         """The value of a ``Set-Cookie`` header; ``secure`` when the request came by TLS."""
@@ -93,13 +88,14 @@ class SessionCookies:
         return _Signer(ha1, self._salt, self._clock)
 
     def _check_one(self, value: str, ha1_of: Callable[[str], bytes | None]) -> Session | None:
-        if len(value) > MAX_COOKIE or not value.isascii():
+        if not value.isascii():
             return None
         try:
             user = base64_decode(value.partition(".")[0]).decode("utf-8")
-            _, made = self._signer(ha1_of(user) or self._nobody).unsign(
-                value, max_age=self.lifetime, return_timestamp=True
-            )
+            ha1 = ha1_of(user)
+            if ha1 is None:
+                return None
+            _, made = self._signer(ha1).unsign(value, max_age=self.lifetime, return_timestamp=True)
         except (BadData, UnicodeDecodeError):
             return None
         return Session(user, max(0.0, self._clock() - made.timestamp()))

@@ -116,6 +116,7 @@ def test_not_found_is_one_line_without_paths(client: FlaskClient, root: Path) ->
         assert (response.status_code, response.text) == (404, "404 Not Found\n")
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "no-cache"
 
 
 def test_without_an_index_the_answer_says_what_to_do(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_no_way_out(client: FlaskClient, path: str) -> None:
 
 
 def test_no_redirect_leads_away(client: FlaskClient) -> None:
-    for path in ("//evil.example", "//sub folder", "/\\evil.example", "///evil.example/"):
+    for path in ("//evil.example", "//sub folder", "/\\evil.example", "///evil.example/", "/a//b"):
         response = client.get("/", environ_overrides={"PATH_INFO": path})
         assert response.status_code == 404
         assert "Location" not in response.headers

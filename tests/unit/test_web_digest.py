@@ -579,6 +579,9 @@ def test_an_unreadable_file_keeps_its_users_for_a_while(
     path.write_text(entry("anna", "one"))
     assert htdigest.ha1("anna")
     assert len(warnings(caplog)) == 2
+    path.unlink()
+    assert htdigest.ha1("anna")
+    assert len(warnings(caplog)) == 3
 
 
 def test_a_file_that_was_never_there(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amiws_gevent.web.session import MAX_CANDIDATES, MAX_COOKIE, SessionCookies
+from amiws_gevent.web.session import MAX_CANDIDATES, SessionCookies
 
 HA1 = b"939e7578ed9e3c518a452acee763bce9"
 OTHER_HA1 = b"00000000000000000000000000000000"
@@ -130,7 +130,7 @@ def test_only_some_of_many_are_tried(cookies: SessionCookies) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", ".", "..", "...", "YW5uYQ", "\xff.a.b", "gYGB.a.b", "=.=.=", "a" * MAX_COOKIE * 2]
+    "value", ["", ".", "..", "...", "YW5uYQ", "\xff.a.b", "gYGB.a.b", "=.=.=", "a" * 30000]
 )
 def test_junk(cookies: SessionCookies, value: str) -> None:
     assert cookies.check([f"amiws_session_8000={value}"], users) is None
