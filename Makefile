@@ -57,7 +57,7 @@ test-all: test-packages
 test-lowest: test-packages
 	$(MAKE) --no-print-directory pytest VENV=.venv-lowest CONSTRAINTS=.make/lowest.txt
 
-bench: $(VENV)/.installed-bench
+bench: $(VENV)/.installed
 	$(BIN)/python -m bench
 
 wheel: $(VENV)/.installed-test
@@ -88,10 +88,6 @@ $(VENV)/.installed: setup.py pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(PIP_INSTALL) $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
-	@touch $@ $(VENV)/.installed
-
-$(VENV)/.installed-bench: setup.py pyproject.toml | $(BIN)/python
-	$(PIP_INSTALL) --editable '.[bench]'
 	@touch $@ $(VENV)/.installed
 
 .make/lowest.txt: setup.py scripts/lowest_versions.py

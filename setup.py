@@ -43,14 +43,8 @@ TEST_REQUIRES = [
     "trustme",  # a certificate authority for the TLS tests
     "types-PyYAML",
     "types-gevent",
-    "types-jsonschema",
-    "types-requests",
     "websockets",  # a WebSocket client of other hands
     "wheel",
-]
-
-BENCH_REQUIRES = [
-    "websockets",
 ]
 
 
@@ -97,7 +91,7 @@ setup(
     ],
     python_requires=">=3.11",
     install_requires=INSTALL_REQUIRES,
-    extras_require={"test": TEST_REQUIRES, "bench": BENCH_REQUIRES},
+    extras_require={"test": TEST_REQUIRES},
     packages=[*find_packages(include=["amiws_gevent*"]), "amiws_plugins", "amiws_web_root"],
     package_dir={"amiws_plugins": "plugins", "amiws_web_root": "web_root"},
     package_data={"amiws_gevent": ["py.typed"], "amiws_web_root": ["**/*"]},

@@ -133,7 +133,6 @@ def test_the_metadata(wheel: Path) -> None:
         "Requires-Python: >=3.11",
         "Description-Content-Type: text/markdown",
         "Provides-Extra: test",
-        "Provides-Extra: bench",
     ):
         assert line in lines
     assert readme.strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()

@@ -12,7 +12,7 @@ from types import ModuleType
 import gevent
 import pytest
 
-from amiws_gevent import __version__, cli
+from amiws_gevent import __version__, cli, log
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.errors import ListenError
 from amiws_gevent.log import LogControl
@@ -62,13 +62,13 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AMI_SECRET", "x")
     term = signal.getsignal(signal.SIGTERM)
     controls: list[LogControl] = []
-    configure = cli.log.configure
+    configure = log.configure
 
     def noted(facility: int, level: int, *, foreground: bool) -> LogControl:
         controls.append(configure(facility, level, foreground=foreground, address="/none"))
         return controls[-1]
 
-    monkeypatch.setattr(cli.log, "configure", noted)
+    monkeypatch.setattr(log, "configure", noted)
     yield
     signal.signal(signal.SIGTERM, term)
     gevent.get_hub().__dict__.pop("handle_error", None)
