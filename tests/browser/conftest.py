@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -55,7 +56,7 @@ def new_context(
     """Makes browsers, each with a profile (cookies, logins) of its own; Playwright's options."""
     contexts: list[BrowserContext] = []
 
-    def make(**options: object) -> BrowserContext:
+    def make(**options: Any) -> BrowserContext:
         profile: Path = tmp_path_factory.mktemp("profile")
         context = playwright.chromium.launch_persistent_context(
             profile, executable_path=chromium_path(), headless=True, args=ARGUMENTS, **options

@@ -15,6 +15,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from tests.support.program import wait_until
+
 WEB_ROOT = Path(__file__).parent.parent.parent / "web_root"
 
 Data = dict[str, Any]
@@ -79,6 +81,7 @@ class FakeAmiws:
         self.actions: list[Data] = []  # all that pages sent
         self.requests: list[str] = []  # paths asked for over HTTP
         self.refuse_upgrades = False
+        self.more_pages: dict[str, str] = {}  # HTML by path, beside the files of web_root
         self._pages: set[ServerConnection] = set()
         self._lock = threading.Lock()
         self._server: Server = serve(
@@ -104,6 +107,10 @@ class FakeAmiws:
         self.drop_pages()
         self._server.shutdown()
         self._thread.join()
+
+    def wait_for_page(self) -> None:
+        """Wait until a page's socket is open."""
+        wait_until(lambda: self._pages, "a page")
 
     def send(self, *messages: Data) -> None:
         """Give messages to all pages."""
@@ -156,6 +163,8 @@ class FakeAmiws:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return _response(401, b"log in", "text/plain") if self.refuse_upgrades else None
         self.requests.append(request.path)
+        if more := self.more_pages.get(request.path):
+            return _response(200, more.encode(), "text/html")
         file = WEB_ROOT / (request.path.partition("?")[0].lstrip("/") or "index.html")
         if not file.is_file():
             return _response(404, b"no such file", "text/plain")

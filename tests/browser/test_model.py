@@ -498,8 +498,9 @@ def calls_up(events: list[Data]) -> list[int]:
     linkedids: dict[str, str] = {}
     counts = []
     for event in events:
-        if event["Event"] == "Newchannel" or event.get("Uniqueid") in linkedids:
-            linkedids[event["Uniqueid"]] = event.get("Linkedid", linkedids.get(event["Uniqueid"]))
+        is_known = event.get("Uniqueid") in linkedids
+        if event["Event"] == "Newchannel" or (is_known and "Linkedid" in event):
+            linkedids[event["Uniqueid"]] = event["Linkedid"]
         if event["Event"] == "Hangup":
             del linkedids[event["Uniqueid"]]
         counts.append(len(set(linkedids.values())))
