@@ -26,7 +26,7 @@ from amiws_gevent.web.session import SessionCookies
 _log = logging.getLogger("amiws_gevent.web.gate")
 
 # The heading that README.md gives the section on what differs from amiws.
-MIGRATION = 'README.md, "Migrating from amiws"'
+MIGRATION = 'README.md, "Coming from amiws"'
 # An origin that is no web site's but an application's or an extension's.
 _APPLICATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[A-Za-z0-9._-]{1,150}")
 # Log lines a second, for each kind of refusal: a guessing client must not fill the disk.

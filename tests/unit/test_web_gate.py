@@ -390,6 +390,12 @@ def test_two_origins_or_hosts_are_refused(tmp_path: Path) -> None:
     assert world.upgrade(("Host", "pbx:8000"), world.log_in()).status == 400
 
 
+def test_the_section_that_refusals_name_is_there() -> None:
+    name, _, heading = MIGRATION.partition(", ")
+    readme = Path(__file__).parents[2] / name
+    assert f"## {json.loads(heading)}\n" in readme.read_text(encoding="utf-8")
+
+
 # The log
 
 
