@@ -27,7 +27,7 @@ _REPLACED = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 # PyYAML quotes tokens and single signs, which help, and names of anchors and
 # tags, which may be the start of a secret that was not put in quotes.
-_HARMLESS = re.compile(r"'(<[a-z ]+>|.|\\.|\\x..)'")
+_HARMLESS = re.compile(r"'(<[a-z ]+>|[^\w\s]|\\[nrt])'")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _QUOTES_ADVICE = (
     "; a value that begins with one of * & ! % @ ` or has a : or # in it must be in quotes"

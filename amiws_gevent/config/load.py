@@ -142,7 +142,7 @@ class _Loading:
         around = place[:-1]
         slip = nearest(key, self._unknown.get(around, ()))
         if slip is not None:
-            message += f'; is it "{slip}" in line {self._reader.line((*around, slip))}?'
+            message += f"; is it {shown(slip)} in line {self._reader.line((*around, slip))}?"
         return message
 
     def _warnings(self) -> list[str]:
@@ -153,9 +153,9 @@ class _Loading:
         return Problem(self._reader.line(place), key_path(place), self._server(place) + message)
 
     def _server(self, place: Place) -> str:
-        """``server 'pbx1': `` for a place inside a server that has a name."""
+        """``server 'pbx1': `` for a place in a server that has a name."""
         hosts = self._raw.get("amihosts")
-        if len(place) < 3 or place[0] != "amihosts" or not isinstance(hosts, list):
+        if len(place) < 2 or place[0] != "amihosts" or not isinstance(hosts, list):
             return ""
         host = hosts[place[1]] if isinstance(place[1], int) else None
         name = host.get("name") if isinstance(host, dict) else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from amiws_gevent.config.scalars import shown
 from amiws_gevent.errors import StartError
 
 # The names and indexes that lead to a value: ("amihosts", 1, "port").
@@ -53,11 +55,15 @@ class ConfigError(StartError):
 
 
 def key_path(place: Sequence[str | int]) -> str:
-    """A place as people write it: ``("amihosts", 1, "port")`` is ``amihosts[1].port``."""
+    """A place as people write it: ``("amihosts", 1, "port")`` is ``amihosts[1].port``.
+
+    A key that is no name (a file can have any) is quoted and shortened.
+    """
     text = ""
     for step in place:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += f".{step}" if text else step
+            name = step if re.fullmatch(r"[\w.-]{1,40}", step) else shown(step)
+            text += f".{name}" if text else name
     return text

@@ -38,13 +38,16 @@ def json_schema() -> dict[str, Any]:
     """A schema that marks unknown keys, and takes what YAML makes of unquoted text."""
     made = Settings.model_json_schema()
     parts = made.pop("$defs")
-    host = parts[AmiHost.__name__]
-    host["required"] = [key for key in host["required"] if key not in ("id", "secret")]
+    parts[AmiHost.__name__]["required"].remove("id")
+    whole = _for_editors(made, parts)
+    host = whole["properties"]["amihosts"]["items"]
+    # Only now, so that a secret without a value stays a mistake.
+    host["required"].remove("secret")
     host["oneOf"] = [{"required": ["secret"]}, {"required": ["secret_file"]}]
     return {
         "$schema": _DRAFT,
         "title": "amiws-gevent configuration",
-        **_for_editors(made, parts),
+        **whole,
         "patternProperties": {f"^{ANCHOR_PREFIX}": {"description": "Holds anchors; not read."}},
     }
 

@@ -21,6 +21,8 @@ FILE = Path("/etc/amiws.yaml")
         (("limits", "ami_line"), "limits.ami_line"),
         (("amihosts", 1, "port"), "amihosts[1].port"),
         (("amihosts", 0, "event_names", 2), "amihosts[0].event_names[2]"),
+        (("limits", "a b\n"), r"limits.'a b\n'"),
+        (("x" * 100,), repr("x" * 39 + "…")),
     ],
 )
 def test_key_path(place: Place, text: str) -> None:

@@ -1,0 +1,115 @@
+"""The types of values that need more than a number or a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from amiws_gevent.config import fields
+from amiws_gevent.config.scalars import Scalar
+
+
+def test_text_is_kept_as_it_is() -> None:
+    for text in ("pbx 1", " blanks ", "Zentrale Köln", "家", "a\u200db"):
+        assert fields.text(Scalar(text)) == text
+        assert type(fields.text(Scalar(text))) is str
+
+
+@pytest.mark.parametrize(
+    "value", ["", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\u2028b", "\ud800", None, [], {}, 5, b"x"]
+)
+def test_what_is_no_text(value: object) -> None:
+    with pytest.raises(ValueError, match="must"):
+        fields.text(value)
+
+
+@pytest.mark.parametrize("text", ["s3cr3t", "0123", " ", "a\tb", "x" * 1000, "ß" * 500])
+def test_secrets_are_kept_as_they_are(text: str) -> None:
+    assert fields.secret(Scalar(text)).get_secret_value() == text
+    assert fields.secret(SecretStr(text)).get_secret_value() == text
+    assert fields.login_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["hunter2\n", "hunter2\r", "hun\0ter2", "hunter2" * 143, "ß" * 501, "hunter2\ud800"]
+)
+def test_what_is_no_secret_is_not_shown(text: str) -> None:
+    for value in (text, SecretStr(text)):
+        with pytest.raises(ValueError, match="must be") as caught:
+            fields.secret(value)
+        assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", [], {"hunter2": None}, 5, None])
+def test_a_secret_is_a_text(value: object) -> None:
+    with pytest.raises(ValueError, match="must") as caught:
+        fields.secret(value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [
+        ("pbx.example.com", "pbx.example.com"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("pbx_1", "pbx_1"),
+        ("bücher.example", "bücher.example"),
+        ("::1", "::1"),
+        ("[2001:db8::5]", "2001:db8::5"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+    ],
+)
+def test_hosts(value: str, host: str) -> None:
+    assert fields.host_name(value) == host
+    assert fields.listen_host(value) == host
+
+
+@pytest.mark.parametrize(
+    "value", ["10.0.0.1:5038", "tcp://pbx", "a b", "pbx/ami", "[::1", "[pbx]:1", "a\n", None, []]
+)
+def test_what_is_no_host(value: object) -> None:
+    for read in (fields.host_name, fields.listen_host):
+        with pytest.raises(ValueError, match="must"):
+            read(value)
+
+
+def test_all_interfaces() -> None:
+    assert fields.listen_host("") == ""
+    assert fields.listen_host("*") == ""
+    with pytest.raises(ValueError, match="must not be empty"):
+        fields.host_name("")
+
+
+def test_a_realm_fits_into_htdigest_and_a_header() -> None:
+    assert fields.realm("example.com, floor 2") == "example.com, floor 2"
+    for wrong in ("a:b", 'a"b', "a\\b", "a\nb", ""):
+        with pytest.raises(ValueError, match="must not"):
+            fields.realm(wrong)
+
+
+def test_login_methods() -> None:
+    assert fields.login_method("MD5") == "md5"
+    with pytest.raises(ValueError, match="must be plain or md5, not 'sha1'"):
+        fields.login_method("sha1")
+
+
+def test_paths_count_from_the_base() -> None:
+    base = Path("/srv/pbx")
+    assert fields.absolute("web", base) == Path("/srv/pbx/web")
+    assert fields.absolute(Path("web"), base) == Path("/srv/pbx/web")
+    assert fields.absolute("/etc/web", base) == Path("/etc/web")
+    # What a file system in another encoding gave to os.environ is a path all the same.
+    assert fields.absolute("caf\udce9", base) == Path("/srv/pbx/caf\udce9")
+
+
+@pytest.mark.parametrize("value", ["", "a\0b", "\ud800", None, [], {}, 5])
+def test_what_is_no_path(value: object) -> None:
+    with pytest.raises(ValueError, match="must be a path"):
+        fields.absolute(value, Path("/"))
+
+
+def test_the_base_is_the_current_directory_unless_a_load_says_otherwise(tmp_path: Path) -> None:
+    assert fields.base_folder(None) == Path.cwd()
+    assert fields.base_folder(fields.LoadContext(tmp_path)) == tmp_path
