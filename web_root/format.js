@@ -12,6 +12,9 @@ const TWO_DIGIT_CODES = new Set(
 // Shorter ones are extensions and service numbers, which are read as one word.
 const SHORTEST_GROUPED = 7;
 
+// Many trunks leave the plus sign out; no national number is that long without a leading 0.
+const SHORTEST_WITHOUT_PLUS = 11;
+
 /** "+4930123456789" becomes "+49 301 234 567 89"; what is not a number stays as it is. */
 export function phoneNumber(number) {
   const parts = /^(\+|00)?([0-9]+)$/.exec(number);
@@ -19,12 +22,12 @@ export function phoneNumber(number) {
     return number;
   }
   const [, prefix = "", digits] = parts;
-  if (!prefix) {
+  if (!prefix && (digits[0] === "0" || digits.length < SHORTEST_WITHOUT_PLUS)) {
     return inGroups(digits);
   }
   const code = countryCode(digits);
-  const start = prefix === "+" ? `+${code}` : `00 ${code}`;
-  return `${start} ${inGroups(digits.slice(code.length))}`;
+  const start = prefix === "00" ? "00 " : prefix;
+  return `${start}${code} ${inGroups(digits.slice(code.length))}`;
 }
 
 function countryCode(digits) {
