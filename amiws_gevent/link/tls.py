@@ -162,7 +162,7 @@ def explain(error: ssl.SSLError) -> str:
     """An error of OpenSSL in words for the log."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not accepted: {error.verify_message}"
-    reason = error.reason or str(error)
+    reason = getattr(error, "reason", None) or str(error)  # made in Python it has none
     meaning = _MEANINGS.get(reason)
     return f"TLS: {meaning} ({reason})" if meaning else f"TLS: {reason}"
 
