@@ -28,7 +28,6 @@ _PLACES: Mapping[type[BaseModel], str] = {
     Limits: "limits",
 }
 
-
 _QUOTING = "; a text that begins with # & * or ! must be in quotes"
 _WRONG_KIND = {
     "tuple_type": 'must be a list of servers, each beginning with "- "',
@@ -189,8 +188,8 @@ def _advice(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Pla
             yield (*place, "ssl_ca"), "has no effect with ssl_verify: no"
     realm, users = settings.auth_domain, settings.auth_file
     if realm and users and not files.has_realm(users, realm):
-        message = f"has no user of the realm {shown(realm)}, so nobody can log in; add one"
-        yield ("auth_file",), f"{message} (htdigest {users} '{realm}' USER)"
+        message = "has no user of the realm in auth_domain, so nobody can log in"
+        yield ("auth_file",), f"{message}; add one with htdigest"
 
 
 def _public_secrets(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:

@@ -79,6 +79,18 @@ def test_pairs_that_do_not_fit_name_the_file_to_blame(tmp_path: Path) -> None:
     )
 
 
+def test_files_that_vanish_while_they_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_certificate(tmp_path, "localhost")
+    blamed, why = files.why_no_pair(made.cert, tmp_path / "none") or ("", "")
+    assert blamed == "ssl_key"
+    assert why.startswith("cannot be loaded: ")
+    monkeypatch.setattr(files, "why_unreadable", lambda _: None)
+    with pytest.raises(ValueError, match="does not exist"):
+        files.read_secret(tmp_path / "none")
+
+
 def test_a_key_with_a_passphrase_asks_nobody(tmp_path: Path) -> None:
     locked = make_certificate(tmp_path, "localhost", passphrase=b"open sesame")
     blamed, why = files.why_no_pair(locked.cert, locked.key) or ("", "")

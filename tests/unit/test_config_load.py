@@ -332,7 +332,7 @@ def test_an_auth_file_without_a_user(tmp_path: Path) -> None:
     users.write_text("alice:elsewhere:abc\n")
     text = ONE_HOST + "auth_domain: here\nauth_file: htdigest\n"
     (warning,) = warnings(tmp_path, text)
-    assert warning.startswith("7: auth_file: has no user of the realm 'here'")
+    assert warning.startswith("7: auth_file: has no user of the realm in auth_domain")
     users.write_text("alice:here:abc\n")
     assert warnings(tmp_path, text) == []
 
