@@ -14,7 +14,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from gevent import socket
+from gevent import socket, ssl
 
 _CHUNK = 64 * 1024  # bytes asked for at a time; the kernel gives what has come
 
@@ -36,7 +36,7 @@ def raw_socket(sock: socket.socket) -> Any:
 
 def tls_object(sock: socket.socket) -> Any:
     """The TLS of a gevent socket, whose ``read`` and ``write`` never wait; None without."""
-    return getattr(sock, "_sslobj", None)
+    return sock._sslobj if isinstance(sock, ssl.SSLSocket) else None  # type: ignore[attr-defined]
 
 
 def hang_up(sock: socket.socket) -> None:

@@ -1,0 +1,188 @@
+"""Frames without I/O: what is made, what is taken, what is refused before it is read."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from amiws_gevent.web.frames import (
+    CLOSE,
+    PING,
+    FrameError,
+    FrameHeader,
+    Message,
+    close_frame,
+    frame,
+    frame_end,
+    parse_close,
+    read_header,
+    read_payload,
+    text_frame,
+    unmask,
+)
+from tests.support.webserver import masked
+
+
+def read(data: bytes, message: Message | None = None) -> FrameHeader:
+    return read_header(io.BytesIO(data), message or Message(1000))
+
+
+def code_of(data: bytes, message: Message | None = None) -> int:
+    with pytest.raises(FrameError) as caught:
+        read(data, message)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [
+        (0, b"\x81\x00"),
+        (125, b"\x81\x7d"),
+        (126, b"\x81\x7e\x00\x7e"),
+        (65535, b"\x81\x7e\xff\xff"),
+        (65536, b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00"),
+    ],
+)
+def test_text_frame_has_the_shortest_length(size: int, head: bytes) -> None:
+    assert text_frame(b"x" * size) == head + b"x" * size
+
+
+def test_other_frames_have_their_opcode() -> None:
+    assert frame(PING, b"ab") == b"\x89\x02ab"
+
+
+def test_close_frame() -> None:
+    assert close_frame(1000) == b"\x88\x02\x03\xe8"
+    assert close_frame(1013, "too slow") == b"\x88\x0a\x03\xf5too slow"
+    assert close_frame(1005, "ignored") == b"\x88\x00"
+
+
+def test_a_long_reason_is_cut_between_characters() -> None:
+    made = close_frame(1000, "é" * 100)
+    assert made[1] == len(made) - 2 == 2 + 122
+    assert made[4:].decode() == "é" * 61
+
+
+def test_unmask_as_in_the_rfc() -> None:
+    # RFC 6455, section 5.7: a masked "Hello"
+    assert unmask(b"\x7f\x9f\x4d\x51\x58", b"\x37\xfa\x21\x3d") == b"Hello"
+    assert unmask(b"", b"abcd") == b""
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
+def test_header_and_payload_are_read(size: int) -> None:
+    stream = io.BytesIO(masked(1, b"z" * size) + b"next")
+    header = read_header(stream, Message(1 << 20))
+    assert (header.opcode, header.fin, header.length) == (1, True, size)
+    assert read_payload(stream, header) == b"z" * size
+    assert stream.read() == b"next"
+
+
+def test_a_mask_of_zeros_is_a_mask() -> None:
+    assert read(b"\x81\x80\0\0\0\0").mask == b"\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\x81\x02hi", 1002),  # no mask
+        (masked(1, rsv=4), 1002),
+        (masked(9, rsv=1), 1002),
+        (masked(3), 1002),
+        (masked(15), 1002),
+        (masked(0), 1002),  # a fragment of nothing
+        (masked(2), 1003),
+        (masked(9, fin=False), 1002),
+        (masked(9, b"x" * 126), 1002),
+        (b"\x81\xff\x80\0\0\0\0\0\0\x01abcd", 1002),  # the highest bit of the length
+        (masked(1, b"x" * 1001), 1009),
+        (b"\x81\xff\0\0\0\0\x06\x40\0\0abcd", 1009),  # 100 MB, of which none is there
+    ],
+)
+def test_what_is_refused_by_its_header(data: bytes, code: int) -> None:
+    assert code_of(data) == code
+
+
+def test_the_sum_of_fragments_is_bounded() -> None:
+    message = Message(10)
+    assert message.add(b"123456", fin=False) is None
+    assert read(masked(0, b"7890", fin=False), message).length == 4
+    assert code_of(masked(0, b"78901"), message) == 1009
+    assert code_of(masked(1, b"1"), message) == 1002  # a new one within
+
+
+def test_control_frames_come_within_a_message() -> None:
+    message = Message(10)
+    message.add(b"1", fin=False)
+    assert read(masked(9, b"x" * 125), message).opcode == 9
+
+
+@pytest.mark.parametrize("cut", range(14))
+def test_an_end_within_a_frame(cut: int) -> None:
+    stream = io.BytesIO(masked(1, b"x" * 200)[:cut])
+    message = Message(1000)
+    with pytest.raises(EOFError):
+        read_payload(stream, read_header(stream, message))
+
+
+def test_message_of_fragments() -> None:
+    message = Message(100)
+    whole = "grüße 🎉".encode()
+    for byte in whole[:-1]:
+        assert message.add(bytes([byte]), fin=False) is None
+        assert message.begun
+    assert message.add(whole[-1:], fin=True) == "grüße 🎉"
+    assert not message.begun
+    assert message.size == 0
+    assert message.add(b"again", fin=True) == "again"
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [(b"\xff", True)],
+        [(b"ok", False), (b"\xff", False)],  # before the last one has come
+        [(b"\xc3", False), (b"", True)],  # half a character
+        [(b"\xed\xa0\x80", True)],  # a surrogate
+    ],
+)
+def test_message_that_is_not_utf8(fragments: list[tuple[bytes, bool]]) -> None:
+    message = Message(100)
+    *before, last = fragments
+    for payload, fin in before:
+        message.add(payload, fin=fin)
+    with pytest.raises(FrameError) as caught:
+        message.add(last[0], fin=last[1])
+    assert caught.value.code == 1007
+
+
+def test_close_payload() -> None:
+    assert parse_close(b"") == (1005, "")
+    assert parse_close(b"\x03\xe8") == (1000, "")
+    assert parse_close(b"\x0f\xa0bye") == (4000, "bye")
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"\x03", 1002),
+        *((code.to_bytes(2, "big"), 1002) for code in (0, 999, 1004, 1005, 1006, 1015, 1016)),
+        *((code.to_bytes(2, "big"), 1002) for code in (2999, 5000, 65535)),
+        (b"\x03\xe8\xff", 1007),
+    ],
+)
+def test_close_payload_that_must_not_be(payload: bytes, code: int) -> None:
+    with pytest.raises(FrameError) as caught:
+        parse_close(payload)
+    assert caught.value.code == code
+
+
+def test_frame_end() -> None:
+    frames = (
+        text_frame(b"a") + text_frame(b"b" * 200) + text_frame(b"c" * 70000) + frame(CLOSE, b"")
+    )
+    ends = [3, 3 + 204, 3 + 204 + 70010, 3 + 204 + 70010 + 2]
+    assert frame_end(frames, 0) == 0
+    assert [frame_end(frames, end) for end in ends] == ends
+    assert [frame_end(frames, end + 1) for end in [0, *ends[:-1]]] == ends
