@@ -16,7 +16,8 @@ PYTHON_VERSIONS := 3.11 3.12 3.13
 RUN_PACKAGES := python3 python3-venv
 TEST_PACKAGES := $(RUN_PACKAGES) chromium curl openssl
 
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# By file, since a file's tests share what is slow to make.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test test-all test-lowest pytest lint format bench wheel clean distclean \

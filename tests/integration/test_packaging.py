@@ -17,9 +17,6 @@ import pytest
 from amiws_gevent import __version__
 from tests.support.program import ROOT
 
-# One worker makes the packages, since all of this file's tests look at the same ones.
-pytestmark = pytest.mark.xdist_group("packaging")
-
 LEFT_OUT = shutil.ignore_patterns(
     ".venv*", ".git", ".make", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build",
     "dist", "node_modules", "results",
