@@ -25,7 +25,7 @@ from typing import Self
 from gevent.monkey import get_original
 from gevent.os import fork_gevent
 
-from amiws_gevent.errors import PidFileError, StartError
+from amiws_gevent.errors import PidFileError, StartError, UsageError
 
 UMASK = 0o022  # amiws sets 0: whatever it creates could be written by anybody
 PID_FILE_MODE = 0o644  # an init script that is not root's may read it
@@ -56,7 +56,7 @@ def daemonise(wdir: Path) -> Child | int:
 
     Returns twice: in the parent, once the daemon has started or ended, the
     status to exit with; in the daemon its ``Child``. The daemon raises
-    StartError when it cannot change to ``wdir``.
+    UsageError when it cannot change to ``wdir``.
 
     One fork, as in amiws: the daemon leads its session, but opens no terminal
     that could become its controlling one. ``fork_gevent`` gives the daemon an
@@ -75,7 +75,7 @@ def daemonise(wdir: Path) -> Child | int:
     try:
         os.chdir(wdir)
     except OSError as error:
-        raise StartError(
+        raise UsageError(
             f"cannot change to the working directory {wdir} (-D): {error.strerror}"
         ) from error
     _to_null(_STDIN)

@@ -78,7 +78,7 @@ def test_a_wrong_configuration_starts_nothing(daemons: Daemons) -> None:
 
 def test_no_such_working_directory(daemons: Daemons) -> None:
     done = daemons.start("-f", daemons.file, "-p", daemons.pid_file, "-D", daemons.folder / "none")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cannot change to the working directory" in done.stderr
 
 

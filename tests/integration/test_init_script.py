@@ -113,9 +113,17 @@ def test_a_wrong_configuration_does_not_start(init: InitScript) -> None:
 
 
 def test_a_failed_start_is_a_failure(init: InitScript) -> None:
-    init.set(WDIR=init.folder / "none")
+    init.pid_file.mkdir()
     status, said = init("start")
     assert status == 1
+    assert str(init.pid_file) in said
+    init.pid_file.rmdir()
+
+
+def test_a_wrong_variable_is_a_wrong_word(init: InitScript) -> None:
+    init.set(WDIR=init.folder / "none")
+    status, said = init("start")
+    assert status == 2
     assert "working directory" in said
 
 
