@@ -68,13 +68,13 @@ def check(text: str | bytes) -> None:
 
 
 @given(MEMBERS, st.booleans())
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_objects_of_all_sorts(members: list[tuple[str, object]], ascii_only: bool) -> None:
     check(as_json(members, ascii_only))
 
 
 @given(st.recursive(SCALAR, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_json(value: object) -> None:
     check(json.dumps(value))
 

@@ -23,7 +23,7 @@ def sent(text: str | bytes) -> bytes:
 
 def refused(text: str | bytes) -> ActionError:
     with pytest.raises(ActionError) as caught:
-        encode_action(parse_page_action(text).headers)
+        parse_page_action(text)
     return caught.value
 
 

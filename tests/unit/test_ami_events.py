@@ -87,8 +87,9 @@ def test_a_packet_of_very_many_headers_is_not_learnt() -> None:
     assert reader._shape_count == 0
 
 
-def test_a_lone_header_is_read_but_not_learnt() -> None:
+def test_what_could_not_be_found_again_is_read_but_not_learnt() -> None:
     reader = EventReader()
     for _ in range(4):
         assert reader.read("Event: Lone") == {"Event": "Lone"}
+        assert reader.read("Event: a\rb\r\nX: 1") == {"Event": "a\rb", "X": "1"}
     assert reader._shape_count == 0
