@@ -95,6 +95,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     __slots__ = (
         "_done",
+        "_failed",
         "_message",
         "_message_since",
         "_pending_limit",
@@ -151,6 +152,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._message_since: float | None = None
         self._ping_due = clock() + limits.ping_interval
         self._done = False  # nothing more is wanted of the page
+        self._failed = False  # it broke a rule
         self._timer: Any = None
         self._watcher: Any = None
         self._work = 0
@@ -344,6 +346,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     def _fail(self, code: int, reason: str) -> None:
         """The page broke a rule: close, and take nothing of what it sends as frames any more."""
+        self._failed = True
         self._finish(code, reason, drop=True)
         self._part()
 
@@ -363,10 +366,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             while (text := self.receive()) is not None:
                 self._tell(sessions.received, text)
             self._tell(sessions.closed, self.close_code, self.close_reason)
-            with suppress(OSError):
-                # A socket that is closed with bytes unread resets the connection, and
-                # the other side may lose the Close frame.
-                self._reader.discard(_LAST_BYTES)
+            self._linger()
         finally:
             self._release()
 
@@ -415,6 +415,18 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             code, reason = parse_close(payload)
             self._finish(code, reason, drop=True)
             self._part()
+
+    def _linger(self) -> None:
+        """Read away what should not have come, or comes while the last is on its way.
+
+        A socket that is closed with bytes unread resets the connection, and the other
+        side may lose the Close frame.
+        """
+        with suppress(OSError):
+            if self._failed or self._queue is not None:
+                self._reader.discard(_LAST_BYTES)
+            else:
+                raw_socket(self._socket).recv(_LAST_BYTES)
 
     def _tell(self, hook: Callable[..., None], *arguments: object) -> bool:
         try:

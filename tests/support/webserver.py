@@ -192,7 +192,7 @@ class Peer:
 
     def is_cut(self) -> bool:
         """Read to the end of the connection, however the server ends it."""
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, ssl.SSLError):
             self.rest()
         return True
 

@@ -1,0 +1,545 @@
+"""One page's socket: what offer does when it may not wait, and how a connection ends."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+import trustme
+from gevent import socket, ssl
+
+from amiws_gevent.config import Limits
+from amiws_gevent.web import websocket
+from amiws_gevent.web.connection import Reader
+from amiws_gevent.web.endpoint import open_listener
+from amiws_gevent.web.frames import text_frame
+from amiws_gevent.web.websocket import WebSocketClient
+from tests.support.webserver import FakeSessions, Frame, Peer, close_payload, masked, wait_for
+
+SMALL = 16 * 1024  # bytes of a socket's buffer, so that little blocks it
+CLOSE, PING, PONG = 8, 9, 10
+
+
+class Far(Peer):
+    """The page's end of a connection that is there already."""
+
+    def __init__(self, sock: Any) -> None:
+        self.socket = sock
+        self.socket.settimeout(10)
+        self.buffer = b""
+
+
+class Line:
+    """A WebSocketClient and the page at the other end of it, over TLS or not."""
+
+    def __init__(self, *, tls: bool = False, **limits: Any) -> None:
+        with open_listener("127.0.0.1", 0) as listener:
+            far = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+            far.connect(listener.getsockname())
+            near, _ = listener.accept()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+        near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            near, far = handshake(near, far)
+        self.now = 1000.0
+        self.far = Far(far)
+        self.client = WebSocketClient(
+            near,
+            Reader(near, lambda: self.now),
+            address="192.0.2.1:99",
+            user="ann",
+            subprotocol=None,
+            limits=Limits(**limits),
+            clock=lambda: self.now,
+        )
+        self.near = near
+        self.sessions: Any = FakeSessions()
+        self.greenlet: gevent.Greenlet[..., None] | None = None
+
+    def run(self, sessions: Any = None) -> None:
+        self.sessions = sessions or self.sessions
+        self.greenlet = gevent.spawn(self.client.run, self.sessions)
+        gevent.sleep(0)
+
+    def block(self, size: int = 1000) -> int:
+        """Offer numbered texts until they wait; how many."""
+        for number in range(100_000):
+            self.client.offer(text_frame(b"%d " % number + b"x" * size))
+            if self.client.pending_bytes:
+                return number + 1
+        raise AssertionError("never blocked")
+
+    def texts(self) -> list[bytes]:
+        """The numbers of all texts that come until the end, which is a Close frame."""
+        *texts, last = self.far.frames()
+        assert last.opcode == CLOSE
+        return [text.payload.split(b" ")[0] for text in texts]
+
+    def end(self) -> None:
+        if self.greenlet is not None:
+            self.client.abort("the test is over")
+            self.greenlet.join(10)
+            assert self.greenlet.successful()
+        self.client._release()
+        self.far.socket.close()
+
+
+def handshake(near: Any, far: Any) -> tuple[Any, Any]:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(trust)
+    serving = gevent.spawn(context.wrap_socket, near, server_side=True)
+    return_far = trust.wrap_socket(far, server_hostname="localhost")
+    return serving.get(timeout=10), return_far
+
+
+MakeLine = Callable[..., Line]
+
+
+@pytest.fixture
+def make_line() -> Iterator[MakeLine]:
+    lines = []
+
+    def make(**options: Any) -> Line:
+        lines.append(Line(**options))
+        return lines[-1]
+
+    yield make
+    for line in lines:
+        line.end()
+
+
+@pytest.fixture
+def line(make_line: MakeLine) -> Line:
+    return make_line()
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gets long to answer a Close frame."""
+    monkeypatch.setattr(websocket, "CLOSE_TIME", 0.05)
+
+
+# What it is told
+
+
+def test_what_is_offered_is_sent_at_once(line: Line) -> None:
+    line.client.offer(text_frame(b"now"))
+    assert line.far.socket._sock.recv(100) == text_frame(b"now"), "without the event loop"
+    assert line.client.pending_bytes == 0
+    assert line.client._watcher is None
+
+
+def test_texts_and_frames_go_the_same_way(line: Line) -> None:
+    line.client.send_text("grüße")
+    line.client.send_text(b"bytes")
+    line.client.send_frame("ping", PING)
+    line.client.send("shipped")  # gevent-websocket's, which frames it by send_frame
+    frames = [line.far.frame() for _ in range(4)]
+    assert frames == [
+        Frame(1, "grüße".encode()),
+        Frame(1, b"bytes"),
+        Frame(PING, b"ping"),
+        Frame(1, b"shipped"),
+    ]
+
+
+def test_a_lone_surrogate_does_not_raise(line: Line) -> None:
+    line.client.send_text("\ud800")
+    assert line.far.frame() == Frame(1, b"?")
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_what_blocks_waits_and_comes_in_order(make_line: MakeLine, tls: bool) -> None:
+    line = make_line(tls=tls)
+    line.run()
+    count = line.block()
+    for number in range(count, count + 500):
+        line.client.offer(text_frame(b"%d " % number))
+    assert line.client.pending_bytes > 500 * 4
+    numbers = [line.far.frame().payload.split(b" ")[0] for _ in range(count + 500)]
+    assert numbers == [b"%d" % number for number in range(count + 500)]
+    wait_for(lambda: line.client._watcher is None, "an end of the watching")
+    assert line.client.pending_bytes == 0
+    assert line.client._queue is None
+    line.client.offer(text_frame(b"direct again"))
+    assert line.far.frame() == Frame(1, b"direct again")
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_buffer_larger_than_all_others(make_line: MakeLine, tls: bool) -> None:
+    line = make_line(tls=tls, client_buffer=1000)
+    line.run()
+    text = bytes(range(97, 123)) * 100_000
+    line.client.offer(text_frame(text))
+    assert line.client.pending_bytes > 1000, "one buffer may be larger than the bound"
+    assert line.far.frame() == Frame(1, text)
+    assert not line.client.closed
+
+
+def test_what_waits_is_not_copied(line: Line) -> None:
+    line.block()
+    shared = text_frame(b"shared by all")
+    line.client.offer(shared)
+    assert line.client._queue is not None
+    assert line.client._queue[-1] is shared
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("size", [0, 1000, 200_000])
+def test_too_slow(make_line: MakeLine, tls: bool, size: int) -> None:
+    line = make_line(tls=tls, client_buffer=100_000)
+    line.run()
+    sent = line.block(size)
+    while not line.client.closed:
+        line.client.offer(text_frame(b"%d " % sent + b"x" * size))
+        sent += 1
+        assert line.client.pending_bytes <= max(100_000, size + 100)
+    assert line.client.close_code == 1013
+    assert line.client.pending_bytes <= max(size, 65536 * tls) + 100, "freed at once"
+    before = line.client.pending_bytes
+    line.client.offer(text_frame(b"too late"))
+    assert line.client.pending_bytes == before
+    texts = list(iter(line.far.frame, Frame(CLOSE, close_payload(1013, line.client.close_reason))))
+    line.far.send(masked(CLOSE, close_payload(1013)))
+    assert line.far.rest() == b""
+    assert {text.fin for text in texts} == {True}
+    assert 0 < len(texts) < sent
+    assert [int(text.payload.split(b" ")[0]) for text in texts] == list(range(len(texts)))
+    wait_for(lambda: line.sessions.ends, "the end")
+    assert line.sessions.ends[0][0] == 1013
+    assert line.sessions.ends[0][1].startswith("too slow: ")
+
+
+@pytest.mark.usefixtures("hurry")
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_page_that_never_reads_is_cut_off(make_line: MakeLine, tls: bool) -> None:
+    line = make_line(tls=tls, client_buffer=10_000)
+    line.run()
+    line.block(5000)
+    line.client.offer(text_frame(b"x" * 10_000))
+    assert line.client.closed
+    wait_for(lambda: line.client.pending_bytes == 0, "all is freed")
+    wait_for(lambda: line.sessions.ends, "the end")
+    assert line.sessions.ends[0][0] == 1013
+    assert line.far.is_cut()
+
+
+def test_close_comes_behind_what_waits(line: Line) -> None:
+    line.run()
+    count = line.block()
+    line.client.close(1001, "bye")
+    line.client.offer(text_frame(b"behind"))
+    frames = [line.far.frame() for _ in range(count + 1)]
+    assert frames[-1] == Frame(CLOSE, close_payload(1001, "bye"))
+    line.far.send(masked(CLOSE, close_payload(1001)))
+    assert line.far.rest() == b""
+    wait_for(lambda: line.sessions.ends == [(1001, "bye")], "the end")
+
+
+def test_a_page_that_closes_gets_its_answer_though_much_waits(line: Line) -> None:
+    line.run()
+    count = line.block()
+    for _ in range(50):
+        line.client.offer(text_frame(b"unread"))
+    line.far.send(masked(CLOSE, close_payload(1000)))
+    wait_for(lambda: line.client.closed, "closed")
+    texts = line.texts()
+    assert texts == [b"%d" % number for number in range(len(texts))]
+    assert len(texts) <= count
+    wait_for(lambda: line.sessions.ends == [(1000, "")], "the end")
+
+
+def test_senders_do_not_mix_their_bytes(line: Line) -> None:
+    line.run()
+
+    def talk(letter: bytes) -> None:
+        for _ in range(40):
+            line.client.offer(text_frame(letter * 3000))
+            gevent.sleep(0)
+
+    for letter in b"abcd":
+        gevent.spawn(talk, bytes([letter]))
+    payloads = []
+    for number in range(160):
+        if number % 10 == 0:
+            line.far.send(masked(PING, b"?"))
+        payloads.append(line.far.frame().payload)
+    payloads += [line.far.frame().payload for _ in range(16)]
+    assert payloads.count(b"?") == 16
+    texts = [payload for payload in payloads if payload != b"?"]
+    assert all(len(text) == 3000 and len(set(text)) == 1 for text in texts)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_offer_after_the_end_does_nothing(make_line: MakeLine, tls: bool) -> None:
+    line = make_line(tls=tls)
+    line.run()
+    line.client.abort("over")
+    line.client.offer(text_frame(b"x"))
+    wait_for(lambda: line.greenlet is not None and line.greenlet.dead, "the end")
+    line.client.offer(text_frame(b"x"))
+    line.client.send_text("x")
+    line.client.close(1000)
+    line.client.abort("again")
+    assert line.client.pending_bytes == 0
+    assert line.sessions.ends == [(1006, "over")]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_offer_to_one_who_is_gone_does_not_raise(make_line: MakeLine, tls: bool) -> None:
+    line = make_line(tls=tls)
+    line.far.socket.close()  # with nobody reading on our side
+    wait_for(lambda: line.client.offer(text_frame(b"x")) or line.client.closed, "noticed")
+    assert line.client.close_reason.startswith("connection lost: ")
+    assert line.client.close_code == 1006
+
+
+def test_a_blocked_page_that_vanishes(line: Line) -> None:
+    line.run()
+    line.block()
+    line.client.offer(text_frame(b"waits"))
+    line.far.socket.close()  # with bytes unread: a reset
+    wait_for(lambda: line.sessions.ends, "the end")
+    assert line.sessions.ends[0][0] == 1006
+    assert line.client.pending_bytes == 0
+
+
+def test_garbage_collection_sends_nothing(line: Line) -> None:
+    near, far = socket.socketpair()
+    client = WebSocketClient(
+        near,
+        Reader(near, time.monotonic),
+        address="x",
+        user=None,
+        subprotocol=None,
+        limits=Limits(),
+    )
+    del client
+    gc.collect()
+    far._sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        far._sock.recv(10)
+    near.close()
+    far.close()
+
+
+def test_ten_thousand_of_them_are_small(line: Line) -> None:
+    assert not hasattr(line.client, "__dict__")
+
+
+# What is due
+
+
+def test_pings(line: Line) -> None:
+    line.client.tend(line.now + 24.9, 25, 60)
+    line.client.send_text("only this")
+    line.client.tend(line.now + 25, 25, 60)
+    line.client.tend(line.now + 26, 25, 60)
+    line.client.tend(line.now + 50, 25, 60)
+    line.client.close()
+    assert [line.far.frame().opcode for _ in range(4)] == [1, PING, PING, CLOSE]
+
+
+def test_no_ping_behind_what_waits(line: Line) -> None:
+    line.block()
+    pending = line.client.pending_bytes
+    line.client.tend(line.now + 25, 25, 60)
+    assert line.client.pending_bytes == pending
+
+
+def test_silence_is_the_end(line: Line) -> None:
+    line.run()
+    line.client.tend(line.now + 62.5, 25, 60)
+    assert not line.client.closed
+    line.client.tend(line.now + 63, 25, 60)
+    assert (line.client.closed, line.client.close_code) == (True, 1006)
+    wait_for(lambda: line.sessions.ends == [(1006, "no byte came for 63 s")], "the end")
+    line.client.tend(line.now + 99, 25, 60)  # nothing is due any more
+
+
+@pytest.mark.parametrize("data", [masked(PONG), b"\x81"], ids=["pong", "half a frame"])
+def test_any_byte_is_a_sign_of_life(line: Line, data: bytes) -> None:
+    line.run()
+    line.now += 60
+    line.far.send(data)
+    wait_for(lambda: line.client._reader.heard == line.now, "the bytes are there")
+    line.client.tend(line.now + 60, 25, 600)
+    assert not line.client.closed
+
+
+def test_a_shrinking_backlog_is_a_sign_of_life(line: Line) -> None:
+    line.run()
+    line.block()
+    for _ in range(100):
+        line.client.offer(text_frame(b"x" * 1000))
+    line.now += 60
+    pending = line.client.pending_bytes
+    line.far.take(50_000)
+    wait_for(lambda: line.client.pending_bytes < pending, "some is sent")
+    line.client.tend(line.now + 60, 25, 600)
+    assert not line.client.closed
+
+
+@pytest.mark.parametrize(
+    "data",
+    [masked(1, b"x" * 50)[:-1], masked(1, b"x", fin=False), masked(1, b"", fin=False)],
+    ids=["frame", "fragment", "empty fragment"],
+)
+def test_a_message_that_never_ends(make_line: MakeLine, data: bytes) -> None:
+    line = make_line(ping_interval=1000)
+    line.run()
+    line.far.send(data)
+    wait_for(lambda: line.client._message_since is not None, "a message has begun")
+    line.client.tend(line.now + 60, 100, 60)
+    assert not line.client.closed
+    line.client.tend(line.now + 61, 100, 60)
+    assert line.far.frame().payload[:2] == close_payload(1008)
+    assert line.far.rest() == b""
+    line.far.socket.close()
+    wait_for(lambda: line.sessions.ends == [(1008, "a message took more than 60 s")], "the end")
+
+
+def test_a_message_that_ends_in_time(line: Line) -> None:
+    line.run()
+    line.far.send(masked(1, b"a", fin=False))
+    line.far.send(masked(0, b"b"))
+    assert line.far.frame() == Frame(1, b"ab")
+    line.client.tend(line.now + 100, 100, 60)
+    assert not line.client.closed
+
+
+# How it ends
+
+
+def test_the_fields_of_a_page(line: Line) -> None:
+    client = line.client
+    assert (client.address, client.user, client.subprotocol) == ("192.0.2.1:99", "ann", None)
+
+
+@pytest.mark.parametrize("how", ["closes", "ends its output", "sends half a frame and closes"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_page_that_vanishes(make_line: MakeLine, how: str, tls: bool) -> None:
+    line = make_line(tls=tls)
+    line.run()
+    if how == "sends half a frame and closes":
+        line.far.send(masked(1, b"hello")[:4])
+    if how == "ends its output":
+        line.far.socket._sock.shutdown(socket.SHUT_WR)
+        assert line.far.is_cut()
+    else:
+        line.far.socket.close()
+    wait_for(lambda: line.sessions.ends, "the end")
+    code, reason = line.sessions.ends[0]
+    assert code == 1006
+    assert reason.startswith("connection lost: ")
+
+
+@pytest.mark.usefixtures("hurry")
+def test_a_close_that_is_not_answered(line: Line) -> None:
+    line.run()
+    line.client.close(1001, "bye")
+    assert line.far.frame() == Frame(CLOSE, close_payload(1001, "bye"))
+    assert line.far.is_cut()
+    wait_for(lambda: line.sessions.ends == [(1001, "bye")], "the end")
+
+
+@pytest.mark.usefixtures("hurry")
+def test_one_who_sends_on_and_on_after_its_fault(line: Line) -> None:
+    line.run()
+    line.far.send(b"\x81\x05hello")  # without a mask
+    with pytest.raises(ConnectionError):
+        line.far.send(b"\0" * (100 << 20))
+    assert line.sessions.ends == [(1002, "a frame without a mask")]
+
+
+def test_closed_comes_once_whatever_follows(line: Line) -> None:
+    line.run()
+    line.client.close(4000, "first")
+    line.client.close(4001, "second")
+    line.client.abort("third")
+    wait_for(lambda: line.greenlet is not None and line.greenlet.dead, "the end")
+    assert line.sessions.ends == [(4000, "first")]
+
+
+class BadSessions(FakeSessions):
+    """Each hook raises."""
+
+    def opened(self, client: WebSocketClient) -> None:
+        super().opened(client)
+        raise RuntimeError("opened")
+
+    def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
+        super().closed(client, code, reason)
+        raise RuntimeError("closed")
+
+
+def test_sessions_that_raise(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    line.run(BadSessions())
+    assert line.far.frame() == Frame(CLOSE, close_payload(1011, "internal error"))
+    line.far.send(masked(CLOSE, close_payload(1011)))
+    assert line.far.rest() == b""
+    wait_for(lambda: line.greenlet is not None and line.greenlet.dead, "the end")
+    assert line.sessions.ends == [(1011, "internal error")]
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage() for record in errors] == [
+        "page 192.0.2.1:99: its opened hook failed",
+        "page 192.0.2.1:99: its closed hook failed",
+    ]
+    assert all(record.exc_info for record in errors)
+
+
+def test_sessions_that_raise_on_a_text_lose_that_text_alone(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Picky(FakeSessions):
+        def received(self, client: WebSocketClient, text: str) -> None:
+            if text == "bad":
+                raise ValueError(text)
+            super().received(client, text)
+
+    line.run(Picky())
+    line.far.send(masked(1, b"bad") + masked(1, b"good"))
+    assert line.far.frame() == Frame(1, b"good")
+    assert "its received hook failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [masked(PONG) * 4000, masked(1, b"x") * 4000, masked(1, b"x" * 60000) * 20],
+    ids=["control frames", "texts", "large texts"],
+)
+def test_a_flood_from_one_lets_others_have_their_turn(line: Line, flood: bytes) -> None:
+    turns = 0
+
+    class Counting(FakeSessions):
+        def received(self, client: WebSocketClient, text: str) -> None:
+            pass
+
+    class AllThere(Reader):
+        """As if the flood were always faster than the reader."""
+
+        def _receive(self) -> bytes:
+            nonlocal flood
+            data, flood = flood, b""
+            return data
+
+    def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            gevent.sleep(0)
+
+    line.client._reader = AllThere(line.near, time.monotonic)
+    others = gevent.spawn(other)
+    line.client.run(Counting())
+    others.kill()
+    assert turns >= 4
