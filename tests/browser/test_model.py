@@ -129,6 +129,11 @@ def test_a_call_that_nobody_takes_says_why(play: Play, cause: str, label: str) -
     assert only_call(play(receive(*scenes.rings(), *scenes.ends(cause))))["label"] == label
 
 
+def test_answered_but_not_yet_connected(play: Play) -> None:
+    answered = [*scenes.rings(), *scenes.answers()[:3]]  # up, and in no bridge so far
+    assert only_call(play(receive(*answered)))["kind"] == "answered"
+
+
 def test_dialling_before_any_phone_rings(play: Play) -> None:
     call = only_call(play(receive(scenes.rings()[0])))
     assert call["kind"] == "dialling"
