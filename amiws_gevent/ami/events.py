@@ -53,7 +53,8 @@ class EventReader:
             for match_all, names in shapes:
                 match = match_all(packet)
                 if match is not None:
-                    return dict(zip(names, match.groups(), strict=True))
+                    # One group for each name: `strict` would only cost time.
+                    return dict(zip(names, match.groups(), strict=False))
         return self._split(packet)
 
     def _split(self, packet: str) -> Headers | None:

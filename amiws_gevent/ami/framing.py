@@ -15,9 +15,9 @@ hold blank lines (see command.py). The parser is in one of these states:
     =============  ==========================================  ====================
 
 The same bytes give the same messages and counts however they are cut. For
-limits that means: a packet is dropped at the first byte of content that is
-over one of them (line ends, the blank line and the END mark do not count), and
-while it is still arriving only if that byte can be nothing else.
+limits that means: a packet is dropped at the first byte that is over one of
+them (the end of its last line, the blank line and the END mark do not count),
+and while it is still arriving only if that byte can be nothing else.
 """
 
 from __future__ import annotations
@@ -53,10 +53,11 @@ _SKIP_COMMAND = _Skip(command.END, command.END_PART)
 class Parser:
     """The AMI parser of one connection; a new connection takes a new one.
 
-    ``encoding`` is tried for values that are not UTF-8. ``max_line`` and
-    ``max_packet`` are bytes without line ends; a packet over one of them is
-    dropped and counted, and the connection goes on. Memory is bounded by
-    ``max_packet`` and one read. Raises LookupError for an unknown encoding.
+    ``encoding`` is tried for values that are not UTF-8. ``max_line`` is bytes
+    without the line end, ``max_packet`` bytes up to the end of the last line; a
+    packet over one of them is dropped and counted, and the connection goes on.
+    Memory is bounded by ``max_packet`` and one read. ``counters`` tells what was
+    odd so far. Raises LookupError for an unknown encoding.
     """
 
     def __init__(
@@ -138,6 +139,9 @@ class Parser:
     def _read_first_line(self, messages: list[Message]) -> bool:
         """The banner, a header (no banner then), or a line of something that is no AMI."""
         newline = self._pending.find(b"\n", self._searched)
+        if newline < 0 and len(self._pending) <= self._limit:
+            self._searched = len(self._pending)
+            return False
         end = newline if newline >= 0 else len(self._pending)
         line = self._pending[:end].removesuffix(b"\r")
         if b":" in line[: self._limit]:
@@ -150,8 +154,7 @@ class Parser:
             self._consume(self._limit)
             return True
         if newline < 0:
-            self._searched = len(self._pending)
-            return False
+            return False  # it ends at the limit with a CR that an LF may follow
         self._first_line_seen = True
         self._consume(newline + 1)
         messages.append(self._banner(line))

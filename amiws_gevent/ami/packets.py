@@ -88,8 +88,12 @@ class PacketReader:
 
     def text(self, value: bytes | bytearray) -> str:
         """One value as text: UTF-8, else the encoding of the settings, else with U+FFFD."""
-        with contextlib.suppress(UnicodeDecodeError):
+        try:
             return value.decode()
+        except UnicodeDecodeError:
+            return self._other_text(value)
+
+    def _other_text(self, value: bytes | bytearray) -> str:
         if self._encoding is not None:
             with contextlib.suppress(UnicodeError):
                 return value.decode(self._encoding)
@@ -98,9 +102,10 @@ class PacketReader:
 
     def _lines_of_text(self, text: bytes | bytearray) -> str:
         """Text of several lines; one undecodable line must not spoil the others."""
-        with contextlib.suppress(UnicodeDecodeError):
+        try:
             return text.decode()
-        return "\n".join([self.text(line) for line in text.split(b"\n")])
+        except UnicodeDecodeError:
+            return "\n".join([self.text(line) for line in text.split(b"\n")])
 
     def _queue_or_unknown(self, lines: list[bytes]) -> Message:
         # The summary of a queue holds colons and would pass for a header.
@@ -140,7 +145,8 @@ def _split_headers(lines: list[bytes]) -> tuple[list[tuple[bytes, bytes]], list[
             continue
         name = name.rstrip(b" \t")
         is_output = name.lower() == b"output"
-        headers.append((name, value.removeprefix(b" ") if is_output else value.lstrip(b" \t")))
+        value = value.removeprefix(b" ") if is_output else value.lstrip(b" \t")
+        headers.append((name, value))
     return headers, bare_lines
 
 

@@ -251,6 +251,7 @@ FOLLOWS = b"Response: Follows\r\nPrivilege: Command\r\nx\n\ny\n--END COMMAND--\r
         (b"Event: E\nA: 1\n\n", 2_000, b"", 1 << 20),
         (b"X: 123\r\n", 3_000, b"Event: Huge\r\n", 64),
         (b"text\n\n", 4_000, b"Response: Follows\r\n", 64),
+        (b"x" * 640, 200, b"no banner ", 64),
         (b"Event: E\r\nX: \xff\r\n\r\n", 1_000, b"", 1 << 20),
     ],
     ids=[
@@ -263,6 +264,7 @@ FOLLOWS = b"Response: Follows\r\nPrivilege: Command\r\nx\n\ny\n--END COMMAND--\r
         "lines by LF",
         "one packet in small pieces",
         "one command in small pieces",
+        "one first line in small pieces",
         "undecodable",
     ],
 )
