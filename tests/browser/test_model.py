@@ -310,6 +310,13 @@ def test_what_asterisk_makes_for_itself_is_no_call(play: Play) -> None:
     assert only_server(result)["calls"] == []
 
 
+def test_a_server_whose_newchannel_events_are_filtered_away(play: Play) -> None:
+    call = only_call(play(receive(*scenes.rings()[2:])))
+    assert (call["kind"], call["from"]["name"]) == ("ringing", "Jürgen")
+    dial_alone = only_call(play(receive(scenes.rings()[2])))
+    assert (dial_alone["kind"], dial_alone["to"]["name"]) == ("ringing", "Anna Weber")
+
+
 def test_late_events_do_not_raise_the_dead(play: Play) -> None:
     late = [
         {"Event": "DialEnd", **scenes.CALLER, **scenes.destination(scenes.CALLEE)},
