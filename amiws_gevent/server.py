@@ -18,7 +18,6 @@ from gevent.queue import SimpleQueue
 
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost, LoadResult, Settings, security_warnings
-from amiws_gevent.demo import start_simulated_pbxs
 from amiws_gevent.demo.pbx import SimulatedPbx
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import StartError
@@ -88,8 +87,7 @@ class Server:
         self._web.start()
         self._hub.start().link_exception(self._died)
         if self._demo:
-            self._pbxs, hosts = start_simulated_pbxs()
-            self.settings = self.settings.model_copy(update={"amihosts": hosts})
+            self._start_demo()
         for host in self.settings.amihosts:
             self._start_link(host)
         scheme = "https" if self.settings.ssl_cert else "http"
@@ -139,6 +137,19 @@ class Server:
         for pbx in self._pbxs:
             pbx.stop()
         _log.info("stopped")
+
+    def _start_demo(self) -> None:
+        """One PBX in the style of Asterisk 13 and one of 22, in the place of ``amihosts``."""
+        self._pbxs = [
+            SimulatedPbx(style="13", name="pbx-berlin (Asterisk 13)", seed=13),
+            SimulatedPbx(style="22", name="pbx-lisbon (Asterisk 22)", seed=22),
+        ]
+        hosts = []
+        for number, pbx in enumerate(self._pbxs, 1):
+            pbx.start()
+            account = {"host": "127.0.0.1", "port": pbx.port, "username": "demo", "secret": "demo"}
+            hosts.append(AmiHost.model_validate({"id": number, "name": pbx.name, **account}))
+        self.settings = self.settings.model_copy(update={"amihosts": tuple(hosts)})
 
     # Sessions: what the web side tells of its WebSocket clients.
 
@@ -228,7 +239,7 @@ class Server:
         gate = Gate(settings)
         return WebServer(settings, app=create_app(settings, gate), gate=gate, sessions=self)
 
-    def _died(self, greenlet: gevent.Greenlet[..., object]) -> None:
+    def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
         _log.critical("%r died: %s; ending", greenlet, greenlet.exception)
         self._commands.put(lambda: EXIT_SOFTWARE)
 

@@ -167,9 +167,9 @@ class Limits(Checked):
         "256 KiB", description="Longest message taken from a page, bytes (close code 1009)."
     )
     client_buffer: fields.Size = _written(
-        "4 MiB",
+        "32 MiB",
         description="What may wait for one page that reads slowly, bytes; past it the page is "
-        "closed (1013).",
+        "closed (1013). Pages share what waits, so all slow ones together hold little more.",
     )
     hub_buffer: fields.Size = _written(
         "64 MiB", description="What may wait for all pages together, bytes."
@@ -186,8 +186,8 @@ class Limits(Checked):
     )
     idle_time: fields.Seconds = _written(
         "60 s",
-        description="Seconds after which a connection is closed on which nothing came, "
-        "not even the answer to a ping.",
+        description="Seconds after which an HTTP connection without a request is closed, and "
+        "in which a page's message must be complete.",
     )
     ping_interval: fields.Seconds = _written(
         "25 s", description="Seconds between the pings to a page's WebSocket."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -34,7 +35,10 @@ class Page:
         protocols = [Subprotocol(subprotocol)] if subprotocol else None
         options.setdefault("proxy", None)
         url = options.pop("url", f"ws://127.0.0.1:{port}/ws")
-        self.socket = connect(url, subprotocols=protocols, max_size=None, **options)
+        self._stack = contextlib.ExitStack()
+        self.socket = self._stack.enter_context(
+            connect(url, subprotocols=protocols, max_size=None, **options)
+        )
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -60,9 +64,13 @@ class Page:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.socket.close()
-        self._thread.join(10)
+        self.close()
         assert not self.faults, self.faults
+
+    def close(self) -> None:
+        """End the connection from this side."""
+        self._stack.close()
+        self._thread.join(10)
 
     def send(self, action: Any) -> None:
         """Send an action: a dict as JSON, a string as it is."""
@@ -92,6 +100,7 @@ class Page:
         """The code that the server closed with; None for an end without a Close frame."""
         self._thread.join(20)
         assert not self._thread.is_alive(), "not closed"
+        self.close()
         return self.close_code
 
 
