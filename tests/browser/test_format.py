@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page
-
-from tests.browser.fakes import FakeAmiws
 
 CALL = """
 async ([module, name, cases]) => {
@@ -52,12 +48,6 @@ ENDPOINTS = {
     "": "",
     "nonsense": "",
 }
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[str]:
-    with FakeAmiws() as fake:
-        yield fake.url
 
 
 @pytest.mark.parametrize(
