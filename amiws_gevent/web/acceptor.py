@@ -207,6 +207,7 @@ class Acceptor(WSGIServer):
         """The same with TLS, if there is any; raises OSError, with the socket closed."""
         if self.tls is None:
             return sock
+        sock.getpeername()  # raises for one who is gone, whose socket gevent's TLS would leave open
         handshakes = self._population.handshakes
         handshakes.add(getcurrent())
         secured = None

@@ -35,6 +35,7 @@ from amiws_gevent.web.connection import (
     HeadTooLarge,
     Reader,
     answer_and_part,
+    hang_up,
     peer_names,
     raw_socket,
     refusal_bytes,
@@ -129,26 +130,31 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
 
     def handle_one_request(self) -> bool | None:
         """True when there may be another one; pywsgi's contract."""
+        if self._serve_one():
+            gevent.sleep(0)  # a client that sends request upon request is not alone
+            return True
+        if self.socket is not None:  # not upgraded: pywsgi closes it, without TLS's notice
+            hang_up(self.socket)
+        return None
+
+    def _serve_one(self) -> bool:
+        """Answer the next request; whether the connection can bring another."""
         try:
             head = self._receive_head()
             if not head:
-                return None
+                return False
             self._parse_head(head)
             self._ask_for_body()
         except RequestError as error:
             self._refuse(error)
-            return None
+            return False
         except OSError as error:
             _log.debug("%s: %s", self.peer, error)
-            return None
-        self.close_connection = self.close_connection or self.site.stopping
+            return False
         self.environ = self.get_environ()
         self.application = self.site.app
         self.handle_one_response()
-        if self.close_connection or self.rfile.closed:
-            return None
-        gevent.sleep(0)  # a client that sends request upon request is not alone
-        return True
+        return not self.close_connection and not self.rfile.closed
 
     def _receive_head(self) -> bytes:
         """The next request head; empty when the client is done or never began."""
@@ -279,6 +285,7 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
     def finalize_headers(self) -> None:
         """Tell of the end of the connection; pywsgi leaves that out in HTTP/1.1."""
         super().finalize_headers()
+        self.close_connection = self.close_connection or self.site.stopping
         if self.close_connection and self.code != HTTPStatus.SWITCHING_PROTOCOLS:
             names = [name.lower() for name, _ in self.response_headers]
             if b"connection" not in names:

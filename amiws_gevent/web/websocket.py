@@ -99,13 +99,14 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         "_message",
         "_message_since",
         "_pending_limit",
-        "_ping_due",
+        "_pinged",
         "_queue",
         "_reader",
         "_send",
         "_socket",
         "_timer",
         "_tls",
+        "_unanswered",
         "_watcher",
         "_work",
         "_write",
@@ -150,9 +151,10 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._pending_limit = limits.client_buffer
         self._message = Message(limits.client_message)
         self._message_since: float | None = None
-        self._ping_due = clock() + limits.ping_interval
+        self._pinged = clock()
         self._done = False  # nothing more is wanted of the page
         self._failed = False  # it broke a rule
+        self._unanswered = 0  # pings since the last byte
         self._timer: Any = None
         self._watcher: Any = None
         self._work = 0
@@ -210,13 +212,18 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         """
         if self.closed:
             return
-        silence = now - self._reader.heard
-        if silence > SILENT_PINGS * ping_interval:
-            self.abort(f"no byte came for {silence:.0f} s")
+        heard = self._reader.heard
+        if heard >= self._pinged:
+            self._unanswered = 0
+        # Two pings have to be unanswered, however long the process itself stood still
+        # and whatever the interval was before.
+        if self._unanswered > 1 and now - heard > SILENT_PINGS * ping_interval:
+            self.abort(f"no byte came for {now - heard:.0f} s")
         elif self._message_since is not None and now - self._message_since > message_time:
             self._fail(POLICY_VIOLATION, f"a message took more than {message_time:.0f} s")
-        elif now >= self._ping_due:
-            self._ping_due = now + ping_interval
+        elif now - self._pinged >= ping_interval:
+            self._pinged = now
+            self._unanswered += 1
             if self._queue is None:
                 self.offer(_PING_FRAME)
 

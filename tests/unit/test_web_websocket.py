@@ -349,6 +349,11 @@ def test_pings(line: Line) -> None:
     assert [line.far.frame().opcode for _ in range(4)] == [1, PING, PING, CLOSE]
 
 
+def test_a_shorter_interval_counts_from_the_last_ping(line: Line) -> None:
+    line.client.tend(line.now + 20, 5, 60)
+    assert line.far.frame().opcode == PING
+
+
 def test_no_ping_behind_what_waits(line: Line) -> None:
     line.block()
     pending = line.client.pending_bytes
@@ -358,7 +363,8 @@ def test_no_ping_behind_what_waits(line: Line) -> None:
 
 def test_silence_is_the_end(line: Line) -> None:
     line.run()
-    line.client.tend(line.now + 62.5, 25, 60)
+    for seconds in (25, 50, 62.5):
+        line.client.tend(line.now + seconds, 25, 60)
     assert not line.client.closed
     line.client.tend(line.now + 63, 25, 60)
     assert (line.client.closed, line.client.close_code) == (True, 1006)
@@ -366,13 +372,32 @@ def test_silence_is_the_end(line: Line) -> None:
     line.client.tend(line.now + 99, 25, 60)  # nothing is due any more
 
 
+def test_silence_is_the_end_for_one_who_does_not_read_either(line: Line) -> None:
+    line.run()
+    line.block()
+    for seconds in (25, 50, 63):
+        line.client.tend(line.now + seconds, 25, 60)
+    wait_for(lambda: line.sessions.ends == [(1006, "no byte came for 63 s")], "the end")
+
+
+def test_a_process_that_stood_still_asks_before_it_cuts_off(line: Line) -> None:
+    line.run()
+    line.client.tend(line.now + 3600, 25, 60)
+    line.client.tend(line.now + 3602, 25, 60)
+    assert not line.client.closed
+    assert line.far.frame().opcode == PING
+
+
 @pytest.mark.parametrize("data", [masked(PONG), b"\x81"], ids=["pong", "half a frame"])
 def test_any_byte_is_a_sign_of_life(line: Line, data: bytes) -> None:
     line.run()
+    for seconds in (25, 50):
+        line.client.tend(line.now + seconds, 25, 600)
     line.now += 60
     line.far.send(data)
     wait_for(lambda: line.client._reader.heard == line.now, "the bytes are there")
-    line.client.tend(line.now + 60, 25, 600)
+    line.client.tend(line.now + 20, 25, 600)
+    line.client.tend(line.now + 63, 25, 600)
     assert not line.client.closed
 
 
@@ -381,11 +406,13 @@ def test_a_shrinking_backlog_is_a_sign_of_life(line: Line) -> None:
     line.block()
     for _ in range(100):
         line.client.offer(text_frame(b"x" * 1000))
+    for seconds in (25, 50):
+        line.client.tend(line.now + seconds, 25, 600)
     line.now += 60
     pending = line.client.pending_bytes
     line.far.take(50_000)
     wait_for(lambda: line.client.pending_bytes < pending, "some is sent")
-    line.client.tend(line.now + 60, 25, 600)
+    line.client.tend(line.now + 63, 25, 600)
     assert not line.client.closed
 
 

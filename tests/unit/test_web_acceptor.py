@@ -1,0 +1,298 @@
+"""Connections before they are requests: TLS, and the limits on how many there may be."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+import trustme
+from gevent import socket, ssl
+
+from amiws_gevent.web.acceptor import MOST_TURNED_AWAY, RETRY_AFTER, Acceptor
+from tests.support.webserver import (
+    FakeGate,
+    FakeSessions,
+    Frame,
+    Peer,
+    make_settings,
+    masked,
+    page,
+    serving,
+    wait_for,
+)
+
+
+class Certificate:
+    """A certificate of our own making, its files, and a context that trusts it."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        self.files = {"ssl_cert": folder / "cert.pem", "ssl_key": folder / "key.pem"}
+        self.trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(self.trust)
+        issued = authority.issue_cert("localhost")
+        issued.private_key_pem.write_to_path(self.files["ssl_key"])
+        self.files["ssl_cert"].write_bytes(b"".join(b.bytes() for b in issued.cert_chain_pems))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return Certificate(tmp_path_factory.mktemp("tls"))
+
+
+# TLS
+
+
+def test_https_and_wss(certificate: Certificate) -> None:
+    gate, sessions = FakeGate(), FakeSessions()
+    settings = make_settings(**certificate.files)
+    with serving(settings, gate=gate, sessions=sessions) as server:
+        with Peer(server.port, tls=certificate.trust) as peer:
+            assert peer.request("GET /x HTTP/1.1").body == b"GET /x "
+        with page(server, tls=certificate.trust) as peer:
+            peer.send(masked(1, b"x" * 60000))
+            assert peer.frame() == Frame(1, b"x" * 60000)
+            peer.send(masked(8, b"\x03\xe8"))
+            assert peer.closed() == 1000
+        wait_for(lambda: sessions.ends == [(1000, "")], "the end")
+    assert [request.scheme for request in gate.asked] == ["https"]
+
+
+def test_tls_ends_with_its_notice(certificate: Certificate) -> None:
+    with serving(make_settings(**certificate.files)) as server:
+        for request in (
+            "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            "no HTTP\r\n\r\n",
+        ):
+            with Peer(server.port, tls=certificate.trust) as peer:
+                peer.socket.suppress_ragged_eofs = False  # an end without it raises
+                peer.send(request)
+                assert peer.rest().startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions(certificate: Certificate, version: ssl.TLSVersion) -> None:
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.check_hostname = False
+    trust.verify_mode = ssl.CERT_NONE
+    trust.minimum_version = trust.maximum_version = version
+    with (
+        serving(make_settings(**certificate.files)) as server,
+        Peer(server.port, tls=trust) as peer,
+    ):
+        assert peer.request().status == 200
+
+
+def test_http_to_the_tls_port(certificate: Certificate, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serving(make_settings(**certificate.files)) as server:
+        with Peer(server.port) as peer:
+            peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = peer.answer()
+            assert answer.status == 400
+            assert b"https://" in answer.body
+            assert peer.rest() == b""
+        wait_for(lambda: not server.connections, "it is over")
+    assert len(caplog.records) == 1
+    assert caplog.records[0].levelno == logging.DEBUG
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00" * 100, b"\x16\x03\x01", os.urandom(3000)])
+def test_garbage_to_the_tls_port(
+    certificate: Certificate,
+    data: bytes,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serving(make_settings(**certificate.files)) as server:
+        with Peer(server.port) as peer:
+            peer.send(data)
+            peer.socket.shutdown(socket.SHUT_WR)
+            assert peer.is_cut()
+        wait_for(lambda: not server.connections, "it is over")
+    assert not caplog.records
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("drips", [False, True])
+def test_a_handshake_that_does_not_come(certificate: Certificate, drips: bool) -> None:
+    settings = make_settings(**certificate.files, limits={"tls_handshake_time": 0.2})
+    with serving(settings) as server, Peer(server.port) as peer:
+        if drips:
+            hello = client_hello(certificate.trust)
+            gevent.spawn(drip, peer, hello)
+        wait_for(lambda: server.connections, "it has come")
+        wait_for(lambda: not server.connections, "it was cut off", patience=3)
+
+
+def client_hello(trust: ssl.SSLContext) -> bytes:
+    outgoing = ssl.MemoryBIO()
+    tls = trust.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+def drip(peer: Peer, data: bytes) -> None:
+    for byte in data[:-1]:
+        try:
+            peer.socket.sendall(bytes([byte]))
+        except OSError:
+            return
+        gevent.sleep(0.03)
+
+
+def test_a_peer_that_is_gone_before_the_handshake(
+    certificate: Certificate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(make_settings(**certificate.files)) as server:
+        for _ in range(10):
+            with Peer(server.port) as peer:
+                peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        gevent.sleep(0)
+        wait_for(lambda: not server.connections, "all are gone")
+    assert not capsys.readouterr().err
+
+
+# How many
+
+
+def test_one_too_many_is_told_when_to_come_again(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(make_settings(limits={"connections": 2})) as server, ExitStack() as stack:
+        first = stack.enter_context(page(server))
+        stack.enter_context(page(server))
+        for _ in range(3):
+            with Peer(server.port) as peer:
+                peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = peer.answer()
+                assert (answer.status, answer.headers["retry-after"]) == (503, str(RETRY_AFTER))
+                assert b"limits.connections" in answer.body
+                assert peer.rest() == b""
+        first.socket.close()
+        wait_for(lambda: server.connections == 1, "one is gone")
+        with page(server):
+            pass
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 1, "not one for each"
+    assert warnings[0].startswith("connections are refused: all 2 of limits.connections are taken")
+
+
+def test_one_too_many_over_tls(certificate: Certificate) -> None:
+    settings = make_settings(**certificate.files, limits={"connections": 1})
+    with (
+        serving(settings) as server,
+        page(server, tls=certificate.trust),
+        Peer(server.port, tls=certificate.trust) as peer,
+    ):
+        assert peer.answer().status == 503
+
+
+def test_many_too_many_are_only_closed() -> None:
+    with serving(make_settings(limits={"connections": 1})) as server, page(server):
+        with ExitStack() as stack:
+            peers = [stack.enter_context(Peer(server.port)) for _ in range(MOST_TURNED_AWAY + 20)]
+            answered = 0
+            for peer in peers:
+                try:
+                    answered += peer.answer().status == 503
+                except (AssertionError, ConnectionError):
+                    continue
+            assert answered == MOST_TURNED_AWAY
+        wait_for(lambda: server.connections == 1, "the one page")
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    """As many as there are, and a handful."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_without_descriptors_it_waits_for_some(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("amiws_gevent.web.acceptor.ACCEPT_PAUSE", 0.02)
+    gone = True
+    accept = gevent.server.StreamServer.do_read
+    attempts = 0
+
+    def do_read(self: Acceptor) -> Any:
+        nonlocal attempts
+        attempts += 1
+        if gone:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return accept(self)
+
+    with serving() as server, Peer(server.port) as peer:
+        monkeypatch.setattr(gevent.server.StreamServer, "do_read", do_read)
+        peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: attempts >= 3, "it tries again")
+        gone = False
+        assert peer.answer().status == 200
+    assert attempts < 50, "with pauses"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Too many open files; a higher LimitNOFILE" in caplog.text
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_descriptors_that_are_really_gone(caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as server, ExitStack() as stack:
+        peers = []
+        while not caplog.records:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            stack.callback(sock.close)
+            sock.settimeout(10)
+            sock.connect(("127.0.0.1", server.port))
+            peers.append(sock)
+            gevent.sleep(0.01)
+        peers.pop(0).close()
+        peers.pop(0).close()
+        peers[-1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert peers[-1].recv(100).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO])
+def test_a_connection_that_is_gone_before_the_accept(
+    monkeypatch: pytest.MonkeyPatch, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accept = gevent.server.StreamServer.do_read
+    errors = [OSError(number, "gone")]
+
+    def do_read(self: Acceptor) -> Any:
+        if errors:
+            raise errors.pop()
+        return accept(self)
+
+    with serving() as server, Peer(server.port) as peer:
+        monkeypatch.setattr(gevent.server.StreamServer, "do_read", do_read)
+        assert peer.request().status == 200
+    assert not errors
+    assert not capsys.readouterr().err
+
+
+# The socket's options
+
+
+def test_each_connection_is_tuned() -> None:
+    sessions = FakeSessions()
+    with serving(sessions=sessions) as server, page(server):
+        wait_for(lambda: sessions.clients, "a page")
+        option = sessions.clients[0]._socket.getsockopt
+        assert option(socket.SOL_SOCKET, socket.SO_SNDBUF) == 128 * 1024
+        assert option(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert option(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        assert option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 62500

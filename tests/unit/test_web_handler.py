@@ -1,0 +1,447 @@
+"""HTTP from the head on: what is taken, what is refused and how, what is logged."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+
+from amiws_gevent.web.gate import RequestInfo
+from amiws_gevent.web.handler import LONGEST_BODY, LONGEST_REQUEST_LINE, MOST_HEADERS
+from amiws_gevent.web.websocket import WebSocketClient
+from tests.support.webserver import (
+    FakeGate,
+    FakeSessions,
+    Peer,
+    make_settings,
+    page,
+    serving,
+    wait_for,
+)
+
+StartResponse = Callable[..., Any]
+
+
+def request_lines(*headers: str, line: str = "GET / HTTP/1.1") -> str:
+    return "\r\n".join([line, *headers, "", ""])
+
+
+# Requests that are answered
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("GET /a%20b?x=%31 HTTP/1.1", "GET /a b "),
+        ("HEAD /x HTTP/1.1", None),
+        ("GET http://example.org/abs?x HTTP/1.1", "GET /abs "),
+        ("GET https://example.org HTTP/1.1", "GET / "),
+        ("GET //double HTTP/1.1", "GET //double "),
+        ("GET /caf%C3%A9 HTTP/1.1", "GET /cafÃ© "),
+        ("OPTIONS /x HTTP/1.1", "OPTIONS /x "),
+    ],
+)
+def test_request_lines(line: str, seen: str | None) -> None:
+    with serving() as server, Peer(server.port) as peer:
+        peer.send(request_lines("Host: x", line=line))
+        answer = peer.answer(body=seen is not None)
+        assert answer.status == 200
+        if seen is not None:
+            assert answer.body == seen.encode("latin-1")
+
+
+def test_the_environ() -> None:
+    environs = []
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+        environs.append(environ)
+        start_response("204 No Content", [])
+        return []
+
+    with serving(app=app) as server, Peer(server.port) as peer:
+        peer.send(
+            request_lines(
+                "host: x:1",
+                "Cookie: a=1",
+                "COOKIE: b=2",
+                "Accept: text/html",
+                "accept:  text/plain ",
+                "X-Real_Name: forged",
+                "Content-Type: text/x",
+                line="GET /p%2Fq?a=%41 HTTP/1.1",
+            )
+        )
+        assert peer.answer(body=False).status == 204
+    environ = environs[0]
+    assert environ["HTTP_HOST"] == "x:1"
+    assert environ["HTTP_COOKIE"] == "a=1; b=2"
+    assert environ["HTTP_ACCEPT"] == "text/html, text/plain"
+    assert environ["CONTENT_TYPE"] == "text/x"
+    assert not any("REAL" in key for key in environ)
+    assert environ["PATH_INFO"] == "/p/q"
+    assert environ["QUERY_STRING"] == "a=%41"
+    assert environ["REMOTE_ADDR"] == "127.0.0.1"
+    assert environ["SERVER_PORT"] == str(server_port(environ))
+    request = environ["amiws.request"]
+    assert isinstance(request, RequestInfo)
+    assert (request.method, request.target) == ("GET", "/p%2Fq?a=%41")
+    assert (request.scheme, request.address) == ("http", "127.0.0.1")
+    assert request.headers.get("Host") == "x:1"
+
+
+def server_port(environ: dict[str, Any]) -> int:
+    return int(environ["SERVER_PORT"])
+
+
+def test_requests_one_after_another_and_all_at_once() -> None:
+    with serving() as server, Peer(server.port) as peer:
+        assert peer.request("GET /1 HTTP/1.1").body == b"GET /1 "
+        peer.send(
+            "\r\n"  # an empty line before a request is passed over
+            + request_lines("Host: x", "Content-Length: 3", line="POST /2 HTTP/1.1")
+            + "abc"
+            + request_lines("Host: x", line="GET /3 HTTP/1.1")
+            + request_lines("Host: x", "Connection: close", line="GET /4 HTTP/1.1")
+            + request_lines("Host: x", line="GET /never HTTP/1.1")
+        )
+        assert peer.answer().body == b"POST /2 abc"
+        assert peer.answer().body == b"GET /3 "
+        last = peer.answer()
+        assert last.body == b"GET /4 "
+        assert last.headers["connection"] == "close"
+        assert peer.rest() == b""
+
+
+def test_a_body_that_the_app_leaves_is_not_the_next_request() -> None:
+    def app(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    with serving(app=app) as server, Peer(server.port) as peer:
+        peer.send(request_lines("Host: x", "Content-Length: 20000", line="POST / HTTP/1.1"))
+        gevent.sleep(0)
+        peer.send("GET /smuggled HTTP/1.1\r\n".ljust(20000, "x"))
+        assert peer.answer().body == b"ok"
+        assert peer.request().body == b"ok"
+
+
+def test_a_body_that_waits_to_be_asked_for() -> None:
+    with serving() as server, Peer(server.port) as peer:
+        peer.send(
+            request_lines(
+                "Host: x", "Content-Length: 2", "Expect: 100-continue", line="PUT /x HTTP/1.1"
+            )
+        )
+        assert peer.take(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        peer.send("ab")
+        assert peer.answer().body == b"PUT /x ab"
+
+
+def test_http_1_0_ends_unless_asked_to_stay() -> None:
+    with serving() as server:
+        with Peer(server.port) as peer:
+            peer.send("GET / HTTP/1.0\r\n\r\n")
+            assert peer.answer().headers["connection"] == "close"
+            assert peer.rest() == b""
+        with Peer(server.port) as peer:
+            for _ in range(2):
+                peer.send("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
+                assert peer.answer().headers["connection"] == "keep-alive"
+
+
+def test_one_who_ends_its_output_still_gets_its_answer() -> None:
+    with serving() as server, Peer(server.port) as peer:
+        peer.send(request_lines("Host: x"))
+        peer.socket.shutdown(socket.SHUT_WR)
+        assert peer.answer().body == b"GET / "
+        assert peer.rest() == b""
+
+
+# Requests that are refused
+
+BAD = {
+    "no HTTP": ("hello\r\n\r\n", 400),
+    "0.9": ("GET /\r\n\r\n", 400),
+    "two spaces": ("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a control character": ("GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a method of brackets": ("G(T / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "no path": ("GET index.html HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a proxy's": ("CONNECT pbx:5038 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "asterisk": ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "ftp": ("GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "2.0": ("PRI * HTTP/2.0\r\n\r\n", 505),
+    "1.2": ("GET / HTTP/1.2\r\nHost: x\r\n\r\n", 505),
+    "a version of letters": ("GET / HTTP/x.y\r\nHost: x\r\n\r\n", 400),
+    "no host": ("GET / HTTP/1.1\r\n\r\n", 400),
+    "two hosts": ("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
+    "no colon": ("GET / HTTP/1.1\r\nHost: x\r\nwhat\r\n\r\n", 400),
+    "no name": ("GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n", 400),
+    "a space before the colon": ("GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", 400),
+    "a folded line": ("GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", 400),
+    "a nul": ("GET / HTTP/1.1\r\nHost: x\r\nA: \x00\r\n\r\n", 400),
+    "a bare CR": ("GET / HTTP/1.1\r\nHost: x\r\nA: b\rC: d\r\n\r\n", 400),
+    "a length of letters": ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400),
+    "a signed length": ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n", 400),
+    "a negative length": ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400),
+    "a length of other digits": ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: ²\r\n\r\n", 400),
+    "two lengths": (
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n",
+        400,
+    ),
+    "a length and chunks": (
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400,
+    ),
+    "chunks": ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+    "a large body": (
+        f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {LONGEST_BODY + 1}\r\n\r\n",
+        413,
+    ),
+    "a huge body": ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413),
+    "a long line": (f"GET /{'x' * LONGEST_REQUEST_LINE} HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    "many headers": ("GET / HTTP/1.1\r\nHost: x\r\n" + "A: b\r\n" * MOST_HEADERS + "\r\n", 431),
+    "large headers": (f"GET / HTTP/1.1\r\nHost: x\r\nA: {'x' * 40000}\r\n\r\n", 431),
+    "endless headers": ("GET / HTTP/1.1\r\n" + "A: b\r\n" * 30000, 431),
+    "an endless line": ("G" * 200_000, 431),
+    "TLS": ("\x16\x03\x01\x02\x00\x01\x00\x01", 400),
+}
+
+
+@pytest.mark.parametrize(("data", "status"), BAD.values(), ids=BAD)
+def test_bad_requests(data: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    gate = FakeGate()
+    with serving(gate=gate, app=never) as server, Peer(server.port) as peer:
+        peer.send(data.encode("latin-1"))
+        answer = peer.answer()
+        assert answer.status == status
+        assert answer.body.startswith(f"{status} ".encode())
+        assert answer.headers["connection"] == "close"
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert peer.rest() == b""
+    assert not gate.asked
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert len([r for r in caplog.records if r.name == "amiws_gevent.web"]) == 1, "told once"
+
+
+def never(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    raise AssertionError("the app was asked")
+
+
+def test_just_as_much_as_is_taken() -> None:
+    with serving() as server, Peer(server.port) as peer:
+        line = f"GET /{'x' * (LONGEST_REQUEST_LINE - len('GET / HTTP/1.1'))} HTTP/1.1"
+        assert peer.request(line).status == 200
+        headers = "A: b\r\n" * (MOST_HEADERS - 1)
+        assert peer.request("GET / HTTP/1.1", f"Host: x\r\n{headers}").status == 200
+        peer.send(
+            request_lines("Host: x", f"Content-Length: {LONGEST_BODY}", line="POST / HTTP/1.1")
+            + "b" * LONGEST_BODY
+        )
+        assert len(peer.answer().body) == LONGEST_BODY + len("POST / ")
+
+
+def test_long_runs_of_spaces_take_no_long_time() -> None:
+    with serving() as server, Peer(server.port) as peer:
+        with gevent.Timeout(2):
+            answer = peer.request("GET / HTTP/1.1", f"Host: x\r\nA: a{' ' * 30000}b\r\n")
+        assert answer.status == 200
+
+
+# Time
+
+HASTY = {"header_time": 0.15, "idle_time": 0.3}
+
+
+@pytest.mark.parametrize("data", ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r"])
+def test_a_head_that_does_not_come(data: str) -> None:
+    with serving(make_settings(limits=HASTY)) as server, Peer(server.port) as peer:
+        peer.send(data)
+        assert peer.answer().status == 408
+        assert peer.rest() == b""
+
+
+def test_a_head_byte_by_byte_has_no_more_time() -> None:
+    with serving(make_settings(limits=HASTY)) as server, Peer(server.port) as peer:
+        drip = gevent.spawn(drip_bytes, peer)
+        assert peer.answer().status == 408
+        drip.kill()
+
+
+def drip_bytes(peer: Peer) -> None:
+    while True:
+        peer.socket.sendall(b"x")
+        gevent.sleep(0.01)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_one_who_says_nothing_is_let_go_without_a_word(before: int) -> None:
+    with serving(make_settings(limits=HASTY)) as server, Peer(server.port) as peer:
+        for _ in range(before):
+            peer.request()
+        assert peer.rest() == b""
+
+
+def test_a_body_that_does_not_come(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(make_settings(limits=HASTY)) as server, Peer(server.port) as peer:
+        peer.send(request_lines("Host: x", "Content-Length: 5", line="POST / HTTP/1.1") + "ab")
+        assert peer.rest() == b""
+    assert not caplog.records
+
+
+def test_an_answer_that_is_not_read() -> None:
+    def endless(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        while True:
+            yield b"x" * 65536
+
+    with serving(make_settings(limits=HASTY), app=endless) as server, Peer(server.port) as peer:
+        peer.send(request_lines("Host: x"))
+        wait_for(lambda: server.connections, "it is served")
+        wait_for(lambda: not server.connections, "it is cut off")
+
+
+# Faults of the app, and of clients in the middle of an answer
+
+
+def test_an_app_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/bad":
+            raise RuntimeError("secret inside")
+        start_response("200 OK", [])
+        return [b"fine"]
+
+    with serving(app=app) as server, Peer(server.port) as peer:
+        answer = peer.request("GET /bad HTTP/1.1")
+        assert answer.status == 500
+        assert b"secret" not in answer.body
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage() for record in errors] == ["'GET /bad HTTP/1.1' failed"]
+    assert "secret inside" in caplog.text
+
+
+def test_an_app_that_raises_halfway() -> None:
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", "10")])
+        yield b"12345"
+        raise RuntimeError("no more")
+
+    with serving(app=app) as server, Peer(server.port) as peer:
+        peer.send(request_lines("Host: x"))
+        assert peer.rest().endswith(b"\r\n\r\n12345")
+
+
+def test_a_gate_that_raises_lets_nobody_in(caplog: pytest.LogCaptureFixture) -> None:
+    def decide(request: RequestInfo) -> Any:
+        raise RuntimeError("broken")
+
+    with serving(gate=FakeGate(decide)) as server, Peer(server.port) as peer:
+        assert peer.handshake().status == 500
+    assert "broken" in caplog.text
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_client_that_leaves_in_the_middle(
+    reset: bool, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        while True:
+            yield b"x" * 65536
+
+    with serving(app=app) as server:
+        with Peer(server.port) as peer:
+            peer.send(request_lines("Host: x"))
+            peer.take(1000)
+            if reset:
+                peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wait_for(lambda: not server.connections, "it is over")
+    assert not caplog.records
+    assert not capsys.readouterr().err
+
+
+def test_a_client_that_leaves_before_the_101(caplog: pytest.LogCaptureFixture) -> None:
+    sessions = FakeSessions()
+    gate = FakeGate()
+    with serving(gate=gate, sessions=sessions) as server:
+        for _ in range(20):
+            with Peer(server.port) as peer:
+                peer.send("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n")
+                peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wait_for(lambda: not server.connections, "all are gone")
+    assert not sessions.clients
+    assert not caplog.records
+
+
+# The upgrade, beyond tests/conformance/test_handshake.py
+
+
+def test_what_a_page_is_known_by() -> None:
+    sessions = FakeSessions()
+    with serving(sessions=sessions) as server, page(server) as peer:
+        wait_for(lambda: sessions.clients, "a page")
+        client = sessions.clients[0]
+        assert isinstance(client, WebSocketClient)
+        assert client.address == "{}:{}".format(*peer.socket.getsockname())
+        assert (client.user, client.subprotocol) == (None, None)
+        assert list(server.clients) == [client]
+
+
+def test_upgrade_after_requests_on_the_same_connection() -> None:
+    with serving(make_settings(limits=HASTY)) as server, Peer(server.port) as peer:
+        assert peer.request().status == 200
+        assert peer.handshake().status == 101
+        gevent.sleep(0.4)  # no time limit of HTTP goes on for a page
+        peer.send(b"\x81\x82\0\0\0\0hi")
+        assert peer.frame().payload == b"hi"
+
+
+def test_a_page_keeps_nothing_of_its_request() -> None:
+    import gc
+
+    sessions = FakeSessions()
+    with serving(sessions=sessions) as server, page(server, "X-Mark: remember-me\r\n"):
+        wait_for(lambda: sessions.clients, "a page")
+        gc.collect()
+        held = [
+            found
+            for found in gc.get_objects()
+            if isinstance(found, dict) and found.get("HTTP_X_MARK") == "remember-me"
+        ]
+        assert not held
+
+
+# The log
+
+
+def test_the_access_log_has_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="amiws_gevent.web")
+    with serving() as server, Peer(server.port) as peer:
+        peer.request("GET /x?y HTTP/1.1", "Host: x\r\nAuthorization: s3cret\r\nCookie: s3cret\r\n")
+        host = "{}:{}".format(*peer.socket.getsockname())
+    lines = [r.getMessage() for r in caplog.records if r.name == "amiws_gevent.web"]
+    assert re.fullmatch(
+        rf'{re.escape(host)} - "GET /x\?y HTTP/1\.1" 200 \d+ bytes 0\.\d+ s', lines[0]
+    )
+    assert "s3cret" not in caplog.text
+
+
+def test_the_access_log_names_the_user(caplog: pytest.LogCaptureFixture) -> None:
+    from amiws_gevent.web.gate import Verdict
+
+    caplog.set_level(logging.DEBUG, logger="amiws_gevent.web")
+    with serving(gate=FakeGate(Verdict(200, user="ann"))) as server, page(server):
+        pass
+    assert re.search(r'127\.0\.0\.1:\d+ ann "GET /ws HTTP/1\.1" 101 ', caplog.text)
+
+
+def test_gevent_websocket_does_not_change_the_logging() -> None:
+    with serving() as server, page(server):
+        pass
+    assert not logging.getLogger("geventwebsocket.handler").handlers
+    assert type(logging.getLogger("geventwebsocket.handler")) is logging.Logger

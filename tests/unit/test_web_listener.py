@@ -1,0 +1,400 @@
+"""The server from start over reloads to stop, seen from the pages."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+import trustme
+from gevent import socket, ssl
+
+from amiws_gevent.config import Limits
+from amiws_gevent.errors import ListenError
+from amiws_gevent.web.endpoint import open_listener
+from amiws_gevent.web.gate import Verdict
+from amiws_gevent.web.listener import WebServer
+from tests.support.webserver import (
+    FakeGate,
+    FakeSessions,
+    Frame,
+    Peer,
+    close_payload,
+    echo_app,
+    make_settings,
+    masked,
+    page,
+    serving,
+    wait_for,
+)
+
+CLOSE, PING, PONG = 8, 9, 10
+GOING_AWAY = Frame(CLOSE, close_payload(1001, "server going away"))
+
+
+def free_port() -> int:
+    with open_listener("", 0) as listener:
+        return int(listener.getsockname()[1])
+
+
+class Authority:
+    """Writes certificates of its own, in the place of those before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {"ssl_cert": folder / "cert.pem", "ssl_key": folder / "key.pem"}
+        self._ca = trustme.CA()
+        self.trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._ca.configure_trust(self.trust)
+        self.renew()
+
+    def renew(self) -> None:
+        issued = self._ca.issue_cert("localhost")
+        issued.private_key_pem.write_to_path(self.files["ssl_key"])
+        self.files["ssl_cert"].write_bytes(b"".join(b.bytes() for b in issued.cert_chain_pems))
+
+    def serial(self, port: int) -> str:
+        """Of the certificate that new connections see."""
+        with Peer(port, tls=self.trust) as peer:
+            return str(peer.socket.getpeercert()["serialNumber"])
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def still_there(peer: Peer) -> bool:
+    """Whether a page is served as before."""
+    peer.send(masked(1, b"still there?"))
+    return peer.frame() == Frame(1, b"still there?")
+
+
+# Start
+
+
+def test_ipv4_and_ipv6_on_one_port() -> None:
+    gate = FakeGate()
+    with serving(make_settings(ws_host=""), gate=gate) as server:
+        for host in ("127.0.0.1", "::1"):
+            with page(server, host=host):
+                pass
+    assert [request.address for request in gate.asked] == ["127.0.0.1", "::1"]
+
+
+def test_a_listener_of_the_callers() -> None:
+    listener = open_listener("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    with serving(listener=listener) as server, Peer(port) as peer:
+        assert server.port == port
+        assert peer.request().status == 200
+
+
+def test_a_port_in_use() -> None:
+    with serving() as server:
+        settings = make_settings(ws_port=server.port)
+        second = WebServer(settings, app=echo_app, gate=FakeGate(), sessions=FakeSessions())
+        with pytest.raises(ListenError, match="in use"):
+            second.start()
+        second.stop(0)  # of one that never was started
+
+
+def test_a_certificate_that_is_none_leaves_no_listener(tmp_path: Path) -> None:
+    port = free_port()
+    files = {"ssl_cert": tmp_path / "none.pem", "ssl_key": tmp_path / "none.pem"}
+    settings = make_settings(ws_port=port, **files)
+    server = WebServer(settings, app=echo_app, gate=FakeGate(), sessions=FakeSessions())
+    with pytest.raises(ListenError, match=r"none\.pem"):
+        server.start()
+    open_listener("127.0.0.1", port).close()
+
+
+def test_clients_and_connections_are_counted() -> None:
+    with serving() as server:
+        with page(server), page(server), Peer(server.port) as peer:
+            peer.request()
+            wait_for(lambda: (len(server.clients), server.connections) == (2, 3), "all")
+        wait_for(lambda: (len(server.clients), server.connections) == (0, 0), "none")
+
+
+# The sweeper
+
+
+def test_pings_come_by_themselves() -> None:
+    with serving(make_settings(limits={"ping_interval": 0.2})) as server, page(server) as peer:
+        for _ in range(3):
+            assert peer.frame() == Frame(PING, b"")
+            peer.send(masked(PONG))
+        assert still_there(peer)
+
+
+def test_a_page_that_answers_no_ping_is_cut_off() -> None:
+    sessions = FakeSessions()
+    settings = make_settings(limits={"ping_interval": 0.1})
+    with serving(settings, sessions=sessions) as server, page(server) as silent:
+        assert [frame.opcode for frame in silent.frames()] in ([PING] * 2, [PING] * 3)
+        wait_for(lambda: sessions.ends, "the end")
+    code, reason = sessions.ends[0]
+    assert code == 1006
+    assert reason.startswith("no byte came for ")
+
+
+def test_a_message_that_takes_too_long() -> None:
+    settings = make_settings(limits={"ping_interval": 1, "idle_time": 0.2})
+    with serving(settings) as server, page(server) as peer:
+        peer.send(masked(1, b"half of it", fin=False))
+        assert peer.closed() == 1008
+
+
+# Stop
+
+
+def test_stop_closes_all_pages_and_waits_for_their_answers() -> None:
+    sessions = FakeSessions()
+    with serving(sessions=sessions) as server, ExitStack() as stack:
+        peers = [stack.enter_context(page(server)) for _ in range(20)]
+        wait_for(lambda: len(server.clients) == 20, "all")
+        stopping = gevent.spawn(server.stop, 5)
+        for peer in peers:
+            assert peer.frame() == GOING_AWAY
+            peer.send(masked(CLOSE, close_payload(1001)))
+            assert peer.rest() == b""
+        begun = time.monotonic()
+        stopping.get(timeout=10)
+        assert time.monotonic() - begun < 2, "it does not wait longer than it has to"
+        assert not server.clients
+        assert sessions.ends == [(1001, "server going away")] * 20
+        with pytest.raises(ConnectionRefusedError):
+            Peer(server.port)
+
+
+def test_stop_cuts_off_who_does_not_answer() -> None:
+    sessions = FakeSessions()
+    with (
+        serving(sessions=sessions) as server,
+        page(server) as silent,
+        page(server, receive_buffer=4096) as stalled,
+    ):
+        wait_for(lambda: len(sessions.clients) == 2, "both")
+        for client in sessions.clients:
+            client.send_text(b"x" * 1_000_000)
+        assert sessions.clients[1].pending_bytes
+        begun = time.monotonic()
+        server.stop(0.3)
+        assert time.monotonic() - begun < 1
+        assert not server.connections
+        assert [code for code, _ in sessions.ends] == [1001, 1001]
+        assert silent.is_cut()
+        assert stalled.is_cut()
+
+
+def test_stop_lets_requests_end_and_no_new_ones_begin() -> None:
+    goes_on = gevent.event.Event()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        goes_on.wait(10)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    with (
+        serving(app=app) as server,
+        Peer(server.port) as busy,
+        Peer(server.port) as new,
+        Peer(server.port) as halfway,
+    ):
+        busy.send("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n")
+        halfway.send("GET / HTTP/1.1\r\nHost: x\r\n")
+        wait_for(lambda: server.connections == 3, "all")
+        gevent.sleep(0.02)
+        stopping = gevent.spawn(server.stop, 5)
+        assert new.rest() == b"", "it had asked for nothing yet"
+        halfway.send("Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        answer = halfway.answer()
+        assert (answer.status, answer.headers["connection"]) == (503, "close")
+        goes_on.set()
+        answer = busy.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"done", "close")
+        assert busy.rest() == b""
+        stopping.get(timeout=10)
+
+
+def test_stop_does_not_wait_for_an_endless_answer() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        while True:
+            yield b"x" * 65536
+
+    with serving(app=app) as server, Peer(server.port) as peer:
+        peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        peer.take(1000)
+        server.stop(0.1)
+        assert not server.connections
+
+
+def test_stop_within_a_handshake(authority: Authority) -> None:
+    with serving(make_settings(**authority.files)) as server, Peer(server.port) as peer:
+        peer.send(b"\x16\x03\x01")
+        wait_for(lambda: server.connections, "it has come")
+        begun = time.monotonic()
+        server.stop(5)
+        assert time.monotonic() - begun < 2
+        assert peer.is_cut()
+
+
+def test_a_page_that_is_upgraded_while_the_server_stops() -> None:
+    asked = gevent.event.Event()
+    goes_on = gevent.event.Event()
+
+    def decide(request: Any) -> Verdict:
+        asked.set()
+        goes_on.wait(10)
+        return Verdict(200)
+
+    with serving(gate=FakeGate(decide)) as server, Peer(server.port) as peer:
+        upgrading = gevent.spawn(peer.handshake)
+        assert asked.wait(10)
+        stopping = gevent.spawn(server.stop, 5)
+        gevent.sleep(0)
+        goes_on.set()
+        assert upgrading.get(timeout=10).status == 101
+        assert peer.frame() == GOING_AWAY
+        peer.send(masked(CLOSE, close_payload(1001)))
+        stopping.get(timeout=10)
+
+
+# Reload
+
+
+def test_reload_changes_app_gate_and_limits_for_what_is_new() -> None:
+    def other(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"other"]
+
+    with serving() as server, page(server) as before, Peer(server.port) as peer:
+        assert peer.request("GET /x HTTP/1.1").body == b"GET /x "
+        settings = make_settings(limits={"client_message": 1000})
+        server.reload(settings, app=other, gate=FakeGate(Verdict(403, body=b"no\n")))
+        assert peer.request().body == b"other", "on a connection that was there"
+        assert peer.handshake().status == 403
+        before.send(masked(1, b"x" * 2000))
+        assert before.frame() == Frame(1, b"x" * 2000)
+        server.reload(settings, gate=FakeGate())
+        assert peer.request().body == b"other"
+        with page(server) as after:
+            after.send(masked(1, b"x" * 2000))
+            assert after.closed() == 1009
+
+
+def test_reload_takes_a_new_certificate(authority: Authority) -> None:
+    settings = make_settings(**authority.files)
+    with serving(settings) as server, page(server, tls=authority.trust) as peer:
+        first = authority.serial(server.port)
+        authority.renew()
+        assert authority.serial(server.port) == first
+        server.reload(settings)
+        assert authority.serial(server.port) != first
+        assert still_there(peer)
+
+
+def test_reload_refuses_a_bad_certificate(authority: Authority) -> None:
+    settings = make_settings(**authority.files)
+    with serving(settings) as server:
+        first = authority.serial(server.port)
+        authority.files["ssl_cert"].write_text("broken")
+        with pytest.raises(ListenError, match=r"cert\.pem"):
+            server.reload(settings, gate=FakeGate(Verdict(403)))
+        assert authority.serial(server.port) == first
+        with page(server, tls=authority.trust):
+            pass
+
+
+def test_reload_turns_tls_on_and_off_on_the_same_port(authority: Authority) -> None:
+    plain, secure = make_settings(), make_settings(**authority.files)
+    gate = FakeGate()
+    with serving(plain, gate=gate) as server, page(server) as first:
+        port = server.port
+        server.reload(secure)
+        assert server.port == port
+        with page(server, tls=authority.trust) as second:
+            server.reload(plain)
+            with page(server) as third:
+                assert still_there(first)
+                assert still_there(second)
+                assert still_there(third)
+    assert [request.scheme for request in gate.asked] == ["http", "https", "http"]
+
+
+def test_reload_moves_to_another_port() -> None:
+    with serving() as server, page(server) as before:
+        old = server.port
+        server.reload(make_settings(ws_port=free_port()))
+        assert server.port != old
+        with pytest.raises(ConnectionRefusedError):
+            Peer(old)
+        with page(server) as after:
+            assert still_there(before)
+            assert still_there(after)
+        server.reload(make_settings(ws_port=server.port))  # nothing has changed
+        assert still_there(before)
+
+
+def test_reload_moves_to_another_address_of_the_same_port() -> None:
+    port = free_port()
+    with serving(make_settings(ws_host="", ws_port=port)) as server, page(server) as before:
+        server.reload(make_settings(ws_host="127.0.0.1", ws_port=port))
+        with pytest.raises(ConnectionRefusedError):
+            Peer(port, host="::1")
+        with page(server) as after:
+            assert still_there(before)
+            assert still_there(after)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+def test_reload_that_cannot_move_stays(host: str) -> None:
+    with open_listener("127.0.0.1", 0) as taken, serving() as server, page(server) as before:
+        port = server.port
+        other = taken.getsockname()[1] if host == "127.0.0.1" else port
+        with pytest.raises(ListenError):
+            server.reload(make_settings(ws_host=host, ws_port=other), gate=FakeGate(Verdict(403)))
+        assert server.port == port
+        with page(server) as after:
+            assert still_there(before)
+            assert still_there(after)
+
+
+def test_reload_to_an_address_that_is_none_on_the_same_port_stays() -> None:
+    port = free_port()
+    with serving(make_settings(ws_port=port)) as server, page(server) as before:
+        with pytest.raises(ListenError, match="no address of this machine"):
+            server.reload(make_settings(ws_host="192.0.2.1", ws_port=port))
+        with page(server) as after:
+            assert still_there(before)
+            assert still_there(after)
+
+
+def test_no_connection_is_lost_in_a_reload(authority: Authority) -> None:
+    """They wait in the queue of the kernel meanwhile."""
+    with serving() as server, ExitStack() as stack:
+        early = []
+        for _ in range(50):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            stack.callback(sock.close)
+            sock._sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                sock._sock.connect(("127.0.0.1", server.port))
+            early.append(sock)
+        server.reload(make_settings(**authority.files))
+        for sock in early:
+            tls = authority.trust.wrap_socket(sock, server_hostname="localhost")
+            stack.callback(tls.close)
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert tls.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_limits_of_a_reload_reach_the_sweeper() -> None:
+    with serving(make_settings(limits={"ping_interval": 1})) as server, page(server) as peer:
+        server.reload(make_settings(limits={"ping_interval": 0.1}))
+        assert peer.frame() == Frame(PING, b"")
+    assert Limits().ping_interval == 25
