@@ -54,7 +54,7 @@ class Report:
         if self._down_since is not None:
             after = f", after {self._clock() - self._down_since:.0f} s"
         _log.info(
-            "%s: connected to %s as %s: %s%s",
+            "%s: connected to %s as user %s: %s%s",
             self._name,
             self._address,
             self._host.username,
@@ -100,8 +100,8 @@ class Report:
         self._go_down()
         _log.log(
             logging.ERROR if self._is_new(answer) else logging.DEBUG,
-            "%s: login of user %r refused: %s; check username and secret here against the "
-            "server's manager.conf, and its permit, deny and acl; next attempt in %.0f s",
+            "%s: the server refused the login of user %r: %s; check username and secret here "
+            "against its manager.conf, and permit, deny and acl there; next attempt in %.0f s",
             self._name,
             self._host.username,
             answer,

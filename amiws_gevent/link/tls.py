@@ -109,6 +109,7 @@ class TlsClient:
     def _wrap(self, sock: gsocket.socket, context: SSLContext) -> tuple[SSLSocket, str]:
         wrapped: SSLSocket | None = None
         try:
+            sock.getpeername()  # one that was reset already would leak from a failing wrap
             wrapped = context.wrap_socket(
                 sock, server_hostname=self._host.host, do_handshake_on_connect=False
             )

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +59,14 @@ def speaks(dialled: Dialled) -> bool:
     data = dialled.sock.recv(100)
     dialled.sock.close()
     return bool(data == BANNER)
+
+
+def is_reset(sock: gsocket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return True
+    return False
 
 
 @pytest.fixture
@@ -227,6 +237,7 @@ class TestTls:
 
             def once(*args: object) -> gsocket.socket:
                 sock = original(*args)  # type: ignore[arg-type]
+                server.wait_connections(1)
                 server.refuse()
                 return sock
 
@@ -273,6 +284,28 @@ class TestTls:
             pytest.raises(DialFailed, match="closed the connection during the TLS handshake"),
         ):
             dial(server.port, ssl=True)
+
+    def test_a_connection_that_is_reset_at_once_is_told_and_released(self) -> None:
+        connected = threading.Event()
+
+        def reset_then(connection: Connection) -> None:
+            connected.wait(20)
+            connection.reset()
+
+        def reset_first(*args: object) -> gsocket.socket:
+            sock = connect(*args)  # type: ignore[arg-type]
+            connected.set()
+            until(lambda: is_reset(sock))
+            return sock
+
+        with (
+            AmiServer(reset_then, sleep=gevent.sleep) as server,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr("amiws_gevent.link.dial.connect", reset_first)
+            with pytest.raises(DialFailed, match=r"TLS: .*not connected"):
+                dial(server.port, ssl=True)
+        gc.collect()  # a socket that was left open warns, and so fails the test
 
     def test_a_handshake_that_hangs_ends_with_the_time_limit(self) -> None:
         with AmiServer(Connection.hang, sleep=gevent.sleep) as server:

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import fcntl
 import socket
 import ssl
-import struct
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from gevent.ssl import SSLContext
 from amiws_gevent.errors import SendBufferFull
 from amiws_gevent.link import wire as module
 from amiws_gevent.link.wire import LARGEST_READ, Wire
-from tests.support.greenlets import until
+from tests.support.greenlets import bytes_waiting, until
 
 LIMIT = 8 * 1024 * 1024
 
@@ -80,11 +77,6 @@ def plain() -> Iterator[Pair]:
         yield made
     made.wire.close()
     made.peer.close()
-
-
-def bytes_waiting(sock: gsocket.socket) -> int:
-    """What the kernel holds for the reader."""
-    return struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.FIONREAD, b"\0" * 4))[0]
 
 
 def has_ended(wire: Wire) -> bool:
