@@ -5,6 +5,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import argparse  # noqa: E402 - nothing may be imported before the patching
+import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 
@@ -31,7 +32,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Exit status: 0 after a signal, 2 for wrong words, 71 for a port that cannot be had."""
+    """Exit status: 0 after a signal, 2 wrong words, 71 no port to be had, 70 a fault of ours."""
     options = _arguments(words)
     try:
         pbx = SimulatedPbx(
@@ -60,9 +61,9 @@ def main(words: list[str] | None = None) -> int:
         f"(user {options.user}, secret {options.secret})",
         flush=True,
     )
-    stop.wait()
+    in_order = pbx.wait(stop)
     pbx.stop()
-    return 0
+    return 0 if in_order else os.EX_SOFTWARE
 
 
 if __name__ == "__main__":

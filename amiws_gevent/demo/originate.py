@@ -93,6 +93,13 @@ def _device(switch: Switch, channel: str) -> Device | None:
     return device if device is not None and device.trunk and number else None
 
 
+def _local_device(switch: Switch, name: str, exten: str) -> Device:
+    """All Local channels to one place are one device, as long as there are any."""
+    others = (channel.device for channel in switch.channels.values())
+    found = next((device for device in others if device.name == name), None)
+    return found or Device(name, exten, "", "")
+
+
 def _announce(switch: Switch, order: Order, channels: list[Channel]) -> None:
     """What comes before the dialling: the outgoing line, variables, the caller id to show."""
     first = channels[0]
@@ -145,7 +152,7 @@ def _through_local(
         report(_FAILED)
         return
     near, far = switch.new_call(), switch.new_call()
-    device = Device(f"Local/{exten}@{context}", exten, "", "")
+    device = _local_device(switch, f"Local/{exten}@{context}", exten)
     stem = f"{device.name}-{near.number:08x}"
     first = switch.new_channel(
         near,

@@ -31,6 +31,7 @@ from amiws_gevent.demo.style import StyleName, style_named
 
 _log = logging.getLogger("amiws_gevent.demo")
 
+_BACKLOG: Final = 128
 _READ_SIZE: Final = 65536
 _WRITE_SIZE: Final = 262144
 _BATCH: Final = 2000  # packets between two turns of the other greenlets
@@ -52,7 +53,8 @@ class SimulatedPbx:
     socket takes nothing for ``write_timeout`` seconds, is dropped, as Asterisk does.
     ``login_delay`` is how long a wrong login waits for its answer, in seconds.
     Raises ValueError for a rate that is negative or not finite, KeyError for a style that
-    is none, and OSError from ``start`` if the port cannot be had.
+    is none, and OSError (OverflowError for a port past 65535) from ``start`` if the port
+    cannot be had.
     """
 
     def __init__(
@@ -86,7 +88,8 @@ class SimulatedPbx:
         self.simulation = Simulation(
             style_named(style), started=now - Pace.for_rate(rate).warm_up, seed=seed, rate=rate
         )
-        self.simulation.advance(now)
+        while self.simulation.now < now:
+            self.simulation.advance(now, _BATCH)
         self._answers = Answers(self.simulation, name)
         self._server: gevent.server.StreamServer | None = None
         self._life: gevent.Greenlet[[], None] | None = None
@@ -104,9 +107,18 @@ class SimulatedPbx:
     def clients(self) -> int:
         return len(self._connections)
 
+    def wait(self, stop: gevent.event.Event) -> bool:
+        """Waits until ``stop`` is set; False if the simulation died of a fault before that."""
+        ended = gevent.event.Event()
+        stop.rawlink(lambda _: ended.set())
+        if self._life is not None:
+            self._life.rawlink(lambda _: ended.set())
+        ended.wait()
+        return stop.is_set()
+
     def start(self) -> None:
-        """Listens and lives. Raises OSError if the port cannot be had."""
-        server = gevent.server.StreamServer((self.host, self._port), self._serve)
+        """Listens and lives. Raises OSError or OverflowError if the port cannot be had."""
+        server = gevent.server.StreamServer(_listen(self.host, self._port), self._serve)
         server.start()
         self._server = server
         self._port = int(server.socket.getsockname()[1])
@@ -306,6 +318,20 @@ class _Connection:
             self._pending -= sent
             view = view[sent:]
         return True
+
+
+def _listen(host: str, port: int) -> gevent.socket.socket:
+    """A listening socket. gevent's own way leaves it open when the port is in use."""
+    family = gevent.socket.AF_INET6 if ":" in host else gevent.socket.AF_INET
+    sock = gevent.socket.socket(family)
+    try:
+        sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+    except (OSError, OverflowError):
+        sock.close()
+        raise
+    return sock
 
 
 def _encode(text: str) -> bytes:

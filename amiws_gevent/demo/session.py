@@ -222,11 +222,10 @@ class Session:
         """A security event: all who are logged in hear of it."""
         now = _stamp(self._simulation.now)
         severity = "Informational" if event == "SuccessfulAuth" else "Error"
-        local, remote = self._peer.local, self._peer.remote
         common = (
             f"SessionID: {self._session_id}\r\n"
-            f"LocalAddress: IPV4/TCP/{local[0]}/{local[1]}\r\n"
-            f"RemoteAddress: IPV4/TCP/{remote[0]}/{remote[1]}\r\n"
+            f"LocalAddress: {_address(self._peer.local)}\r\n"
+            f"RemoteAddress: {_address(self._peer.remote)}\r\n"
         )
         since = f"SessionTV: {_stamp(self._since)}\r\n"
         if request_type and event == "RequestBadFormat":
@@ -241,6 +240,11 @@ class Session:
             f"Event: {event}\r\nPrivilege: security,all\r\nEventTV: {now}\r\n"
             f"Severity: {severity}\r\nService: AMI\r\nEventVersion: 1\r\n{rest}\r\n"
         )
+
+
+def _address(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"IPV{6 if ':' in host else 4}/TCP/{host}/{port}"
 
 
 def _class_of(packet: str) -> str:

@@ -94,9 +94,10 @@ class Simulation:
             self.switch.pause(member, paused, reason)
 
     def start(self, call: Call, script: Script) -> None:
-        """A call begins its script at once."""
-        call.script = script
-        self._step(call)
+        """A call begins its script at once, unless it has ended already."""
+        if not call.ended:
+            call.script = script
+            self._step(call)
 
     # Its own life
 

@@ -30,6 +30,8 @@ class Style:
     """Command output as bare text up to ``--END COMMAND--``, not as ``Output`` headers."""
     queues_action: bool
     """The action ``Queues`` answers with text; later versions do not know it."""
+    newexten_class: Literal["call", "dialplan"]
+    """The privilege that ``Newexten`` is sent under; it moved between the versions."""
     dial_state: bool
     """``DialState`` tells that a dialled phone rings."""
     incoming_ring: bool
@@ -39,7 +41,9 @@ class Style:
     pause_reason_twice: bool
     """``QueueMemberPause`` repeats the reason in a header ``Reason`` at its end."""
     queue_wait_variables: bool
+    """``QUEUEWAIT`` and ``QUEUEWAIT_MS`` of a caller in a queue."""
     answer_times_on_queue: bool
+    """``ANSWEREDTIME`` and the like after a queue's call too, not only after Dial's."""
     second_service_level: bool
     """``ServicelevelPerf2``, and ``SL2`` in the text of ``queue show``."""
     uptime_in_fully_booted: bool
@@ -72,6 +76,7 @@ STYLE_13: Final = Style(
     own_numbers=("13035550100", "13035550142", "13035550177"),
     command_follows=True,
     queues_action=True,
+    newexten_class="call",
     dial_state=False,
     incoming_ring=False,
     member_times=False,
@@ -99,6 +104,7 @@ STYLE_22: Final = Style(
     own_numbers=("442079460100", "442079460155", "442079460190"),
     command_follows=False,
     queues_action=False,
+    newexten_class="dialplan",
     dial_state=True,
     incoming_ring=True,
     member_times=True,

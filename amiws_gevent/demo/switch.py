@@ -157,7 +157,8 @@ class Switch:
         channel.data = data
         channel.changed()
         self.out.append(
-            f"Event: Newexten\r\nPrivilege: dialplan,all\r\n{channel.headers()}"
+            f"Event: Newexten\r\nPrivilege: {self.style.newexten_class},all\r\n"
+            f"{channel.headers()}"
             f"Extension: {channel.exten}\r\nApplication: {application}\r\nAppData: {data}\r\n\r\n"
         )
 
