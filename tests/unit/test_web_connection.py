@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Any
 
 import gevent
 import pytest
@@ -33,16 +34,20 @@ class Ends:
         self.far.settimeout(10)
         self.reader = Reader(self.near, time.monotonic)
 
-    def send_slowly(self, data: bytes) -> None:
-        """Each byte by itself, as the reader comes to wait for it."""
 
-        def send() -> None:
-            for byte in data:
-                self.far.sendall(bytes([byte]))
-                gevent.sleep(0)
-            self.far.shutdown(socket.SHUT_WR)
+class Dripping:
+    """A socket on which each byte comes by itself."""
 
-        gevent.spawn(send)
+    def __init__(self, data: bytes) -> None:
+        self._bytes = iter(data)
+
+    def recv(self, size: int) -> bytes:
+        return bytes(itertools.islice(self._bytes, 1))
+
+
+def dripping(data: bytes) -> Reader:
+    sock: Any = Dripping(data)
+    return Reader(sock, time.monotonic)
 
 
 @pytest.fixture
@@ -64,16 +69,15 @@ def test_what_is_behind_a_head_is_kept(ends: Ends) -> None:
 @pytest.mark.parametrize(
     "head", [HEAD, b"GET / HTTP/1.1\n\n", b"GET /\nA: b\n\r\n", b"GET /\r\nA: b\r\n\n"]
 )
-def test_a_head_byte_by_byte(ends: Ends, head: bytes) -> None:
-    ends.send_slowly(b"\r\n\n" + head + b"x")
-    assert ends.reader.read_head(1000) == head
-    assert ends.reader.read() == b"x"
+def test_a_head_byte_by_byte(head: bytes) -> None:
+    reader = dripping(b"\r\n\n" + head + b"x")
+    assert reader.read_head(1000) == head
+    assert reader.read() == b"x"
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n", b"GET / HTTP/1.1\r\nHost"])
-def test_an_end_before_the_head_ends(ends: Ends, data: bytes) -> None:
-    ends.send_slowly(data)
-    assert ends.reader.read_head(1000) == data.lstrip(b"\r\n")
+def test_an_end_before_the_head_ends(data: bytes) -> None:
+    assert dripping(data).read_head(1000) == data.lstrip(b"\r\n")
 
 
 @pytest.mark.parametrize("data", [b"x" * 100, b"A: b\r\n" * 20, b"\r\n" * 50])
@@ -114,9 +118,8 @@ def test_many_small_reads_of_one_buffer_are_no_slower(ends: Ends) -> None:
     assert time.process_time() - begun < 0.5
 
 
-def test_lines(ends: Ends) -> None:
-    ends.send_slowly(b"one\ntwo\n\nthree")
-    lines = iter(ends.reader.readline, b"")
+def test_lines() -> None:
+    lines = iter(dripping(b"one\ntwo\n\nthree").readline, b"")
     assert list(lines) == [b"one\n", b"two\n", b"\n", b"three"]
 
 

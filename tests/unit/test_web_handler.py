@@ -287,6 +287,52 @@ def test_one_who_says_nothing_is_let_go_without_a_word(before: int) -> None:
         assert peer.rest() == b""
 
 
+def test_between_requests_there_is_more_time_than_within() -> None:
+    limits = {"header_time": 0.1, "idle_time": 30}
+    with serving(make_settings(limits=limits)) as server, Peer(server.port) as peer:
+        peer.request()
+        gevent.sleep(0.2)
+        assert peer.request().status == 200
+
+
+def test_the_time_of_a_body_is_not_that_of_the_answer() -> None:
+    """A client that took long to send may yet take long to read."""
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Length", "8000000")])
+        yield b"x" * 8_000_000
+
+    limits = {"header_time": 0.2, "idle_time": 30}
+    with serving(make_settings(limits=limits), app=app) as server, Peer(server.port) as peer:
+        peer.send(request_lines("Host: x", "Content-Length: 2", line="POST / HTTP/1.1"))
+        gevent.sleep(0.15)
+        peer.send("ab")
+        gevent.sleep(0.3)
+        assert len(peer.answer().body) == 8_000_000
+
+
+def test_one_who_asks_on_and_on_lets_others_have_their_turn() -> None:
+    order = []
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        order.append(environ["PATH_INFO"])
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with (
+        serving(app=app) as server,
+        Peer(server.port) as before,
+        Peer(server.port) as greedy,
+        Peer(server.port) as after,
+    ):
+        before.send(request_lines("Host: x", line="GET /other HTTP/1.1"))
+        greedy.send(request_lines("Host: x", line="GET /greedy HTTP/1.1") * 100)
+        after.send(request_lines("Host: x", line="GET /other HTTP/1.1"))
+        wait_for(lambda: len(order) == 102, "all")
+    assert order[:50].count("/other") == 2
+
+
 def test_a_body_that_does_not_come(caplog: pytest.LogCaptureFixture) -> None:
     with serving(make_settings(limits=HASTY)) as server, Peer(server.port) as peer:
         peer.send(request_lines("Host: x", "Content-Length: 5", line="POST / HTTP/1.1") + "ab")
