@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from typing import NoReturn
 
 import gevent
-from gevent.event import Event
 
 from amiws_gevent.ami import Counters, Message, Parser
 from amiws_gevent.config import AmiHost, Limits
@@ -99,7 +98,7 @@ class Link:
         )
         self._name = f"{host.name} ({endpoint(host.host, host.port)})"
         self._greenlet: gevent.Greenlet[..., None] | None = None
-        self._stopping = Event()
+        self._stopping = False
         self._session: Session | None = None
         self._faults: Counter[str] = Counter()
         self._limiter = LogLimiter(clock=clock)
@@ -127,7 +126,7 @@ class Link:
     def start(self) -> None:
         """Begin to connect; nothing happens if the link runs already."""
         if self._greenlet is None:
-            self._stopping.clear()
+            self._stopping = False
             self._greenlet = gevent.spawn(self._run)
 
     def stop(self, timeout: float = 1.0) -> None:
@@ -136,7 +135,7 @@ class Link:
         May be called in any state and more than once; from `on_messages` and `on_state`
         it only asks, since they run in the greenlet that is to end.
         """
-        self._stopping.set()
+        self._stopping = True
         greenlet = self._greenlet
         if greenlet is None or greenlet is gevent.getcurrent():
             return
@@ -177,7 +176,7 @@ class Link:
             self._on_messages(self, messages)
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the connection
             self._complain("taking messages", error)
-        if self._stopping.is_set() and self._session is not None:
+        if self._stopping and self._session is not None:
             self._session.log_off()
 
     # -- the greenlet ----------------------------------------------------------------
@@ -185,9 +184,10 @@ class Link:
     def _run(self) -> None:
         greenlet = gevent.getcurrent()
         try:
-            while not self._stopping.is_set():
+            while not self._stopping:
                 delay = self._attempt()
-                self._stopping.wait(delay)
+                if not self._stopping:
+                    gevent.sleep(delay)  # `stop` kills it
         finally:
             self._finish(greenlet)
 
@@ -225,7 +225,7 @@ class Link:
     def _ended(self, reason: str) -> float:
         if not self.connected:
             return self._failed(reason)
-        if self._stopping.is_set():
+        if self._stopping:
             return 0.0
         if self._clock() - self._since >= self._timings.stable:
             self._retry.reset()

@@ -274,14 +274,18 @@ class TestRefusal:
         self, server: AmiServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         server.login = "refuse"
-        with Watched(server.port) as watched:
-            watched.until_state(LinkState.REFUSED)
+        watched = Watched(server.port)
+        delays = record_delays(watched.link._retry_refused)
+        with watched:
+            watched.until_setback(3)
             server.login = "check"
             watched.until_state(LinkState.CONNECTED)
+            before = len(delays)
             server.login = "refuse"
             server.logins[0].close()
             watched.until_setback(len(watched.setbacks) + 2)
         assert len(lines(caplog, logging.ERROR)) == 2
+        assert delays[before] == delays[0]
 
     def test_a_wrong_secret_by_md5(self, server: AmiServer) -> None:
         with Watched(server.port, SLOW, login="md5", secret="wrong") as watched:
@@ -299,7 +303,7 @@ class TestRefusal:
 
 class TestKeepAlive:
     def test_silence_is_broken_by_pings_whose_answers_no_page_sees(self, server: AmiServer) -> None:
-        with Watched(server.port, keepalive=0.05) as watched:
+        with Watched(server.port, keepalive=0.05, connect_timeout=60) as watched:
             server.wait_for(lambda server: len(server.actions) > 5)
             assert watched.link.connected
             assert watched.setbacks == []
@@ -372,6 +376,7 @@ class TestLoss:
             watched.until_state(LinkState.CONNECTED)
             until(lambda: len(watched.messages) == 4)
         assert watched.seen() == ["PROMPT", "Success"] * 2
+        assert (LinkState.CONNECTING, reason) in watched.states
         name = re.escape(f"pbx (127.0.0.1:{server.port}): ")
         texts = lines(caplog, logging.INFO)
         assert re.fullmatch(
@@ -700,6 +705,22 @@ class TestStop:
         until(lambda: (LinkState.STOPPED, "") in watched.states)
         assert (LinkState.CONNECTED, "Asterisk Call Manager/11.0.0") in watched.states
         assert server.actions[-1].action == "Logoff"
+
+    def test_from_its_own_callback_without_a_connection(self, server: AmiServer) -> None:
+        server.refuse()
+        watched = Watched(server.port, SLOW)
+        told = watched.link._on_state
+        assert told is not None
+
+        def stop_at_once(link: Link, state: LinkState, reason: str) -> None:
+            told(link, state, reason)
+            link.stop()
+
+        watched.link._on_state = stop_at_once
+        watched.link.start()
+        watched.until_state(LinkState.STOPPED)
+        until(lambda: (LinkState.STOPPED, "") in watched.states)
+        assert len(watched.setbacks) == 1
 
     def test_nothing_is_left_behind(self, server: AmiServer) -> None:
         def count() -> tuple[int, int]:

@@ -186,6 +186,18 @@ def test_what_the_peer_does_not_take_waits_and_comes_in_order(pair: Pair) -> Non
     assert pair.peer.recv(10) == b"after"
 
 
+def test_a_write_does_not_overtake_what_waits(plain: Pair) -> None:
+    data = numbered(6 * 1024 * 1024)
+    plain.wire.write(data)
+    assert plain.wire.pending_bytes > 0
+    received = b""
+    while bytes_waiting(plain.peer):  # none of this lets the writer have its turn
+        received += plain.peer.recv(1 << 20)
+    plain.wire.write(b"after")
+    received += plain.receive(len(data) + 5 - len(received))
+    assert received == data + b"after"
+
+
 def test_past_the_limit_a_write_is_refused_whole() -> None:
     pair = Pair(tls=False, limit=100_000)
     chunk = b"x" * 60_000
