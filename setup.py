@@ -47,6 +47,9 @@ TEST_REQUIRES = [
     "wheel",
 ]
 
+# Named in the configuration by these names alone; see docs/plugins.md.
+SHIPPED_PLUGINS = ["event_filter", "journal", "mask", "syslog_events", "webhook"]
+
 
 def version() -> str:
     """The version, which the package itself names."""
@@ -92,7 +95,12 @@ setup(
     python_requires=">=3.11",
     install_requires=INSTALL_REQUIRES,
     extras_require={"test": TEST_REQUIRES},
-    packages=[*find_packages(include=["amiws_gevent*"]), "amiws_plugins", "amiws_web_root"],
+    packages=[
+        *find_packages(include=["amiws_gevent*"]),
+        "amiws_plugins",
+        *(f"amiws_plugins.{package}" for package in find_packages("plugins")),
+        "amiws_web_root",
+    ],
     package_dir={"amiws_plugins": "plugins", "amiws_web_root": "web_root"},
     package_data={"amiws_gevent": ["py.typed"], "amiws_web_root": ["**/*"]},
     include_package_data=False,
@@ -101,6 +109,9 @@ setup(
         ("share/amiws-gevent/systemd", files("etc/systemd")),
         ("share/amiws-gevent/init.d", files("contrib/init.d")),
     ],
-    entry_points={"console_scripts": ["amiws-gevent = amiws_gevent.__main__:main"]},
+    entry_points={
+        "console_scripts": ["amiws-gevent = amiws_gevent.__main__:main"],
+        "amiws_gevent": [f"{name} = amiws_plugins.{name}" for name in SHIPPED_PLUGINS],
+    },
     zip_safe=False,
 )

@@ -103,6 +103,11 @@ def parser() -> argparse.ArgumentParser:
         help="two simulated PBXs in the place of the configured servers; without -f "
         "at http://127.0.0.1:8000/",
     )
+    parser.add_argument(
+        "--plugins",
+        action="store_true",
+        help="list the plugins of the configuration: from where, with which hooks and settings",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
@@ -112,15 +117,19 @@ def _run(options: argparse.Namespace) -> int:
     result = load() if load else LoadResult(settings=demo_settings(), warnings=[])
     if options.check:
         return _report(result)
+    if options.plugins:
+        return _list_plugins(result)
     side = daemonise(options.wdir) if options.daemon else None
     if isinstance(side, int):
         return side
     # Until the server takes over the signals: unwind, so that the pid file goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
+        pid_file = None
         if options.daemon or options.pidfile:
-            stack.enter_context(PidFile((options.pidfile or PID_FILE).absolute()))
-        return _serve(result, load, demo=options.demo, child=side)
+            pid_file = (options.pidfile or PID_FILE).absolute()
+            stack.enter_context(PidFile(pid_file))
+        return _serve(result, load, demo=options.demo, child=side, pid_file=pid_file)
 
 
 def _loader(options: argparse.Namespace) -> Callable[[], LoadResult] | None:
@@ -148,6 +157,20 @@ def _report(result: LoadResult) -> int:
     return 0
 
 
+def _list_plugins(result: LoadResult) -> int:
+    """The plugins in their order; secrets are pydantic's SecretStr, which shows stars."""
+    for entry in result.settings.plugins:
+        code = entry.code
+        print(f"{code.name}{' (required)' if entry.required else ''}")
+        print(f"  from      {code.origin}")
+        print(f"  hooks     {', '.join(code.hooks)}")
+        print(f"  settings  {entry.settings!r}")
+        print(f"  timeout   {entry.hook_timeout:g} s")
+    if not result.settings.plugins:
+        print(f"{result.settings.path}: no plugins")
+    return 0
+
+
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -158,6 +181,7 @@ def _serve(
     *,
     demo: bool,
     child: Child | None,
+    pid_file: Path | None = None,
 ) -> int:
     """Start the program and run it until it is told to end; returns the exit status."""
     settings = result.settings
@@ -173,7 +197,7 @@ def _serve(
         # Not before the fork: what it imports may start threads or open files.
         from amiws_gevent.server import Server
 
-        server = Server(settings, load=load, demo=demo, log=control)
+        server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
         server.start()
         if child is not None:
             child.started()

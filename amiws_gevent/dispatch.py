@@ -9,7 +9,7 @@ that cannot be sent is answered to that page alone, as a message with
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from amiws_gevent.ami import (
@@ -50,18 +50,29 @@ class Dispatcher:
         self.sent = 0
         self.refused = 0
 
-    def dispatch(self, text: str, *, page: str, token: str | None = None) -> list[bytes]:
+    def dispatch(
+        self,
+        text: str,
+        *,
+        page: str,
+        token: str | None = None,
+        authorize: Callable[[PageAction], str | None] = lambda _action: None,
+    ) -> list[bytes]:
         """Send one action; returns the JSON of the errors to answer that page with.
 
         ``page`` names the page in the log (address and user). ``token``
         addresses the answers to an ``amiws.v2`` page; None for the classic
-        socket, whose answers everybody gets.
+        socket, whose answers everybody gets. ``authorize`` says why an action may
+        not be sent, None if it may.
         """
         try:
             action = parse_page_action(text)
             headers = action.headers if token is None else wrap(action.headers, token)
             data = encode_action(headers)
             targets = self._targets_of(action)
+            refusal = authorize(action)
+            if refusal is not None:
+                raise ActionError(refusal, action_id=action.action_id)
         except ActionError as error:
             self.refused += 1
             _log.info("action of %s refused: %s", page, error)

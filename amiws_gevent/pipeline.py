@@ -1,29 +1,44 @@
 """From the messages of one read to envelopes: what happens to a message on its way to pages.
 
 A link gives all messages of one read; the pipeline drops the events that the
-server's ``event_names`` leaves out, makes each message's JSON once, and hands
-the batch on. It knows no sockets and no pages.
+server's ``event_names`` leaves out, takes the rest through the plugins, makes
+each message's JSON once, and hands the batch on. It knows no sockets and no
+pages.
+
+Where plugins filter or transform, a server's messages take their ``Lane``: a
+queue with a greenlet, so that a hook that waits keeps no link from reading.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import gevent
+
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
 from amiws_gevent.config import AmiHost
+from amiws_gevent.log import LogLimiter
+from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import Plugins
 from amiws_gevent.routing import JSON_MARK, unwrap
+
+_log = logging.getLogger("amiws_gevent.pipeline")
 
 
 class Source:
     """One AMI server as messages name it: its id, name and TLS flag, ready for JSON."""
 
-    __slots__ = ("event_names", "host", "prefixes")
+    __slots__ = ("event_names", "host", "info", "lane", "prefixes")
 
     def __init__(self, host: AmiHost) -> None:
         self.host = host
+        self.info = ServerInfo(host.id, host.name, host.ssl)
         self.event_names = host.event_names
         self.prefixes = {kind: envelope_prefix(kind, host.id, host.name, host.ssl) for kind in Kind}
+        self.lane: Lane | None = None
 
     def passes(self, message: Message) -> bool:
         """Whether ``event_names`` lets the message through; only events are ever held back."""
@@ -42,17 +57,88 @@ class Envelope(NamedTuple):
 
 
 class Pipeline:
-    """Turns each read's messages into envelopes and gives them to ``publish`` as one batch."""
+    """Turns each read's messages into envelopes and gives them to ``publish`` as one batch.
 
-    def __init__(self, publish: Callable[[Sequence[Envelope]], None]) -> None:
+    ``plugins`` may be changed at any time; messages that wait go through the new
+    ones. ``limit`` bounds how many messages of one server wait for plugins.
+    """
+
+    def __init__(
+        self,
+        publish: Callable[[Sequence[Envelope]], None],
+        plugins: Plugins | None = None,
+        *,
+        limit: int = 50_000,
+    ) -> None:
+        self.plugins = plugins or Plugins()
+        self.limit = limit
+        self.dropped_messages = 0
         self._publish = publish
+        self._limiter = LogLimiter()
 
     def process(self, source: Source, messages: Sequence[Message]) -> None:
-        """Pass on all messages of one read from ``source``, in order."""
+        """Pass on all messages of one read from ``source``, in order; returns at once."""
         if source.event_names:
             messages = [message for message in messages if source.passes(message)]
-        if messages:
-            self._publish([_envelope(source, message) for message in messages])
+        if not messages:
+            return
+        if source.lane is not None or self.plugins.changes_messages:
+            self._queue(source, messages)
+        else:
+            self.emit(source, messages)
+
+    def emit(self, source: Source, messages: Sequence[Message]) -> None:
+        """Make the JSON of messages that have passed the plugins, and publish them."""
+        envelopes = [_envelope(source, message) for message in messages]
+        self._publish(envelopes)
+        if self.plugins.logs_messages:
+            self.plugins.log([(e.message, source.info, e.json) for e in envelopes])
+
+    def _queue(self, source: Source, messages: Sequence[Message]) -> None:
+        if source.lane is None:
+            source.lane = Lane(source, self)
+        if source.lane.size + len(messages) > self.limit and source.lane.size:
+            self.dropped_messages += len(messages)
+            self._limiter.log(
+                _log,
+                logging.ERROR,
+                source.host.id,
+                "%s: messages dropped, since plugins take them slower than they come "
+                "(limits.plugin_messages; %d so far)",
+                source.host.name,
+                self.dropped_messages,
+            )
+        else:
+            source.lane.put(messages)
+
+
+class Lane:
+    """One server's messages on their way through the plugins; it ends when it is empty."""
+
+    def __init__(self, source: Source, pipeline: Pipeline) -> None:
+        self.size = 0
+        self._source = source
+        self._pipeline = pipeline
+        self._batches: deque[Sequence[Message]] = deque()
+        gevent.spawn(self._run)
+
+    def put(self, messages: Sequence[Message]) -> None:
+        """Queue the messages of one read."""
+        self._batches.append(messages)
+        self.size += len(messages)
+
+    def _run(self) -> None:
+        source, pipeline = self._source, self._pipeline
+        try:
+            while self._batches:
+                messages = self._batches.popleft()
+                self.size -= len(messages)
+                kept = pipeline.plugins.chain().run(messages, source.info)
+                if kept:
+                    pipeline.emit(source, kept)
+                gevent.sleep(0)
+        finally:
+            source.lane = None
 
 
 def _envelope(source: Source, message: Message) -> Envelope:

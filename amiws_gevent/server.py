@@ -8,12 +8,12 @@ here, and only what the new settings change is touched.
 from __future__ import annotations
 
 import logging
-import secrets
 import signal
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
 
 import gevent
+from flask import Flask
 from gevent.queue import SimpleQueue
 
 from amiws_gevent.ami import Message
@@ -21,27 +21,34 @@ from amiws_gevent.config import AmiHost, LoadResult, Settings, security_warnings
 from amiws_gevent.demo.pbx import SimulatedPbx
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import StartError
-from amiws_gevent.hub import CLASSIC, V2, Hub
-from amiws_gevent.link import Link
-from amiws_gevent.log import LogControl
+from amiws_gevent.hub import Hub
+from amiws_gevent.link import Link, LinkState
+from amiws_gevent.log import LogControl, LogLimiter
 from amiws_gevent.notify import notify
+from amiws_gevent.pages import Pages
 from amiws_gevent.pipeline import Pipeline, Source
+from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins import Plugins
+from amiws_gevent.plugins.change import Change
 from amiws_gevent.web.app import create_app
 from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.listener import WebServer
-from amiws_gevent.web.websocket import WebSocketClient
+from amiws_gevent.web.plugingate import PluginGate
 
 STOP_TIME = 3.0  # seconds that pages and servers get to say goodbye; systemd gives the whole 5
+
+# What plugins are told of a connection's states.
+_TOLD_STATES = {
+    LinkState.CONNECTED: "connected",
+    LinkState.WAITING: "disconnected",
+    LinkState.REFUSED: "refused",
+}
 
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a part of the program died by surprise
 
 _log = logging.getLogger("amiws_gevent.server")
-
-
-class _Subscription(NamedTuple):
-    view: str
-    token: str | None
 
 
 class Server:
@@ -58,18 +65,22 @@ class Server:
         load: Callable[[], LoadResult] | None = None,
         demo: bool = False,
         log: LogControl | None = None,
+        pid_file: Path | None = None,
     ) -> None:
         self.settings = settings
         self._load = load
         self._demo = demo
         self._log_control = log
+        self._pid_file = pid_file
         self._pbxs: list[SimulatedPbx] = []
         self._links: dict[int, Link] = {}
         self._sources: dict[int, Source] = {}
         self._dispatcher = Dispatcher(self._links)
         self._hub = Hub(text_frame, limit=settings.limits.hub_buffer)
-        self._pipeline = Pipeline(self._hub.publish)
-        self._subscriptions: dict[WebSocketClient, _Subscription] = {}
+        self._pipeline = Pipeline(self._hub.publish, limit=settings.limits.plugin_messages)
+        self._pages = Pages(self._hub, self._dispatcher)
+        self._limiter = LogLimiter()
+        self._told_states: dict[int, str] = {}
         self._commands: SimpleQueue[Callable[[], int | None]] = SimpleQueue()
         self._web: WebServer | None = None
 
@@ -83,8 +94,15 @@ class Server:
         """Listen and begin to connect; raises ListenError with nothing left open."""
         for warning in security_warnings(self.settings):
             _log.warning("%s", warning)
-        self._web = self._build_web(self.settings)
-        self._web.start()
+        change = self._change_plugins(self.settings)
+        try:
+            gate, app = self._build_web(self.settings, change.plugins)
+            self._web = WebServer(self.settings, app=app, gate=gate, sessions=self._pages)
+            self._web.start()
+        except StartError:
+            change.undo()
+            raise
+        self._use_plugins(change.plugins)
         self._hub.start().link_exception(self._died)
         if self._demo:
             self._start_demo()
@@ -133,6 +151,8 @@ class Server:
         if self._web is not None:
             self._web.stop(STOP_TIME)
         gevent.joinall(parting, timeout=1.5)
+        for plugin in self._pipeline.plugins.running:
+            plugin.stop()
         self._hub.stop()
         for pbx in self._pbxs:
             pbx.stop()
@@ -151,41 +171,26 @@ class Server:
             hosts.append(AmiHost.model_validate({"id": number, "name": pbx.name, **account}))
         self.settings = self.settings.model_copy(update={"amihosts": tuple(hosts)})
 
-    # Sessions: what the web side tells of its WebSocket clients.
-
-    def opened(self, client: WebSocketClient) -> None:
-        """Subscribe a page whose upgrade was let through."""
-        if client.subprotocol is None:
-            subscription = _Subscription(CLASSIC, None)
-        else:
-            subscription = _Subscription(V2, secrets.token_urlsafe(12))
-        self._subscriptions[client] = subscription
-        self._hub.add(client, *subscription)
-        _log.info("page %s connected", _page_name(client))
-
-    def received(self, client: WebSocketClient, text: str) -> None:
-        """Carry a page's action to the servers it is for, or say why not."""
-        token = self._subscriptions[client].token
-        for answer in self._dispatcher.dispatch(text, page=_page_name(client), token=token):
-            client.send_text(answer)
-
-    def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
-        """Forget a page that is gone."""
-        subscription = self._subscriptions.pop(client, None)
-        if subscription is not None:
-            self._hub.remove(client, *subscription)
-            _log.info("page %s closed: %d %s", _page_name(client), code, reason)
-
     # AMI links
 
     def _start_link(self, host: AmiHost) -> None:
-        link = Link(host, self.settings.limits, on_messages=self._on_messages)
+        link = Link(
+            host, self.settings.limits, on_messages=self._on_messages, on_state=self._on_state
+        )
         self._sources[host.id] = Source(host)
         self._links[host.id] = link
         link.start()
 
     def _on_messages(self, link: Link, messages: list[Message]) -> None:
         self._pipeline.process(self._sources[link.host.id], messages)
+
+    def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
+        """Tell plugins of what is news: not of each attempt that failed like the one before."""
+        told = _TOLD_STATES.get(state)
+        if told is not None and self._told_states.get(link.host.id) != told:
+            self._told_states[link.host.id] = told
+            server = ServerInfo(link.host.id, link.host.name, link.host.ssl)
+            self._pipeline.plugins.server_changed(server, told, reason)
 
     def _apply_hosts(self, hosts: tuple[AmiHost, ...]) -> None:
         """Stop, start and order the links as ``hosts`` says; equal ones are not touched."""
@@ -224,25 +229,51 @@ class Server:
 
     def _apply(self, settings: Settings) -> None:
         assert self._web is not None
-        gate = Gate(settings)
-        # First, since a port in use or a bad certificate refuses the reload.
-        self._web.reload(settings, app=create_app(settings, gate), gate=gate)
+        change = self._change_plugins(settings)
+        try:
+            gate, app = self._build_web(settings, change.plugins)
+            self._web.reload(settings, app=app, gate=gate)
+        except StartError:
+            change.undo()
+            raise
+        # From here on nothing can fail.
+        self._use_plugins(change.plugins)
+        change.finish()
         if self._log_control is not None:
             self._log_control.reconfigure(settings.log_facility, settings.log_level)
         self._hub.limit = settings.limits.hub_buffer
+        self._pipeline.limit = settings.limits.plugin_messages
         if self._demo:
             settings = settings.model_copy(update={"amihosts": self.settings.amihosts})
         self.settings = settings
         self._apply_hosts(settings.amihosts)
 
-    def _build_web(self, settings: Settings) -> WebServer:
+    def _change_plugins(self, settings: Settings) -> Change:
+        """Start the plugins that are new; raises PluginError with nothing changed."""
+        change = Change(
+            self._pipeline.plugins,
+            settings.plugins,
+            limiter=self._limiter,
+            queue_limit=settings.limits.plugin_queue,
+        )
+        change.start()
+        return change
+
+    def _use_plugins(self, plugins: Plugins) -> None:
+        self._pipeline.plugins = plugins
+        self._pages.plugins = plugins
+
+    def _build_web(self, settings: Settings, plugins: Plugins) -> tuple[PluginGate, Flask]:
         gate = Gate(settings)
-        return WebServer(settings, app=create_app(settings, gate), gate=gate, sessions=self)
+        private = [self._pid_file] if self._pid_file else []
+        blueprints = plugins.blueprints()
+        try:
+            app = create_app(settings, gate, blueprints=blueprints, private_files=private)
+        except (ValueError, AssertionError) as error:  # what Flask says of names that clash
+            names = ", ".join(blueprint.name for blueprint in blueprints)
+            raise PluginError(f"blueprints of plugins ({names}): {error}") from error
+        return PluginGate(gate, plugins), app
 
     def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
         _log.critical("%r died: %s; ending", greenlet, greenlet.exception)
         self._commands.put(lambda: EXIT_SOFTWARE)
-
-
-def _page_name(client: WebSocketClient) -> str:
-    return f"{client.address} ({client.user})" if client.user else client.address

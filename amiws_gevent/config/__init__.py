@@ -6,6 +6,7 @@ with all its problems. The settings' own rules are in ``model``.
 
 from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, Limits, Settings
+from amiws_gevent.config.plugins import PluginEntry
 from amiws_gevent.config.problems import ConfigError, Problem
 from amiws_gevent.config.security import security_warnings
 
@@ -14,6 +15,7 @@ __all__ = [
     "ConfigError",
     "Limits",
     "LoadResult",
+    "PluginEntry",
     "Problem",
     "Settings",
     "load_settings",

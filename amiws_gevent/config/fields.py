@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, SecretStr, SkipValidation, ValidationInfo, WithJsonSchema
 
 from amiws_gevent.config import units
+from amiws_gevent.config.plugins import PluginEntry
 from amiws_gevent.config.scalars import shown
 
 # Asterisk takes lines of at most 1,024 bytes; the rest is for "Username: " and CRLF.
@@ -127,6 +128,14 @@ def path(value: object, info: ValidationInfo) -> Path:
     return absolute(value, base_folder(info.context))
 
 
+def paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
+    """Absolute paths of one path or a list of them."""
+    if value is None or value == "":
+        return ()
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(absolute(item, base_folder(info.context)) for item in listed)
+
+
 def folder(value: object, info: ValidationInfo) -> Path:
     """As ``path``, its links followed: the root that no request may leave."""
     return path(value, info).resolve()
@@ -213,6 +222,21 @@ _FLAG_SCHEMA: dict[str, Any] = {
 _LOGIN_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["plain", "md5"]}, _pattern(_any_case(["plain", "md5"]))]
 }
+# What stands under a plugin's name is for that plugin to say.
+_PLUGINS_SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": {"type": ["object", "null"]},
+            },
+        ]
+    },
+}
 _FINGERPRINT_SCHEMA: dict[str, Any] = {"type": ["string", "number"]}
 
 Port = Annotated[int, BeforeValidator(_within(1, 65535)), WithJsonSchema(_number_schema(1, 65535))]
@@ -246,4 +270,6 @@ Fingerprint = Annotated[
     str, BeforeValidator(units.fingerprint), WithJsonSchema(_FINGERPRINT_SCHEMA)
 ]
 AnyPath = Annotated[Path, BeforeValidator(path), WithJsonSchema(_TEXT_SCHEMA)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(paths), WithJsonSchema(_TEXTS_SCHEMA)]
+Plugins = Annotated[tuple[PluginEntry, ...], SkipValidation, WithJsonSchema(_PLUGINS_SCHEMA)]
 Folder = Annotated[Path, BeforeValidator(folder), WithJsonSchema(_TEXT_SCHEMA)]

@@ -15,6 +15,7 @@ from amiws_gevent.config import files
 from amiws_gevent.config.document import Reader, compose, read_text
 from amiws_gevent.config.fields import LoadContext
 from amiws_gevent.config.model import AmiHost, Limits, Settings, file_keys
+from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path
 from amiws_gevent.config.scalars import Scalar, shown
 from amiws_gevent.config.suggest import nearest, unknown_key
@@ -66,11 +67,15 @@ class _Loading:
         self._root = root
         self._reader = reader
         self._raw: dict[str, object] = {}
+        self._plugins: yaml.Node | None = None
         # Unknown keys, each at the place of its mapping: what a missing key may be.
         self._unknown: dict[Place, list[str]] = {}
 
     def result(self, context: LoadContext) -> LoadResult:
         self._raw = self._mapping(self._root, (), Settings)
+        self._raw["plugins"] = read_plugins(
+            self._plugins, self._reader, self._plugin_folders(context.base), context.base
+        )
         try:
             settings = Settings.model_validate({**self._raw, "path": self._path}, context=context)
         except ValidationError as error:
@@ -90,7 +95,9 @@ class _Loading:
         known = file_keys(model)
         raw: dict[str, object] = {}
         for key, value in self._reader.mapping(node, place).items():
-            if key in known:
+            if not place and key == "plugins":
+                self._plugins = value  # read last, since plugin_dirs may come after it
+            elif key in known:
                 raw[key] = self._value(value, (*place, key), model.model_fields[key].annotation)
             elif place or not key.startswith(ANCHOR_PREFIX):
                 self._unknown.setdefault(place, []).append(key)
@@ -117,6 +124,11 @@ class _Loading:
         if isinstance(node, yaml.MappingNode) and _is_model(kind):
             return self._mapping(node, place, kind)
         return {}
+
+    def _plugin_folders(self, base: Path) -> list[Path]:
+        folders = self._raw.get("plugin_dirs") or []
+        listed = folders if isinstance(folders, list) else [folders]
+        return [base / str(folder) for folder in listed if folder]
 
     def _explain(self, error: ValidationError) -> None:
         """Pydantic's errors in our words, but for places that have a problem already."""

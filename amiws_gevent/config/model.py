@@ -171,6 +171,16 @@ class Limits(Checked):
         description="What may wait for one page that reads slowly, bytes; past it the page is "
         "closed (1013). Pages share what waits, so all slow ones together hold little more.",
     )
+    plugin_queue: fields.Size = _written(
+        "16 MiB",
+        description="Messages that wait for one plugin that logs, bytes of JSON; past it the "
+        "newest are dropped for that plugin.",
+    )
+    plugin_messages: fields.Count = Field(
+        default=50000,
+        description="Messages of one server that wait for plugins that filter or transform; past "
+        "it the newest are dropped.",
+    )
     hub_buffer: fields.Size = _written(
         "64 MiB", description="What may wait for all pages together, bytes."
     )
@@ -247,6 +257,14 @@ class Settings(Checked):
         default=None, description="Private key (PEM, no passphrase) of `ssl_cert`."
     )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
+    plugin_dirs: fields.Paths = _written(
+        "", description="Folders in which files of plugins are looked for, one or a list."
+    )
+    plugins: fields.Plugins = Field(
+        default=(),
+        description="Plugins in the order in which they are asked: names or paths, each with its "
+        "settings under it. See docs/plugins.md.",
+    )
     amihosts: tuple[AmiHost, ...] = Field(
         description="The Asterisk servers, at least one.", json_schema_extra={"minItems": 1}
     )

@@ -14,11 +14,12 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from amiws_gevent.config import Settings
+from amiws_gevent.request import Headers as Headers
+from amiws_gevent.request import RequestInfo as RequestInfo
 from amiws_gevent.web.digest import DigestLogin, HtdigestFile, NonceTable, Outcome
 from amiws_gevent.web.origin import OriginPolicy, parse_origin
 from amiws_gevent.web.session import SessionCookies
@@ -31,54 +32,6 @@ MIGRATION = 'README.md, "Coming from amiws"'
 _APPLICATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[A-Za-z0-9._-]{1,150}")
 # Log lines a second, for each kind of refusal: a guessing client must not fill the disk.
 LOG_INTERVAL = 1.0
-
-
-class Headers(Mapping[str, str]):
-    """The headers of one request: names without regard to case, repeats kept.
-
-    Values are text as WSGI has it (each character one byte, Latin-1). ``get`` and
-    ``[]`` join the values of a repeated name with ``", "`` (RFC 9110, section 5.3), so
-    that a second ``Host`` or ``Origin`` never goes unseen.
-    """
-
-    __slots__ = ("_values",)
-
-    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self._values: dict[str, list[str]] = {}
-        for name, value in pairs:
-            self._values.setdefault(name.lower(), []).append(value.strip(" \t"))
-
-    def __getitem__(self, name: str) -> str:
-        return ", ".join(self._values[name.lower()])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._values
-
-    def getall(self, name: str) -> list[str]:
-        """Every value of the name in the order of the request; empty without one."""
-        return list(self._values.get(name.lower(), ()))
-
-
-@dataclass(frozen=True)
-class RequestInfo:
-    """What a decision is made on.
-
-    ``target`` is the raw target of the request line (``/a%20b?x=1``): Digest is
-    computed over it, and an unquoted path would not match. ``address`` is the peer's,
-    without its port. The web server puts one into the WSGI environ as ``amiws.request``.
-    """
-
-    method: str
-    target: str
-    headers: Headers
-    scheme: Literal["http", "https"]
-    address: str
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ IMPURE = {
 BLOCKING = {"asyncio", "multiprocessing", "queue", "requests", "subprocess", "threading"}
 GREENLET_ROOMS = ("pipeline", "hub", "link", "dispatch", "web", "server")
 
-LOOK_UPS = ("logging.getLogger", "get_original")
+LOOK_UPS = ("logging.getLogger", "get_original", "pluggy.HookspecMarker")
 
 MAX_MODULE_LINES = 500
 MAX_FUNCTION_LINES = 60  # a screen

@@ -40,11 +40,13 @@ class Server:
         load: Callable[[], LoadResult] | None = None,
         demo: bool = False,
         log: LogControl | None = None,
+        pid_file: Path | None = None,
     ) -> None:
         self.settings = settings
         self.load = load
         self.demo = demo
         self.log = log
+        self.pid_file = pid_file
         self.started = False
         self.made.append(self)
 

@@ -1,0 +1,177 @@
+"""The hook specifications: what a plugin may implement, and nothing else.
+
+A plugin is a Python file (or an installed module) with functions of these
+names, or with a class ``Plugin`` that has them as methods: one instance is
+made, without arguments, each time the plugin is loaded. A function may leave
+out parameters that it does not need. Nothing has to be registered or marked.
+
+What is common to all hooks:
+
+- They run in greenlets of one process: a hook that computes for long keeps
+  everything else waiting, one that waits (socket, file, ``gevent.sleep``)
+  keeps only its caller waiting, and only up to the plugin's ``timeout``.
+- What a hook raises is contained, counted and logged with the plugin's name,
+  at most once a minute for each hook.
+- Plugins are asked in the order of the configuration.
+
+The message hooks (filter, transform, log) get ``message``, an
+``amiws_gevent.ami.Message``: ``message.kind``, ``message.name`` (of an event),
+``message.get("Channel")`` without regard to case, ``message.getall("Variable")``,
+``message.headers`` (ordered pairs, repeats kept); and ``server``, a
+``ServerInfo``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from amiws_gevent.ami import Message, PageAction
+from amiws_gevent.pluginapi import ClientInfo, PluginContext, ServerInfo
+from amiws_gevent.request import RequestInfo
+
+if TYPE_CHECKING:
+    from flask import Blueprint
+    from pydantic import BaseModel
+
+PROJECT = "amiws_gevent"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+@hookspec
+def amiws_settings() -> type[BaseModel]:  # type: ignore[empty-body]
+    """Declare the plugin's settings: a pydantic model.
+
+    Fires before the configuration is validated, at the start, at each reload
+    and for ``--check``. May rely on nothing: no settings, no server, no
+    network. What stands under the plugin's name in ``plugins:`` is validated
+    with the model; an unknown key, a wrong type or a missing key is an error of
+    the configuration with its key path and line. A plugin without this hook
+    takes no settings. Values reach the model as the text of the file, lists and
+    mappings of text: pydantic makes ``int``, ``bool``, ``Path`` … of it. Derive
+    from ``amiws_gevent.PluginSettings``, which refuses unknown keys. Raising
+    refuses the start (or the reload).
+    """
+
+
+@hookspec
+def amiws_startup(context: PluginContext) -> None:
+    """Get ready.
+
+    Fires once for each load of the plugin, before any server is connected;
+    after a reload only when the plugin is new, its file has changed or its
+    settings have: then as a new instance, after the old one's
+    ``amiws_shutdown``. May rely on ``context.settings`` (validated),
+    ``context.spawn`` and ``context.log``. Raising refuses the start (or the
+    reload), so check here what a model cannot.
+    """
+
+
+@hookspec
+def amiws_shutdown() -> None:
+    """Let go of files and sockets.
+
+    Fires when the program ends and when a reload drops or replaces the
+    plugin; has about 2 seconds. Greenlets of ``context.spawn`` still run, and
+    are ended after it. Also fires after an ``amiws_startup`` that raised.
+    Raising is logged.
+    """
+
+
+@hookspec
+def amiws_reload() -> None:
+    """The operator has sent SIGHUP and this plugin's settings are as they were.
+
+    For what rotates or re-reads files. Raising is logged; the plugin stays.
+    """
+
+
+@hookspec
+def amiws_server_changed(server: ServerInfo, state: str, reason: str) -> None:
+    """An AMI connection has changed.
+
+    ``state`` is ``"connected"`` (logged in), ``"disconnected"`` (and will be
+    tried again) or ``"refused"`` (the login was); ``reason`` is one line for
+    people. Fires in order for each server, in the greenlet that the plugin's
+    ``amiws_log_message`` runs in, so that it may wait. Raising is logged.
+    """
+
+
+@hookspec
+def amiws_filter_message(message: Message, server: ServerInfo) -> bool | None:
+    """Decide whether a message goes on to pages and logs.
+
+    Fires for each message of each server, after ``event_names``. The first
+    answer that is not None wins: False drops the message for everybody, True
+    keeps it and asks no further plugin. Raising or waiting past the timeout
+    counts as None; for a required plugin it drops the message.
+    """
+
+
+@hookspec
+def amiws_transform_message(message: Message, server: ServerInfo) -> Message | None:
+    """Change a message: return ``message.replace("CallerIDNum", "…")`` or another Message.
+
+    Fires for each message that the filters let through; each plugin sees the
+    result of the one before it. None leaves the message as it is. Messages
+    are shared: build a new one, never change one. Raising, waiting past the
+    timeout or returning anything else leaves the message as it is; for a
+    required plugin it drops the message.
+    """
+
+
+@hookspec
+def amiws_log_message(message: Message, server: ServerInfo, json: bytes) -> None:
+    """See a message as pages get it, after filters and transforms.
+
+    ``json`` is its five-key JSON text, as sent to pages.
+
+    Fires in a greenlet of the plugin's own, fed by a bounded queue, so that it
+    may wait: for a disk, for the network. When the queue is full the newest
+    messages are dropped for this plugin alone, counted and told. Raising is
+    logged; the message counts as done.
+    """
+
+
+@hookspec
+def amiws_authorize_client(request: RequestInfo, user: str | None) -> bool | str | None:
+    """Decide whether a WebSocket may be opened.
+
+    Fires before the upgrade is answered, after Origin and login were found
+    right; ``user`` is the login's name or None where none is needed. False
+    refuses with 403, a text refuses with 403 and says why, True and None ask
+    the next plugin; all must agree. Fails closed: raising or waiting past the
+    timeout refuses.
+    """
+
+
+@hookspec
+def amiws_authorize_action(action: PageAction, client: ClientInfo) -> bool | str | None:
+    """Decide whether a page's action is sent.
+
+    Fires for each action after it was found well-formed, before any server
+    gets it. False refuses, a text refuses and is the ``Message`` that the page
+    gets; True and None ask the next plugin; all must agree. Fails closed.
+    """
+
+
+@hookspec
+def amiws_client_connected(client: ClientInfo) -> None:
+    """A page has opened its WebSocket. Raising is logged."""
+
+
+@hookspec
+def amiws_client_disconnected(client: ClientInfo, code: int, reason: str) -> None:
+    """A page's WebSocket has ended, with its close code. Raising is logged."""
+
+
+@hookspec
+def amiws_blueprints() -> list[Blueprint]:  # type: ignore[empty-body]
+    """Add Flask blueprints: pages and HTTP interfaces, behind the same login as all pages.
+
+    Fires when the web application is built, at the start and at each reload,
+    after ``amiws_startup``. Raising, or a route that is taken, refuses the
+    start (or the reload).
+    """

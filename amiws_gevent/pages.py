@@ -1,0 +1,67 @@
+"""The pages: what is done when one comes, says something, or goes."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import NamedTuple
+
+from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.hub import CLASSIC, V2, Hub
+from amiws_gevent.pluginapi import ClientInfo
+from amiws_gevent.plugins import Plugins
+from amiws_gevent.web.websocket import WebSocketClient
+
+_log = logging.getLogger("amiws_gevent.pages")
+
+
+class _Subscription(NamedTuple):
+    info: ClientInfo
+    token: str | None
+
+
+class Pages:
+    """The web side's ``Sessions``: subscribes pages to the hub, dispatches their actions."""
+
+    def __init__(self, hub: Hub, dispatcher: Dispatcher) -> None:
+        self.plugins = Plugins()
+        self._hub = hub
+        self._dispatcher = dispatcher
+        self._subscriptions: dict[WebSocketClient, _Subscription] = {}
+
+    def opened(self, client: WebSocketClient) -> None:
+        """Subscribe a page whose upgrade was let through."""
+        view, token = CLASSIC, None
+        if client.subprotocol is not None:
+            view, token = V2, secrets.token_urlsafe(12)
+        info = ClientInfo(client.address, client.user, view)
+        self._subscriptions[client] = _Subscription(info, token)
+        self._hub.add(client, view, token)
+        _log.info("page %s connected", name_of(info))
+        self.plugins.client_connected(info)
+
+    def received(self, client: WebSocketClient, text: str) -> None:
+        """Carry a page's action to the servers it is for, or say why not."""
+        subscription = self._subscriptions[client]
+        for answer in self._dispatcher.dispatch(
+            text,
+            page=name_of(subscription.info),
+            token=subscription.token,
+            authorize=lambda action: self.plugins.authorize_action(action, subscription.info),
+        ):
+            client.send_text(answer)
+
+    def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
+        """Forget a page that is gone."""
+        subscription = self._subscriptions.pop(client, None)
+        if subscription is None:
+            return
+        info = subscription.info
+        self._hub.remove(client, info.view, subscription.token)
+        _log.info("page %s closed: %d %s", name_of(info), code, reason)
+        self.plugins.client_disconnected(info, code, reason)
+
+
+def name_of(client: ClientInfo) -> str:
+    """A page as the log names it: its address, and its user if it has one."""
+    return f"{client.address} ({client.user})" if client.user else client.address

@@ -1,0 +1,55 @@
+"""The types that hooks are called with: what a plugin gets to see, read-only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """An AMI server: what messages say of it in ``server_id``, ``server_name`` and ``ssl``."""
+
+    id: int
+    name: str
+    ssl: bool
+
+
+@dataclass(frozen=True)
+class ClientInfo:
+    """A page: the address of its peer, its login (None: nobody has to log in), its view."""
+
+    address: str
+    user: str | None
+    view: str
+
+
+@dataclass(frozen=True)
+class PluginContext:
+    """What a plugin gets at its start-up.
+
+    ``settings`` is an instance of the model that ``amiws_settings`` gave (an
+    empty model without that hook); ``log`` a logger named after the plugin;
+    ``spawn(function, *args)`` runs a greenlet that ends with the plugin, and
+    whose error is logged with the plugin's name.
+    """
+
+    name: str
+    settings: Any
+    log: logging.Logger
+    spawn: Callable[..., gevent.Greenlet[..., Any]]
+
+
+class PluginSettings(BaseModel):
+    """Base of a plugin's settings: unknown keys are errors, instances are frozen.
+
+    Equal settings are what lets a reload leave a plugin alone. Secrets belong
+    into ``pydantic.SecretStr``, which no error and no listing shows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

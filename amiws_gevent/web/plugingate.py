@@ -1,0 +1,31 @@
+"""What plugins have to say of an upgrade, behind the gate's own checks."""
+
+from __future__ import annotations
+
+import logging
+
+from amiws_gevent.plugins import Plugins
+from amiws_gevent.request import RequestInfo
+from amiws_gevent.web.gate import Gate, Verdict
+
+_log = logging.getLogger("amiws_gevent.web.gate")
+
+
+class PluginGate:
+    """A gate for upgrades: Origin and login first, then every plugin must agree."""
+
+    def __init__(self, gate: Gate, plugins: Plugins) -> None:
+        self._gate = gate
+        self._plugins = plugins
+
+    def check_upgrade(self, request: RequestInfo) -> Verdict:
+        """As ``Gate.check_upgrade``; 403 with the reason where a plugin refuses."""
+        verdict = self._gate.check_upgrade(request)
+        if verdict.status != 200:
+            return verdict
+        refusal = self._plugins.authorize_client(request, verdict.user)
+        if refusal is None:
+            return verdict
+        _log.warning("WebSocket of %s (%s) refused: %s", request.address, verdict.user, refusal)
+        headers = (("Content-Type", "text/plain; charset=utf-8"),)
+        return Verdict(403, verdict.user, headers, f"403 {refusal}\n".encode())
