@@ -75,13 +75,16 @@ def compare_one_page(rounds: int) -> dict[str, Any]:
 def show(title: str, rows: dict[str, dict[str, Any]], base: str) -> None:
     """Print one comparison, with ratios to ``base``."""
     print(f"\n{title}")
-    print(f"{'':36}{'s':>8}{'msg/s':>10}{'ratio':>7}{'CPU us/msg':>12}{'ratio':>7}{'peak MiB':>10}")
+    print(
+        f"{'':36}{'s':>8}{'msg/s':>10}{'ratio':>7}{'CPU us/msg':>12}{'ratio':>7}{'peak MiB':>10}{'sink CPU':>10}"
+    )
     for name, row in rows.items():
         speed = row["messages_per_second"] / rows[base]["messages_per_second"]
         cost = row["cpu_us_per_message"] / rows[base]["cpu_us_per_message"]
         print(
             f"{name:36}{row['seconds']:8.2f}{row['messages_per_second']:10.0f}{speed:7.2f}"
             f"{row['cpu_us_per_message']:12.1f}{cost:7.2f}{row['peak_memory'] / 2**20:10.0f}"
+            f"{row['sink_cpu_share']:10.0%}"
         )
 
 

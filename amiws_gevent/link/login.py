@@ -3,9 +3,9 @@
     =========  =====================  ==============================================
     waits for  of                     then
     =========  =====================  ==============================================
-    GREETING   the banner, or any     sends Login (plain) or Challenge (md5)
-               message of a server
-               without one
+    GREETING   the banner, or any     sends Login (plain) or Challenge (md5);
+               message of a server    ACCEPTED at once if that message says so (a
+               without one            recording played back, which answers nothing)
     CHALLENGE  the next response      sends Login with the key, or REFUSED
     ANSWER     the next response      ACCEPTED or REFUSED
     =========  =====================  ==============================================
@@ -43,7 +43,10 @@ class Login:
     def receive(self, message: Message) -> bytes:
         """Take the next message; returns what is to be sent, b"" for nothing."""
         if self.stage is Stage.GREETING:
-            return self._begin()
+            begin = self._begin()
+            if _accepts(message):
+                self.stage = Stage.ACCEPTED
+            return begin
         if message.kind not in (Kind.RESPONSE, Kind.COMMAND):
             return b""
         if self.stage is Stage.CHALLENGE:
@@ -80,6 +83,11 @@ class Login:
 
 def _succeeded(message: Message) -> bool:
     return (message.get("Response") or "").strip().casefold() == "success"
+
+
+def _accepts(message: Message) -> bool:
+    said = (message.get("Message") or "").casefold()
+    return message.kind is Kind.RESPONSE and _succeeded(message) and "accepted" in said
 
 
 def _said(message: Message) -> str:

@@ -22,7 +22,7 @@ COUNTS = {  # AMI.md: by type, counted by an independent parser
     "asterisk-13.38.raw": {1: 1, 3: 306, 4: 21, 5: 7, 6: 2},
     "asterisk-18.raw": {1: 1, 3: 289, 4: 22, 5: 7},
     "asterisk-22.11.raw": {1: 1, 3: 304, 4: 22, 5: 7},
-    "asterisk-22.11-busy.raw.gz": {1: 1, 3: 40_503, 4: 1},  # with a banner put before
+    "asterisk-22.11-busy.raw.gz": {3: 40_503, 4: 1},  # cut from the login's answer on
 }
 
 
@@ -31,9 +31,7 @@ MARK = b'{"type":'
 
 def read_capture(name: str) -> bytes:
     data = (CAPTURES / name).read_bytes()
-    if name.endswith(".gz"):  # cut from the login's answer on
-        return b"Asterisk Call Manager/11.0.0\r\n" + gzip.decompress(data)
-    return data
+    return gzip.decompress(data) if name.endswith(".gz") else data
 
 
 def packets(data: bytes) -> Iterator[dict[str, Any]]:
@@ -89,9 +87,11 @@ def test_capture_reaches_a_page(name: str, tmp_path: Path) -> None:
     page_is_there = threading.Event()
 
     def script(connection: Connection) -> None:
-        banner, end, rest = capture.partition(b"\r\n")
-        connection.send(banner + end)
-        connection.read_packet()
+        rest = capture
+        if 1 in COUNTS[name]:
+            banner, end, rest = capture.partition(b"\r\n")
+            connection.send(banner + end)
+            connection.read_packet()
         page_is_there.wait(20)
         connection.send(rest)
         while connection.read_packet() is not None:
@@ -110,8 +110,9 @@ def test_capture_reaches_a_page(name: str, tmp_path: Path) -> None:
     for message in received:
         assert list(message) == ["type", "server_id", "server_name", "ssl", "data"]
         assert (message["server_id"], message["server_name"], message["ssl"]) == (1, "pbx-ü", False)
-    banner = received.pop(0)["data"]
-    assert capture.startswith(f"{banner['Product']}/{banner['Version']}\r\n".encode())
+    if received[0]["type"] == 1:
+        banner = received.pop(0)["data"]
+        assert capture.startswith(f"{banner['Product']}/{banner['Version']}\r\n".encode())
     for message, packet in zip(received, expected, strict=True):
         if message["type"] == 6:
             assert message["data"]["QueueName"] == packet["QueueName"]

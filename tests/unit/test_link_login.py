@@ -95,3 +95,13 @@ def test_a_server_without_challenges_is_told_from_a_wrong_secret(answer: Message
     assert login.stage is Stage.REFUSED
     assert "offers no login by MD5" in login.refusal
     assert "set login: plain" in login.refusal
+
+
+def test_a_recording_that_begins_with_the_accepted_login_is_taken_as_one() -> None:
+    login = Login(host())
+    accepted = response("Success", ("Message", "Authentication accepted"))
+    assert login.receive(accepted).startswith(b"Action: Login\r\n")
+    assert login.stage is Stage.ACCEPTED
+    refused = Login(host())
+    refused.receive(response("Error", ("Message", "Authentication not accepted")))
+    assert refused.stage is Stage.ANSWER
