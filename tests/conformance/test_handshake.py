@@ -160,8 +160,7 @@ def test_a_refusal_is_an_answer_and_the_next_try_is_welcome() -> None:
         assert answer.headers["set-cookie"] == "session=1; HttpOnly"
         assert [request.target for request in gate.asked] == ["/ws?a=%41"] * 2
         assert {request.address for request in gate.asked} == {"127.0.0.1"}
-        wait = [client.user for client in server.clients]
-        assert wait == ["ann"]
+        assert [client.user for client in server.clients] == ["ann"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 503])

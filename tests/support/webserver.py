@@ -124,7 +124,7 @@ def masked(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0)
         head = struct.pack("!BBH", first, 0x80 | 126, size)
     else:
         head = struct.pack("!BBQ", first, 0x80 | 127, size)
-    mask = os.urandom(4)
+    mask = b"\x37\xfa\x21\x3d"  # the RFC's own; a test's name may not change from run to run
     key = (mask * (size // 4 + 1))[:size]
     plain = int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")
     return head + mask + plain.to_bytes(size, "big")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from collections.abc import Callable, Iterable
@@ -11,7 +12,7 @@ import gevent
 import pytest
 from gevent import socket
 
-from amiws_gevent.web.gate import RequestInfo
+from amiws_gevent.web.gate import RequestInfo, Verdict
 from amiws_gevent.web.handler import LONGEST_BODY, LONGEST_REQUEST_LINE, MOST_HEADERS
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.webserver import (
@@ -64,6 +65,7 @@ def test_the_environ() -> None:
         return []
 
     with serving(app=app) as server, Peer(server.port) as peer:
+        port = str(server.port)
         peer.send(
             request_lines(
                 "host: x:1",
@@ -86,16 +88,12 @@ def test_the_environ() -> None:
     assert environ["PATH_INFO"] == "/p/q"
     assert environ["QUERY_STRING"] == "a=%41"
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
-    assert environ["SERVER_PORT"] == str(server_port(environ))
+    assert environ["SERVER_PORT"] == port
     request = environ["amiws.request"]
     assert isinstance(request, RequestInfo)
     assert (request.method, request.target) == ("GET", "/p%2Fq?a=%41")
     assert (request.scheme, request.address) == ("http", "127.0.0.1")
     assert request.headers.get("Host") == "x:1"
-
-
-def server_port(environ: dict[str, Any]) -> int:
-    return int(environ["SERVER_PORT"])
 
 
 def test_requests_one_after_another_and_all_at_once() -> None:
@@ -448,8 +446,6 @@ def test_upgrade_after_requests_on_the_same_connection() -> None:
 
 
 def test_a_page_keeps_nothing_of_its_request() -> None:
-    import gc
-
     sessions = FakeSessions()
     with serving(sessions=sessions) as server, page(server, "X-Mark: remember-me\r\n"):
         wait_for(lambda: sessions.clients, "a page")
@@ -478,8 +474,6 @@ def test_the_access_log_has_no_secrets(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_the_access_log_names_the_user(caplog: pytest.LogCaptureFixture) -> None:
-    from amiws_gevent.web.gate import Verdict
-
     caplog.set_level(logging.DEBUG, logger="amiws_gevent.web")
     with serving(gate=FakeGate(Verdict(200, user="ann"))) as server, page(server):
         pass
