@@ -1,0 +1,371 @@
+"""For the tests of plugins: feed messages through one, and see what comes out.
+
+``PluginHarness`` loads, starts, calls and stops a plugin with the program's own
+code, without a server, a network or a configuration file::
+
+    with PluginHarness("quiet.py", {"names": ["VarSet"]}) as plugin:
+        assert plugin.feed(event("VarSet", Variable="x")) == []
+
+It works with any test runner. Hooks run in greenlets, as in the program; what
+the program has more is that its ``time.sleep`` and sockets let other greenlets
+run (``gevent.monkey.patch_all()``), which a test runner does not do by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import gevent
+import yaml
+
+from amiws_gevent.ami import Kind, Message, PageAction, Parser, parse_page_action
+from amiws_gevent.config import AmiHost, Limits, PluginEntry, load_settings
+from amiws_gevent.log import LogLimiter
+from amiws_gevent.pipeline import Envelope, Pipeline, Source
+from amiws_gevent.pluginapi import ClientInfo, ServerInfo
+from amiws_gevent.plugins import Plugins, RunningPlugin
+from amiws_gevent.plugins.change import Change
+from amiws_gevent.request import Headers, RequestInfo
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+SERVER = ServerInfo(1, "pbx1", False)
+"""The server that messages come from where a test names none."""
+
+CLIENT = ClientInfo("192.0.2.10", None, "classic")
+"""The page that asks where a test names none; its address is from RFC 5737."""
+
+READ_SIZE = 64 * 1024  # bytes of a capture that are parsed in one go
+
+_FAULTS_LOGGER = "amiws_gevent.plugins"
+_PLUGIN_LOGGER = "amiws_gevent.plugin"
+
+_ACCOUNT = {"host": "127.0.0.1", "username": "test", "secret": "test"}
+
+
+def event(name: str, /, *pairs: tuple[str, str], **headers: Any) -> Message:
+    """An event as a server sends it: ``event("Hangup", Channel="PJSIP/100-1", Cause=16)``.
+
+    A list is a header that repeats: ``ChanVariable=["a=1", "b=2"]``. Names that
+    Python does not take go before, as pairs: ``("ChanVariable(PJSIP/100-1)", "a=1")``.
+    """
+    return _message(Kind.EVENT, ("Event", name), pairs, headers)
+
+
+def response(kind: str = "Success", /, *pairs: tuple[str, str], **headers: Any) -> Message:
+    """An answer to an action: ``response("Error", Message="No such channel")``."""
+    return _message(Kind.RESPONSE, ("Response", kind), pairs, headers)
+
+
+def _message(
+    kind: Kind, first: tuple[str, str], pairs: Iterable[tuple[str, str]], headers: Mapping[str, Any]
+) -> Message:
+    listed = [first, *pairs]
+    for name, value in headers.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        listed += [(name, str(one)) for one in values]
+    return Message(kind, listed)
+
+
+class PluginHarness:
+    """A plugin that runs as in the program, between the ``with`` and its end.
+
+    ``plugin`` is what one would write in ``plugins:``, a path or a name; a relative
+    path counts from the current directory, so tests best give
+    ``Path(__file__).parent / "mine.py"``. ``settings`` is what would stand under it,
+    ``required`` and ``hook_timeout`` included. Entering the block raises ConfigError for
+    what ``--check`` would report, and PluginError if ``amiws_startup`` raises.
+
+    Since filters fail open, a broken one would let a test of "this passes" succeed.
+    So the end of the block raises AssertionError if hooks raised or overran, unless
+    ``allow_faults`` is true.
+
+    ``messages``  what pages get: after filters and transforms
+    ``dropped``   messages that pages do not get, as they were fed
+    ``faults``    the program's log lines on what the plugin did wrong, each of them
+    ``log``       what the plugin logged itself, ``"LEVEL text"`` a line
+    """
+
+    def __init__(
+        self,
+        plugin: str | Path,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        plugin_dirs: Sequence[str | Path] = (),
+        allow_faults: bool = False,
+    ) -> None:
+        self.messages: list[Message] = []
+        self.dropped: list[Message] = []
+        self.faults: list[str] = []
+        self.log: list[str] = []
+        self.allow_faults = allow_faults
+        self._name = str(plugin)
+        self._settings = dict(settings or {})
+        self._plugin_dirs = [str(folder) for folder in plugin_dirs]
+        self._json: list[bytes] = []
+        self._sources: dict[ServerInfo, Source] = {}
+        # No limit on repeats: a test wants to see each fault.
+        self._limiter = LogLimiter(interval=0.0)
+        self._pipeline = Pipeline(self._publish)
+        self._stack: contextlib.ExitStack | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_listening(_FAULTS_LOGGER, logging.WARNING, self._heard_fault))
+            stack.enter_context(_listening(_PLUGIN_LOGGER, logging.DEBUG, self._heard_log))
+            self._apply()
+            stack.callback(self._stop)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._stack is not None
+        self._stack.close()
+        self._stack = None
+        if not self.faults or self.allow_faults:
+            return
+        told = "\n".join(["the plugin did wrong (allow_faults=True permits it):", *self.faults])
+        if error is None:
+            raise AssertionError(told)
+        error.add_note(told)
+
+    @property
+    def json(self) -> list[dict[str, Any]]:
+        """What pages get, parsed: the five keys ``type`` to ``data`` of each message."""
+        return [json.loads(text) for text in self._json]
+
+    @property
+    def plugin(self) -> Any:
+        """The plugin's module, or the instance of its class ``Plugin``."""
+        return self._running.code.plugin
+
+    @property
+    def settings(self) -> Any:
+        """Its validated settings."""
+        return self._running.settings
+
+    @property
+    def suspended(self) -> bool:
+        """Whether its message hooks overran so often that they are not called any more."""
+        return self._running.state.suspended
+
+    def feed(self, *messages: Message, server: ServerInfo = SERVER) -> list[Message]:
+        """Send messages of a server through filters and transforms.
+
+        Returns what pages get of them. Log hooks have not necessarily seen them
+        before ``drain`` returned.
+        """
+        self._check_open()
+        before = len(self.messages)
+        source = self._source(server)
+        for message in messages:
+            passed = len(self.messages)
+            self._pipeline.process(source, [message])
+            while source.lane is not None:
+                gevent.sleep(0)
+            if len(self.messages) == passed:
+                self.dropped.append(message)
+        return self.messages[before:]
+
+    def feed_raw(self, data: bytes | str, server: ServerInfo = SERVER) -> list[Message]:
+        """``feed`` with AMI text: lines, and a blank line after each message.
+
+        Line ends may be LF alone. Raises ValueError for a last message that
+        is not ended.
+        """
+        parser = Parser()
+        read = parser.receive_data(data.encode() if isinstance(data, str) else data)
+        parser.receive_eof()
+        if parser.counters.packets_cut:
+            raise ValueError("the last message is not whole: a blank line must follow it")
+        return self.feed(*read, server=server)
+
+    def feed_capture(self, path: str | Path, server: ServerInfo = SERVER) -> list[Message]:
+        """``feed`` with a file of raw AMI bytes, as tcpflow or ``nc`` write one; ``.gz`` too."""
+        path = Path(path)
+        parser = Parser()
+        before = len(self.messages)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            while data := file.read(READ_SIZE):
+                self.feed(*parser.receive_data(data), server=server)
+        return self.messages[before:]
+
+    def server_changed(self, state: str, reason: str = "", server: ServerInfo = SERVER) -> None:
+        """Tell of a connection: ``"connected"``, ``"disconnected"`` or ``"refused"``.
+
+        The hook runs beside the log hook: ``drain`` waits for it.
+        """
+        self._plugins.server_changed(server, state, reason)
+
+    def drain(self, timeout: float = 10.0) -> None:
+        """Wait until the log hook and the server hook have seen all there is.
+
+        Raises AssertionError if they have not within ``timeout`` seconds.
+        """
+        self._check_open()
+        queue = self._running.queue
+        if queue is not None and not queue.drain(timeout):
+            raise AssertionError(f"the log hook is not done after {timeout:g} s")
+
+    def authorize_client(
+        self,
+        user: str | None = None,
+        *,
+        target: str = "/ws",
+        headers: Mapping[str, str] | None = None,
+        address: str = CLIENT.address,
+    ) -> str | None:
+        """Ask whether a WebSocket may be opened; None if so, else why not."""
+        request = RequestInfo("GET", target, Headers((headers or {}).items()), "http", address)
+        return self._plugins.authorize_client(request, user)
+
+    def authorize_action(
+        self, action: Mapping[str, Any] | PageAction, client: ClientInfo = CLIENT
+    ) -> str | None:
+        """Ask whether an action may be sent; None if so, else what the page is told.
+
+        ``action`` is as pages write it: ``{"Action": "Hangup", "Channel": "…"}``. Raises
+        ActionError for what the program refuses before it asks plugins.
+        """
+        if not isinstance(action, PageAction):
+            action = parse_page_action(json.dumps(action))
+        return self._plugins.authorize_action(action, client)
+
+    def connect_client(
+        self, user: str | None = None, *, address: str = CLIENT.address, view: str = CLIENT.view
+    ) -> ClientInfo:
+        """Tell of a page that came; returns it, to be given to ``disconnect_client``."""
+        client = ClientInfo(address, user, view)
+        self._plugins.client_connected(client)
+        return client
+
+    def disconnect_client(self, client: ClientInfo, code: int = 1000, reason: str = "") -> None:
+        """Tell of a page that went, with its close code."""
+        self._plugins.client_disconnected(client, code, reason)
+
+    def reload(self, settings: Mapping[str, Any] | None = None) -> None:
+        """As SIGHUP: reads the plugin's file again, and takes new ``settings`` if given.
+
+        Raises as entering the block does, with the plugin running as before.
+        """
+        self._check_open()
+        before = self._settings
+        if settings is not None:
+            self._settings = dict(settings)
+        try:
+            self._apply()
+        except Exception:
+            self._settings = before
+            raise
+
+    def web(self) -> FlaskClient:
+        """A Flask test client of the plugin's blueprints alone, without the program's login."""
+        from flask import Flask
+
+        app = Flask("amiws_gevent_testing", static_folder=None)
+        for blueprint in self._plugins.blueprints():
+            app.register_blueprint(blueprint)
+        return app.test_client()
+
+    @property
+    def _running(self) -> RunningPlugin:
+        return self._pipeline.plugins.running[0]
+
+    @property
+    def _plugins(self) -> Plugins:
+        self._check_open()
+        return self._pipeline.plugins
+
+    def _check_open(self) -> None:
+        if self._stack is None:
+            raise RuntimeError('the plugin runs only within "with PluginHarness(...) as NAME:"')
+
+    def _apply(self) -> None:
+        """Go from what runs to what the settings say, as the program's start and reload do."""
+        change = Change(
+            self._pipeline.plugins,
+            self._load(),
+            limiter=self._limiter,
+            queue_limit=Limits().plugin_queue,
+        )
+        change.start()
+        self._pipeline.plugins = change.plugins
+        change.finish()
+
+    def _load(self) -> tuple[PluginEntry, ...]:
+        document = {
+            "plugin_dirs": self._plugin_dirs,
+            "plugins": [{self._name: _plain(self._settings)}],
+            "amihosts": [{"name": SERVER.name, **_ACCOUNT}],
+        }
+        with tempfile.TemporaryDirectory(prefix="amiws-harness-") as folder:
+            file = Path(folder) / "amiws.yaml"
+            file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+            return load_settings(file).settings.plugins
+
+    def _stop(self) -> None:
+        for plugin in self._pipeline.plugins.running:
+            plugin.stop()
+
+    def _source(self, server: ServerInfo) -> Source:
+        if server not in self._sources:
+            account = {"id": server.id, "name": server.name, "ssl": server.ssl, **_ACCOUNT}
+            self._sources[server] = Source(AmiHost.model_validate(account))
+        return self._sources[server]
+
+    def _publish(self, envelopes: Sequence[Envelope]) -> None:
+        self.messages += [envelope.message for envelope in envelopes]
+        self._json += [envelope.json for envelope in envelopes]
+
+    def _heard_fault(self, record: logging.LogRecord) -> None:
+        self.faults.append(record.getMessage())
+
+    def _heard_log(self, record: logging.LogRecord) -> None:
+        self.log.append(f"{record.levelname} {record.getMessage()}")
+
+
+def _plain(value: Any) -> Any:
+    """What YAML can hold: as the file would be written by hand; None is left out."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items() if one is not None}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, (str, bool, int, float)) else str(value)
+
+
+class _Listener(logging.Handler):
+    def __init__(self, heard: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._heard(record)
+
+
+@contextlib.contextmanager
+def _listening(name: str, level: int, heard: Callable[[logging.LogRecord], None]) -> Iterator[None]:
+    """Hear what a logger and those below it log from ``level`` on, whatever level is set."""
+    logger = logging.getLogger(name)
+    handler = _Listener(heard)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
