@@ -1,0 +1,177 @@
+"""`webhook`: POST chosen events to an HTTP receiver, in batches, signed.
+
+::
+
+    plugins:
+    - webhook:
+        url: https://crm.example.com/hooks/calls
+        events: [Hangup, "Queue*"]
+        secret_file: /etc/amiws/webhook.key
+
+That is all that most receivers need. For several receivers list the plugin several
+times. It sees events as pages get them, after all filters and transforms; answers to
+pages' actions are not sent.
+
+**What a receiver gets**, over HTTP/1.1, one POST at a time, in the events' order::
+
+    POST /hooks/calls HTTP/1.1
+    Content-Type: application/json
+    X-Amiws-Delivery: 7d0cbb52-9a0e-4a9c-8f0c-2a37c9f3c1a5
+    X-Amiws-Timestamp: 1767225600
+    X-Amiws-Signature: sha256=5257a869...
+
+    {"messages":[{"type":3,"server_id":1,"server_name":"pbx","ssl":false,"data":{...}}],"lost":0}
+
+``lost`` is how many chosen messages went missing between the last batch that was
+taken and this one. A batch comes at least once: when its answer got lost it comes
+again, with the same ``X-Amiws-Delivery`` and body, but a new time and signature.
+Answer 2xx as soon as you have it, within ``timeout``; a longer job belongs after that.
+
+**To verify** that a request is genuine and new (Python)::
+
+    def genuine(key: bytes, headers, body: bytes) -> bool:
+        timestamp = headers["X-Amiws-Timestamp"]
+        signed = hmac.new(key, timestamp.encode() + b"." + body, "sha256").hexdigest()
+        right = hmac.compare_digest("sha256=" + signed, headers["X-Amiws-Signature"])
+        return right and abs(time.time() - int(timestamp)) < 300
+
+``body`` is the raw bytes of the request, before any JSON parser.
+
+**All settings**, with their defaults where they have one::
+
+    - webhook:
+        url: https://user:password@example.com:8443/hook?x=1   # http or https
+        events: "*"                     # one or a list, * and ? for any signs, in any case
+        servers: pbx1                   # one or a list: names, patterns or ids; none: all
+        headers:                        # of each request, never logged
+          Authorization: Bearer 0123456789
+        secret: ...                     # the key of the signature; better in a file:
+        secret_file: /etc/amiws/webhook.key    # without its line end; SIGHUP reads it again
+        ssl_ca: /etc/amiws/ca.pem       # in the place of the system's authorities
+        ssl_verify: yes
+        batch_messages: 100             # a batch goes out when it has so many messages,
+        batch_bytes: 256 KiB            #   or so many bytes,
+        batch_delay: 1                  #   or its first message has waited so long (seconds)
+        connect_timeout: 5              # seconds, for each step of connecting
+        timeout: 15                     # seconds, for all of one POST
+        queue_messages: 10000           # what may wait; past it the oldest are dropped
+        queue_bytes: 16 MiB
+        retry_delay: 1                  # bound of the first wait; doubles with each failure
+        retry_delay_max: 30
+        circuit_failures: 5             # so many failures in a row, and it is left alone
+        circuit_cooldown: 30            # seconds, doubled each time that it is still dead
+        circuit_cooldown_max: 10 min
+
+**When it fails.** A connection that fails or breaks, a timeout, and the answers 408,
+425, 429 and 5xx: the batch is tried again, after a random part of the wait
+(``Retry-After`` is honoured up to 5 minutes). Any other answer means that the receiver
+does not want the batch: it is dropped and counted as lost, and the log shows the status and
+the beginning of the answer. Redirects are not followed. While a receiver is dead,
+events wait in memory up to ``queue_messages`` and ``queue_bytes``, then the oldest
+go. At the end of the program 2 seconds are left for what still waits.
+
+The log names scheme, host and port of the URL only: what follows may be a secret.
+No proxy is used, whatever the environment says. Which URL is safe to send call data
+to is yours to judge; the plugin asks any that it is given.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from amiws_gevent.ami import Kind, Message
+from amiws_gevent.pluginapi import PluginContext, ServerInfo
+
+from .._matching import NameSet, ServerSet
+from .circuit import Circuit, Policy
+from .courier import Courier
+from .outbox import Bounds, Outbox
+from .report import Report
+from .sender import Sender
+from .settings import Settings
+
+FLUSH_TIME = 2.0
+"""Seconds for what waits when the plugin ends."""
+
+
+class Plugin:
+    """The hooks; all that a start makes is let go at the end."""
+
+    def __init__(self) -> None:
+        self._log = logging.getLogger(__name__)
+        self._courier: Courier | None = None
+        self._sender: Sender | None = None
+        self._events = NameSet(())
+        self._servers = ServerSet(())
+
+    def amiws_settings(self) -> type[Settings]:
+        """What can be set."""
+        return Settings
+
+    def amiws_startup(self, context: PluginContext) -> None:
+        """Begin to send."""
+        settings: Settings = context.settings
+        self._log = context.log
+        _warn(settings, context.log)
+        self._events = NameSet(settings.events)
+        self._servers = ServerSet(settings.servers)
+        self._courier = Courier(settings)
+        self._sender = Sender(
+            Outbox(_bounds(settings)),
+            Circuit(_policy(settings)),
+            Report(context.log, str(settings.url)),
+            self._courier,
+        )
+        context.spawn(self._sender.run)
+
+    def amiws_log_message(self, message: Message, server: ServerInfo, json: bytes) -> None:
+        """Queue an event that was chosen."""
+        if self._sender is None or message.kind is not Kind.EVENT:
+            return
+        if self._events.fits(message.name) and self._servers.fits(server):
+            self._sender.put(json)
+
+    def amiws_reload(self) -> None:
+        """Read the files of the key and of the authorities again."""
+        if self._courier is not None:
+            try:
+                self._courier.renew()
+            except ValueError as error:
+                self._log.warning("%s; goes on with what was read before", error)
+
+    def amiws_shutdown(self) -> None:
+        """Send what still waits, as far as it goes."""
+        if self._sender is not None:
+            self._sender.flush(FLUSH_TIME)
+        if self._courier is not None:
+            self._courier.close()
+        self._sender = self._courier = None
+
+
+def _warn(settings: Settings, log: logging.Logger) -> None:
+    """Of what an operator may not have meant."""
+    url = settings.url
+    if not settings.ssl_verify:
+        log.warning("%s: its certificate is not checked (ssl_verify: no)", url)
+    if not url.tls and not url.loopback and (settings.headers or url.login is not None):
+        log.warning("%s: headers and login go there in the clear; use https", url)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        batch_messages=settings.batch_messages,
+        batch_bytes=settings.batch_bytes,
+        queue_messages=settings.queue_messages,
+        queue_bytes=settings.queue_bytes,
+        delay=settings.batch_delay,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        failures=settings.circuit_failures,
+        retry_delay=settings.retry_delay,
+        retry_delay_max=settings.retry_delay_max,
+        cooldown=settings.circuit_cooldown,
+        cooldown_max=settings.circuit_cooldown_max,
+    )

@@ -1,0 +1,87 @@
+"""When a receiver may be tried: back-off after a failure, a circuit after several.
+
+closed      attempts go out; after a failure the next one waits for a time drawn from
+            0 to a bound that doubles with each failure ("full jitter")
+open        after so many failures in a row: none goes out for a cool-down
+half-open   the cool-down is over: one attempt decides. Success closes the circuit,
+            failure opens it again, for twice as long, up to a bound
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_MAX_DOUBLINGS = 30
+
+
+class State(enum.Enum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All times in seconds; ``failures`` is how many in a row open the circuit."""
+
+    failures: int
+    retry_delay: float
+    retry_delay_max: float
+    cooldown: float
+    cooldown_max: float
+
+
+class Circuit:
+    """The state of one receiver. An attempt is `begin`, then `succeeded` or `failed`."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._random = random
+        self._not_before = clock()
+        self._cooldown = policy.cooldown
+        self.state = State.CLOSED
+        self.failures = 0
+        """Failures in a row."""
+
+    def wait(self) -> float:
+        """Seconds until the next attempt may begin; 0 for now."""
+        return max(0.0, self._not_before - self._clock())
+
+    def begin(self) -> None:
+        """An attempt goes out."""
+        if self.state is State.OPEN:
+            self.state = State.HALF_OPEN
+
+    def succeeded(self) -> None:
+        """The receiver answered as one that lives."""
+        self.state = State.CLOSED
+        self.failures = 0
+        self._cooldown = self._policy.cooldown
+        self._not_before = self._clock()
+
+    def failed(self, retry_after: float = 0.0) -> None:
+        """It did not; ``retry_after`` is how long it asks to be left alone, seconds."""
+        self.failures += 1
+        if self.state is State.HALF_OPEN:
+            self._cooldown = min(self._policy.cooldown_max, 2 * self._cooldown)
+            self.state = State.OPEN
+        elif self.failures >= self._policy.failures:
+            self.state = State.OPEN
+        pause = self._cooldown if self.state is State.OPEN else self._jitter()
+        self._not_before = self._clock() + max(pause, retry_after)
+
+    def _jitter(self) -> float:
+        doublings = min(self.failures - 1, _MAX_DOUBLINGS)
+        policy = self._policy
+        bound = min(policy.retry_delay_max, policy.retry_delay * float(1 << doublings))
+        return self._random() * bound

@@ -1,0 +1,218 @@
+"""One POST to a receiver, bounded in time and in what is read, whatever it does.
+
+urllib3 does HTTP; its retries and redirects are off. Its connections are made of
+gevent's sockets, so that a receiver keeps only its own greenlet waiting, patched
+program or not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+import urllib3
+from gevent import socket as gsocket
+from gevent.ssl import SSLContext
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
+
+from .answer import KEPT_BODY, Answer
+from .endpoint import Endpoint
+
+MAX_BODY = 64 * 1024
+"""Bytes of an answer's body that are read; after a longer one the connection is closed."""
+
+BODY_TIME = 2.0
+"""Seconds for that, once the status is known: it decides, not the body."""
+
+
+class NoAnswer(Exception):
+    """No usable answer came; ``str()`` is why, in words fit for the log."""
+
+
+class Unreachable(OSError):
+    """No connection; ``str()`` is why. An OSError, as urllib3 knows what to do with those."""
+
+
+class _PlainConnection(HTTPConnection):
+    """A connection of urllib3's over a gevent socket."""
+
+    def _new_conn(self) -> socket.socket:
+        return connect(self._dns_host, self.port, _seconds(self.timeout))
+
+
+class _TlsConnection(HTTPSConnection):
+    """The same under TLS, which urllib3 adds with the context it is given."""
+
+    def _new_conn(self) -> socket.socket:
+        return connect(self._dns_host, self.port, _seconds(self.timeout))
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class Client:
+    """POSTs to one endpoint, one at a time, over a connection that is kept while it lasts.
+
+    ``timeout`` is for all of one POST, ``connect_timeout`` for its connection
+    (name, TCP, TLS each), both in seconds. ``context`` is for an https endpoint.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        connect_timeout: float,
+        timeout: float,
+        context: SSLContext | None = None,
+    ) -> None:
+        _silence_urllib3(unverified=context is not None and context.verify_mode == ssl.CERT_NONE)
+        self._target = endpoint.target
+        self._timeout = timeout
+        self._timeouts = urllib3.Timeout(connect=connect_timeout, read=timeout)
+        common: dict[str, Any] = {"host": endpoint.host, "port": endpoint.port, "maxsize": 1}
+        self._pool = _TlsPool(**common, ssl_context=context) if context else _PlainPool(**common)
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send it and return the answer. Raises NoAnswer, and nothing else."""
+        with gevent.Timeout(self._timeout) as timer:
+            try:
+                response = self._pool.urlopen(
+                    "POST",
+                    self._target,
+                    body=body,
+                    headers=headers,
+                    timeout=self._timeouts,
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                    decode_content=False,
+                )
+            except gevent.Timeout as expired:
+                if expired is not timer:
+                    raise
+                raise NoAnswer(f"no answer within {self._timeout:g} s") from None
+            except Exception as error:  # noqa: BLE001 - whatever a receiver made urllib3 raise
+                raise NoAnswer(reason(error)) from None
+        return Answer(
+            response.status,
+            response.headers.get("Retry-After", ""),
+            response.headers.get("Location", ""),
+            _read_rest(response),
+        )
+
+    def close(self) -> None:
+        """Close the connection that is kept."""
+        self._pool.close()
+
+
+def tls_context(ca: Path | None, *, verify: bool) -> SSLContext:
+    """TLS 1.2 or later; the system's authorities unless ``ca`` is a file of others (PEM).
+
+    Raises OSError (`ssl.SSLError` is one) for a file that cannot be used.
+    """
+    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca is not None:
+        context.load_verify_locations(cafile=str(ca))
+    else:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    return context
+
+
+def connect(host: str, port: int, timeout: float) -> gsocket.socket:
+    """A connected socket, all addresses tried in the system's order. Raises Unreachable.
+
+    ``timeout`` bounds the look-up and, in even shares, all attempts together.
+    """
+    try:
+        with gevent.Timeout(timeout, TimeoutError("the name server does not answer")):
+            found = gsocket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(f"cannot find {host}: {_words(error)}") from None
+    failure = "it has no address"
+    for family, kind, protocol, _, address in found:
+        sock = gsocket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(timeout / len(found))
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(timeout)  # now for the TLS handshake
+        except OSError as error:
+            sock.close()
+            failure = _words(error)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise Unreachable(f"cannot connect: {failure}")
+
+
+def reason(error: BaseException) -> str:
+    """An error of urllib3 or below it in words without URL, header or body."""
+    while inner := [part for part in error.args if isinstance(part, BaseException)]:
+        error = inner[-1]
+    if isinstance(error, Unreachable):
+        return str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError | ConnectionError):
+        return "it closed the connection without an answer"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or 'the handshake failed'}"
+    if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, http.client.HTTPException | HTTPError):
+        return f"its answer is no HTTP ({type(error).__name__})"
+    detail = f": {_words(error)}" if isinstance(error, OSError) else ""
+    return f"{type(error).__name__}{detail}"
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TimeoutError) and not error.errno:
+        return str(error) if str(error) != "timed out" else "no answer in time"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _seconds(timeout: Any) -> float:
+    return float(timeout)
+
+
+def _read_rest(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The first bytes of the body; the connection can be used again if that was all of it."""
+    data = b""
+    ended = False
+    with gevent.Timeout.start_new(BODY_TIME), contextlib.suppress(HTTPError, OSError):
+        data = response.read(MAX_BODY + 1)
+        ended = len(data) <= MAX_BODY
+    if not ended:
+        response.close()
+    response.release_conn()
+    return data[:KEPT_BODY]
+
+
+def _silence_urllib3(*, unverified: bool) -> None:
+    """Its own log lines name the URL, of which a part may be secret; ours say the same."""
+    for name in ("urllib3.connection", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if unverified:  # told at the start
+        urllib3.disable_warnings(InsecureRequestWarning)

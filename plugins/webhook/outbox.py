@@ -1,0 +1,154 @@
+"""What waits for a receiver: messages in order, bounded, cut into batches.
+
+A batch that was tried stays as it is (the same messages, the same id) until the
+receiver has taken or refused it, so that a receiver can tell a repeat by its id.
+Past a bound the oldest go first: that batch, unless it is just on the wire, and
+then the messages behind it. So one batch that a receiver chokes on cannot hold up
+all others for ever.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Messages that go out together. ``lost`` is how many went missing before them."""
+
+    messages: tuple[bytes, ...]
+    size: int
+    lost: int
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def body(self) -> bytes:
+        """``{"messages":[...],"lost":0}``, each message as pages got it."""
+        return b'{"messages":[%b],"lost":%d}' % (b",".join(self.messages), self.lost)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """When a batch is full, and how much may wait, the batch under way included.
+
+    Bytes are those of the messages' JSON and a comma for each; ``delay`` in seconds.
+    """
+
+    batch_messages: int
+    batch_bytes: int
+    queue_messages: int
+    queue_bytes: int
+    delay: float
+
+
+class Outbox:
+    """The queue of one receiver. ``put`` from anywhere, all else from its sender."""
+
+    def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bounds = bounds
+        self._clock = clock
+        self._waiting: deque[tuple[bytes, float]] = deque()
+        self._waiting_bytes = 0
+        self._batch: Batch | None = None
+        self._on_the_wire = False
+        self.lost = 0
+        """Messages that the receiver does not know to be missing yet."""
+
+    def __len__(self) -> int:
+        """Messages that wait, those of the batch under way included."""
+        return len(self._waiting) + (len(self._batch.messages) if self._batch else 0)
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait, those of the batch under way included."""
+        return self._waiting_bytes + (self._batch.size if self._batch else 0)
+
+    def put(self, json: bytes) -> int:
+        """Take a message; returns how many, old ones or itself, were dropped for room."""
+        size = len(json) + 1
+        lost = self._make_room(size)
+        if self._fits(size):
+            self._waiting.append((json, self._clock()))
+            self._waiting_bytes += size
+        else:
+            lost += 1
+        self.lost += lost
+        return lost
+
+    def due_in(self) -> float | None:
+        """Seconds until a batch is to go out, 0 for now; None while nothing waits."""
+        if self._batch is not None:
+            return 0.0
+        if not self._waiting:
+            return None
+        bounds = self._bounds
+        full = (
+            len(self._waiting) >= bounds.batch_messages or self._waiting_bytes >= bounds.batch_bytes
+        )
+        return 0.0 if full else max(0.0, self._waiting[0][1] + bounds.delay - self._clock())
+
+    def take(self) -> Batch:
+        """The batch to send now; there must be one. It is on the wire until it is told how it went.
+
+        Tell with `delivered`, `refused` or `failed`.
+        """
+        if self._batch is None:
+            self._batch = self._cut()
+        self._on_the_wire = True
+        return self._batch
+
+    def delivered(self) -> None:
+        """The receiver has the batch, and so knows of what was lost before it."""
+        self.lost -= self._finish().lost
+
+    def refused(self) -> None:
+        """The receiver will never take the batch: it is dropped, and so lost."""
+        self.lost += len(self._finish().messages)
+
+    def failed(self) -> None:
+        """The batch is to be tried again."""
+        self._on_the_wire = False
+
+    def _finish(self) -> Batch:
+        batch = self._batch
+        assert batch is not None
+        self._batch = None
+        self._on_the_wire = False
+        return batch
+
+    def _cut(self) -> Batch:
+        """At least one message, whatever its size, and then what fits."""
+        bounds = self._bounds
+        messages: list[bytes] = []
+        size = 0
+        while self._waiting and len(messages) < bounds.batch_messages:
+            json = self._waiting[0][0]
+            if messages and size + len(json) + 1 > bounds.batch_bytes:
+                break
+            size += len(json) + 1
+            messages.append(json)
+            self._waiting.popleft()
+        self._waiting_bytes -= size
+        return Batch(tuple(messages), size, self.lost)
+
+    def _fits(self, size: int) -> bool:
+        bounds = self._bounds
+        return len(self) < bounds.queue_messages and self.size + size <= bounds.queue_bytes
+
+    def _make_room(self, size: int) -> int:
+        lost = 0
+        if size > self._bounds.queue_bytes:  # never fits: nothing else need go for it
+            return lost
+        while not self._fits(size):
+            if self._batch is not None and not self._on_the_wire:
+                lost += len(self._finish().messages)
+            elif self._waiting:
+                json, _ = self._waiting.popleft()
+                self._waiting_bytes -= len(json) + 1
+                lost += 1
+            else:
+                break
+        return lost

@@ -1,0 +1,85 @@
+"""What an operator is told of a receiver: each change once, what repeats once a minute."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from .circuit import State
+
+INTERVAL = 60.0
+"""Seconds between two lines about the same kind of fault."""
+
+
+class Report:
+    """Log lines about one receiver, each beginning with ``receiver``.
+
+    All texts given to it must be fit for the log.
+    """
+
+    def __init__(
+        self, log: logging.Logger, receiver: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._receiver = receiver
+        self._clock = clock
+        self._told: dict[str, float] = {}
+        self._dropped = 0
+        self._refused = 0
+
+    def dropped(self, number: int) -> None:
+        """Messages went for want of room."""
+        self._dropped += number
+        self._seldom(
+            "dropped", "the queue is full: its oldest messages go, %d so far", self._dropped
+        )
+
+    def refused(self, number: int, answer: str) -> None:
+        """The receiver will never have these messages, as its answer says."""
+        self._refused += number
+        self._seldom(
+            "refused", "refuses messages, %d so far, which are dropped: %s", self._refused, answer
+        )
+
+    def failed(self, why: str, pause: float) -> None:
+        """An attempt failed; the next one is ``pause`` seconds away."""
+        self._seldom("failed", "a batch did not get through and is tried again: %s", why)
+        self._log.debug("%s: next attempt in %.1f s: %s", self._receiver, pause, why)
+
+    def delivered(self, number: int, status: int) -> None:
+        """A batch of so many messages was taken."""
+        self._log.debug("%s: took %d messages (%d)", self._receiver, number, status)
+        if self._dropped and self._seldom(
+            "lost", "takes messages again; %d were dropped for want of room", self._dropped
+        ):
+            self._dropped = 0
+        if self._refused and self._seldom(
+            "takes", "takes messages again; %d were refused", self._refused
+        ):
+            self._refused = 0
+
+    def circuit(self, before: State, after: State, why: str, pause: float) -> None:
+        """The circuit went from one state to another; ``why`` is the last failure."""
+        if after is State.HALF_OPEN:
+            self._log.info("%s: trying whether it is back", self._receiver)
+        elif after is State.CLOSED:
+            self._log.info("%s: is back", self._receiver)
+        else:
+            level = logging.WARNING if before is State.CLOSED else logging.INFO
+            text = "%s: out of order, left alone for %.0f s: %s"
+            self._log.log(level, text, self._receiver, pause, why)
+
+    def given_up(self, number: int) -> None:
+        """The plugin ends while messages still wait."""
+        self._log.warning("%s: %d messages were not delivered", self._receiver, number)
+
+    def _seldom(self, kind: str, text: str, *arguments: object) -> bool:
+        """Log it unless that was done within the interval; whether it was."""
+        now = self._clock()
+        last = self._told.get(kind)
+        if last is not None and now - last < INTERVAL:
+            return False
+        self._told[kind] = now
+        self._log.warning(f"%s: {text}", self._receiver, *arguments)
+        return True

@@ -1,0 +1,197 @@
+"""The settings of `webhook`, checked as far as can be without a connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
+
+from amiws_gevent.pluginapi import PluginSettings
+
+from .._matching import Names
+from .client import tls_context
+from .endpoint import Endpoint, parse_endpoint
+
+_SIZES = {"": 1, "b": 1} | {
+    prefix + ending: 1024**power
+    for power, prefix in enumerate("kmg", 1)
+    for ending in ("", "b", "ib")
+}
+_TIMES = {"": 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
+_OURS = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding"})
+OWN_PREFIX = "x-amiws-"
+
+
+def _amount(value: object, units: Mapping[str, float]) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)", str(value).strip())
+    if match is None or match[2].lower() not in units:
+        return None
+    return float(match[1]) * units[match[2].lower()]
+
+
+def _seconds(value: object) -> float:
+    amount = _amount(value, _TIMES)
+    if amount is None:
+        raise ValueError("must be a time in seconds, or such as 500 ms, 30 s or 5 min")
+    return amount
+
+
+def _size(value: object) -> int:
+    amount = _amount(value, _SIZES)
+    if amount is None:
+        raise ValueError("must be a size in bytes, or such as 512k or 4 MiB")
+    return int(amount)
+
+
+def _endpoint(value: object) -> Endpoint:
+    return value if isinstance(value, Endpoint) else parse_endpoint(str(value))
+
+
+def _absolute(path: Path) -> Path:
+    """A daemon changes its directory before a reload reads the file again."""
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, such as /etc/amiws/webhook.key")
+    return path
+
+
+def _headers(value: object) -> dict[str, SecretStr]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be lines of `Name: value`")
+    headers: dict[str, SecretStr] = {}
+    for name, secret in value.items():
+        text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(f"the name of a header cannot be {name!r:.60}")
+        if name.lower() in _OURS or name.lower().startswith(OWN_PREFIX):
+            raise ValueError(f"{name} is set by the webhook itself")
+        if name.lower() in (known.lower() for known in headers):
+            raise ValueError(f"{name} is there twice")
+        if not isinstance(text, str) or not _VALUE.fullmatch(text):
+            raise ValueError(f"the value of {name} must be one line of printable ASCII")
+        headers[name] = SecretStr(text)
+    return headers
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Size = Annotated[int, BeforeValidator(_size)]
+File = Annotated[Path, AfterValidator(_absolute)]
+Url = Annotated[Endpoint, BeforeValidator(_endpoint), PlainSerializer(str)]
+Headers = Annotated[dict[str, SecretStr], BeforeValidator(_headers)]
+
+
+class Settings(PluginSettings):
+    """Sizes are bytes, times seconds; both take units (``256 KiB``, ``5 min``)."""
+
+    url: Url = Field(
+        description="Where to POST: http or https. user:password@ in it becomes Authorization."
+    )
+    events: Names = Field(
+        ("*",), description="Names or patterns (Queue*) of the events to send, in any case."
+    )
+    servers: Names = Field((), description="Names, patterns or ids of the servers; none: all.")
+    headers: Headers = Field({}, description="Further headers of each request, never logged.")
+    secret: SecretStr | None = Field(None, description="Key of the signature.")
+    secret_file: File | None = Field(
+        None, description="A file with that key, read again on SIGHUP; a line end is left out."
+    )
+    ssl_ca: File | None = Field(
+        None, description="Authorities (PEM) to believe in the place of the system's."
+    )
+    ssl_verify: bool = Field(True, description="Check the certificate of an https receiver.")
+    batch_messages: int = Field(100, ge=1, le=10000, description="Most messages of one POST.")
+    batch_bytes: Size = Field(256 * 1024, ge=1024, le=16 << 20, description="Most bytes of one.")
+    batch_delay: Seconds = Field(
+        1.0, ge=0, le=3600, description="How long a message may wait for others to go with."
+    )
+    queue_messages: int = Field(
+        10000, ge=2, le=1_000_000, description="Most messages that wait; the oldest are dropped."
+    )
+    queue_bytes: Size = Field(16 << 20, ge=2048, le=1 << 30, description="Most bytes that wait.")
+    connect_timeout: Seconds = Field(5.0, ge=0.1, le=300, description="For a connection.")
+    timeout: Seconds = Field(15.0, ge=0.1, le=300, description="For all of one POST.")
+    retry_delay: Seconds = Field(
+        1.0, ge=0.01, le=300, description="Bound of the wait after a failure; doubles with each."
+    )
+    retry_delay_max: Seconds = Field(30.0, ge=0.01, le=3600, description="Where that ends.")
+    circuit_failures: int = Field(
+        5, ge=1, le=1000, description="Failures in a row after which the receiver is left alone."
+    )
+    circuit_cooldown: Seconds = Field(
+        30.0, ge=0.1, le=86400, description="For how long at first; doubles with each failure."
+    )
+    circuit_cooldown_max: Seconds = Field(600.0, ge=0.1, le=86400, description="Where that ends.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.secret is not None and self.secret_file is not None:
+            raise ValueError("secret and secret_file: give one of them")
+        for batch, queue in (("batch_messages", "queue_messages"), ("batch_bytes", "queue_bytes")):
+            if 2 * getattr(self, batch) > getattr(self, queue):
+                raise ValueError(f"{queue} must be at least twice {batch}: one batch is under way")
+        for first, last in (
+            ("retry_delay", "retry_delay_max"),
+            ("circuit_cooldown", "circuit_cooldown_max"),
+        ):
+            if getattr(self, first) > getattr(self, last):
+                raise ValueError(f"{last} must be at least {first}")
+        if any(name.lower() == "authorization" for name in self.headers) and self.url.authorization:
+            raise ValueError("headers: Authorization: the login in url is one already")
+        return self
+
+    @model_validator(mode="after")
+    def _files_are_there(self) -> Self:
+        """As --check is to find what the start would stumble over."""
+        if (self.ssl_ca is not None or not self.ssl_verify) and not self.url.tls:
+            raise ValueError("ssl_ca and ssl_verify are for a url with https")
+        if self.ssl_ca is not None and not self.ssl_verify:
+            raise ValueError("ssl_ca: does nothing with ssl_verify: no; leave one of them out")
+        self.signing_key()
+        self.tls()
+        return self
+
+    def signing_key(self) -> bytes | None:
+        """The key, read from its file if it has one. ValueError that says what to change."""
+        if self.secret is not None:
+            where, key = "secret", self.secret.get_secret_value().encode()
+        elif self.secret_file is not None:
+            where = "secret_file"
+            try:
+                key = _without_line_end(self.secret_file.read_bytes())
+            except OSError as error:
+                raise ValueError(f"secret_file: {self.secret_file}: {error.strerror}") from None
+        else:
+            return None
+        if not key:
+            raise ValueError(
+                f"{where}: is empty; write a random one, as `openssl rand -hex 32` does"
+            )
+        return key
+
+    def tls(self) -> Any:
+        """The context for an https url, None for http. ValueError as above."""
+        if not self.url.tls:
+            return None
+        try:
+            return tls_context(self.ssl_ca, verify=self.ssl_verify)
+        except OSError as error:
+            told = error.strerror or str(error)
+            raise ValueError(f"ssl_ca: {self.ssl_ca}: cannot be used: {told}") from None
+
+
+def _without_line_end(data: bytes) -> bytes:
+    return data.removesuffix(b"\n").removesuffix(b"\r")
