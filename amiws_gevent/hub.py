@@ -14,17 +14,24 @@ The hub knows no sockets: a client is whatever takes an ``offer``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 import gevent
 from gevent.event import Event
 
 from amiws_gevent.ami import Kind
-from amiws_gevent.pipeline import Envelope
+from amiws_gevent.log import LogLimiter
+from amiws_gevent.pipeline import Batch
 from amiws_gevent.routing import is_answer
 
 CLIENTS_PER_TURN = 256
+
+PASS_BYTES = 1 << 20
+"""JSON of one pass, bytes, but for a single batch that is larger: a buffer well below what a
+page may have waiting, and small enough that the next pages get it out of the cache."""
 
 CLASSIC = "classic"
 V2 = "v2"
@@ -42,21 +49,22 @@ class Client(Protocol):
 class Hub:
     """Subscribers by view, and the batches that wait for the next pass.
 
-    ``frame`` turns the JSON of one message into the bytes that go to a client.
+    ``frames`` turns the JSON of messages into the bytes that go to a client.
     ``limit`` bounds the bytes of JSON that wait for a pass: past it the oldest
     batches are dropped, counted in ``dropped_messages`` and logged.
     """
 
-    def __init__(self, frame: Callable[[bytes], bytes], *, limit: int) -> None:
+    def __init__(self, frames: Callable[[Iterable[bytes]], bytes], *, limit: int) -> None:
         self.limit = limit
         self.dropped_messages = 0
         self.published_messages = 0
-        self._frame = frame
+        self._frames = frames
         self._views: dict[str, dict[Client, None]] = {CLASSIC: {}, V2: {}}
         self._by_token: dict[str, Client] = {}
-        self._pending: list[Sequence[Envelope]] = []
+        self._pending: deque[Batch] = deque()
         self._pending_bytes = 0
         self._wake = Event()
+        self._limiter = LogLimiter()
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> gevent.Greenlet[..., None]:
@@ -85,13 +93,13 @@ class Hub:
         """How many clients a view has."""
         return len(self._views[view])
 
-    def publish(self, batch: Sequence[Envelope]) -> None:
+    def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
         self.published_messages += len(batch)
         if not any(self._views.values()):
             return
         self._pending.append(batch)
-        self._pending_bytes += _size(batch)
+        self._pending_bytes += batch.size
         if self._pending_bytes > self.limit:
             self._drop_oldest()
         self._wake.set()
@@ -99,26 +107,42 @@ class Hub:
     def _drop_oldest(self) -> None:
         dropped = 0
         while self._pending_bytes > self.limit and len(self._pending) > 1:
-            batch = self._pending.pop(0)
-            self._pending_bytes -= _size(batch)
+            batch = self._pending.popleft()
+            self._pending_bytes -= batch.size
             dropped += len(batch)
         if dropped:
             self.dropped_messages += dropped
-            _log.warning(
-                "%d messages dropped: more comes in than can be sent on (limits.hub_buffer)",
-                dropped,
+            self._limiter.log(
+                _log,
+                logging.ERROR,
+                "dropped",
+                "messages dropped: more comes in than can be sent on (limits.hub_buffer; "
+                "%d so far)",
+                self.dropped_messages,
             )
 
     def _run(self) -> None:
         while True:
             self._wake.wait()
             self._wake.clear()
-            pending, self._pending = self._pending, []
-            self._pending_bytes = 0
-            self._pass([envelope for batch in pending for envelope in batch])
+            while self._pending:
+                self._pass(self._next_batches())
+                if self._pending:
+                    gevent.sleep(0)
 
-    def _pass(self, envelopes: Sequence[Envelope]) -> None:
-        for buffer, clients in self._deliveries(envelopes):
+    def _next_batches(self) -> list[Batch]:
+        """What is pending, as much as makes a buffer of a sensible size."""
+        batches = []
+        size = 0
+        while self._pending and (not size or size + self._pending[0].size <= PASS_BYTES):
+            batch = self._pending.popleft()
+            size += batch.size
+            batches.append(batch)
+        self._pending_bytes -= size
+        return batches
+
+    def _pass(self, batches: Sequence[Batch]) -> None:
+        for buffer, clients in self._deliveries(batches):
             for number, client in enumerate(clients, 1):
                 try:
                     client.offer(buffer)
@@ -132,40 +156,28 @@ class Hub:
         for clients in self._views.values():
             clients.pop(client, None)
 
-    def _deliveries(
-        self, envelopes: Sequence[Envelope]
-    ) -> Iterator[tuple[bytes, Sequence[Client]]]:
+    def _deliveries(self, batches: Sequence[Batch]) -> Iterator[tuple[bytes, Sequence[Client]]]:
         """The buffers of one pass and who gets each; answers come between what is for all."""
         classic, v2 = self._views[CLASSIC], self._views[V2]
         if classic:
-            buffer = self._buffer([e for e in envelopes if e.requester is None])
+            buffer = self._frames(chain.from_iterable(batch.for_all() for batch in batches))
             if buffer:
                 yield buffer, list(classic)
         if v2:
-            yield from self._v2_deliveries(envelopes)
+            yield from self._v2_deliveries(batches)
 
-    def _v2_deliveries(
-        self, envelopes: Sequence[Envelope]
-    ) -> Iterator[tuple[bytes, Sequence[Client]]]:
-        run: list[Envelope] = []
-        for envelope in envelopes:
+    def _v2_deliveries(self, batches: Sequence[Batch]) -> Iterator[tuple[bytes, Sequence[Client]]]:
+        run: list[bytes] = []
+        for envelope in chain.from_iterable(batches):
             if envelope.requester is None:
                 if envelope.message.kind is Kind.QUEUE or not is_answer(envelope.message):
-                    run.append(envelope)
+                    run.append(envelope.json)
                 continue
             if run:
-                yield self._buffer(run), list(self._views[V2])
+                yield self._frames(run), list(self._views[V2])
                 run = []
             requester = self._by_token.get(envelope.requester)
             if requester is not None:
-                yield self._frame(envelope.json), [requester]
+                yield self._frames([envelope.json]), [requester]
         if run:
-            yield self._buffer(run), list(self._views[V2])
-
-    def _buffer(self, envelopes: Sequence[Envelope]) -> bytes:
-        frame = self._frame
-        return b"".join([frame(envelope.json) for envelope in envelopes])
-
-
-def _size(batch: Sequence[Envelope]) -> int:
-    return sum(len(envelope.json) for envelope in batch)
+            yield self._frames(run), list(self._views[V2])

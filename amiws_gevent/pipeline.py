@@ -1,4 +1,4 @@
-"""From the messages of one read to envelopes: what happens to a message on its way to pages.
+"""From the messages of one read to a batch: what happens to a message on its way to pages.
 
 A link gives all messages of one read; the pipeline drops the events that the
 server's ``event_names`` leaves out, takes the rest through the plugins, makes
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import gevent
@@ -46,7 +46,10 @@ class Source:
 
 
 class Envelope(NamedTuple):
-    """One message ready for pages: who said it, what, its JSON, and the one page it is for."""
+    """One message ready for pages: who said it, what, its JSON, and the one page it is for.
+
+    What a ``Batch`` is seen as, message by message; see there.
+    """
 
     source: Source
     message: Message
@@ -56,8 +59,52 @@ class Envelope(NamedTuple):
     """Token of the ``amiws.v2`` page that asked for this answer; None: it is for everybody."""
 
 
+class Batch:
+    """All messages of one read of a server, ready for pages.
+
+    ``json`` has the text of each of ``messages``; ``requesters`` the tokens of
+    those that are for one page, by index. Lists side by side, since an object
+    for each message would cost as much as its frame; iterating makes them.
+    """
+
+    __slots__ = ("json", "messages", "requesters", "size", "source")
+
+    def __init__(self, source: Source, messages: Sequence[Message]) -> None:
+        self.source = source
+        self.messages = messages
+        self.requesters: dict[int, str] = {}
+        prefixes = source.prefixes
+        self.json = [encode_message(prefixes[message.kind], message) for message in messages]
+        self.size = sum(map(len, self.json))
+        """Bytes of JSON."""
+        for index, text in enumerate(self.json):
+            if JSON_MARK in text:
+                self._address(index)
+
+    def _address(self, index: int) -> None:
+        """Restore an answer to an ``amiws.v2`` page, and note whom it is for."""
+        requester, restored = unwrap(self.messages[index])
+        self.messages = [*self.messages[:index], restored, *self.messages[index + 1 :]]
+        self.json[index] = encode_message(self.source.prefixes[restored.kind], restored)
+        if requester is not None:
+            self.requesters[index] = requester
+
+    def for_all(self) -> Sequence[bytes]:
+        """The JSON of what is for everybody on the classic socket, in order."""
+        if not self.requesters:
+            return self.json
+        return [text for index, text in enumerate(self.json) if index not in self.requesters]
+
+    def __len__(self) -> int:
+        return len(self.json)
+
+    def __iter__(self) -> Iterator[Envelope]:
+        for index, (message, text) in enumerate(zip(self.messages, self.json, strict=True)):
+            yield Envelope(self.source, message, text, self.requesters.get(index))
+
+
 class Pipeline:
-    """Turns each read's messages into envelopes and gives them to ``publish`` as one batch.
+    """Turns each read's messages into one batch and gives it to ``publish``.
 
     ``plugins`` may be changed at any time; messages that wait go through the new
     ones. ``limit`` bounds how many messages of one server wait for plugins.
@@ -65,7 +112,7 @@ class Pipeline:
 
     def __init__(
         self,
-        publish: Callable[[Sequence[Envelope]], None],
+        publish: Callable[[Batch], None],
         plugins: Plugins | None = None,
         *,
         limit: int = 50_000,
@@ -89,10 +136,10 @@ class Pipeline:
 
     def emit(self, source: Source, messages: Sequence[Message]) -> None:
         """Make the JSON of messages that have passed the plugins, and publish them."""
-        envelopes = [_envelope(source, message) for message in messages]
-        self._publish(envelopes)
+        batch = Batch(source, messages)
+        self._publish(batch)
         if self.plugins.logs_messages:
-            self.plugins.log([(e.message, source.info, e.json) for e in envelopes])
+            self.plugins.log([(envelope.message, source.info, envelope.json) for envelope in batch])
 
     def _queue(self, source: Source, messages: Sequence[Message]) -> None:
         if source.lane is None:
@@ -139,12 +186,3 @@ class Lane:
                 gevent.sleep(0)
         finally:
             source.lane = None
-
-
-def _envelope(source: Source, message: Message) -> Envelope:
-    json = encode_message(source.prefixes[message.kind], message)
-    if JSON_MARK not in json:
-        return Envelope(source, message, json)
-    requester, restored = unwrap(message)
-    json = encode_message(source.prefixes[message.kind], restored)
-    return Envelope(source, restored, json, requester)

@@ -32,7 +32,7 @@ from amiws_gevent.pluginload import PluginError
 from amiws_gevent.plugins import Plugins
 from amiws_gevent.plugins.change import Change
 from amiws_gevent.web.app import create_app
-from amiws_gevent.web.frames import text_frame
+from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.listener import WebServer
 from amiws_gevent.web.plugingate import PluginGate
@@ -76,7 +76,7 @@ class Server:
         self._links: dict[int, Link] = {}
         self._sources: dict[int, Source] = {}
         self._dispatcher = Dispatcher(self._links)
-        self._hub = Hub(text_frame, limit=settings.limits.hub_buffer)
+        self._hub = Hub(text_frames, limit=settings.limits.hub_buffer)
         self._pipeline = Pipeline(self._hub.publish, limit=settings.limits.plugin_messages)
         self._pages = Pages(self._hub, self._dispatcher)
         self._limiter = LogLimiter()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import io
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from geventwebsocket.exceptions import ProtocolError, WebSocketError
@@ -66,13 +67,26 @@ class FrameHeader(NamedTuple):
 
 def frame(opcode: int, payload: bytes) -> bytes:
     """A whole frame of a server: final, not masked."""
-    size = len(payload)
+    return _head(opcode, len(payload)) + payload
+
+
+def _head(opcode: int, size: int) -> bytes:
     first = _FIN | opcode
     if size < 126:
-        return struct.pack("!BB", first, size) + payload
+        return struct.pack("!BB", first, size)
     if size < 1 << 16:
-        return struct.pack("!BBH", first, 126, size) + payload
-    return struct.pack("!BBQ", first, 127, size) + payload
+        return struct.pack("!BBH", first, 126, size)
+    return struct.pack("!BBQ", first, 127, size)
+
+
+def text_frames(payloads: Iterable[bytes]) -> bytes:
+    """The text frames of several messages in one buffer; made for thousands at a time."""
+    parts = []
+    for payload in payloads:
+        size = len(payload)
+        parts.append(_TEXT_HEADS[size] if size < _HEADS else _head(TEXT, size))
+        parts.append(payload)
+    return b"".join(parts)
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -221,3 +235,8 @@ def read_payload(stream: Stream, header: FrameHeader) -> bytes:
     if len(payload) < header.length:
         raise EOFError("the connection ended in a frame")
     return unmask(payload, header.mask)
+
+
+# Of nearly all messages; a list of 4,096 small ones costs 200 KiB.
+_HEADS = 4096
+_TEXT_HEADS = [_head(TEXT, size) for size in range(_HEADS)]

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import gevent
 import pytest
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.hub import CLASSIC, CLIENTS_PER_TURN, V2, Hub
-from amiws_gevent.pipeline import Envelope, Pipeline, Source
+from amiws_gevent.hub import CLASSIC, CLIENTS_PER_TURN, PASS_BYTES, V2, Hub
+from amiws_gevent.pipeline import Batch, Pipeline, Source
 from amiws_gevent.routing import wrap
 from tests.support.hosts import ami_host
 
@@ -26,18 +26,18 @@ class FakeClient:
         return b"".join(self.offered).splitlines()
 
 
-def line(payload: bytes) -> bytes:
-    """Stands for a frame: easy to take apart again."""
-    return payload + b"\n"
+def lines(payloads: Iterable[bytes]) -> bytes:
+    """Stands for frames: easy to take apart again."""
+    return b"".join(payload + b"\n" for payload in payloads)
 
 
-def batch(*messages: Message) -> Sequence[Envelope]:
-    batches: list[Sequence[Envelope]] = []
+def batch(*messages: Message) -> Batch:
+    batches: list[Batch] = []
     Pipeline(batches.append).process(Source(ami_host()), messages)
     return batches[0]
 
 
-def events(*names: str) -> Sequence[Envelope]:
+def events(*names: str) -> Batch:
     return batch(*(Message(Kind.EVENT, [("Event", n), ("Privilege", "call")]) for n in names))
 
 
@@ -48,7 +48,7 @@ def names(client: FakeClient) -> list[str]:
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    hub = Hub(line, limit=1 << 20)
+    hub = Hub(lines, limit=1 << 20)
     hub.start()
     yield hub
     hub.stop()
@@ -130,7 +130,7 @@ def test_an_answer_to_one_who_has_left_goes_nowhere(hub: Hub) -> None:
 def test_past_the_limit_the_oldest_are_dropped_counted_and_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hub = Hub(line, limit=400)  # not started: nothing is taken out
+    hub = Hub(lines, limit=400)  # not started: nothing is taken out
     client = FakeClient()
     hub.add(client, CLASSIC)
     with caplog.at_level(logging.WARNING):
@@ -178,3 +178,16 @@ def test_a_client_that_raises_costs_only_itself(hub: Hub, caplog: pytest.LogCapt
     assert names(fine) == ["A", "B"]
     assert "a bug" in caplog.text
     assert hub.count(CLASSIC) == 1, "it is not offered to again"
+
+
+def test_a_pass_is_bounded_and_nothing_is_lost_by_it(hub: Hub) -> None:
+    hub.limit = 10 * PASS_BYTES
+    client = FakeClient()
+    hub.add(client, CLASSIC)
+    filler = "x" * (PASS_BYTES // 4)
+    for number in range(9):
+        hub.publish(batch(Message(Kind.EVENT, [("Event", f"E{number}"), ("Filler", filler)])))
+    settle()
+    assert names(client) == [f"E{number}" for number in range(9)]
+    assert len(client.offered) == 3
+    assert max(map(len, client.offered)) <= PASS_BYTES

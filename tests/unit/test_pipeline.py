@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.config import AmiHost
-from amiws_gevent.pipeline import Envelope, Pipeline, Source
+from amiws_gevent.pipeline import Batch, Envelope, Pipeline, Source
 from amiws_gevent.routing import wrap
 from tests.support.hosts import ami_host
 
@@ -15,7 +14,7 @@ def event(name: str, *more: tuple[str, str]) -> Message:
 
 
 def process(host: AmiHost, *messages: Message) -> list[Envelope]:
-    batches: list[Sequence[Envelope]] = []
+    batches: list[Batch] = []
     Pipeline(batches.append).process(Source(host), messages)
     assert len(batches) <= 1, "one batch a read"
     return list(batches[0]) if batches else []
