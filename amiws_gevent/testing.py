@@ -29,7 +29,7 @@ import yaml
 from amiws_gevent.ami import Kind, Message, PageAction, Parser, parse_page_action
 from amiws_gevent.config import AmiHost, Limits, PluginEntry, load_settings
 from amiws_gevent.log import LogLimiter
-from amiws_gevent.pipeline import Envelope, Pipeline, Source
+from amiws_gevent.pipeline import Batch, Pipeline, Source
 from amiws_gevent.pluginapi import ClientInfo, ServerInfo
 from amiws_gevent.plugins import Plugins, RunningPlugin
 from amiws_gevent.plugins.change import Change
@@ -327,9 +327,9 @@ class PluginHarness:
             self._sources[server] = Source(AmiHost.model_validate(account))
         return self._sources[server]
 
-    def _publish(self, envelopes: Sequence[Envelope]) -> None:
-        self.messages += [envelope.message for envelope in envelopes]
-        self._json += [envelope.json for envelope in envelopes]
+    def _publish(self, batch: Batch) -> None:
+        self.messages += batch.messages
+        self._json += batch.json
 
     def _heard_fault(self, record: logging.LogRecord) -> None:
         self.faults.append(record.getMessage())
