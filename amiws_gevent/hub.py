@@ -26,6 +26,7 @@ from amiws_gevent.ami import Kind
 from amiws_gevent.log import LogLimiter
 from amiws_gevent.pipeline import Batch
 from amiws_gevent.routing import is_answer
+from amiws_gevent.turns import give_way
 
 CLIENTS_PER_TURN = 256
 
@@ -46,6 +47,10 @@ class Client(Protocol):
         """Take whole frames; never blocks, never raises, closes itself past its bound."""
 
 
+Delivery = tuple[bytes, int, Sequence[Client]]
+"""A buffer, how many messages are in it, and who gets it."""
+
+
 class Hub:
     """Subscribers by view, and the batches that wait for the next pass.
 
@@ -58,6 +63,10 @@ class Hub:
         self.limit = limit
         self.dropped_messages = 0
         self.published_messages = 0
+        self.deliveries = 0
+        """Messages that were given to pages: each counts once for each page that got it."""
+        self.delivered_bytes = 0
+        """Bytes of their frames, likewise for each page."""
         self._frames = frames
         self._views: dict[str, dict[Client, None]] = {CLASSIC: {}, V2: {}}
         self._by_token: dict[str, Client] = {}
@@ -128,7 +137,7 @@ class Hub:
             while self._pending:
                 self._pass(self._next_batches())
                 if self._pending:
-                    gevent.sleep(0)
+                    give_way()
 
     def _next_batches(self) -> list[Batch]:
         """What is pending, as much as makes a buffer of a sensible size."""
@@ -142,7 +151,9 @@ class Hub:
         return batches
 
     def _pass(self, batches: Sequence[Batch]) -> None:
-        for buffer, clients in self._deliveries(batches):
+        for buffer, messages, clients in self._deliveries(batches):
+            self.deliveries += messages * len(clients)
+            self.delivered_bytes += len(buffer) * len(clients)
             for number, client in enumerate(clients, 1):
                 try:
                     client.offer(buffer)
@@ -150,23 +161,24 @@ class Hub:
                     _log.exception("a client failed to take an offer; it gets no more")
                     self._forget(client)
                 if not number % CLIENTS_PER_TURN:
-                    gevent.sleep(0)
+                    give_way()
 
     def _forget(self, client: Client) -> None:
         for clients in self._views.values():
             clients.pop(client, None)
 
-    def _deliveries(self, batches: Sequence[Batch]) -> Iterator[tuple[bytes, Sequence[Client]]]:
+    def _deliveries(self, batches: Sequence[Batch]) -> Iterator[Delivery]:
         """The buffers of one pass and who gets each; answers come between what is for all."""
         classic, v2 = self._views[CLASSIC], self._views[V2]
         if classic:
-            buffer = self._frames(chain.from_iterable(batch.for_all() for batch in batches))
-            if buffer:
-                yield buffer, list(classic)
+            for_all = [batch.for_all() for batch in batches]
+            messages = sum(map(len, for_all))
+            if messages:
+                yield self._frames(chain.from_iterable(for_all)), messages, list(classic)
         if v2:
             yield from self._v2_deliveries(batches)
 
-    def _v2_deliveries(self, batches: Sequence[Batch]) -> Iterator[tuple[bytes, Sequence[Client]]]:
+    def _v2_deliveries(self, batches: Sequence[Batch]) -> Iterator[Delivery]:
         run: list[bytes] = []
         for envelope in chain.from_iterable(batches):
             if envelope.requester is None:
@@ -174,10 +186,10 @@ class Hub:
                     run.append(envelope.json)
                 continue
             if run:
-                yield self._frames(run), list(self._views[V2])
+                yield self._frames(run), len(run), list(self._views[V2])
                 run = []
             requester = self._by_token.get(envelope.requester)
             if requester is not None:
-                yield self._frames([envelope.json]), [requester]
+                yield self._frames([envelope.json]), 1, [requester]
         if run:
-            yield self._frames(run), list(self._views[V2])
+            yield self._frames(run), len(run), list(self._views[V2])

@@ -86,6 +86,10 @@ class Link:
         self.reason = ""
         self.parser: Parser | None = None
         """The parser of the present or last connection."""
+        self.logins = 0
+        """Logins that were accepted: the first, and one for each reconnect."""
+        self.failed_attempts = 0
+        """Attempts to connect that came to nothing, refused logins among them."""
         self._limits = limits
         self._on_messages = on_messages
         self._on_state = on_state
@@ -166,6 +170,7 @@ class Link:
         """Of `session.Owner`: the server accepted the login."""
         self._since = self._clock()
         self._setback = ""
+        self.logins += 1
         self._retry_refused.reset()
         self._report.connected(banner)
         self._change(LinkState.CONNECTED, banner)
@@ -236,12 +241,14 @@ class Link:
 
     def _failed(self, reason: str, advice: str = "") -> float:
         delay = self._retry.next()
+        self.failed_attempts += 1
         self._report.failed(reason, advice, delay)
         self._set_back(LinkState.WAITING, reason)
         return delay
 
     def _refused(self, answer: str) -> float:
         delay = self._retry_refused.next()
+        self.failed_attempts += 1
         self._report.refused(answer, delay)
         self._set_back(LinkState.REFUSED, answer)
         return delay

@@ -11,6 +11,7 @@ from amiws_gevent.ami import Kind, Message
 from amiws_gevent.hub import CLASSIC, CLIENTS_PER_TURN, PASS_BYTES, V2, Hub
 from amiws_gevent.pipeline import Batch, Pipeline, Source
 from amiws_gevent.routing import wrap
+from amiws_gevent.turns import give_way
 from tests.support.hosts import ami_host
 
 
@@ -55,8 +56,8 @@ def hub() -> Iterator[Hub]:
 
 
 def settle() -> None:
-    for _ in range(10):
-        gevent.sleep(0)
+    for _ in range(20):
+        give_way()
 
 
 def test_all_clients_get_the_same_bytes_object_once_a_pass(hub: Hub) -> None:
@@ -191,3 +192,20 @@ def test_a_pass_is_bounded_and_nothing_is_lost_by_it(hub: Hub) -> None:
     assert names(client) == [f"E{number}" for number in range(9)]
     assert len(client.offered) == 3
     assert max(map(len, client.offered)) <= PASS_BYTES
+
+
+def test_deliveries_are_messages_times_the_pages_that_got_them(hub: Hub) -> None:
+    classic = [FakeClient() for _ in range(3)]
+    for client in classic:
+        hub.add(client, CLASSIC)
+    asked, other = FakeClient(), FakeClient()
+    hub.add(asked, V2, "T1")
+    hub.add(other, V2, "T2")
+    before = Message(Kind.EVENT, [("Event", "Before"), ("Privilege", "call")])
+    after = Message(Kind.EVENT, [("Event", "After"), ("Privilege", "call")])
+    hub.publish(batch(before, answer("T1", "a1"), after))
+    settle()
+    clients = [*classic, asked, other]
+    assert [len(client.lines) for client in clients] == [2, 2, 2, 3, 2]
+    assert hub.deliveries == 11
+    assert hub.delivered_bytes == sum(len(data) for c in clients for data in c.offered)

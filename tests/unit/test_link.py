@@ -774,6 +774,22 @@ class TestCallbacks:
         ]
         assert all(record.exc_info for record in caplog.records)
 
+    def test_logins_and_failed_attempts_are_counted(self, server: AmiServer) -> None:
+        server.login = "close"
+        with Watched(server.port) as watched:
+            watched.until_setback(2)
+            server.login = "refuse"
+            watched.until_state(LinkState.REFUSED)
+            server.login = "check"
+            watched.until_state(LinkState.CONNECTED)
+            link = watched.link
+            assert link.failed_attempts == len(watched.setbacks) >= 3
+            assert link.logins == 1
+            failed = link.failed_attempts
+            server.logins[0].close()
+            until(lambda: link.logins == 2)
+            assert link.failed_attempts == failed, "a connection that is lost had been made"
+
     def test_what_is_odd_on_the_wire_is_counted_and_logged_at_debug(
         self, server: AmiServer, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -62,3 +62,12 @@ def test_text_that_only_looks_wrapped_changes_nothing() -> None:
     (envelope,) = process(ami_host(), name)
     assert envelope.requester is None
     assert json.loads(envelope.json)["data"]["CallerIDName"] == '"ActionID":"amiws-v2/x/y"'
+
+
+def test_what_a_server_sends_is_counted_by_kind_before_anything_is_held_back() -> None:
+    source = Source(ami_host(event_names=frozenset({"hangup"})))
+    pipeline = Pipeline(lambda batch: None)
+    pipeline.process(source, [Message(Kind.PROMPT, [("Product", "x")]), event("Hangup")])
+    pipeline.process(source, [event("VarSet"), event("VarSet"), Message(Kind.QUEUE, [])])
+    assert source.received == [0, 1, 0, 3, 0, 0, 1]
+    assert Source(ami_host()).received == [0] * 7
