@@ -10,6 +10,7 @@ from gevent import socket as gsocket
 from gevent.ssl import SSLSocket
 
 from amiws_gevent.errors import SendBufferFull
+from amiws_gevent.turns import give_way
 
 LARGEST_READ = 64 * 1024
 """Bytes of one read, the unit of work of the whole program: enough that a burst is a
@@ -96,7 +97,7 @@ class Wire:
 
     def _read_tls(self, sock: SSLSocket) -> bytes:
         if self._tls_may_hold_more:  # which the watcher does not see
-            gevent.sleep(0)
+            give_way()
         else:
             self._hub.wait(self._readable)
         records: list[bytes] = []
