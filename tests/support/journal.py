@@ -1,0 +1,113 @@
+"""A journal's parts for tests: settings, clocks that are set by hand, disks that fail."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from amiws_plugins.journal.files import Folder
+from amiws_plugins.journal.settings import Settings
+from amiws_plugins.journal.writer import Writer
+
+NOON = 1795348800.0  # 2026-11-22 12:00:00 UTC
+PREFIX_OF_LINE = len('{"time":"2026-11-22T12:00:00.000Z","message":')
+
+
+class Clock:
+    """Time that stands still; both the time of day and the other one."""
+
+    def __init__(self, now: float = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Disk:
+    """`os.write` that takes ``room`` bytes and then fails as a full disk does."""
+
+    def __init__(self) -> None:
+        self.room: int | None = None
+        self.error = errno.ENOSPC
+
+    def __call__(self, descriptor: int, data: memoryview) -> int:
+        if self.room is None:
+            return os.write(descriptor, data)
+        if self.room <= 0:
+            raise OSError(self.error, os.strerror(self.error))
+        written = os.write(descriptor, data[: self.room])
+        self.room -= written
+        return written
+
+
+def settings(folder: Path, **more: Any) -> Settings:
+    return Settings.model_validate({"folder": str(folder), **more})
+
+
+class Bench:
+    """A Writer with a clock and a disk to play with; ``finished`` counts."""
+
+    def __init__(self, folder: Path, **more: Any) -> None:
+        self.clock = Clock()
+        self.disk = Disk()
+        self.finished = 0
+        self.settings = settings(folder, **more)
+        self.folder = Folder(self.settings.folder, self.settings.prefix)
+        self.writer = self.make()
+
+    def make(self) -> Writer:
+        """Another writer on the same folder, as after a new start."""
+        return Writer(
+            self.settings,
+            self.folder,
+            log=logging.getLogger("amiws_gevent.plugin.journal"),
+            finished=self._finished,
+            wall=self.clock,
+            clock=self.clock,
+            write=self.disk,
+        )
+
+    def _finished(self) -> None:
+        self.finished += 1
+
+    def append(self, *texts: str) -> None:
+        for text in texts:
+            self.writer.append(json.dumps(text).encode())
+
+
+def message_lines(file: Path) -> list[bytes]:
+    """The lines of a file, packed or not; each must be whole JSON with a time."""
+    data = file.read_bytes()
+    if file.suffix == ".gz":
+        data = gzip.decompress(data)
+    assert not data or data.endswith(b"\n"), f"{file} ends in a torn line"
+    lines = data.splitlines(keepends=True)
+    for line in lines:
+        entry = json.loads(line)
+        assert list(entry) in (["time", "message"], ["time", "lost"]), line
+        assert len(entry["time"]) == len("2026-11-22T12:00:00.000Z")
+    return lines
+
+
+def messages(folder: Path) -> list[Any]:
+    """All messages of a folder's files in order; a number for each line that says what was lost."""
+    found = []
+    for file in sorted(folder.glob("*.jsonl*"), key=lambda path: path.name.removesuffix(".gz")):
+        for line in message_lines(file):
+            entry = json.loads(line)
+            found.append(entry.get("message", entry.get("lost")))
+    return found
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def open_descriptors() -> int:
+    """Those of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
