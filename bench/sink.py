@@ -1,18 +1,24 @@
 """The pages of a benchmark: many WebSocket clients that cost nearly nothing.
 
-All clients of a stream get the same bytes, so only the first one's frames
-are parsed; the others' bytes are counted, and thrown away in the kernel
-(MSG_TRUNC), which is what keeps this side from being the bottleneck.
+All clients of a stream get the same bytes, so only the last one's are looked
+at; the others' are counted, and thrown away in the kernel (MSG_TRUNC), which
+is what keeps this side from being the bottleneck. The last one, since it is
+the last to be written to: its latency is the worst.
 
-``python -m bench.sink PORT CLIENTS [--tls]`` connects, prints ``ready``, then
-for each line ``expect N`` on standard input waits until every client has had
-N more messages and answers with a line of JSON.
+``python -m bench.sink PORT CLIENTS [--tls] [--stalled N]`` connects, prints
+``ready``, then takes commands on standard input, one a line, and answers each
+with a line of JSON:
+
+    expect N     wait until every client has had N more messages
+    storm        drop all connections and connect all again at once
+    quit         end
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import re
@@ -24,7 +30,6 @@ import time
 
 TIME_LIMIT = 300.0
 QUIET_LIMIT = 20.0
-
 
 MARK = b'"type":'  # once in each message, and in none of what the messages carry
 SENT = re.compile(rb'"Sent": ?"(\d{20})"')
@@ -56,18 +61,23 @@ class Counter:
         self.messages -= self._rest.count(MARK)
 
 
-def connect(port: int, tls: ssl.SSLContext | None) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port))
-    if tls is not None:
-        connection = tls.wrap_socket(connection)
+def upgrade_request(port: int) -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
-    connection.sendall(
+    return (
         f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
     )
+
+
+def connect(port: int, tls: ssl.SSLContext | None) -> socket.socket:
+    """One upgraded connection, not blocking."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    if tls is not None:
+        connection = tls.wrap_socket(connection)
+    connection.sendall(upgrade_request(port))
     head = b""
-    while not head.endswith(b"\r\n\r\n"):
+    while not head.endswith(b"\r\n\r\n"):  # byte by byte: frames may follow at once
         byte = connection.recv(1)
         if not byte:
             raise ConnectionError(f"upgrade refused: {head!r}")
@@ -82,20 +92,22 @@ class Sink:
     """All clients of one run, read by one selector loop."""
 
     def __init__(self, port: int, clients: int, tls: ssl.SSLContext | None) -> None:
-        self.tls = tls is not None
-        self.counter = Counter()
+        self.port = port
+        self.tls = tls
         self.buffer = bytearray(1 << 20)
-        self.received: dict[socket.socket, int] = {}
-        self.selector = selectors.EpollSelector()
-        for _ in range(clients):
-            connection = connect(port, tls)
-            self.received[connection] = 0
-            self.selector.register(connection, selectors.EVENT_READ)
-        self.first = next(iter(self.received))
         self.closed = 0
+        self._adopt([connect(port, tls) for _ in range(clients)])
+
+    def _adopt(self, connections: list[socket.socket]) -> None:
+        self.counter = Counter()
+        self.selector = selectors.EpollSelector()
+        self.received = dict.fromkeys(connections, 0)
+        self.watched = connections[-1]
+        for connection in connections:
+            self.selector.register(connection, selectors.EVENT_READ)
 
     def expect(self, messages: int) -> dict[str, object]:
-        """Read until every client has had as many bytes as the first one's messages took."""
+        """Read until every client has had as many bytes as the last one's messages took."""
         self.counter.latencies.clear()
         target = self.counter.messages + messages
         begin = last = time.monotonic()
@@ -106,7 +118,7 @@ class Sink:
             if ready:
                 last = now
             for key, _ in ready:
-                self._read(key.fileobj)
+                self._read(key.fileobj)  # type: ignore[arg-type]
             if now - begin > TIME_LIMIT or now - last > QUIET_LIMIT or not self.received:
                 break
         after = os.times()
@@ -119,14 +131,48 @@ class Sink:
             "latencies_ns": percentiles(self.counter.latencies),
         }
 
+    def storm(self) -> dict[str, object]:
+        """Close all at once, connect all at once; how long until every one is upgraded."""
+        count = len(self.received)
+        for connection in self.received:
+            connection.close()
+        begin = time.monotonic()
+        selector = selectors.EpollSelector()
+        heads: dict[socket.socket, bytes] = {}
+        for _ in range(count):
+            connection = socket.socket()
+            connection.setblocking(False)
+            connection.connect_ex(("127.0.0.1", self.port))
+            heads[connection] = b""
+            selector.register(connection, selectors.EVENT_WRITE)
+        done: list[socket.socket] = []
+        refused = 0
+        while len(done) + refused < count and time.monotonic() - begin < TIME_LIMIT:
+            for key, events in selector.select(1.0):
+                connection = key.fileobj  # type: ignore[assignment]
+                if events & selectors.EVENT_WRITE:
+                    connection.send(upgrade_request(self.port))
+                    selector.modify(connection, selectors.EVENT_READ)
+                    continue
+                heads[connection] += connection.recv(1024)
+                if b"\r\n\r\n" in heads[connection] or not heads[connection]:
+                    selector.unregister(connection)
+                    if b" 101 " in heads[connection]:
+                        done.append(connection)
+                    else:
+                        refused += 1
+        seconds = time.monotonic() - begin
+        self._adopt(done)
+        return {"seconds": seconds, "connected": len(done), "refused": refused}
+
     def _complete(self, target: int) -> bool:
         if self.counter.messages < target:
             return False
-        goal = self.received.get(self.first)
+        goal = self.received.get(self.watched)
         return all(count == goal for count in self.received.values())
 
     def _read(self, connection: socket.socket) -> None:
-        watched = connection is self.first
+        watched = connection is self.watched
         try:
             while True:
                 if watched or self.tls:
@@ -164,19 +210,28 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("clients", type=int)
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--stalled", type=int, default=0)
     options = parser.parse_args()
     tls = None
     if options.tls:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE  # the benchmark's own throw-away certificate
+    stalled = [connect(options.port, tls) for _ in range(options.stalled)]
     sink = Sink(options.port, options.clients, tls)
     print("ready", flush=True)
     for line in sys.stdin:
         command, *words = line.split()
-        if command != "expect":
+        if command == "expect":
+            answer = sink.expect(int(words[0]))
+        elif command == "storm":
+            answer = sink.storm()
+        else:
             break
-        print(json.dumps(sink.expect(int(words[0]))), flush=True)
+        print(json.dumps(answer), flush=True)
+    for connection in stalled:
+        with contextlib.suppress(OSError):
+            connection.close()
 
 
 if __name__ == "__main__":

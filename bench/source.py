@@ -3,7 +3,7 @@
 ``python -m bench.source`` prints its port, reads commands from standard input,
 one a line, and answers each with a line of JSON:
 
-    burst N         the busy capture N times, as fast as it is read
+    burst COUNT     so many events of the busy capture, as fast as they are read
     paced RATE S    RATE events a second for S seconds, each with the time it was sent
     quit            end
 """
@@ -47,11 +47,14 @@ def accept_login(listener: socket.socket) -> socket.socket:
     return connection
 
 
-def burst(connection: socket.socket, events: bytes, times: int) -> dict[str, float]:
-    """Send the capture's events ``times`` times; seconds until the last byte was taken."""
+def burst(connection: socket.socket, events: list[bytes], count: int) -> dict[str, float]:
+    """Send ``count`` events, from the first of the capture on, again and again."""
+    whole, rest = divmod(count, len(events))
+    everything, some = b"".join(events), b"".join(events[:rest])
     start = time.monotonic()
-    for _ in range(times):
-        connection.sendall(events)
+    for _ in range(whole):
+        connection.sendall(everything)
+    connection.sendall(some)
     return {"start": start, "seconds": time.monotonic() - start}
 
 
@@ -75,7 +78,7 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
     capture = gzip.decompress(CAPTURE.read_bytes())
-    events = capture[capture.index(b"\r\n\r\n") + 4 :]
+    events = [packet + b"\r\n\r\n" for packet in capture.split(b"\r\n\r\n")[1:-1]]
     connection = accept_login(listener)
     print("ready", flush=True)
     for line in sys.stdin:

@@ -88,17 +88,33 @@ class Subject(Child):
     port: int
 
 
-def start_naive(ami_port: int, certificate: tuple[str, str] | None) -> Subject:
+Certificate = tuple[str, str] | None
+"""Files of a certificate and its key, for those that speak TLS."""
+
+
+def start_naive(ami_port: int, certificate: Certificate) -> Subject:
     """The baseline in bench/naive.py."""
-    words = ["-m", "bench.naive", "--ami-port", str(ami_port)]
-    if certificate:
-        words += ["--cert", certificate[0], "--key", certificate[1]]
-    subject = Subject(*words)
+    words = ["--cert", certificate[0], "--key", certificate[1]] if certificate else []
+    return _start_printing("bench.naive", ami_port, *words)
+
+
+def start_uws(ami_port: int, certificate: Certificate) -> Subject:
+    """uWebSockets, in bench/uws_bridge.py."""
+    return _start_printing("bench.uws_bridge", ami_port)
+
+
+def start_bare_loop(ami_port: int, certificate: Certificate) -> Subject:
+    """One ``send`` a page and event, in bench/bare_loop.py."""
+    return _start_printing("bench.bare_loop", ami_port)
+
+
+def _start_printing(module: str, ami_port: int, *words: str) -> Subject:
+    subject = Subject("-m", module, "--ami-port", str(ami_port), *words)
     subject.port = int(subject.line())
     return subject
 
 
-def start_ours(ami_port: int, certificate: tuple[str, str] | None, extra: str = "") -> Subject:
+def start_ours(ami_port: int, certificate: Certificate, extra: str = "") -> Subject:
     """The program itself, with nothing but what the run needs in its configuration."""
     folder = Path(tempfile.mkdtemp(prefix="amiws-bench-"))
     tls = f"ssl_cert: {certificate[0]}\nssl_key: {certificate[1]}\n" if certificate else ""

@@ -1,0 +1,151 @@
+"""The runs that comparisons are made of: a source, a subject, its pages, and what each cost."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import ssl
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.subjects import Certificate, Child, Subject, running
+
+Start = Callable[[int, Certificate], Subject]
+Figures = dict[str, float]
+
+
+class Scene(NamedTuple):
+    """Everything of one run, connected."""
+
+    source: Child
+    subject: Subject
+    sink: Child
+    clients: int
+
+
+@contextlib.contextmanager
+def scene(start: Start, clients: int, *, tls: bool = False, stalled: int = 0) -> Iterator[Scene]:
+    """A subject that is logged in, with ``clients`` pages, ``stalled`` others that never read."""
+    certificate = own_certificate() if tls else None
+    with running(Child("-m", "bench.source")) as source:
+        ami_port = int(source.line())
+        with running(start(ami_port, certificate)) as subject:
+            assert source.line() == "ready"
+            time.sleep(0.3)  # the login's answer has reached nobody: no page is there yet
+            words = [str(subject.port), str(clients), "--stalled", str(stalled)]
+            with running(Child("-m", "bench.sink", *words, *["--tls"] * tls)) as sink:
+                assert sink.line() == "ready"
+                yield Scene(source, subject, sink, clients)
+
+
+def burst(
+    start: Start, clients: int, messages: int, rounds: int = 1, *, tls: bool = False
+) -> Figures:
+    """Send so many events as fast as they are read; medians of ``rounds`` rounds."""
+    with scene(start, clients, tls=tls) as run:
+        results = [_one_burst(run, messages) for _ in range(rounds)]
+        return {**medians(results), "peak_memory": run.subject.memory("VmHWM")}
+
+
+def _one_burst(run: Scene, messages: int) -> Figures:
+    cpu = run.subject.cpu()
+    run.sink.say(f"expect {messages}")
+    sent = run.source.ask(f"burst {messages}")
+    got = _complete(run.sink)
+    seconds = got["end"] - sent["start"]
+    used = run.subject.cpu() - cpu
+    return {
+        "seconds": seconds,
+        "messages_per_second": messages / seconds,
+        "deliveries_per_second": messages * run.clients / seconds,
+        "cpu_us_per_message": used / messages * 1e6,
+        "sink_cpu_share": got["cpu"] / seconds,
+    }
+
+
+def paced(start: Start, clients: int, rate: int, seconds: int, *, stalled: int = 0) -> Figures:
+    """Lone events at even distances: what each delivery costs, and when it arrives."""
+    with scene(start, clients, stalled=stalled) as run:
+        _one_paced(run, rate, 1)  # warm
+        figures = _one_paced(run, rate, seconds)
+        return {**figures, "peak_memory": run.subject.memory("VmHWM")}
+
+
+def _one_paced(run: Scene, rate: int, seconds: int) -> Figures:
+    cpu = run.subject.cpu()
+    messages = rate * seconds
+    run.sink.say(f"expect {messages}")
+    sent = run.source.ask(f"paced {rate} {seconds}")
+    got = _complete(run.sink)
+    used = run.subject.cpu() - cpu
+    latencies = got["latencies_ns"]
+    return {
+        "p50_ms": latencies["p50"] / 1e6,
+        "p99_ms": latencies["p99"] / 1e6,
+        "max_ms": latencies["max"] / 1e6,
+        "cpu_us_per_delivery": used / messages / run.clients * 1e6,
+        "cpu_share": used / seconds,
+        "sink_cpu_share": got["cpu"] / seconds,
+        "source_lag_ms": sent["worst_lag"] * 1e3,
+    }
+
+
+def idle(start: Start, clients: int) -> Figures:
+    """Resident memory that each idle page adds."""
+    with scene(start, 1) as run:
+        before = run.subject.memory("VmRSS")
+        with running(Child("-m", "bench.sink", str(run.subject.port), str(clients))) as crowd:
+            assert crowd.line() == "ready"
+            time.sleep(1.0)
+            after = run.subject.memory("VmRSS")
+    return {"clients": clients, "kib_per_client": (after - before) / 1024 / clients}
+
+
+def storm(start: Start, clients: int, *, rate: int = 100, seconds: int = 10) -> Figures:
+    """All of a crowd reconnect at once while one page watches a paced stream."""
+    with scene(start, 1) as run:
+        words = ["-m", "bench.sink", str(run.subject.port), str(clients)]
+        with running(Child(*words)) as crowd:
+            assert crowd.line() == "ready"
+            run.sink.say(f"expect {rate * seconds}")
+            run.source.say(f"paced {rate} {seconds}")
+            time.sleep(2.0)
+            back = crowd.ask("storm")
+            run.source.line()
+            got = _complete(run.sink)
+    return {
+        "back": back["connected"],
+        "refused": back["refused"],
+        "seconds": back["seconds"],
+        "watcher_p50_ms": got["latencies_ns"]["p50"] / 1e6,
+        "watcher_max_ms": got["latencies_ns"]["max"] / 1e6,
+    }
+
+
+def _complete(sink: Child) -> dict[str, Any]:
+    got: dict[str, Any] = json.loads(sink.line())
+    if not got["complete"]:
+        raise RuntimeError(f"messages or pages were lost: {got}")
+    return got
+
+
+def medians(results: list[Figures]) -> Figures:
+    return {key: statistics.median(result[key] for result in results) for key in results[0]}
+
+
+@functools.cache
+def own_certificate() -> tuple[str, str]:
+    """A throw-away certificate for 127.0.0.1, made by openssl once a run."""
+    folder = Path(tempfile.mkdtemp(prefix="amiws-bench-"))
+    files = str(folder / "cert.pem"), str(folder / "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=127.0.0.1", "-out", files[0], "-keyout", files[1]]
+    subprocess.run(command, check=True, capture_output=True)
+    ssl.create_default_context().load_cert_chain(*files)
+    return files

@@ -1,0 +1,187 @@
+"""What is compared with what, and the tables that come of it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+
+from bench import runs
+from bench.runs import Figures, Start
+from bench.source import MESSAGES_IN_CAPTURE
+from bench.subjects import start_bare_loop, start_naive, start_ours, start_uws
+
+OURS = "amiws-gevent"
+NAIVE = "naive"
+UWS = "uWebSockets"
+BARE = "bare loop of send"
+
+STARTS: Mapping[str, Start] = {
+    OURS: start_ours,
+    NAIVE: start_naive,
+    UWS: start_uws,
+    BARE: start_bare_loop,
+}
+
+# Deliveries of one burst of the naive baseline, which takes some six seconds for a million.
+NAIVE_DELIVERIES = 1_000_000
+
+
+class Report:
+    """Prints tables and keeps them; ``rounds`` is how often each comparison is made."""
+
+    def __init__(self, rounds: int, *, with_uws: bool) -> None:
+        self.rounds = rounds
+        self.with_uws = with_uws
+        self.tables: dict[str, dict[str, Figures]] = {}
+
+    def table(self, title: str, rows: dict[str, Figures]) -> None:
+        """Show one table: a row for each subject, a column for each figure."""
+        self.tables[title] = rows
+        columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+        widths = [max(len(column), 9) + 2 for column in columns]
+        print(f"\n{title}")
+        print(f"{'':26}" + "".join(f"{c:>{w}}" for c, w in zip(columns, widths, strict=True)))
+        for name, row in rows.items():
+            cells = (
+                f"{shown(column, row[column]) if column in row else '':>{width}}"
+                for column, width in zip(columns, widths, strict=True)
+            )
+            print(f"{name:26}" + "".join(cells), flush=True)
+
+    def ratio(self, name: str, value: float, target: str) -> None:
+        """Show one ratio beside what it has to be."""
+        self.tables.setdefault("ratios", {})[name] = {"ratio": value}
+        print(f"  {name}: {value:.2f} (wanted: {target})", flush=True)
+
+
+def shown(column: str, value: float) -> str:
+    """A figure in the unit that its column names, or MiB for memory."""
+    if column == "peak_memory":
+        return f"{value / 2**20:.0f} MiB"
+    if column.endswith("share"):
+        return f"{value:.0%}"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.2f}"
+
+
+def compared(
+    report: Report, subjects: Mapping[str, tuple[int, int]], figure: str, *, tls: bool = False
+) -> tuple[dict[str, Figures], dict[str, float]]:
+    """Bursts in turn, ``subjects`` as (clients, messages); medians, and OURS : other."""
+    results: dict[str, list[Figures]] = {name: [] for name in subjects}
+    for _ in range(report.rounds):
+        for name, (clients, messages) in subjects.items():
+            results[name].append(runs.burst(STARTS[name], clients, messages, tls=tls))
+    rows = {name: runs.medians(found) for name, found in results.items()}
+    ratios = {
+        name: statistics.median(
+            ours[figure] / other[figure]
+            for ours, other in zip(results[OURS], results[name], strict=True)
+        )
+        for name in subjects
+        if name != OURS
+    }
+    return rows, ratios
+
+
+def one_page(report: Report) -> None:
+    """CPU and messages a second with one page; ten times the burst."""
+    one = (1, MESSAGES_IN_CAPTURE)
+    names = [OURS, NAIVE, *[UWS] * report.with_uws]
+    rows, ratios = compared(report, dict.fromkeys(names, one), "cpu_us_per_message")
+    rows["ten times the burst"] = runs.burst(start_ours, 1, 10 * MESSAGES_IN_CAPTURE)
+    report.table(f"one page, a burst of {MESSAGES_IN_CAPTURE:,} messages", rows)
+    speed = rows[OURS]["messages_per_second"] / rows[NAIVE]["messages_per_second"]
+    report.ratio("messages a second against naive", speed, "at least 2.5")
+    report.ratio("CPU a message against naive", ratios[NAIVE], "at most 0.4")
+    if report.with_uws:
+        report.ratio("CPU a message against uWebSockets", ratios[UWS], "at most 0.8")
+    ten = rows["ten times the burst"]["seconds"] / rows[OURS]["seconds"]
+    report.ratio("time of ten times the burst", ten, "at most 11")
+
+
+def bursts(report: Report) -> None:
+    """Deliveries a second to crowds of pages."""
+    for clients in (100, 300, 1000, 3000):
+        subjects = {
+            OURS: (clients, MESSAGES_IN_CAPTURE),
+            NAIVE: (clients, max(100, NAIVE_DELIVERIES // clients)),
+        }
+        if report.with_uws and clients <= 300:
+            subjects[UWS] = (clients, MESSAGES_IN_CAPTURE)
+        rows, ratios = compared(report, subjects, "deliveries_per_second")
+        report.table(f"bursts to {clients:,} pages", rows)
+        report.ratio(f"deliveries to {clients} against naive", ratios[NAIVE], "at least 12")
+        if UWS in ratios:
+            report.ratio(
+                f"deliveries to {clients} against uWebSockets", ratios[UWS], "at least 0.7"
+            )
+
+
+def bursts_with_tls(report: Report) -> None:
+    """The same with TLS."""
+    clients = 500
+    subjects = {OURS: (clients, 10_000), NAIVE: (clients, NAIVE_DELIVERIES // clients)}
+    rows, ratios = compared(report, subjects, "deliveries_per_second", tls=True)
+    report.table(f"bursts to {clients} pages with TLS", rows)
+    report.ratio("deliveries with TLS against naive", ratios[NAIVE], "at least 12")
+
+
+def paced_rows(report: Report, names: list[str], clients: int, rate: int) -> dict[str, Figures]:
+    """The same paced stream for each subject in turn; medians."""
+    results: dict[str, list[Figures]] = {name: [] for name in names}
+    for _ in range(report.rounds):
+        for name in names:
+            results[name].append(runs.paced(STARTS[name], clients, rate, 5))
+    return {name: runs.medians(found) for name, found in results.items()}
+
+
+def lone_events(report: Report) -> None:
+    """What one write a page costs when there is nothing to join."""
+    rows = paced_rows(report, [OURS, BARE], 1000, 50)
+    report.table("lone events to 1,000 pages, 50 a second", rows)
+    cost = rows[OURS]["cpu_us_per_delivery"] / rows[BARE]["cpu_us_per_delivery"]
+    report.ratio("CPU a delivery against the bare loop", cost, "at most 1.25")
+
+
+def paced_stream(report: Report) -> None:
+    """A calm stream."""
+    names = [OURS, BARE, NAIVE, *[UWS] * report.with_uws]
+    rows = paced_rows(report, names, 100, 500)
+    report.table("500 events a second to 100 pages", rows)
+    report.ratio(
+        "p99 against the bare loop", rows[OURS]["p99_ms"] / rows[BARE]["p99_ms"], "under 3"
+    )
+
+
+def crowd(report: Report) -> None:
+    """5,000 pages."""
+    rows = {OURS: runs.paced(start_ours, 5000, 100, 10)}
+    report.table("100 events a second to 5,000 pages", rows)
+
+
+def idle_pages(report: Report) -> None:
+    """Memory of pages that only listen."""
+    row = runs.idle(start_ours, 10_000)
+    report.table("idle pages", {OURS: row})
+    report.ratio("KiB of memory for each idle page", row["kib_per_client"], "at most 30")
+
+
+def reconnects(report: Report) -> None:
+    """All pages come back at once."""
+    row = runs.storm(start_ours, 2000)
+    report.table("2,000 pages reconnect at once, 100 events a second to another", {OURS: row})
+    report.ratio("longest delay of the other, ms", row["watcher_max_ms"], "at most 250")
+
+
+def stalled_pages(report: Report) -> None:
+    """50 pages of 1,000 do not read."""
+    healthy, some = [], []
+    for _ in range(report.rounds):
+        healthy.append(runs.paced(start_ours, 1000, 50, 5))
+        some.append(runs.paced(start_ours, 950, 50, 5, stalled=50))
+    rows = {"1,000 healthy": runs.medians(healthy), "50 of them stalled": runs.medians(some)}
+    report.table("50 events a second to 1,000 pages", rows)
+    ratio = statistics.median(b["p99_ms"] / a["p99_ms"] for a, b in zip(healthy, some, strict=True))
+    report.ratio("p99 of the others against no stalled ones", ratio, "at most 1.3")
