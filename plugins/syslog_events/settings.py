@@ -1,0 +1,190 @@
+"""The settings of `syslog_events`, checked as far as can be without a connection."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from amiws_gevent.pluginapi import PluginSettings
+
+from .._matching import Names, Values
+from .text import Template
+from .tls import make_context
+from .units import FACILITIES, SEVERITIES, Rate, Target, facility, rate, severity, size, target
+
+DATAGRAM_LIMIT = 2048
+"""Bytes of a line: what RFC 5424, section 6.1, wants receivers to take."""
+STREAM_LIMIT = 8192
+"""What rsyslog and syslog-ng take as they are installed (8 and 64 KiB)."""
+
+
+def _rules(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+def _template(text: str) -> str:
+    Template(text)
+    return text
+
+
+def _header_names(value: object, names: ValidatorFunctionWrapHandler) -> tuple[str, ...]:
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return ()
+    found: tuple[str, ...] = names(value)
+    return found
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    """Absolute, since a daemon changes its directory."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError("must be the path of a file")
+    base: Path | None = getattr(info.context, "base", None)
+    return (base or Path.cwd()) / value
+
+
+def _fingerprint(value: object) -> str:
+    digits = re.sub(r"^sha-?256(?: fingerprint)?[:= ]", "", str(value).strip().lower())
+    digits = digits.replace(":", "").replace(" ", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError(
+            "must be the SHA-256 of the receiver's certificate, 64 hexadecimal digits with or "
+            "without colons (openssl x509 -noout -fingerprint -sha256)"
+        )
+    return digits
+
+
+def _name_of(names: dict[str, int]) -> PlainSerializer:
+    return PlainSerializer({code: name for name, code in names.items()}.get)
+
+
+Severity = Annotated[int, BeforeValidator(severity), _name_of(dict(SEVERITIES))]
+Facility = Annotated[int, BeforeValidator(facility), _name_of(dict(FACILITIES))]
+Limit = Annotated[Rate, BeforeValidator(rate), PlainSerializer(str)]
+To = Annotated[Target, BeforeValidator(target), PlainSerializer(str)]
+Size = Annotated[int, BeforeValidator(size)]
+File = Annotated[Path, BeforeValidator(_path)]
+
+
+class RuleSettings(PluginSettings):
+    """Which events become lines, and what these look like."""
+
+    name: str = Field(
+        "",
+        max_length=32,
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="Names the rule in its lines; without one it is rule1, rule2 ... by its place.",
+    )
+    events: Names = Field(
+        description="Names or globs; AMIConnection: changes of the connection to a server."
+    )
+    servers: Names = Field((), description="Names, globs or ids; all by default.")
+    headers: dict[str, Values] = Field(
+        {}, description="Header names (or globs) and what a value must be; all must fit."
+    )
+    log: bool = Field(True, description="no: events that fit give no line, and no later rule one.")
+    severity: Severity = Field(SEVERITIES["notice"], description="emerg to debug, or 0 to 7.")
+    facility: Facility | None = Field(None, description="Another facility than the plugin's.")
+    template: Annotated[str, AfterValidator(_template)] | None = Field(
+        None,
+        min_length=1,
+        description="The text, with {Header}, {server_name}, {server_id}; without one: key=value.",
+    )
+    show: Annotated[Names, WrapValidator(_header_names)] | None = Field(
+        None,
+        description="Headers that go along as structured data (and as key=value), or none; "
+        "without it all but Event and Privilege.",
+    )
+    limit: Limit | None = Field(None, description="Another limit than the plugin's.")
+
+
+class Settings(PluginSettings):
+    """Sizes are bytes, and take units (``4 MiB``)."""
+
+    to: To = Field(
+        Target("local", "/dev/log"),
+        description="local, the path of a socket, or udp://HOST, tcp://HOST or tls://HOST, "
+        "each with :PORT if it is not 514 (tls: 6514).",
+    )
+    facility: Facility = Field(FACILITIES["local0"], description="kern to local7.")
+    app_name: str = Field("amiws-gevent", min_length=1, max_length=48, pattern=r"^[!-~]+$")
+    hostname: str = Field(
+        "", max_length=255, pattern=r"^[!-~]*$", description="By default this machine's name."
+    )
+    enterprise: str = Field(
+        "32473",
+        max_length=20,
+        pattern=r"^[0-9]+(\.[0-9]+)*$",
+        description="The number after @ in SD-IDs: yours at IANA; 32473 is for documentation.",
+    )
+    defaults: bool = Field(True, description="Whether the rules that come with the plugin hold.")
+    rules: Annotated[tuple[RuleSettings, ...], BeforeValidator(_rules)] = Field(
+        (), description="Rules of yours, asked before the default ones; the first that fits wins."
+    )
+    limit: Limit = Field(
+        Rate(100, 60), description="Most lines of each rule: 100/min, 5/s, 1000/day, or none."
+    )
+    line_limit: Size | None = Field(
+        None, ge=480, le=65000, description="Most bytes of a line; 2048, with tcp and tls 8192."
+    )
+    bom: bool = Field(True, description="Mark messages that are not ASCII as UTF-8 (RFC 5424).")
+    framing: str = Field(
+        "octet-counted",
+        pattern="^(octet-counted|lf)$",
+        description="How tcp and tls tell lines apart: octet-counted or lf.",
+    )
+    queue_lines: int = Field(
+        10_000, ge=10, le=1_000_000, description="Most lines that wait; the oldest are dropped."
+    )
+    queue_size: Size = Field(
+        4 << 20, ge=128 << 10, le=1 << 30, description="Most bytes of lines that wait."
+    )
+    ssl_ca: File | None = Field(
+        None, description="Authorities (PEM) to believe in the place of the system's."
+    )
+    ssl_verify: bool = Field(True, description="Check the receiver's certificate and name.")
+    ssl_server_name: str | None = Field(
+        None, min_length=1, description="The name in its certificate, if it is not the host."
+    )
+    ssl_fingerprint: Annotated[str, BeforeValidator(_fingerprint)] | None = Field(
+        None, description="SHA-256 of its certificate; replaces the check of authority and name."
+    )
+    ssl_cert: File | None = Field(None, description="Our certificate (PEM), if it wants one.")
+    ssl_key: File | None = Field(None, description="The key of ssl_cert.")
+
+    @property
+    def longest_line(self) -> int:
+        """``line_limit``, or what is usual for the target."""
+        return self.line_limit or (STREAM_LIMIT if self.to.stream else DATAGRAM_LIMIT)
+
+    @model_validator(mode="after")
+    def _rule_names_differ(self) -> Self:
+        names = [rule.name for rule in self.rules if rule.name]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"rules: {name} is the name of two rules")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_fits_together(self) -> Self:
+        """As --check is to find what the start would stumble over."""
+        if self.to.kind != "tls":
+            given = sorted(key for key in self.model_fields_set if key.startswith("ssl_"))
+            if given:
+                raise ValueError(f"{', '.join(given)}: only for a target of tls://, not {self.to}")
+            return self
+        if (self.ssl_cert is None) != (self.ssl_key is None):
+            raise ValueError("ssl_cert and ssl_key belong together: give both or neither")
+        make_context(self)
+        return self
