@@ -4,6 +4,7 @@
 with all its problems. The settings' own rules are in ``model``.
 """
 
+from amiws_gevent.config.fields import ListenAddress
 from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, Limits, Settings
 from amiws_gevent.config.plugins import PluginEntry
@@ -14,6 +15,7 @@ __all__ = [
     "AmiHost",
     "ConfigError",
     "Limits",
+    "ListenAddress",
     "LoadResult",
     "PluginEntry",
     "Problem",

@@ -14,9 +14,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, SecretStr, SkipValidation, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    PlainValidator,
+    SecretStr,
+    SkipValidation,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from amiws_gevent.config import units
 from amiws_gevent.config.plugins import PluginEntry
@@ -43,6 +50,13 @@ class LoadContext:
     """
 
     base: Path
+
+
+class ListenAddress(NamedTuple):
+    """Where to listen; ``host`` is empty for all interfaces."""
+
+    host: str
+    port: int
 
 
 def base_folder(context: object) -> Path:
@@ -104,6 +118,18 @@ def host_name(value: object) -> str:
 def listen_host(value: object) -> str:
     """As ``host_name``; empty or ``*`` for all interfaces, kept as empty."""
     return "" if value in ("", "*") else host_name(value)
+
+
+def listen_address(value: object) -> ListenAddress:
+    """``HOST:PORT``; an IPv6 address in brackets, no host or ``*`` for all interfaces."""
+    if isinstance(value, ListenAddress):
+        return value
+    host, colon, port = str(value).rpartition(":")
+    if not (isinstance(value, str) and colon) or (":" in host and not host.startswith("[")):
+        raise ValueError(
+            f"must be HOST:PORT, such as 127.0.0.1:9090 or [::1]:9090, not {shown(value)}"
+        )
+    return ListenAddress(listen_host(host), units.whole_number(port, 0, 65535))
 
 
 def realm(value: object) -> str:
@@ -237,6 +263,7 @@ _PLUGINS_SCHEMA: dict[str, Any] = {
         ]
     },
 }
+_LISTEN_SCHEMA = _pattern(r"^([^:]*|\[.*\]):[0-9]+$")
 _FINGERPRINT_SCHEMA: dict[str, Any] = {"type": ["string", "number"]}
 
 Port = Annotated[int, BeforeValidator(_within(1, 65535)), WithJsonSchema(_number_schema(1, 65535))]
@@ -257,6 +284,7 @@ UserName = Annotated[str, BeforeValidator(login_text), WithJsonSchema(_TEXT_SCHE
 Secret = Annotated[SecretStr, BeforeValidator(secret), WithJsonSchema(_TEXT_SCHEMA)]
 HostName = Annotated[str, BeforeValidator(host_name), WithJsonSchema(_TEXT_SCHEMA)]
 ListenHost = Annotated[str, BeforeValidator(listen_host), WithJsonSchema(_TEXT_SCHEMA)]
+Listen = Annotated[ListenAddress, PlainValidator(listen_address), WithJsonSchema(_LISTEN_SCHEMA)]
 Realm = Annotated[str, BeforeValidator(realm), WithJsonSchema(_TEXT_SCHEMA)]
 Login = Annotated[
     Literal["plain", "md5"], BeforeValidator(login_method), WithJsonSchema(_LOGIN_SCHEMA)

@@ -221,7 +221,7 @@ class Settings(Checked):
         "", description="Address to listen on, such as `127.0.0.1`; empty for all interfaces."
     )
     ws_port: fields.ListenPort = Field(
-        default=8000,
+        default=rules.WS_PORT,
         description="TCP port of HTTP and WebSocket; 0, for tests, takes any free one.",
     )
     web_root: fields.Folder = _written(
@@ -255,6 +255,12 @@ class Settings(Checked):
     )
     ssl_key: fields.AnyPath | None = Field(
         default=None, description="Private key (PEM, no passphrase) of `ssl_cert`."
+    )
+    metrics_listen: fields.Listen | None = Field(
+        default=None,
+        description="`HOST:PORT` at which `/metrics`, `/healthz` and `/readyz` are answered "
+        "without a login, over plain HTTP; without it they are on `ws_port`, behind the login. "
+        "See docs/operations.md.",
     )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
     plugin_dirs: fields.Paths = _written(

@@ -24,6 +24,8 @@ Given = MutableMapping[str, Any]
 # Any of these turns TLS to a server on; amiws knows the first two.
 TLS_KEYS = ("ssl_cert", "ssl_key", "ssl_ca", "ssl_verify", "ssl_fingerprint")
 
+WS_PORT = 8000  # where the pages are without the key
+
 # A path's end tells more than its beginning does; show most of it.
 _PATH_LENGTH = 120
 
@@ -44,6 +46,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
         *_together(given, "ssl_cert", "ssl_key"),
         *_together(given, "auth_domain", "auth_file"),
         *_complete_ids(given),
+        *_apart(given),
         *_complete_web_root(given, context),
         *_settings_files(given, context),
     ]
@@ -53,6 +56,21 @@ def _together(given: Given, one: str, other: str) -> Iterator[Found]:
     for key, absent in ((one, other), (other, one)):
         if key in given and absent not in given:
             yield (key,), f"needs {absent} beside it; give both or neither"
+
+
+def _apart(given: Given) -> Iterator[Found]:
+    """The pages and the metrics cannot have the same port of the same address."""
+    try:
+        pages = fields.ListenAddress(
+            fields.listen_host(given.get("ws_host", "")),
+            units.whole_number(given.get("ws_port", WS_PORT), 1, 65535),
+        )
+        metrics = fields.listen_address(given.get("metrics_listen"))
+    except ValueError:
+        return
+    same_host = metrics.host == pages.host or not metrics.host or not pages.host
+    if metrics.port == pages.port and same_host:
+        yield ("metrics_listen",), "is where the pages are (ws_port); give it a port of its own"
 
 
 def _complete_tls(given: Given) -> Iterator[Found]:

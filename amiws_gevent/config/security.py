@@ -20,6 +20,13 @@ def security_warnings(settings: Settings) -> list[str]:
             "auth_websocket is off: the pages ask for a login, the WebSocket does not, so whoever "
             f"reaches port {settings.ws_port} can act on the PBX; remove auth_websocket: no"
         )
+    metrics = settings.metrics_listen
+    if metrics is not None and not _is_loopback(metrics.host):
+        warnings.append(
+            f"metrics_listen asks for no login: whoever reaches port {metrics.port} can read how "
+            "the servers and the plugins are called and how busy they are; let only the "
+            "monitoring in, or listen on 127.0.0.1"
+        )
     if "*" in settings.allowed_origins:
         warnings.append(
             'allowed_origins is "*": any web site that a user visits can act on the PBX through '

@@ -82,6 +82,46 @@ def test_all_interfaces() -> None:
         fields.host_name("")
 
 
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("127.0.0.1:9090", ("127.0.0.1", 9090)),
+        ("[::1]:9090", ("::1", 9090)),
+        ("pbx.example.com:1", ("pbx.example.com", 1)),
+        ("*:9090", ("", 9090)),
+        (":9090", ("", 9090)),
+        ("localhost:0", ("localhost", 0)),
+    ],
+)
+def test_addresses_to_listen_on(value: str, address: tuple[str, int]) -> None:
+    read = fields.listen_address(Scalar(value))
+    assert read == address
+    assert fields.listen_address(read) is read
+    assert type(read.host) is str
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("9090", "must be HOST:PORT, such as"),
+        ("127.0.0.1", "must be HOST:PORT, such as"),
+        ("::1:9090", "must be HOST:PORT, such as"),
+        ("", "must be HOST:PORT, such as"),
+        (["127.0.0.1:9090"], "must be HOST:PORT, such as"),
+        (9090, "must be HOST:PORT, such as"),
+        ("127.0.0.1:", "must be a whole number from 0 to 65535"),
+        ("127.0.0.1:http", "must be a whole number from 0 to 65535"),
+        ("127.0.0.1:70000", "must be a whole number from 0 to 65535"),
+        ("[::1:9090", "must be a host name or an address"),
+        ("http://pbx:9090", "must be HOST:PORT, such as"),
+        ("a b:9090", "must be a host name or an address"),
+    ],
+)
+def test_what_is_no_address_to_listen_on(value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fields.listen_address(value)
+
+
 def test_a_realm_fits_into_htdigest_and_a_header() -> None:
     assert fields.realm("example.com, floor 2") == "example.com, floor 2"
     for wrong in ("a:b", 'a"b', "a\\b", "a\nb", ""):

@@ -31,6 +31,7 @@ def test_the_defaults_are_amiws_s() -> None:
     assert (made.ws_host, made.ws_port) == ("", 8000)
     assert (made.auth_domain, made.auth_file, made.auth_websocket) == (None, None, True)
     assert (made.ssl_cert, made.ssl_key) == (None, None)
+    assert made.metrics_listen is None
     assert (made.path, made.allowed_origins, made.session_lifetime) == (None, (), 43200.0)
     assert made.amihosts == (
         AmiHost(id=1, name="pbx1", host="10.0.0.1", username="u", secret=SecretStr("hunter2")),

@@ -157,6 +157,25 @@ def test_keys_of_the_top_that_come_in_pairs(one: str, other: str) -> None:
         assert found == [((key,), f"needs {absent} beside it; give both or neither")]
 
 
+@pytest.mark.parametrize(
+    ("given", "clash"),
+    [
+        ({"metrics_listen": "127.0.0.1:8000"}, True),
+        ({"metrics_listen": ":8000", "ws_host": "10.0.0.1"}, True),
+        ({"metrics_listen": "10.0.0.1:8088", "ws_host": "10.0.0.1", "ws_port": "8088"}, True),
+        ({"metrics_listen": "127.0.0.1:8000", "ws_host": "10.0.0.1"}, False),
+        ({"metrics_listen": "127.0.0.1:9090"}, False),
+        ({"metrics_listen": "127.0.0.1:0", "ws_port": "0"}, False),
+        ({"metrics_listen": "8000"}, False),
+        ({"metrics_listen": ":8000", "ws_port": "x"}, False),
+    ],
+)
+def test_metrics_have_a_port_of_their_own(given: dict[str, Any], clash: bool) -> None:
+    _, found = whole(**given)
+    said = [message for place, message in found if place == ("metrics_listen",)]
+    assert bool(said) == clash
+
+
 def test_the_root_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loading = LoadContext(tmp_path)
     monkeypatch.setattr(resources, "dashboard_root", lambda: tmp_path / "installed")

@@ -42,6 +42,17 @@ def test_a_websocket_without_the_login_of_the_pages() -> None:
     assert "auth_websocket" in warning
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_metrics_for_this_machine_alone(host: str) -> None:
+    assert security_warnings(settings(metrics_listen=f"{host}:9090", **LOGIN)) == []
+
+
+@pytest.mark.parametrize("host", ["", "*", "0.0.0.0", "10.0.0.1"])
+def test_metrics_for_more_than_this_machine(host: str) -> None:
+    (warning,) = security_warnings(settings(metrics_listen=f"{host}:9090", **LOGIN))
+    assert warning.startswith("metrics_listen asks for no login: whoever reaches port 9090 can")
+
+
 def test_every_origin() -> None:
     (warning,) = security_warnings(settings(allowed_origins="*", **LOGIN))
     assert "allowed_origins" in warning

@@ -74,7 +74,7 @@ def test_who_came_and_why_who_went_is_counted(pages: Pages) -> None:
 
 
 def test_what_pages_send_makes_few_causes() -> None:
-    causes = {cause_of_close(code, f"reason {code}") for code in range(0, 70_000)}
+    causes = {cause_of_close(code, f"reason {code}") for code in range(70_000)}
     assert len(causes) == len(CLOSE_CAUSES) + 1
 
 
