@@ -36,16 +36,22 @@ Answer = TypeVar("Answer")
 class Remembered(dict[Key, Answer], Generic[Key, Answer]):
     """Answers of a function by their question: ``remembered[key]``.
 
-    Emptied when it holds ``limit`` of them. What is known costs as much as in a plain dict.
+    Emptied when it holds ``limit`` of them; answers about texts of more than ``longest``
+    characters are not kept. What is known costs as much as in a plain dict.
     """
 
-    def __init__(self, answer: Callable[[Key], Answer], limit: int) -> None:
+    def __init__(
+        self, answer: Callable[[Key], Answer], limit: int, longest: int | None = None
+    ) -> None:
         super().__init__()
         self._answer = answer
         self._limit = limit
+        self._longest = longest
 
     def __missing__(self, key: Key) -> Answer:
         answer = self._answer(key)
+        if self._longest is not None and isinstance(key, str) and len(key) > self._longest:
+            return answer
         if len(self) >= self._limit:
             self.clear()
         self[key] = answer
