@@ -152,7 +152,7 @@ class Recording:
 
     def _of_capture(self, file: Path) -> Iterator[Packet]:
         with _opened(file) as stream:
-            beginning = stream.read(_CHUNK)
+            beginning = stream.read1(_CHUNK)
         banner = banner_of(beginning)
         packets = cut_packets(self._chunks(file, len(banner)))
         parser = Parser()
@@ -170,7 +170,7 @@ class Recording:
     def _chunks(self, file: Path, skip: int) -> Iterator[bytes]:
         with _opened(file) as stream, self._tolerant(file):
             stream.read(skip)
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read1(_CHUNK):
                 yield chunk
 
     @contextlib.contextmanager
@@ -192,7 +192,7 @@ def _is_journal(file: Path) -> bool:
     """Raises WrongFile for a file that is no capture either."""
     try:
         with _opened(file) as stream:
-            beginning = stream.read(64 * 1024)
+            beginning = stream.read1(64 * 1024)  # read() of a torn gzip file gives nothing
     except (OSError, EOFError, zlib.error) as error:
         raise WrongFile(f"{file}: cannot be read: {error}") from error
     if beginning.startswith(_JOURNAL) or not beginning:
@@ -218,7 +218,10 @@ def _opened(file: Path) -> io.BufferedIOBase:
 
 def _parse(line: bytes) -> tuple[float, dict[str, Any] | int]:
     """The time of a line and its message, or how many were lost. Raises ValueError."""
-    entry = orjson.loads(line)  # raises JSONDecodeError, a ValueError
+    try:
+        entry = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"no JSON: {error.msg} at character {error.pos + 1}") from None
     if not isinstance(entry, dict) or not isinstance(entry.get("time"), str):
         raise ValueError('no line of a journal: no "time"')
     time = datetime.fromisoformat(entry["time"]).timestamp()
