@@ -15,7 +15,7 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import sections
+from bench import plugins, sections
 from bench.subjects import ROOT
 
 SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "idle": sections.idle_pages,
     "storm": sections.reconnects,
     "stalled": sections.stalled_pages,
+    "plugins": plugins.section,
 }
 
 

@@ -1,0 +1,102 @@
+"""Marks the calls of important people, and keeps pages from hanging them up.
+
+A template: copy the folder, rename, throw away what you do not need. Every method
+whose name begins with ``amiws_`` is a hook; docs/plugins.md of amiws-gevent describes
+them all. In the configuration::
+
+    plugins:
+    - vip_callers:              # or a path: ./amiws_vip_callers.py
+        numbers: ["0301234567"]
+        file: /etc/amiws/vip.txt
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from amiws_gevent.ami import Message, PageAction
+from amiws_gevent.pluginapi import ClientInfo, PluginContext, PluginSettings, ServerInfo
+
+
+class Settings(PluginSettings):
+    """What may stand under the plugin's name. Anything else is an error that --check finds."""
+
+    numbers: list[str] = Field([], description="Numbers of important people")
+    file: Path | None = Field(
+        None, description="File with more of them, one a line; read again by SIGHUP"
+    )
+    header: str = Field("VIP", min_length=1, description="Header that marks their messages")
+
+
+class Plugin:
+    """One instance for each time that the plugin stands in the configuration."""
+
+    # A plugin without which no message may go on (a redaction) says True.
+    REQUIRED = False
+
+    def __init__(self) -> None:
+        # Called before there are settings, and for --check too: nothing but empty fields.
+        self.numbers: frozenset[str] = frozenset()
+        self.channels: set[tuple[int, str]] = set()
+
+    def amiws_settings(self) -> type[Settings]:
+        """Names the model; what the file says is validated with it."""
+        return Settings
+
+    def amiws_startup(self, context: PluginContext) -> None:
+        """Gets the settings. What raises here refuses the start, with file and line."""
+        self.settings: Settings = context.settings
+        self.log = context.log
+        self.numbers = self.read_numbers()
+        self.log.info("%d important numbers", len(self.numbers))
+
+    def amiws_reload(self) -> None:
+        """SIGHUP, and our settings are as before: the file may not be."""
+        self.numbers = self.read_numbers()
+
+    def read_numbers(self) -> frozenset[str]:
+        """A method without the prefix is our own."""
+        lines = self.settings.file.read_text().splitlines() if self.settings.file else []
+        return frozenset([*self.settings.numbers, *(line.strip() for line in lines)]) - {""}
+
+    # Messages wait for filters and transforms. Be quick: look things up in what was
+    # prepared at the start.
+
+    def amiws_transform_message(self, message: Message) -> Message | None:
+        """Answers with another message; None leaves it as it is."""
+        if message.get("CallerIDNum") in self.numbers:
+            return message.replace(self.settings.header, "yes")
+        return None
+
+    # Nothing waits for the log hook. It is called in the order of the messages, so it
+    # is the place to keep track of things too.
+
+    def amiws_log_message(self, message: Message, server: ServerInfo) -> None:
+        """Sees what pages see. Asks only for the parameters that it needs."""
+        channel = (server.id, message.get("Channel", "") or "")
+        if message.name == "Hangup":
+            self.channels.discard(channel)  # what is collected must also be forgotten
+        elif message.get(self.settings.header) == "yes":
+            self.channels.add(channel)
+
+    def amiws_server_changed(self, server: ServerInfo, state: str) -> None:
+        """The end of a call may have been missed meanwhile: forget them all."""
+        if state == "disconnected":
+            self.channels = {(id_, name) for id_, name in self.channels if id_ != server.id}
+
+    def amiws_authorize_action(self, action: PageAction, client: ClientInfo) -> str | None:
+        """Answers with the reason why not; None has no objection. Raising refuses."""
+        if action.name.lower() != "hangup":  # Asterisk takes it in any case
+            return None
+        channels = [value for name, value in action.headers if name.lower() == "channel"]
+        if any(channel.startswith("/") for channel in channels):
+            return "name the channel, not a pattern"  # Asterisk takes /regular expressions/ too
+        for server_id, channel in self.channels:
+            if channel in channels and action.server_id in (None, server_id):
+                self.log.warning("%s wanted to hang up %s", client.user, channel)
+                return f"{channel} is an important call"
+        return None
+
+    def amiws_shutdown(self) -> None:
+        """The place to close files and sockets; called after a failed start too."""
+        self.log.info("%d important calls at the end", len(self.channels))

@@ -1,0 +1,345 @@
+"""docs/plugins.md says what is so: its boxes run, its reference is the specifications."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import itertools
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from amiws_gevent import hookspecs, testing
+from amiws_gevent.ami import Message, PageAction
+from amiws_gevent.config import ConfigError, LoadResult, load_settings
+from amiws_gevent.config.plugins import HOOK_TIMEOUT
+from amiws_gevent.pluginapi import ClientInfo, PluginContext, ServerInfo
+from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins import guard
+from amiws_gevent.request import RequestInfo
+from amiws_gevent.testing import PluginHarness, event
+from tests.support.config import write
+from tests.support.plugin_docs import PAGE, Box, boxes, with_host, write_plugins
+from tests.support.program import ROOT
+
+TEXT = PAGE.read_text(encoding="utf-8")
+BOXES = boxes()
+MISTAKES = "When something is wrong"
+AT_RUN_TIME = ("forgetful.py", "slow.py")  # tests/integration/test_docs_plugins.py has them
+
+# Where the page's reader has the files.
+FOLDERS = ("/etc/amiws/plugins", "/etc/amiws", "/var/lib/amiws")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory, with all of the page's Python files."""
+    write_plugins(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def here(text: str, folder: Path) -> str:
+    """A configuration of the page with its paths in ``folder``."""
+    for name in FOLDERS:
+        text = text.replace(name, str(folder))
+    return text
+
+
+def load(text: str, folder: Path) -> LoadResult:
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "test")
+    file = write(folder, with_host(here(text, folder)))
+    return load_settings(file, environ=environ)
+
+
+def box_id(box: Box) -> str:
+    return f"line {box.line}"
+
+
+def hook_names() -> list[str]:
+    return [name for name in vars(hookspecs) if name.startswith("amiws_")]
+
+
+def generator() -> ModuleType:
+    """scripts/hook_reference.py."""
+    spec = importlib.util.spec_from_file_location(
+        "hook_reference", ROOT / "scripts" / "hook_reference.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# The tutorial
+
+
+def test_every_box_of_python_and_yaml_has_a_file_name() -> None:
+    named = {"python", "yaml", "toml"}
+    assert all(box.name for box in BOXES if box.language in named)
+    assert {box.language for box in BOXES} <= named | {"text", "sh"}
+
+
+def test_the_first_plugin_is_four_lines() -> None:
+    first = next(box for box in BOXES if box.language == "python")
+    assert len(first.text.splitlines()) <= 4
+
+
+@pytest.mark.parametrize(
+    "box",
+    [box for box in BOXES if box.language == "yaml" and box.heading != MISTAKES],
+    ids=box_id,
+)
+def test_configurations_can_be_used(box: Box, folder: Path) -> None:
+    result = load(box.text, folder)
+    assert result.settings.plugins
+    assert result.warnings == []
+
+
+def test_the_tests_of_the_tutorial_pass(folder: Path) -> None:
+    done = run_pytest(folder, "test_tutorial.py")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b6 passed", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize(
+    "plugin", ["quiet", "masked", "hangups", "no_cards", "permissions", "missed"], ids=str
+)
+def test_the_tests_of_the_tutorial_can_fail(folder: Path, plugin: str) -> None:
+    """Each plugin is held by one test: without its hooks that one fails."""
+    file = folder / f"{plugin}.py"
+    answers = r"(?<=def )amiws_(?=filter|transform|log|authorize)"
+    spoilt = re.sub(answers, "off_", file.read_text())
+    # A plugin without any hook would be refused.
+    file.write_text(f"{spoilt}\n\ndef amiws_reload():\n    pass\n")
+    done = run_pytest(folder, "test_tutorial.py")
+    assert re.search(r"\b1 failed, 5 passed", done.stdout), done.stdout
+
+
+def test_a_patched_test_runner_cuts_off_what_sleeps(folder: Path) -> None:
+    advice = "from gevent import monkey; monkey.patch_all()"
+    assert f"`{advice}`" in TEXT
+    (folder / "conftest.py").write_text(advice)
+    (folder / "test_slow.py").write_text(
+        "from amiws_gevent.testing import PluginHarness, event\n"
+        "def test_slow():\n"
+        "    with PluginHarness('./slow.py', allow_faults=True) as plugin:\n"
+        "        assert plugin.feed(event('A')) == [event('A')]\n"
+        "        assert 'took 0.' in plugin.faults[0], 'cut off before its second is over'\n"
+    )
+    done = run_pytest(folder, "test_slow.py")
+    assert done.returncode == 0, done.stdout
+
+
+def run_pytest(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", name],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_transform_of_the_tutorial(folder: Path) -> None:
+    with PluginHarness("./short_numbers.py") as plugin:
+        short, long = event("A", CallerIDNum="100"), event("A", CallerIDNum="0301234567")
+        assert plugin.feed(short, long) == [short, event("A", CallerIDNum="0301234xxx")]
+
+
+def test_the_example_of_the_readme(folder: Path) -> None:
+    section = [box for box in boxes(ROOT / "README.md") if box.heading == "Plugins"]
+    python, configuration = section
+    assert python.text == next(box.text for box in BOXES if box.name == python.name)
+    assert len(load(configuration.text, folder).settings.plugins) == 3
+
+
+# What is shown of mistakes
+
+
+def shown() -> list[tuple[Box, Box]]:
+    """Each box that has a mistake, with the box after it: what the program says."""
+    pairs = itertools.pairwise(BOXES)
+    return [(box, said) for box, said in pairs if said.language == "text"]
+
+
+def said(box: Box, folder: Path) -> str:
+    """What the program says of a plugin or configuration, with the page's paths."""
+    text = box.text if box.language == "yaml" else f"plugins:\n- ./{box.name}\n"
+    try:
+        (entry,) = load(text, folder).settings.plugins
+        with PluginHarness(entry.code.name, given(text, folder)):
+            return "nothing"
+    except (ConfigError, PluginError) as error:
+        told = str(error).replace(str(folder / "amiws.yaml"), "/etc/amiws.yaml")
+        return told.replace(str(folder), "/etc/amiws") + "\n"
+
+
+def given(text: str, folder: Path) -> Mapping[str, object]:
+    (entry,) = yaml.safe_load(here(text, folder))["plugins"]
+    (settings,) = entry.values()
+    assert isinstance(settings, dict)
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [(box, said) for box, said in shown() if box.name not in AT_RUN_TIME],
+    ids=lambda box: box_id(box) if box.language != "text" else "",
+)
+def test_a_mistake_is_told_as_shown(box: Box, expected: Box, folder: Path) -> None:
+    assert said(box, folder) == expected.text
+
+
+def test_faults_at_run_time_are_shown() -> None:
+    assert tuple(box.name for box, _ in shown() if box.name in AT_RUN_TIME) == AT_RUN_TIME
+
+
+# The reference
+
+
+def test_the_reference_is_that_of_the_specifications() -> None:
+    assert generator().with_reference(TEXT) == TEXT, "run python scripts/hook_reference.py"
+
+
+def test_a_page_without_its_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no <!-- hooks"):
+        generator().with_reference(TEXT.replace("<!-- hooks: ", "<!-- "))
+
+
+@pytest.mark.parametrize("name", hook_names())
+def test_each_hook_is_documented(name: str) -> None:
+    section = TEXT.partition(f"### `{name}`\n")[2].partition("\n### ")[0]
+    parameters = ", ".join(signature(name).parameters)
+    assert f"`{name}({parameters})" in section, "its parameters"
+    returned = signature(name).return_annotation
+    assert returned == "None" or f" → {returned}`" in section, "what it returns"
+    assert re.search(r"\b[Rr]aising\b|[Ff]ails closed", section), "what its raising does"
+    assert f"| [`{name}`](#{name}) |" in TEXT, "its row of the table"
+
+
+def test_no_other_hook_is_documented() -> None:
+    assert re.findall(r"^### `(amiws_\w+)`$", TEXT, re.MULTILINE) == hook_names()
+    mistaken = {"amiws_filter_mesage"}
+    ours = {"amiws_gevent", "amiws_vip_callers"}
+    assert set(re.findall(r"\bamiws_\w+", TEXT)) - mistaken - ours <= set(hook_names())
+
+
+def test_every_parameter_of_a_hook_is_explained() -> None:
+    table = TEXT.partition("### What hooks get")[2].partition("\n## ")[0]
+    parameters = {
+        parameter for name in hook_names() for parameter in signature(name).parameters
+    } - {"state", "reason", "json", "user", "code"}  # plain text and numbers, said where they are
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == parameters
+    for kind, called in [
+        (ServerInfo, "server"),
+        (ClientInfo, "client"),
+        (PageAction, "action"),
+        (RequestInfo, "request"),
+        (PluginContext, "context"),
+    ]:
+        for field in dataclasses.fields(kind):
+            assert f"`{called}.{field.name}" in table, f"{called}.{field.name}"
+
+
+def test_every_public_name_of_a_message_is_explained() -> None:
+    section = TEXT.partition("## What a message is")[2].partition("\n## ")[0]
+    # data() is the JSON's form, for the program's own use.
+    for name in {name for name in vars(Message) if not name.startswith("_")} - {"data"}:
+        assert f"`message.{name}" in section, name
+
+
+def signature(name: str) -> inspect.Signature:
+    return inspect.signature(getattr(hookspecs, name))
+
+
+def test_the_harness_is_explained() -> None:
+    section = TEXT.partition("## Testing it")[2].partition("\n## ")[0]
+    for name in vars(PluginHarness):
+        if not name.startswith("_"):
+            assert f".{name}" in section, name
+    for name in ("event", "response"):
+        assert inspect.isfunction(getattr(testing, name))
+        assert f"`{name}(" in section
+
+
+def test_the_limits_are_the_program_s() -> None:
+    section = TEXT.partition("## Faults and time limits")[2].partition("\n## ")[0]
+    assert f"default is {HOOK_TIMEOUT * 1000:g} ms" in section
+    assert f"{guard.OVERRUNS_TO_SUSPEND} times within a minute" in section
+    assert guard.OVERRUN_WINDOW == 60
+    assert f"longer than {guard.CALL_TIMEOUT:g} s" in section
+
+
+# What comes with the program
+
+
+def shipped() -> list[str]:
+    """The names in setup.py, which cannot be imported without running it."""
+    source = (ROOT / "setup.py").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"^SHIPPED_PLUGINS = (\[.*?\])", source, re.MULTILINE | re.DOTALL)
+    return list(ast.literal_eval(listed))
+
+
+def test_every_shipped_plugin_has_its_section_with_an_example() -> None:
+    section = TEXT.partition("## Plugins that come with the program")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"^### `(\w+)`$", section, re.MULTILINE)) == shipped()
+    for name in shipped():
+        examples = [box.text for box in BOXES if box.heading == f"`{name}`"]
+        assert examples
+        assert all(f"\n- {name}:\n" in text for text in examples)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_manual_of_a_shipped_plugin_can_be_read(name: str) -> None:
+    assert "python -m pydoc amiws_plugins.mask" in TEXT
+    module = importlib.import_module(f"amiws_plugins.{name}")
+    assert f"- {name}" in (module.__doc__ or "")
+
+
+def test_every_option_of_the_replay_is_there() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "amiws_gevent.replay", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    section = TEXT.partition("## Playing a recording back")[2]
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", done.stdout)) - {"--help"}
+    assert options
+    assert set(re.findall(r"`(--[a-z-]+)`", section)) == options
+
+
+def test_the_template_s_entry_point_is_as_shown() -> None:
+    (box,) = [box for box in BOXES if box.language == "toml"]
+    project = tomllib.loads((ROOT / "examples/plugin_template/pyproject.toml").read_text())
+    shown = tomllib.loads(box.text)["project"]
+    assert shown["entry-points"] == project["project"]["entry-points"]
+
+
+# Links
+
+
+def test_links_lead_somewhere() -> None:
+    headings = re.findall(r"^##+ (.+)$", re.sub(r"^```.*?^```$", "", TEXT, flags=re.M | re.S), re.M)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        path, _, anchor = target.partition("#")
+        if path.startswith("http"):
+            continue
+        assert not path or (PAGE.parent / path).exists(), target
+        assert path or anchor in anchors, target
