@@ -78,6 +78,7 @@ to is yours to judge; the plugin asks any that it is given.
 from __future__ import annotations
 
 import logging
+import stat
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.pluginapi import PluginContext, ServerInfo
@@ -153,6 +154,9 @@ def _warn(settings: Settings, log: logging.Logger) -> None:
     url = settings.url
     if not settings.ssl_verify:
         log.warning("%s: its certificate is not checked (ssl_verify: no)", url)
+    key = settings.secret_file
+    if key is not None and key.stat().st_mode & stat.S_IROTH:
+        log.warning("%s: everybody can read the key of the signature: chmod o-r it", key)
     if not url.tls and not url.loopback and (settings.headers or url.login is not None):
         log.warning("%s: headers and login go there in the clear; use https", url)
 

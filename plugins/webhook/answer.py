@@ -85,10 +85,10 @@ def excerpt(body: bytes, hidden: Iterable[str]) -> str:
     """
     text = body.decode("utf-8", "replace")
     secrets = sorted(filter(None, hidden), key=len, reverse=True)
-    if len(body) >= KEPT_BODY and secrets:  # cut off there, perhaps in the middle of one
-        text = text[: max(0, len(text) - len(secrets[0]))]
     for secret in secrets:
         text = text.replace(secret, "***")
+    if len(body) >= KEPT_BODY and secrets:  # cut off there, perhaps in the middle of one
+        text = text[: max(0, len(text) - len(secrets[0]))]
     text = _UNPRINTABLE.sub(" ", text).strip()
     return text if len(text) <= MAX_EXCERPT else text[: MAX_EXCERPT - 3] + "..."
 

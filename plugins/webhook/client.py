@@ -7,7 +7,6 @@ program or not.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import logging
 import os
@@ -62,6 +61,22 @@ class _PlainPool(urllib3.HTTPConnectionPool):
 
 class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+
+
+class _TlsContext(SSLContext):
+    """Leaves no socket open when a handshake fails or is cut off; gevent's leaves some."""
+
+    def wrap_socket(self, sock: Any, *arguments: Any, **options: Any) -> Any:
+        wrapped = None
+        try:
+            sock.getpeername()  # of one that was reset already the wrapping would lose it
+            options["do_handshake_on_connect"] = False
+            wrapped = super().wrap_socket(sock, *arguments, **options)
+            wrapped.do_handshake()
+        except BaseException:
+            (wrapped or sock).close()
+            raise
+        return wrapped
 
 
 class Client:
@@ -124,7 +139,7 @@ def tls_context(ca: Path | None, *, verify: bool) -> SSLContext:
 
     Raises OSError (`ssl.SSLError` is one) for a file that cannot be used.
     """
-    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _TlsContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not verify:
         context.check_hostname = False
@@ -201,9 +216,15 @@ def _read_rest(response: urllib3.BaseHTTPResponse) -> bytes:
     """The first bytes of the body; the connection can be used again if that was all of it."""
     data = b""
     ended = False
-    with gevent.Timeout.start_new(BODY_TIME), contextlib.suppress(HTTPError, OSError):
-        data = response.read(MAX_BODY + 1)
-        ended = len(data) <= MAX_BODY
+    with gevent.Timeout(BODY_TIME) as timer:
+        try:
+            data = response.read(MAX_BODY + 1)
+            ended = len(data) <= MAX_BODY
+        except gevent.Timeout as expired:
+            if expired is not timer:
+                raise
+        except (HTTPError, http.client.HTTPException, OSError, ValueError):
+            pass  # the status is known, which is what counts
     if not ended:
         response.close()
     response.release_conn()
