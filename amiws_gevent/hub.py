@@ -102,6 +102,11 @@ class Hub:
         """How many clients a view has."""
         return len(self._views[view])
 
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of JSON that wait for the next pass."""
+        return self._pending_bytes
+
     def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
         self.published_messages += len(batch)
@@ -154,14 +159,19 @@ class Hub:
         for buffer, messages, clients in self._deliveries(batches):
             self.deliveries += messages * len(clients)
             self.delivered_bytes += len(buffer) * len(clients)
-            for number, client in enumerate(clients, 1):
-                try:
-                    client.offer(buffer)
-                except Exception:  # noqa: BLE001 - whatever it is, it is this client's alone
-                    _log.exception("a client failed to take an offer; it gets no more")
-                    self._forget(client)
-                if not number % CLIENTS_PER_TURN:
+            for start in range(0, len(clients), CLIENTS_PER_TURN):
+                if start:
                     give_way()
+                self._offer(buffer, clients[start : start + CLIENTS_PER_TURN])
+
+    def _offer(self, buffer: bytes, clients: Sequence[Client]) -> None:
+        """Nothing but what is needed: this loop is what all pages wait for."""
+        for client in clients:
+            try:
+                client.offer(buffer)
+            except Exception:  # noqa: BLE001 - whatever it is, it is this client's alone
+                _log.exception("a client failed to take an offer; it gets no more")
+                self._forget(client)
 
     def _forget(self, client: Client) -> None:
         for clients in self._views.values():

@@ -27,8 +27,10 @@ CLOSE_CAUSES = {
     1011: "internal error",
     1013: "too slow",
 }
-OTHER_CAUSE = "other"
-SILENT = "silent"
+SILENT = ("1006", "silent")
+OTHER_END = ("other", "other")
+ENDS = (*((str(code), cause) for code, cause in CLOSE_CAUSES.items()), SILENT, OTHER_END)
+"""All that `cause_of_close` gives."""
 
 _log = logging.getLogger("amiws_gevent.pages")
 
@@ -89,9 +91,9 @@ class Pages:
 def cause_of_close(code: int, reason: str) -> tuple[str, str]:
     """Code and cause of a page's end, of few values each, whatever pages send."""
     if code not in CLOSE_CAUSES:
-        return OTHER_CAUSE, OTHER_CAUSE
+        return OTHER_END
     if code == 1006 and reason.startswith("no byte came"):
-        return str(code), SILENT
+        return SILENT
     return str(code), CLOSE_CAUSES[code]
 
 

@@ -44,7 +44,7 @@ def create_app(
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     _serve_files(app, StaticFiles(settings.web_root, [*own_files(settings), *private_files]))
-    app.register_error_handler(HTTPException, _plain_error)
+    app.register_error_handler(HTTPException, plain_error)
     return app
 
 
@@ -114,7 +114,7 @@ def _unquoted_path(environ: WSGIEnvironment) -> str:
     return path
 
 
-def _plain_error(error: HTTPException) -> flask.Response:
+def plain_error(error: HTTPException) -> flask.Response:
     """One line of text, with the headers of the error (``Allow``, ``Content-Range``)."""
     own_words = error.description != type(error).description
     text = error.description if own_words and error.description else error.name

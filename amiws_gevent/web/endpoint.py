@@ -14,28 +14,35 @@ from amiws_gevent.errors import ListenError
 BACKLOG = 4096  # all pages of a large site come back at once; net.core.somaxconn caps it
 
 
-def open_listener(host: str, port: int) -> socket.socket:
+def open_listener(
+    host: str, port: int, *, host_key: str = "ws_host", port_key: str = "ws_port"
+) -> socket.socket:
     """A socket that listens on ``host`` (name or address; empty: all interfaces).
 
     All interfaces means IPv6 and IPv4 on one socket, or IPv4 alone where there is no
-    IPv6. Of a name, the first address counts, IPv4 before IPv6. Raises ListenError.
+    IPv6. Of a name, the first address counts, IPv4 before IPv6. Raises ListenError,
+    which names the keys of the configuration.
     """
+
+    def told(error: OSError) -> ListenError:
+        return _listen_error(host, port, error, host_key, port_key)
+
     if not host:
         try:
             return _listen(socket.AF_INET6, ("::", port), dual_stack=True)
         except OSError as error:
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-                raise _listen_error(host, port, error) from error
+                raise told(error) from error
         host = "0.0.0.0"
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        raise ListenError(f"ws_host {host}: no such name or address") from error
+        raise ListenError(f"{host_key} {host}: no such name or address") from error
     family, *_, address = min(found, key=lambda info: info[0] != socket.AF_INET)
     try:
         return _listen(family, address, dual_stack=False)
     except OSError as error:
-        raise _listen_error(host, port, error) from error
+        raise told(error) from error
 
 
 def share_listener(listener: socket.socket) -> socket.socket:
@@ -83,20 +90,22 @@ def _listen(family: int, address: tuple[object, ...], *, dual_stack: bool) -> so
     return listener
 
 
-def _listen_error(host: str, port: int, error: OSError) -> ListenError:
+def _listen_error(
+    host: str, port: int, error: OSError, host_key: str, port_key: str
+) -> ListenError:
     where = f"port {port} of {host}" if host else f"port {port}"
     if error.errno == errno.EADDRINUSE:
         text = (
             f"{where} is in use; is another amiws or web server running? "
-            f"`ss -ltnp 'sport = :{port}'` shows it. Stop it, or set another ws_port"
+            f"`ss -ltnp 'sport = :{port}'` shows it. Stop it, or set another {port_key}"
         )
     elif error.errno == errno.EACCES:
         text = (
             f"{where} may not be opened by this user: ports below 1024 need root or "
-            "CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd). Or set another ws_port"
+            f"CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd). Or set another {port_key}"
         )
     elif error.errno == errno.EADDRNOTAVAIL:
-        text = f"ws_host {host} is no address of this machine; `ip addr` shows which are"
+        text = f"{host_key} {host} is no address of this machine; `ip addr` shows which are"
     else:
         text = f"cannot listen on {where}: {error.strerror or error}"
     return ListenError(text)

@@ -1,0 +1,457 @@
+"""What Prometheus is told: the counters that the rooms keep anyway, read when it asks.
+
+``FAMILIES`` is all of it but for the ``process_`` metrics, which are
+prometheus_client's; docs/operations.md has a row for each. Names and units follow
+Prometheus's conventions. Labels have few values: names that the configuration gives,
+and words of the program, never anything that a page or a server sends.
+
+A sample is made when it is rendered, and others have their turn between every
+``SAMPLES_PER_TURN``: 200 servers are 4,500 samples, which take 30 ms in all and 2 ms at
+a time.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Literal, NamedTuple
+
+import gevent
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.samples import Sample
+
+from amiws_gevent import __version__
+from amiws_gevent.ami import Counters, Kind
+from amiws_gevent.config import AmiHost
+from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.hub import CLASSIC, V2, Hub
+from amiws_gevent.link import Link, LinkState
+from amiws_gevent.pages import ENDS, Pages
+from amiws_gevent.pausemeter import PauseMeter
+from amiws_gevent.pipeline import Pipeline, Source
+from amiws_gevent.plugins import RunningPlugin
+from amiws_gevent.turns import give_way
+from amiws_gevent.web.websocket import WebSocketClient
+
+SAMPLES_PER_TURN = 200
+
+FAULTS = tuple(field.name for field in fields(Counters) if field.name != "notes")
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Where the numbers are; nothing here is changed."""
+
+    hub: Hub
+    pipeline: Pipeline
+    pages: Pages
+    dispatcher: Dispatcher
+    links: Mapping[int, Link]
+    sources: Mapping[int, Source]
+    pauses: PauseMeter
+    clients: Callable[[], Collection[WebSocketClient]]
+    connections: Callable[[], int]
+    log_lines_lost: Callable[[], int]
+
+
+Values = tuple[tuple[str, ...], float]
+"""The labels' values, and the sample's."""
+
+
+class Family(NamedTuple):
+    """One metric. Without labels ``read`` gives its value, with labels a value for each set.
+
+    ``name`` is as Prometheus has it in the end, with the ``_total`` of a counter.
+    """
+
+    kind: Literal["counter", "gauge"]
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[Rooms], float | Iterable[Values]]
+
+
+class Metrics:
+    """The registry of one server."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_RoomsCollector(rooms))
+        self.registry.register(_ProcessFromThread())
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """All metrics and their content type, by the ``Accept`` header of the request.
+
+        Passes the event loop on the way; other greenlets run meanwhile.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+class _RoomsCollector:
+    """Reads the rooms; prometheus_client's ``Collector``."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def describe(self) -> Iterator[Metric]:
+        """All families without a sample, so that the registry knows their names."""
+        for family in FAMILIES:
+            yield _metric(family)
+
+    def collect(self) -> Iterator[Metric]:
+        for family in FAMILIES:
+            metric = _metric(family)
+            # Made one by one, as the encoder asks for them; it goes through them once.
+            metric.samples = _samples(family, self._rooms)  # type: ignore[assignment]
+            yield metric
+
+
+class _ProcessFromThread:
+    """prometheus_client's process metrics, which list a folder of all open descriptors."""
+
+    def __init__(self) -> None:
+        self._collector = ProcessCollector(registry=None)
+
+    def collect(self) -> Iterator[Metric]:
+        """Reads in a thread: 10,000 descriptors would hold the loop for 7 ms and more.
+
+        Of a thread it takes sys.getswitchinterval, 5 ms, at most.
+        """
+        yield from gevent.get_hub().threadpool.apply(self._collector.collect)
+
+
+def _metric(family: Family) -> Metric:
+    return Metric(family.name.removesuffix("_total"), family.help, family.kind)
+
+
+def _samples(family: Family, rooms: Rooms) -> Iterator[Sample]:
+    found = family.read(rooms)
+    if isinstance(found, int | float):
+        found = [((), found)]
+    for number, (values, value) in enumerate(found, 1):
+        yield Sample(family.name, dict(zip(family.labels, values, strict=True)), value)
+        if not number % SAMPLES_PER_TURN:
+            give_way()
+
+
+# Readers of what has labels. Each takes a copy of what may change while others run.
+
+
+def _server(host: AmiHost) -> tuple[str, str]:
+    return host.name, str(host.id)
+
+
+def _build(rooms: Rooms) -> Iterator[Values]:
+    yield (__version__, platform.python_version(), gevent.__version__), 1
+
+
+def _received(rooms: Rooms) -> Iterator[Values]:
+    sources = [rooms.sources[server_id] for server_id in rooms.links]
+    for source in sources:
+        for kind in Kind:
+            yield (*_server(source.host), kind.name.lower()), source.received[kind]
+
+
+def _dropped(rooms: Rooms) -> Iterator[Values]:
+    yield ("plugins",), rooms.pipeline.dropped_messages
+    yield ("hub",), rooms.hub.dropped_messages
+
+
+def _clients(rooms: Rooms) -> Iterator[Values]:
+    for view in (CLASSIC, V2):
+        yield (view,), rooms.hub.count(view)
+
+
+def _opened(rooms: Rooms) -> Iterator[Values]:
+    for view in (CLASSIC, V2):
+        yield (view,), rooms.pages.opened_pages[view]
+
+
+def _closed(rooms: Rooms) -> Iterator[Values]:
+    for end in ENDS:
+        yield end, rooms.pages.closed_pages[end]
+
+
+def _pending(rooms: Rooms) -> float:
+    return sum([client.pending_bytes for client in rooms.clients()])
+
+
+def _most_pending(rooms: Rooms) -> float:
+    return max([client.pending_bytes for client in rooms.clients()], default=0)
+
+
+def _by_server(read: Callable[[Link], float]) -> Callable[[Rooms], Iterator[Values]]:
+    def values(rooms: Rooms) -> Iterator[Values]:
+        for link in list(rooms.links.values()):
+            yield _server(link.host), read(link)
+
+    return values
+
+
+def _states(rooms: Rooms) -> Iterator[Values]:
+    for link in list(rooms.links.values()):
+        for state in LinkState:
+            yield (*_server(link.host), state.name.lower()), link.state is state
+
+
+def _faults(rooms: Rooms) -> Iterator[Values]:
+    for link in list(rooms.links.values()):
+        counted = link.faults()
+        for fault in FAULTS:
+            yield (*_server(link.host), fault), counted.get(fault, 0)
+
+
+def _by_plugin(read: Callable[[RunningPlugin], float]) -> Callable[[Rooms], Iterator[Values]]:
+    def values(rooms: Rooms) -> Iterator[Values]:
+        for plugin in rooms.pipeline.plugins.running:
+            yield (plugin.name,), read(plugin)
+
+    return values
+
+
+def _plugin_seconds(rooms: Rooms) -> Iterator[Values]:
+    for plugin in rooms.pipeline.plugins.running:
+        yield (plugin.name, "messages"), plugin.state.seconds
+        yield (plugin.name, "log"), plugin.state.log_seconds
+
+
+def _plugin_faults(rooms: Rooms) -> Iterator[Values]:
+    for plugin in rooms.pipeline.plugins.running:
+        counted = dict.fromkeys(plugin.hooks, 0) | plugin.state.faults
+        for hook, count in counted.items():
+            yield (plugin.name, hook), count
+
+
+_SERVER = ("server", "server_id")
+
+FAMILIES = (
+    Family(
+        "gauge",
+        "amiws_build_info",
+        "What runs; always 1.",
+        ("version", "python", "gevent"),
+        _build,
+    ),
+    # Servers
+    Family(
+        "gauge",
+        "amiws_server_connected",
+        "Whether the server is logged in to: 1 or 0.",
+        _SERVER,
+        _by_server(lambda link: link.connected),
+    ),
+    Family(
+        "gauge",
+        "amiws_server_state",
+        "1 for the state that the connection is in, 0 for the others.",
+        (*_SERVER, "state"),
+        _states,
+    ),
+    Family(
+        "counter",
+        "amiws_server_reconnects_total",
+        "Logins after the first one.",
+        _SERVER,
+        _by_server(lambda link: max(0, link.logins - 1)),
+    ),
+    Family(
+        "counter",
+        "amiws_server_failed_attempts_total",
+        "Attempts to connect that came to nothing, refused logins among them.",
+        _SERVER,
+        _by_server(lambda link: link.failed_attempts),
+    ),
+    Family(
+        "counter",
+        "amiws_messages_received_total",
+        "Messages that the server sent, before event_names and plugins.",
+        (*_SERVER, "type"),
+        _received,
+    ),
+    Family(
+        "counter",
+        "amiws_server_faults_total",
+        "What was odd in what the server sent, up to packets that were dropped.",
+        (*_SERVER, "fault"),
+        _faults,
+    ),
+    Family(
+        "gauge",
+        "amiws_server_pending_bytes",
+        "Actions that the server has not taken yet.",
+        _SERVER,
+        _by_server(lambda link: link.pending_bytes),
+    ),
+    # From servers to pages
+    Family(
+        "counter",
+        "amiws_messages_published_total",
+        "Messages that were for pages, behind event_names and plugins.",
+        (),
+        lambda rooms: rooms.hub.published_messages,
+    ),
+    Family(
+        "counter",
+        "amiws_messages_dropped_total",
+        "Messages that all pages lost, since the plugins or the hub, which sends to pages, "
+        "took them slower than they came.",
+        ("stage",),
+        _dropped,
+    ),
+    Family(
+        "gauge",
+        "amiws_hub_pending_bytes",
+        "Messages that wait to be given to pages.",
+        (),
+        lambda rooms: rooms.hub.pending_bytes,
+    ),
+    Family(
+        "counter",
+        "amiws_deliveries_total",
+        "Messages given to pages, each once for each page; what waits for a slow page counts.",
+        (),
+        lambda rooms: rooms.hub.deliveries,
+    ),
+    Family(
+        "counter",
+        "amiws_delivered_bytes_total",
+        "Bytes of these messages as WebSocket frames, for each page.",
+        (),
+        lambda rooms: rooms.hub.delivered_bytes,
+    ),
+    # Pages
+    Family("gauge", "amiws_clients", "Pages that are connected.", ("view",), _clients),
+    Family(
+        "counter",
+        "amiws_clients_opened_total",
+        "Pages that connected.",
+        ("view",),
+        _opened,
+    ),
+    Family(
+        "counter",
+        "amiws_clients_closed_total",
+        "Pages that went, by close code and what it means here.",
+        ("code", "reason"),
+        _closed,
+    ),
+    Family(
+        "gauge",
+        "amiws_client_pending_bytes",
+        "What waits for pages that read slowly, the sum; pages share it, so it takes less memory.",
+        (),
+        _pending,
+    ),
+    Family(
+        "gauge",
+        "amiws_client_pending_bytes_max",
+        "What waits for the slowest page (limits.client_buffer bounds it).",
+        (),
+        _most_pending,
+    ),
+    Family(
+        "gauge",
+        "amiws_connections",
+        "HTTP and WebSocket connections of ws_port (limits.connections bounds them).",
+        (),
+        lambda rooms: rooms.connections(),
+    ),
+    Family(
+        "counter",
+        "amiws_actions_sent_total",
+        "Actions of pages that were sent, each once for each server.",
+        (),
+        lambda rooms: rooms.dispatcher.sent,
+    ),
+    Family(
+        "counter",
+        "amiws_actions_refused_total",
+        "Actions of pages that were answered with an error instead.",
+        (),
+        lambda rooms: rooms.dispatcher.refused,
+    ),
+    # The event loop
+    Family(
+        "gauge",
+        "amiws_reader_pause_seconds",
+        "The longest time of the last 60 seconds in which no socket of a server was looked at.",
+        (),
+        lambda rooms: rooms.pauses.recent(),
+    ),
+    Family(
+        "gauge",
+        "amiws_reader_pause_longest_seconds",
+        "The longest such time since the start.",
+        (),
+        lambda rooms: rooms.pauses.longest,
+    ),
+    Family(
+        "counter",
+        "amiws_reader_long_pauses_total",
+        "Such times of more than 50 ms.",
+        (),
+        lambda rooms: rooms.pauses.long_pauses,
+    ),
+    Family(
+        "counter",
+        "amiws_loop_busy_seconds_total",
+        "All such times: how long the event loop has not been waiting.",
+        (),
+        lambda rooms: rooms.pauses.seconds,
+    ),
+    Family(
+        "counter",
+        "amiws_loop_turns_total",
+        "How often the event loop has looked at the sockets.",
+        (),
+        lambda rooms: rooms.pauses.turns,
+    ),
+    # Plugins and the log
+    Family(
+        "counter",
+        "amiws_plugin_seconds_total",
+        "What the plugin's hooks took: messages waited for those of filters and transforms, "
+        "nothing for those that log.",
+        ("plugin", "hooks"),
+        _plugin_seconds,
+    ),
+    Family(
+        "counter",
+        "amiws_plugin_faults_total",
+        "Hooks that raised, overran their time, or gave no proper answer.",
+        ("plugin", "hook"),
+        _plugin_faults,
+    ),
+    Family(
+        "counter",
+        "amiws_plugin_dropped_messages_total",
+        "Messages that the plugin kept from pages, as its filter said or, if required, by a fault.",
+        ("plugin",),
+        _by_plugin(lambda plugin: plugin.state.dropped),
+    ),
+    Family(
+        "counter",
+        "amiws_plugin_queue_dropped_messages_total",
+        "Messages that the plugin did not get to log, since it took them slower than they came.",
+        ("plugin",),
+        _by_plugin(lambda plugin: plugin.queue.dropped if plugin.queue else 0),
+    ),
+    Family(
+        "gauge",
+        "amiws_plugin_suspended",
+        "Whether the plugin's message hooks are left out for their faults: 1 or 0.",
+        ("plugin",),
+        _by_plugin(lambda plugin: plugin.state.suspended),
+    ),
+    Family(
+        "counter",
+        "amiws_log_lines_lost_total",
+        "Lines that syslog did not take.",
+        (),
+        lambda rooms: rooms.log_lines_lost(),
+    ),
+)

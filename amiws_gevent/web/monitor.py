@@ -1,0 +1,189 @@
+"""What monitoring asks: ``/metrics``, ``/healthz`` and ``/readyz``.
+
+They are a blueprint of the pages' application, behind its login; or, with
+``metrics_listen``, an application and a listener of their own, over plain HTTP and
+without a login.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from wsgiref.types import WSGIApplication
+
+import flask
+from werkzeug.exceptions import HTTPException
+
+from amiws_gevent.config import Limits, ListenAddress
+from amiws_gevent.link import Link
+from amiws_gevent.request import RequestInfo
+from amiws_gevent.web.acceptor import Acceptor, Population
+from amiws_gevent.web.app import plain_error
+from amiws_gevent.web.endpoint import open_listener
+from amiws_gevent.web.gate import Verdict
+from amiws_gevent.web.handler import Site
+from amiws_gevent.web.websocket import WebSocketClient
+
+CONNECTIONS = 100  # at once, on a listener of its own
+
+_log = logging.getLogger("amiws_gevent.web")
+
+
+class Readiness(NamedTuple):
+    """Whether pages get something here: it listens, and a server is connected at least."""
+
+    listening: bool
+    servers: tuple[dict[str, Any], ...]
+
+    @property
+    def ready(self) -> bool:
+        return self.listening and any(server["connected"] for server in self.servers)
+
+
+def readiness(listening: bool, links: Iterable[Link]) -> Readiness:
+    """As the links are now."""
+    servers = (
+        {
+            "id": link.host.id,
+            "name": link.host.name,
+            "connected": link.connected,
+            "state": link.state.name.lower(),
+            "reason": link.reason,
+        }
+        for link in list(links)
+    )
+    return Readiness(listening, tuple(servers))
+
+
+def monitor_blueprint(
+    render: Callable[[str], tuple[bytes, str]], ready: Callable[[], Readiness]
+) -> flask.Blueprint:
+    """The three pages. ``render`` gives the metrics and their type for an ``Accept`` header."""
+    blueprint = flask.Blueprint("monitor", __name__)
+
+    def metrics() -> flask.Response:
+        body, content_type = render(flask.request.headers.get("Accept", ""))
+        return _answer(body, content_type)
+
+    def healthz() -> flask.Response:
+        return _answer(b"ok\n", "text/plain; charset=utf-8")
+
+    def readyz() -> flask.Response:
+        now = ready()
+        status = HTTPStatus.OK if now.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        told = {"ready": now.ready, "listening": now.listening, "servers": list(now.servers)}
+        return _answer(json.dumps(told).encode() + b"\n", "application/json", status)
+
+    blueprint.add_url_rule("/metrics", "metrics", metrics)
+    blueprint.add_url_rule("/healthz", "healthz", healthz)
+    blueprint.add_url_rule("/readyz", "readyz", readyz)
+    return blueprint
+
+
+def _answer(body: bytes, content_type: str, status: int = HTTPStatus.OK) -> flask.Response:
+    return flask.Response(
+        body,
+        status,
+        {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+        content_type=content_type,
+    )
+
+
+def monitor_app(blueprint: flask.Blueprint) -> flask.Flask:
+    """An application with nothing but the blueprint, which asks nobody to log in."""
+    app = flask.Flask("amiws_gevent.monitor", static_folder=None, template_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.register_blueprint(blueprint)
+    app.register_error_handler(HTTPException, plain_error)
+    return app
+
+
+class _NoUpgrades:
+    """There are no WebSockets here."""
+
+    def check_upgrade(self, request: RequestInfo) -> Verdict:
+        headers = (("Content-Type", "text/plain; charset=utf-8"),)
+        return Verdict(404, headers=headers, body=b"404 The pages have a port of their own.\n")
+
+
+class MonitorListener:
+    """Serves ``app`` at an address that may change, or nowhere while there is none."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        limits: Limits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._site = Site(app, _NoUpgrades(), _own(limits), clock)
+        self._population = Population()
+        self._acceptor: Acceptor | None = None
+        self._address: ListenAddress | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port that is listened on; None without an address."""
+        return self._acceptor.port if self._acceptor else None
+
+    def use(self, limits: Limits) -> None:
+        """Hold new requests to other limits."""
+        self._site.limits = _own(limits)
+
+    @contextmanager
+    def moving_to(self, address: ListenAddress | None) -> Iterator[None]:
+        """Listen there, and no longer where it was, unless the block raises.
+
+        Raises ListenError, without entering the block, and all is as it was. Who is
+        connected stays so.
+        """
+        old = self._acceptor
+        if address == self._address:
+            yield
+            return
+        in_the_way = old is not None and address is not None and address.port == old.port
+        if old is not None and in_the_way:
+            old.close()
+        new = None
+        try:
+            new = self._accept_at(address)
+            yield
+        except BaseException:
+            if new is not None:
+                new.close()
+            if in_the_way:
+                self._acceptor = self._accept_at(self._address)
+            raise
+        if old is not None and not in_the_way:
+            old.close()
+        self._acceptor, self._address = new, address
+
+    def stop(self) -> None:
+        """Accept no more, and cut off who is connected."""
+        if self._acceptor is not None:
+            self._acceptor.close()
+        for request in list(self._population.requests):
+            request.abort("the program ends")
+
+    def _accept_at(self, address: ListenAddress | None) -> Acceptor | None:
+        if address is None:
+            return None
+        listener = open_listener(*address, host_key="metrics_listen", port_key="metrics_listen")
+        acceptor = Acceptor(listener, self._site, self._population, tls=None, adopt=_never)
+        acceptor.start()
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        _log.info("metrics at http://%s:%d/metrics, without a login", host or "*", acceptor.port)
+        return acceptor
+
+
+def _own(limits: Limits) -> Limits:
+    return limits.model_copy(update={"connections": CONNECTIONS})
+
+
+def _never(client: WebSocketClient) -> None:
+    raise AssertionError(f"{client.address}: an upgrade that was refused")
