@@ -3,6 +3,7 @@
 # make test-all  the tests with each supported Python that this machine has
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
+# make soak      ten minutes of streams, churn, restarts and reloads
 # make lint, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
@@ -20,7 +21,7 @@ TEST_PACKAGES := $(RUN_PACKAGES) chromium curl openssl
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-all test-lowest pytest lint format bench wheel clean distclean \
+.PHONY: run test test-all test-lowest pytest lint format bench soak wheel clean distclean \
 	run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -60,6 +61,10 @@ test-lowest: test-packages
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench
+
+# MINUTES and SEED may be given: make soak MINUTES=1 SEED=7
+soak: $(VENV)/.installed-test
+	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .

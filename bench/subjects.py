@@ -121,6 +121,7 @@ def start_ours(ami_port: int, certificate: Certificate, extra: str = "") -> Subj
     configuration = folder / "amiws.yaml"
     configuration.write_text(
         f"ws_host: 127.0.0.1\nws_port: 0\n{tls}{extra}"
+        "limits:\n  connections: 20000\n"
         "amihosts:\n- name: bench\n  host: 127.0.0.1\n"
         f"  port: {ami_port}\n  username: bench\n  secret: bench\n"
     )
