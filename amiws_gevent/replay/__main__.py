@@ -72,6 +72,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(words)
     if (options.user is None) != (options.secret is None):
         parser.error("--user and --secret go together")
+    if not 0 <= options.port <= 65535:
+        parser.error("--port must be from 0 to 65535")
     if not 0 <= options.rate < float("inf"):
         parser.error("--rate must be 0 or more")
     return options
@@ -93,7 +95,7 @@ def main(words: list[str] | None = None) -> int:
     except WrongFile as error:
         _complain(str(error))
         return NO_INPUT
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         _complain(f"cannot listen on {options.host}:{options.port}: {error}")
         return ListenError.exit_status
     logins = "any login" if options.user is None else f"user {options.user}"

@@ -57,19 +57,25 @@ class ReplayServer:
         self.opening = Opening()
         self._sessions: set[Session] = set()
         self._changed = Event()
-        self._listener = StreamServer((host, port), self._serve)
+        self._address = (host, port)
+        self._listener: StreamServer | None = None
 
     def start(self) -> None:
         """Listen; raises OSError."""
+        self._listener = StreamServer(_listening(*self._address), self._serve)
         self._listener.start()
 
     def stop(self) -> None:
         """Close everything at once."""
-        self._listener.stop(timeout=0)
+        if self._listener is not None:
+            self._listener.stop(timeout=0)
+        for session in list(self._sessions):
+            session.abort()
 
     @property
     def port(self) -> int:
         """The port it listens on."""
+        assert self._listener is not None
         port = self._listener.server_port
         assert port is not None
         return port
@@ -135,6 +141,22 @@ class ReplayServer:
             self.changed()
 
 
+def _listening(host: str, port: int) -> gsocket.socket:
+    """A listening socket; gevent's own way leaves one open that cannot be bound."""
+    (family, kind, protocol, _, address), *_ = gsocket.getaddrinfo(
+        host, port, type=gsocket.SOCK_STREAM, flags=gsocket.AI_PASSIVE
+    )
+    listener = gsocket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(gsocket.SOL_SOCKET, gsocket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(16)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
 class Session:
     """One client. ``logged_in`` is False again once it is to go."""
 
@@ -179,6 +201,11 @@ class Session:
         self._finishing = True
         self._wake.set()
 
+    def abort(self) -> None:
+        """End the connection, whatever is left to send."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(gsocket.SHUT_RDWR)
+
     def _read(self) -> bytes | None:
         """The next bytes; None at the end."""
         while True:
@@ -208,8 +235,7 @@ class Session:
             if isinstance(error, TimeoutError):
                 seconds = self._server.patience
                 self._server.tell(f"{self._peer} is dropped: it took nothing for {seconds:g} s")
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(gsocket.SHUT_RDWR)
+            self.abort()
 
     # -- actions ---------------------------------------------------------------------
 
