@@ -33,18 +33,16 @@ class Message:
     change it afterwards. Values are ``str``, numbers in kind QUEUE alone.
     """
 
-    __slots__ = ("_folded", "_pairs", "_unique", "kind")
+    __slots__ = ("_pairs", "_unique", "kind")
 
     kind: Kind
     # One of the two holds the headers: a dict while no name repeats (19 of 20
     # messages; it is what the JSON is made of), the pairs otherwise.
     _unique: dict[str, Value] | None
     _pairs: tuple[tuple[str, Value], ...]
-    _folded: dict[str, Value] | None
 
     def __init__(self, kind: Kind, pairs: Mapping[str, Value] | Iterable[Sequence[Value]]) -> None:
         self.kind = kind
-        self._folded = None
         self._pairs = ()
         if isinstance(pairs, dict):
             self._unique = pairs
@@ -72,14 +70,20 @@ class Message:
         """The event's name for an EVENT, "" for all other kinds."""
         if self.kind is not Kind.EVENT:
             return ""
+        if self._unique is not None:
+            first = next(iter(self._unique), None)
+            if first == "Event":  # as all servers write it: no look-up
+                return str(self._unique[first])
         return self.get("Event") or ""
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of the header called ``name`` (in any case) as text."""
-        if self._folded is None:
-            self._folded = {key.lower(): value for key, value in reversed(self.headers)}
-        value = self._folded.get(name.lower())
-        return default if value is None else str(value)
+        # A dict of folded names would be built for the price of six such look-ups.
+        folded = name.lower()
+        for key, value in self._unique.items() if self._unique is not None else self._pairs:
+            if key == name or key.lower() == folded:
+                return str(value)
+        return default
 
     def getall(self, name: str) -> list[str]:
         """All values of the headers called ``name`` (in any case), in order, as text."""
@@ -112,6 +116,10 @@ class Message:
         the end; ``None`` removes the header.
         """
         folded = name.lower()
+        if self._unique is not None:
+            same = [key for key in self._unique if key.lower() == folded]
+            if len(same) < 2:
+                return self._replace_one(same[0] if same else name, value)
         pairs: list[tuple[str, Value]] = []
         wanted = value
         for key, old in self.headers:
@@ -123,6 +131,31 @@ class Message:
         if wanted is not None:
             pairs.append((name, wanted))
         return Message(self.kind, pairs)
+
+    def _replace_one(self, name: str, value: Value | None) -> Message:
+        assert self._unique is not None
+        changed = {**self._unique}
+        if value is None:
+            changed.pop(name, None)
+        else:
+            changed[name] = value
+        return Message(self.kind, changed)
+
+    def check(self) -> None:
+        """Raise TypeError unless kind, names and values are what they must be.
+
+        For messages that plugins make, of which nobody has checked the types.
+        """
+        if not isinstance(self.kind, Kind):
+            raise TypeError(f"a Message of the kind {self.kind!r:.40}, which is no Kind")
+        headers = self._unique
+        if headers is not None and {*map(type, headers), *map(type, headers.values())} <= {str}:
+            return  # as nearly all are
+        for name, value in self.headers:
+            if not isinstance(name, str):
+                raise TypeError(f"a Message with the header {name!r:.40}, which is no text")
+            if not isinstance(value, str | int | float):
+                raise TypeError(f"a Message whose {name:.40} is of type {type(value).__name__}")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):

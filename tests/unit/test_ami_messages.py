@@ -69,6 +69,46 @@ def test_data_is_the_caller_s_own() -> None:
         assert "B" not in message.data()
 
 
+def test_the_first_of_two_spellings_wins_wherever_it_stands() -> None:
+    for spellings in (("Event", "EVENT"), ("event", "Event")):
+        pairs = [("Privilege", "call"), *((name, f"by {name}") for name in spellings)]
+        message = Message(Kind.EVENT, pairs)
+        assert message.name == message.get("Event") == message.get("eVENT") == f"by {spellings[0]}"
+        first = Message(Kind.EVENT, pairs[1:])
+        assert first.name == f"by {spellings[0]}"
+
+
+def test_replace_takes_all_spellings_of_a_name_for_one_header() -> None:
+    pairs = [("A", "1"), ("x", "2"), ("B", "3"), ("X", "4")]
+    message = Message(Kind.EVENT, pairs)
+    assert message.replace("X", "5").headers == (("A", "1"), ("x", "5"), ("B", "3"))
+    assert message.replace("X", None).headers == (("A", "1"), ("B", "3"))
+    assert message.replace("b", "6").headers == (("A", "1"), ("x", "2"), ("B", "6"), ("X", "4"))
+    assert message.headers == tuple(pairs)
+
+
+@pytest.mark.parametrize("repeat", [[], [("A", "2")]])
+def test_check_passes_what_servers_send(repeat: list[tuple[str, str]]) -> None:
+    Message(Kind.EVENT, [("A", "1"), *repeat]).check()
+    Message(Kind.QUEUE, [("A", "1"), ("Calls", 3), ("Wait", 2.5), *repeat]).check()
+    Message(Kind.UNKNOWN, []).check()
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (Message(3, {"A": "1"}), "kind 3"),  # type: ignore[arg-type]
+        (Message(Kind.EVENT, {"A": None}), "A is of type NoneType"),  # type: ignore[dict-item]
+        (Message(Kind.EVENT, {"A": b"1"}), "A is of type bytes"),  # type: ignore[dict-item]
+        (Message(Kind.EVENT, {1: "1"}), "header 1"),  # type: ignore[dict-item]
+        (Message(Kind.EVENT, [("A", "1"), ("A", ["2"])]), "A is of type list"),  # type: ignore[list-item]
+    ],
+)
+def test_check_names_what_no_page_could_use(message: Message, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        message.check()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
