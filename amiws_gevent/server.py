@@ -24,8 +24,10 @@ from amiws_gevent.errors import StartError
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.log import LogControl, LogLimiter
+from amiws_gevent.metrics import Metrics, Rooms
 from amiws_gevent.notify import notify
 from amiws_gevent.pages import Pages
+from amiws_gevent.pausemeter import PauseMeter
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.pluginapi import ServerInfo
 from amiws_gevent.pluginload import PluginError
@@ -35,6 +37,7 @@ from amiws_gevent.web.app import create_app
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.listener import WebServer
+from amiws_gevent.web.monitor import MonitorListener, monitor_app, monitor_blueprint, readiness
 from amiws_gevent.web.plugingate import PluginGate
 
 STOP_TIME = 3.0  # seconds that pages and servers get to say goodbye; systemd gives the whole 5
@@ -83,6 +86,27 @@ class Server:
         self._told_states: dict[int, str] = {}
         self._commands: SimpleQueue[Callable[[], int | None]] = SimpleQueue()
         self._web: WebServer | None = None
+        self._stopping = False
+        self._pauses = PauseMeter()
+        self._monitoring = monitor_blueprint(
+            Metrics(self._rooms()).render,
+            lambda: readiness(not self._stopping, self._links.values()),
+        )
+        self._monitor = MonitorListener(monitor_app(self._monitoring), settings.limits)
+
+    def _rooms(self) -> Rooms:
+        return Rooms(
+            hub=self._hub,
+            pipeline=self._pipeline,
+            pages=self._pages,
+            dispatcher=self._dispatcher,
+            links=self._links,
+            sources=self._sources,
+            pauses=self._pauses,
+            clients=lambda: self._web.clients if self._web else (),
+            connections=lambda: self._web.connections if self._web else 0,
+            log_lines_lost=lambda: self._log_control.lost if self._log_control else 0,
+        )
 
     @property
     def port(self) -> int:
@@ -98,11 +122,13 @@ class Server:
         try:
             gate, app = self._build_web(self.settings, change.plugins)
             self._web = WebServer(self.settings, app=app, gate=gate, sessions=self._pages)
-            self._web.start()
+            with self._monitor.moving_to(self.settings.metrics_listen):
+                self._web.start()
         except StartError:
             change.undo()
             raise
         self._use_plugins(change.plugins)
+        self._pauses.start()
         self._hub.start().link_exception(self._died)
         if self._demo:
             self._start_demo()
@@ -147,6 +173,7 @@ class Server:
     def stop(self) -> None:
         """Close pages with 1001, log off from servers, end; takes about STOP_TIME at most."""
         _log.info("stopping")
+        self._stopping = True
         parting = [gevent.spawn(link.stop, 1.0) for link in self._links.values()]
         if self._web is not None:
             self._web.stop(STOP_TIME)
@@ -156,6 +183,8 @@ class Server:
         self._hub.stop()
         for pbx in self._pbxs:
             pbx.stop()
+        self._monitor.stop()
+        self._pauses.stop()
         _log.info("stopped")
 
     def _start_demo(self) -> None:
@@ -232,7 +261,8 @@ class Server:
         change = self._change_plugins(settings)
         try:
             gate, app = self._build_web(settings, change.plugins)
-            self._web.reload(settings, app=app, gate=gate)
+            with self._monitor.moving_to(settings.metrics_listen):
+                self._web.reload(settings, app=app, gate=gate)
         except StartError:
             change.undo()
             raise
@@ -241,6 +271,7 @@ class Server:
         change.finish()
         if self._log_control is not None:
             self._log_control.reconfigure(settings.log_facility, settings.log_level)
+        self._monitor.use(settings.limits)
         self._hub.limit = settings.limits.hub_buffer
         self._pipeline.limit = settings.limits.plugin_messages
         if self._demo:
@@ -267,8 +298,11 @@ class Server:
         gate = Gate(settings)
         private = [self._pid_file] if self._pid_file else []
         blueprints = plugins.blueprints()
+        monitoring = [self._monitoring] if settings.metrics_listen is None else []
         try:
-            app = create_app(settings, gate, blueprints=blueprints, private_files=private)
+            app = create_app(
+                settings, gate, blueprints=[*monitoring, *blueprints], private_files=private
+            )
         except (ValueError, AssertionError) as error:  # what Flask says of names that clash
             names = ", ".join(blueprint.name for blueprint in blueprints)
             raise PluginError(f"blueprints of plugins ({names}): {error}") from error

@@ -64,7 +64,7 @@ def monitor_blueprint(
     render: Callable[[str], tuple[bytes, str]], ready: Callable[[], Readiness]
 ) -> flask.Blueprint:
     """The three pages. ``render`` gives the metrics and their type for an ``Accept`` header."""
-    blueprint = flask.Blueprint("monitor", __name__)
+    blueprint = flask.Blueprint("amiws_monitor", __name__)
 
     def metrics() -> flask.Response:
         body, content_type = render(flask.request.headers.get("Accept", ""))

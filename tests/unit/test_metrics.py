@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -303,10 +303,10 @@ class TestForm:
 
 
 @pytest.fixture
-def large() -> Iterator[House]:
+def large() -> House:
     house = House(servers=200)
     house.clients += [SimpleNamespace(pending_bytes=size) for size in range(5000)]
-    yield house
+    return house
 
 
 class TestCost:
