@@ -37,6 +37,7 @@ pytest: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@mkdir -p .make && ln -sfn ../plugins .make/amiws_plugins
 	$(BIN)/mypy
 
 format: $(VENV)/.installed-test
@@ -59,8 +60,9 @@ test-all: test-packages
 test-lowest: test-packages
 	$(MAKE) --no-print-directory pytest VENV=.venv-lowest CONSTRAINTS=.make/lowest.txt
 
-bench: $(VENV)/.installed
-	$(BIN)/python -m bench
+# SECTIONS may name what to measure: make bench SECTIONS="page bursts"
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m bench $(SECTIONS)
 
 # MINUTES and SEED may be given: make soak MINUTES=1 SEED=7
 soak: $(VENV)/.installed-test
@@ -91,6 +93,10 @@ $(BIN)/python: | run-packages
 $(VENV)/.installed: setup.py pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --editable .
 	@touch $@
+
+$(VENV)/.installed-bench: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(PIP_INSTALL) $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'

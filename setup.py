@@ -51,6 +51,10 @@ TEST_REQUIRES = [
     "wheel",
 ]
 
+BENCH_REQUIRES = [
+    "socketify>=0.0.31",  # uWebSockets, the native limit that the program is measured beside
+]
+
 # Named in the configuration by these names alone; see docs/plugins.md.
 SHIPPED_PLUGINS = ["event_filter", "journal", "mask", "syslog_events", "webhook"]
 
@@ -98,7 +102,7 @@ setup(
     ],
     python_requires=">=3.11",
     install_requires=INSTALL_REQUIRES,
-    extras_require={"test": TEST_REQUIRES},
+    extras_require={"test": TEST_REQUIRES, "bench": BENCH_REQUIRES},
     packages=[
         *find_packages(include=["amiws_gevent*"]),
         "amiws_plugins",

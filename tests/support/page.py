@@ -106,7 +106,7 @@ class Page:
 
 def is_error(message: dict[str, Any]) -> bool:
     """Whether a message says that an action could not be sent, or failed."""
-    return message["type"] == 4 and message["data"].get("Response") == "Error"
+    return bool(message["type"] == 4 and message["data"].get("Response") == "Error")
 
 
 def raw_page(port: int, *, headers: str = "", host: str = "127.0.0.1") -> socket.socket:
