@@ -149,6 +149,13 @@ def login_method(value: object) -> str:
     return method
 
 
+def slow_pages(value: object) -> str:
+    policy = str(value).lower()
+    if policy not in ("close", "drop"):
+        raise ValueError(f"must be close or drop, not {shown(value)}")
+    return policy
+
+
 def path(value: object, info: ValidationInfo) -> Path:
     """An absolute path; a relative one counts from the base folder."""
     return absolute(value, base_folder(info.context))
@@ -248,6 +255,9 @@ _FLAG_SCHEMA: dict[str, Any] = {
 _LOGIN_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["plain", "md5"]}, _pattern(_any_case(["plain", "md5"]))]
 }
+_SLOW_PAGES_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"enum": ["close", "drop"]}, _pattern(_any_case(["close", "drop"]))]
+}
 # What stands under a plugin's name is for that plugin to say.
 _PLUGINS_SCHEMA: dict[str, Any] = {
     "type": "array",
@@ -288,6 +298,9 @@ Listen = Annotated[ListenAddress, PlainValidator(listen_address), WithJsonSchema
 Realm = Annotated[str, BeforeValidator(realm), WithJsonSchema(_TEXT_SCHEMA)]
 Login = Annotated[
     Literal["plain", "md5"], BeforeValidator(login_method), WithJsonSchema(_LOGIN_SCHEMA)
+]
+SlowPages = Annotated[
+    Literal["close", "drop"], BeforeValidator(slow_pages), WithJsonSchema(_SLOW_PAGES_SCHEMA)
 ]
 EventNames = Annotated[
     frozenset[str], BeforeValidator(units.event_names), WithJsonSchema(_TEXTS_SCHEMA)

@@ -169,7 +169,8 @@ class Limits(Checked):
     client_buffer: fields.Size = _written(
         "32 MiB",
         description="What may wait for one page that reads slowly, bytes; past it the page is "
-        "closed (1013). Pages share what waits, so all slow ones together hold little more.",
+        "closed (1013), unless `slow_pages` or the page says otherwise. Pages share what waits, "
+        "so all slow ones together hold little more.",
     )
     plugin_queue: fields.Size = _written(
         "16 MiB",
@@ -186,6 +187,22 @@ class Limits(Checked):
     )
     connections: fields.Count = Field(
         default=10000, description="HTTP and WebSocket connections at once."
+    )
+    connections_per_address: fields.Count | None = Field(
+        default=None,
+        description="The same from one address, which may be that of a whole call centre, or of "
+        "a proxy; IPv6 addresses count by their first 64 bits.",
+        json_schema_extra={COMPUTED: "half of `connections`; any number from this machine"},
+    )
+    connection_rate: fields.Count = Field(
+        default=1000,
+        description="New connections a second. Those of five seconds may come at once; the rest "
+        "waits.",
+    )
+    handshakes: fields.Count = Field(
+        default=500,
+        description="Connections at once whose TLS handshake or request headers are not complete; "
+        "past it the oldest is closed.",
     )
     header_size: fields.Size = _written("32 KiB", description="All headers of one request, bytes.")
     header_time: fields.Seconds = _written(
@@ -261,6 +278,12 @@ class Settings(Checked):
         description="`HOST:PORT` at which `/metrics`, `/healthz` and `/readyz` are answered "
         "without a login, over plain HTTP; without it they are on `ws_port`, behind the login. "
         "See docs/operations.md.",
+    )
+    slow_pages: fields.SlowPages = Field(
+        default="close",
+        description="What becomes of a page for which more than `client_buffer` waits: `close` "
+        "ends its connection, `drop` leaves messages out and tells it how many. A page may choose "
+        "by `?slow=drop` or `?slow=close`.",
     )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
     plugin_dirs: fields.Paths = _written(

@@ -129,6 +129,13 @@ def test_a_realm_fits_into_htdigest_and_a_header() -> None:
             fields.realm(wrong)
 
 
+def test_what_becomes_of_slow_pages() -> None:
+    assert fields.slow_pages("Drop") == "drop"
+    assert fields.slow_pages(Scalar("close")) == "close"
+    with pytest.raises(ValueError, match="must be close or drop, not 'wait'"):
+        fields.slow_pages("wait")
+
+
 def test_login_methods() -> None:
     assert fields.login_method("MD5") == "md5"
     with pytest.raises(ValueError, match="must be plain or md5, not 'sha1'"):

@@ -31,7 +31,7 @@ def test_the_defaults_are_amiws_s() -> None:
     assert (made.ws_host, made.ws_port) == ("", 8000)
     assert (made.auth_domain, made.auth_file, made.auth_websocket) == (None, None, True)
     assert (made.ssl_cert, made.ssl_key) == (None, None)
-    assert made.metrics_listen is None
+    assert (made.metrics_listen, made.slow_pages) == (None, "close")
     assert (made.path, made.allowed_origins, made.session_lifetime) == (None, (), 43200.0)
     assert made.amihosts == (
         AmiHost(id=1, name="pbx1", host="10.0.0.1", username="u", secret=SecretStr("hunter2")),
@@ -57,6 +57,9 @@ def test_the_defaults_of_the_limits() -> None:
         "plugin_messages": 50_000,
         "hub_buffer": 64 << 20,
         "connections": 10000,
+        "connections_per_address": None,
+        "connection_rate": 1000,
+        "handshakes": 500,
         "header_size": 32 << 10,
         "header_time": 10.0,
         "tls_handshake_time": 10.0,
