@@ -177,9 +177,7 @@ class Settings(PluginSettings):
         else:
             return None
         if not key:
-            raise ValueError(
-                f"{where}: is empty; write a random one, as `openssl rand -hex 32` does"
-            )
+            raise ValueError(f"{where}: is empty; make one with `openssl rand -hex 32`")
         return key
 
     def tls(self) -> Any:

@@ -1,0 +1,119 @@
+"""One batch on its way: headers, signature, time; and what is kept out of the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from amiws_plugins.webhook.answer import Answer
+from amiws_plugins.webhook.courier import Courier, signature
+from amiws_plugins.webhook.outbox import Batch
+from amiws_plugins.webhook.settings import Settings
+
+from tests.support.http_receiver import Receiver
+
+NOW = 1767225600.75
+
+BATCH = Batch((b'{"a":1}', b'{"b":2}'), 16, 3, "id-1")
+
+
+def make(target: Receiver | None = None, **given: Any) -> Courier:
+    url = target.url if target else "http://127.0.0.1"
+    return Courier(Settings.model_validate({"url": url, **given}), lambda: NOW)
+
+
+def receiver() -> Receiver:
+    return Receiver(sleep=gevent.sleep)
+
+
+def test_the_signature_is_hmac_sha256_over_time_and_body() -> None:
+    # Made with: printf '%s' '1767225600.{}' | openssl dgst -sha256 -hmac key
+    assert signature(b"key", "1767225600", b"{}") == (
+        "sha256=df344de429b8ee672e1863e0008fdbd0080000536fbccdf0e4f89846acbbe872"
+    )
+
+
+def test_what_a_receiver_gets() -> None:
+    with receiver() as target:
+        make(target, secret="key", headers={"X-Site": "north"}).deliver(BATCH)
+        (request,) = target.requests
+    assert request.body == b'{"messages":[{"a":1},{"b":2}],"lost":3}'
+    assert request.get("Content-Type") == "application/json"
+    assert request.get("User-Agent") == "amiws-gevent"
+    assert request.get("X-Site") == "north"
+    assert request.get("X-Amiws-Delivery") == "id-1"
+    assert request.get("X-Amiws-Timestamp") == "1767225600"
+    assert request.get("X-Amiws-Signature") == signature(b"key", "1767225600", request.body)
+
+
+def test_without_a_key_nothing_is_signed() -> None:
+    with receiver() as target:
+        make(target).deliver(BATCH)
+        assert not target.requests[0].has("X-Amiws-Signature")
+        assert target.requests[0].has("X-Amiws-Timestamp")
+
+
+def test_the_operators_headers_replace_ours() -> None:
+    with receiver() as target:
+        make(target, headers={"content-type": "text/json", "USER-AGENT": "me"}).deliver(BATCH)
+        assert target.requests[0].get("Content-Type") == "text/json"
+        assert target.requests[0].get("User-Agent") == "me"
+
+
+def test_the_login_of_the_url_goes_into_authorization() -> None:
+    with receiver() as target:
+        url = target.url.replace("http://", "http://user:pass@")
+        make(target, url=url).deliver(BATCH)
+        assert target.requests[0].get("Authorization") == "Basic dXNlcjpwYXNz"
+        assert "pass" not in target.requests[0].line
+
+
+def test_an_answer_is_described_without_any_secret(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("k3y\n")
+    courier = make(
+        url="http://user:passw0rd@h/hook-t0ken-1?x=t0ken-2345",
+        headers={"X-Auth": "Bearer t0ken-3"},
+        secret_file=str(key),
+    )
+    echoed = (
+        b"/hook-t0ken-1?x=t0ken-2345 t0ken-2345 Bearer t0ken-3 t0ken-3 "
+        b"user:passw0rd passw0rd Basic dXNlcjpwYXNzdzByZA== dXNlcjpwYXNzdzByZA== k3y"
+    )
+    shown = courier.describe(Answer(400, body=echoed))
+    assert shown == '400: "*** *** *** *** *** *** *** *** ***"'
+
+
+def test_retry_after_counts_from_now() -> None:
+    assert make().pause(Answer(429, "Thu, 01 Jan 2026 00:00:10 GMT")) == 9.25
+
+
+def test_a_renewed_key_signs_from_then_on(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("old")
+    with receiver() as target:
+        courier = make(target, secret_file=str(key))
+        courier.deliver(BATCH)
+        key.write_text("new")
+        courier.renew()
+        courier.deliver(BATCH)
+        old, new = (request.get("X-Amiws-Signature") for request in target.requests)
+        body = target.requests[0].body
+    assert old == signature(b"old", "1767225600", body)
+    assert new == signature(b"new", "1767225600", body)
+
+
+def test_a_renewal_that_fails_changes_nothing(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("old")
+    with receiver() as target:
+        courier = make(target, secret_file=str(key))
+        key.unlink()
+        with pytest.raises(ValueError, match="No such file"):
+            courier.renew()
+        courier.deliver(BATCH)
+        body = target.requests[0].body
+        expected = signature(b"old", "1767225600", body)
+        assert target.requests[0].get("X-Amiws-Signature") == expected
