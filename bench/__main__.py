@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "lone": sections.lone_events,
     "paced": sections.paced_stream,
     "crowd": sections.crowd,
+    "servers": sections.many_servers,
     "idle": sections.idle_pages,
     "storm": sections.reconnects,
     "stalled": sections.stalled_pages,

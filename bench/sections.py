@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Mapping
 
 from bench import runs
 from bench.runs import Figures, Start
 from bench.source import MESSAGES_IN_CAPTURE
-from bench.subjects import start_bare_loop, start_naive, start_ours, start_uws
+from bench.subjects import Child, running, start_bare_loop, start_naive, start_ours, start_uws
 
 OURS = "amiws-gevent"
 NAIVE = "naive"
@@ -159,6 +160,20 @@ def crowd(report: Report) -> None:
     """5,000 pages."""
     rows = {OURS: runs.paced(start_ours, 5000, 100, 10)}
     report.table("100 events a second to 5,000 pages", rows)
+
+
+def many_servers(report: Report) -> None:
+    """A stream of one server among 100 that are well, then among 100 more that flap."""
+    results: dict[str, list[Figures]] = {"100 servers": [], "and 100 that flap": []}
+    for _ in range(report.rounds):
+        for name, flapping in zip(results, (0, 100), strict=True):
+            with running(Child("-m", "bench.neighbours", "99", str(flapping))) as others:
+                start = functools.partial(start_ours, neighbours=others.line().split())
+                results[name].append(runs.paced(start, 100, 200, 10))
+    rows = {name: runs.medians(found) for name, found in results.items()}
+    report.table("200 events a second of one server to 100 pages", rows)
+    calm, flapping_too = rows.values()
+    report.ratio("p99 with 100 that flap", flapping_too["p99_ms"] / calm["p99_ms"], "about 1")
 
 
 def idle_pages(report: Report) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -114,16 +114,25 @@ def _start_printing(module: str, ami_port: int, *words: str) -> Subject:
     return subject
 
 
-def start_ours(ami_port: int, certificate: Certificate, extra: str = "") -> Subject:
-    """The program itself, with nothing but what the run needs in its configuration."""
+def start_ours(
+    ami_port: int, certificate: Certificate, extra: str = "", neighbours: Sequence[str] = ()
+) -> Subject:
+    """The program itself, with nothing but what the run needs in its configuration.
+
+    ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers.
+    """
     folder = Path(tempfile.mkdtemp(prefix="amiws-bench-"))
     tls = f"ssl_cert: {certificate[0]}\nssl_key: {certificate[1]}\n" if certificate else ""
     configuration = folder / "amiws.yaml"
     configuration.write_text(
         f"ws_host: 127.0.0.1\nws_port: 0\n{tls}{extra}"
         "limits:\n  connections: 20000\n"
-        "amihosts:\n- name: bench\n  host: 127.0.0.1\n"
-        f"  port: {ami_port}\n  username: bench\n  secret: bench\n"
+        "amihosts:\n"
+        f"- {{name: bench, host: 127.0.0.1, port: {ami_port}, username: b, secret: b}}\n"
+        + "".join(
+            f"- {{name: bench{number}, host: 127.0.0.1, port: {port}, username: b, secret: b}}\n"
+            for number, port in enumerate(neighbours)
+        )
     )
     log = folder / "log"
     with log.open("wb") as stderr:
