@@ -23,7 +23,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import gevent
 import yaml
 
 from amiws_gevent.ami import Kind, Message, PageAction, Parser, parse_page_action
@@ -34,6 +33,7 @@ from amiws_gevent.pluginapi import ClientInfo, ServerInfo
 from amiws_gevent.plugins import Plugins, RunningPlugin
 from amiws_gevent.plugins.change import Change
 from amiws_gevent.request import Headers, RequestInfo
+from amiws_gevent.turns import give_way
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -123,7 +123,7 @@ class PluginHarness:
             stack.enter_context(_listening(_FAULTS_LOGGER, logging.WARNING, self._heard_fault))
             stack.enter_context(_listening(_PLUGIN_LOGGER, logging.DEBUG, self._heard_log))
             self._apply()
-            stack.callback(self._stop)
+            stack.callback(lambda: self._pipeline.plugins.stop())
             self._stack = stack.pop_all()
         return self
 
@@ -166,8 +166,8 @@ class PluginHarness:
     def feed(self, *messages: Message, server: ServerInfo = SERVER) -> list[Message]:
         """Send messages of a server through filters and transforms.
 
-        Returns what pages get of them. Log hooks have not necessarily seen them
-        before ``drain`` returned.
+        Returns what pages get of them. The log hook has seen them all once ``drain``
+        has returned.
         """
         self._check_open()
         before = len(self.messages)
@@ -176,7 +176,7 @@ class PluginHarness:
             passed = len(self.messages)
             self._pipeline.process(source, [message])
             while source.lane is not None:
-                gevent.sleep(0)
+                give_way()
             if len(self.messages) == passed:
                 self.dropped.append(message)
         return self.messages[before:]
@@ -207,18 +207,18 @@ class PluginHarness:
     def server_changed(self, state: str, reason: str = "", server: ServerInfo = SERVER) -> None:
         """Tell of a connection: ``"connected"``, ``"disconnected"`` or ``"refused"``.
 
-        The hook runs beside the log hook: ``drain`` waits for it.
+        As with all that plugins are only told of, ``drain`` waits for the hook.
         """
         self._plugins.server_changed(server, state, reason)
 
     def drain(self, timeout: float = 10.0) -> None:
-        """Wait until the log hook and the server hook have seen all there is.
+        """Wait until the hooks that nobody waits for have seen all there is.
 
-        Raises AssertionError if they have not within ``timeout`` seconds.
+        They are called in order: messages, news of servers and of clients. Raises
+        AssertionError if they are not done within ``timeout`` seconds.
         """
         self._check_open()
-        queue = self._running.queue
-        if queue is not None and not queue.drain(timeout):
+        if not self._running.queue.drain(timeout):
             raise AssertionError(f"the log hook is not done after {timeout:g} s")
 
     def authorize_client(
@@ -260,7 +260,8 @@ class PluginHarness:
     def reload(self, settings: Mapping[str, Any] | None = None) -> None:
         """As SIGHUP: reads the plugin's file again, and takes new ``settings`` if given.
 
-        Raises as entering the block does, with the plugin running as before.
+        Waits for ``amiws_reload`` if that is due. Raises as entering the block does,
+        with the plugin running as before.
         """
         self._check_open()
         before = self._settings
@@ -271,13 +272,14 @@ class PluginHarness:
         except Exception:
             self._settings = before
             raise
+        self.drain()
 
     def web(self) -> FlaskClient:
         """A Flask test client of the plugin's blueprints alone, without the program's login."""
         from flask import Flask
 
         app = Flask("amiws_gevent_testing", static_folder=None)
-        for blueprint in self._plugins.blueprints():
+        for _, blueprint in self._plugins.blueprints():
             app.register_blueprint(blueprint)
         return app.test_client()
 
@@ -316,10 +318,6 @@ class PluginHarness:
             file = Path(folder) / "amiws.yaml"
             file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
             return load_settings(file).settings.plugins
-
-    def _stop(self) -> None:
-        for plugin in self._pipeline.plugins.running:
-            plugin.stop()
 
     def _source(self, server: ServerInfo) -> Source:
         if server not in self._sources:

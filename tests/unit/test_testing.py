@@ -248,6 +248,7 @@ def test_clients_come_and_go(folder: Path) -> None:
     with harness(folder, source) as plugin:
         client = plugin.connect_client("alice", address="198.51.100.7", view="v2")
         plugin.disconnect_client(client, 1001, "bye")
+        plugin.drain()
         assert client == ClientInfo("198.51.100.7", "alice", "v2")
         assert plugin.plugin.seen == [client, (client, 1001, "bye")]
 
