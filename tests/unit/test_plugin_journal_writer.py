@@ -287,6 +287,23 @@ def test_what_does_not_fit_in_memory_is_lost_and_counted_where_it_is_missing(
     assert caplog.records[-1].getMessage().endswith(f"{100 - kept} messages were lost")
 
 
+def test_what_is_written_takes_no_room_in_memory(folder: Path) -> None:
+    bench = started(folder, buffer="64k")
+    for _ in range(10):
+        bench.append("x" * 30_000)
+        bench.writer.flush()
+    bench.append("y")
+    assert len(messages(folder)) == 10, "the batch is not full"
+    bench.disk.room = 0
+    bench.writer.flush()
+    bench.append("x" * 60_000)
+    bench.disk.room = None
+    bench.clock.now += 2
+    bench.writer.flush()
+    assert bench.writer.lost == 0
+    assert len(messages(folder)) == 12
+
+
 def test_once_one_is_lost_all_are_until_the_disk_is_back(folder: Path) -> None:
     bench = started(folder, buffer="64k")
     bench.disk.room = 0
