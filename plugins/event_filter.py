@@ -224,8 +224,8 @@ class Plugin:
         headers = message.headers
         if message.kind is EVENT:
             # Nearly always the first header; message.name would fold the names of all.
-            name, value = headers[0]
-            rules, drops = known.events[str(value) if name == "Event" else message.name]
+            is_first = headers and headers[0][0] == "Event"
+            rules, drops = known.events[str(headers[0][1]) if is_first else message.name]
         else:
             rules, drops = known.kinds[message.kind]
         for rule in rules:

@@ -28,6 +28,7 @@ SHORTEST_CALLER = 3  # characters of a caller that is looked for in texts
 
 EVENT = Kind.EVENT
 _CALLERS = frozenset({Part.NUMBER, Part.NAME, Part.BOTH})
+_NUMBERED = re.compile(r"[A-Za-z]+-\d{6}(-\d{6})?")  # Line-000001-000003 of GetConfig
 _OF_COMMANDS = frozenset({"output", "text"})
 
 Pair = tuple[str, Value | None]
@@ -234,7 +235,7 @@ class Masker:
             else:
                 pairs.append(pair)
         if searched and self._search(scope, headers, pairs, searched):
-            changed = True
+            changed = tuple(pairs) != headers
         return _message(message.kind, pairs) if changed else None
 
     def _search(
@@ -244,7 +245,7 @@ class Masker:
         pairs: list[Pair],
         searched: Sequence[tuple[int, Plan, str]],
     ) -> bool:
-        """Mask in ``pairs`` what the message's other headers tell; whether that was anything."""
+        """Mask in ``pairs`` what the message's other headers tell; whether that changed them."""
         callers, variables = self._told(scope, headers, pairs)
         if not (callers or variables):
             return False
@@ -325,7 +326,7 @@ class Masker:
         self, name: str, part: Part | None, before: Sequence[Mask], after: Sequence[Mask]
     ) -> Plan | None:
         """A plan of these steps; None where there is nothing to do."""
-        shown = self.presets.texts(name) if self.presets.texts else name
+        shown = self.shown_name(name)
         plan = Plan(shown, part, _one(before), _one(after), self._memory((*before, *after)))
         searches_callers = self.presets.number is not None
         plan.is_searched = (
@@ -339,9 +340,16 @@ class Masker:
     def whole_plan(self, name: str, part: Part | None, steps: Sequence[Mask] | None) -> Plan:
         """A plan that masks any value; None for the steps: the header goes."""
         memory = self._memory(None if steps is None else tuple(steps))
-        plan = Plan(name, part if part in _CALLERS else None, _same, _same, memory)
+        known = part if part in _CALLERS else None
+        plan = Plan(self.shown_name(name), known, _same, _same, memory)
         plan.is_whole = True
         return plan
+
+    def shown_name(self, name: str) -> str:
+        """The header's name without numbers: ``ChanVariable(SIP/15145550199-…)`` has one."""
+        if self.presets.texts is None or _NUMBERED.fullmatch(name):
+            return name
+        return self.presets.texts(name)
 
     def _memory(self, steps: tuple[Mask, ...] | None) -> Remembered[str, str | None]:
         """Values with what these steps make of them, shared by all headers that take them."""

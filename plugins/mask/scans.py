@@ -12,15 +12,18 @@ from amiws_plugins._matching import MAX_MATCHED, NameSet, Remembered
 from amiws_plugins.mask.callers import UNSAID
 from amiws_plugins.mask.styles import Mask
 
+# The counter at the end of a channel's name.
+_COUNTER = r"(?:00[0-9a-f]{6}(?![0-9A-Za-z@])|[0-9a-f]{8}(?=;[12](?!\d)))"
 # Long digits that are no telephone number, told by their form alone:
-_NO_NUMBERS = r"""
-    (?<![0-9A-Za-z])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-9A-Za-z])
+_NO_NUMBERS = rf"""
+    (?<![0-9A-Za-z])[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}(?![0-9A-Za-z])  # a UUID
     | (?<![0-9A-Za-z])0x[0-9A-Fa-f]+            # an address in memory, an SSRC
-    | (?<![^-])1[5-9]\d{8}\.\d{1,7}\Z           # Uniqueid: seconds (2017 to 2033), a counter
-    | (?<=-)(?:00[0-9a-f]{6}(?![0-9A-Za-z@])    # the counter at the end of a channel's name
-        | [0-9a-f]{8}(?=;[12](?!\d)))
-    | (?<![\d.])\d{1,2}\.\d{6}(?![\d.])         # a figure as C prints it
+    | (?<![^-])1[5-9]\d{{8}}\.\d{{1,7}}\Z       # Uniqueid: seconds (2017 to 2033), a counter
+    | (?<=-){_COUNTER}
+    | (?<![\d.])\d{{1,2}}\.\d{{6}}(?![\d.])     # a figure as C prints it
 """
+# What may stand between the digits of a number that begins with a plus sign.
+_BETWEEN = rf"(?:(?!-{_COUNTER})[ .()/-])"
 
 _DIGIT_GROUPS = re.compile(r"\d++(?:[ -]\d++)*+")
 _DIGITS = re.compile(r"\d+")
@@ -49,7 +52,7 @@ class Numbers:
         self._shortest = shortest
         self._extension = re.compile(rf"[0-9*#]{{1,{shortest - 1}}}" if shortest > 1 else r"(?!)")
         self._pattern = re.compile(
-            rf"(?P<no>{_NO_NUMBERS}) | \+\d(?:[ .()/-]{{0,2}}\d){{{shortest - 1},}}"
+            rf"(?P<no>{_NO_NUMBERS}) | \+\d(?:{_BETWEEN}{{0,2}}\d){{{shortest - 1},}}"
             rf"| \d{{{shortest},}}",
             re.VERBOSE,
         )
