@@ -22,7 +22,8 @@ from werkzeug.exceptions import HTTPException
 from amiws_gevent.config import Limits, ListenAddress
 from amiws_gevent.link import Link
 from amiws_gevent.request import RequestInfo
-from amiws_gevent.web.acceptor import Acceptor, Population
+from amiws_gevent.web.acceptor import Acceptor
+from amiws_gevent.web.admission import Population
 from amiws_gevent.web.app import plain_error
 from amiws_gevent.web.endpoint import open_listener
 from amiws_gevent.web.gate import Verdict
@@ -143,7 +144,8 @@ class MonitorListener:
         connected stays so.
         """
         old = self._acceptor
-        if address == self._address:
+        before = self._address
+        if address == before:
             yield
             return
         in_the_way = old is not None and address is not None and address.port == old.port
@@ -156,8 +158,8 @@ class MonitorListener:
         except BaseException:
             if new is not None:
                 new.close()
-            if in_the_way:
-                self._acceptor = self._accept_at(self._address)
+            if old is not None and before is not None and in_the_way:
+                self._acceptor = self._accept_at(before._replace(port=old.port))
             raise
         if old is not None and not in_the_way:
             old.close()
