@@ -7,18 +7,33 @@ out parameters that it does not need. Nothing has to be registered or marked.
 
 What is common to all hooks:
 
-- They run in greenlets of one process: a hook that computes for long keeps
-  everything else waiting, one that waits (socket, file, ``gevent.sleep``)
-  keeps only its caller waiting, and only up to the plugin's ``timeout``.
-- What a hook raises is contained, counted and logged with the plugin's name,
-  at most once a minute for each hook.
+- They run in greenlets of one process. A hook that computes for long keeps
+  everything else waiting; one that waits (for a socket, in ``time.sleep``)
+  keeps only those waiting who asked it. Reading and writing a file is
+  computing.
 - Plugins are asked in the order of the configuration.
+- What a hook raises is contained, counted and logged with the plugin's name,
+  once a minute for each hook.
 
-The message hooks (filter, transform, log) get ``message``, an
-``amiws_gevent.ami.Message``: ``message.kind``, ``message.name`` (of an event),
-``message.get("Channel")`` without regard to case, ``message.getall("Variable")``,
-``message.headers`` (ordered pairs, repeats kept); and ``server``, a
-``ServerInfo``.
+There are three kinds:
+
+- Message hooks (filter, transform) have the plugin's ``hook_timeout`` of 50 ms.
+  One that waits longer is cut off: HookTimeout is raised where it waits,
+  which ``except Exception`` does not catch. A plugin that overruns five times
+  within a minute is suspended: messages pass without it until the next reload.
+  If it declares itself required (``REQUIRED = True``), it is not suspended, and
+  each message that it failed on is dropped.
+- Hooks that are only told of something (log, server changed, client connected
+  and disconnected, reload) run one after the other in a greenlet of the
+  plugin's own, fed by a bounded queue, so that they may wait: for a disk, for
+  the network. When the queue is full (``limits.plugin_queue``) what comes is
+  dropped for this plugin alone, counted and told.
+- All others are waited for, each at most as long as it says.
+
+The message hooks and the log hook get ``message``, an ``amiws_gevent.ami.Message``:
+``message.kind``, ``message.name`` (of an event), ``message.get("Channel")`` without
+regard to case, ``message.getall("Variable")``, ``message.headers`` (ordered pairs,
+repeats kept); and ``server``, a ``ServerInfo``.
 """
 
 from __future__ import annotations
@@ -45,14 +60,15 @@ def amiws_settings() -> type[BaseModel]:  # type: ignore[empty-body]
     """Declare the plugin's settings: a pydantic model.
 
     Fires before the configuration is validated, at the start, at each reload
-    and for ``--check``. May rely on nothing: no settings, no server, no
-    network. What stands under the plugin's name in ``plugins:`` is validated
-    with the model; an unknown key, a wrong type or a missing key is an error of
-    the configuration with its key path and line. A plugin without this hook
-    takes no settings. Values reach the model as the text of the file, lists and
-    mappings of text: pydantic makes ``int``, ``bool``, ``Path`` … of it. Derive
-    from ``amiws_gevent.PluginSettings``, which refuses unknown keys. Raising
-    refuses the start (or the reload).
+    and for ``--check`` and ``--plugins``. May rely on nothing: no settings, no
+    server, no network. What stands under the plugin's name in ``plugins:`` is
+    validated with the model; an unknown key, a wrong type or a missing key is an
+    error of the configuration with its key path and line. A plugin without this
+    hook takes no settings. Values reach the model as the text of the file, lists
+    and mappings of text: pydantic makes ``int``, ``bool``, ``Path`` … of it. Derive
+    from ``amiws_gevent.pluginapi.PluginSettings``, which refuses unknown keys. No
+    setting can be named ``required`` or ``hook_timeout``: every plugin has these.
+    Raising refuses the start (or the reload).
     """
 
 
@@ -63,9 +79,10 @@ def amiws_startup(context: PluginContext) -> None:
     Fires once for each load of the plugin, before any server is connected;
     after a reload only when the plugin is new, its file has changed or its
     settings have: then as a new instance, after the old one's
-    ``amiws_shutdown``. May rely on ``context.settings`` (validated),
-    ``context.spawn`` and ``context.log``. Raising refuses the start (or the
-    reload), so check here what a model cannot.
+    ``amiws_shutdown``. If that reload is refused, it fires once more for the old
+    one. May rely on ``context.settings`` (validated), ``context.spawn`` and
+    ``context.log``. Raising, or taking more than 10 seconds, refuses the start
+    (or the reload), so check here what a model cannot.
     """
 
 
@@ -74,17 +91,19 @@ def amiws_shutdown() -> None:
     """Let go of files and sockets.
 
     Fires when the program ends and when a reload drops or replaces the
-    plugin; has about 2 seconds. Greenlets of ``context.spawn`` still run, and
-    are ended after it. Also fires after an ``amiws_startup`` that raised.
-    Raising is logged.
+    plugin; has 2 seconds, less if the whole program is late. What was queued
+    has been worked off, or given up after a second. Greenlets of
+    ``context.spawn`` still run, and are ended after it. Also fires after an
+    ``amiws_startup`` that raised. Raising is logged.
     """
 
 
 @hookspec
 def amiws_reload() -> None:
-    """The operator has sent SIGHUP and this plugin's settings are as they were.
+    """The operator has sent SIGHUP and this plugin's file and settings are as they were.
 
-    For what rotates or re-reads files. Raising is logged; the plugin stays.
+    For what rotates or re-reads files. Fires in the plugin's own greenlet, behind
+    what is queued. Raising is logged; the plugin stays.
     """
 
 
@@ -92,10 +111,11 @@ def amiws_reload() -> None:
 def amiws_server_changed(server: ServerInfo, state: str, reason: str) -> None:
     """An AMI connection has changed.
 
-    ``state`` is ``"connected"`` (logged in), ``"disconnected"`` (and will be
-    tried again) or ``"refused"`` (the login was); ``reason`` is one line for
-    people. Fires in order for each server, in the greenlet that the plugin's
-    ``amiws_log_message`` runs in, so that it may wait. Raising is logged.
+    ``state`` is ``"connected"`` (logged in), ``"disconnected"`` (lost, not to be made,
+    or taken out of the configuration) or ``"refused"`` (the login was); ``reason`` is
+    one line for people. Attempts that fail like the one before are not told.
+    Fires in the plugin's own greenlet, in order for each server. Raising is
+    logged.
     """
 
 
@@ -105,8 +125,8 @@ def amiws_filter_message(message: Message, server: ServerInfo) -> bool | None:
 
     Fires for each message of each server, after ``event_names``. The first
     answer that is not None wins: False drops the message for everybody, True
-    keeps it and asks no further plugin. Raising or waiting past the timeout
-    counts as None; for a required plugin it drops the message.
+    keeps it and asks no further filter. Raising, being cut off or answering
+    anything else counts as None; for a required plugin it drops the message.
     """
 
 
@@ -116,9 +136,9 @@ def amiws_transform_message(message: Message, server: ServerInfo) -> Message | N
 
     Fires for each message that the filters let through; each plugin sees the
     result of the one before it. None leaves the message as it is. Messages
-    are shared: build a new one, never change one. Raising, waiting past the
-    timeout or returning anything else leaves the message as it is; for a
-    required plugin it drops the message.
+    are shared: build a new one, never change one. Raising, being cut off or
+    returning anything else leaves the message as it is; for a required plugin
+    it drops the message.
     """
 
 
@@ -126,12 +146,8 @@ def amiws_transform_message(message: Message, server: ServerInfo) -> Message | N
 def amiws_log_message(message: Message, server: ServerInfo, json: bytes) -> None:
     """See a message as pages get it, after filters and transforms.
 
-    ``json`` is its five-key JSON text, as sent to pages.
-
-    Fires in a greenlet of the plugin's own, fed by a bounded queue, so that it
-    may wait: for a disk, for the network. When the queue is full the newest
-    messages are dropped for this plugin alone, counted and told. Raising is
-    logged; the message counts as done.
+    ``json`` is its five-key JSON text, as sent to pages. Fires in the plugin's own
+    greenlet. Raising is logged; the message counts as done.
     """
 
 
@@ -142,8 +158,8 @@ def amiws_authorize_client(request: RequestInfo, user: str | None) -> bool | str
     Fires before the upgrade is answered, after Origin and login were found
     right; ``user`` is the login's name or None where none is needed. False
     refuses with 403, a text refuses with 403 and says why, True and None ask
-    the next plugin; all must agree. Fails closed: raising or waiting past the
-    timeout refuses.
+    the next plugin; all must agree. Fails closed: raising, answering anything
+    else or taking more than 5 seconds refuses.
     """
 
 
@@ -153,18 +169,28 @@ def amiws_authorize_action(action: PageAction, client: ClientInfo) -> bool | str
 
     Fires for each action after it was found well-formed, before any server
     gets it. False refuses, a text refuses and is the ``Message`` that the page
-    gets; True and None ask the next plugin; all must agree. Fails closed.
+    gets; True and None ask the next plugin; all must agree. Fails closed:
+    raising, answering anything else or taking more than 5 seconds refuses. The
+    page's next action waits until this one is decided.
     """
 
 
 @hookspec
 def amiws_client_connected(client: ClientInfo) -> None:
-    """A page has opened its WebSocket. Raising is logged."""
+    """A page has opened its WebSocket.
+
+    Fires in the plugin's own greenlet, for each page before its
+    ``amiws_client_disconnected``. Raising is logged.
+    """
 
 
 @hookspec
 def amiws_client_disconnected(client: ClientInfo, code: int, reason: str) -> None:
-    """A page's WebSocket has ended, with its close code. Raising is logged."""
+    """A page's WebSocket has ended, with its close code.
+
+    Fires in the plugin's own greenlet, once for each page that was told of as
+    connected. Raising is logged.
+    """
 
 
 @hookspec
@@ -172,6 +198,6 @@ def amiws_blueprints() -> list[Blueprint]:  # type: ignore[empty-body]
     """Add Flask blueprints: pages and HTTP interfaces, behind the same login as all pages.
 
     Fires when the web application is built, at the start and at each reload,
-    after ``amiws_startup``. Raising, or a route that is taken, refuses the
-    start (or the reload).
+    after ``amiws_startup``: make new ones each time. Raising, taking more than 5
+    seconds, or a route that is taken, refuses the start (or the reload).
     """

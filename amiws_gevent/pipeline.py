@@ -12,11 +12,14 @@ queue with a greenlet, so that a hook that waits keeps no link from reading.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import gevent
+from gevent.event import Event
 
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
 from amiws_gevent.config import AmiHost
@@ -25,6 +28,8 @@ from amiws_gevent.pluginapi import ServerInfo
 from amiws_gevent.plugins import Plugins
 from amiws_gevent.routing import JSON_MARK, unwrap
 from amiws_gevent.turns import give_way
+
+HOLD_TIME = 1.0  # seconds that plugins which wait have, before others take their place
 
 _EVENT = Kind.EVENT
 
@@ -138,6 +143,10 @@ class Pipeline:
         self.dropped_messages = 0
         self._publish = publish
         self._limiter = LogLimiter()
+        self._lanes: set[Lane] = set()
+        self._held = False
+        self._free = Event()
+        self._free.set()
 
     def process(self, source: Source, messages: Sequence[Message]) -> None:
         """Pass on all messages of one read from ``source``, in order; returns at once."""
@@ -146,7 +155,7 @@ class Pipeline:
             messages = [message for message in messages if source.passes(message)]
         if not messages:
             return
-        if source.lane is not None or self.plugins.changes_messages:
+        if source.lane is not None or self.plugins.changes_messages or self._held:
             self._queue(source, messages)
         else:
             self.emit(source, messages)
@@ -158,9 +167,35 @@ class Pipeline:
         if self.plugins.logs_messages:
             self.plugins.log([(envelope.message, source.info, envelope.json) for envelope in batch])
 
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let messages wait while plugins change; begins when none is at work on one."""
+        self._held = True
+        self._free.clear()
+        try:
+            _wait_until(lambda: not any(lane.working for lane in self._lanes), HOLD_TIME)
+            yield
+        finally:
+            self._held = False
+            self._free.set()
+
+    def wait_while_held(self) -> None:
+        """For a lane: return once messages may go on."""
+        while self._held:
+            self._free.wait()
+
+    def lane_ended(self, lane: Lane) -> None:
+        """For a lane: it is empty, and another begins with the next message."""
+        self._lanes.discard(lane)
+
+    def drain(self, timeout: float) -> None:
+        """Wait, at most ``timeout`` seconds, until no message is on its way through plugins."""
+        _wait_until(lambda: not self._lanes, timeout)
+
     def _queue(self, source: Source, messages: Sequence[Message]) -> None:
         if source.lane is None:
             source.lane = Lane(source, self)
+            self._lanes.add(source.lane)
         if source.lane.size + len(messages) > self.limit and source.lane.size:
             self.dropped_messages += len(messages)
             self._limiter.log(
@@ -181,6 +216,8 @@ class Lane:
 
     def __init__(self, source: Source, pipeline: Pipeline) -> None:
         self.size = 0
+        self.working = False
+        """Whether plugins are asked about a message of this lane right now."""
         self._source = source
         self._pipeline = pipeline
         self._batches: deque[Sequence[Message]] = deque()
@@ -195,11 +232,21 @@ class Lane:
         source, pipeline = self._source, self._pipeline
         try:
             while self._batches:
+                pipeline.wait_while_held()
+                self.working = True
                 messages = self._batches.popleft()
                 self.size -= len(messages)
                 kept = pipeline.plugins.chain().run(messages, source.info)
                 if kept:
                     pipeline.emit(source, kept)
+                self.working = False
                 give_way()
         finally:
             source.lane = None
+            pipeline.lane_ended(self)
+
+
+def _wait_until(condition: Callable[[], bool], timeout: float) -> None:
+    end = time.monotonic() + timeout
+    while not condition() and time.monotonic() < end:
+        gevent.sleep(0.002)

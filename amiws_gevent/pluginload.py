@@ -1,35 +1,43 @@
-"""Finds plugins, imports them and checks them, before anything runs.
+"""Finds plugins, imports them and holds them to the specifications, before anything runs.
 
-A plugin is named in the configuration by the path of a Python file, by the
-name of an installed entry point of the group ``amiws_gevent``, or by the name
-of a file in one of ``plugin_dirs``. A file is imported under a name of its
-own, never put on ``sys.path`` or into ``sys.modules``, so that a reload can
-load it afresh and two files of the same name do not meet.
+The configuration names a plugin by the path of a Python file, by the name of a
+file in one of ``plugin_dirs`` (without ``.py``), or by the name of an installed
+entry point of the group ``amiws_gevent``; they are looked for in this order.
+
+A file is executed afresh each time it is loaded, as a module of its own that
+``import`` does not find: so a reload sees what was changed in it, two files of
+the same name do not meet, and a plugin that is listed twice is there twice. It
+stands alone: what it imports has to be installed. An installed plugin is a
+module like any other, imported once; to change its code takes a restart.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
+import logging
+import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pluggy
 from pydantic import BaseModel
 
-from amiws_gevent import hookspecs
 from amiws_gevent.errors import StartError
+from amiws_gevent.hookcheck import PREFIX, HookMistake, closest, find_hooks, place_of
 from amiws_gevent.pluginapi import PluginSettings
 
 ENTRY_POINT_GROUP = "amiws_gevent"
-PREFIX = "amiws_"
+OWN_SETTINGS = ("required", "hook_timeout")
+"""Keys that every plugin has in the configuration; its own settings cannot be named so."""
+
+LONGEST_TEXT = 400  # characters of what an error says; it is one line of the log
 
 
 class PluginError(StartError):
@@ -42,36 +50,18 @@ class PluginError(StartError):
 class PluginCode:
     """An imported plugin: ``plugin`` is its module, or the instance of its class ``Plugin``.
 
-    Equal if loaded from the same file with the same content. ``settings_model``
-    is what ``amiws_settings`` gave. ``required``: what it declares itself.
+    Equal if loaded from the same file with the same content. ``hooks`` take all
+    arguments of their specification by position. ``settings_model`` is what
+    ``amiws_settings`` gave. ``required``: what it declares itself.
     """
 
     name: str
     origin: str
     digest: str
-    plugin: object = field(compare=False, repr=False)
-    settings_model: type[BaseModel] = field(compare=False, repr=False)
     required: bool
-
-    @property
-    def hooks(self) -> list[str]:
-        """Names of the hooks that it implements, sorted."""
-        return sorted(name for name in dir(self.plugin) if name.startswith(PREFIX))
-
-
-class HookManager(pluggy.PluginManager):
-    """Takes every function with our prefix as a hook: authors need no marker."""
-
-    def __init__(self) -> None:
-        super().__init__(hookspecs.PROJECT)
-        self.add_hookspecs(hookspecs)
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
-        """Options of one attribute, as pluggy wants them; None: no hook."""
-        if not name.startswith(PREFIX) or not callable(getattr(plugin, name, None)):
-            return None
-        marked = super().parse_hookimpl_opts(plugin, name)
-        return marked if marked is not None else {}
+    plugin: object = field(compare=False, repr=False)
+    hooks: Mapping[str, Callable[..., Any]] = field(compare=False, repr=False)
+    settings_model: type[BaseModel] = field(compare=False, repr=False)
 
 
 def load_plugin(name: str, directories: Sequence[Path], base: Path | None = None) -> PluginCode:
@@ -80,116 +70,187 @@ def load_plugin(name: str, directories: Sequence[Path], base: Path | None = None
     Relative paths count from ``base``, by default the current directory.
     Raises PluginError.
     """
-    origin, module, digest = _import(name, [base or Path.cwd(), *directories])
-    factory = getattr(module, "Plugin", None)
+    origin, module, digest = _import(name, directories, base or Path.cwd())
     try:
-        plugin = factory() if inspect.isclass(factory) else module
-    except Exception as error:
-        raise PluginError(f"plugin {name}: Plugin(): {describe(error, origin)}") from error
-    _check(name, origin, plugin)
-    model = _settings_model(name, origin, plugin)
-    return PluginCode(
-        name, origin, digest, plugin, model, required=bool(getattr(plugin, "REQUIRED", False))
-    )
+        plugin = _plugin_of(module)
+        hooks = find_hooks(plugin)
+        required = _is_required(plugin, module)
+        model = _settings_model(hooks)
+    except HookMistake as mistake:
+        where = mistake.place or origin
+        raise PluginError(f"plugin {name}: {where}: {mistake}") from mistake
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"plugin {name}: {describe(error, origin)}") from error
+    return PluginCode(name, origin, digest, required, plugin, hooks, model)
 
 
 def describe(error: BaseException, origin: str) -> str:
-    """``FILE:LINE: Type: text``, with the innermost line inside the plugin's own file."""
+    """One line: ``FILE:LINE: Type: text``, with the innermost line inside the plugin's own file.
+
+    Whatever the error does when it is asked for its text.
+    """
+    kind = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename == origin:
-        return f"{origin}:{error.lineno}: SyntaxError: {error.msg}"
+        line = f":{error.lineno}" if error.lineno else ""
+        return f"{origin}{line}: {kind}: {error.msg}"
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == origin]
     where = f"{origin}:{lines[-1]}" if lines else origin
-    return f"{where}: {type(error).__name__}: {error}"
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - it is the plugin's own class
+        text = "(its text cannot be had)"
+    if len(text) > LONGEST_TEXT:
+        text = text[: LONGEST_TEXT - 1] + "…"
+    return f"{where}: {kind}: {text}" if text else f"{where}: {kind}"
 
 
-def _settings_model(name: str, origin: str, plugin: object) -> type[BaseModel]:
-    declare = getattr(plugin, "amiws_settings", None)
+# What it holds
+
+
+def _plugin_of(module: object) -> object:
+    """The instance of the class ``Plugin``, or the module itself."""
+    factory = module if inspect.isclass(module) else getattr(module, "Plugin", None)
+    if not inspect.isclass(factory):
+        return module
+    if isinstance(module, ModuleType):
+        for name, value in vars(module).items():
+            if name.startswith(PREFIX) and inspect.isfunction(value):
+                raise HookMistake(
+                    f"{name} stands beside the class Plugin; hooks are its methods", place_of(value)
+                )
+    return factory()
+
+
+def _is_required(plugin: object, module: object) -> bool:
+    required = getattr(plugin, "REQUIRED", getattr(module, "REQUIRED", False))
+    if not isinstance(required, bool):
+        raise HookMistake("REQUIRED must be True or False")
+    return required
+
+
+def _settings_model(hooks: Mapping[str, Callable[..., Any]]) -> type[BaseModel]:
+    declare = hooks.get("amiws_settings")
     if declare is None:
         return PluginSettings
-    try:
-        model = declare()
-    except Exception as error:
-        raise PluginError(f"plugin {name}: amiws_settings: {describe(error, origin)}") from error
+    model = declare()
     if not (inspect.isclass(model) and issubclass(model, BaseModel)):
-        where = f"{origin}:{_line_of(declare)}"
-        raise PluginError(f"plugin {name}: {where}: amiws_settings must return a pydantic model")
+        raise HookMistake(
+            "amiws_settings must return a class derived from PluginSettings", place_of(declare)
+        )
+    for name in OWN_SETTINGS:
+        if name in model.model_fields:
+            raise HookMistake(
+                f"a setting cannot be named {name}, which every plugin has", place_of(declare)
+            )
     return model
 
 
-def _import(name: str, directories: Sequence[Path]) -> tuple[str, ModuleType, str]:
-    path = _path_of(name, directories)
+# Where it is, and its import
+
+
+def _import(name: str, directories: Sequence[Path], base: Path) -> tuple[str, object, str]:
+    """Origin (the file), module (or what an entry point names), and digest of the content."""
+    path = _path_of(name, directories, base)
     if path is not None:
         return str(path), *_import_file(name, path)
     for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=name):
         try:
-            module = entry.load()
-        except Exception as error:
-            spec = importlib.util.find_spec(entry.module)
-            origin = (spec.origin if spec else None) or entry.module
-            raise PluginError(f"plugin {name}: {describe(error, origin)}") from error
-        return str(inspect.getsourcefile(module) or entry.value), module, entry.value
-    raise PluginError(_not_found(name, directories))
+            with _logging_kept():
+                found = entry.load()
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"plugin {name}: {describe(error, _file_of(entry.module))}"
+            ) from error
+        return _file_of(entry.module), found, entry.value
+    raise PluginError(_not_found(name, directories, base))
 
 
-def _path_of(name: str, directories: Sequence[Path]) -> Path | None:
+def _path_of(name: str, directories: Sequence[Path], base: Path) -> Path | None:
     if _is_path(name):
-        candidates = [directory / name for directory in directories]
+        candidates = [folder / name for folder in (base, *directories)]
     else:
-        candidates = [directory / f"{name}.py" for directory in directories[1:]]
-    return next((path.resolve() for path in candidates if path.is_file()), None)
+        candidates = [folder / f"{name}.py" for folder in directories]
+    for path in candidates:
+        with suppress(OSError):  # a folder that may not be looked into, a name that is too long
+            if path.is_file():
+                return path.resolve()
+    return None
 
 
 def _import_file(name: str, path: Path) -> tuple[ModuleType, str]:
+    origin = str(path)
+    # Under its name in sys.modules, as pydantic and dataclasses look there for the
+    # names that annotations use; in a package that is not there, so that nothing
+    # is imported relative to it.
+    unique = hashlib.sha256(origin.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    module = ModuleType(f"amiws_plugins.files.{path.stem}_{unique}")
+    module.__file__ = origin
+    module.__package__ = ""
+    before = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module
     try:
         source = path.read_bytes()
-        digest = hashlib.sha256(source).hexdigest()
-        module = ModuleType(f"amiws_plugin_{path.stem}")
-        module.__file__ = str(path)
-        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - what a plugin is
-    except Exception as error:
-        raise PluginError(f"plugin {name}: {describe(error, str(path))}") from error
-    return module, digest
+        code = compile(source, origin, "exec", dont_inherit=True)
+        with _logging_kept():
+            exec(code, module.__dict__)  # noqa: S102 - what a plugin is
+    except (Exception, SystemExit) as error:
+        if before is None:
+            del sys.modules[module.__name__]
+        else:
+            sys.modules[module.__name__] = before
+        hint = _hint(error, path)
+        raise PluginError(f"plugin {name}: {describe(error, origin)}{hint}") from error
+    return module, hashlib.sha256(source).hexdigest()
 
 
-def _not_found(name: str, directories: Sequence[Path]) -> str:
+@contextmanager
+def _logging_kept() -> Iterator[None]:
+    """Undo what an import does to the root logger: ``logging.basicConfig()`` would block."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def _hint(error: BaseException, path: Path) -> str:
+    """What to do about an import of a file that lies beside the plugin."""
+    if not isinstance(error, ImportError):
+        return ""
+    wanted = (error.name or "").partition(".")[0]
+    beside = wanted and (
+        (path.parent / f"{wanted}.py").is_file() or (path.parent / wanted).is_dir()
+    )
+    if beside or "relative import" in str(error):
+        return (
+            "; a plugin's file stands alone: install what it imports (pip), or put it in the file"
+        )
+    return ""
+
+
+def _file_of(module: str) -> str:
+    """The file of an installed module, or its name if there is none to be found."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    return (spec.origin if spec else None) or module
+
+
+def _not_found(name: str, directories: Sequence[Path], base: Path) -> str:
     if _is_path(name):
-        looked = ", ".join(map(str, directories))
+        looked = ", ".join(map(str, (base, *directories)))
         return f"plugin {name}: no such file (looked in {looked})"
     known = {entry.name for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
-    known |= {path.stem for directory in directories[1:] for path in directory.glob("*.py")}
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f" (there are: {', '.join(sorted(known))})"
-    return f"plugin {name}: not installed and not in plugin_dirs{hint}"
+    for folder in directories:
+        with suppress(OSError):
+            known |= {path.stem for path in folder.glob("*.py")}
+    near = closest(name, known)
+    hint = f"; did you mean {near}?" if near else f" (there are: {', '.join(sorted(known))})"
+    return f"plugin {name}: not in plugin_dirs and not installed{hint}"
 
 
 def _is_path(name: str) -> bool:
     return "/" in name or name.endswith(".py")
-
-
-def _check(name: str, origin: str, plugin: object) -> None:
-    """Misspelt hooks and wrong parameters, each with the line of its definition."""
-    known = [hook for hook in dir(hookspecs) if hook.startswith(PREFIX)]
-    for hook in dir(plugin):
-        function = getattr(plugin, hook)
-        if not hook.startswith(PREFIX) or not callable(function):
-            continue
-        where = f"{origin}:{_line_of(function)}"
-        if hook not in known:
-            near = difflib.get_close_matches(hook, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise PluginError(f"plugin {name}: {where}: there is no hook {hook}{hint}")
-        options = HookManager().parse_hookimpl_opts(plugin, hook) or {}
-        if options.get("wrapper") or options.get("hookwrapper"):
-            raise PluginError(f"plugin {name}: {where}: {hook}: wrappers are not supported")
-    try:
-        HookManager().register(plugin, name)
-    except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin {name}: {origin}: {_last_line(error)}") from error
-
-
-def _line_of(function: Any) -> int:
-    return inspect.unwrap(function).__code__.co_firstlineno if hasattr(function, "__code__") else 1
-
-
-def _last_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,17 +31,20 @@ from amiws_gevent.pages import Pages
 from amiws_gevent.pausemeter import PauseMeter
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.pluginapi import ServerInfo
-from amiws_gevent.pluginload import PluginError
 from amiws_gevent.plugins import Plugins
 from amiws_gevent.plugins.change import Change
 from amiws_gevent.web.app import create_app
+from amiws_gevent.web.blueprints import add_blueprints
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.listener import WebServer
 from amiws_gevent.web.monitor import MonitorListener, monitor_app, monitor_blueprint, readiness
 from amiws_gevent.web.plugingate import PluginGate
 
-STOP_TIME = 3.0  # seconds that pages and servers get to say goodbye; systemd gives the whole 5
+# Seconds; systemd and COMPATIBILITY give the whole 5.
+STOP_TIME = 2.5  # that pages and servers get to say goodbye
+LANES_TIME = 0.5  # that plugins have for the messages which came before the end
+STOP_ALL_TIME = 4.7  # after which plugins are left to themselves
 
 # What plugins are told of a connection's states.
 _TOLD_STATES = {
@@ -171,15 +175,16 @@ class Server:
         self._commands.put(self._reload)
 
     def stop(self) -> None:
-        """Close pages with 1001, log off from servers, end; takes about STOP_TIME at most."""
+        """Close pages with 1001, log off from servers, end; takes STOP_ALL_TIME at most."""
         _log.info("stopping")
         self._stopping = True
+        end = time.monotonic() + STOP_ALL_TIME
         parting = [gevent.spawn(link.stop, 1.0) for link in self._links.values()]
         if self._web is not None:
             self._web.stop(STOP_TIME)
         gevent.joinall(parting, timeout=1.5)
-        for plugin in self._pipeline.plugins.running:
-            plugin.stop()
+        self._pipeline.drain(LANES_TIME)
+        self._pipeline.plugins.stop(end - time.monotonic())
         self._hub.stop()
         for pbx in self._pbxs:
             pbx.stop()
@@ -216,18 +221,30 @@ class Server:
     def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
         """Tell plugins of what is news: not of each attempt that failed like the one before."""
         told = _TOLD_STATES.get(state)
-        if told is not None and self._told_states.get(link.host.id) != told:
-            self._told_states[link.host.id] = told
-            server = ServerInfo(link.host.id, link.host.name, link.host.ssl)
-            self._pipeline.plugins.server_changed(server, told, reason)
+        if told is not None and self._links.get(link.host.id) is link:
+            self._tell_state(link.host, told, reason)
+
+    def _tell_state(self, host: AmiHost, state: str, reason: str) -> None:
+        if self._told_states.get(host.id) != state:
+            self._told_states[host.id] = state
+            server = ServerInfo(host.id, host.name, host.ssl)
+            self._pipeline.plugins.server_changed(server, state, reason)
+
+    def _end_link(self, link: Link, reason: str) -> None:
+        del self._links[link.host.id]
+        if self._told_states.get(link.host.id) == "connected":
+            self._tell_state(link.host, "disconnected", reason)
+        self._told_states.pop(link.host.id, None)
+        gevent.spawn(link.stop, 1.0)
 
     def _apply_hosts(self, hosts: tuple[AmiHost, ...]) -> None:
         """Stop, start and order the links as ``hosts`` says; equal ones are not touched."""
         wanted = {host.id: host for host in hosts}
         for server_id, link in list(self._links.items()):
-            if wanted.get(server_id) != link.host:
-                del self._links[server_id]
-                gevent.spawn(link.stop, 1.0)
+            if server_id not in wanted:
+                self._end_link(link, "no longer in the configuration")
+            elif wanted[server_id] != link.host:
+                self._end_link(link, "its configuration has changed")
         for host in hosts:
             if host.id not in self._links:
                 self._start_link(host)
@@ -258,16 +275,17 @@ class Server:
 
     def _apply(self, settings: Settings) -> None:
         assert self._web is not None
-        change = self._change_plugins(settings)
-        try:
-            gate, app = self._build_web(settings, change.plugins)
-            with self._monitor.moving_to(settings.metrics_listen):
-                self._web.reload(settings, app=app, gate=gate)
-        except StartError:
-            change.undo()
-            raise
-        # From here on nothing can fail.
-        self._use_plugins(change.plugins)
+        with self._pipeline.holding():  # since plugins that are stopped must not be asked
+            change = self._change_plugins(settings)
+            try:
+                gate, app = self._build_web(settings, change.plugins)
+                with self._monitor.moving_to(settings.metrics_listen):
+                    self._web.reload(settings, app=app, gate=gate)
+            except StartError:
+                change.undo()
+                raise
+            # From here on nothing can fail.
+            self._use_plugins(change.plugins)
         change.finish()
         if self._log_control is not None:
             self._log_control.reconfigure(settings.log_facility, settings.log_level)
@@ -297,15 +315,9 @@ class Server:
     def _build_web(self, settings: Settings, plugins: Plugins) -> tuple[PluginGate, Flask]:
         gate = Gate(settings)
         private = [self._pid_file] if self._pid_file else []
-        blueprints = plugins.blueprints()
         monitoring = [self._monitoring] if settings.metrics_listen is None else []
-        try:
-            app = create_app(
-                settings, gate, blueprints=[*monitoring, *blueprints], private_files=private
-            )
-        except (ValueError, AssertionError) as error:  # what Flask says of names that clash
-            names = ", ".join(blueprint.name for blueprint in blueprints)
-            raise PluginError(f"blueprints of plugins ({names}): {error}") from error
+        app = create_app(settings, gate, blueprints=monitoring, private_files=private)
+        add_blueprints(app, plugins.blueprints())
         return PluginGate(gate, plugins), app
 
     def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:

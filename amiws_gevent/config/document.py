@@ -66,7 +66,7 @@ def compose(path: Path, text: str) -> yaml.MappingNode:
         raise _whole(path, line, "has a control character, which YAML does not allow") from None
     except RecursionError:
         raise _whole(path, 0, "is nested too deeply") from None
-    if root is None or _is_nothing(root):
+    if root is None or is_nothing(root):
         raise _whole(path, 0, "is empty; it needs at least amihosts, the list of servers")
     if not isinstance(root, yaml.MappingNode):
         raise _whole(path, line_of(root), "must have keys with values (`key: value`) at the top")
@@ -116,7 +116,7 @@ class Reader:
     def scalar(self, node: yaml.ScalarNode, place: Place) -> Scalar | None:
         """The text with ``${NAME}`` replaced; None where there is a key and no value."""
         self._check_tag(node, place)
-        if _is_nothing(node):
+        if is_nothing(node):
             return None
         unset: list[str] = []
 
@@ -189,7 +189,7 @@ def line_of(node: yaml.Node) -> int:
     return line + 1
 
 
-def _is_nothing(node: yaml.Node) -> bool:
+def is_nothing(node: yaml.Node) -> bool:
     """Whether there is no value at all (as against empty quotes)."""
     return isinstance(node, yaml.ScalarNode) and node.value == "" and node.style is None
 

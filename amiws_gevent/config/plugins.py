@@ -8,43 +8,63 @@ An entry is a text, or a mapping of that one text to settings::
         deny: [VarSet]
 
 Two keys are ours in every plugin's settings: ``required`` and ``hook_timeout``.
+All others are validated by the plugin's model, which gets text, and lists and
+mappings of text, as the file has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from amiws_gevent.config import units
-from amiws_gevent.config.document import Reader
+from amiws_gevent.config.document import Reader, is_nothing
 from amiws_gevent.config.problems import Place
 from amiws_gevent.config.suggest import nearest
-from amiws_gevent.pluginload import PluginCode, PluginError, load_plugin
+from amiws_gevent.pluginload import (
+    OWN_SETTINGS,
+    PluginCode,
+    PluginError,
+    describe,
+    load_plugin,
+)
 
 HOOK_TIMEOUT = 0.05
 """Seconds that a message hook may take; a read of a busy server is a few hundred messages."""
 
-_OURS = ("required", "hook_timeout")
+SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.001, 10.0  # seconds
+
+DEEPEST = 20  # lists and mappings within each other
+MOST_VALUES = 100_000  # of one plugin; YAML's aliases can make many of a few lines
+
 _FORM = 'must be a name, or one name with its settings under it ("- NAME:", then "    KEY: value")'
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class PluginEntry:
     """One plugin, imported, with validated settings.
 
-    Equal if a reload would run the same code with the same settings.
+    Equal if a reload would run the same code with the same settings; ``given`` is
+    what the file has of them, as one text, since their order may matter.
     """
 
     code: PluginCode
-    given: Any = field(repr=False)
+    given: str = field(repr=False)
     settings: BaseModel = field(compare=False)
     required: bool
     hook_timeout: float
+
+
+class _TooMuch(Exception):
+    """Settings that are not taken apart to the end, and why."""
 
 
 def read_plugins(
@@ -59,103 +79,162 @@ def read_plugins(
         return ()
     entries = []
     for index, item in enumerate(reader.sequence(node, place)):
-        entry = _entry(item, (*place, index), reader, directories, base)
+        entry = _Entry((*place, index), reader).read(item, directories, base)
         if entry is not None:
             entries.append(entry)
     return tuple(entries)
 
 
-def _entry(
-    node: yaml.Node, place: Place, reader: Reader, directories: Sequence[Path], base: Path
-) -> PluginEntry | None:
-    name, given = _name_and_settings(node, place, reader)
-    if name is None:
+class _Entry:
+    """One entry on its way; ``place`` is where it stands."""
+
+    def __init__(self, place: Place, reader: Reader) -> None:
+        self._place = place
+        self._reader = reader
+        self._values = 0
+
+    def read(self, node: yaml.Node, directories: Sequence[Path], base: Path) -> PluginEntry | None:
+        name, under = self._name_and_settings(node)
+        if name is None:
+            return None
+        try:
+            code = load_plugin(name, directories, base)
+        except PluginError as error:
+            self._reader.problem(self._place, str(error))
+            return None
+        self._place = (*self._place, name)
+        if under is None or is_nothing(under):
+            nodes: Mapping[str, yaml.Node] = {}
+        elif isinstance(under, yaml.MappingNode):
+            nodes = self._reader.mapping(under, self._place)
+        else:
+            self._reader.problem(self._place, "must have its settings as lines of `key: value`")
+            return None
+        required = self._own(nodes, "required", units.flag, code.required)
+        timeout = self._own(nodes, "hook_timeout", _timeout, HOOK_TIMEOUT)
+        given = self._given(nodes)
+        settings = None if given is None else self._validated(code, given)
+        if settings is None:
+            return None
+        return PluginEntry(code, json.dumps(given), settings, required, timeout)
+
+    def _name_and_settings(self, node: yaml.Node) -> tuple[str | None, yaml.Node | None]:
+        if isinstance(node, yaml.ScalarNode):
+            text = self._reader.scalar(node, self._place)
+            if text:
+                return str(text), None
+        elif isinstance(node, yaml.MappingNode):
+            found = self._reader.mapping(node, self._place)
+            if len(found) == 1:
+                return next(iter(found.items()))
+        self._reader.problem(self._place, _FORM)
+        return None, None
+
+    def _own(
+        self,
+        nodes: Mapping[str, yaml.Node],
+        key: str,
+        read: Callable[[object], _T],
+        default: _T,
+    ) -> _T:
+        node = nodes.get(key)
+        if node is None or is_nothing(node):
+            return default
+        place = (*self._place, key)
+        scalar: object = []
+        if isinstance(node, yaml.ScalarNode):
+            scalar = self._reader.scalar(node, place)
+        try:
+            return read(scalar)
+        except ValueError as error:
+            self._reader.problem(place, str(error))
+            return default
+
+    def _given(self, nodes: Mapping[str, yaml.Node]) -> dict[str, Any] | None:
+        """The settings for the plugin's model; None if they are beyond all measure.
+
+        A key without a value is as no key at all, as everywhere in the file.
+        """
+        try:
+            return {
+                key: self._plain(node, (*self._place, key), ())
+                for key, node in nodes.items()
+                if key not in OWN_SETTINGS and not is_nothing(node)
+            }
+        except _TooMuch as error:
+            self._reader.problem(self._place, str(error))
+            return None
+
+    def _plain(self, node: yaml.Node, place: Place, within: tuple[int, ...]) -> Any:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise _TooMuch(f"has more than {MOST_VALUES:,} values")
+        if id(node) in within:
+            raise _TooMuch("has a list or mapping that holds itself")
+        if len(within) == DEEPEST:
+            raise _TooMuch(f"is nested more than {DEEPEST} deep")
+        within = (*within, id(node))
+        if isinstance(node, yaml.MappingNode):
+            found = self._reader.mapping(node, place)
+            return {key: self._plain(value, (*place, key), within) for key, value in found.items()}
+        if isinstance(node, yaml.SequenceNode):
+            items = self._reader.sequence(node, place)
+            return [self._plain(item, (*place, at), within) for at, item in enumerate(items)]
+        assert isinstance(node, yaml.ScalarNode)
+        text = self._reader.scalar(node, place)
+        return None if text is None else str(text)
+
+    def _validated(self, code: PluginCode, given: Mapping[str, Any]) -> BaseModel | None:
+        model = code.settings_model
+        if model.model_config.get("extra") is None and not issubclass(model, RootModel):
+            unknown = [key for key in given if key not in _keys(model)]
+            for key in unknown:  # pydantic would pass over a slip of the pen
+                self._reader.problem((*self._place, key), _no_setting(code, (key,)))
+            if unknown:
+                return None
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            for found in error.errors(include_url=False, include_input=False):
+                self._explain(code, found["type"], found["loc"], found["msg"])
+        except Exception as error:  # noqa: BLE001 - validators of a plugin may raise anything
+            self._reader.problem(self._place, f"plugin {code.name}: {describe(error, code.origin)}")
         return None
-    if not isinstance(given, dict):
-        reader.problem((*place, name), "must have settings as lines of `key: value` under it")
-        return None
-    try:
-        code = load_plugin(name, directories, base)
-    except PluginError as error:
-        reader.problem(place, str(error))
-        return None
-    place = (*place, name)
-    required = _own(given, "required", code.required, units.flag, place, reader)
-    timeout = _own(given, "hook_timeout", HOOK_TIMEOUT, units.seconds, place, reader)
-    settings = _validated(code, given, place, reader)
-    if settings is None:
-        return None
-    return PluginEntry(code, given, settings, required, timeout)
+
+    def _explain(
+        self, code: PluginCode, kind: str, loc: tuple[str | int, ...], message: str
+    ) -> None:
+        place = self._place
+        for step in loc:  # behind them pydantic may have what it tried there ("list[str]")
+            if (*place, step) not in self._reader.lines:
+                break
+            place = (*place, step)
+        if kind == "missing":
+            place, message = (*place, loc[-1]), "is missing"
+        elif kind == "extra_forbidden":
+            message = _no_setting(code, loc)
+        self._reader.problem(place, message.removeprefix("Value error, "))
 
 
-def _name_and_settings(node: yaml.Node, place: Place, reader: Reader) -> tuple[str | None, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        text = reader.scalar(node, place)
-        if text:
-            return str(text), {}
-    elif isinstance(node, yaml.MappingNode):
-        found = reader.mapping(node, place)
-        if len(found) == 1:
-            ((name, value),) = found.items()
-            settings = _plain(value, (*place, name), reader)
-            return name, {} if settings is None else settings
-    reader.problem(place, _FORM)
-    return None, None
+def _timeout(value: object) -> float:
+    seconds = units.seconds(value)
+    if not SHORTEST_TIMEOUT <= seconds <= LONGEST_TIMEOUT:
+        raise ValueError(f"must be from {SHORTEST_TIMEOUT * 1000:g} ms to {LONGEST_TIMEOUT:g} s")
+    return seconds
 
 
-def _plain(node: yaml.Node, place: Place, reader: Reader, depth: int = 0) -> Any:
-    """Text, lists and mappings of text; what holds itself ends as nothing."""
-    if depth > 20:
-        reader.problem(place, "is nested too deeply")
-        return None
-    if isinstance(node, yaml.MappingNode):
-        return {
-            key: _plain(value, (*place, key), reader, depth + 1)
-            for key, value in reader.mapping(node, place).items()
-        }
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _plain(item, (*place, index), reader, depth + 1)
-            for index, item in enumerate(reader.sequence(node, place))
-        ]
-    assert isinstance(node, yaml.ScalarNode)
-    text = reader.scalar(node, place)
-    return None if text is None else str(text)
+def _no_setting(code: PluginCode, loc: Sequence[str | int]) -> str:
+    known = [*_keys(code.settings_model), *OWN_SETTINGS] if len(loc) == 1 else []
+    near = nearest(str(loc[-1]), known)
+    hint = f"; did you mean {near}?" if near else ""
+    return f"is no setting of the plugin {code.name}{hint}"
 
 
-def _own(
-    given: dict[str, Any], key: str, default: Any, read: Any, place: Place, reader: Reader
-) -> Any:
-    if given.get(key) is None:
-        return default
-    try:
-        return read(given[key])
-    except ValueError as error:
-        reader.problem((*place, key), str(error))
-        return default
-
-
-def _validated(
-    code: PluginCode, given: dict[str, Any], place: Place, reader: Reader
-) -> BaseModel | None:
-    theirs = {key: value for key, value in given.items() if key not in _OURS and value is not None}
-    try:
-        return code.settings_model.model_validate(theirs)
-    except ValidationError as error:
-        for found in error.errors(include_url=False, include_input=False):
-            where: Place = (*place, *found["loc"])
-            reader.problem(where, _worded(code, found["type"], found["loc"], found["msg"]))
-    except Exception as error:  # noqa: BLE001 - validators of a plugin may raise anything
-        reader.problem(place, f"{type(error).__name__}: {error}")
-    return None
-
-
-def _worded(code: PluginCode, kind: str, loc: Sequence[Any], message: str) -> str:
-    if kind == "missing":
-        return "is missing"
-    if kind == "extra_forbidden":
-        known = [*code.settings_model.model_fields, *_OURS] if len(loc) == 1 else []
-        near = nearest(str(loc[-1]), known)
-        hint = f"; did you mean {near}?" if near else ""
-        return f"is no setting of the plugin {code.name}{hint}"
-    return message.removeprefix("Value error, ")
+def _keys(model: type[BaseModel]) -> list[str]:
+    """The keys that a model takes in a file."""
+    return [
+        key
+        for name, field in model.model_fields.items()
+        for key in (name, field.alias, field.validation_alias)
+        if isinstance(key, str)
+    ]

@@ -1,122 +1,183 @@
 """The message path through plugins: filters, then transforms.
 
-One chain serves one server's messages in one greenlet. Hooks are called
-directly, not through pluggy's hook caller, since this runs for every message;
-what pluggy knows of their order and parameters was taken when they were
-loaded. One timer a batch, not one a call, cuts off a hook that waits.
+One chain takes one server's messages of one read through the hooks. They are
+called directly, not through pluggy's hook caller, since this runs for every
+message, and in a greenlet of the chain's own for each batch: a hook that waits
+is cut off by one timer for the batch, not one for each call, and a hook that
+does not let itself be cut off is left behind with its greenlet, while another
+takes up the messages where it stands.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import gevent
-from greenlet import greenlet
+from greenlet import GreenletExit, greenlet
 
 from amiws_gevent.ami import Message
 from amiws_gevent.pluginapi import ServerInfo
 from amiws_gevent.plugins.guard import HookTimeout, PluginState
+from amiws_gevent.turns import give_way
 
 FILTER = "amiws_filter_message"
 TRANSFORM = "amiws_transform_message"
 
-MessageHook = tuple[PluginState, Callable[[Message, ServerInfo], Any]]
+LONGEST_TURN = 0.005  # seconds of hooks, then others have theirs
 
-_FAILED = object()
+_FAILED = object()  # in place of an answer
+
+
+class MessageHook(NamedTuple):
+    """A filter or a transform, and whose it is."""
+
+    state: PluginState
+    function: Callable[..., Any]
+
+
+class Steps:
+    """The message hooks of all plugins in the order in which they are called."""
+
+    def __init__(self, filters: Sequence[MessageHook], transforms: Sequence[MessageHook]) -> None:
+        self.all = (*filters, *transforms)
+        self.first_transform = len(filters)
+        self.tick = min((hook.state.timeout for hook in self.all), default=1.0) / 2
+        """Seconds between two looks at how long the running hook has been waiting."""
+
+    def name(self, step: int) -> str:
+        """The name of the hook at that place."""
+        return FILTER if step < self.first_transform else TRANSFORM
 
 
 class MessageChain:
-    """Takes messages through ``filters`` and ``transforms``, in the order given."""
+    """Takes messages through the steps, one batch at a time."""
 
-    def __init__(
-        self,
-        filters: Sequence[MessageHook],
-        transforms: Sequence[MessageHook],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._filters = filters
-        self._transforms = transforms
+    def __init__(self, steps: Steps, clock: Callable[[], float] = time.monotonic) -> None:
+        self._steps = steps
         self._clock = clock
-        self._running_since = math.inf
-        self._running_timeout = math.inf
-        timeouts = [state.timeout for state, _ in (*filters, *transforms)]
-        self._tick = min(timeouts, default=1.0) / 2
+        self._kept: list[Message] = []
+        self._rest: Iterator[Message] = iter(())
+        self._server = ServerInfo(0, "", False)
+        self._caller: greenlet = gevent.getcurrent()
+        self._worker: greenlet | None = None
+        # The call that runs or ran last: which, on what, since when (inf: nothing runs).
+        self._step = 0
+        self._message: Message | None = None
+        self._since = math.inf
+        self._cut_since = math.inf  # `_since` of the call that was cut off last
 
     def run(self, messages: Sequence[Message], server: ServerInfo) -> list[Message]:
-        """What is left of a batch; called by one greenlet at a time."""
-        timer = gevent.get_hub().loop.timer(self._tick, self._tick)
-        timer.start(self._cut_off, gevent.getcurrent())
+        """What is left of a batch, in order."""
+        steps = self._steps
+        if not steps.all:
+            return list(messages)
+        self._kept, self._rest, self._server = [], iter(messages), server
+        self._caller = gevent.getcurrent()
+        timer = gevent.get_hub().loop.timer(steps.tick, steps.tick)
+        timer.start(self._look)
         try:
-            kept = (self._one(message, server) for message in messages)
-            return [message for message in kept if message is not None]
+            message, step = None, 0
+            while not self._start_worker(message, step):
+                steps.all[self._step].state.stuck(steps.name(self._step))
+                message, step = self._after(_FAILED, self._message, self._step)
+            return self._kept
         finally:
             timer.close()
+            self._leave_worker()
 
-    def _one(self, message: Message, server: ServerInfo) -> Message | None:
-        if not self._passes(message, server):
-            return None
-        for state, function in self._transforms:
-            if state.suspended:
-                continue
-            result = self._call(state, TRANSFORM, function, message, server)
-            if isinstance(result, Message):
-                message = result
-            elif result is not None:
-                if result is not _FAILED:
-                    state.failed(TRANSFORM, TypeError(f"returned {result!r:.80}, not a Message"))
-                if state.required:
-                    state.dropped += 1
-                    return None
-        return message
+    def _start_worker(self, message: Message | None, step: int) -> bool:
+        """Take ``message`` up at ``step``, then all others; False if the worker had to be left."""
+        self._worker = greenlet(self._work)
+        return bool(self._worker.switch(message, step))
 
-    def _passes(self, message: Message, server: ServerInfo) -> bool:
-        for state, function in self._filters:
-            if state.suspended:
-                continue
-            answer = self._call(state, FILTER, function, message, server)
-            if answer is None:
-                continue
-            if answer is True:
-                return True
-            if answer is False:
-                state.dropped += 1
-                return False
-            if answer is not _FAILED:
-                state.failed(FILTER, TypeError(f"returned {answer!r:.80}, not True, False or None"))
-            if state.required:
-                state.dropped += 1
-                return False
+    def _leave_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None and not worker.dead:
+            worker.parent = gevent.get_hub()  # not back to the caller, should it end after all
+
+    def _look(self) -> None:
+        """Cut off a hook that waits too long. Runs in the hub, so only while it waits."""
+        worker, since = self._worker, self._since
+        if worker is None or self._clock() - since <= self._steps.all[self._step].state.timeout:
+            return
+        if self._cut_since != since:
+            self._cut_since = since
+            worker.throw(HookTimeout)
+        else:  # it was, and goes on waiting
+            self._leave_worker()
+            self._caller.switch(False)
+
+    def _work(self, message: Message | None, step: int) -> bool:
+        worker = self._worker
+        turn_end = self._clock() + LONGEST_TURN
+        if message is not None:
+            self._finish(message, step, worker)
+        for each in self._rest:
+            if self._since > turn_end:
+                self._since = math.inf
+                give_way()
+                turn_end = self._clock() + LONGEST_TURN
+            self._finish(each, 0, worker)
         return True
 
-    def _call(
-        self,
-        state: PluginState,
-        hook: str,
-        function: Callable[[Message, ServerInfo], Any],
-        message: Message,
-        server: ServerInfo,
-    ) -> Any:
-        self._running_timeout = state.timeout
-        self._running_since = start = self._clock()
-        try:
-            return function(message, server)
-        except HookTimeout:
-            return _FAILED
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            state.failed(hook, error)
-            return _FAILED
-        finally:
-            self._running_since = math.inf
-            seconds = self._clock() - start
-            state.seconds += seconds
-            if seconds > state.timeout:
-                state.overran(hook, seconds)
+    def _finish(self, message: Message | None, step: int, worker: greenlet | None) -> None:
+        """Keep what the hooks from ``step`` on make of a message, if anything."""
+        hooks, server, clock = self._steps.all, self._server, self._clock
+        now = clock()
+        while step < len(hooks):
+            state, function = hooks[step]
+            if state.suspended:
+                message, step = self._after(_FAILED, message, step)
+                continue
+            self._step, self._message, self._since = step, message, now
+            try:
+                answer = function(message, server)
+            except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+                answer = self._raised(error)
+            if self._worker is not worker:
+                raise GreenletExit  # left behind: another has gone on with the message
+            start, now = now, clock()
+            state.seconds += now - start
+            if now - start > state.timeout:
+                cut_off = self._cut_since == start
+                state.overran(self._steps.name(step), now - start, cut_off=cut_off)
+            if answer is None:
+                step += 1
+            else:
+                message, step = self._after(answer, message, step)
+        if message is not None:
+            self._kept.append(message)
 
-    def _cut_off(self, running: greenlet) -> None:
-        """Runs in the hub, so only while the greenlet waits."""
-        if self._clock() - self._running_since > self._running_timeout:
-            self._running_since = math.inf
-            running.throw(HookTimeout)
+    def _raised(self, error: BaseException) -> object:
+        if self._cut_since != self._since:
+            self._steps.all[self._step].state.failed(self._steps.name(self._step), error)
+        return _FAILED
+
+    def _after(
+        self, answer: object, message: Message | None, step: int
+    ) -> tuple[Message | None, int]:
+        """What an answer that is not None makes of the message, and the step that comes next."""
+        steps = self._steps
+        state, filters = steps.all[step].state, step < steps.first_transform
+        if filters and answer is True:
+            return message, steps.first_transform
+        if filters and answer is False:
+            state.dropped += 1
+            return None, len(steps.all)
+        if not filters and isinstance(answer, Message):
+            try:
+                answer.check()
+            except TypeError as error:
+                state.failed(TRANSFORM, error)
+            else:
+                return answer, step + 1
+        elif answer is not _FAILED:
+            wanted = "True, False or None" if filters else "a Message or None"
+            state.answered(steps.name(step), answer, wanted)
+        if state.required:
+            state.dropped += 1
+            return None, len(steps.all)
+        return message, step + 1

@@ -1,17 +1,23 @@
 """From the running plugins to those of new settings, whole or not at all.
 
-A plugin whose code and settings are as they were runs on. One whose file or
-settings changed is stopped before its successor starts, since both may want
-the same file or port; if anything then refuses, it is started again.
+A plugin whose code and settings are as they were runs on. Those that are gone
+are stopped before those that are new start, since both may want the same file
+or port: a plugin with changed settings is one of each. If anything then
+refuses, what was stopped is started again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Container, Sequence
 
 from amiws_gevent.config import PluginEntry
 from amiws_gevent.log import LogLimiter
-from amiws_gevent.plugins.manager import Plugins, RunningPlugin, make_running
+from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins.logqueue import Entry
+from amiws_gevent.plugins.manager import RELOAD, Plugins, RunningPlugin
+
+_log = logging.getLogger("amiws_gevent.plugins")
 
 
 class Change:
@@ -25,50 +31,66 @@ class Change:
         limiter: LogLimiter,
         queue_limit: int,
     ) -> None:
-        left = list(before.running)
-        self._kept: list[RunningPlugin] = []
-        self._new: list[RunningPlugin] = []
+        self._queue_limit = queue_limit
+        self._gone = list(before.running)
+        kept = [self._keep(entry) for entry in entries]
+        self._kept = [plugin for plugin in kept if plugin is not None]
+        names = {plugin.name for plugin in self._kept}
         running = []
-        for plugin in make_running(entries, limiter=limiter, queue_limit=queue_limit):
-            same = next((old for old in left if old.entry == plugin.entry), None)
-            if same is not None:
-                left.remove(same)
-                self._kept.append(same)
-            else:
-                self._new.append(plugin)
-            running.append(same or plugin)
-        self._gone = left
-        self._stopped: list[RunningPlugin] = []
-        self._started: list[RunningPlugin] = []
+        for entry, same in zip(entries, kept, strict=True):
+            name = same.name if same else _free_name(entry.code.name, names)
+            names.add(name)
+            running.append(
+                same or RunningPlugin(entry, name=name, limiter=limiter, queue_limit=queue_limit)
+            )
         self.plugins = Plugins(running)
+        self._new = [plugin for plugin in running if plugin not in self._kept]
+        self._started: list[RunningPlugin] = []
+
+    def _keep(self, entry: PluginEntry) -> RunningPlugin | None:
+        """Take the running plugin that is as ``entry`` has it out of those that are gone."""
+        same = next((plugin for plugin in self._gone if plugin.entry == entry), None)
+        if same is not None:
+            self._gone.remove(same)
+        return same
 
     def start(self) -> None:
-        """Start what is new; raises PluginError with everything as it was before."""
-        origins = {plugin.code.origin for plugin in self._new}
+        """Stop what is gone, start what is new; raises PluginError with all as it was before.
+
+        In between no hook of what is gone may be called.
+        """
+        Plugins(self._gone).stop()
         try:
-            for plugin in self._gone:
-                if plugin.code.origin in origins:
-                    plugin.stop()
-                    self._stopped.append(plugin)
             for plugin in self._new:
                 plugin.start()
                 self._started.append(plugin)
-        except Exception:
+        except PluginError:
             self.undo()
             raise
 
     def undo(self) -> None:
         """Go back to what ran before."""
-        for plugin in self._started:
-            plugin.stop()
-        for plugin in self._stopped:
-            plugin.start()
+        Plugins(self._started).stop()
+        for plugin in self._gone:
+            try:
+                plugin.start()
+            except PluginError as error:
+                _log.error("%s; it stays off, since the reload was refused", error)
 
     def finish(self) -> None:
-        """The new plugins are in use: stop what is left of the old, tell those that stay."""
-        for plugin in self._gone:
-            if plugin not in self._stopped:
-                plugin.stop()
+        """The new plugins are in use: tell those that stayed."""
         for plugin in self._kept:
-            plugin.state.suspended = False
-        Plugins(self._kept).reloaded()
+            plugin.state.resume()
+            plugin.queue.limit = self._queue_limit
+            if RELOAD in plugin.hooks:
+                plugin.queue.put([Entry(RELOAD, ())])
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    """The name, with a number if the plugin is there more than once."""
+    number = 1
+    free = name
+    while free in taken:
+        number += 1
+        free = f"{name}#{number}"
+    return free

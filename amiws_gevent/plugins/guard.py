@@ -1,9 +1,13 @@
 """Keeps a plugin's faults to the plugin: counted, named, told once a minute.
 
-A hook that waits past its plugin's timeout is cut off; a plugin whose message
-hooks overrun again and again is suspended until the next reload, so that the
-stream does not pay for it message by message. A required plugin is never
-suspended: what it does not get to see must not pass.
+A message hook that waits past its plugin's timeout is cut off; a plugin whose
+message hooks overrun again and again is suspended until the next reload, so
+that the stream does not pay for it message by message. A required plugin is
+not: it may drop messages, but what it did not get to see must not pass.
+
+All hooks but those on the message path and in the log queue are called by
+`attempt` in a greenlet of their own, so that whoever asks goes on in time
+whatever the hook does.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from amiws_gevent.pluginload import describe
 OVERRUNS_TO_SUSPEND = 5
 OVERRUN_WINDOW = 60.0  # seconds in which that many overruns suspend a plugin
 CALL_TIMEOUT = 5.0  # seconds for hooks that no message waits for
+END_TIME = 0.2  # seconds that a greenlet of a plugin has to end, once it was told to
 
 _log = logging.getLogger("amiws_gevent.plugins")
 
@@ -42,11 +47,12 @@ class PluginState:
         limiter: LogLimiter,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.code = entry.code
         self.name = name
+        self.origin = entry.code.origin
         self.required = entry.required
         self.timeout = entry.hook_timeout
         self.suspended = False
+        """Its message hooks are not called. Of a required plugin this drops all messages."""
         self.seconds = 0.0
         """What message hooks took, of the stream's time."""
         self.log_seconds = 0.0
@@ -54,44 +60,88 @@ class PluginState:
         self.dropped = 0
         """Messages that this plugin dropped, by its answer or, if required, by a fault."""
         self.faults: Counter[str] = Counter()
+        """By hook, how often it raised, overran or gave an answer that is none."""
         self._overruns: deque[float] = deque(maxlen=OVERRUNS_TO_SUSPEND)
         self._limiter = limiter
         self._clock = clock
 
     def failed(self, hook: str, error: BaseException) -> None:
         """Count a hook's error and tell it, at most once a minute for each hook."""
-        self.faults[hook] += 1
-        self._tell(hook, describe(error, self.code.origin))
+        self._fault(hook, "raised", describe(error, self.origin))
 
-    def overran(self, hook: str, seconds: float) -> None:
+    def answered(self, hook: str, answer: object, wanted: str) -> None:
+        """Count an answer that means nothing, and tell it like an error."""
+        self._fault(hook, "answered", f"returned {type(answer).__name__}, not {wanted}")
+
+    def overran(self, hook: str, seconds: float, *, cut_off: bool = False) -> None:
         """Count a message hook that took longer than the timeout; suspend one that keeps at it."""
-        self.faults[hook] += 1
-        self._tell(hook, f"took {seconds:.3f} s, its timeout is {self.timeout:g} s")
+        what = "was cut off after" if cut_off else "took"
+        self._fault(hook, "overran", f"{what} {seconds:.3g} s; its timeout is {self.timeout:g} s")
         now = self._clock()
         self._overruns.append(now)
         often = len(self._overruns) == OVERRUNS_TO_SUSPEND
         if often and now - self._overruns[0] < OVERRUN_WINDOW and not self.required:
-            self.suspended = True
-            _log.error(
-                "plugin %s keeps overrunning its timeout of %g s: suspended until the next reload",
-                self.name,
-                self.timeout,
-            )
+            self._suspend(f"keeps overrunning its timeout of {self.timeout:g} s")
 
-    def _tell(self, hook: str, what: str) -> None:
-        suppressed = self._limiter.allow(f"{self.name}.{hook}")
+    def stuck(self, hook: str) -> None:
+        """Suspend a plugin, required or not, whose message hook does not let itself be cut off."""
+        self._fault(hook, "overran", "goes on waiting after it was cut off")
+        self._suspend(f"cannot be cut off in {hook}")
+
+    def resume(self) -> None:
+        """Begin anew, after a reload."""
+        self.suspended = False
+        self._overruns.clear()
+
+    def call(
+        self, hook: str, function: Callable[..., Any], *arguments: Any, limit: float = CALL_TIMEOUT
+    ) -> tuple[bool, Any]:
+        """Call a hook for at most ``limit`` seconds: (it went well, its result)."""
+        error, result = attempt(function, *arguments, limit=limit)
+        if error is not None:
+            self.failed(hook, error)
+        return error is None, result
+
+    def _suspend(self, why: str) -> None:
+        if self.suspended:
+            return
+        self.suspended = True
+        instead = "every message is dropped" if self.required else "messages pass without it"
+        _log.error("plugin %s %s: suspended until the next reload, %s", self.name, why, instead)
+
+    def _fault(self, hook: str, kind: str, what: str) -> None:
+        self.faults[hook] += 1
+        suppressed = self._limiter.allow(("plugin", self.name, hook, kind))
         if suppressed is not None:
-            more = f" (and {suppressed} faults like it)" if suppressed else ""
+            more = f" (and {suppressed} more like it)" if suppressed else ""
             _log.error("plugin %s: %s: %s%s", self.name, hook, what, more)
 
-    def call(self, hook: str, function: Callable[..., Any], *arguments: Any) -> tuple[bool, Any]:
-        """Call a hook that is not on the message path: (it went well, its result)."""
-        try:
-            with gevent.Timeout(CALL_TIMEOUT, HookTimeout):
-                return True, function(*arguments)
-        except HookTimeout:
-            self.faults[hook] += 1
-            self._tell(hook, f"cut off after {CALL_TIMEOUT:g} s")
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            self.failed(hook, error)
-        return False, None
+
+def attempt(
+    function: Callable[..., Any], *arguments: Any, limit: float
+) -> tuple[BaseException | None, Any]:
+    """Call a function of a plugin for at most ``limit`` seconds: its error, its result.
+
+    Returns in time whatever the function does, unless it computes. One that waits
+    longer is cut off, and HookTimeout is the error, raised where it waited.
+    """
+    running = gevent.spawn(outcome, function, arguments)
+    try:
+        running.join(limit)
+        if running.ready() and running.value is not None:
+            return running.value
+        late = HookTimeout(f"not done after {limit:g} s, cut off")
+        running.kill(late, timeout=END_TIME)
+        return late, None
+    finally:
+        running.kill(block=False)  # if the caller is killed itself
+
+
+def outcome(
+    function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[BaseException | None, Any]:
+    """The error or the result of a call; nothing that a plugin raises gets out of here."""
+    try:
+        return None, function(*arguments)
+    except BaseException as error:  # noqa: BLE001 - SystemExit would end the program
+        return error, None

@@ -1,8 +1,8 @@
-"""The queue between the stream and one plugin's log hooks.
+"""The queue of one plugin's hooks that are told of something, and that nobody waits for.
 
 Putting never blocks: what does not fit is dropped for this plugin alone,
-counted, and told when there is room again. One greenlet per plugin takes
-entries in order, so a hook may wait for a disk or the network.
+counted, and told. One greenlet per plugin takes entries in order, so a hook may
+wait for a disk or the network.
 """
 
 from __future__ import annotations
@@ -10,40 +10,55 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import gevent
 from gevent.event import Event
 
-from amiws_gevent.plugins.guard import PluginState
+from amiws_gevent.log import LogLimiter
+from amiws_gevent.plugins.guard import END_TIME, PluginState, outcome
+from amiws_gevent.turns import give_way
 
-ENTRIES_PER_TURN = 100  # then others run, so that a hook that only computes is interleaved
+LONGEST_TURN = 0.005  # seconds of hooks that only compute, then others have theirs
+
+NEWS_SIZE = 1024
+"""Bytes that an entry counts for which is no message."""
 
 _log = logging.getLogger("amiws_gevent.plugins")
 
 
 class Entry(NamedTuple):
-    """One call of a hook that is to come; ``size`` in bytes is what it counts for."""
+    """One call of a hook that is to come; ``size`` in bytes is what it counts for.
+
+    Of messages ``limit`` bytes may wait. What is no message, and so comes seldom,
+    has as much room beside it: a plugin that counts pages must not miss one.
+    """
 
     hook: str
     arguments: tuple[Any, ...]
-    size: int
+    size: int = NEWS_SIZE
+    is_message: bool = False
 
 
 class LogQueue:
     """Calls ``functions[entry.hook]`` for each entry, in a greenlet of its own."""
 
     def __init__(
-        self, state: PluginState, functions: dict[str, Callable[..., Any]], *, limit: int
+        self,
+        state: PluginState,
+        functions: Mapping[str, Callable[..., Any]],
+        *,
+        limit: int,
+        limiter: LogLimiter,
     ) -> None:
-        self.state = state
-        self.functions = functions
         self.limit = limit
         self.dropped = 0
+        self._state = state
+        self._functions = functions
+        self._limiter = limiter
         self._entries: deque[Entry] = deque()
         self._bytes = 0
-        self._untold = 0
         self._wake = Event()
         self._idle = Event()
         self._idle.set()
@@ -53,61 +68,72 @@ class LogQueue:
         """Begin to take entries out; what was put before waits until then."""
         self._greenlet = gevent.spawn(self._run)
 
-    @property
-    def running(self) -> bool:
-        """Whether entries are taken out."""
-        return self._greenlet is not None
-
-    def put(self, entries: Sequence[Entry]) -> None:
+    def put(self, entries: Iterable[Entry]) -> None:
         """Take entries for hooks that the plugin implements."""
         for entry in entries:
-            if self._bytes + entry.size > self.limit and self._entries:
-                self.dropped += 1
-                self._untold += 1
-                continue
-            self._entries.append(entry)
-            self._bytes += entry.size
-        self._idle.clear()
+            room = self.limit if entry.is_message else 2 * self.limit
+            if self._bytes + entry.size > room and self._entries:
+                self._drop()
+            else:
+                self._entries.append(entry)
+                self._bytes += entry.size
+                self._idle.clear()
         self._wake.set()
 
     def drain(self, timeout: float) -> bool:
         """Wait until all is done; False if it was not within ``timeout`` seconds."""
         return bool(self._idle.wait(timeout))
 
-    def stop(self) -> None:
-        """End the greenlet; what is queued is given up."""
-        if self._greenlet is not None:
-            self._greenlet.kill(block=False)
-            self._greenlet = None
+    def stop(self, timeout: float) -> None:
+        """End the greenlet when all is done, but after ``timeout`` seconds and a moment at most.
+
+        What is queued then stays so, for another ``start``.
+        """
+        greenlet = self._greenlet
+        if greenlet is None:
+            return
+        if not self.drain(timeout):
+            _log.warning(
+                "plugin %s: ended with %d calls still queued", self._state.name, len(self._entries)
+            )
+        self._greenlet = None
+        greenlet.kill(timeout=END_TIME)
 
     def _run(self) -> None:
+        greenlet = self._greenlet
+        turn_end = time.monotonic() + LONGEST_TURN
         while True:
-            self._wake.wait()
-            self._wake.clear()
-            number = 0
             while self._entries:
                 entry = self._entries.popleft()
                 self._bytes -= entry.size
-                self._call(entry)
-                number += 1
-                if not number % ENTRIES_PER_TURN:
-                    gevent.sleep(0)
-            self._tell_dropped()
+                now = self._call(entry)
+                if self._greenlet is not greenlet:
+                    return
+                if now > turn_end:
+                    give_way()
+                    turn_end = time.monotonic() + LONGEST_TURN
             self._idle.set()
+            self._wake.wait()
+            self._wake.clear()
 
-    def _call(self, entry: Entry) -> None:
+    def _call(self, entry: Entry) -> float:
+        """Call the hook; returns the time at its end."""
         start = time.monotonic()
-        try:
-            self.functions[entry.hook](*entry.arguments)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            self.state.failed(entry.hook, error)
-        self.state.log_seconds += time.monotonic() - start
+        error, _ = outcome(self._functions[entry.hook], entry.arguments)
+        now = time.monotonic()
+        self._state.log_seconds += now - start
+        if error is not None and self._greenlet is not None:
+            self._state.failed(entry.hook, error)
+        return now
 
-    def _tell_dropped(self) -> None:
-        if self._untold:
-            _log.error(
-                "plugin %s: %d messages dropped, since it takes them slower than they come",
-                self.state.name,
-                self._untold,
-            )
-            self._untold = 0
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._limiter.log(
+            _log,
+            logging.ERROR,
+            ("queue", self._state.name),
+            "plugin %s: calls dropped, since it takes them slower than they come "
+            "(limits.plugin_queue; %d so far)",
+            self._state.name,
+            self.dropped,
+        )

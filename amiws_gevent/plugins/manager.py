@@ -7,32 +7,35 @@ that a plugin that cannot work refuses the start or the reload.
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import gevent
+from flask import Blueprint
 
-from amiws_gevent.ami import PageAction
+from amiws_gevent.ami import Message, PageAction
 from amiws_gevent.config import PluginEntry
 from amiws_gevent.log import LogLimiter
 from amiws_gevent.pluginapi import ClientInfo, PluginContext, ServerInfo
-from amiws_gevent.pluginload import HookManager, PluginCode, PluginError, describe
-from amiws_gevent.plugins.chain import FILTER, TRANSFORM, MessageChain, MessageHook
-from amiws_gevent.plugins.guard import PluginState
+from amiws_gevent.pluginload import PluginError, describe
+from amiws_gevent.plugins.chain import FILTER, TRANSFORM, MessageChain, MessageHook, Steps
+from amiws_gevent.plugins.guard import CALL_TIMEOUT, END_TIME, PluginState, attempt, outcome
 from amiws_gevent.plugins.logqueue import Entry, LogQueue
 from amiws_gevent.request import RequestInfo
 
-if TYPE_CHECKING:
-    from flask import Blueprint
-
 LOG = "amiws_log_message"
 SERVER_CHANGED = "amiws_server_changed"
-DRAIN_TIME = 1.0  # seconds that a plugin which ends has for what is queued
+CLIENT_CONNECTED = "amiws_client_connected"
+CLIENT_DISCONNECTED = "amiws_client_disconnected"
+RELOAD = "amiws_reload"
+BLUEPRINTS = "amiws_blueprints"
+QUEUED = (LOG, SERVER_CHANGED, CLIENT_CONNECTED, CLIENT_DISCONNECTED, RELOAD)
 
-_log = logging.getLogger("amiws_gevent.plugins")
+STARTUP_TIME = 10.0  # seconds for amiws_startup
+DRAIN_TIME = 1.0  # seconds that a plugin which ends has for what is queued
+SHUTDOWN_TIME = 2.0  # seconds for amiws_shutdown
 
 
 class RunningPlugin:
@@ -45,47 +48,46 @@ class RunningPlugin:
         self.name = name
         self.code = entry.code
         self.settings = entry.settings
+        self.hooks = entry.code.hooks
         self.state = PluginState(entry, name=name, limiter=limiter)
-        self.hooks = bind_hooks(entry.code)
-        queued = {name: self.hooks[name] for name in (LOG, SERVER_CHANGED) if name in self.hooks}
-        self.queue = LogQueue(self.state, queued, limit=queue_limit) if queued else None
+        queued = {hook: self.hooks[hook] for hook in QUEUED if hook in self.hooks}
+        self.queue = LogQueue(self.state, queued, limit=queue_limit, limiter=limiter)
         self._greenlets: list[gevent.Greenlet[..., Any]] = []
 
     def start(self) -> None:
         """Call ``amiws_startup``; raises PluginError, after an orderly shutdown."""
-        log = logging.getLogger(f"amiws_gevent.plugin.{self.name}")
+        stem = Path(self.name).name.removesuffix(".py")
+        log = logging.getLogger(f"amiws_gevent.plugin.{stem}")
         context = PluginContext(self.name, self.settings, log, self._spawn)
-        try:
-            if "amiws_startup" in self.hooks:
-                self.hooks["amiws_startup"](context)
-        except Exception as error:
-            self.stop()
-            told = describe(error, self.code.origin)
-            raise PluginError(f"plugin {self.name}: amiws_startup: {told}") from error
-        if self.queue is not None:
-            self.queue.start()
+        if "amiws_startup" in self.hooks:
+            error, _ = attempt(self.hooks["amiws_startup"], context, limit=STARTUP_TIME)
+            if error is not None:
+                self.stop()
+                told = describe(error, self.code.origin)
+                raise PluginError(f"plugin {self.name}: amiws_startup: {told}") from error
+        self.queue.start()
 
     def stop(self) -> None:
-        """Give the queue a moment, call ``amiws_shutdown``, end its greenlets."""
-        if self.queue is not None and self.queue.running and not self.queue.drain(DRAIN_TIME):
-            _log.warning("plugin %s: stopped with messages still queued", self.name)
+        """Give the queue a moment, call ``amiws_shutdown``, end its greenlets; raises nothing."""
+        self.queue.stop(DRAIN_TIME)
         if "amiws_shutdown" in self.hooks:
-            self.state.call("amiws_shutdown", self.hooks["amiws_shutdown"])
-        if self.queue is not None:
-            self.queue.stop()
+            self.state.call("amiws_shutdown", self.hooks["amiws_shutdown"], limit=SHUTDOWN_TIME)
+        # They may hold what a successor wants to open.
         gevent.killall(self._greenlets, block=False)
+        gevent.joinall(self._greenlets, timeout=END_TIME)
+        self._greenlets.clear()
 
     def _spawn(self, function: Callable[..., Any], *arguments: Any) -> gevent.Greenlet[..., Any]:
-        greenlet = gevent.spawn(self._run, function, *arguments)
+        greenlet = gevent.spawn(self._run, function, arguments)
         self._greenlets = [other for other in self._greenlets if not other.dead]
         self._greenlets.append(greenlet)
         return greenlet
 
-    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            self.state.failed(getattr(function, "__name__", "greenlet"), error)
+    def _run(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        error, result = outcome(function, arguments)
+        if error is not None and not isinstance(error, gevent.GreenletExit):
+            self.state.failed(getattr(function, "__name__", "a greenlet"), error)
+        return result
 
 
 class Plugins:
@@ -93,33 +95,42 @@ class Plugins:
 
     def __init__(self, running: Sequence[RunningPlugin] = ()) -> None:
         self.running = tuple(running)
-        self._filters = self._message_hooks(FILTER)
-        self._transforms = self._message_hooks(TRANSFORM)
-        self._log_queues = self._queues_with(LOG)
-        self._server_queues = self._queues_with(SERVER_CHANGED)
-        self.logs_messages = bool(self._log_queues)
-        self.changes_messages = bool(self._filters or self._transforms)
+        self._steps = Steps(self._message_hooks(FILTER), self._message_hooks(TRANSFORM))
+        self._queues = {hook: [p.queue for p in self._with(hook)] for hook in QUEUED}
+        self.changes_messages = bool(self._steps.all)
+        self.logs_messages = bool(self._queues[LOG])
+
+    def _with(self, hook: str) -> list[RunningPlugin]:
+        return [plugin for plugin in self.running if hook in plugin.hooks]
 
     def _message_hooks(self, hook: str) -> list[MessageHook]:
-        return [(p.state, p.hooks[hook]) for p in self.running if hook in p.hooks]
-
-    def _queues_with(self, hook: str) -> list[LogQueue]:
-        return [p.queue for p in self.running if p.queue is not None and hook in p.hooks]
+        return [MessageHook(plugin.state, plugin.hooks[hook]) for plugin in self._with(hook)]
 
     def chain(self) -> MessageChain:
         """Filters and transforms for one greenlet's messages."""
-        return MessageChain(self._filters, self._transforms)
+        return MessageChain(self._steps)
 
-    def log(self, messages: Sequence[tuple[Any, ServerInfo, bytes]]) -> None:
+    def log(self, messages: Iterable[tuple[Message, ServerInfo, bytes]]) -> None:
         """Queue messages, each with its server and JSON, for all log hooks."""
-        entries = [Entry(LOG, message, len(message[2])) for message in messages]
-        for queue in self._log_queues:
+        entries = [Entry(LOG, message, len(message[2]), True) for message in messages]
+        for queue in self._queues[LOG]:
             queue.put(entries)
 
     def server_changed(self, server: ServerInfo, state: str, reason: str) -> None:
-        """Queue the news of a connection, in order with the messages around it."""
-        for queue in self._server_queues:
-            queue.put([Entry(SERVER_CHANGED, (server, state, reason), 0)])
+        """Queue the news of a connection for all plugins."""
+        self._tell(SERVER_CHANGED, server, state, reason)
+
+    def client_connected(self, client: ClientInfo) -> None:
+        """Queue the news of a page that came."""
+        self._tell(CLIENT_CONNECTED, client)
+
+    def client_disconnected(self, client: ClientInfo, code: int, reason: str) -> None:
+        """Queue the news of a page that went."""
+        self._tell(CLIENT_DISCONNECTED, client, code, reason)
+
+    def _tell(self, hook: str, *arguments: Any) -> None:
+        for queue in self._queues[hook]:
+            queue.put([Entry(hook, arguments)])
 
     def authorize_client(self, request: RequestInfo, user: str | None) -> str | None:
         """None: may open a WebSocket; else why not."""
@@ -130,84 +141,33 @@ class Plugins:
         return self._refusal("amiws_authorize_action", action, client)
 
     def _refusal(self, hook: str, *arguments: Any) -> str | None:
-        for plugin in self.running:
-            if hook not in plugin.hooks:
-                continue
+        for plugin in self._with(hook):
             well, answer = plugin.state.call(hook, plugin.hooks[hook], *arguments)
             if well and (answer is True or answer is None):
                 continue
-            if isinstance(answer, str) and answer:
+            if well and isinstance(answer, str) and answer:
                 return answer
+            if well and answer is not False:
+                plugin.state.answered(hook, answer, "True, False, a reason or None")
             return f"refused by the plugin {plugin.name}"
         return None
 
-    def client_connected(self, client: ClientInfo) -> None:
-        """Tell all plugins of a page that came."""
-        self._tell("amiws_client_connected", client)
-
-    def client_disconnected(self, client: ClientInfo, code: int, reason: str) -> None:
-        """Tell all plugins of a page that went."""
-        self._tell("amiws_client_disconnected", client, code, reason)
-
-    def reloaded(self) -> None:
-        """Tell all plugins that stayed through a reload."""
-        self._tell("amiws_reload")
-
-    def _tell(self, hook: str, *arguments: Any) -> None:
-        for plugin in self.running:
-            if hook in plugin.hooks:
-                plugin.state.call(hook, plugin.hooks[hook], *arguments)
-
-    def blueprints(self) -> list[Blueprint]:
-        """Flask blueprints of all plugins; raises PluginError."""
-        found: list[Blueprint] = []
-        for plugin in self.running:
-            try:
-                found += plugin.hooks.get("amiws_blueprints", list)()
-            except Exception as error:
+    def blueprints(self) -> list[tuple[str, Blueprint]]:
+        """Flask blueprints of all plugins, each with its plugin's name; raises PluginError."""
+        found: list[tuple[str, Blueprint]] = []
+        for plugin in self._with(BLUEPRINTS):
+            error, made = attempt(plugin.hooks[BLUEPRINTS], limit=CALL_TIMEOUT)
+            if error is not None:
                 told = describe(error, plugin.code.origin)
-                raise PluginError(f"plugin {plugin.name}: amiws_blueprints: {told}") from error
+                raise PluginError(f"plugin {plugin.name}: {BLUEPRINTS}: {told}") from error
+            if not isinstance(made, list) or not all(isinstance(one, Blueprint) for one in made):
+                raise PluginError(
+                    f"plugin {plugin.name}: {plugin.code.origin}: "
+                    f"{BLUEPRINTS} must return a list of flask.Blueprint"
+                )
+            found += [(plugin.name, blueprint) for blueprint in made]
         return found
 
-
-def bind_hooks(code: PluginCode) -> dict[str, Callable[..., Any]]:
-    """The plugin's hooks, each taking all arguments of its specification by position."""
-    manager = HookManager()
-    manager.register(code.plugin, code.name)
-    hooks = {}
-    for caller in manager.get_hookcallers(code.plugin) or ():
-        (implementation,) = caller.get_hookimpls()
-        assert caller.spec is not None
-        hooks[caller.name] = _by_position(
-            implementation.function, caller.spec.argnames, implementation.argnames
-        )
-    return hooks
-
-
-def _by_position(
-    function: Callable[..., Any], offered: Sequence[str], wanted: Sequence[str]
-) -> Callable[..., Any]:
-    if tuple(wanted) == tuple(offered):
-        return function
-    places = [offered.index(name) for name in wanted]
-
-    @functools.wraps(function)
-    def call(*arguments: Any) -> Any:
-        return function(*[arguments[place] for place in places])
-
-    return call
-
-
-def make_running(
-    entries: Sequence[PluginEntry], *, limiter: LogLimiter, queue_limit: int
-) -> list[RunningPlugin]:
-    """One RunningPlugin for each entry, not yet started; a name that repeats gets a number."""
-    seen: Counter[str] = Counter()
-    running = []
-    for entry in entries:
-        name = entry.code.name
-        seen[name] += 1
-        if seen[name] > 1:
-            name = f"{name}#{seen[name]}"
-        running.append(RunningPlugin(entry, name=name, limiter=limiter, queue_limit=queue_limit))
-    return running
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop all plugins at once; waits for them, at most ``timeout`` seconds."""
+        gevent.joinall([gevent.spawn(plugin.stop) for plugin in self.running], timeout=timeout)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from amiws_gevent.log import LogLimiter
 from amiws_gevent.plugins import Plugins
 from amiws_gevent.request import RequestInfo
-from amiws_gevent.web.gate import Gate, Verdict
+from amiws_gevent.web.gate import LOG_INTERVAL, Gate, Verdict
 
 _log = logging.getLogger("amiws_gevent.web.gate")
 
@@ -17,6 +18,7 @@ class PluginGate:
     def __init__(self, gate: Gate, plugins: Plugins) -> None:
         self._gate = gate
         self._plugins = plugins
+        self._limiter = LogLimiter(LOG_INTERVAL)
 
     def check_upgrade(self, request: RequestInfo) -> Verdict:
         """As ``Gate.check_upgrade``; 403 with the reason where a plugin refuses."""
@@ -26,6 +28,10 @@ class PluginGate:
         refusal = self._plugins.authorize_client(request, verdict.user)
         if refusal is None:
             return verdict
-        _log.warning("WebSocket of %s (%s) refused: %s", request.address, verdict.user, refusal)
+        who = f"{request.address} ({verdict.user})" if verdict.user else request.address
+        self._limiter.log(
+            _log, logging.WARNING, "refused", "WebSocket of %s refused: %s", who, refusal
+        )
         headers = (("Content-Type", "text/plain; charset=utf-8"),)
-        return Verdict(403, verdict.user, headers, f"403 {refusal}\n".encode())
+        body = f"403 {refusal}\n".encode(errors="replace")
+        return Verdict(403, verdict.user, headers, body)
