@@ -8,6 +8,8 @@ is_there() {
     case $1 in
         python3) scripts/find-python.sh >/dev/null ;;
         python3-venv) "${PYTHON:-$(scripts/find-python.sh)}" -c 'import ensurepip, venv' ;;
+        rsyslog) PATH=$PATH:/usr/sbin command -v rsyslogd >/dev/null ;;
+        rsyslog-gnutls) ls /usr/lib/*/rsyslog/lmnsd_gtls.so >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac 2>/dev/null
 }

@@ -39,8 +39,12 @@ like our certificate, or whose service is about to stop) to say so before lines 
 PROBE_TIME = 0.2
 """Seconds in which UDP's "port unreachable" comes back, after a refusal."""
 
-LINES_A_TURN = 256
+LINES_A_TURN = 64
 """Datagrams sent before other greenlets run."""
+
+PACE = 0.01
+"""Seconds after each turn of UDP: a backlog sent at once would flood the receiver's buffer (Linux
+has room for some 280 lines), and what does not fit there is lost without a word."""
 
 CHUNK = 16384
 """Bytes handed to the kernel at once: one TLS record, the most that a break can tear."""
@@ -122,6 +126,8 @@ class Datagrams:
             if self._careful:
                 self._careful = False
                 gevent.sleep(PROBE_TIME)
+        if self._target.kind == "udp":
+            gevent.sleep(PACE)
         return True
 
     def _listen(self) -> None:
@@ -212,8 +218,8 @@ class Stream:
 
     def flush(self, outbox: Outbox) -> bool:
         self.blocked = False
+        self._note_answers()  # first: TLS answers an end, which nobody acknowledges any more
         self._listen()
-        self._note_answers()
         if not self._lines:
             self._take(outbox)
         if not self._lines:

@@ -60,7 +60,7 @@ class Rate:
     def __str__(self) -> str:
         if not self.count:
             return "none"
-        names = {seconds: name for name, seconds in _PERIODS.items()}
+        names = {1: "s", 60: "min", 3600: "h", 86400: "day"}
         return f"{self.count}/{names[self.seconds]}"
 
 
