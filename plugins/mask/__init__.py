@@ -96,9 +96,10 @@ What to know:
   in a text is masked, also if it was none.
 - **Not covered**: agents' names (``MemberName``, ``Name``), callers' names in output
   of commands other than ``core show channel``, numbers with blanks or dashes that do not
-  begin with ``+`` (in a header for callers they are masked all the same), keys of
-  DTMF (a rule for ``Digit`` does), JSON and URL-encoded names inside of values,
-  what a page put into an ``ActionID`` or the dialplan into a name of a queue or event.
+  begin with ``+`` (in a header for callers they are masked all the same), card
+  numbers that other digits touch, keys of DTMF (a rule for ``Digit`` does), JSON and
+  URL-encoded names inside of values, what a page put into an ``ActionID`` or the dialplan
+  into the name of an event.
 - A page that acts on a channel by its masked name gets ``No such channel`` of Asterisk.
   Keep ``Channel`` by a rule where pages hang up or redirect such calls.
 - A regular expression of yours sees each line of a value by itself; a line of over

@@ -25,8 +25,6 @@ class Part(enum.Enum):
     """What was dialled: an extension, a dial string."""
     TEXT = enum.auto()
     """Free text, in which the message's own callers may be named again."""
-    VARIABLE = enum.auto()
-    """The name of a variable, or ``NAME=value``."""
     VALUE = enum.auto()
     """The value of the variable that the header ``Variable`` names."""
     NOTHING = enum.auto()
@@ -63,7 +61,6 @@ PARTS: tuple[tuple[Part, tuple[str, ...]], ...] = (
             "destination",  # Cdr; of Dial up to Asterisk 11 it is a channel
         ),
     ),
-    (Part.VARIABLE, ("variable",)),
     (Part.VALUE, ("value",)),
     (
         Part.TEXT,
@@ -72,6 +69,7 @@ PARTS: tuple[tuple[Part, tuple[str, ...]], ...] = (
             "applicationdata",
             "data",  # Status
             "lastdata",  # Cdr
+            "variable",
             "*chanvariable*",
             "extra",  # CEL
             "userfield",

@@ -273,11 +273,16 @@ class Masker:
         variables: list[str] = []
         for (name, value), (_, new) in zip(headers, pairs, strict=True):
             plan = scope.plans[name]
-            if plan is None or not isinstance(value, str):
+            if not isinstance(value, str):
                 continue
-            if plan.part is Part.VARIABLE:
+            if name.casefold() == "variable":  # whatever a rule does with it
                 variables.append(value)
-            elif plan.part in _CALLERS and new != value and len(value) >= SHORTEST_CALLER:
+            elif (
+                plan is not None
+                and plan.part in _CALLERS
+                and new != value
+                and len(value) >= SHORTEST_CALLER
+            ):
                 callers[value] = self.look.text if new is None else str(new)
         return sorted(callers.items(), key=lambda one: -len(one[0])), variables
 
@@ -335,7 +340,7 @@ class Masker:
             or part is Part.VALUE
         )
         nothing = shown == name and not (before or after or plan.is_searched)
-        return None if nothing and part is not Part.VARIABLE else plan
+        return None if nothing else plan
 
     def whole_plan(self, name: str, part: Part | None, steps: Sequence[Mask] | None) -> Plan:
         """A plan that masks any value; None for the steps: the header goes."""

@@ -522,6 +522,12 @@ def test_variables_by_rule() -> None:
     assert one(made, "AppData", "ACCOUNT=12,B=345678") == "ACCOUNT=***"
 
 
+@pytest.mark.parametrize("action", ["keep", "redact", "remove", "last4"])
+def test_what_is_done_with_the_name_of_a_variable_does_not_show_its_value(action: str) -> None:
+    made = plugin(f"{{variables: PIN, rules: [{{headers: Variable, action: {action}}}]}}")
+    assert masked(made, event("VarSet", Variable="PIN", Value="1234")).get("Value") == "***"
+
+
 def test_statistics_of_the_media_stay_and_other_variables_are_searched() -> None:
     quality = "ssrc=1684369163;themssrc=1041398340;lp=0;rxjitter=0.000011"
     for name in ("RTPAUDIOQOS", "RTPAUDIOQOSBRIDGED"):
