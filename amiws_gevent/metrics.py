@@ -435,10 +435,11 @@ FAMILIES = (
     ),
     Family(
         "counter",
-        "amiws_plugin_queue_dropped_messages_total",
-        "Messages that the plugin did not get to log, since it took them slower than they came.",
+        "amiws_plugin_dropped_calls_total",
+        "Messages and other news that the plugin's log hooks were not told, since they took them "
+        "slower than they came.",
         ("plugin",),
-        _by_plugin(lambda plugin: plugin.queue.dropped if plugin.queue else 0),
+        _by_plugin(lambda plugin: plugin.queue.dropped),
     ),
     Family(
         "gauge",

@@ -348,3 +348,44 @@ def test_while_it_stops_it_is_healthy_and_not_ready(tmp_path: Path) -> None:
         assert get(port, "/readyz").json["listening"] is False
         assert get(port, "/healthz").status == 200
         assert program.process.wait(10) == 0
+
+
+PLUGIN = """
+def amiws_filter_message(message):
+    if message.get("Number") == "1":
+        raise ValueError("not this one")
+    return False if message.get("Number") == "2" else None
+
+def amiws_log_message(message):
+    pass
+"""
+
+
+def test_what_a_plugin_does_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(PLUGIN)
+    more = f"plugin_dirs: {tmp_path}\nplugins: [odd]\n"
+    with (
+        AmiServer() as server,
+        Program(tmp_path, configuration(ami_host(server.port), more=more)) as program,
+        Page(program.port) as page,
+    ):
+        server.wait_login()
+        server.send(b"".join(event(number) for number in range(4)))
+        wait_until(lambda: numbers(page) == [0, 1, 3], "what the plugin lets through")
+        scrape = Scrape(program.port)
+        (name,) = {
+            dict(labels)["plugin"]
+            for sample, labels in scrape.samples
+            if sample == "amiws_plugin_suspended"
+        }
+        assert name.startswith("odd")
+        faults = "amiws_plugin_faults_total"
+        assert scrape.value(faults, plugin=name, hook="amiws_filter_message") == 1
+        assert scrape.value(faults, plugin=name, hook="amiws_log_message") == 0
+        assert scrape.value("amiws_plugin_dropped_messages_total", plugin=name) == 1
+        assert scrape.value("amiws_plugin_dropped_calls_total", plugin=name) == 0
+        assert scrape.value("amiws_plugin_suspended", plugin=name) == 0
+        assert scrape.value("amiws_plugin_seconds_total", plugin=name, hooks="messages") > 0
+        received = scrape.value("amiws_messages_received_total", **PBX, type="event")
+        prompt_and_login = 2
+        assert scrape.value("amiws_messages_published_total") == received - 1 + prompt_and_login

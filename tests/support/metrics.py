@@ -41,7 +41,7 @@ class Scrape:
     def __init__(self, port: int) -> None:
         status, body = get(port, "/metrics")
         assert status == 200, body
-        self._samples = {
+        self.samples = {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(body.decode())
             for sample in family.samples
@@ -49,14 +49,14 @@ class Scrape:
 
     def value(self, name: str, **labels: str) -> float:
         """The value of the one sample with exactly these labels."""
-        return self._samples[name, frozenset(labels.items())]
+        return self.samples[name, frozenset(labels.items())]
 
     def sum(self, name: str, **labels: str) -> float:
         """The sum over all samples that have these labels among theirs."""
         wanted = set(labels.items())
         return sum(
             value
-            for (found, has), value in self._samples.items()
+            for (found, has), value in self.samples.items()
             if found == name and wanted <= has
         )
 

@@ -107,7 +107,7 @@ def house() -> House:
 
 def plugin(name: str, **values: Any) -> Any:
     state = {"seconds": 0.0, "log_seconds": 0.0, "dropped": 0, "suspended": False, "faults": {}}
-    queue = values.pop("queue", None)
+    queue = SimpleNamespace(dropped=values.pop("queue_dropped", 0))
     hooks = dict.fromkeys(values.pop("hooks", ()))
     return SimpleNamespace(
         name=name, hooks=hooks, queue=queue, state=SimpleNamespace(**(state | values))
@@ -220,7 +220,7 @@ class TestValues:
                 "journal",
                 log_seconds=1.5,
                 hooks=("amiws_log_message",),
-                queue=SimpleNamespace(dropped=8),
+                queue_dropped=8,
             ),
             plugin(
                 "mask",
@@ -238,8 +238,8 @@ class TestValues:
         assert found["amiws_plugin_faults_total", "mask,amiws_transform_message"] == 3
         assert found["amiws_plugin_faults_total", "mask,greenlet"] == 1
         assert found["amiws_plugin_dropped_messages_total", "mask"] == 2
-        assert found["amiws_plugin_queue_dropped_messages_total", "journal"] == 8
-        assert found["amiws_plugin_queue_dropped_messages_total", "mask"] == 0
+        assert found["amiws_plugin_dropped_calls_total", "journal"] == 8
+        assert found["amiws_plugin_dropped_calls_total", "mask"] == 0
         assert found["amiws_plugin_suspended", "mask"] == 1
         assert found["amiws_plugin_suspended", "journal"] == 0
 

@@ -1,0 +1,73 @@
+"""docs/operations.md against the program: what the log says, and what Prometheus can be asked."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from amiws_gevent.config import Limits, Settings
+from amiws_gevent.metrics import FAMILIES
+
+ROOT = Path(__file__).parent.parent.parent
+TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def texts_of_the_program() -> list[str]:
+    """Every string of the source; those side by side are one already, f-strings in pieces."""
+    return [
+        node.value
+        for path in (ROOT / "amiws_gevent").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def table(heading: str) -> list[list[str]]:
+    """The cells of the rows of the first table under a heading."""
+    part = TEXT.partition(f"## {heading}\n")[2].partition("\n|")[2].partition("\n\n")[0]
+    rows = [row.strip("|").split(" | ") for row in part.splitlines()]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+LINES = [re.findall(r"`([^`]+)`", row[0]) for row in table("The log")]
+
+
+def test_the_table_of_log_lines_is_found() -> None:
+    assert len(LINES) >= 10
+
+
+@pytest.mark.parametrize("fragments", LINES, ids=lambda fragments: fragments[0])
+def test_the_program_says_these_lines(fragments: list[str]) -> None:
+    texts = texts_of_the_program()
+    for fragment in fragments:
+        assert any(fragment in text for text in texts), fragment
+
+
+def test_the_rules_for_prometheus_are_yaml_and_ask_for_what_there_is() -> None:
+    (rules,) = [block for block in blocks("yaml") if "alert:" in block]
+    labels = {family.name: family.labels for family in FAMILIES}
+    (group,) = yaml.safe_load(rules)["groups"]
+    assert len(group["rules"]) >= 8
+    for rule in group["rules"]:
+        names = re.findall(r"\b(?:amiws|process)_[a-z_]+", rule["expr"])
+        assert names, rule
+        assert all(name in labels or name.startswith("process_") for name in names), names
+        for name, selector in re.findall(r"(amiws_[a-z_]+)\{(\w+)=", rule["expr"]):
+            assert selector in labels[name]
+        assert rule["annotations"]["summary"]
+
+
+def test_keys_and_limits_that_are_named_exist() -> None:
+    for name in re.findall(r"`limits\.([a-z_]+)`", TEXT):
+        assert name in Limits.model_fields
+    for name in ("metrics_listen", "log_level", "slow_pages"):
+        assert f"`{name}`" in TEXT
+        assert name in Settings.model_fields
