@@ -24,11 +24,6 @@ KEPT_BODY = 4096
 # RFC 9110: 408 Request Timeout, 429 Too Many Requests (RFC 6585); RFC 8470: 425 Too Early.
 _LATER = frozenset({408, 425, 429})
 
-# What is no printable character: controls, and marks that reorder what a terminal shows.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x20\x7f-\xa0\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff0-\uffff]+"
-)
-
 
 class Verdict(enum.Enum):
     DELIVERED = "delivered"
@@ -89,7 +84,8 @@ def excerpt(body: bytes, hidden: Iterable[str]) -> str:
         text = text.replace(secret, "***")
     if len(body) >= KEPT_BODY and secrets:  # cut off there, perhaps in the middle of one
         text = text[: max(0, len(text) - len(secrets[0]))]
-    text = _UNPRINTABLE.sub(" ", text).strip()
+    plain = (char if char.isprintable() and char != "\ufffd" else " " for char in text)
+    text = " ".join("".join(plain).split())
     return text if len(text) <= MAX_EXCERPT else text[: MAX_EXCERPT - 3] + "..."
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import gevent
 import urllib3
 from gevent import socket as gsocket
-from gevent.ssl import SSLContext
+from gevent.ssl import SSLContext, SSLSocket
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
@@ -39,6 +39,27 @@ class NoAnswer(Exception):
 
 class Unreachable(OSError):
     """No connection; ``str()`` is why. An OSError, as urllib3 knows what to do with those."""
+
+
+class _Fair:
+    """Lets others run after each read, which gevent does only when it has to wait.
+
+    A receiver that sends without a pause would stop all greenlets, and the timer
+    that is to stop it.
+    """
+
+    def recv_into(self, *arguments: Any) -> int:
+        number: int = super().recv_into(*arguments)  # type: ignore[misc]
+        gevent.sleep(0)
+        return number
+
+
+class _PlainSocket(_Fair, gsocket.socket):
+    """What http.client reads from by ``recv_into``."""
+
+
+class _TlsSocket(_Fair, SSLSocket):
+    """The same under TLS."""
 
 
 class _PlainConnection(HTTPConnection):
@@ -65,6 +86,8 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 class _TlsContext(SSLContext):
     """Leaves no socket open when a handshake fails or is cut off; gevent's leaves some."""
+
+    sslsocket_class = _TlsSocket
 
     def wrap_socket(self, sock: Any, *arguments: Any, **options: Any) -> Any:
         wrapped = None
@@ -163,7 +186,7 @@ def connect(host: str, port: int, timeout: float) -> gsocket.socket:
         raise Unreachable(f"cannot find {host}: {_words(error)}") from None
     failure = "it has no address"
     for family, kind, protocol, _, address in found:
-        sock = gsocket.socket(family, kind, protocol)
+        sock = _PlainSocket(family, kind, protocol)
         try:
             sock.settimeout(timeout / len(found))
             sock.connect(address)

@@ -32,30 +32,32 @@ class Report:
         """Messages went for want of room."""
         self._dropped += number
         self._seldom(
-            "dropped", "the queue is full: its oldest messages go, %d so far", self._dropped
+            "dropped",
+            "the queue is full and its oldest messages are dropped: %d so far",
+            self._dropped,
         )
 
     def refused(self, number: int, answer: str) -> None:
         """The receiver will never have these messages, as its answer says."""
         self._refused += number
         self._seldom(
-            "refused", "refuses messages, %d so far, which are dropped: %s", self._refused, answer
+            "refused", "refuses messages, which are dropped (%d so far): %s", self._refused, answer
         )
 
     def failed(self, why: str, pause: float) -> None:
         """An attempt failed; the next one is ``pause`` seconds away."""
         self._seldom("failed", "a batch did not get through and is tried again: %s", why)
-        self._log.debug("%s: next attempt in %.1f s: %s", self._receiver, pause, why)
+        self._log.debug("%s: next attempt in %.3g s: %s", self._receiver, pause, why)
 
     def delivered(self, number: int, status: int) -> None:
         """A batch of so many messages was taken."""
-        self._log.debug("%s: took %d messages (%d)", self._receiver, number, status)
+        self._log.debug("%s: took a batch of %d (%d)", self._receiver, number, status)
         if self._dropped and self._seldom(
-            "lost", "takes messages again; %d were dropped for want of room", self._dropped
+            "lost", "takes messages again; dropped for want of room: %d", self._dropped
         ):
             self._dropped = 0
         if self._refused and self._seldom(
-            "takes", "takes messages again; %d were refused", self._refused
+            "takes", "takes messages again; refused before that: %d", self._refused
         ):
             self._refused = 0
 
@@ -67,12 +69,12 @@ class Report:
             self._log.info("%s: is back", self._receiver)
         else:
             level = logging.WARNING if before is State.CLOSED else logging.INFO
-            text = "%s: out of order, left alone for %.0f s: %s"
+            text = "%s: out of order, left alone for %.3g s: %s"
             self._log.log(level, text, self._receiver, pause, why)
 
     def given_up(self, number: int) -> None:
         """The plugin ends while messages still wait."""
-        self._log.warning("%s: %d messages were not delivered", self._receiver, number)
+        self._log.warning("%s: ends with messages not delivered: %d", self._receiver, number)
 
     def _seldom(self, kind: str, text: str, *arguments: object) -> bool:
         """Log it unless that was done within the interval; whether it was."""

@@ -44,8 +44,8 @@ def start(receiver: Receiver) -> Iterator[Start]:
         greenlets.append(gevent.spawn(function, *arguments))
         return greenlets[-1]
 
-    def make(**given: Any) -> Plugin:
-        plugin = Plugin()
+    def make(plugin: Plugin | None = None, **given: Any) -> Plugin:
+        plugin = plugin or Plugin()
         given = {"url": receiver.url, "batch_delay": "10 ms", **given}
         settings = plugin.amiws_settings().model_validate(given)
         log = logging.getLogger("amiws_gevent.plugin.webhook")
@@ -167,6 +167,17 @@ def test_after_the_end_nothing_is_taken(receiver: Receiver, start: Start) -> Non
     see(plugin, event("Late"))
     gevent.sleep(0.05)
     assert not receiver.requests
+
+
+def test_an_instance_may_be_started_again(receiver: Receiver, start: Start) -> None:
+    """As when a reload is refused after the plugin was stopped for it."""
+    plugin = start()
+    see(plugin, event("One"))
+    plugin.amiws_shutdown()
+    restarted = start(plugin=plugin)
+    see(restarted, event("Two"))
+    until(lambda: len(receiver.messages()) == 2)
+    assert names(receiver) == ["One", "Two"]
 
 
 def test_a_reload_reads_the_key_again(receiver: Receiver, start: Start, tmp_path: Path) -> None:

@@ -49,6 +49,10 @@ def make(url: str, **options: Any) -> Client:
     return Client(parse_endpoint(url), **{"connect_timeout": 5.0, "timeout": 5.0, **options})
 
 
+def secure(url: str, ca: Path | None = None, *, verify: bool = True, **options: Any) -> Client:
+    return make(url, context=tls_context(ca, verify=verify), **options)
+
+
 def post(client: Client, body: bytes = b'{"n":1}', **headers: str) -> Answer:
     return client.post(body, {"Content-Type": "application/json", **headers})
 
@@ -65,6 +69,11 @@ def failure(client: Client) -> str:
         post(client)
     assert "s3cret" not in str(caught.value)
     return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("right"), "127.0.0.1", "localhost")
 
 
 @pytest.fixture
@@ -116,19 +125,42 @@ def test_a_redirect_is_not_followed() -> None:
         assert not other.requests
 
 
-def test_it_waits_for_its_own_greenlet_only() -> None:
-    with receiver(hang) as target:
-        ticks = []
+@contextlib.contextmanager
+def ticking() -> Iterator[list[float]]:
+    """The pauses, in seconds, that another greenlet had to wait while the block ran."""
+    pauses: list[float] = []
 
-        def tick() -> None:
-            while True:
-                ticks.append(time.monotonic())
-                gevent.sleep(0.01)
+    def tick() -> None:
+        while True:
+            before = time.monotonic()
+            gevent.sleep(0.01)
+            pauses.append(time.monotonic() - before)
 
-        ticker = gevent.spawn(tick)
-        assert failure(make(target.url, timeout=0.5)) == "no answer within 0.5 s"
+    ticker = gevent.spawn(tick)
+    try:
+        yield pauses
+    finally:
         ticker.kill()
-        assert len(ticks) > 10
+
+
+def test_it_waits_for_its_own_greenlet_only() -> None:
+    with receiver(hang) as target, ticking() as pauses:
+        assert failure(make(target.url, timeout=0.5)) == "no answer within 0.5 s"
+        assert len(pauses) > 10
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_receiver_that_never_pauses_stops_nobody(certificate: Certificate, tls: bool) -> None:
+    many = b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000
+    with receiver(endless(b"", many), tls=certificate.server() if tls else None) as target:
+        options = {"timeout": 1.0}
+        client = (
+            secure(target.url, certificate.ca, **options) if tls else make(target.url, **options)
+        )
+        with ticking() as pauses, pytest.raises(NoAnswer):
+            post(client)
+        assert sorted(pauses)[len(pauses) // 2] < 0.2
+        assert len(pauses) > 10
 
 
 def bounded(url: str) -> tuple[str, float]:
@@ -275,19 +307,10 @@ def test_an_address_that_is_silent_is_left_in_time(monkeypatch: pytest.MonkeyPat
 # -- TLS -----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("right"), "127.0.0.1", "localhost")
-
-
 @pytest.fixture
 def tls_receiver(certificate: Certificate) -> Iterator[Receiver]:
     with receiver(tls=certificate.server()) as target:
         yield target
-
-
-def secure(url: str, ca: Path | None = None, *, verify: bool = True, **options: Any) -> Client:
-    return make(url, context=tls_context(ca, verify=verify), **options)
 
 
 def test_over_tls(tls_receiver: Receiver, certificate: Certificate) -> None:

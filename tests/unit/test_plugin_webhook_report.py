@@ -35,17 +35,21 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
 def test_a_full_queue_is_told_once_a_minute_with_its_count(log: Log) -> None:
     for _ in range(1000):
         log.report.dropped(2)
-    assert log.lines() == ["WARNING the queue is full: its oldest messages go, 2 so far"]
+    assert log.lines() == [
+        "WARNING the queue is full and its oldest messages are dropped: 2 so far"
+    ]
     log.now += INTERVAL
     log.report.dropped(1)
-    assert log.lines() == ["WARNING the queue is full: its oldest messages go, 2001 so far"]
+    assert log.lines() == [
+        "WARNING the queue is full and its oldest messages are dropped: 2001 so far"
+    ]
 
 
 def test_what_was_dropped_is_told_when_it_goes_on(log: Log) -> None:
     log.report.dropped(5)
     log.lines()
     log.report.delivered(1, 200)
-    assert log.lines() == ["WARNING takes messages again; 5 were dropped for want of room"]
+    assert log.lines() == ["WARNING takes messages again; dropped for want of room: 5"]
     log.report.delivered(1, 200)
     assert log.lines() == []
 
@@ -58,17 +62,17 @@ def test_a_receiver_that_keeps_falling_behind_does_not_fill_the_log(log: Log) ->
     assert len(log.lines()) == 2
     log.now += INTERVAL
     log.report.delivered(1, 200)
-    assert log.lines() == ["WARNING takes messages again; 99 were dropped for want of room"]
+    assert log.lines() == ["WARNING takes messages again; dropped for want of room: 99"]
 
 
 def test_refusals_are_told_once_with_the_answer(log: Log) -> None:
     for _ in range(10):
         log.report.refused(3, '401: "who?"')
     assert log.lines() == [
-        'WARNING refuses messages, 3 so far, which are dropped: 401: "who?"',
+        'WARNING refuses messages, which are dropped (3 so far): 401: "who?"',
     ]
     log.report.delivered(1, 200)
-    assert log.lines() == ["WARNING takes messages again; 30 were refused"]
+    assert log.lines() == ["WARNING takes messages again; refused before that: 30"]
 
 
 def test_a_failure_is_told_once(log: Log) -> None:
@@ -81,7 +85,7 @@ def test_each_attempt_is_told_at_debug(log: Log, caplog: pytest.LogCaptureFixtur
     log.report.failed("why", 0.5)
     log.report.delivered(7, 202)
     told = [r.getMessage() for r in caplog.records if r.levelno == logging.DEBUG]
-    assert told == ["https://h: next attempt in 0.5 s: why", "https://h: took 7 messages (202)"]
+    assert told == ["https://h: next attempt in 0.5 s: why", "https://h: took a batch of 7 (202)"]
 
 
 def test_the_circuit(log: Log) -> None:
@@ -99,4 +103,4 @@ def test_the_circuit(log: Log) -> None:
 
 def test_the_end(log: Log) -> None:
     log.report.given_up(3)
-    assert log.lines() == ["WARNING 3 messages were not delivered"]
+    assert log.lines() == ["WARNING ends with messages not delivered: 3"]
