@@ -25,8 +25,8 @@ INSTALL_REQUIRES = [
     "pydantic>=2.11.0",
     # The signed session cookie.
     "itsdangerous>=2.2.0",
-    # What /metrics says, in both of Prometheus's formats.
-    "prometheus_client>=0.21.0",
+    # What /metrics says; 0.20 is the first that speaks OpenMetrics 1.0.0.
+    "prometheus_client>=0.20.0",
     # HTTP of the plugin webhook: its connections may be given sockets of our own.
     "urllib3>=2.0.2",
 ]
