@@ -29,27 +29,31 @@ class Opening(NamedTuple):
 
 
 def with_openings(packets: Iterator[Packet]) -> Iterator[Packet | Opening]:
-    """The packets, but those of the beginning of a session gathered in its Opening."""
+    """The packets, but those of the beginning of a session gathered in its Opening.
+
+    A session begins with a banner, or with a login's answer that has none before it.
+    """
     ahead: deque[Packet] = deque()
     while (packet := ahead.popleft() if ahead else next(packets, None)) is not None:
-        if packet.role is not Role.BANNER:
+        if packet.role is Role.BANNER:
+            # Nothing is ahead: the look for a login ends with the next banner.
+            opening, others = _open(packet, packets)
+            yield opening
+            ahead.extend(others)
+        elif packet.role is Role.ACCEPTED:
+            yield Opening(accepted=packet.data, time=packet.time)
+        else:
             yield packet
-            continue
-        # Nothing is ahead: the look for a login ends with the next banner.
-        opening, others = _open(packet, packets)
-        yield opening
-        ahead.extend(others)
 
 
-def _open(first: Packet, packets: Iterator[Packet]) -> tuple[Opening, list[Packet]]:
+def _open(banner: Packet, packets: Iterator[Packet]) -> tuple[Opening, list[Packet]]:
     """The opening, and the packets that were looked at but do not belong to it."""
-    banner = first.data or BANNER
     seen: list[Packet] = []
     for packet in packets:
         if packet.role is Role.ACCEPTED:
             early = b"".join([other.data for other in seen if other.role is not Role.CHALLENGE])
-            return Opening(banner, early, packet.data, first.time), []
+            return Opening(banner.data, early, packet.data, banner.time), []
         seen.append(packet)
         if packet.role is Role.BANNER or len(seen) == LOGIN_WITHIN:
             break
-    return Opening(banner, time=first.time), seen
+    return Opening(banner.data, time=banner.time), seen

@@ -51,10 +51,7 @@ class Role(enum.Enum):
 
 
 class Packet(NamedTuple):
-    """Bytes that a server sent, whole; ``time`` in seconds since the epoch, if it is known.
-
-    Those of a BANNER are empty where the recording begins behind it.
-    """
+    """Bytes that a server sent, whole; ``time`` in seconds since the epoch, if it is known."""
 
     data: bytes
     time: float | None = None
@@ -160,7 +157,7 @@ class Recording:
             if number % _BREATHE == 0:
                 self._breathe()
             role = _role_of_bytes(parser, data) if number < LOGIN_WITHIN else Role.OTHER
-            if number == 0 and (banner or role is Role.ACCEPTED):
+            if number == 0 and banner:
                 yield Packet(banner, None, Role.BANNER)
             if data.endswith((b"\n\n", b"\n\r\n")) or len(data) > LARGEST_PACKET:
                 yield Packet(data, None, role)

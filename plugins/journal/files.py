@@ -79,6 +79,8 @@ class Folder:
         """Unlock it; nothing happens if it is not locked."""
         if self._lock is not None:
             lock, self._lock = self._lock, None
+            # gevent's close() may be put off, and a successor wants it at once.
+            fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
     def _is_same(self, lock: int) -> bool:

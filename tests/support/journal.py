@@ -80,11 +80,22 @@ class Bench:
             self.writer.append(json.dumps(text).encode())
 
 
-def message_lines(file: Path) -> list[bytes]:
-    """The lines of a file, packed or not; each must be whole JSON with a time."""
-    data = file.read_bytes()
-    if file.suffix == ".gz":
+def message_lines(file: Path, *, live: bool = False) -> list[bytes]:
+    """The lines of a file, packed or not; each must be whole JSON with a time.
+
+    With ``live`` the program runs: the last line may be half written, and the
+    file packed meanwhile.
+    """
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        if not live:
+            raise
+        data = file.with_name(f"{file.name}.gz").read_bytes()
+    if data.startswith(b"\x1f\x8b"):
         data = gzip.decompress(data)
+    if live:
+        data = data[: data.rfind(b"\n") + 1]
     assert not data or data.endswith(b"\n"), f"{file} ends in a torn line"
     lines = data.splitlines(keepends=True)
     for line in lines:
@@ -94,11 +105,21 @@ def message_lines(file: Path) -> list[bytes]:
     return lines
 
 
-def messages(folder: Path) -> list[Any]:
+def files(folder: Path) -> list[Path]:
+    """The files of a journal in order; one that is plain and packed just now is there once."""
+    found = {
+        path.name.removesuffix(".gz"): path
+        for path in sorted(folder.glob("*.jsonl*"), reverse=True)
+        if not path.name.endswith(".tmp")
+    }
+    return [found[name] for name in sorted(found)]
+
+
+def messages(folder: Path, *, live: bool = False) -> list[Any]:
     """All messages of a folder's files in order; a number for each line that says what was lost."""
     found = []
-    for file in sorted(folder.glob("*.jsonl*"), key=lambda path: path.name.removesuffix(".gz")):
-        for line in message_lines(file):
+    for file in files(folder):
+        for line in message_lines(file, live=live):
             entry = json.loads(line)
             found.append(entry.get("message", entry.get("lost")))
     return found

@@ -51,6 +51,19 @@ def test_a_second_journal_is_refused_until_the_first_has_left(folder: Folder) ->
     second.leave()
 
 
+def test_the_folder_is_free_at_once_though_the_close_is_put_off(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_off: list[int] = []
+    monkeypatch.setattr(os, "close", put_off.append)
+    folder.enter()
+    folder.leave()
+    Folder(folder.path, "amiws").enter()
+    monkeypatch.undo()
+    for descriptor in put_off:
+        os.close(descriptor)
+
+
 def test_another_program_is_refused(folder: Folder) -> None:
     folder.enter()
     code = (

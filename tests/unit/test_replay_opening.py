@@ -14,6 +14,10 @@ A, B, C = (Packet(b"Event: %b\r\n\r\n" % name, 3.0) for name in (b"A", b"B", b"C
 OPENING = Opening(HELLO.data, b"", LOGIN.data, 1.0)
 
 
+# A recording that begins behind the banner gets one.
+BEHIND = Opening(BANNER, b"", LOGIN.data, 2.0)
+
+
 @pytest.mark.parametrize(
     ("packets", "found"),
     [
@@ -28,25 +32,21 @@ OPENING = Opening(HELLO.data, b"", LOGIN.data, 1.0)
         ([A, HELLO, LOGIN, B, HELLO, LOGIN, C], [A, OPENING, B, OPENING, C]),
         ([HELLO, A, HELLO, LOGIN, B], [Opening(HELLO.data, time=1.0), A, OPENING, B]),
         ([HELLO, HELLO, HELLO], [Opening(HELLO.data, time=1.0)] * 3),
-        ([LOGIN, A], [LOGIN, A]),
-        ([HELLO, LOGIN, LOGIN], [OPENING, LOGIN]),
+        ([LOGIN, A], [BEHIND, A]),
+        ([A, LOGIN, B], [A, BEHIND, B]),
+        ([HELLO, LOGIN, LOGIN], [OPENING, BEHIND]),
     ],
 )
 def test_openings(packets: list[Packet], found: list[Packet | Opening]) -> None:
     assert list(with_openings(iter(packets))) == found
 
 
-def test_a_capture_that_begins_behind_the_banner_gets_one() -> None:
-    first, *rest = with_openings(iter([Packet(b"", None, Role.BANNER), LOGIN, A]))
-    assert first == Opening(BANNER, b"", LOGIN.data, None)
-    assert rest == [A]
-
-
 def test_a_login_far_behind_is_not_that_of_the_banner() -> None:
     packets = [HELLO, *[A] * (LOGIN_WITHIN - 1), LOGIN]
     assert next(with_openings(iter(packets))) == OPENING._replace(early=A.data * (LOGIN_WITHIN - 1))
     packets.insert(1, A)
-    assert list(with_openings(iter(packets))) == [Opening(HELLO.data, time=1.0), *packets[1:]]
+    without = Opening(HELLO.data, time=1.0)
+    assert list(with_openings(iter(packets))) == [without, *packets[1:-1], BEHIND]
 
 
 def test_the_answer_of_a_recording_without_one() -> None:
