@@ -48,6 +48,7 @@ all else is in clear text: keep the folder from those who should not see calls.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 
 import gevent
@@ -119,6 +120,7 @@ class _Running:
             log=context.log,
         )
         self.writer.start()
+        self._compare_with_disk()
         context.spawn(self._flush)
         context.spawn(self._sync)
         self._archiving = context.spawn(self._look_after_archive)
@@ -133,6 +135,20 @@ class _Running:
         if self._settings.fsync_interval is not None:
             self._sync_written()
         self.writer.stop()
+
+    def _compare_with_disk(self) -> None:
+        try:
+            size = shutil.disk_usage(self._settings.folder).total
+        except OSError:  # in an outage from the start
+            return
+        if self._settings.max_total > size:
+            self._log.warning(
+                "max_total is %d bytes, but the file system of %s holds %d at most: "
+                "it will be full before old files are removed",
+                self._settings.max_total,
+                self._settings.folder,
+                size,
+            )
 
     def _flush(self) -> None:
         while True:
