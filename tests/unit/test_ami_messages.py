@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ def test_headers_keep_order_and_repeats() -> None:
 
 
 @pytest.mark.parametrize("wrap", [dict, types.MappingProxyType, lambda given: given.items()])
-def test_a_mapping_and_its_pairs_make_the_same(wrap: object) -> None:
+def test_a_mapping_and_its_pairs_make_the_same(wrap: Callable[[dict[str, str]], Any]) -> None:
     given = {"Event": "A", "X": "1"}
     assert Message(Kind.EVENT, wrap(given)) == Message(Kind.EVENT, [("Event", "A"), ("X", "1")])
 
@@ -98,8 +100,8 @@ def test_check_passes_what_servers_send(repeat: list[tuple[str, str]]) -> None:
     ("message", "told"),
     [
         (Message(3, {"A": "1"}), "kind 3"),  # type: ignore[arg-type]
-        (Message(Kind.EVENT, {"A": None}), "A is of type NoneType"),  # type: ignore[dict-item]
-        (Message(Kind.EVENT, {"A": b"1"}), "A is of type bytes"),  # type: ignore[dict-item]
+        (Message(Kind.EVENT, {"A": None}), "A is of type NoneType"),
+        (Message(Kind.EVENT, {"A": b"1"}), "A is of type bytes"),
         (Message(Kind.EVENT, {1: "1"}), "header 1"),  # type: ignore[dict-item]
         (Message(Kind.EVENT, [("A", "1"), ("A", ["2"])]), "A is of type list"),  # type: ignore[list-item]
     ],

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import gevent
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from amiws_gevent.pluginapi import ClientInfo, PluginContext, PluginSettings, ServerInfo
+
+
+class Settings(PluginSettings):
+    number: int
+    secret: SecretStr = SecretStr("")
+
+
+def test_settings_refuse_unknown_keys() -> None:
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        Settings.model_validate({"number": "1", "nubmer": "2"})
+
+
+def test_settings_are_frozen_and_equal_by_value() -> None:
+    settings = Settings.model_validate({"number": "1"})
+    assert settings == Settings(number=1)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.number = 2
+
+
+def test_no_value_is_shown_in_an_error_and_no_secret_anywhere() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"number": "s3cret"})
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in repr(Settings(number=1, secret=SecretStr("s3cret")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ServerInfo(1, "pbx", False),
+        ClientInfo("192.0.2.1", None, "classic"),
+        PluginContext("mine", None, logging.getLogger("x"), gevent.spawn),
+    ],
+)
+def test_what_hooks_get_is_read_only(value: object) -> None:
+    name = dataclasses.fields(value)[0].name  # type: ignore[arg-type]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, name, "other")
+
+
+def test_servers_and_clients_can_be_keys() -> None:
+    assert {ServerInfo(1, "pbx", False): 1}[ServerInfo(1, "pbx", False)] == 1
+    assert {ClientInfo("a", "u", "v2"): 1}[ClientInfo("a", "u", "v2")] == 1
