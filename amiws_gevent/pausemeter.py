@@ -84,7 +84,7 @@ class PauseMeter:
         self._check = self._prepare = None
 
     def recent(self) -> float:
-        """The longest pause of the last WINDOW seconds, and a SLICE more at most.
+        """The longest pause of the last WINDOW seconds, and two SLICEs more at most.
 
         A pause belongs to when it ended. Reading changes nothing, so that any number of
         readers see the same.
@@ -92,7 +92,6 @@ class PauseMeter:
         now = self._clock()
         if now >= self._slice_end:
             self._end_slice(now)
-        self._forget(now)
         return max([self._slice_longest, *(longest for _, longest in self._slices)])
 
     def polled(self) -> None:
@@ -120,8 +119,5 @@ class PauseMeter:
             self._slices.append((self._slice_end, self._slice_longest))
         self._slice_longest = 0.0
         self._slice_end = now + SLICE
-        self._forget(now)
-
-    def _forget(self, now: float) -> None:
         while self._slices and self._slices[0][0] < now - WINDOW:
             self._slices.popleft()

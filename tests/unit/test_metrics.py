@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 import pytest
+from prometheus_client import ProcessCollector
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
@@ -325,6 +326,29 @@ class TestCost:
         assert pauses.turns > 4000 / SAMPLES_PER_TURN
         # 2 ms here; what is asked for is 10 ms, and other machines are slower.
         assert pauses.longest < 0.010
+
+    def test_others_run_while_the_process_is_looked_at(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With many descriptors that takes long, and no part of it passes the event loop."""
+        turns = []
+
+        def slow(collector: ProcessCollector) -> list[Any]:
+            end = time.monotonic() + 10
+            while len(turns) < 5 and time.monotonic() < end:
+                time.sleep(0.001)
+            return []
+
+        def run() -> None:
+            while True:
+                turns.append(time.monotonic())
+                gevent.sleep(0.001)
+
+        monkeypatch.setattr(ProcessCollector, "collect", slow)
+        other = gevent.spawn(run)
+        house.metrics.render("")
+        other.kill()
+        assert len(turns) >= 5
 
     def test_servers_and_pages_may_come_and_go_while_it_is_rendered(self, large: House) -> None:
         rendering = gevent.spawn(large.metrics.render, "")

@@ -71,12 +71,12 @@ def test_pauses_over_50_ms_are_counted(turns: Turns) -> None:
     assert turns.meter.long_pauses == 2
 
 
-def test_a_pause_is_recent_for_60_seconds_and_a_slice(turns: Turns) -> None:
+def test_a_pause_is_recent_for_60_seconds_and_two_slices_at_most(turns: Turns) -> None:
     turns.pause(0.080)
     ended = turns.clock.now
     turns.idle(59.9)
     assert turns.meter.recent() == pytest.approx(0.080)
-    turns.clock.now = ended + 61.1
+    turns.clock.now = ended + 62
     assert turns.meter.recent() == 0
     assert turns.meter.longest == pytest.approx(0.080)
 
@@ -204,6 +204,16 @@ def test_a_callback_of_a_socket_counts_whatever_its_priority(meter: PauseMeter) 
 def test_an_idle_loop_does_not_turn(meter: PauseMeter) -> None:
     run(meter, lambda: gevent.sleep(0.2))
     assert meter.turns <= 10
+
+
+def test_what_was_before_the_start_is_no_pause() -> None:
+    meter = PauseMeter(time.thread_time)
+    compute(0.060)
+    meter.start()
+    give_way()
+    meter.stop()
+    assert meter.turns >= 1
+    assert meter.longest < 0.030
 
 
 def test_a_stopped_meter_keeps_what_it_saw_and_sees_no_more(meter: PauseMeter) -> None:
