@@ -116,4 +116,4 @@ def _shown(name: str) -> list[str]:
 
 def _timeless(text: str) -> str:
     """How long a hook was let run differs a little from run to run."""
-    return re.sub(r"\d\.\d{3} s", "0.05x s", text)
+    return re.sub(r"after 0\.05\d* s", "after 0.05 s", text)

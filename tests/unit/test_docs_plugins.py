@@ -25,7 +25,7 @@ from amiws_gevent.config import ConfigError, LoadResult, load_settings
 from amiws_gevent.config.plugins import HOOK_TIMEOUT
 from amiws_gevent.pluginapi import ClientInfo, PluginContext, ServerInfo
 from amiws_gevent.pluginload import PluginError
-from amiws_gevent.plugins import guard
+from amiws_gevent.plugins import guard, manager
 from amiws_gevent.request import RequestInfo
 from amiws_gevent.testing import PluginHarness, event
 from tests.support.config import write
@@ -282,7 +282,9 @@ def test_the_limits_are_the_program_s() -> None:
     assert f"default is {HOOK_TIMEOUT * 1000:g} ms" in section
     assert f"{guard.OVERRUNS_TO_SUSPEND} times within a minute" in section
     assert guard.OVERRUN_WINDOW == 60
-    assert f"longer than {guard.CALL_TIMEOUT:g} s" in section
+    assert f"an authorization raises, or takes longer than {guard.CALL_TIMEOUT:g} s" in section
+    assert f"`amiws_startup` raises or takes longer than {manager.STARTUP_TIME:g} s" in section
+    assert f"`amiws_shutdown` takes longer than {manager.SHUTDOWN_TIME:g} s" in section
 
 
 # What comes with the program
