@@ -26,7 +26,6 @@ from amiws_gevent.pluginload import describe
 
 OVERRUNS_TO_SUSPEND = 5
 OVERRUN_WINDOW = 60.0  # seconds in which that many overruns suspend a plugin
-CALL_TIMEOUT = 5.0  # seconds for hooks that no message waits for
 END_TIME = 0.2  # seconds that a greenlet of a plugin has to end, once it was told to
 
 _log = logging.getLogger("amiws_gevent.plugins")
@@ -94,7 +93,7 @@ class PluginState:
         self._overruns.clear()
 
     def call(
-        self, hook: str, function: Callable[..., Any], *arguments: Any, limit: float = CALL_TIMEOUT
+        self, hook: str, function: Callable[..., Any], *arguments: Any, limit: float
     ) -> tuple[bool, Any]:
         """Call a hook for at most ``limit`` seconds: (it went well, its result)."""
         error, result = attempt(function, *arguments, limit=limit)

@@ -21,7 +21,7 @@ from amiws_gevent.log import LogLimiter
 from amiws_gevent.pluginapi import ClientInfo, PluginContext, ServerInfo
 from amiws_gevent.pluginload import PluginError, describe
 from amiws_gevent.plugins.chain import FILTER, TRANSFORM, MessageChain, MessageHook, Steps
-from amiws_gevent.plugins.guard import CALL_TIMEOUT, END_TIME, PluginState, attempt, outcome
+from amiws_gevent.plugins.guard import END_TIME, PluginState, attempt, outcome
 from amiws_gevent.plugins.logqueue import Entry, LogQueue
 from amiws_gevent.request import RequestInfo
 
@@ -33,6 +33,7 @@ RELOAD = "amiws_reload"
 BLUEPRINTS = "amiws_blueprints"
 QUEUED = (LOG, SERVER_CHANGED, CLIENT_CONNECTED, CLIENT_DISCONNECTED, RELOAD)
 
+CALL_TIME = 5.0  # seconds for amiws_authorize_… and amiws_blueprints
 STARTUP_TIME = 10.0  # seconds for amiws_startup
 DRAIN_TIME = 1.0  # seconds that a plugin which ends has for what is queued
 SHUTDOWN_TIME = 2.0  # seconds for amiws_shutdown
@@ -142,7 +143,8 @@ class Plugins:
 
     def _refusal(self, hook: str, *arguments: Any) -> str | None:
         for plugin in self._with(hook):
-            well, answer = plugin.state.call(hook, plugin.hooks[hook], *arguments)
+            function = plugin.hooks[hook]
+            well, answer = plugin.state.call(hook, function, *arguments, limit=CALL_TIME)
             if well and (answer is True or answer is None):
                 continue
             if well and isinstance(answer, str) and answer:
@@ -156,7 +158,7 @@ class Plugins:
         """Flask blueprints of all plugins, each with its plugin's name; raises PluginError."""
         found: list[tuple[str, Blueprint]] = []
         for plugin in self._with(BLUEPRINTS):
-            error, made = attempt(plugin.hooks[BLUEPRINTS], limit=CALL_TIMEOUT)
+            error, made = attempt(plugin.hooks[BLUEPRINTS], limit=CALL_TIME)
             if error is not None:
                 told = describe(error, plugin.code.origin)
                 raise PluginError(f"plugin {plugin.name}: {BLUEPRINTS}: {told}") from error

@@ -165,7 +165,7 @@ class TestSuspension:
 
 class TestCalls:
     def test_the_result(self, state: PluginState) -> None:
-        assert state.call("amiws_reload", lambda a, b: a + b, 1, 2) == (True, 3)
+        assert state.call("amiws_reload", lambda a, b: a + b, 1, 2, limit=5) == (True, 3)
         assert state.faults == {}
 
     @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ class TestCalls:
         def hook() -> None:
             raise error("why")
 
-        assert state.call("amiws_reload", hook) == (False, None)
+        assert state.call("amiws_reload", hook, limit=5) == (False, None)
         assert state.faults == {"amiws_reload": 1}
         assert f"plugin mine: amiws_reload: {state.origin}: {error.__name__}: why" in caplog.text
 
@@ -248,7 +248,7 @@ class TestCalls:
         def hook() -> None:
             raise TimeoutError("the database")
 
-        state.call("amiws_reload", hook)
+        state.call("amiws_reload", hook, limit=5)
         assert "TimeoutError: the database" in caplog.text
 
 
