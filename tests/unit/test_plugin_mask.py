@@ -333,6 +333,11 @@ def test_own_callers_in_texts(name: str) -> None:
     assert result.get(name) == "***, ***, ***ce, Eve ******0199"
 
 
+def test_a_caller_inside_of_a_longer_number_does_not_leave_its_ends() -> None:
+    message = event("X", CallerIDNum="15145550199", AppData="915145550199,15145550199")
+    assert masked(REDACTED, message).get("AppData") == "***,***"
+
+
 def test_own_callers_are_no_part_of_channel_names() -> None:
     message = event("X", CallerIDName="PJSIP", Channel="PJSIP/302-00000001", AppData="PJSIP/302")
     result = masked(BOTH, message)
