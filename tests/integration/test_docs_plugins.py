@@ -115,5 +115,5 @@ def _shown(name: str) -> list[str]:
 
 
 def _timeless(text: str) -> str:
-    """How long a hook was let run differs a little from run to run."""
-    return re.sub(r"after 0\.05\d* s", "after 0.05 s", text)
+    """How long a hook was let run differs from run to run."""
+    return re.sub(r"after [\d.]+ s", "after 0.05 s", text)

@@ -282,7 +282,7 @@ def test_the_limits_are_the_program_s() -> None:
     assert f"default is {HOOK_TIMEOUT * 1000:g} ms" in section
     assert f"{guard.OVERRUNS_TO_SUSPEND} times within a minute" in section
     assert guard.OVERRUN_WINDOW == 60
-    assert f"an authorization raises, or takes longer than {guard.CALL_TIMEOUT:g} s" in section
+    assert f"an authorization raises, or takes longer than {manager.CALL_TIME:g} s" in section
     assert f"`amiws_startup` raises or takes longer than {manager.STARTUP_TIME:g} s" in section
     assert f"`amiws_shutdown` takes longer than {manager.SHUTDOWN_TIME:g} s" in section
 
