@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +10,10 @@ import pytest
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import CLASSIC, V2, Hub
 from amiws_gevent.pages import ENDS, Pages, cause_of_close
+from amiws_gevent.plugins import Plugins
 from amiws_gevent.web.frames import text_frames
+from tests.support.hosts import ami_host
+from tests.support.plugins import entry, running
 
 
 class FakeClient:
@@ -34,6 +39,12 @@ def pages(hub: Hub) -> Pages:
     return Pages(hub, Dispatcher({}))
 
 
+def started(folder: Path, source: str) -> Plugins:
+    plugins = running(entry(folder, source))
+    plugins.running[0].start()
+    return plugins
+
+
 def opened(pages: Pages, client: FakeClient) -> Any:
     pages.opened(client)  # type: ignore[arg-type]
     return client
@@ -55,6 +66,60 @@ def test_an_action_that_cannot_be_sent_is_answered_to_its_page_alone(pages: Page
     (answer,) = asking.told
     assert answer["data"]["Response"] == "Error"
     assert other.told == []
+
+
+def test_plugins_are_told_who_came_and_went(pages: Pages, tmp_path: Path) -> None:
+    pages.plugins = started(
+        tmp_path,
+        """
+        CALLS = []
+        def amiws_client_connected(client):
+            CALLS.append((client.address, client.user, client.view))
+        def amiws_client_disconnected(client, code, reason):
+            CALLS.append((client.user, code, reason))
+        """,
+    )
+    client = opened(pages, FakeClient("amiws.v2", "alice"))
+    pages.closed(client, 1001, "bye")
+    pages.closed(client, 1001, "bye")
+    (plugin,) = pages.plugins.running
+    assert plugin.queue.drain(10)
+    assert plugin.code.plugin.CALLS == [  # type: ignore[attr-defined]
+        ("192.0.2.7:5000", "alice", "v2"),
+        ("alice", 1001, "bye"),
+    ]
+    pages.plugins.stop()
+
+
+def test_an_action_that_a_plugin_refuses_reaches_no_server(hub: Hub, tmp_path: Path) -> None:
+    sent: list[bytes] = []
+    link: Any = SimpleNamespace(host=ami_host(), send=sent.append)
+    pages = Pages(hub, Dispatcher({1: link}))
+    pages.plugins = started(
+        tmp_path,
+        """
+        def amiws_authorize_action(action, client):
+            if action.name == "Originate":
+                return f"{client.user} may not call"
+            if action.name == "Broken":
+                raise ValueError
+        """,
+    )
+    alice, bob = opened(pages, FakeClient(user="alice")), opened(pages, FakeClient(user="bob"))
+    pages.received(alice, '{"Action": "Originate", "ActionID": "7"}')
+    pages.received(alice, '{"Action": "Broken"}')
+    assert sent == []
+    first, second = alice.told
+    assert (first["type"], first["data"]) == (
+        4,
+        {"Response": "Error", "ActionID": "7", "Message": "alice may not call"},
+    )
+    assert second["data"]["Message"] == "refused by the plugin ./mine.py"
+    pages.received(alice, '{"Action": "Ping"}')
+    assert sent == [b"Action: Ping\r\n\r\n"]
+    assert len(alice.told) == 2
+    assert bob.told == []
+    pages.plugins.stop()
 
 
 def test_who_came_and_why_who_went_is_counted(pages: Pages) -> None:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
+
+import gevent
+import pytest
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.config import AmiHost
 from amiws_gevent.pipeline import Batch, Envelope, Pipeline, Source
+from amiws_gevent.plugins import Plugins
 from amiws_gevent.routing import wrap
+from tests.support.greenlets import until
 from tests.support.hosts import ami_host
+from tests.support.plugins import entry, running
 
 
 def event(name: str, *more: tuple[str, str]) -> Message:
@@ -71,3 +79,173 @@ def test_what_a_server_sends_is_counted_by_kind_before_anything_is_held_back() -
     pipeline.process(source, [event("VarSet"), event("VarSet"), Message(Kind.QUEUE, [])])
     assert source.received == [0, 1, 0, 3, 0, 0, 1]
     assert Source(ami_host()).received == [0] * 7
+
+
+class TestPlugins:
+    """Messages in lanes through plugins: in order, bounded, held while plugins change."""
+
+    @pytest.fixture
+    def batches(self) -> list[Batch]:
+        return []
+
+    def pipeline(
+        self, folder: Path, batches: list[Batch], source: str, limit: int = 1000
+    ) -> Pipeline:
+        plugins = running(entry(folder, source, hook_timeout=5.0))
+        plugins.running[0].start()
+        return Pipeline(batches.append, plugins, limit=limit)
+
+    def names(self, batches: list[Batch]) -> list[str]:
+        return [message.name for batch in batches for message in batch.messages]
+
+    WAITS = """
+        import gevent
+        def amiws_filter_message(message):
+            if message.name == "Wait":
+                gevent.sleep(0.02)
+            if message.name == "Drop":
+                return False
+        """
+
+    def test_without_a_hook_for_messages_they_go_on_at_once(
+        self, tmp_path: Path, batches: list[Batch]
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, "def amiws_reload(): pass")
+        source = Source(ami_host())
+        pipeline.process(source, [event("A")])
+        assert self.names(batches) == ["A"]
+        assert source.lane is None
+
+    def test_order_is_kept_and_the_reader_never_waits(
+        self, tmp_path: Path, batches: list[Batch]
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.WAITS)
+        source, other = Source(ami_host()), Source(ami_host(id=2))
+        start = time.monotonic()
+        pipeline.process(source, [event("1"), event("Wait"), event("Drop"), event("2")])
+        pipeline.process(source, [event("3")])
+        pipeline.process(other, [event("other")])
+        assert time.monotonic() - start < 0.02
+        assert batches == []
+        until(lambda: source.lane is None and other.lane is None)
+        assert self.names(batches) == ["other", "1", "Wait", "2", "3"]
+        assert [len(batch) for batch in batches] == [1, 3, 1], "a batch a read"
+
+    def test_a_batch_of_which_nothing_is_left_is_not_published(
+        self, tmp_path: Path, batches: list[Batch]
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.WAITS)
+        pipeline.process(Source(ami_host()), [event("Drop")])
+        pipeline.drain(10)
+        assert batches == []
+
+    def test_log_hooks_see_what_pages_get(self, tmp_path: Path, batches: list[Batch]) -> None:
+        pipeline = self.pipeline(
+            tmp_path,
+            batches,
+            """
+            SEEN = []
+            def amiws_filter_message(message):
+                return False if message.name == "Drop" else None
+            def amiws_transform_message(message):
+                return message.replace("Secret", "***")
+            def amiws_log_message(message, server, json):
+                SEEN.append((message, server, json))
+            """,
+        )
+        source = Source(ami_host(name="pbx"))
+        pipeline.process(source, [event("A", ("Secret", "1234")), event("Drop")])
+        pipeline.drain(10)
+        (plugin,) = pipeline.plugins.running
+        assert plugin.queue.drain(10)
+        ((message, server, text),) = plugin.code.plugin.SEEN  # type: ignore[attr-defined]
+        assert (message.get("Secret"), server) == ("***", source.info)
+        assert [text] == batches[0].json
+        assert b"1234" not in text
+
+    def test_what_waits_is_bounded_and_told(
+        self, tmp_path: Path, batches: list[Batch], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.WAITS, limit=100)
+        source = Source(ami_host(name="pbx"))
+        for _ in range(5):
+            pipeline.process(source, [event("A")] * 40)
+        assert pipeline.dropped_messages == 120
+        pipeline.drain(10)
+        assert len(self.names(batches)) == 80
+        (told,) = caplog.messages
+        assert told.startswith("pbx: messages dropped, since plugins take them slower")
+        assert "limits.plugin_messages; 40 so far" in told
+
+    def test_a_read_that_is_longer_than_the_bound_passes_an_empty_lane(
+        self, tmp_path: Path, batches: list[Batch]
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.WAITS, limit=10)
+        pipeline.process(Source(ami_host()), [event("A")] * 40)
+        pipeline.drain(10)
+        assert len(self.names(batches)) == 40
+
+    def test_messages_that_wait_go_through_the_plugins_that_are_there_then(
+        self, tmp_path: Path, batches: list[Batch]
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.WAITS)
+        source = Source(ami_host())
+        pipeline.process(source, [event("Drop")])
+        pipeline.plugins = Plugins()
+        pipeline.process(source, [event("A")])
+        pipeline.drain(10)
+        assert self.names(batches) == ["Drop", "A"]
+
+    def test_held_they_wait_for_the_new_plugins(self, tmp_path: Path, batches: list[Batch]) -> None:
+        pipeline = Pipeline(batches.append)
+        source = Source(ami_host())
+        pipeline.process(source, [event("1")])
+        with pipeline.holding():
+            pipeline.process(source, [event("2"), event("Drop")])
+            gevent.sleep(0.01)
+            assert self.names(batches) == ["1"]
+            pipeline.plugins = running(entry(tmp_path, self.WAITS))
+        pipeline.process(source, [event("3")])
+        pipeline.drain(10)
+        assert self.names(batches) == ["1", "2", "3"]
+
+    def test_holding_begins_when_no_plugin_is_at_work(
+        self, tmp_path: Path, batches: list[Batch]
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.WAITS)
+        source = Source(ami_host())
+        pipeline.process(source, [event("Wait"), event("A")])
+        pipeline.process(source, [event("B")])
+        gevent.sleep(0.005)
+        with pipeline.holding():
+            assert self.names(batches) == ["Wait", "A"]
+        pipeline.drain(10)
+        assert self.names(batches) == ["Wait", "A", "B"]
+
+    def test_holding_waits_not_forever(
+        self, tmp_path: Path, batches: list[Batch], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("amiws_gevent.pipeline.HOLD_TIME", 0.01)
+        waits = "import gevent\ndef amiws_filter_message():\n    gevent.sleep(3)\n"
+        pipeline = self.pipeline(tmp_path, batches, waits)
+        pipeline.process(Source(ami_host()), [event("A")])
+        gevent.sleep(0)
+        start = time.monotonic()
+        with pipeline.holding():
+            assert time.monotonic() - start < 2
+
+    def test_an_error_within_the_block_ends_the_holding(self, batches: list[Batch]) -> None:
+        pipeline = Pipeline(batches.append)
+        with pytest.raises(ValueError, match="refused"), pipeline.holding():
+            raise ValueError("refused")
+        pipeline.process(Source(ami_host()), [event("A")])
+        assert self.names(batches) == ["A"]
+
+    def test_draining_waits_no_longer_than_told(self, tmp_path: Path, batches: list[Batch]) -> None:
+        waits = "import gevent\ndef amiws_filter_message():\n    gevent.sleep(3)\n"
+        pipeline = self.pipeline(tmp_path, batches, waits)
+        pipeline.process(Source(ami_host()), [event("A")])
+        start = time.monotonic()
+        pipeline.drain(0.02)
+        assert time.monotonic() - start < 2
+        assert batches == []
