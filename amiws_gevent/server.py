@@ -20,6 +20,7 @@ from gevent.queue import SimpleQueue
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost, LoadResult, Settings, security_warnings
 from amiws_gevent.demo.pbx import SimulatedPbx
+from amiws_gevent.descriptors import raise_limit
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import StartError
 from amiws_gevent.hub import Hub
@@ -120,6 +121,9 @@ class Server:
 
     def start(self) -> None:
         """Listen and begin to connect; raises ListenError with nothing left open."""
+        before, descriptors = raise_limit()
+        if descriptors > before:
+            _log.info("may have %d descriptors, %d without asking", descriptors, before)
         for warning in security_warnings(self.settings):
             _log.warning("%s", warning)
         change = self._change_plugins(self.settings)

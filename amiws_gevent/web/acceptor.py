@@ -1,5 +1,8 @@
 """Takes connections from a listening socket and serves each, within limits, in its greenlet.
 
+Few are accepted in one go, and what they cost from there on (TLS, a request) the site's
+pacer spreads: so a storm of them holds nobody up, and is served as fast as the CPU goes.
+
 An upgraded connection is handed over: it goes on in a fresh greenlet, which keeps half
 as much memory as one whose stack has been through a request.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,21 +19,33 @@ from typing import Any
 
 import gevent
 from gevent import socket, ssl
-from gevent.event import Event
 from gevent.pywsgi import WSGIServer
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent
 
+from amiws_gevent.web.admission import (
+    ADDRESS,
+    CONNECTIONS,
+    DESCRIPTORS,
+    HANDSHAKES,
+    RATE,
+    Admission,
+    Arrival,
+    Pause,
+    Population,
+)
 from amiws_gevent.web.connection import (
+    RETRY_LATER,
     Reader,
     answer_and_part,
     peer_names,
     refusal_bytes,
+    tls_object,
 )
 from amiws_gevent.web.handler import PageHandler, Site
 from amiws_gevent.web.websocket import SILENT_PINGS, WebSocketClient
 
+MOST_ACCEPTED = 16  # in one turn of the event loop
 MOST_TURNED_AWAY = 64  # connections at once that are told why; more are only closed
-RETRY_AFTER = 5  # seconds, as those are told
 ACCEPT_PAUSE = 0.2  # seconds without accepting once the descriptors are gone
 
 _SEND_BUFFER = 64 * 1024  # bytes; Linux doubles it, and else keeps 4 MB for a page that stalls
@@ -37,42 +53,28 @@ _TOLD_AGAIN = 10.0  # seconds between two log lines of the same kind
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _GONE_BEFORE_ACCEPT = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # accept(2)
 
+_MORE_DESCRIPTORS = "a higher LimitNOFILE (systemd) or `ulimit -n` lets more in"
+_TOLD = {
+    CONNECTIONS: "The server has as many connections as it may have (limits.connections).",
+    ADDRESS: "There are as many connections from one address as there may be "
+    "(limits.connections_per_address).",
+    DESCRIPTORS: "The server has as many connections as the system lets it have.",
+}
+
 _log = logging.getLogger("amiws_gevent.web")
-
-
-class Population:
-    """Who is connected: ``total`` of all, from the accept on, and each in what it is at."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.handshakes: set[greenlet] = set()
-        self.requests: set[PageHandler] = set()
-        self.clients: set[WebSocketClient] = set()
-        self._empty = Event()
-
-    def came(self) -> None:
-        """One more."""
-        self.total += 1
-
-    def left(self) -> None:
-        """One less."""
-        self.total -= 1
-        if not self.total:
-            self._empty.set()
-
-    def wait_until_empty(self, timeout: float) -> None:
-        """Wait until nobody is connected, ``timeout`` seconds at most."""
-        if self.total:
-            self._empty.clear()
-            self._empty.wait(timeout)
 
 
 class Acceptor(WSGIServer):
     """Serves what comes in at ``listener``, until it is closed; who is in stays in.
 
     ``adopt`` gets each upgraded connection. ``tls`` may be replaced at any time, by
-    another context, not by None.
+    another context, not by None. From the descriptor number ``descriptors`` on there
+    are too few left for more connections.
     """
+
+    max_accept = MOST_ACCEPTED
+
+    _watcher: Any  # gevent's server has it
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class Acceptor(WSGIServer):
         *,
         tls: ssl.SSLContext | None,
         adopt: Callable[[WebSocketClient], None],
+        descriptors: int = sys.maxsize,
     ) -> None:
         host, port = listener.getsockname()[:2]
         super().__init__(  # plain: TLS is begun here
@@ -98,15 +101,23 @@ class Acceptor(WSGIServer):
         self.listener = listener
         self.port = int(port)
         self.tls = tls
+        self.admission = Admission(population, site.pacer, clock=site.clock)
         self._population = population
         self._adopt = adopt
+        self._descriptors = descriptors
         self._turned_away = 0
         self._tell_at: dict[str, float] = {}
 
     # What gevent's server asks for
 
     def do_read(self) -> Any:
-        """The next connection and its address; None for now, or for a while without descriptors."""
+        """The next connection and its address; None for now, or for a while."""
+        if self._watcher is None:  # the one before was the last for a while
+            return None
+        pause = self.admission.pause(self.site.limits)
+        if pause is not None:
+            self._pause(pause)
+            return None
         try:
             return super().do_read()
         except OSError as error:
@@ -114,42 +125,59 @@ class Acceptor(WSGIServer):
                 return None
             if error.errno not in _OUT_OF_RESOURCES:
                 raise
-            self._tell(
-                "no new connections for now: %s; a higher LimitNOFILE (systemd) or `ulimit -n` "
-                "lets more in",
-                error.strerror,
-            )
-            self.stop_accepting()
-            self._timer = self.loop.timer(ACCEPT_PAUSE)
-            self._timer.start(self._resume)
+            self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), str(error.strerror))
             return None
+
+    def do_handle(self, sock: socket.socket, address: Any) -> None:
+        """Give a connection a greenlet, or turn it away."""
+        host, peer = peer_names(address)
+        reason = self.admission.refusal(host, self.site.limits)
+        if sock.fileno() >= self._descriptors and reason is None:
+            reason = DESCRIPTORS
+            self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), "few descriptors are left")
+        if reason is None:
+            self._population.came(host)
+            gevent.spawn_raw(self._serve, sock, address, self.let_arrive(sock))
+            return
+        self.site.counts.refused_connections[reason] += 1
+        self._tell_of_refusal(reason, host, peer)
+        if self._turned_away < MOST_TURNED_AWAY:
+            self._turned_away += 1
+            gevent.spawn_raw(self._turn_away, sock, address, reason)
+        else:
+            sock.close()
+
+    def _pause(self, pause: Pause, trouble: str = "") -> None:
+        self.site.counts.pauses[pause.reason] += 1
+        if pause.reason == DESCRIPTORS:
+            self._tell("no new connections for now: %s; %s", trouble, _MORE_DESCRIPTORS)
+        elif pause.reason == RATE:
+            self._tell(
+                "new connections wait: more come than limits.connection_rate, %d a second",
+                self.site.limits.connection_rate,
+            )
+        self.stop_accepting()
+        self._timer = self.loop.timer(pause.seconds)
+        self._timer.start(self._resume)
 
     def _resume(self) -> None:
         if self.started:
             self.start_accepting()
 
-    def do_handle(self, sock: socket.socket, address: Any) -> None:
-        """Give a connection a greenlet, or turn it away."""
-        if self._admits(address):
-            self._population.came()
-            gevent.spawn_raw(self._serve, sock, address)
-        elif self._turned_away < MOST_TURNED_AWAY:
-            self._turned_away += 1
-            gevent.spawn_raw(self._turn_away, sock, address)
-        else:
-            sock.close()
-
-    def _admits(self, address: Any) -> bool:
-        """Whether one more may come in; what limits addresses or rates belongs here."""
-        limit = self.site.limits.connections
-        if self._population.total < limit:
-            return True
-        self._tell(
-            "connections are refused: all %d of limits.connections are taken (%s was the last)",
-            limit,
-            peer_names(address)[1],
-        )
-        return False
+    def _tell_of_refusal(self, reason: str, host: str, peer: str) -> None:
+        if reason == CONNECTIONS:
+            self._tell(
+                "connections are refused: all %d of limits.connections are taken (%s was the last)",
+                self.site.limits.connections,
+                peer,
+            )
+        elif reason == ADDRESS:
+            self._tell(
+                "connections from %s are refused: it has %d already "
+                "(limits.connections_per_address)",
+                host,
+                self._population.beside(host),
+            )
 
     def _tell(self, text: str, *arguments: object) -> None:
         """A warning, unless it was given a moment ago."""
@@ -160,23 +188,40 @@ class Acceptor(WSGIServer):
 
     # One connection
 
-    def _serve(self, sock: socket.socket, address: Any) -> None:
+    def _serve(self, sock: socket.socket, address: Any, arrival: Arrival) -> None:
         client = None
         try:
             self._tune(sock)
-            sock = self._secure(sock)
-            client = self._serve_requests(sock, address)
+            sock = arrival.sock = self._secure(sock)
+            client = self._serve_requests(sock, address, arrival)
         except OSError as error:
             _log.debug("%s: %s", peer_names(address)[1], error)
         finally:
+            self.admission.arrived(arrival)
             if client is None:
                 sock.close()
-                self._population.left()
+                self._population.left(peer_names(address)[0])
         if client is not None:
             self._adopt(client)
 
-    def _serve_requests(self, sock: socket.socket, address: Any) -> WebSocketClient | None:
+    def let_arrive(self, sock: socket.socket) -> Arrival:
+        """A handshake or a request begins; if there are too many, the oldest have to go."""
+        limits = self.site.limits
+        arrival, turned_out = self.admission.arrives(sock, limits)
+        if turned_out:
+            self.site.counts.refused_connections[HANDSHAKES] += turned_out
+            self._tell(
+                "connections that do not come to ask for anything are closed: more than "
+                "limits.handshakes, %d",
+                limits.handshakes,
+            )
+        return arrival
+
+    def _serve_requests(
+        self, sock: socket.socket, address: Any, arrival: Arrival
+    ) -> WebSocketClient | None:
         handler = PageHandler(sock, address, self)
+        handler.arrival = arrival
         requests = self._population.requests
         requests.add(handler)
         try:
@@ -185,16 +230,12 @@ class Acceptor(WSGIServer):
             requests.discard(handler)
         return handler.client
 
-    def _turn_away(self, sock: socket.socket, address: Any) -> None:
+    def _turn_away(self, sock: socket.socket, address: Any, reason: str) -> None:
         handshakes = self._population.handshakes
         handshakes.add(getcurrent())  # so that a stop ends it
         try:
             sock = self._secure(sock)
-            answer = refusal_bytes(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "The server has as many connections as it may have (limits.connections).",
-                ("Retry-After", str(RETRY_AFTER)),
-            )
+            answer = refusal_bytes(HTTPStatus.SERVICE_UNAVAILABLE, _TOLD[reason], RETRY_LATER)
             answer_and_part(sock, Reader(sock, self.site.clock), answer)
         except OSError as error:
             _log.debug("%s: %s", peer_names(address)[1], error)
@@ -216,7 +257,7 @@ class Acceptor(WSGIServer):
             seconds = self.site.limits.tls_handshake_time
             late = TimeoutError(f"the TLS handshake took more than {seconds:g} s")
             with gevent.Timeout(seconds, late):
-                secured.do_handshake()
+                self._shake_hands(secured)
         except BaseException as error:  # GreenletExit too: nobody else knows of the socket
             if secured is not None:
                 self._part_insecurely(secured, error)
@@ -224,6 +265,20 @@ class Acceptor(WSGIServer):
         finally:
             handshakes.discard(getcurrent())
         return secured
+
+    def _shake_hands(self, secured: ssl.SSLSocket) -> None:
+        """As its ``do_handshake``, but each step of it waits for time to compute."""
+        tls = tls_object(secured)
+        while True:
+            self.site.pacer.wait()
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                socket.wait_read(secured.fileno())
+            except ssl.SSLWantWriteError:
+                socket.wait_write(secured.fileno())
+            else:
+                return
 
     def _part_insecurely(self, secured: ssl.SSLSocket, error: BaseException) -> None:
         """Close what did not come to speak TLS, with a word to those who spoke HTTP."""

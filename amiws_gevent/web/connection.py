@@ -16,6 +16,8 @@ from typing import Any
 
 from gevent import socket, ssl
 
+RETRY_LATER = ("Retry-After", "5")  # seconds; for who is refused since there are too many
+
 _CHUNK = 64 * 1024  # bytes asked for at a time; the kernel gives what has come
 
 _LINGER_TIME = 2.0  # seconds in which a client may take in why it was refused
@@ -84,6 +86,12 @@ def peer_names(address: Any) -> tuple[str, str]:
     if "." in host:
         host = host.removeprefix("::ffff:")
     return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def host_of(peer: str) -> str:
+    """The address in a name with its port, as ``peer_names`` makes it."""
+    host, colon, _ = peer.rpartition(":")
+    return host.strip("[]") if colon else peer
 
 
 class Reader:

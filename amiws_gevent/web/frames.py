@@ -34,6 +34,7 @@ INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 
 _FIN = 0x80
+_OPCODE = 0x0F
 _LONGEST_CONTROL = 125  # RFC 6455, section 5.5
 _NOT_ON_THE_WIRE = frozenset((1004, NO_CODE, ABNORMAL))
 
@@ -109,13 +110,27 @@ def frame_end(frames: bytes, offset: int) -> int:
     """
     end = 0
     while end < offset:
-        size = frames[end + 1]
-        if size < 126:
-            end += 2 + size
-        else:
-            width = 2 if size == 126 else 8
-            end += 2 + width + int.from_bytes(frames[end + 2 : end + 2 + width], "big")
+        end = _next_frame(frames, end)
     return end
+
+
+def count_texts(frames: bytes) -> int:
+    """How many text messages are in whole frames of a server; only their headers are looked at."""
+    count = position = 0
+    while position < len(frames):
+        count += frames[position] & _OPCODE == TEXT
+        position = _next_frame(frames, position)
+    return count
+
+
+def _next_frame(frames: bytes, position: int) -> int:
+    """Where the frame that begins at ``position`` ends."""
+    size = frames[position + 1]
+    if size < 126:
+        return position + 2 + size
+    width = 2 if size == 126 else 8
+    head = position + 2 + width
+    return head + int.from_bytes(frames[position + 2 : head], "big")
 
 
 def unmask(payload: bytes, mask: bytes) -> bytes:

@@ -15,12 +15,12 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from socket import SHUT_RDWR
 from types import TracebackType
 from typing import Any, Protocol
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import gevent
@@ -30,8 +30,11 @@ from geventwebsocket.websocket import WebSocket
 
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import AmiwsError
+from amiws_gevent.web.admission import Arrival
 from amiws_gevent.web.app import ENVIRON_KEY
+from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.connection import (
+    RETRY_LATER,
     HeadTooLarge,
     Reader,
     answer_and_part,
@@ -40,7 +43,9 @@ from amiws_gevent.web.connection import (
     raw_socket,
     refusal_bytes,
 )
+from amiws_gevent.web.counts import Counts
 from amiws_gevent.web.gate import Headers, RequestInfo, Verdict
+from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.websocket import WebSocketClient
 
 SUBPROTOCOL = "amiws.v2"
@@ -77,15 +82,20 @@ class Site:
     gate: Upgrades
     limits: Limits
     clock: Callable[[], float]
+    slow_pages: str = "close"
     stopping: bool = False
+    pacer: Pacer = field(default_factory=Pacer)
+    counts: Counts = field(default_factory=Counts)
+    losses: Losses = field(default_factory=Losses)
 
 
 class RequestError(AmiwsError):
     """A request that is answered with ``status`` and the end of its connection."""
 
-    def __init__(self, status: HTTPStatus, text: str) -> None:
+    def __init__(self, status: HTTPStatus, text: str, *headers: tuple[str, str]) -> None:
         super().__init__(text)
         self.status = status
+        self.headers = headers
 
 
 class _Disarmed(WebSocket):  # type: ignore[misc]  # gevent-websocket has no types
@@ -114,6 +124,7 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
         super().__init__(sock, address, server, rfile=Reader(sock, self.site.clock))
         self.host, self.peer = peer_names(address)
         self.client: WebSocketClient | None = None
+        self.arrival: Arrival | None = None
         self.idle = True  # between two requests: a stop need not wait
         self._served = 0
         self._peer_gone = False
@@ -143,6 +154,7 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
             head = self._receive_head()
             if not head:
                 return False
+            self.site.pacer.wait()
             self._parse_head(head)
             self._ask_for_body()
         except RequestError as error:
@@ -158,6 +170,21 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
 
     def _receive_head(self) -> bytes:
         """The next request head; empty when the client is done or never began."""
+        try:
+            head = self._wait_for_head()
+        finally:
+            arrival, self.arrival = self.arrival, None
+            if arrival is not None:
+                self.server.admission.arrived(arrival)
+        if head and arrival is not None and arrival.turned_out:
+            raise RequestError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Too many connections do not come to ask for anything (limits.handshakes).",
+                RETRY_LATER,
+            )
+        return head
+
+    def _wait_for_head(self) -> bytes:
         reader, limits, clock = self.rfile, self.site.limits, self.site.clock
         self.idle = True
         reader.deadline = clock() + (limits.idle_time if self._served else limits.header_time)
@@ -167,6 +194,8 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
             return b""
         self.idle = False
         self._served += 1
+        if self.arrival is None:
+            self.arrival = self.server.let_arrive(self.socket)
         if first == _TLS_HANDSHAKE:
             raise RequestError(
                 HTTPStatus.BAD_REQUEST,
@@ -342,7 +371,9 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
     def _refuse(self, error: RequestError) -> None:
         """Answer what is no good request, and let the client read it before the end."""
         _log.debug("%s: %d %s", self.peer, error.status, error)
-        answer_and_part(self.socket, self.rfile, refusal_bytes(error.status, str(error)))
+        answer_and_part(
+            self.socket, self.rfile, refusal_bytes(error.status, str(error), *error.headers)
+        )
 
     # The upgrade
 
@@ -358,6 +389,7 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
         verdict = self._check_upgrade(environ[ENVIRON_KEY])
         if verdict.status != HTTPStatus.OK:
             status = HTTPStatus(verdict.status)
+            self.site.counts.refused_upgrades[status] += 1
             length = ("Content-Length", str(len(verdict.body)))
             self.start_response(f"{status:d} {status.phrase}", [*verdict.headers, length])
             return [verdict.body]
@@ -413,8 +445,14 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
             user=self._user,
             subprotocol=subprotocol,
             limits=self.site.limits,
+            losses=self.site.losses if self._slow_policy() == "drop" else None,
             clock=self.site.clock,
         )
+
+    def _slow_policy(self) -> str:
+        """What becomes of the page once it is too slow, as it asked for, or else the settings."""
+        asked = dict(parse_qsl(self.environ["QUERY_STRING"])).get("slow", "").lower()
+        return asked if asked in ("close", "drop") else self.site.slow_pages
 
     def run_websocket(self) -> None:
         """Let go of the connection: a greenlet of its own serves it with half the memory."""

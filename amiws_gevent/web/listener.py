@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from wsgiref.types import WSGIApplication
@@ -10,8 +11,14 @@ import gevent
 from gevent import socket, ssl
 
 from amiws_gevent.config import Settings
+from amiws_gevent.descriptors import limit, limit_for_pages
 from amiws_gevent.errors import ListenError
-from amiws_gevent.web.acceptor import Acceptor, Population
+from amiws_gevent.turns import give_way
+from amiws_gevent.web.acceptor import Acceptor
+from amiws_gevent.web.admission import Population
+from amiws_gevent.web.backlog import Losses
+from amiws_gevent.web.connection import host_of
+from amiws_gevent.web.counts import Counts, Laggards
 from amiws_gevent.web.endpoint import open_listener, share_listener, tls_context
 from amiws_gevent.web.frames import GOING_AWAY
 from amiws_gevent.web.handler import Site, Upgrades
@@ -22,6 +29,8 @@ _CLIENTS_PER_TURN = 256  # of a sweep, before others have their turn
 _AFTERMATH = 0.5  # seconds for connections that are cut off to end
 
 _GOING = "server going away"
+
+_log = logging.getLogger("amiws_gevent.web")
 
 
 class WebServer:
@@ -41,10 +50,11 @@ class WebServer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._site = Site(app, gate, settings.limits, clock)
+        self._site = Site(app, gate, settings.limits, clock, settings.slow_pages)
         self._sessions = sessions
         self._listener = listener
         self._population = Population()
+        self._laggards = Laggards()
         self._acceptor: Acceptor | None = None
         self._sweeper: gevent.Greenlet[..., None] | None = None
 
@@ -64,11 +74,22 @@ class WebServer:
         """How many connections there are, HTTP and WebSocket."""
         return self._population.total
 
+    @property
+    def counts(self) -> Counts:
+        """Who was refused, and why pages went."""
+        return self._site.counts
+
+    @property
+    def losses(self) -> Losses:
+        """What slow pages have lost."""
+        return self._site.losses
+
     def start(self) -> None:
         """Listen and accept; raises ListenError with nothing left open."""
         tls = tls_context(self._settings)
         listener = self._listener or open_listener(self._settings.ws_host, self._settings.ws_port)
         self._accept_on(listener, tls)
+        self._warn_of_few_descriptors()
         self._sweeper = gevent.spawn(self._sweep)
 
     def reload(
@@ -96,6 +117,8 @@ class WebServer:
         self._site.app = app or self._site.app
         self._site.gate = gate or self._site.gate
         self._site.limits = settings.limits
+        self._site.slow_pages = settings.slow_pages
+        self._warn_of_few_descriptors()
 
     def stop(self, timeout: float = 3.0) -> None:
         """Accept no more, close all pages with 1001, and cut off who is left at the end.
@@ -121,14 +144,36 @@ class WebServer:
         population.wait_until_empty(_AFTERMATH)
         if self._sweeper is not None:
             self._sweeper.kill()
+        self._laggards.stop()
 
     def _accept_on(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Take connections here from now on, and no longer where they came before."""
-        acceptor = Acceptor(listener, self._site, self._population, tls=tls, adopt=self._adopt)
+        acceptor = Acceptor(
+            listener,
+            self._site,
+            self._population,
+            tls=tls,
+            adopt=self._adopt,
+            descriptors=limit_for_pages(),
+        )
         acceptor.start()
         if self._acceptor is not None:
             self._acceptor.close()
         self._acceptor = acceptor
+
+    def _warn_of_few_descriptors(self) -> None:
+        assert self._acceptor is not None
+        # The kernel gives the lowest number that is free: those below are taken.
+        taken = self._acceptor.listener.fileno() + len(self._settings.amihosts)
+        room = limit_for_pages() - taken
+        if self._settings.limits.connections > room:
+            _log.warning(
+                "limits.connections is %d, but the process may have %d descriptors, enough for "
+                "%d connections: raise LimitNOFILE (systemd) or `ulimit -n`, or lower the limit",
+                self._settings.limits.connections,
+                limit(),
+                max(0, room),
+            )
 
     def _open_beside(self, settings: Settings) -> socket.socket:
         """A listener for new settings, while the one before still listens if it can."""
@@ -156,10 +201,12 @@ class WebServer:
         if self._site.stopping:
             client.close(GOING_AWAY, _GOING)
         try:
-            client.run(self._sessions)
+            client.run(self._sessions, self._site.pacer.wait)
         finally:
             self._population.clients.discard(client)
-            self._population.left()
+            self._population.left(host_of(client.address))
+            self._site.counts.closed(client)
+            self._laggards.closed(client)
 
     def _sweep(self) -> None:
         """Ping the pages, and end those that fell silent, for as long as there is a server."""
@@ -170,7 +217,7 @@ class WebServer:
             for number, client in enumerate(list(self._population.clients), 1):
                 client.tend(now, limits.ping_interval, limits.idle_time)
                 if not number % _CLIENTS_PER_TURN:
-                    gevent.sleep(0)
+                    give_way()
 
 
 def _address(settings: Settings) -> tuple[str, int]:

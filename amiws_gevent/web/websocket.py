@@ -1,7 +1,7 @@
 """One page's WebSocket: what it says, read in its greenlet; what it is told, sent at once.
 
 Every byte out, data, pong, ping and close alike, goes through ``offer``: one
-non-blocking send on the raw socket. What the kernel does not take waits in a deque,
+non-blocking send on the raw socket. What the kernel does not take waits in a backlog,
 and a watcher that exists only while the socket is blocked sends it on from the event
 loop. So two senders never mix their bytes, and no page keeps another, or the one
 who offers, waiting.
@@ -11,7 +11,7 @@ that the state need not be asked for on the way that is taken for each page and 
 
     state      _send        what it does
     open       the socket's send
-    blocked    _enqueue     adds to the deque; past the bound the page is too slow
+    blocked    _enqueue     adds to the backlog; past the bound the page is too slow
     closing    len          takes all and sends nothing
 
 A page that is told to go (``close``) has CLOSE_TIME to answer with its own Close frame
@@ -23,7 +23,6 @@ from __future__ import annotations
 import logging
 import struct
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
@@ -34,7 +33,9 @@ from gevent.hub import get_hub
 from geventwebsocket.websocket import WebSocket
 
 from amiws_gevent.config import Limits
+from amiws_gevent.web.backlog import Backlog, Losses
 from amiws_gevent.web.connection import Reader, hang_up, raw_socket, tls_object
+from amiws_gevent.web.counts import BY_PAGE, BY_SERVER, KINDS, LOST, SILENT
 from amiws_gevent.web.frames import (
     ABNORMAL,
     CLOSE,
@@ -48,7 +49,6 @@ from amiws_gevent.web.frames import (
     Message,
     close_frame,
     frame,
-    frame_end,
     parse_close,
     read_header,
     read_payload,
@@ -70,6 +70,10 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
 _log = logging.getLogger("amiws_gevent.web")
 
 
+def _at_once() -> None:
+    """No wait."""
+
+
 class Sessions(Protocol):
     """What is done with pages; ``closed`` comes once for each page that ``opened`` got."""
 
@@ -85,8 +89,11 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     ``address`` is the peer's with its port, ``user`` who logged in, ``subprotocol``
     ``amiws.v2`` or None, ``pending_bytes`` what waits for a blocked socket. ``closed``
-    says that the closing has begun; then ``close_code`` and ``close_reason`` say why
-    (1006: without a Close frame of the page).
+    says that the closing has begun; then ``close_code``, ``close_kind`` (of ``counts``)
+    and ``close_reason`` say why (1006: without a Close frame of the page).
+
+    With ``losses`` a page that is too slow loses messages, counted there, in the place
+    of its connection.
 
     The shipped class is kept for its interface; all that it does is replaced: its
     ``close`` loses the code, its ``send_frame`` lets two senders mix their bytes, its
@@ -96,8 +103,10 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     __slots__ = (
         "_done",
         "_failed",
+        "_losses",
         "_message",
         "_message_since",
+        "_moved",
         "_pending_limit",
         "_pinged",
         "_queue",
@@ -113,6 +122,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         "address",
         "clock",
         "close_code",
+        "close_kind",
         "close_reason",
         "closed",
         "pending_bytes",
@@ -129,6 +139,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         user: str | None,
         subprotocol: str | None,
         limits: Limits,
+        losses: Losses | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # Not the base class's: it keeps the request, and a validator that is not used.
@@ -139,6 +150,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self.clock = clock
         self.pending_bytes = 0
         self.close_code = ABNORMAL
+        self.close_kind = LOST
         self.close_reason = ""
         self._socket = sock
         self._reader = reader
@@ -147,8 +159,10 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             raw_socket(sock).send if self._tls is None else self._write_tls
         )
         self._send = self._write
-        self._queue: deque[bytes | memoryview] | None = None
+        self._queue: Backlog | None = None
+        self._moved = 0.0  # when the backlog began or last became less
         self._pending_limit = limits.client_buffer
+        self._losses = losses
         self._message = Message(limits.client_message)
         self._message_since: float | None = None
         self._pinged = clock()
@@ -169,7 +183,8 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
         Never blocks and never raises, also once the page is gone. ``data`` is not
         copied: all pages share it. A page for which more than ``client_buffer`` bytes
-        would wait is closed with 1013; only a single buffer may be larger than that.
+        would wait is closed with 1013; only a single buffer may be larger than that. With
+        ``losses`` such a page does not get ``data``, but is told how much it has lost.
         """
         try:
             sent = self._send(data)
@@ -191,11 +206,11 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         """Begin to close, behind what is still to be sent; returns at once."""
         self._finish(code, reason)
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, kind: str = LOST) -> None:
         """Cut the connection off; what was not sent is freed at once."""
         if not self.closed:
             self.closed = True
-            self.close_reason = reason
+            self.close_kind, self.close_reason = kind, reason
         raw = raw_socket(self._socket)
         with suppress(OSError):  # gone already
             if self.pending_bytes:  # nor need the kernel keep what nobody reads
@@ -207,18 +222,20 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def tend(self, now: float, ping_interval: float, message_time: float) -> None:
         """Do what is due: a ping, or the end of a page that is silent or never finishes.
 
-        Any byte is a sign of life, and so is a backlog that shrinks. ``message_time``
-        bounds a message from the first to the last of its bytes. All in seconds.
+        Any byte is a sign of life, but from a page with a backlog only that it reads.
+        ``message_time`` bounds a message from the first to the last of its bytes. All in
+        seconds.
         """
         if self.closed:
             return
-        heard = self._reader.heard
+        heard = self._reader.heard if self._queue is None else self._moved
         if heard >= self._pinged:
             self._unanswered = 0
         # Two pings have to be unanswered, however long the process itself stood still
         # and whatever the interval was before.
         if self._unanswered > 1 and now - heard > SILENT_PINGS * ping_interval:
-            self.abort(f"no byte came for {now - heard:.0f} s")
+            what = "no byte came" if self._reader.heard <= heard else "nothing was read"
+            self.abort(f"{what} for {now - heard:.0f} s", SILENT)
         elif self._message_since is not None and now - self._message_since > message_time:
             self._fail(POLICY_VIOLATION, f"a message took more than {message_time:.0f} s")
         elif now - self._pinged >= ping_interval:
@@ -253,7 +270,8 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     def _block(self, rest: bytes | memoryview) -> None:
         """The kernel takes no more: keep ``rest`` and send it on once there is room."""
-        self._queue = deque((rest,))
+        self._queue = Backlog(rest)
+        self._moved = self.clock()
         self.pending_bytes = len(rest)
         self._send = self._enqueue
         self._watch(_WRITE)
@@ -261,11 +279,13 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def _enqueue(self, data: bytes) -> int:
         assert self._queue is not None
         size = len(data)
-        if self.pending_bytes + size > self._pending_limit:
-            self._finish(TRY_AGAIN_LATER, f"too slow: {self.pending_bytes} bytes wait", drop=True)
-        else:
+        if self.pending_bytes + size <= self._pending_limit:
             self._queue.append(data)
             self.pending_bytes += size
+        elif self._losses is not None:
+            self.pending_bytes += self._queue.leave_out(self._losses.add(data))
+        else:
+            self._finish(TRY_AGAIN_LATER, f"too slow: {self.pending_bytes} bytes wait", drop=True)
         return size
 
     def _watch(self, events: int) -> None:
@@ -290,7 +310,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             except OSError as error:
                 self.abort(f"connection lost: {error.strerror or error}")
                 return
-            self._reader.heard = self.clock()
+            self._moved = self.clock()
             self.pending_bytes -= sent
             if sent < len(data):
                 queue[0] = memoryview(data)[sent:]
@@ -301,6 +321,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
                 return
 
     def _caught_up(self) -> None:
+        self._reader.heard = self._moved
         self._forget_pending()
         if not self.closed:
             self._send = self._write
@@ -317,7 +338,9 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     # How it ends
 
-    def _finish(self, code: int, reason: str, *, drop: bool = False) -> None:
+    def _finish(
+        self, code: int, reason: str, kind: str | None = None, *, drop: bool = False
+    ) -> None:
         """Send the Close frame, and give the page CLOSE_TIME for its part.
 
         ``drop``: before all that is pending but for a frame of which a part is sent.
@@ -326,9 +349,10 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             return
         self.closed = True
         self.close_code, self.close_reason = code, reason
+        self.close_kind = kind or KINDS.get(code, BY_SERVER)
         last = close_frame(code, reason)
-        if drop:
-            self._drop_pending()
+        if drop and self._queue is not None:
+            self.pending_bytes = self._queue.give_up(0 if self._tls is None else _TLS_SLICE)
         if self._queue is None:
             self.offer(last)
         else:
@@ -337,19 +361,6 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._send = len
         self._timer = get_hub().loop.timer(CLOSE_TIME)
         self._timer.start(self.abort, "no answer to the Close frame")
-
-    def _drop_pending(self) -> None:
-        if self._queue is None:
-            return
-        first = self._queue[0]
-        frames = first.obj if isinstance(first, memoryview) else first
-        assert isinstance(frames, bytes)
-        sent = len(frames) - len(first)
-        # SSL_write has to be given again what it was given before.
-        begun = sent if self._tls is None else min(sent + _TLS_SLICE, len(frames))
-        rest = frames[sent : frame_end(frames, begun)]
-        self._queue = deque((rest,) if rest else ())
-        self.pending_bytes = len(rest)
 
     def _fail(self, code: int, reason: str) -> None:
         """The page broke a rule: close, and take nothing of what it sends as frames any more."""
@@ -365,13 +376,19 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     # What the page says
 
-    def run(self, sessions: Sessions) -> None:
-        """Serve the page until its connection is over, in the greenlet that calls this."""
+    def run(self, sessions: Sessions, pace: Callable[[], None] = _at_once) -> None:
+        """Serve the page until its connection is over, in the greenlet that calls this.
+
+        ``pace`` is called ahead of each text, and of the end, since all pages may send or
+        go at once: it may wait until there is time.
+        """
         try:
             if not self._tell(sessions.opened):
                 self.close(INTERNAL_ERROR, "internal error")
             while (text := self.receive()) is not None:
+                pace()
                 self._tell(sessions.received, text)
+            pace()
             self._tell(sessions.closed, self.close_code, self.close_reason)
             self._linger()
         finally:
@@ -420,7 +437,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             self.offer(frame(PONG, payload))
         elif opcode == CLOSE:
             code, reason = parse_close(payload)
-            self._finish(code, reason, drop=True)
+            self._finish(code, reason, BY_PAGE, drop=True)
             self._part()
 
     def _linger(self) -> None:

@@ -17,7 +17,7 @@ import pytest
 import trustme
 from gevent import socket, ssl
 
-from amiws_gevent.web.acceptor import MOST_TURNED_AWAY, RETRY_AFTER, Acceptor
+from amiws_gevent.web.acceptor import MOST_TURNED_AWAY, Acceptor
 from tests.support.webserver import (
     FakeGate,
     FakeSessions,
@@ -178,7 +178,7 @@ def test_one_too_many_is_told_when_to_come_again(caplog: pytest.LogCaptureFixtur
             with Peer(server.port) as peer:
                 peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 answer = peer.answer()
-                assert (answer.status, answer.headers["retry-after"]) == (503, str(RETRY_AFTER))
+                assert (answer.status, answer.headers["retry-after"]) == (503, "5")
                 assert b"limits.connections" in answer.body
                 assert peer.rest() == b""
         first.socket.close()
@@ -254,20 +254,49 @@ def test_without_descriptors_it_waits_for_some(
 
 
 @pytest.mark.usefixtures("few_descriptors")
-def test_descriptors_that_are_really_gone(caplog: pytest.LogCaptureFixture) -> None:
+def test_descriptors_that_are_really_gone(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: 1 << 30)
     with serving() as server, ExitStack() as stack:
         peers = []
-        while not caplog.records:
+        while "no new connections" not in caplog.text:
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             stack.callback(sock.close)
             sock.settimeout(10)
             sock.connect(("127.0.0.1", server.port))
             peers.append(sock)
             gevent.sleep(0.01)
+        assert "Too many open files; a higher LimitNOFILE" in caplog.text
+        assert server.counts.pauses["descriptors"] >= 1
         peers.pop(0).close()
         peers.pop(0).close()
         peers[-1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert peers[-1].recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_the_last_descriptors_are_not_for_pages(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that an AMI connection can come back while pages take all that they can get."""
+    used = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    free = [number for number in range(1000) if number not in used]
+    monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: free[12])
+    monkeypatch.setattr("amiws_gevent.web.acceptor.ACCEPT_PAUSE", 0.05)
+    with serving() as server:
+        with ExitStack() as stack:
+            for _ in range(12):  # with a descriptor at each end
+                stack.enter_context(Peer(server.port))
+            last = stack.enter_context(Peer(server.port))
+            answer = last.answer()
+            assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+            assert 0 < server.connections < 12
+        with Peer(server.port) as late:
+            assert late.request().status == 200
+        assert server.counts.refused_connections["descriptors"] >= 1
+        assert server.counts.pauses["descriptors"] >= 1
+    assert "few descriptors are left; a higher LimitNOFILE" in caplog.text
+    assert "but the process may have" in caplog.text
 
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO])

@@ -9,10 +9,12 @@ import pytest
 from amiws_gevent.web.frames import (
     CLOSE,
     PING,
+    TEXT,
     FrameError,
     FrameHeader,
     Message,
     close_frame,
+    count_texts,
     frame,
     frame_end,
     parse_close,
@@ -68,6 +70,15 @@ def test_unmask_as_in_the_rfc() -> None:
     # RFC 6455, section 5.7: a masked "Hello"
     assert unmask(b"\x7f\x9f\x4d\x51\x58", b"\x37\xfa\x21\x3d") == b"Hello"
     assert unmask(b"", b"abcd") == b""
+
+
+def test_texts_are_counted_and_no_other_frames() -> None:
+    sizes = [0, 1, 125, 126, 65535, 65536]
+    texts = b"".join(text_frame(b"\x81" * size) for size in sizes)
+    assert count_texts(b"") == 0
+    assert count_texts(texts) == len(sizes)
+    assert count_texts(frame(PING, b"") + texts + frame(CLOSE, b"\x81\x00")) == len(sizes)
+    assert TEXT == 1
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])

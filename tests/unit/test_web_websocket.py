@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ from gevent import socket, ssl
 
 from amiws_gevent.config import Limits
 from amiws_gevent.web import websocket
+from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.connection import Reader
 from amiws_gevent.web.endpoint import open_listener
-from amiws_gevent.web.frames import text_frame
+from amiws_gevent.web.frames import text_frame, text_frames
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.webserver import FakeSessions, Frame, Peer, close_payload, masked, wait_for
 
@@ -37,7 +39,7 @@ class Far(Peer):
 class Line:
     """A WebSocketClient and the page at the other end of it, over TLS or not."""
 
-    def __init__(self, *, tls: bool = False, **limits: Any) -> None:
+    def __init__(self, *, tls: bool = False, losses: Losses | None = None, **limits: Any) -> None:
         with open_listener("127.0.0.1", 0) as listener:
             far = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
@@ -56,6 +58,7 @@ class Line:
             user="ann",
             subprotocol=None,
             limits=Limits(**limits),
+            losses=losses,
             clock=lambda: self.now,
         )
         self.near = near
@@ -231,6 +234,93 @@ def test_a_page_that_never_reads_is_cut_off(make_line: MakeLine, tls: bool) -> N
     wait_for(lambda: line.sessions.ends, "the end")
     assert line.sessions.ends[0][0] == 1013
     assert line.far.is_cut()
+
+
+def dropped(frame: Frame) -> int:
+    """How many messages a notice speaks of; 0 for another frame."""
+    if b"MessagesDropped" not in frame.payload:
+        return 0
+    return int(json.loads(frame.payload)["data"]["Count"])
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("size", [10, 1000, 30_000])
+def test_a_page_that_would_rather_lose_messages(make_line: MakeLine, tls: bool, size: int) -> None:
+    """What it gets is numbered without a gap but where it is told of one."""
+    losses, bound = Losses(), 50 * size + 2000
+    line = make_line(tls=tls, losses=losses, client_buffer=bound)
+    line.run()
+    count = line.block(size)
+    for _ in range(300):
+        batch = [b"%d " % number + b"x" * size for number in range(count, count + 5)]
+        line.client.offer(text_frames(batch))
+        count += 5
+        assert line.client.pending_bytes < bound + 200
+    assert not line.client.closed
+    seen, gaps = read_numbers(line, count)
+    line.client.offer(text_frame(b"%d " % count))
+    assert line.far.frame().payload == b"%d " % count, "and then it goes on"
+    assert seen == count
+    assert gaps == losses.messages > 0
+    assert losses.messages == 5 * losses.buffers, "whole batches"
+    assert line.client.pending_bytes == 0
+
+
+def read_numbers(line: Line, end: int) -> tuple[int, int]:
+    """Read numbered texts, and gaps that account for all that are missing, up to ``end``."""
+    expected = gaps = 0
+    while expected < end:
+        frame = line.far.frame()
+        if count := dropped(frame):
+            gaps += count
+            expected += count
+        else:
+            assert int(frame.payload.split(b" ")[0]) == expected
+            expected += 1
+    return expected, gaps
+
+
+def test_each_gap_is_told_in_its_place(make_line: MakeLine) -> None:
+    line = make_line(losses=Losses(), client_buffer=50_000)
+    line.run()
+    count = line.block()
+    gaps = 0
+    for _ in range(20):  # read a part, and fall behind again
+        for _ in range(80):
+            line.client.offer(text_frame(b"%d " % count + b"x" * 1000))
+            count += 1
+        line.far.take(0)
+        pending = line.client.pending_bytes
+        line.far._more()
+        wait_for(lambda p=pending: line.client.pending_bytes < p, "some is sent")
+    _, lost = read_numbers(line, count)
+    gaps += lost
+    assert gaps > 100
+
+
+def test_lost_control_frames_are_no_messages(make_line: MakeLine) -> None:
+    losses = Losses()
+    line = make_line(losses=losses, client_buffer=1000)
+    line.run()
+    line.block(5000)
+    pending = line.client.pending_bytes
+    line.client.offer(websocket.frame(PONG, b"x" * 100) * 30)
+    assert line.client.pending_bytes == pending
+    assert losses.messages == 0
+    line.client.send_text("x" * 2000)
+    assert losses.messages == 1, "an answer is a batch too"
+    assert line.client.pending_bytes > pending
+
+
+def test_a_page_that_loses_messages_is_closed_all_the_same(make_line: MakeLine) -> None:
+    line = make_line(losses=Losses(), client_buffer=1000)
+    line.run()
+    count = line.block()
+    line.client.send_text("x" * 2000)
+    line.client.close(1001, "bye")
+    frames = line.far.frames()
+    assert frames[-1] == Frame(CLOSE, close_payload(1001, "bye"))
+    assert [dropped(frame) for frame in frames[:-1]] == [0] * count + [1]
 
 
 def test_close_comes_behind_what_waits(line: Line) -> None:
@@ -418,6 +508,38 @@ def test_a_shrinking_backlog_is_a_sign_of_life(line: Line) -> None:
     assert not line.client.closed
 
 
+@pytest.mark.parametrize("losses", [None, Losses()], ids=["close", "drop"])
+def test_one_who_sends_but_reads_nothing(make_line: MakeLine, losses: Losses | None) -> None:
+    line = make_line(losses=losses)
+    line.run()
+    line.block()
+    line.client.send_text(b"x" * 100_000)
+    while not line.client.closed:
+        line.now += 30
+        line.far.send(masked(1, b"an action"))
+        wait_for(lambda: line.client._reader.heard == line.now, "the bytes are there")
+        line.client.tend(line.now, 25, 600)
+        assert line.now < 1130, "the kernel may take some the first time, but no more"
+    wait_for(lambda: line.sessions.ends, "the end")
+    code, reason = line.sessions.ends[0]
+    assert (code, reason[:20]) == (1006, "nothing was read for")
+    assert line.client.close_kind == "silent"
+
+
+def test_one_who_has_read_all_is_not_silent_at_once(line: Line) -> None:
+    line.run()
+    line.block()
+    line.client.send_text(b"x" * 100_000)
+    for seconds in (25, 50):
+        line.client.tend(line.now + seconds, 25, 600)
+    line.now += 60
+    while line.client.pending_bytes:
+        line.far._more()
+        gevent.sleep(0)
+    line.client.tend(line.now + 3, 25, 600)
+    assert not line.client.closed
+
+
 @pytest.mark.parametrize(
     "data",
     [masked(1, b"x" * 50)[:-1], masked(1, b"x", fin=False), masked(1, b"", fin=False)],
@@ -497,6 +619,65 @@ def test_closed_comes_once_whatever_follows(line: Line) -> None:
     line.client.abort("third")
     wait_for(lambda: line.greenlet is not None and line.greenlet.dead, "the end")
     assert line.sessions.ends == [(4000, "first")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [
+        (masked(CLOSE, close_payload(1000)), "by_page"),
+        (masked(CLOSE, close_payload(1001)), "by_page"),
+        (masked(CLOSE), "by_page"),
+        (b"\x81\x05hello", "protocol"),
+        (masked(1, b"\xff"), "protocol"),
+        (masked(2, b"x"), "protocol"),
+        (masked(1, b"x" * 2000), "too_big"),
+        (None, "lost"),
+    ],
+    ids=["normal", "away", "no code", "unmasked", "no UTF-8", "binary", "too big", "vanished"],
+)
+def test_the_kind_of_an_end_that_the_page_makes(
+    make_line: MakeLine, sent: bytes | None, kind: str
+) -> None:
+    line = make_line(client_message=1000)
+    line.run()
+    if sent is None:
+        line.far.socket.close()
+    else:
+        line.far.send(sent)
+    wait_for(lambda: line.client.closed, "the end")
+    assert line.client.close_kind == kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (1001, "going_away"),
+        (1011, "error"),
+        (1013, "slow"),
+        (1000, "by_server"),
+        (4000, "by_server"),
+    ],
+)
+def test_the_kind_of_an_end_that_we_make(line: Line, code: int, kind: str) -> None:
+    line.client.close(code)
+    line.client.abort("later")
+    assert line.client.close_kind == kind
+
+
+def test_each_text_and_the_end_wait_for_their_turn(line: Line) -> None:
+    told: list[object] = []
+
+    class Told(FakeSessions):
+        def received(self, client: WebSocketClient, text: str) -> None:
+            told.append(text)
+
+        def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
+            told.append(code)
+
+    line.greenlet = gevent.spawn(line.client.run, Told(), lambda: told.append("wait"))
+    line.far.send(masked(1, b"a") + masked(PING) + masked(1, b"b") + masked(CLOSE))
+    line.greenlet.join(10)
+    assert told == ["wait", "a", "wait", "b", "wait", 1005]
 
 
 class BadSessions(FakeSessions):

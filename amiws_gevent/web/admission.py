@@ -1,0 +1,209 @@
+"""Who is connected, who may come in, and how fast: counted and decided here, without a listener.
+
+What can wait, waits in the kernel's queue of connections: while more come than
+``connection_rate`` lets in, or more than the CPU can serve, nobody is accepted for a
+moment. That brings two thousand pages back sooner than telling them to come again. Only
+what waiting cannot cure is refused: too many at once in all or from one address, and no
+descriptors.
+
+Connections that do not come to say what they want (``handshakes``) must not keep others
+out: past the limit the newest is let in, and the oldest has to go, once it has had
+ARRIVAL_TIME; until then the newest waits.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from gevent import socket
+from gevent.event import Event
+from greenlet import greenlet
+
+from amiws_gevent.config import Limits
+from amiws_gevent.web.connection import raw_socket
+from amiws_gevent.web.pacing import Pacer
+from amiws_gevent.web.websocket import WebSocketClient
+
+BURST_TIME = 5.0  # seconds of `connection_rate` that may come at once
+ARRIVAL_TIME = 1.0  # seconds for handshake and request head that nobody is denied
+MOST_WAITING = 64  # for the pacer; more wait in the kernel, which costs no memory here
+
+_PAUSE = 0.02  # seconds: short for who waits, and long enough that several come of it
+_BUSY_PAUSE = 0.005
+
+# Why one is refused, or the next not accepted yet; for counters.
+CONNECTIONS, ADDRESS, DESCRIPTORS = "connections", "connections_per_address", "descriptors"
+HANDSHAKES, RATE, BUSY = "handshakes", "connection_rate", "busy"
+
+
+class Request(Protocol):
+    """What is done with HTTP connections when the server stops."""
+
+    idle: bool
+
+    def abort(self, reason: str) -> None: ...
+
+
+class Arrival:
+    """A connection within its TLS handshake or a request head, since ``since`` (on the clock)."""
+
+    __slots__ = ("since", "sock", "turned_out")
+
+    def __init__(self, sock: socket.socket, since: float) -> None:
+        self.sock = sock
+        self.since = since
+        self.turned_out = False
+
+    def turn_out(self) -> None:
+        """End its input: the greenlet that waits for it wakes up, and can still answer."""
+        self.turned_out = True
+        with suppress(OSError):  # gone already
+            raw_socket(self.sock).shutdown(socket.SHUT_RD)
+
+
+class Population:
+    """Who is connected: ``total`` of all, from the accept on, and each in what it is at."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.arriving: dict[Arrival, None] = {}  # the oldest first
+        self.handshakes: set[greenlet] = set()
+        self.requests: set[Request] = set()
+        self.clients: set[WebSocketClient] = set()
+        self._by_network: Counter[str] = Counter()
+        self._empty = Event()
+
+    def came(self, host: str) -> None:
+        """One more."""
+        self.total += 1
+        self._by_network[network_of(host)] += 1
+
+    def left(self, host: str) -> None:
+        """One less."""
+        network = network_of(host)
+        self._by_network[network] -= 1
+        if not self._by_network[network]:
+            del self._by_network[network]
+        self.total -= 1
+        if not self.total:
+            self._empty.set()
+
+    def beside(self, host: str) -> int:
+        """How many there are from the network of ``host``."""
+        return self._by_network[network_of(host)]
+
+    def wait_until_empty(self, timeout: float) -> None:
+        """Wait until nobody is connected, ``timeout`` seconds at most."""
+        if self.total:
+            self._empty.clear()
+            self._empty.wait(timeout)
+
+
+class TokenBucket:
+    """A rate that holds in the long run, with BURST_TIME's worth of it at once."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._taken = 0.0  # that is not made up for by the time since
+        self._since = clock()
+
+    def wait(self, rate: float) -> float:
+        """Seconds until the next may be taken; 0 for now."""
+        now = self._clock()
+        self._taken = max(0.0, self._taken - (now - self._since) * rate)
+        self._since = now
+        return max(0.0, self._taken + 1 - max(1.0, rate * BURST_TIME)) / rate
+
+    def take(self) -> None:
+        """One is taken."""
+        self._taken += 1
+
+
+class Pause(NamedTuple):
+    """Seconds without accepting, and why."""
+
+    seconds: float
+    reason: str
+
+
+class Admission:
+    """Decides about the next connection, with the limits that hold now."""
+
+    def __init__(self, population: Population, pacer: Pacer, *, clock: Callable[[], float]) -> None:
+        self._population = population
+        self._pacer = pacer
+        self._clock = clock
+        self._bucket = TokenBucket(clock)
+
+    def pause(self, limits: Limits) -> Pause | None:
+        """Why nobody should be accepted for a moment, if so."""
+        if self._pacer.waiting >= MOST_WAITING:
+            return Pause(_BUSY_PAUSE, BUSY)
+        if (seconds := self._bucket.wait(limits.connection_rate)) > 0:
+            return Pause(max(seconds, _PAUSE), RATE)
+        if len(self._population.arriving) >= limits.handshakes and not self._overdue():
+            return Pause(_PAUSE, HANDSHAKES)
+        return None
+
+    def refusal(self, host: str, limits: Limits) -> str | None:
+        """Why a connection that was accepted from ``host`` may not stay, if so."""
+        self._bucket.take()
+        if self._population.total >= limits.connections:
+            return CONNECTIONS
+        most = most_beside(host, limits)
+        if most is not None and self._population.beside(host) >= most:
+            return ADDRESS
+        return None
+
+    def arrives(self, sock: socket.socket, limits: Limits) -> tuple[Arrival, int]:
+        """A connection begins to say what it wants; also how many have to go for it."""
+        arriving = self._population.arriving
+        turned_out = 0
+        while len(arriving) >= limits.handshakes and (oldest := self._overdue()):
+            self.arrived(oldest)
+            oldest.turn_out()
+            turned_out += 1
+        arrival = Arrival(sock, self._clock())
+        arriving[arrival] = None
+        return arrival, turned_out
+
+    def arrived(self, arrival: Arrival) -> None:
+        """It has said what it wants, or is gone."""
+        self._population.arriving.pop(arrival, None)
+
+    def _overdue(self) -> Arrival | None:
+        """The oldest of those that arrive, if it has had its time."""
+        oldest = next(iter(self._population.arriving), None)
+        if oldest is None or self._clock() - oldest.since < ARRIVAL_TIME:
+            return None
+        return oldest
+
+
+def most_beside(host: str, limits: Limits) -> int | None:
+    """How many may come from the network of ``host``; None for any number.
+
+    On its own the limit leaves half of ``connections`` to others, and does not hold for
+    this machine, on which a proxy brings the pages of all addresses.
+    """
+    if limits.connections_per_address is not None:
+        return limits.connections_per_address
+    if is_this_machine(host):
+        return None
+    return max(1, limits.connections // 2)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether an address is a loopback one."""
+    return host == "unix" or host == "::1" or host.startswith("127.")
+
+
+def network_of(host: str) -> str:
+    """What counts as one address: an IPv4 one, or a /64 of IPv6, which is what one host gets."""
+    if ":" not in host:
+        return host
+    address = ipaddress.IPv6Address(host.partition("%")[0])
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

@@ -1,0 +1,81 @@
+"""What waits for a page whose socket is blocked, and how a part of it is given up."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
+from amiws_gevent.web.frames import count_texts, frame_end, text_frame
+
+_PREFIX = envelope_prefix(Kind.EVENT, 0, "amiws-gevent", False)
+
+
+def lost_frame(count: int) -> bytes:
+    """What a page is told in the place of ``count`` messages."""
+    event = Message(Kind.EVENT, [("Event", "MessagesDropped"), ("Count", str(count))])
+    return text_frame(encode_message(_PREFIX, event))
+
+
+class Losses:
+    """What all pages with the policy `drop` have lost: ``messages``, in ``buffers``."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.buffers = 0
+        self._counted = b""
+        self._count = 0
+
+    def add(self, buffer: bytes) -> int:
+        """One page does not get ``buffer``; how many messages are in it.
+
+        All slow pages lose the same buffers one after another, so that the count of the
+        last one is kept.
+        """
+        if buffer is not self._counted:
+            self._counted, self._count = buffer, count_texts(buffer)
+        self.messages += self._count
+        self.buffers += 1
+        return self._count
+
+
+class Backlog(deque[bytes | memoryview]):
+    """Buffers of whole frames in order; of the first a part may be sent (a memoryview)."""
+
+    __slots__ = ("_gap", "_notice")
+
+    def __init__(self, rest: bytes | memoryview) -> None:
+        super().__init__((rest,))
+        self._gap = 0
+        self._notice: bytes | None = None
+
+    def leave_out(self, count: int) -> int:
+        """In the place of what would come next, tell that ``count`` messages are lost.
+
+        Losses without anything between them are told in one sum, unless that may be on
+        its way already: SSL_write has to be given again what it was given before.
+        Returns by how many bytes the backlog has grown.
+        """
+        if not count:
+            return 0
+        before = 0
+        if len(self) > 1 and self[-1] is self._notice:
+            before = len(self.pop())
+            count += self._gap
+        self._gap, self._notice = count, lost_frame(count)
+        self.append(self._notice)
+        return len(self._notice) - before
+
+    def give_up(self, again: int) -> int:
+        """Drop all but the rest of a frame of which a part is sent; returns its bytes.
+
+        ``again`` is how many bytes of the first buffer have to be sent as they are.
+        """
+        first = self[0]
+        frames = first.obj if isinstance(first, memoryview) else first
+        assert isinstance(frames, bytes)
+        sent = len(frames) - len(first)
+        rest = frames[sent : frame_end(frames, min(sent + again, len(frames)))]
+        self.clear()
+        if rest:
+            self.append(rest)
+        return len(rest)

@@ -1,0 +1,234 @@
+"""Who may come in and when: decided by numbers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from gevent import socket
+
+from amiws_gevent.config import Limits
+from amiws_gevent.web.admission import (
+    ADDRESS,
+    ARRIVAL_TIME,
+    BURST_TIME,
+    BUSY,
+    CONNECTIONS,
+    HANDSHAKES,
+    MOST_WAITING,
+    RATE,
+    Admission,
+    Population,
+    TokenBucket,
+    most_beside,
+    network_of,
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakePacer:
+    waiting = 0
+
+
+class Door:
+    """An Admission and what it asks."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.pacer: Any = FakePacer()
+        self.population = Population()
+        self.admission = Admission(self.population, self.pacer, clock=self.clock)
+
+    def lets_in(self, host: str, limits: Limits) -> str | None:
+        reason = self.admission.refusal(host, limits)
+        if reason is None:
+            self.population.came(host)
+        return reason
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+def sockets() -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(socket.socket()) for _ in range(4)]
+
+
+# The rate
+
+
+@pytest.mark.parametrize("rate", [1, 7, 1000])
+def test_a_burst_and_then_the_rate(rate: int) -> None:
+    clock = Clock()
+    bucket = TokenBucket(clock)
+    for _ in range(int(rate * BURST_TIME)):
+        assert bucket.wait(rate) == 0
+        bucket.take()
+    for _ in range(3):
+        assert bucket.wait(rate) == pytest.approx(1 / rate)
+        clock.now += 1 / rate
+        assert bucket.wait(rate) == pytest.approx(0)
+        bucket.take()
+
+
+def test_rest_gives_the_burst_back_and_no_more() -> None:
+    clock = Clock()
+    bucket = TokenBucket(clock)
+    for _ in range(2):
+        for _ in range(50):
+            assert bucket.wait(10) == 0
+            bucket.take()
+        assert bucket.wait(10) > 0
+        clock.now += 1000
+
+
+def test_another_rate_holds_at_once() -> None:
+    clock = Clock()
+    bucket = TokenBucket(clock)
+    for _ in range(50):
+        bucket.take()
+    assert bucket.wait(10) == pytest.approx(0.1)
+    assert bucket.wait(20) == 0
+    assert bucket.wait(1) == pytest.approx(46)
+
+
+def test_too_fast_is_a_pause(door: Door) -> None:
+    limits = Limits(connection_rate=2)
+    for _ in range(10):
+        assert door.admission.pause(limits) is None
+        assert door.lets_in("192.0.2.1", limits) is None
+    pause = door.admission.pause(limits)
+    assert pause is not None
+    assert pause.reason == RATE
+    assert pause.seconds == pytest.approx(0.5)
+    door.clock.now += pause.seconds
+    assert door.admission.pause(limits) is None
+
+
+# How many
+
+
+def test_too_many_in_all(door: Door) -> None:
+    limits = Limits(connections=4, connections_per_address=4)
+    reasons = [door.lets_in(f"192.0.2.{number}", limits) for number in range(5)]
+    assert reasons == [None] * 4 + [CONNECTIONS]
+    door.population.left("192.0.2.3")
+    assert door.lets_in("192.0.2.9", limits) is None
+
+
+def test_too_many_from_one_address(door: Door) -> None:
+    limits = Limits(connections_per_address=2)
+    assert [door.lets_in("192.0.2.1", limits) for _ in range(3)] == [None, None, ADDRESS]
+    assert door.population.beside("192.0.2.1") == 2
+    assert door.lets_in("192.0.2.2", limits) is None
+    door.population.left("192.0.2.1")
+    assert door.lets_in("192.0.2.1", limits) is None
+
+
+def test_addresses_without_a_connection_are_forgotten(door: Door) -> None:
+    door.population.came("192.0.2.1")
+    door.population.left("192.0.2.1")
+    assert not door.population._by_network
+
+
+def test_half_of_all_are_for_others(door: Door) -> None:
+    limits = Limits(connections=5)
+    assert [door.lets_in("192.0.2.1", limits) for _ in range(3)] == [None, None, ADDRESS]
+    assert most_beside("192.0.2.1", Limits(connections=1)) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "unix"])
+def test_a_proxy_on_this_machine_may_bring_all(door: Door, host: str) -> None:
+    limits = Limits(connections=4)
+    assert [door.lets_in(host, limits) for _ in range(5)] == [None] * 4 + [CONNECTIONS]
+    assert most_beside(host, Limits(connections_per_address=7)) == 7, "unless told so"
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unix", "unix"),
+    ],
+)
+def test_what_counts_as_one_address(host: str, network: str) -> None:
+    assert network_of(host) == network
+
+
+# Those that say nothing
+
+
+def test_the_newest_waits_for_those_that_have_just_come(
+    door: Door, sockets: list[socket.socket]
+) -> None:
+    limits = Limits(handshakes=2)
+    for sock in sockets[:2]:
+        assert door.admission.pause(limits) is None
+        door.admission.arrives(sock, limits)
+    pause = door.admission.pause(limits)
+    assert pause is not None
+    assert pause.reason == HANDSHAKES
+    door.admission.arrived(next(iter(door.population.arriving)))
+    assert door.admission.pause(limits) is None
+
+
+def test_the_oldest_goes_once_it_has_had_its_time(door: Door, sockets: list[socket.socket]) -> None:
+    limits = Limits(handshakes=2)
+    first, _ = door.admission.arrives(sockets[0], limits)
+    door.clock.now += ARRIVAL_TIME
+    second, turned_out = door.admission.arrives(sockets[1], limits)
+    assert (first.turned_out, turned_out) == (False, 0)
+    assert door.admission.pause(limits) is None
+    third, turned_out = door.admission.arrives(sockets[2], limits)
+    assert (first.turned_out, second.turned_out, turned_out) == (True, False, 1)
+    assert list(door.population.arriving) == [second, third]
+    assert door.admission.pause(limits) is not None, "the second has not had its time"
+    _, turned_out = door.admission.arrives(sockets[3], limits)
+    assert turned_out == 0, "rather one more than one that is just coming"
+    door.admission.arrived(first)  # gone already
+
+
+def test_all_that_are_over_a_lowered_limit_go(door: Door, sockets: list[socket.socket]) -> None:
+    for sock in sockets[:3]:
+        door.admission.arrives(sock, Limits(handshakes=3))
+    door.clock.now += ARRIVAL_TIME
+    _, turned_out = door.admission.arrives(sockets[3], Limits(handshakes=1))
+    assert turned_out == 3
+    assert len(door.population.arriving) == 1
+
+
+def test_one_that_is_turned_out_sees_the_end_of_its_input(door: Door) -> None:
+    near, far = socket.socketpair()
+    limits = Limits(handshakes=1)
+    door.admission.arrives(near, limits)
+    door.clock.now += ARRIVAL_TIME
+    door.admission.arrives(near, limits)
+    assert near.recv(1) == b""
+    near.sendall(b"503")
+    assert far.recv(10) == b"503", "and can be told why"
+    near.close()
+    far.close()
+
+
+def test_nobody_is_accepted_while_many_wait_for_the_cpu(door: Door) -> None:
+    door.pacer.waiting = MOST_WAITING - 1
+    assert door.admission.pause(Limits()) is None
+    door.pacer.waiting = MOST_WAITING
+    pause = door.admission.pause(Limits())
+    assert pause is not None
+    assert pause.reason == BUSY

@@ -1,0 +1,86 @@
+"""Counters that stay few, and a log line a second at most."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import pytest
+
+from amiws_gevent.web import counts
+from amiws_gevent.web.counts import BY_PAGE, KINDS, LOST, SILENT, SLOW, Counts, Laggards
+from tests.support.webserver import wait_for
+
+
+@dataclass
+class Gone:
+    close_kind: str
+    close_code: int = 1006
+    close_reason: str = "a reason"
+    address: str = "192.0.2.1:99"
+    user: str | None = None
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_codes_that_pages_make_up_are_two() -> None:
+    made = Counts()
+    for code in (1000, *range(3000, 5000)):
+        made.closed(Gone(BY_PAGE, code))
+    assert made.closes == {(1000, BY_PAGE): 1, (3000, BY_PAGE): 1000, (4000, BY_PAGE): 1000}
+
+
+def test_every_code_that_is_sent_has_a_kind() -> None:
+    assert set(KINDS) == {1001, 1002, 1003, 1007, 1008, 1009, 1011, 1013}
+
+
+def test_only_those_who_fell_behind_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    laggards = Laggards()
+    for kind in (BY_PAGE, LOST, *set(KINDS.values()) - {SLOW}):
+        laggards.closed(Gone(kind))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", [SLOW, SILENT])
+@pytest.mark.parametrize(("user", "name"), [(None, "192.0.2.1:99"), ("ann", "192.0.2.1:99 (ann)")])
+def test_who_and_why(
+    kind: str, user: str | None, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Laggards().closed(Gone(kind, close_reason="too slow: 9 bytes wait", user=user))
+    assert warnings(caplog) == [f"page {name} closed: too slow: 9 bytes wait"]
+
+
+def test_one_line_an_interval_and_how_many_were_held_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "LOG_INTERVAL", 0.05)
+    laggards = Laggards()
+    for _ in range(10):
+        laggards.closed(Gone(SLOW))
+    assert len(warnings(caplog)) == 1
+    wait_for(lambda: len(caplog.records) == 2, "the rest")
+    laggards.closed(Gone(SILENT))
+    laggards.closed(Gone(SILENT))
+    assert len(warnings(caplog)) == 2, "that was a line too"
+    wait_for(lambda: len(caplog.records) == 3, "the rest")
+    assert warnings(caplog)[1:] == [
+        "9 more pages closed: too slow or silent",
+        "2 more pages closed: too slow or silent",
+    ]
+    wait_for(lambda: laggards._timer is None, "the end of the interval")
+    laggards.closed(Gone(SILENT, close_reason="no byte came for 63 s"))
+    assert warnings(caplog)[3:] == ["page 192.0.2.1:99 closed: no byte came for 63 s"]
+    laggards.stop()
+
+
+def test_a_stop_leaves_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    laggards = Laggards()
+    laggards.stop()
+    laggards.closed(Gone(SLOW))
+    laggards.closed(Gone(SLOW))
+    assert laggards._timer is not None
+    laggards.stop()
+    assert laggards._timer is None
