@@ -29,6 +29,10 @@ from amiws_gevent.plugins import Plugins
 from amiws_gevent.routing import JSON_MARK, unwrap
 from amiws_gevent.turns import give_way
 
+LANE_TURN = 0.005
+"""Seconds that a lane works on, then others have their turn: long enough for several reads'
+worth, since hooks cost more than reading and a lane would else fall behind its link."""
+
 HOLD_TIME = 1.0  # seconds that plugins which wait have, before others take their place
 
 _EVENT = Kind.EVENT
@@ -230,6 +234,7 @@ class Lane:
 
     def _run(self) -> None:
         source, pipeline = self._source, self._pipeline
+        turn_end = time.monotonic() + LANE_TURN
         try:
             while self._batches:
                 pipeline.wait_while_held()
@@ -240,7 +245,9 @@ class Lane:
                 if kept:
                     pipeline.emit(source, kept)
                 self.working = False
-                give_way()
+                if time.monotonic() > turn_end:
+                    give_way()
+                    turn_end = time.monotonic() + LANE_TURN
         finally:
             source.lane = None
             pipeline.lane_ended(self)
