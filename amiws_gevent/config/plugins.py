@@ -155,15 +155,17 @@ class _Entry:
 
         A key without a value is as no key at all, as everywhere in the file.
         """
-        try:
-            return {
-                key: self._plain(node, (*self._place, key), ())
-                for key, node in nodes.items()
-                if key not in OWN_SETTINGS and not is_nothing(node)
-            }
-        except _TooMuch as error:
-            self._reader.problem(self._place, str(error))
-            return None
+        given = {}
+        for key, node in nodes.items():
+            if key in OWN_SETTINGS or is_nothing(node):
+                continue
+            place = (*self._place, key)
+            try:
+                given[key] = self._plain(node, place, ())
+            except _TooMuch as error:
+                self._reader.problem(place, str(error))
+                return None
+        return given
 
     def _plain(self, node: yaml.Node, place: Place, within: tuple[int, ...]) -> Any:
         self._values += 1
@@ -205,10 +207,9 @@ class _Entry:
         self, code: PluginCode, kind: str, loc: tuple[str | int, ...], message: str
     ) -> None:
         place = self._place
-        for step in loc:  # behind them pydantic may have what it tried there ("list[str]")
-            if (*place, step) not in self._reader.lines:
-                break
-            place = (*place, step)
+        for step in loc:  # among them pydantic may have what it tried there ("list[str]")
+            if (*place, step) in self._reader.lines:
+                place = (*place, step)
         if kind == "missing":
             place, message = (*place, loc[-1]), "is missing"
         elif kind == "extra_forbidden":
