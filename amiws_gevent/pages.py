@@ -13,25 +13,6 @@ from amiws_gevent.pluginapi import ClientInfo
 from amiws_gevent.plugins import Plugins
 from amiws_gevent.web.websocket import WebSocketClient
 
-# Why pages close, in words for counting. A page may send any code, so no others count.
-CLOSE_CAUSES = {
-    1000: "normal",
-    1001: "going away",
-    1002: "protocol error",
-    1003: "not text",
-    1005: "no code",
-    1006: "connection lost",
-    1007: "not UTF-8",
-    1008: "against the rules",
-    1009: "message too big",
-    1011: "internal error",
-    1013: "too slow",
-}
-SILENT = ("1006", "silent")
-OTHER_END = ("other", "other")
-ENDS = (*((str(code), cause) for code, cause in CLOSE_CAUSES.items()), SILENT, OTHER_END)
-"""All that `cause_of_close` gives."""
-
 _log = logging.getLogger("amiws_gevent.pages")
 
 
@@ -47,8 +28,6 @@ class Pages:
         self.plugins = Plugins()
         self.opened_pages: Counter[str] = Counter()
         """Pages that came, by view."""
-        self.closed_pages: Counter[tuple[str, str]] = Counter()
-        """Pages that went, by close code and cause, as `cause_of_close` has them."""
         self._hub = hub
         self._dispatcher = dispatcher
         self._subscriptions: dict[WebSocketClient, _Subscription] = {}
@@ -83,18 +62,8 @@ class Pages:
             return
         info = subscription.info
         self._hub.remove(client, info.view, subscription.token)
-        self.closed_pages[cause_of_close(code, reason)] += 1
         _log.info("page %s closed: %d %s", name_of(info), code, reason)
         self.plugins.client_disconnected(info, code, reason)
-
-
-def cause_of_close(code: int, reason: str) -> tuple[str, str]:
-    """Code and cause of a page's end, of few values each, whatever pages send."""
-    if code not in CLOSE_CAUSES:
-        return OTHER_END
-    if code == 1006 and reason.startswith("no byte came"):
-        return SILENT
-    return str(code), CLOSE_CAUSES[code]
 
 
 def name_of(client: ClientInfo) -> str:

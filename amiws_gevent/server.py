@@ -35,7 +35,9 @@ from amiws_gevent.pluginapi import ServerInfo
 from amiws_gevent.plugins import Plugins
 from amiws_gevent.plugins.change import Change
 from amiws_gevent.web.app import create_app
+from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.blueprints import add_blueprints
+from amiws_gevent.web.counts import Counts
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.listener import WebServer
@@ -110,6 +112,8 @@ class Server:
             pauses=self._pauses,
             clients=lambda: self._web.clients if self._web else (),
             connections=lambda: self._web.connections if self._web else 0,
+            counts=lambda: self._web.counts if self._web else Counts(),
+            losses=lambda: self._web.losses if self._web else Losses(),
             log_lines_lost=lambda: self._log_control.lost if self._log_control else 0,
         )
 

@@ -55,9 +55,7 @@ class Scrape:
         """The sum over all samples that have these labels among theirs."""
         wanted = set(labels.items())
         return sum(
-            value
-            for (found, has), value in self.samples.items()
-            if found == name and wanted <= has
+            value for (found, has), value in self.samples.items() if found == name and wanted <= has
         )
 
 

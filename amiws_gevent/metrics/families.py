@@ -1,13 +1,8 @@
-"""What Prometheus is told: the counters that the rooms keep anyway, read when it asks.
+"""What Prometheus is told, metric by metric, and where in the program each number is.
 
-``FAMILIES`` is all of it but for the ``process_`` metrics, which are
-prometheus_client's; docs/operations.md has a row for each. Names and units follow
-Prometheus's conventions. Labels have few values: names that the configuration gives,
-and words of the program, never anything that a page or a server sends.
-
-A sample is made when it is rendered, and others have their turn between every
-``SAMPLES_PER_TURN``: 200 servers are 4,500 samples, which take 30 ms in all and 2 ms at
-a time.
+Names and units follow Prometheus's conventions. Labels have few values: names that the
+configuration gives, and words of the program, never anything that a page or a server
+sends. docs/operations.md has a row for each metric.
 """
 
 from __future__ import annotations
@@ -15,13 +10,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import gevent
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.samples import Sample
 
 from amiws_gevent import __version__
 from amiws_gevent.ami import Counters, Kind
@@ -29,14 +20,26 @@ from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import CLASSIC, V2, Hub
 from amiws_gevent.link import Link, LinkState
-from amiws_gevent.pages import ENDS, Pages
+from amiws_gevent.pages import Pages
 from amiws_gevent.pausemeter import PauseMeter
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.plugins import RunningPlugin
-from amiws_gevent.turns import give_way
+from amiws_gevent.web.admission import ADDRESS, CONNECTIONS, DESCRIPTORS, HANDSHAKES
+from amiws_gevent.web.backlog import Losses
+from amiws_gevent.web.counts import BY_PAGE, LOST, SILENT, SLOW, Counts
+from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from amiws_gevent.web.websocket import WebSocketClient
 
-SAMPLES_PER_TURN = 200
+# What rates are asked of is there from the start, as 0; the rest once it happens.
+EXPECTED_ENDS = (
+    (NORMAL, BY_PAGE),
+    (GOING_AWAY, BY_PAGE),
+    (TRY_AGAIN_LATER, SLOW),
+    (ABNORMAL, LOST),
+    (ABNORMAL, SILENT),
+)
+EXPECTED_REFUSALS = (CONNECTIONS, ADDRESS, HANDSHAKES, DESCRIPTORS)
+EXPECTED_STATUSES = (401, 403, 503)
 
 FAULTS = tuple(field.name for field in fields(Counters) if field.name != "notes")
 
@@ -54,6 +57,8 @@ class Rooms:
     pauses: PauseMeter
     clients: Callable[[], Collection[WebSocketClient]]
     connections: Callable[[], int]
+    counts: Callable[[], Counts]
+    losses: Callable[[], Losses]
     log_lines_lost: Callable[[], int]
 
 
@@ -64,78 +69,13 @@ Values = tuple[tuple[str, ...], float]
 class Family(NamedTuple):
     """One metric. Without labels ``read`` gives its value, with labels a value for each set.
 
-    ``name`` is as Prometheus has it in the end, with the ``_total`` of a counter.
+    ``name`` is as Prometheus has it in the end, with the ``_total`` that makes it a counter.
     """
 
-    kind: Literal["counter", "gauge"]
     name: str
     help: str
     labels: tuple[str, ...]
     read: Callable[[Rooms], float | Iterable[Values]]
-
-
-class Metrics:
-    """The registry of one server."""
-
-    def __init__(self, rooms: Rooms) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(_RoomsCollector(rooms))
-        self.registry.register(_ProcessFromThread())
-
-    def render(self, accept: str) -> tuple[bytes, str]:
-        """All metrics and their content type, by the ``Accept`` header of the request.
-
-        Passes the event loop on the way; other greenlets run meanwhile.
-        """
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
-
-
-class _RoomsCollector:
-    """Reads the rooms; prometheus_client's ``Collector``."""
-
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-
-    def describe(self) -> Iterator[Metric]:
-        """All families without a sample, so that the registry knows their names."""
-        for family in FAMILIES:
-            yield _metric(family)
-
-    def collect(self) -> Iterator[Metric]:
-        for family in FAMILIES:
-            metric = _metric(family)
-            # Made one by one, as the encoder asks for them; it goes through them once.
-            metric.samples = _samples(family, self._rooms)  # type: ignore[assignment]
-            yield metric
-
-
-class _ProcessFromThread:
-    """prometheus_client's process metrics, which list a folder of all open descriptors."""
-
-    def __init__(self) -> None:
-        self._collector = ProcessCollector(registry=None)
-
-    def collect(self) -> Iterator[Metric]:
-        """Reads in a thread: 10,000 descriptors would hold the loop for 7 ms and more.
-
-        Of a thread it takes sys.getswitchinterval, 5 ms, at most.
-        """
-        yield from gevent.get_hub().threadpool.apply(self._collector.collect)
-
-
-def _metric(family: Family) -> Metric:
-    return Metric(family.name.removesuffix("_total"), family.help, family.kind)
-
-
-def _samples(family: Family, rooms: Rooms) -> Iterator[Sample]:
-    found = family.read(rooms)
-    if isinstance(found, int | float):
-        found = [((), found)]
-    for number, (values, value) in enumerate(found, 1):
-        yield Sample(family.name, dict(zip(family.labels, values, strict=True)), value)
-        if not number % SAMPLES_PER_TURN:
-            give_way()
 
 
 # Readers of what has labels. Each takes a copy of what may change while others run.
@@ -172,8 +112,25 @@ def _opened(rooms: Rooms) -> Iterator[Values]:
 
 
 def _closed(rooms: Rooms) -> Iterator[Values]:
-    for end in ENDS:
-        yield end, rooms.pages.closed_pages[end]
+    for (code, kind), count in (dict.fromkeys(EXPECTED_ENDS, 0) | rooms.counts().closes).items():
+        yield (str(code), kind), count
+
+
+def _refused(rooms: Rooms) -> Iterator[Values]:
+    counted = dict.fromkeys(EXPECTED_REFUSALS, 0) | rooms.counts().refused_connections
+    for limit, count in counted.items():
+        yield (limit,), count
+
+
+def _refused_upgrades(rooms: Rooms) -> Iterator[Values]:
+    counted = dict.fromkeys(EXPECTED_STATUSES, 0) | rooms.counts().refused_upgrades
+    for status, count in counted.items():
+        yield (str(int(status)),), count
+
+
+def _accept_pauses(rooms: Rooms) -> Iterator[Values]:
+    for reason, count in list(rooms.counts().pauses.items()):
+        yield (reason,), count
 
 
 def _pending(rooms: Rooms) -> float:
@@ -230,7 +187,6 @@ _SERVER = ("server", "server_id")
 
 FAMILIES = (
     Family(
-        "gauge",
         "amiws_build_info",
         "What runs; always 1.",
         ("version", "python", "gevent"),
@@ -238,49 +194,42 @@ FAMILIES = (
     ),
     # Servers
     Family(
-        "gauge",
         "amiws_server_connected",
         "Whether the server is logged in to: 1 or 0.",
         _SERVER,
         _by_server(lambda link: link.connected),
     ),
     Family(
-        "gauge",
         "amiws_server_state",
         "1 for the state that the connection is in, 0 for the others.",
         (*_SERVER, "state"),
         _states,
     ),
     Family(
-        "counter",
         "amiws_server_reconnects_total",
         "Logins after the first one.",
         _SERVER,
         _by_server(lambda link: max(0, link.logins - 1)),
     ),
     Family(
-        "counter",
         "amiws_server_failed_attempts_total",
         "Attempts to connect that came to nothing, refused logins among them.",
         _SERVER,
         _by_server(lambda link: link.failed_attempts),
     ),
     Family(
-        "counter",
         "amiws_messages_received_total",
         "Messages that the server sent, before event_names and plugins.",
         (*_SERVER, "type"),
         _received,
     ),
     Family(
-        "counter",
         "amiws_server_faults_total",
         "What was odd in what the server sent, up to packets that were dropped.",
         (*_SERVER, "fault"),
         _faults,
     ),
     Family(
-        "gauge",
         "amiws_server_pending_bytes",
         "Actions that the server has not taken yet.",
         _SERVER,
@@ -288,14 +237,12 @@ FAMILIES = (
     ),
     # From servers to pages
     Family(
-        "counter",
         "amiws_messages_published_total",
         "Messages that were for pages, behind event_names and plugins.",
         (),
         lambda rooms: rooms.hub.published_messages,
     ),
     Family(
-        "counter",
         "amiws_messages_dropped_total",
         "Messages that all pages lost, since the plugins or the hub, which sends to pages, "
         "took them slower than they came.",
@@ -303,72 +250,87 @@ FAMILIES = (
         _dropped,
     ),
     Family(
-        "gauge",
         "amiws_hub_pending_bytes",
         "Messages that wait to be given to pages.",
         (),
         lambda rooms: rooms.hub.pending_bytes,
     ),
     Family(
-        "counter",
         "amiws_deliveries_total",
         "Messages given to pages, each once for each page; what waits for a slow page counts.",
         (),
         lambda rooms: rooms.hub.deliveries,
     ),
     Family(
-        "counter",
         "amiws_delivered_bytes_total",
         "Bytes of these messages as WebSocket frames, for each page.",
         (),
         lambda rooms: rooms.hub.delivered_bytes,
     ),
     # Pages
-    Family("gauge", "amiws_clients", "Pages that are connected.", ("view",), _clients),
+    Family("amiws_clients", "Pages that are connected.", ("view",), _clients),
     Family(
-        "counter",
         "amiws_clients_opened_total",
         "Pages that connected.",
         ("view",),
         _opened,
     ),
     Family(
-        "counter",
         "amiws_clients_closed_total",
-        "Pages that went, by close code and what it means here.",
+        "Pages that went, by close code and why; 3000 and 4000 stand for all codes from there on.",
         ("code", "reason"),
         _closed,
     ),
     Family(
-        "gauge",
+        "amiws_client_lost_messages_total",
+        "Messages that slow pages lost in place of their connection (slow_pages: drop), for each "
+        "page.",
+        (),
+        lambda rooms: rooms.losses().messages,
+    ),
+    Family(
         "amiws_client_pending_bytes",
         "What waits for pages that read slowly, the sum; pages share it, so it takes less memory.",
         (),
         _pending,
     ),
     Family(
-        "gauge",
         "amiws_client_pending_bytes_max",
         "What waits for the slowest page (limits.client_buffer bounds it).",
         (),
         _most_pending,
     ),
     Family(
-        "gauge",
         "amiws_connections",
         "HTTP and WebSocket connections of ws_port (limits.connections bounds them).",
         (),
         lambda rooms: rooms.connections(),
     ),
     Family(
-        "counter",
+        "amiws_connections_refused_total",
+        "Connections that were refused, by the limit that they would have passed.",
+        ("limit",),
+        _refused,
+    ),
+    Family(
+        "amiws_accept_pauses_total",
+        "How often new connections were left waiting for a moment, by what for.",
+        ("reason",),
+        _accept_pauses,
+    ),
+    Family(
+        "amiws_upgrades_refused_total",
+        "WebSockets that were refused, by HTTP status.",
+        ("status",),
+        _refused_upgrades,
+    ),
+    Family(
         "amiws_actions_sent_total",
         "Actions of pages that were sent, each once for each server.",
         (),
         lambda rooms: rooms.dispatcher.sent,
     ),
     Family(
-        "counter",
         "amiws_actions_refused_total",
         "Actions of pages that were answered with an error instead.",
         (),
@@ -376,35 +338,30 @@ FAMILIES = (
     ),
     # The event loop
     Family(
-        "gauge",
         "amiws_reader_pause_seconds",
         "The longest time of the last 60 seconds in which no socket of a server was looked at.",
         (),
         lambda rooms: rooms.pauses.recent(),
     ),
     Family(
-        "gauge",
         "amiws_reader_pause_longest_seconds",
         "The longest such time since the start.",
         (),
         lambda rooms: rooms.pauses.longest,
     ),
     Family(
-        "counter",
         "amiws_reader_long_pauses_total",
         "Such times of more than 50 ms.",
         (),
         lambda rooms: rooms.pauses.long_pauses,
     ),
     Family(
-        "counter",
         "amiws_loop_busy_seconds_total",
         "All such times: how long the event loop has not been waiting.",
         (),
         lambda rooms: rooms.pauses.seconds,
     ),
     Family(
-        "counter",
         "amiws_loop_turns_total",
         "How often the event loop has looked at the sockets.",
         (),
@@ -412,7 +369,6 @@ FAMILIES = (
     ),
     # Plugins and the log
     Family(
-        "counter",
         "amiws_plugin_seconds_total",
         "What the plugin's hooks took: messages waited for those of filters and transforms, "
         "nothing for those that log.",
@@ -420,21 +376,18 @@ FAMILIES = (
         _plugin_seconds,
     ),
     Family(
-        "counter",
         "amiws_plugin_faults_total",
         "Hooks that raised, overran their time, or gave no proper answer.",
         ("plugin", "hook"),
         _plugin_faults,
     ),
     Family(
-        "counter",
         "amiws_plugin_dropped_messages_total",
         "Messages that the plugin kept from pages, as its filter said or, if required, by a fault.",
         ("plugin",),
         _by_plugin(lambda plugin: plugin.state.dropped),
     ),
     Family(
-        "counter",
         "amiws_plugin_dropped_calls_total",
         "Messages and other news that the plugin's log hooks were not told, since they took them "
         "slower than they came.",
@@ -442,14 +395,12 @@ FAMILIES = (
         _by_plugin(lambda plugin: plugin.queue.dropped),
     ),
     Family(
-        "gauge",
         "amiws_plugin_suspended",
         "Whether the plugin's message hooks are left out for their faults: 1 or 0.",
         ("plugin",),
         _by_plugin(lambda plugin: plugin.state.suspended),
     ),
     Family(
-        "counter",
         "amiws_log_lines_lost_total",
         "Lines that syslog did not take.",
         (),

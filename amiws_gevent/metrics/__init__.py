@@ -1,0 +1,10 @@
+"""Metrics for Prometheus: counters that the other rooms keep anyway, read when it asks.
+
+families.py   every metric: its name, its labels, where its number is
+collector.py  the registry, and rendering in pieces
+"""
+
+from .collector import Metrics
+from .families import FAMILIES, Rooms
+
+__all__ = ["FAMILIES", "Metrics", "Rooms"]

@@ -1,0 +1,86 @@
+"""The registry of the metrics, and how they are rendered without holding anyone up.
+
+A sample is made when it is rendered, and others have their turn between every
+``SAMPLES_PER_TURN``: 200 servers are 4,500 samples, which take 30 ms in all and 2 ms at
+a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gevent
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.samples import Sample
+
+from amiws_gevent.metrics.families import FAMILIES, Family, Rooms
+from amiws_gevent.turns import give_way
+
+SAMPLES_PER_TURN = 200
+
+
+class Metrics:
+    """The registry of one server."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_RoomsCollector(rooms))
+        self.registry.register(_ProcessFromThread())
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """All metrics and their content type, by the ``Accept`` header of the request.
+
+        Passes the event loop on the way; other greenlets run meanwhile.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+class _RoomsCollector:
+    """Reads the rooms; prometheus_client's ``Collector``."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def describe(self) -> Iterator[Metric]:
+        """All families without a sample, so that the registry knows their names."""
+        for family in FAMILIES:
+            yield _metric(family)
+
+    def collect(self) -> Iterator[Metric]:
+        for family in FAMILIES:
+            metric = _metric(family)
+            # Made one by one, as the encoder asks for them; it goes through them once.
+            metric.samples = _samples(family, self._rooms)  # type: ignore[assignment]
+            yield metric
+
+
+class _ProcessFromThread:
+    """prometheus_client's process metrics, which list a folder of all open descriptors."""
+
+    def __init__(self) -> None:
+        self._collector = ProcessCollector(registry=None)
+
+    def collect(self) -> Iterator[Metric]:
+        """Reads in a thread: 10,000 descriptors would hold the loop for 7 ms and more.
+
+        Of a thread it takes sys.getswitchinterval, 5 ms, at most.
+        """
+        yield from gevent.get_hub().threadpool.apply(self._collector.collect)
+
+
+def _metric(family: Family) -> Metric:
+    name = family.name.removesuffix("_total")
+    return Metric(name, family.help, "gauge" if name == family.name else "counter")
+
+
+def _samples(family: Family, rooms: Rooms) -> Iterator[Sample]:
+    found = family.read(rooms)
+    if isinstance(found, int | float):
+        found = [((), found)]
+    for number, (values, value) in enumerate(found, 1):
+        yield Sample(family.name, dict(zip(family.labels, values, strict=True)), value)
+        if not number % SAMPLES_PER_TURN:
+            give_way()

@@ -1,0 +1,233 @@
+"""Every metric tells what it says it tells, and docs/operations.md knows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gevent
+import pytest
+
+from amiws_gevent import __version__
+from amiws_gevent.ami import Kind, Message
+from amiws_gevent.config import Limits
+from amiws_gevent.hub import CLASSIC
+from amiws_gevent.link import Link, LinkState
+from amiws_gevent.metrics import FAMILIES
+from tests.support.house import FakeClient, House, ignore
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def plugin(name: str, **values: Any) -> Any:
+    state = {"seconds": 0.0, "log_seconds": 0.0, "dropped": 0, "suspended": False, "faults": {}}
+    queue = SimpleNamespace(dropped=values.pop("queue_dropped", 0))
+    hooks = dict.fromkeys(values.pop("hooks", ()))
+    return SimpleNamespace(
+        name=name, hooks=hooks, queue=queue, state=SimpleNamespace(**(state | values))
+    )
+
+
+def test_messages_by_server_and_type(house: House) -> None:
+    source = house.sources[1]
+    events = [Message(Kind.EVENT, [("Event", "A")])] * 3
+    house.pipeline.process(source, [Message(Kind.PROMPT, [("Product", "x")]), *events])
+    found = house.samples()
+    name = "amiws_messages_received_total"
+    assert found[name, "pbx1,1,event"] == 3
+    assert found[name, "pbx1,1,prompt"] == 1
+    assert found[name, "pbx1,1,response"] == 0
+    assert sum(1 for sample, _ in found if sample == name) == len(Kind)
+    assert found["amiws_messages_published_total", ""] == 4
+
+
+def test_what_pages_got_and_what_waits(house: House) -> None:
+    house.hub.add(FakeClient(), CLASSIC)
+    house.pipeline.process(house.sources[1], [Message(Kind.EVENT, [("Event", "A")])] * 2)
+    assert house.value("amiws_hub_pending_bytes") == house.hub.pending_bytes > 0
+    assert house.value("amiws_deliveries_total") == 0
+    house.hub.start()
+    gevent.sleep(0.01)
+    house.hub.stop()
+    assert house.value("amiws_hub_pending_bytes") == 0
+    assert house.value("amiws_deliveries_total") == 2
+    assert house.value("amiws_delivered_bytes_total") == house.hub.delivered_bytes > 0
+
+
+def test_dropped_messages_by_where(house: House) -> None:
+    house.hub.dropped_messages = 5
+    house.pipeline.dropped_messages = 6
+    assert house.value("amiws_messages_dropped_total", "hub") == 5
+    assert house.value("amiws_messages_dropped_total", "plugins") == 6
+
+
+def test_pages(house: House) -> None:
+    house.clients += [SimpleNamespace(pending_bytes=size) for size in (0, 10, 500)]
+    client: Any = FakeClient()
+    house.pages.opened(client)
+    found = house.samples()
+    assert found["amiws_client_pending_bytes", ""] == 510
+    assert found["amiws_client_pending_bytes_max", ""] == 500
+    assert found["amiws_connections", ""] == 7
+    assert found["amiws_clients", "v2"] == 1
+    assert found["amiws_clients", "classic"] == 0
+    assert found["amiws_clients_opened_total", "v2"] == 1
+    house.pages.closed(client, 1013, "too slow: 5 bytes wait")
+    assert house.value("amiws_clients", "v2") == 0
+    assert house.value("amiws_clients_opened_total", "v2") == 1
+
+
+def test_why_pages_went_and_what_slow_ones_lost(house: House) -> None:
+    assert house.value("amiws_clients_closed_total", "1013", "slow") == 0
+    house.counts.closes[1013, "slow"] += 2
+    house.counts.closes[4000, "by_page"] += 1
+    house.losses.messages = 12
+    found = house.samples()
+    assert found["amiws_clients_closed_total", "1013,slow"] == 2
+    assert found["amiws_clients_closed_total", "4000,by_page"] == 1
+    assert found["amiws_clients_closed_total", "1006,silent"] == 0
+    assert found["amiws_client_lost_messages_total", ""] == 12
+
+
+def test_who_was_not_let_in(house: House) -> None:
+    house.counts.refused_connections["connections"] += 3
+    house.counts.refused_upgrades[HTTPStatus.FORBIDDEN] += 4
+    house.counts.pauses["busy"] += 5
+    found = house.samples()
+    assert found["amiws_connections_refused_total", "connections"] == 3
+    assert found["amiws_connections_refused_total", "descriptors"] == 0
+    assert found["amiws_upgrades_refused_total", "403"] == 4
+    assert found["amiws_upgrades_refused_total", "401"] == 0
+    assert found["amiws_accept_pauses_total", "busy"] == 5
+
+
+def test_nobody_is_connected(house: House) -> None:
+    assert house.value("amiws_client_pending_bytes") == 0
+    assert house.value("amiws_client_pending_bytes_max") == 0
+
+
+def test_actions(house: House) -> None:
+    house.dispatcher.dispatch(json.dumps({"Action": "Ping"}), page="p")
+    house.dispatcher.sent = 4
+    assert house.value("amiws_actions_refused_total") == 1
+    assert house.value("amiws_actions_sent_total") == 4
+
+
+def test_servers(house: House) -> None:
+    link = house.links[1]
+    link.state = LinkState.CONNECTED
+    link.logins = 3
+    link.failed_attempts = 9
+    link._faults["packets_cut"] = 2
+    found = house.samples()
+    assert found["amiws_server_connected", "pbx1,1"] == 1
+    assert found["amiws_server_state", "pbx1,1,connected"] == 1
+    assert found["amiws_server_state", "pbx1,1,logging_in"] == 0
+    assert sum(v for (name, _), v in found.items() if name == "amiws_server_state") == 1
+    assert found["amiws_server_reconnects_total", "pbx1,1"] == 2
+    assert found["amiws_server_failed_attempts_total", "pbx1,1"] == 9
+    assert found["amiws_server_faults_total", "pbx1,1,packets_cut"] == 2
+    assert found["amiws_server_faults_total", "pbx1,1,lines_over_limit"] == 0
+    assert found["amiws_server_pending_bytes", "pbx1,1"] == 0
+
+
+def test_a_server_that_was_never_reached_has_not_been_reconnected(house: House) -> None:
+    assert house.value("amiws_server_reconnects_total", "pbx1", "1") == 0
+    assert house.value("amiws_server_connected", "pbx1", "1") == 0
+
+
+def test_two_servers_of_one_name_are_told_apart_by_their_id() -> None:
+    house = House(servers=2)
+    for number, link in house.links.items():
+        house.links[number] = Link(
+            link.host.model_copy(update={"name": "same"}), Limits(), on_messages=ignore
+        )
+    assert house.value("amiws_server_connected", "same", "2") == 0
+
+
+def test_the_event_loop(house: House) -> None:
+    now = [house.pauses._clock()]
+    house.pauses._clock = lambda: now[0]
+    house.pauses.polled()
+    now[0] += 0.25
+    house.pauses.about_to_poll()
+    found = house.samples()
+    assert found["amiws_reader_pause_seconds", ""] == pytest.approx(0.25)
+    assert found["amiws_reader_pause_longest_seconds", ""] == pytest.approx(0.25)
+    assert found["amiws_reader_long_pauses_total", ""] == 1
+    assert found["amiws_loop_busy_seconds_total", ""] == pytest.approx(0.25)
+    assert found["amiws_loop_turns_total", ""] == 1
+
+
+def test_plugins(house: House) -> None:
+    house.plugins += [
+        plugin(
+            "journal",
+            log_seconds=1.5,
+            hooks=("amiws_log_message",),
+            queue_dropped=8,
+        ),
+        plugin(
+            "mask",
+            seconds=0.5,
+            dropped=2,
+            suspended=True,
+            hooks=("amiws_transform_message",),
+            faults={"amiws_transform_message": 3, "greenlet": 1},
+        ),
+    ]
+    found = house.samples()
+    assert found["amiws_plugin_seconds_total", "journal,log"] == 1.5
+    assert found["amiws_plugin_seconds_total", "mask,messages"] == 0.5
+    assert found["amiws_plugin_faults_total", "journal,amiws_log_message"] == 0
+    assert found["amiws_plugin_faults_total", "mask,amiws_transform_message"] == 3
+    assert found["amiws_plugin_faults_total", "mask,greenlet"] == 1
+    assert found["amiws_plugin_dropped_messages_total", "mask"] == 2
+    assert found["amiws_plugin_dropped_calls_total", "journal"] == 8
+    assert found["amiws_plugin_dropped_calls_total", "mask"] == 0
+    assert found["amiws_plugin_suspended", "mask"] == 1
+    assert found["amiws_plugin_suspended", "journal"] == 0
+
+
+def test_the_rest(house: House) -> None:
+    found = house.samples()
+    assert found["amiws_log_lines_lost_total", ""] == 3
+    (build,) = [labels for name, labels in found if name == "amiws_build_info"]
+    assert build.startswith(f"{__version__},3."), build
+    for name in ("open_fds", "max_fds", "resident_memory_bytes", "cpu_seconds_total"):
+        assert found[f"process_{name}", ""] > 0
+
+
+def test_a_name_with_quotes_and_line_ends_stays_a_label() -> None:
+    house = House()
+    host = house.links[1].host.model_copy(update={"name": 'a"b\\c'})
+    house.links[1] = Link(host, Limits(), on_messages=ignore)
+    assert house.value("amiws_server_connected", 'a"b\\c', "1") == 0
+
+
+def test_names_follow_prometheus() -> None:
+    for family in FAMILIES:
+        assert re.fullmatch(r"amiws_[a-z_]+", family.name)
+        assert not re.search(r"_(ms|milliseconds|kb|kib|count)(_|$)", family.name)
+        assert family.help.endswith("."), family.name
+
+
+def test_operations_md_has_a_row_for_each() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    rows = [row for row in text.splitlines() if row.startswith("| `amiws_")]
+    wanted = []
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        wanted.append(f"| `{family.name}` | {labels} | {family.help} |")
+    assert rows == wanted, "docs/operations.md should have:\n" + "\n".join(wanted)
+    named = set(re.findall(r"\bamiws_[a-z_]+\b", text)) - {"amiws_gevent"}
+    assert named <= {family.name for family in FAMILIES}
