@@ -184,6 +184,73 @@ class TestCheck:
         assert not pid_file.exists()
 
 
+class TestPlugins:
+    PLUGIN = """\
+from pydantic import SecretStr
+from amiws_gevent.pluginapi import PluginSettings
+import amiws_gevent.ami
+
+class Settings(PluginSettings):
+    number: int = 3
+    key: SecretStr
+
+class Plugin:
+    REQUIRED = True
+
+    def amiws_settings(self):
+        return Settings
+
+    def amiws_startup(self):
+        raise AssertionError("started")
+
+    def amiws_transform_message(self):
+        pass
+"""
+
+    def test_what_is_loaded_from_where_with_which_hooks_and_settings(
+        self, file: Path, servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plugin = file.parent / "mine.py"
+        plugin.write_text(self.PLUGIN)
+        file.write_text(
+            f"plugins:\n- {plugin}: {{key: s3cret, hook_timeout: 1 s}}\n"
+            f"- event_filter: {{deny: VarSet}}\n{CONFIGURATION}"
+        )
+        assert cli.main(["--plugins", "-f", str(file)]) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        lines = said.out.splitlines()
+        assert lines[:5] == [
+            f"{plugin} (required)",
+            f"  from      {plugin}",
+            "  hooks     amiws_settings, amiws_startup, amiws_transform_message",
+            "  settings  Settings(number=3, key=SecretStr('**********'))",
+            "  timeout   1 s",
+        ]
+        assert lines[5] == "event_filter"
+        assert "amiws_filter_message" in lines[7]
+        assert servers == []
+
+    def test_none(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["--plugins", "-f", str(file)]) == 0
+        assert capsys.readouterr().out == f"{file}: no plugins\n"
+
+    @pytest.mark.parametrize("option", ["--plugins", "--check"])
+    def test_a_wrong_one_is_told_with_name_file_and_line(
+        self, file: Path, option: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plugin = file.parent / "mine.py"
+        plugin.write_text("X = 1\ndef amiws_filter_mesage():\n    pass\n")
+        file.write_text(f"plugins:\n- {plugin}\n{CONFIGURATION}")
+        assert cli.main([option, "-f", str(file)]) == 78
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err == (
+            f"{file}:2: plugins[0]: plugin {plugin}: {plugin}:2: there is no hook "
+            "amiws_filter_mesage; did you mean amiws_filter_message?\n"
+        )
+
+
 class TestRun:
     def test_the_configuration_is_what_runs(self, file: Path, servers: list[Server]) -> None:
         assert cli.main(["-f", str(file)]) == 0

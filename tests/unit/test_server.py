@@ -1,0 +1,386 @@
+"""The composition root in the test's own process: start, reload, stop, and what plugins see."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from amiws_gevent.config import ConfigError, LoadResult, load_settings
+from amiws_gevent.errors import ListenError
+from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins import manager
+from amiws_gevent.server import STOP_ALL_TIME, Server
+from tests.support import plugins as plugin_files
+from tests.support.ami_server import AmiServer
+from tests.support.greenlets import until
+
+# Writes down what happens, in a list that the test has put into builtins.
+NOTING = """
+from amiws_gevent.pluginapi import PluginSettings
+
+class Settings(PluginSettings):
+    tag: str = "-"
+    fails: bool = False
+
+class Plugin:
+    ended = False
+
+    def amiws_settings(self):
+        return Settings
+
+    def amiws_startup(self, context):
+        self.tag = context.settings.tag
+        HAPPENED.append(f"{self.tag} starts")
+        if context.settings.fails:
+            raise OSError("no")
+
+    def amiws_shutdown(self):
+        self.ended = True
+        HAPPENED.append(f"{self.tag} ends")
+
+    def amiws_filter_message(self, message):
+        if self.ended:
+            HAPPENED.append("asked after its end")
+        return False if message.name == "Drop" else None
+
+    def amiws_log_message(self, message):
+        if message.name:
+            HAPPENED.append(message.name)
+
+    def amiws_server_changed(self, server, state, reason):
+        HAPPENED.append((server.name, state))
+"""
+
+
+class House:
+    """A server in this process, its files, and what its plugins have noted."""
+
+    def __init__(self, folder: Path, happened: list[Any]) -> None:
+        self.folder = folder
+        self.happened = happened
+        self.file = folder / "amiws.yaml"
+        self.server: Server | None = None
+        self._running: gevent.Greenlet[..., int] | None = None
+
+    def plugin(self, source: str = NOTING, name: str = "mine.py") -> None:
+        plugin_files.write(self.folder, source, name)
+
+    def configure(self, plugins: str = "", hosts: str = "", more: str = "") -> None:
+        hosts = hosts or host(1, "absent")
+        listed = f"plugins:\n{plugins}" if plugins else ""
+        self.file.write_text(
+            f"ws_host: 127.0.0.1\nws_port: 0\n{more}\n{listed}\namihosts:\n{hosts}"
+        )
+        self.file.chmod(0o600)
+
+    def load(self) -> LoadResult:
+        return load_settings(self.file, base=self.folder)
+
+    def start(self) -> Server:
+        self.server = Server(self.load().settings, load=self.load)
+        self.server.start()
+        self._running = gevent.spawn(self.server.run)
+        gevent.sleep(0)
+        return self.server
+
+    def reload(self) -> None:
+        """SIGHUP, and wait until it is done."""
+        assert self.server is not None
+        done: list[bool] = []
+        self.server.request_reload()
+        self.server._commands.put(lambda: done.append(True))
+        until(lambda: done)
+
+    def stop(self) -> int | None:
+        """SIGTERM; the exit status."""
+        if self.server is None or self._running is None:
+            return None
+        self.server.request_stop()
+        running, self._running = self._running, None
+        return running.get(timeout=20)
+
+
+def host(port: int, name: str = "pbx", more: str = "") -> str:
+    account = "username: amiws, secret: s3cret"
+    return f"- {{name: {name}, host: 127.0.0.1, port: {port}, {account}{more}}}\n"
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    happened: list[Any] = []
+    monkeypatch.setattr("builtins.HAPPENED", happened, raising=False)
+    made = House(tmp_path, happened)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def ami() -> Iterator[AmiServer]:
+    with AmiServer(sleep=gevent.sleep) as server:
+        yield server
+
+
+class TestLife:
+    def test_messages_go_through_plugins_in_order(self, house: House, ami: AmiServer) -> None:
+        house.plugin()
+        house.configure("- ./mine.py: {tag: a}\n", host(ami.port))
+        house.start()
+        ami.wait_login()
+        until(lambda: ("pbx", "connected") in house.happened)
+        ami.send(b"Event: A\r\n\r\nEvent: Drop\r\n\r\nEvent: B\r\n\r\n")
+        until(lambda: "B" in house.happened)
+        assert house.stop() == 0
+        assert house.happened == ["a starts", ("pbx", "connected"), "A", "B", "a ends"]
+
+    def test_what_came_before_the_end_is_logged(self, house: House, ami: AmiServer) -> None:
+        house.plugin()
+        house.configure("- ./mine.py\n", host(ami.port))
+        house.start()
+        connection = ami.wait_login()
+        until(lambda: ("pbx", "connected") in house.happened)
+        for number in range(500):
+            connection.send(b"Event: E%d\r\n\r\n" % number)
+        until(lambda: "E0" in house.happened)
+        house.stop()
+        events = [name for name in house.happened if isinstance(name, str) and name[0] == "E"]
+        assert events == [f"E{number}" for number in range(len(events))]
+        assert house.happened[-1] == "- ends"
+
+    def test_a_plugin_that_cannot_start_refuses_it_all(self, house: House) -> None:
+        house.plugin()
+        house.configure("- ./mine.py: {tag: a}\n- ./mine.py: {tag: b, fails: yes}\n")
+        with pytest.raises(
+            PluginError, match=r"plugin \./mine\.py#2: amiws_startup: .*OSError: no"
+        ):
+            house.start()
+        assert house.happened == ["a starts", "b starts", "b ends", "a ends"]
+
+    def test_a_port_in_use_ends_the_plugins_too(self, house: House) -> None:
+        house.plugin()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            house.configure("- ./mine.py\n")
+            port = taken.getsockname()[1]
+            house.file.write_text(house.file.read_text().replace("ws_port: 0", f"ws_port: {port}"))
+            with pytest.raises(ListenError):
+                house.start()
+        assert house.happened == ["- starts", "- ends"]
+
+    def test_blueprints_that_clash_refuse_the_start(self, house: House) -> None:
+        house.plugin()
+        house.plugin(
+            "from flask import Blueprint\ndef amiws_blueprints():\n"
+            "    made = Blueprint('mine', __name__)\n"
+            "    made.add_url_rule('/', 'index', lambda: 'mine')\n    return [made]\n",
+            "web.py",
+        )
+        house.configure("- ./mine.py\n- ./web.py\n")
+        with pytest.raises(PluginError, match=r"plugin \./web\.py: blueprint mine: the route / is"):
+            house.start()
+        assert house.happened == ["- starts", "- ends"]
+
+    def test_the_end_takes_no_longer_than_promised(
+        self, house: House, ami: AmiServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With plugins that hang wherever they can."""
+        monkeypatch.setattr(manager, "SHUTDOWN_TIME", 60.0)
+        house.plugin(
+            """
+            import gevent
+            def forever():
+                while True:
+                    try:
+                        gevent.sleep(0.05)
+                    except BaseException:
+                        pass
+            def amiws_startup(context):
+                context.spawn(forever)
+            def amiws_log_message(message):
+                forever()
+            def amiws_filter_message(message):
+                forever()
+            def amiws_shutdown():
+                forever()
+            """
+        )
+        house.configure("- ./mine.py\n- ./mine.py\n- ./mine.py\n", host(ami.port))
+        house.start()
+        ami.wait_login()
+        ami.send(b"Event: A\r\n\r\n")
+        start = time.monotonic()
+        assert house.stop() == 0
+        assert time.monotonic() - start < STOP_ALL_TIME + 0.3
+
+
+class TestServers:
+    def states(self, house: House) -> list[str]:
+        return [what[1] for what in house.happened if isinstance(what, tuple)]
+
+    def test_each_change_once_and_in_order(self, house: House, ami: AmiServer) -> None:
+        house.plugin()
+        house.configure("- ./mine.py\n", host(ami.port))
+        house.start()
+        until(lambda: self.states(house) == ["connected"])
+        ami.kill()
+        until(lambda: self.states(house) == ["connected", "disconnected"])
+        gevent.sleep(1.5)  # attempts that fail
+        assert self.states(house) == ["connected", "disconnected"]
+        ami.restart()
+        until(lambda: self.states(house) == ["connected", "disconnected", "connected"])
+
+    def test_a_refused_login(self, house: House, ami: AmiServer) -> None:
+        ami.login = "refuse"
+        house.plugin()
+        house.configure("- ./mine.py\n", host(ami.port))
+        house.start()
+        until(lambda: self.states(house) == ["refused"])
+
+    def test_a_server_that_was_never_there(self, house: House) -> None:
+        house.plugin()
+        house.configure("- ./mine.py\n")
+        house.start()
+        until(lambda: self.states(house) == ["disconnected"])
+
+    def test_one_that_is_taken_out_of_the_configuration(self, house: House, ami: AmiServer) -> None:
+        house.plugin()
+        other = host(1, "absent", ", id: 9")
+        house.configure("- ./mine.py\n", host(ami.port, "pbx", ", id: 1") + other)
+        house.start()
+        until(lambda: ("pbx", "connected") in house.happened)
+        house.configure("- ./mine.py\n", other)
+        house.reload()
+        until(lambda: ("pbx", "disconnected") in house.happened)
+
+    def test_one_whose_configuration_changes(self, house: House, ami: AmiServer) -> None:
+        house.plugin()
+        house.configure("- ./mine.py\n", host(ami.port))
+        house.start()
+        until(lambda: self.states(house) == ["connected"])
+        house.configure("- ./mine.py\n", host(ami.port, more=", keepalive: 99"))
+        house.reload()
+        until(lambda: self.states(house) == ["connected", "disconnected", "connected"])
+        assert len(ami.connections) == 2
+
+
+class TestReload:
+    def test_a_plugin_comes_changes_and_goes(self, house: House) -> None:
+        house.plugin()
+        house.configure()
+        server = house.start()
+        for lines, expected in (
+            ("- ./mine.py: {tag: a}\n", ["a starts"]),
+            ("- ./mine.py: {tag: b}\n", ["a ends", "b starts"]),
+            ("- ./mine.py: {tag: b}\n", []),
+            ("", ["b ends"]),
+        ):
+            del house.happened[:]
+            house.configure(lines)
+            house.reload()
+            assert [what for what in house.happened if isinstance(what, str)] == expected
+        assert server._pipeline.plugins is server._pages.plugins
+
+    @pytest.mark.parametrize(
+        ("lines", "told"),
+        [
+            ("- ./mine.py: {tag: b, fails: yes}\n", "OSError: no"),
+            ("- ./mine.py: {tga: b}\n", "tga: is no setting"),
+            ("- ./none.py\n", "no such file"),
+            ("- ./mine.py: {tag: b}\n- ./clash.py\n", "the route / is taken"),
+        ],
+    )
+    def test_a_refused_one_changes_nothing(
+        self, house: House, lines: str, told: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        house.plugin()
+        house.plugin(
+            "from flask import Blueprint\ndef amiws_blueprints():\n"
+            "    made = Blueprint('mine', __name__)\n"
+            "    made.add_url_rule('/', 'index', lambda: 'mine')\n    return [made]\n",
+            "clash.py",
+        )
+        house.configure("- ./mine.py: {tag: a}\n")
+        server = house.start()
+        before = server._pipeline.plugins, server.settings
+        house.configure(lines, more="log_level: debug")
+        house.reload()
+        assert (server._pipeline.plugins, server.settings) == before
+        assert told in caplog.text
+        assert "the one before stays in force" in caplog.text
+        assert house.stop() == 0
+        notes = [what for what in house.happened if isinstance(what, str)]
+        assert (notes[0], notes[-1]) == ("a starts", "a ends")
+
+    def test_no_hook_is_called_between_end_and_beginning(
+        self, house: House, ami: AmiServer
+    ) -> None:
+        """Messages wait, and none is lost or passes unfiltered."""
+        slow = NOTING.replace(
+            "        self.tag =", "        gevent.sleep(0.05)\n        self.tag ="
+        )
+        house.plugin("import gevent\n" + slow)
+        house.configure("- ./mine.py: {tag: a}\n", host(ami.port))
+        house.start()
+        connection = ami.wait_login()
+        until(lambda: ("pbx", "connected") in house.happened)
+
+        def send() -> None:
+            for number in range(200):
+                connection.send(b"Event: Drop\r\n\r\nEvent: E%d\r\n\r\n" % number)
+                gevent.sleep(0.001)
+
+        sending = gevent.spawn(send)
+        for tag in "bcd":
+            house.configure(f"- ./mine.py: {{tag: {tag}}}\n", host(ami.port))
+            house.reload()
+        sending.get(timeout=20)
+        until(lambda: "E199" in house.happened)
+        events = [name for name in house.happened if isinstance(name, str) and name[0] == "E"]
+        assert events == [f"E{number}" for number in range(200)]
+        assert "asked after its end" not in house.happened
+        assert "Drop" not in house.happened
+
+    def test_limits_of_plugins(self, house: House) -> None:
+        house.plugin()
+        house.configure("- ./mine.py\n")
+        server = house.start()
+        house.configure("- ./mine.py\n", more="limits: {plugin_queue: 12345, plugin_messages: 678}")
+        house.reload()
+        (plugin,) = server._pipeline.plugins.running
+        assert (server._pipeline.limit, plugin.queue.limit) == (678, 12345)
+
+    def test_without_a_file_there_is_nothing_to_read(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        house.configure()
+        server = house.start()
+        server._load = None
+        house.reload()
+        assert "no configuration file to read" in caplog.text
+
+    def test_a_file_that_is_wrong(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
+        house.configure()
+        server = house.start()
+        settings = server.settings
+        house.file.write_text("ws_port: x\n")
+        with pytest.raises(ConfigError):
+            house.load()
+        with caplog.at_level(logging.ERROR):
+            house.reload()
+        assert server.settings is settings
+        assert "ws_port" in caplog.text
+
+
+def test_a_part_that_dies_ends_the_program_with_70(house: House) -> None:
+    house.configure()
+    server = house.start()
+    assert house._running is not None
+    dead = gevent.spawn(lambda: None)
+    server._died(dead)
+    assert house._running.get(timeout=20) == 70
+    house._running = None
