@@ -192,7 +192,7 @@ class Acceptor(WSGIServer):
         client = None
         try:
             self._tune(sock)
-            sock = arrival.sock = self._secure(sock)
+            sock = self._secure(sock, arrival)
             client = self._serve_requests(sock, address, arrival)
         except OSError as error:
             _log.debug("%s: %s", peer_names(address)[1], error)
@@ -244,7 +244,7 @@ class Acceptor(WSGIServer):
             sock.close()
             self._turned_away -= 1
 
-    def _secure(self, sock: socket.socket) -> socket.socket:
+    def _secure(self, sock: socket.socket, arrival: Arrival | None = None) -> socket.socket:
         """The same with TLS, if there is any; raises OSError, with the socket closed."""
         if self.tls is None:
             return sock
@@ -254,6 +254,8 @@ class Acceptor(WSGIServer):
         secured = None
         try:
             secured = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            if arrival is not None:
+                arrival.sock = secured  # the other object has let go of the connection
             seconds = self.site.limits.tls_handshake_time
             late = TimeoutError(f"the TLS handshake took more than {seconds:g} s")
             with gevent.Timeout(seconds, late):

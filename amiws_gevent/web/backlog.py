@@ -39,14 +39,13 @@ class Losses:
 
 
 class Backlog(deque[bytes | memoryview]):
-    """Buffers of whole frames in order; of the first a part may be sent (a memoryview)."""
+    """Buffers of whole frames in order; of the first a part may be sent (a memoryview).
 
-    __slots__ = ("_gap", "_notice")
+    A burst may block all pages at each of its buffers, so it is made as a deque is.
+    """
 
-    def __init__(self, rest: bytes | memoryview) -> None:
-        super().__init__((rest,))
-        self._gap = 0
-        self._notice: bytes | None = None
+    _gap = 0  # messages that are lost in the place of `_notice`
+    _notice: bytes | None = None
 
     def leave_out(self, count: int) -> int:
         """In the place of what would come next, tell that ``count`` messages are lost.

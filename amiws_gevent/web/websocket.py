@@ -160,7 +160,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         )
         self._send = self._write
         self._queue: Backlog | None = None
-        self._moved = 0.0  # when the backlog began or last became less
+        self._moved = 0.0  # the page's last sign of life, while it has a backlog
         self._pending_limit = limits.client_buffer
         self._losses = losses
         self._message = Message(limits.client_message)
@@ -270,8 +270,8 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     def _block(self, rest: bytes | memoryview) -> None:
         """The kernel takes no more: keep ``rest`` and send it on once there is room."""
-        self._queue = Backlog(rest)
-        self._moved = self.clock()
+        self._queue = Backlog((rest,))
+        self._moved = self._reader.heard
         self.pending_bytes = len(rest)
         self._send = self._enqueue
         self._watch(_WRITE)

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 import trustme
 from gevent import socket, ssl
 
-from amiws_gevent.web.acceptor import MOST_TURNED_AWAY, Acceptor
+from amiws_gevent.pausemeter import PauseMeter
+from amiws_gevent.web.acceptor import MOST_ACCEPTED, MOST_TURNED_AWAY, Acceptor
 from tests.support.webserver import (
     FakeGate,
     FakeSessions,
@@ -212,6 +214,158 @@ def test_many_too_many_are_only_closed() -> None:
                     continue
             assert answered == MOST_TURNED_AWAY
         wait_for(lambda: server.connections == 1, "the one page")
+
+
+def test_one_too_many_from_one_address(caplog: pytest.LogCaptureFixture) -> None:
+    settings = make_settings(ws_host="", limits={"connections_per_address": 2})
+    with serving(settings) as server, ExitStack() as stack:
+        first = stack.enter_context(page(server))
+        stack.enter_context(page(server))
+        for _ in range(3):
+            with Peer(server.port) as peer:
+                answer = peer.answer()
+                assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+                assert b"limits.connections_per_address" in answer.body
+        with page(server, host="::1"):
+            assert server.connections == 3
+        first.socket.close()
+        wait_for(lambda: server.connections == 1, "two are gone")
+        with page(server):
+            pass
+        assert server.counts.refused_connections == {"connections_per_address": 3}
+    assert [record.getMessage() for record in caplog.records] == [
+        "connections from 127.0.0.1 are refused: it has 2 already (limits.connections_per_address)"
+    ]
+
+
+def test_more_than_the_rate_waits_and_nobody_is_refused(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("amiws_gevent.web.admission.BURST_TIME", 0.1)
+    with serving(make_settings(limits={"connection_rate": 50})) as server, ExitStack() as stack:
+        begun = time.monotonic()
+        peers = [stack.enter_context(Peer(server.port)) for _ in range(20)]
+        answers = [gevent.spawn(peer.request) for peer in peers]
+        gevent.joinall(answers)
+        assert [answer.get().status for answer in answers] == [200] * 20
+        assert time.monotonic() - begun >= 15 / 50 - 0.02, "five at once, and then the rate"
+        assert server.counts.pauses["connection_rate"] >= 5
+        assert not server.counts.refused_connections
+    assert [record.getMessage() for record in caplog.records] == [
+        "new connections wait: more come than limits.connection_rate, 50 a second"
+    ]
+
+
+# Those that do not come to ask for anything
+
+
+@pytest.fixture
+def patience_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amiws_gevent.web.admission.ARRIVAL_TIME", 0.1)
+
+
+@pytest.mark.usefixtures("patience_is_short")
+def test_half_a_head_does_not_keep_others_out(caplog: pytest.LogCaptureFixture) -> None:
+    limits = {"handshakes": 3, "header_time": 100}
+    with serving(make_settings(limits=limits)) as server, ExitStack() as stack:
+        halves = [stack.enter_context(Peer(server.port)) for _ in range(5)]
+        for half in halves:
+            half.send("GET / HTTP/1.1\r\nHo")
+        for _ in range(5):
+            with Peer(server.port) as peer:
+                assert peer.request().status == 200
+        for half in halves[:3]:
+            answer = half.answer()
+            assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+            assert b"limits.handshakes" in answer.body
+            assert half.rest() == b""
+        assert server.counts.refused_connections == {"handshakes": 3}
+        assert server.counts.pauses["handshakes"] >= 1
+    assert len(caplog.records) == 1
+    assert "more than limits.handshakes, 3" in caplog.text
+
+
+@pytest.mark.usefixtures("patience_is_short")
+def test_half_a_handshake_does_not_keep_others_out(certificate: Certificate) -> None:
+    limits = {"handshakes": 2, "tls_handshake_time": 100}
+    settings = make_settings(**certificate.files, limits=limits)
+    with serving(settings) as server, ExitStack() as stack:
+        halves = [stack.enter_context(Peer(server.port)) for _ in range(2)]
+        halves[0].send(client_hello(certificate.trust)[:-1])
+        halves.append(stack.enter_context(Peer(server.port)))
+        for _ in range(3):
+            with Peer(server.port, tls=certificate.trust) as peer:
+                assert peer.request().status == 200
+        assert all(half.is_cut() for half in halves[:2])
+
+
+@pytest.mark.usefixtures("patience_is_short")
+def test_one_that_never_said_anything_is_only_closed() -> None:
+    """A browser opens connections ahead, and takes a new one when that is closed."""
+    with (
+        serving(make_settings(limits={"handshakes": 1})) as server,
+        Peer(server.port) as idle,
+        Peer(server.port) as peer,
+    ):
+        assert peer.request().status == 200
+        assert idle.rest() == b""
+
+
+@pytest.mark.usefixtures("patience_is_short")
+def test_half_a_second_request_counts_too() -> None:
+    with (
+        serving(make_settings(limits={"handshakes": 1})) as server,
+        Peer(server.port) as half,
+    ):
+        assert half.request().status == 200
+        with Peer(server.port) as peer:
+            assert peer.request().status == 200, "one that is idle is in nobody's way"
+        half.send("GET / HT")
+        wait_for(lambda: server._population.arriving, "it has begun")
+        with Peer(server.port) as peer:
+            assert peer.request().status == 200
+        assert half.answer().status == 503
+
+
+def test_pages_and_answered_requests_do_not_count() -> None:
+    with (
+        serving(make_settings(limits={"handshakes": 1})) as server,
+        page(server),
+        page(server),
+        Peer(server.port) as peer,
+    ):
+        assert peer.request().status == 200
+        assert not server._population.arriving
+        assert not server.counts.refused_connections
+
+
+# What a storm costs the others
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_storm_does_not_hold_the_loop(certificate: Certificate, tls: bool) -> None:
+    """All of 200 come at once; between two polls is never more than a few of them."""
+    settings = make_settings(**(certificate.files if tls else {}))
+    with serving(settings) as server, ExitStack() as stack:
+        hello = client_hello(certificate.trust) if tls else b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        peers = []
+        for _ in range(200):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            stack.callback(sock.close)
+            sock._sock.setblocking(True)
+            sock._sock.connect(("127.0.0.1", server.port))  # the loop stands still meanwhile
+            sock._sock.sendall(hello)
+            sock._sock.setblocking(False)
+            peers.append(sock)
+        meter = PauseMeter(time.thread_time)  # not what other processes take
+        meter.start()
+        begun = meter.turns
+        for peer in peers:
+            peer.settimeout(20)
+            assert peer.recv(1)
+        meter.stop()
+        assert meter.longest < 0.03
+        assert meter.turns - begun > 200 / MOST_ACCEPTED - 1
 
 
 @pytest.fixture

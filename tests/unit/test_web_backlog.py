@@ -52,7 +52,7 @@ def test_a_buffer_that_many_lose_is_counted_once() -> None:
 
 
 def test_a_gap_is_told_in_its_place() -> None:
-    backlog = Backlog(b"rest")
+    backlog = Backlog([b"rest"])
     grown = backlog.leave_out(7)
     backlog.append(b"later")
     assert [backlog[0], told(backlog[1]), backlog[2]] == [b"rest", 7, b"later"]
@@ -60,7 +60,7 @@ def test_a_gap_is_told_in_its_place() -> None:
 
 
 def test_losses_with_nothing_between_them_are_one_gap() -> None:
-    backlog = Backlog(b"rest")
+    backlog = Backlog([b"rest"])
     grown = sum(backlog.leave_out(count) for count in (5, 0, 6, 1000))
     assert len(backlog) == 2
     assert told(backlog[1]) == 1011
@@ -71,13 +71,13 @@ def test_losses_with_nothing_between_them_are_one_gap() -> None:
 
 
 def test_nothing_lost_is_not_told() -> None:
-    backlog = Backlog(b"rest")
+    backlog = Backlog([b"rest"])
     assert backlog.leave_out(0) == 0
     assert list(backlog) == [b"rest"]
 
 
 def test_what_may_be_on_its_way_is_not_changed() -> None:
-    backlog = Backlog(b"rest")
+    backlog = Backlog([b"rest"])
     backlog.leave_out(1)
     backlog.popleft()
     notice = backlog[0]
@@ -91,7 +91,7 @@ def test_what_may_be_on_its_way_is_not_changed() -> None:
 def test_giving_up_keeps_the_frame_that_is_begun() -> None:
     frames = text_frames([b"a" * 10, b"b" * 10, b"c" * 10])
     for sent, rest in ((0, 0), (1, 11), (11, 1), (12, 0), (13, 11)):
-        backlog = Backlog(memoryview(frames)[sent:])
+        backlog = Backlog([memoryview(frames)[sent:]])
         backlog.append(b"more")
         assert backlog.give_up(0) == rest
         assert b"".join(backlog) == frames[sent : sent + rest]
@@ -99,6 +99,6 @@ def test_giving_up_keeps_the_frame_that_is_begun() -> None:
 
 def test_giving_up_keeps_what_tls_has_to_be_given_again() -> None:
     frames = text_frames([b"a" * 10, b"b" * 10, b"c" * 10])
-    backlog = Backlog(frames)
+    backlog = Backlog([frames])
     assert backlog.give_up(13) == 24
-    assert Backlog(memoryview(frames)[12:]).give_up(1000) == 24
+    assert Backlog([memoryview(frames)[12:]]).give_up(1000) == 24

@@ -485,3 +485,41 @@ def test_gevent_websocket_does_not_change_the_logging() -> None:
         pass
     assert not logging.getLogger("geventwebsocket.handler").handlers
     assert type(logging.getLogger("geventwebsocket.handler")) is logging.Logger
+
+
+# Slow pages
+
+
+@pytest.mark.parametrize(
+    ("policy", "query", "loses"),
+    [
+        ("close", "", False),
+        ("drop", "", True),
+        ("close", "?slow=drop", True),
+        ("drop", "?x=1&slow=CLOSE", False),
+        ("drop", "?slow=close&slow=drop", True),
+        ("close", "?slow=maybe", False),
+        ("drop", "?slow=", True),
+        ("drop", "?slow", True),
+        ("close", "?slow%3Ddrop", False),
+        ("close", "?slow=%64rop", True),
+    ],
+)
+def test_a_page_may_choose_what_becomes_of_it(policy: str, query: str, loses: bool) -> None:
+    sessions = FakeSessions()
+    settings = make_settings(slow_pages=policy)
+    with serving(settings, sessions=sessions) as server, Peer(server.port) as peer:
+        assert peer.handshake(target=f"/ws{query}").status == 101
+        wait_for(lambda: sessions.clients, "a page")
+        losses = sessions.clients[0]._losses
+        assert losses is (server.losses if loses else None)
+
+
+def test_refused_upgrades_are_counted() -> None:
+    gate = FakeGate(lambda request: Verdict(401 if request.target == "/401" else 200))
+    with serving(gate=gate) as server, Peer(server.port) as peer:
+        for target in ("/401", "/401", "/ok"):
+            assert peer.handshake(target=target, Sec_WebSocket_Version="12").status in (401, 426)
+        peer.request()
+        assert peer.handshake().status == 101
+        assert server.counts.refused_upgrades == {401: 2, 426: 1}

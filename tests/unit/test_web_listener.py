@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -148,6 +149,69 @@ def test_a_message_that_takes_too_long() -> None:
         assert peer.closed() == 1008
 
 
+# Why pages went
+
+
+def test_ends_are_counted_by_code_and_kind() -> None:
+    with serving() as server:
+        ends = [masked(CLOSE, close_payload(code)) for code in (1000, 3001, 3999, 4711)]
+        for end in [*ends, masked(CLOSE), b"\x81\x05hello", masked(1, b"\xff")]:
+            with page(server) as peer:
+                peer.send(end)
+                peer.closed()
+        with page(server):
+            pass
+        wait_for(lambda: server.counts.closes.total() == 8, "all")
+        with page(server):
+            server.stop(0.1)
+    assert server.counts.closes == {
+        (1000, "by_page"): 1,
+        (3000, "by_page"): 2,
+        (4000, "by_page"): 1,
+        (1005, "by_page"): 1,
+        (1002, "protocol"): 1,
+        (1007, "protocol"): 1,
+        (1006, "lost"): 1,
+        (1001, "going_away"): 1,
+    }
+
+
+def test_a_slow_page_is_told_of_with_its_user(caplog: pytest.LogCaptureFixture) -> None:
+    sessions = FakeSessions()
+    settings = make_settings(limits={"client_buffer": 1000})
+    gate = FakeGate(Verdict(200, user="ann"))
+    with serving(settings, sessions=sessions, gate=gate) as server, ExitStack() as stack:
+        for number in range(3):
+            stack.enter_context(page(server, receive_buffer=4096))
+            wait_for(lambda n=number: len(sessions.clients) == n + 1, "a page")
+        for client in sessions.clients:
+            client.send_text(b"x" * 10_000_000)
+            client.send_text(b"x" * 1000)
+            client.abort("the test does not wait")
+        wait_for(lambda: len(sessions.ends) == 3, "the ends")
+        assert server.counts.closes == {(1013, "slow"): 3}
+    (warning,) = [r.getMessage() for r in caplog.records if r.name == "amiws_gevent.web"]
+    assert re.fullmatch(
+        r"page 127\.0\.0\.1:\d+ \(ann\) closed: too slow: \d+ bytes wait", warning
+    ), warning
+
+
+def test_fewer_descriptors_than_connections(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("amiws_gevent.web.listener.limit", lambda: 1024)
+    monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: 992)
+    with serving(make_settings(limits={"connections": 100})) as server:
+        assert not caplog.records
+        server.reload(make_settings(limits={"connections": 1000}))
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert re.match(
+        r"limits\.connections is 1000, but the process may have 1024 descriptors, enough for "
+        r"9\d\d connections: raise LimitNOFILE",
+        warning,
+    ), warning
+
+
 # Stop
 
 
@@ -285,6 +349,15 @@ def test_reload_changes_app_gate_and_limits_for_what_is_new() -> None:
         with page(server) as after:
             after.send(masked(1, b"x" * 2000))
             assert after.closed() == 1009
+
+
+def test_reload_changes_what_becomes_of_slow_pages_that_are_new() -> None:
+    sessions = FakeSessions()
+    with serving(sessions=sessions) as server, page(server):
+        server.reload(make_settings(slow_pages="drop"))
+        with page(server):
+            wait_for(lambda: len(sessions.clients) == 2, "both")
+            assert [client._losses is not None for client in sessions.clients] == [False, True]
 
 
 def test_reload_takes_a_new_certificate(authority: Authority) -> None:
