@@ -69,7 +69,7 @@ class Circuit:
         self._cooldown = self._policy.cooldown
         self._not_before = self._clock()
 
-    def failed(self, retry_after: float = 0.0) -> None:
+    def failed(self, retry_after: float) -> None:
         """It did not; ``retry_after`` is how long it asks to be left alone, seconds."""
         self.failures += 1
         if self.state is State.HALF_OPEN:

@@ -255,7 +255,7 @@ def _read_rest(response: urllib3.BaseHTTPResponse) -> bytes:
 
 
 def _silence_urllib3(*, unverified: bool) -> None:
-    """Its own log lines name the URL, of which a part may be secret; ours say the same."""
+    """Its warnings name the URL, of which a part may be secret; ours say what happened."""
     for name in ("urllib3.connection", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if unverified:  # told at the start

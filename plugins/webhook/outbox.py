@@ -116,7 +116,6 @@ class Outbox:
         batch = self._batch
         assert batch is not None
         self._batch = None
-        self._on_the_wire = False
         return batch
 
     def _cut(self) -> Batch:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
+from gevent.ssl import SSLContext
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -114,7 +115,7 @@ class Settings(PluginSettings):
     )
     ssl_verify: bool = Field(True, description="Check the certificate of an https receiver.")
     batch_messages: int = Field(100, ge=1, le=10000, description="Most messages of one POST.")
-    batch_bytes: Size = Field(256 * 1024, ge=1024, le=16 << 20, description="Most bytes of one.")
+    batch_bytes: Size = Field(256 * 1024, ge=1024, le=4 << 20, description="Most bytes of one.")
     batch_delay: Seconds = Field(
         1.0, ge=0, le=3600, description="How long a message may wait for others to go with."
     )
@@ -180,7 +181,7 @@ class Settings(PluginSettings):
             raise ValueError(f"{where}: is empty; make one with `openssl rand -hex 32`")
         return key
 
-    def tls(self) -> Any:
+    def tls(self) -> SSLContext | None:
         """The context for an https url, None for http. ValueError as above."""
         if not self.url.tls:
             return None

@@ -72,7 +72,7 @@ def test_the_circuit_never_waits_past_its_bounds(attempts: list[tuple[bool, floa
             circuit.succeeded()
             row = 0
         else:
-            circuit.failed()
+            circuit.failed(0.0)
             row += 1
         assert (circuit.state is State.OPEN) == (row >= 3)
         assert circuit.wait() <= (70.0 if row >= 3 else 8.0) + 1e-6

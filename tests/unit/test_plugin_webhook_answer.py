@@ -67,6 +67,7 @@ def test_control_characters_are_not_shown() -> None:
 
 
 def test_a_long_answer_is_cut() -> None:
+    assert excerpt(b"x" * MAX_EXCERPT, ()) == "x" * MAX_EXCERPT
     shown = excerpt(b"x" * 4000, ())
     assert len(shown) == MAX_EXCERPT
     assert shown.endswith("x...")
@@ -84,6 +85,7 @@ def test_a_secret_cut_off_in_the_middle_is_not_shown() -> None:
     assert set(excerpt(body, [secret])) <= {"*"}
     body = (b"It was: " + secret.encode() + b" " * KEPT_BODY)[:KEPT_BODY]
     assert excerpt(body, [secret]) == "It was: ***"
+    assert excerpt(b"x" * KEPT_BODY, ["x" * 5000]) == ""
 
 
 def test_a_redirect_names_the_place_without_its_secrets() -> None:
@@ -92,6 +94,11 @@ def test_a_redirect_names_the_place_without_its_secrets() -> None:
         "302, a redirect to https://other.example:8443, which is not followed: correct url"
     )
     assert "redirect, which" in Answer(301).describe(())
+
+
+@pytest.mark.parametrize(("status", "is_one"), [(300, True), (399, True), (400, False)])
+def test_what_counts_as_a_redirect(status: int, is_one: bool) -> None:
+    assert ("redirect" in Answer(status, location="/x").describe(())) is is_one
 
 
 @pytest.mark.parametrize(

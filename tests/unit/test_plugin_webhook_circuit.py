@@ -74,7 +74,7 @@ def test_half_open_after_the_cool_down_and_open_for_longer_each_time() -> None:
     world.now += 30
     world.circuit.begin()
     assert world.circuit.state is State.HALF_OPEN
-    world.circuit.failed()
+    world.circuit.failed(0.0)
     assert world.circuit.state is State.OPEN
     assert world.circuit.wait() == 60
     assert world.fail() == 100

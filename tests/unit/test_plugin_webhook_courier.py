@@ -12,6 +12,7 @@ from amiws_plugins.webhook.courier import Courier, signature
 from amiws_plugins.webhook.outbox import Batch
 from amiws_plugins.webhook.settings import Settings
 
+from tests.support.greenlets import until
 from tests.support.http_receiver import Receiver
 
 NOW = 1767225600.75
@@ -46,6 +47,15 @@ def test_what_a_receiver_gets() -> None:
     assert request.get("X-Amiws-Delivery") == "id-1"
     assert request.get("X-Amiws-Timestamp") == "1767225600"
     assert request.get("X-Amiws-Signature") == signature(b"key", "1767225600", request.body)
+
+
+def test_it_lets_go_of_its_connection() -> None:
+    with receiver() as target:
+        courier = make(target)
+        courier.deliver(BATCH)
+        assert target.open_connections == 1
+        courier.close()
+        until(lambda: not target.open_connections)
 
 
 def test_without_a_key_nothing_is_signed() -> None:
@@ -98,6 +108,7 @@ def test_a_renewed_key_signs_from_then_on(tmp_path: Path) -> None:
         courier.deliver(BATCH)
         key.write_text("new")
         courier.renew()
+        until(lambda: not target.open_connections)
         courier.deliver(BATCH)
         old, new = (request.get("X-Amiws-Signature") for request in target.requests)
         body = target.requests[0].body

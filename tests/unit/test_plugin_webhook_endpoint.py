@@ -20,7 +20,9 @@ from amiws_plugins.webhook.endpoint import Endpoint, parse_endpoint
     ],
 )
 def test_the_parts(url: str, expected: tuple[str, str, int, str, str | None]) -> None:
-    assert parse_endpoint(url) == Endpoint(*expected)
+    endpoint = parse_endpoint(url)
+    assert endpoint == Endpoint(*expected)
+    assert endpoint.tls is (endpoint.scheme == "https")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from amiws_plugins.webhook.outbox import Bounds, Outbox
 
 
@@ -66,13 +67,23 @@ def test_a_batch_is_due_when_it_is_full() -> None:
     assert outbox.due_in() == 0
 
 
-def test_a_batch_is_due_when_its_bytes_are_full() -> None:
-    outbox = make(batch_bytes=20)
+@pytest.mark.parametrize("batch_bytes", [17, 23, 24])
+def test_a_batch_is_due_when_its_bytes_are_full(batch_bytes: int) -> None:
+    outbox = make(batch_bytes=batch_bytes, batch_messages=9)
     fill(outbox, 1, 2)  # 7 bytes and a comma each
     assert outbox.due_in() == 2.0
     fill(outbox, 3)
     assert outbox.due_in() == 0
-    assert numbers(outbox) == [1, 2]
+    assert numbers(outbox) == ([1, 2] if batch_bytes < 24 else [1, 2, 3])
+
+
+def test_what_is_in_a_batch_takes_room_until_it_is_done() -> None:
+    outbox = make()
+    fill(outbox, 1, 2, 3, 4)
+    outbox.take()
+    assert (len(outbox), outbox.size) == (4, 32)
+    outbox.delivered()
+    assert (len(outbox), outbox.size) == (1, 8)
 
 
 def test_with_no_delay_a_message_is_due_at_once() -> None:
@@ -145,6 +156,13 @@ def test_a_big_message_takes_the_room_of_several() -> None:
     fill(outbox, 1, 2, 3, 4, 5)
     assert outbox.put(b"x" * 23) == 3
     assert numbers(outbox) == [4, 5]
+
+
+def test_a_message_may_take_all_the_room() -> None:
+    outbox = make(queue_bytes=40, batch_bytes=16)
+    fill(outbox, 1, 2)
+    assert outbox.put(b"x" * 39) == 2
+    assert outbox.take().messages == (b"x" * 39,)
 
 
 def test_a_message_that_never_fits_drops_nothing_else() -> None:

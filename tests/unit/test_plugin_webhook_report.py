@@ -14,7 +14,7 @@ class Log:
     """A report with its clock and what it said."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self.now = 0.0
+        self.now = 1000.0
         self._caplog = caplog
         self.report = Report(logging.getLogger("webhook"), "https://h", lambda: self.now)
 
@@ -73,6 +73,20 @@ def test_refusals_are_told_once_with_the_answer(log: Log) -> None:
     ]
     log.report.delivered(1, 200)
     assert log.lines() == ["WARNING takes messages again; refused before that: 30"]
+
+
+def test_each_row_is_counted_from_nothing(log: Log) -> None:
+    for _ in range(2):
+        log.report.dropped(2)
+        log.report.refused(3, "400")
+        log.report.delivered(1, 200)
+        assert log.lines() == [
+            "WARNING the queue is full and its oldest messages are dropped: 2 so far",
+            "WARNING refuses messages, which are dropped (3 so far): 400",
+            "WARNING takes messages again; dropped for want of room: 2",
+            "WARNING takes messages again; refused before that: 3",
+        ]
+        log.now += INTERVAL
 
 
 def test_a_failure_is_told_once(log: Log) -> None:

@@ -82,10 +82,12 @@ def put(sender: Sender, *numbers: int) -> None:
 def test_a_full_batch_goes_out_at_once(setup: Setup) -> None:
     carrier = Carrier()
     sender = setup.start(carrier, bounds=Bounds(3, 1000, 20, 10000, delay=60.0))
-    put(sender, 1, 2, 3, 4)
+    for number in range(4):
+        gevent.sleep(0.01)
+        put(sender, number)
     until(lambda: carrier.batches)
     gevent.sleep(0.05)
-    assert carrier.numbers() == [[1, 2, 3]]
+    assert carrier.numbers() == [[0, 1, 2]]
 
 
 def test_what_is_not_full_goes_out_after_the_delay(setup: Setup) -> None:
@@ -208,6 +210,8 @@ def test_a_flush_sends_what_waits_without_a_delay(
     carrier = Carrier()
     sender = setup.start(carrier, bounds=Bounds(3, 1000, 20, 10000, delay=60.0))
     put(sender, 1, 2, 3, 4)
+    until(lambda: carrier.batches)
+    gevent.sleep(0)
     sender.flush(5.0)
     assert carrier.numbers() == [[1, 2, 3], [4]]
     assert not caplog.records
@@ -215,6 +219,7 @@ def test_a_flush_sends_what_waits_without_a_delay(
 
 def test_a_flush_with_nothing_to_send_is_over_at_once(setup: Setup) -> None:
     sender = setup.start(Carrier())
+    gevent.sleep(0)
     start = time.monotonic()
     sender.flush(5.0)
     assert time.monotonic() - start < 2

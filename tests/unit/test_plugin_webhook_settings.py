@@ -183,6 +183,7 @@ def test_a_file_with_nothing_but_a_line_end(tmp_path: Path) -> None:
 def test_authorities_of_a_file(tmp_path: Path) -> None:
     made = make_certificate(tmp_path, "example.com")
     context = make(ssl_ca=str(made.ca)).tls()
+    assert context is not None
     assert len(context.get_ca_certs()) == 1
     assert make(url="http://h/").tls() is None
 
