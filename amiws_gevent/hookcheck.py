@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 import pluggy
@@ -66,21 +67,24 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def _check_names(plugin: object, known: Sequence[str], manager: pluggy.PluginManager) -> None:
-    """Refuse what looks like a hook and is none. Looks at no property, which might compute."""
+    """Refuse what looks like a hook and is none.
+
+    Looks at no property, which might compute, and asks no object for its class: a
+    proxy such as ``flask.request`` would raise.
+    """
     for name in dir(plugin):
         value = inspect.getattr_static(plugin, name, None)
-        function = getattr(value, "__func__", value)  # of a static or class method
+        if type(value) in (staticmethod, classmethod):
+            value = value.__func__
         if name in known:
             if not callable(getattr(plugin, name)):
                 raise HookMistake(f"{name} is not a function")
-        elif name.startswith(PREFIX) and callable(function):
-            raise HookMistake(
-                f"there is no hook {name}{_meant(name, known, 0.6)}", place_of(function)
-            )
-        elif inspect.isfunction(function):
+        elif name.startswith(PREFIX) and callable(value):
+            raise HookMistake(f"there is no hook {name}{_meant(name, known, 0.6)}", place_of(value))
+        elif type(value) is FunctionType:
             meant = _meant(name, known, SLIP)
             if meant or manager.parse_hookimpl_opts(plugin, name):
-                raise HookMistake(f"{name} is no hook{meant}", place_of(function))
+                raise HookMistake(f"{name} is no hook{meant}", place_of(value))
 
 
 def _meant(name: str, known: Iterable[str], cutoff: float) -> str:

@@ -179,6 +179,25 @@ class TestFound:
         )
         assert list(find_hooks(plugin)) == ["amiws_reload"]
 
+    def test_no_proxy_is_asked(self) -> None:
+        """Flask's raise without a request, whatever is asked of them."""
+        plugin = plugin_of(
+            """
+            from flask import g, request
+            from werkzeug.local import LocalProxy
+
+            class Plugin:
+                proxy = LocalProxy(lambda: 1 / 0)
+                request = request
+
+                def amiws_reload(self):
+                    pass
+            """
+        )
+        assert list(find_hooks(plugin)) == ["amiws_reload"]
+        module = plugin_of("from flask import g, request\ndef amiws_reload():\n    pass\n")
+        assert list(find_hooks(module)) == ["amiws_reload"]
+
 
 class TestRefused:
     @pytest.mark.parametrize(
