@@ -32,6 +32,10 @@ class Certificate:
         context.load_cert_chain(self.cert, self.key)
         return context
 
+    def client(self) -> ssl.SSLContext:
+        """A context that accepts it."""
+        return ssl.create_default_context(cafile=self.ca)
+
 
 def make_certificate(folder: Path, *names: str, passphrase: bytes | None = None) -> Certificate:
     """A certificate for ``names`` by an authority of its own, in files under ``folder``."""

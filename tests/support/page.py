@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -109,12 +109,23 @@ def is_error(message: dict[str, Any]) -> bool:
     return bool(message["type"] == 4 and message["data"].get("Response") == "Error")
 
 
-def raw_page(port: int, *, headers: str = "", host: str = "127.0.0.1") -> socket.socket:
+def raw_page(
+    port: int,
+    *,
+    target: str = "/ws",
+    headers: str = "",
+    host: str = "127.0.0.1",
+    receive_buffer: int | None = None,
+) -> socket.socket:
     """A socket after a classic upgrade, for what no library would send or leave unread."""
-    raw = socket.create_connection((host, port), timeout=20)
+    raw = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if receive_buffer is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    raw.settimeout(20)
+    raw.connect((host, port))
     key = base64.b64encode(os.urandom(16)).decode()
     raw.sendall(
-        f"GET /ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+        f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
         f"{headers}\r\n".encode()
     )
@@ -138,3 +149,13 @@ def client_frame(payload: bytes, opcode: int = 1, *, final: bool = True) -> byte
     else:
         head += bytes([0x80 | 127]) + struct.pack("!Q", len(payload))
     return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+
+
+def server_frames(raw: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Opcode and payload of each frame that comes from the server, to the end."""
+    with raw.makefile("rb") as stream:
+        while head := stream.read(2):
+            size = head[1]
+            if size > 125:
+                size = int.from_bytes(stream.read(2 if size == 126 else 8), "big")
+            yield head[0] & 0x0F, stream.read(size)

@@ -31,6 +31,7 @@ class Program:
 
     Use as a context manager: it listens when the block begins and is gone
     when it ends. ``ws_port: 0`` in the configuration picks a free port.
+    ``descriptors`` is how many the program may have open, whatever it asks for.
     """
 
     def __init__(
@@ -39,17 +40,20 @@ class Program:
         configuration: str,
         *options: str,
         environ: Mapping[str, str] | None = None,
+        descriptors: int | None = None,
     ) -> None:
         self.file = folder / "amiws.yaml"
         self.file.write_text(configuration)
         self.log_file = folder / "stderr.log"
         self._options = options
         self._environ = {**os.environ, **(environ or {})}
+        self._limits = f"ulimit -n {descriptors} && " if descriptors else ""
 
     def __enter__(self) -> Self:
         with self.log_file.open("wb") as log:
+            command = [sys.executable, "-m", "amiws_gevent", "-f", str(self.file), *self._options]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "amiws_gevent", "-f", str(self.file), *self._options],
+                ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,203 @@
+"""Storms of connections at the real program: who comes in, and what the others notice."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.ami_server import AmiServer
+from tests.support.certificates import Certificate, make_certificate
+from tests.support.page import Page, raw_page
+from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.storm import Storm
+
+
+class Seen(list[dict[str, Any]]):
+    """The messages of a page, and when each came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def append(self, message: dict[str, Any]) -> None:
+        self.times.append(time.monotonic())
+        super().append(message)
+
+
+class Stream:
+    """Numbered events, ``RATE`` a second, and what a page had of them."""
+
+    RATE = 50
+
+    def __init__(self, server: AmiServer, page: Page) -> None:
+        self._server = server
+        self._seen = page.messages = Seen()
+        self._end = threading.Event()
+        self._sent: list[float] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._end.wait(1 / self.RATE):
+            self._sent.append(time.monotonic())
+            self._server.send(b"Event: Tick\r\nNumber: %d\r\n\r\n" % (len(self._sent) - 1))
+
+    def __enter__(self) -> Stream:
+        self._thread.start()
+        wait_until(lambda: self.ticks, "the stream has begun")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+        wait_until(lambda: len(self.ticks) == len(self._sent), "the last of the stream")
+        assert self.ticks == list(range(len(self._sent))), "each once, and in order"
+
+    @property
+    def ticks(self) -> list[int]:
+        """The numbers that the page has seen."""
+        return [int(message["data"]["Number"]) for message in self._ticks()]
+
+    def longest_delay(self) -> float:
+        """Seconds from the server to the page."""
+        came = [
+            when
+            for when, message in zip(self._seen.times, self._seen, strict=False)
+            if is_tick(message)
+        ]
+        return max(came - sent for came, sent in zip(came, self._sent, strict=False))
+
+    def _ticks(self) -> list[dict[str, Any]]:
+        return [message for message in list(self._seen) if is_tick(message)]
+
+    def goes_on(self) -> None:
+        """What is sent from now on comes."""
+        before = len(self.ticks)
+        wait_until(lambda: len(self.ticks) > before + 3, "the stream goes on")
+
+
+def is_tick(message: dict[str, Any]) -> bool:
+    return message["data"].get("Event") == "Tick"
+
+
+@contextmanager
+def streaming(
+    folder: Path, more: str = "", *, certificate: Certificate | None = None, **options: Any
+) -> Iterator[tuple[Program, Stream]]:
+    """A program with a server that streams to a page."""
+    page: dict[str, Any] = {}
+    if certificate is not None:
+        more += f"\nssl_cert: {certificate.cert}\nssl_key: {certificate.key}"
+    with ExitStack() as stack:
+        server = stack.enter_context(AmiServer())
+        hosts = configuration(ami_host(server.port), more=more)
+        program = stack.enter_context(Program(folder, hosts, **options))
+        if certificate is not None:
+            page = {"url": f"wss://localhost:{program.port}/ws", "ssl": certificate.client()}
+        seen = stack.enter_context(Page(program.port, **page))
+        server.wait_login()
+        program.wait_for_log("connected")
+        yield program, stack.enter_context(Stream(server, seen))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"), "localhost")
+
+
+def longest_pause(program: Program) -> float:
+    """Seconds for which the program kept its AMI readers waiting at most."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{program.port}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    return float(re.findall(r"^amiws_reader_pause_longest_seconds (\S+)", text, re.MULTILINE)[0])
+
+
+def test_a_storm_from_one_address(tmp_path: Path) -> None:
+    limits = "limits:\n  connections_per_address: 50"
+    with (
+        streaming(tmp_path, limits) as (program, stream),
+        Storm(program.port, 400, source="127.0.0.2") as storm,
+    ):
+        answers = storm.wait()
+        assert answers["101"] == 50
+        assert answers["503"] >= 50, "and the others are cut off"
+        assert sum(answers.values()) == 400
+        stream.goes_on()
+        with Page(program.port), raw_page(program.port):
+            stream.goes_on()
+        assert "connections from 127.0.0.2 are refused: it has 50 already" in program.log
+        assert program.log.count("are refused") == 1
+
+
+def test_slow_loris(tmp_path: Path) -> None:
+    """500 that never finish their request, where there may be 100 such: they go, pages come."""
+    limits = "limits:\n  handshakes: 100\n  header_time: 60 s"
+    with streaming(tmp_path, limits) as (program, stream):
+        before = program.resident_bytes()
+        with Storm(program.port, 500, "half") as storm:
+            storm.wait()
+            for _ in range(3):
+                begun = time.monotonic()
+                with Page(program.port):
+                    stream.goes_on()
+                assert time.monotonic() - begun < 8
+            assert "more than limits.handshakes, 100" in program.log
+            assert program.resident_bytes() - before < 32 << 20
+        assert "Traceback" not in program.log
+
+
+def test_tls_handshakes_that_are_never_finished(tmp_path: Path, certificate: Certificate) -> None:
+    with (
+        streaming(tmp_path, certificate=certificate) as (program, stream),
+        Storm(program.port, 300, "hello") as storm,
+    ):
+        assert storm.wait() == {"open": 300}
+        begun = time.monotonic()
+        url = f"wss://localhost:{program.port}/ws"
+        with Page(program.port, url=url, ssl=certificate.client()):
+            stream.goes_on()
+        assert time.monotonic() - begun < 5
+
+
+def test_so_many_descriptors_and_no_more(tmp_path: Path) -> None:
+    with streaming(tmp_path, descriptors=64) as (program, stream):
+        assert "the process may have 64 descriptors" in program.log
+        with ExitStack() as stack:
+            crowd = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", program.port)))
+                for _ in range(80)
+            ]
+            program.wait_for_log("no new connections for now: few descriptors are left")
+            assert "LimitNOFILE" in program.log
+            stream.goes_on()
+            assert program.descriptors() < 60, "some are left for what matters more"
+            for sock in crowd[:20]:
+                sock.close()
+            stream.goes_on()
+        begun = time.monotonic()
+        with Page(program.port):
+            stream.goes_on()
+        assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_thousand_come_back_at_once(tmp_path: Path, certificate: Certificate, tls: bool) -> None:
+    ca = certificate.ca if tls else None
+    with streaming(tmp_path, certificate=certificate if tls else None) as (program, stream):
+        begun = time.monotonic()
+        with Storm(program.port, 1000, ca=ca) as storm:
+            assert storm.wait() == {"101": 1000}
+            assert time.monotonic() - begun < 15, "and that is a slow machine"
+            stream.goes_on()
+            assert stream.longest_delay() < 1, "0.07 s, unless others want the CPU too"
+            if not tls:
+                assert longest_pause(program) < 0.25
+        assert "refused" not in program.log
