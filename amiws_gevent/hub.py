@@ -28,7 +28,7 @@ from amiws_gevent.pipeline import Batch
 from amiws_gevent.routing import is_answer
 from amiws_gevent.turns import give_way
 
-CLIENTS_PER_TURN = 256
+CLIENTS_PER_TURN = 512  # some 2 ms of sends
 
 PASS_BYTES = 1 << 20
 """JSON of one pass, bytes, but for a single batch that is larger: a buffer well below what a

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Child:
@@ -49,9 +47,14 @@ class Child:
         return answer
 
     def cpu(self) -> float:
-        """CPU seconds, user and system, so far."""
-        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(words[11]) + int(words[12])) / TICKS
+        """CPU seconds, user and system, of all threads so far.
+
+        As the scheduler counts them, in nanoseconds: /proc/PID/stat samples by a
+        clock tick, and a stream paced at a divisor of it would be seen too often
+        or never.
+        """
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
     def memory(self, field: str) -> int:
         """Bytes of resident memory: ``VmRSS`` now, ``VmHWM`` at the peak."""
