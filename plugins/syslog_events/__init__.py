@@ -82,7 +82,8 @@ line, and all that a rule says must fit::
 **When the receiver is away** lines wait, and go when it is back; past the bounds the oldest
 are dropped. No line is ever sent twice: what was handed to a connection that then broke
 is not sent again. Both are counted, in the log and in a line to the receiver
-(MSGID ``Lost``). With UDP, which tells little, lines sent into the void are lost.
+(MSGID ``Lost``). With UDP, which tells little, lines sent into the void are lost. SIGHUP
+connects anew, to the host's address and with the files of TLS as they are then.
 
 **rsyslog on the local socket** takes RFC 5424 apart only if told to, and else keeps
 the whole line as text (as systemd's journal does)::
@@ -172,6 +173,11 @@ class Plugin:
         for rule in self._book.rules:
             self._tell_suppressed(rule)
         self._sender.stop(FLUSH_TIME)
+
+    def amiws_reload(self) -> None:
+        """Connect anew: the host may have moved, files of TLS may be others."""
+        if self._sender is not None:
+            self._sender.reconnect()
 
     def amiws_log_message(self, message: Message, server: ServerInfo, json: bytes) -> None:
         """Make a line of an event that a rule fits."""

@@ -13,7 +13,7 @@ class Outbox:
         self.max_lines = max_lines
         self.max_bytes = max_bytes
         self.dropped = 0
-        """Lines dropped since the start, none of which was ever begun."""
+        """Lines dropped since the start, none of which went on its way."""
         self._lines: deque[bytes] = deque()
         self._bytes = 0
 

@@ -58,6 +58,7 @@ class Sender:
         self._random = random
         self._delay = FIRST_DELAY
         self._failing = False
+        self._again = False  # whether to end this connection for a new one
         self._proven = False  # whether this connection has taken lines without a fault
         self._told = (0, 0)  # the losses that the receiver knows of: dropped, uncertain
         self._telling: tuple[bytes, tuple[int, int]] | None = None
@@ -76,8 +77,9 @@ class Sender:
         """Send until `stop`; the body of one greenlet."""
         try:
             while not self._stopping.is_set():
+                self._again = False
                 self._connection()
-                if not self._stopping.is_set():
+                if not self._ending:
                     self._stopping.wait(self._next_delay())
         finally:
             self._transport.close()
@@ -94,6 +96,15 @@ class Sender:
             self._log.warning(
                 "%s: %d lines were not sent at the end", self._where, len(self._outbox)
             )
+
+    def reconnect(self) -> None:
+        """Begin a new connection, to the host's address as it is now, once all lines are sent."""
+        self._again = True
+        self._wake.set()
+
+    @property
+    def _ending(self) -> bool:
+        return self._again or self._stopping.is_set()
 
     def _next_delay(self) -> float:
         """Doubling, with a half of it left to chance: receivers serve many senders."""
@@ -147,7 +158,9 @@ class Sender:
     def _prove(self) -> None:
         """A first turn went well: the receiver is there."""
         self._proven = True
-        self._telling = None
+        if self._telling is not None:
+            self._log_dropped(self._told[0] - self._telling[1][0])
+            self._telling = None
         level = logging.WARNING if self._failing else logging.INFO
         self._failing = False
         self._log.log(level, "%s: lines are sent", self._where)
@@ -163,7 +176,12 @@ class Sender:
             self._outbox.put_first(line)
         else:
             self._outbox.put(line)
+            self._log_dropped(losses[0] - self._told[0])
         self._told = losses
+
+    def _log_dropped(self, count: int) -> None:
+        if count:
+            self._log.warning("%s: %d lines were dropped for want of room", self._where, count)
 
     def _take_back(self, lost: int) -> int:
         """The line about losses did not arrive either: they are still to be told.
@@ -185,7 +203,7 @@ class Sender:
         writable = loop.io(self._transport.fileno(), _WRITE)
         readable.start(self._wake.set)
         try:
-            while not (self._stopping.is_set() and self._idle.is_set()):
+            while not (self._ending and self._idle.is_set()):
                 self._turn(writable)
         finally:
             for watcher in (readable, writable):
@@ -210,5 +228,5 @@ class Sender:
             self._tell(first=False)
             if not len(self._outbox):
                 self._idle.set()
-                if not self._stopping.is_set():
+                if not self._ending:
                     self._wake.wait()

@@ -21,7 +21,7 @@ from amiws_gevent.pluginapi import PluginSettings
 
 from .._matching import Names, Values
 from .text import Template
-from .tls import make_context
+from .tls import check_name, make_context
 from .units import FACILITIES, SEVERITIES, Rate, Target, facility, rate, severity, size, target
 
 DATAGRAM_LIMIT = 2048
@@ -186,5 +186,5 @@ class Settings(PluginSettings):
             return self
         if (self.ssl_cert is None) != (self.ssl_key is None):
             raise ValueError("ssl_cert and ssl_key belong together: give both or neither")
-        make_context(self)
+        check_name(make_context(self), self.ssl_server_name or self.to.host)
         return self

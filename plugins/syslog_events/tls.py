@@ -58,11 +58,19 @@ def _unusable(key: str, files: object, error: OSError) -> str:
     return f"{key}: {files}: cannot be used: {explain(error)}"
 
 
+def check_name(context: SSLContext, name: str) -> None:
+    """ValueError for what TLS cannot carry as a server's name."""
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name!r:.80} is no name for TLS ({error})") from None
+
+
 def handshake(sock: gsocket.socket, host: str, settings: TlsSettings) -> SSLSocket:
     """TLS over the connected ``sock``, which stays the caller's on failure.
 
-    Waits cooperatively, without a limit of its own. Raises OSError (ssl.SSLError,
-    ValueError as of `make_context` made one) that says why.
+    Waits cooperatively, without a limit of its own. Raises OSError that says why.
+    The name must have passed `check_name`.
     """
     try:
         context = make_context(settings)

@@ -91,8 +91,6 @@ class Datagrams:
 
     def __init__(self, target: Target) -> None:
         self.blocked = False
-        self.too_long = 0
-        """Lines that the kernel takes in no datagram; they are left out."""
         self._target = target
         self._socket: gsocket.socket | None = None
         self._lost = 0
@@ -152,7 +150,7 @@ class Datagrams:
                 return False
             if error.errno != errno.EMSGSIZE:
                 raise
-            self.too_long += 1
+            outbox.dropped += 1  # no datagram can hold it
         outbox.pop()
         return True
 

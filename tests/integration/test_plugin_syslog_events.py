@@ -390,6 +390,25 @@ def test_the_end_of_the_program_sends_what_waits(
         assert numbers_of(rsyslog) == list(range(200))
 
 
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+def test_a_reload_connects_anew_and_loses_nothing(
+    tmp_path: Path, rsyslog: Rsyslog, kind: str
+) -> None:
+    with (
+        AmiServer() as server,
+        Program(tmp_path, for_kind(rsyslog, kind, server.port, NUMBERED)) as program,
+    ):
+        server.wait_login()
+        with Stream(server) as stream:
+            for count in range(1, 3):
+                stream.wait_more(50)
+                program.reload()
+                program.wait_for_log("lines are sent", count + 1)
+        wait_numbers(rsyslog, range(stream.sent))
+        assert numbers_of(rsyslog) == list(range(stream.sent))
+        assert "connection lost" not in program.log
+
+
 def test_wrong_settings_are_refused_with_their_line(tmp_path: Path) -> None:
     text = with_plugin(1, "udp://logs.example.com", "    rules:\n    - events: A\n      limit: 3\n")
     with pytest.raises(AssertionError) as caught, Program(tmp_path, text):

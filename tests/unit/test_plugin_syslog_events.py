@@ -201,6 +201,21 @@ def test_the_end_tells_what_was_suppressed_and_sends_what_waits(daemon: Daemon) 
     assert daemon.silent()
 
 
+def test_a_reload_connects_anew(daemon: Daemon) -> None:
+    plugin = daemon.start()
+    daemon.feed("FullyBooted")
+    daemon.line()
+    daemon.socket.close()  # gone, and another one there: the path is the same
+    Path(daemon.path).unlink()
+    daemon.socket = gsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    daemon.socket.bind(daemon.path)
+    daemon.socket.settimeout(20)
+    plugin.amiws_reload()
+    gevent.sleep(0.01)
+    daemon.feed("Shutdown")
+    assert " Shutdown " in daemon.line()
+
+
 def test_shutdown_after_a_start_that_was_refused() -> None:
     Plugin().amiws_shutdown()
 

@@ -207,17 +207,21 @@ def test_the_end_of_a_connection_is_noticed_without_a_line(
     until(lambda: transport.opened == 2)
 
 
-def test_what_the_queue_dropped_is_told_first(transport: FakeTransport, running: Running) -> None:
+def test_what_the_queue_dropped_is_told_first(
+    transport: FakeTransport, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     running.outbox.max_lines = 3
     transport.refuses = OSError("away")
     until(lambda: transport.opened >= 1)
     running.put(*(b"%d" % number for number in range(10)))
     transport.refuses = None
     running.wait_sent(b"lost 7 0", b"7", b"8", b"9")
+    until(lambda: told(caplog)[-1] == "tcp://logs:1: lines are sent")
+    assert "tcp://logs:1: 7 lines were dropped for want of room" in told(caplog)
 
 
 def test_what_was_dropped_while_it_took_nothing_is_told_afterwards(
-    transport: FakeTransport, running: Running
+    transport: FakeTransport, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     until(lambda: running.sender.connected)
     running.outbox.max_lines = 2
@@ -228,6 +232,7 @@ def test_what_was_dropped_while_it_took_nothing_is_told_afterwards(
     until(lambda: transport.blocked)
     transport.room = None
     running.wait_sent(b"a", b"e", b"f", b"lost 3 0")
+    assert told(caplog) == ["tcp://logs:1: 3 lines were dropped for want of room"]
 
 
 def test_a_loss_that_could_not_be_told_is_told_the_next_time(
@@ -262,6 +267,34 @@ def test_a_loss_line_that_was_not_begun_is_not_told_twice(
     until(lambda: not running.sender.connected)
     transport.breaks = OSError("broken again, before anything was sent")
     running.wait_sent(b"lost 0 2", b"b")
+
+
+def test_a_new_connection_on_demand_loses_nothing(
+    transport: FakeTransport, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    until(lambda: running.sender.connected)
+    running.put(b"a", b"b")
+    running.sender.reconnect()
+    until(lambda: transport.opened == 2)
+    assert transport.sent == [b"a", b"b"]
+    assert transport.finished == 1
+    running.put(b"c")
+    running.wait_sent(b"a", b"b", b"c")
+    running.sender.reconnect()
+    until(lambda: transport.opened == 3)
+    assert told(caplog) == []
+
+
+def test_a_new_connection_that_fails_is_tried_again(
+    transport: FakeTransport, running: Running
+) -> None:
+    until(lambda: running.sender.connected)
+    transport.refuses = OSError("away")
+    running.sender.reconnect()
+    until(lambda: transport.opened >= 3)
+    running.put(b"a")
+    transport.refuses = None
+    running.wait_sent(b"a")
 
 
 def test_stop_sends_what_waits(transport: FakeTransport, running: Running) -> None:

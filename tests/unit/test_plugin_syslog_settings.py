@@ -101,6 +101,13 @@ def test_problems_say_what_to_change(given: dict[str, Any], said: str) -> None:
     assert problem(**given).startswith(said)
 
 
+@pytest.mark.parametrize("name", [".logs.example", "x" * 64 + ".example", "a\0b"])
+def test_names_that_tls_cannot_carry(name: str) -> None:
+    assert "is no name for TLS" in problem(to="tls://logs", ssl_server_name=name)
+    if "\0" not in name:
+        assert "is no name for TLS" in problem(to=f"tls://{name}")
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return make_certificate(tmp_path_factory.mktemp("pki"), "localhost")

@@ -117,7 +117,7 @@ def test_a_line_that_is_too_long_is_left_out(local: tuple[Datagrams, gsocket.soc
     outbox = outbox_of(b"x" * (1 << 20), b"next")
     flush(transport, outbox)
     assert daemon.recv(100) == b"next"
-    assert transport.too_long == 1
+    assert outbox.dropped == 1
 
 
 def test_a_daemon_with_another_kind_of_socket_is_an_error(tmp_path: Path) -> None:
@@ -170,6 +170,27 @@ def test_of_a_port_without_a_receiver_one_line_is_lost(receiver: gsocket.socket)
     assert transport.give_up(outbox) == 1
     assert left(outbox) == [b"three"]
     transport.close()
+
+
+def test_after_a_refusal_one_line_goes_ahead_of_the_others(
+    receiver: gsocket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a network the answer that nobody is there takes its time."""
+    address = receiver.getsockname()
+    transport = udp(address[1])
+    receiver.close()
+    outbox = outbox_of(b"one", b"two", b"three")
+    with pytest.raises(ConnectionRefusedError):
+        transport.flush(outbox)
+    transport.close()
+    pauses = []
+    monkeypatch.setattr(gevent, "sleep", lambda time: pauses.append((time, len(outbox))))
+    with gsocket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+        again.bind(address)
+        transport.open()
+        assert not transport.flush(outbox)
+        assert pauses == [(transports.PROBE_TIME, 1)]
+        transport.close()
 
 
 def test_a_refusal_shows_while_there_is_nothing_to_send(receiver: gsocket.socket) -> None:
@@ -310,6 +331,7 @@ def test_a_line_that_was_begun_is_never_sent_again(listener: Listener) -> None:
     with pytest.raises(OSError, match=r"reset|pipe"):
         until(lambda: flush(stream, outbox))
     lost = stream.give_up(outbox)
+    assert stream.give_up(outbox) == 0  # they are counted once
     kept = left(outbox)
     assert kept == lines[len(lines) - len(kept) :]
     assert 0 < lost <= len(lines) - len(kept)
