@@ -45,11 +45,10 @@ def find_hooks(plugin: object) -> dict[str, Callable[..., Any]]:
     _check_names(plugin, known, manager)
     hooks = {}
     for name in known:
-        function = getattr(plugin, name, None)
-        if function is not None:
-            specification = getattr(manager.hook, name).spec
+        if name in dir(plugin):
+            function = getattr(plugin, name)
             _check_kind(name, function, manager.parse_hookimpl_opts(plugin, name) or {})
-            hooks[name] = _bound(name, function, specification.argnames)
+            hooks[name] = _bound(name, function, getattr(manager.hook, name).spec.argnames)
     if not hooks:
         raise HookMistake("has no hook: no function whose name begins with amiws_")
     return hooks

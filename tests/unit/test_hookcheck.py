@@ -198,6 +198,19 @@ class TestFound:
         module = plugin_of("from flask import g, request\ndef amiws_reload():\n    pass\n")
         assert list(find_hooks(module)) == ["amiws_reload"]
 
+    def test_what_an_object_would_make_up_is_no_hook(self) -> None:
+        plugin = plugin_of(
+            """
+            class Plugin:
+                def __getattr__(self, name):
+                    return lambda: name
+
+                def amiws_reload(self):
+                    pass
+            """
+        )
+        assert list(find_hooks(plugin)) == ["amiws_reload"]
+
 
 class TestRefused:
     @pytest.mark.parametrize(
