@@ -170,7 +170,7 @@ def test_control_characters_cannot_forge_a_line(control: log.LogControl, daemon:
 
 def test_a_lone_surrogate_is_escaped() -> None:
     """Not through the logger: pytest-xdist cannot carry what pytest captures of it."""
-    assert log.escape("a\ud800b") == r"a\ud800b"
+    assert log.fit("a\ud800b") == rb"a\ud800b"
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "é" * 5000, "aé€" * 4000, "\n" * 5000])
