@@ -37,7 +37,8 @@ Answer 2xx as soon as you have it, within ``timeout``; a longer job belongs afte
 
 ``body`` is the raw bytes of the request, before any JSON parser.
 
-**All settings**, with their defaults where they have one::
+**All settings**, those of batches, times and bounds with their defaults (of ``secret``
+and ``secret_file``, and of a login in the URL and ``Authorization``, give one)::
 
     - webhook:
         url: https://user:password@example.com:8443/hook?x=1   # http or https
@@ -65,10 +66,15 @@ Answer 2xx as soon as you have it, within ``timeout``; a longer job belongs afte
 **When it fails.** A connection that fails or breaks, a timeout, and the answers 408,
 425, 429 and 5xx: the batch is tried again, after a random part of the wait
 (``Retry-After`` is honoured up to 5 minutes). Any other answer means that the receiver
-does not want the batch: it is dropped and counted as lost, and the log shows the status and
-the beginning of the answer. Redirects are not followed. While a receiver is dead,
-events wait in memory up to ``queue_messages`` and ``queue_bytes``, then the oldest
-go. At the end of the program 2 seconds are left for what still waits.
+does not want the batch: it is dropped and counted as lost, and the log shows the status
+and the beginning of the answer. Redirects are not followed.
+
+While a receiver is dead, events wait in memory up to ``queue_messages`` and
+``queue_bytes``, then the oldest go: a batch that is being tried again goes whole, so
+that one which a receiver chokes on cannot hold up all others. After
+``circuit_failures`` in a row nothing is sent for ``circuit_cooldown``; then one batch
+decides whether the receiver is back. At the end of the program 2 seconds are left for
+what still waits.
 
 The log names scheme, host and port of the URL only: what follows may be a secret.
 No proxy is used, whatever the environment says. Which URL is safe to send call data

@@ -15,6 +15,7 @@ from typing import Any
 import amiws_plugins.webhook as webhook
 import gevent
 import pytest
+import yaml
 from amiws_plugins.webhook import Plugin
 
 from amiws_gevent.ami import Kind, Message
@@ -314,6 +315,19 @@ def test_the_manual_names_every_setting() -> None:
     assert manual is not None
     for name in webhook.Settings.model_fields:
         assert re.search(rf"^ +{name}:", manual, re.MULTILINE), name
+
+
+def test_the_manual_gives_the_defaults() -> None:
+    manual = webhook.__doc__
+    assert manual is not None
+    listing = textwrap.dedent(manual[manual.index("    - webhook:\n        url: https://user") :])
+    block = yaml.load(listing.partition("\n\n")[0], yaml.BaseLoader)[0]["webhook"]
+    example = {"url", "servers", "headers", "secret", "secret_file", "ssl_ca"}
+    given = {key: value for key, value in block.items() if key not in example}
+    assert len(given) > 10
+    url = "https://example.com"
+    settings = webhook.Settings.model_validate
+    assert settings({"url": url, **given}) == settings({"url": url})
 
 
 def test_it_is_quick(start: Start) -> None:
