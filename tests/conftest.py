@@ -1,0 +1,26 @@
+"""For all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Spell out lone surrogates in what is captured: pytest-xdist cannot carry them."""
+    report = yield
+    report.sections = [(name, carried(content)) for name, content in report.sections]
+    if report.failed and report.longrepr is not None:
+        text = str(report.longrepr)
+        if carried(text) != text:
+            report.longrepr = carried(text)
+    return report
+
+
+def carried(text: str) -> str:
+    """``text`` in characters that UTF-8 has."""
+    return text.encode("utf-8", "backslashreplace").decode()
