@@ -116,7 +116,7 @@ class TokenBucket:
         now = self._clock()
         self._taken = max(0.0, self._taken - (now - self._since) * rate)
         self._since = now
-        return max(0.0, self._taken + 1 - max(1.0, rate * BURST_TIME)) / rate
+        return max(0.0, self._taken + 1 - rate * BURST_TIME) / rate
 
     def take(self) -> None:
         """One is taken."""

@@ -401,7 +401,9 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
 
     def _check_upgrade(self, request: RequestInfo) -> Verdict:
         if self.site.stopping:
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The server is going away.")
+            return _refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, "The server is going away.", RETRY_LATER
+            )
         verdict = self.site.gate.check_upgrade(request)
         if verdict.status != HTTPStatus.OK:
             return verdict

@@ -22,6 +22,7 @@ from amiws_gevent.web.counts import Counts, Laggards
 from amiws_gevent.web.endpoint import open_listener, share_listener, tls_context
 from amiws_gevent.web.frames import GOING_AWAY
 from amiws_gevent.web.handler import Site, Upgrades
+from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.websocket import Sessions, WebSocketClient
 
 _SWEEPS_PER_PING = 10
@@ -55,6 +56,7 @@ class WebServer:
         self._listener = listener
         self._population = Population()
         self._laggards = Laggards()
+        self._pages_pacer = Pacer()  # another than for who comes: a storm of those is long
         self._acceptor: Acceptor | None = None
         self._sweeper: gevent.Greenlet[..., None] | None = None
 
@@ -201,7 +203,7 @@ class WebServer:
         if self._site.stopping:
             client.close(GOING_AWAY, _GOING)
         try:
-            client.run(self._sessions, self._site.pacer.wait)
+            client.run(self._sessions, self._pages_pacer.wait)
         finally:
             self._population.clients.discard(client)
             self._population.left(host_of(client.address))

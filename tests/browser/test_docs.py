@@ -41,4 +41,4 @@ def test_json_examples_are_messages_or_actions() -> None:
     ]
     for message in messages:
         assert list(message) == ["type", "server_id", "server_name", "ssl", "data"]
-    assert len(messages) == 2
+    assert len(messages) == 3

@@ -33,7 +33,8 @@ ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 def make_settings(*, limits: dict[str, Any] | None = None, **changes: Any) -> Settings:
     """Settings for a server on a free loopback port."""
     values: dict[str, Any] = {"ws_host": "127.0.0.1", "ws_port": 0, "web_root": Path("/")}
-    return Settings(**values | changes, limits=Limits(**limits or {}), amihosts=(HOST,))
+    values |= {"amihosts": (HOST,)} | changes
+    return Settings(**values, limits=Limits(**limits or {}))
 
 
 class FakeGate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import random
@@ -19,7 +20,7 @@ import trustme
 from gevent import socket, ssl
 
 from amiws_gevent.pausemeter import PauseMeter
-from amiws_gevent.web.acceptor import MOST_ACCEPTED, MOST_TURNED_AWAY, Acceptor
+from amiws_gevent.web.acceptor import MOST_TURNED_AWAY, Acceptor
 from tests.support.webserver import (
     FakeGate,
     FakeSessions,
@@ -125,6 +126,7 @@ def test_garbage_to_the_tls_port(
             peer.socket.shutdown(socket.SHUT_WR)
             assert peer.is_cut()
         wait_for(lambda: not server.connections, "it is over")
+        assert not server._population.arriving
     assert not caplog.records
     assert not capsys.readouterr().err
 
@@ -342,30 +344,91 @@ def test_pages_and_answered_requests_do_not_count() -> None:
 # What a storm costs the others
 
 
-@pytest.mark.parametrize("tls", [False, True])
-def test_a_storm_does_not_hold_the_loop(certificate: Certificate, tls: bool) -> None:
-    """All of 200 come at once; between two polls is never more than a few of them."""
-    settings = make_settings(**(certificate.files if tls else {}))
-    with serving(settings) as server, ExitStack() as stack:
-        hello = client_hello(certificate.trust) if tls else b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-        peers = []
-        for _ in range(200):
+@pytest.fixture
+def no_garbage_collection() -> Iterator[None]:
+    """Of all that the tests before have left."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+class Crowd:
+    """Connections that are there, and that can all speak while the loop stands still."""
+
+    def __init__(self, stack: ExitStack, port: int, count: int) -> None:
+        self.sockets = []
+        for _ in range(count):
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             stack.callback(sock.close)
             sock._sock.setblocking(True)
-            sock._sock.connect(("127.0.0.1", server.port))  # the loop stands still meanwhile
-            sock._sock.sendall(hello)
+            sock._sock.connect(("127.0.0.1", port))
             sock._sock.setblocking(False)
-            peers.append(sock)
+            sock.settimeout(20)
+            self.sockets.append(sock)
+
+    def speak(self, data: bytes) -> PauseMeter:
+        """Send all at once, and wait for all answers; what the loop was kept from polling."""
+        for sock in self.sockets:
+            sock._sock.send(data)
         meter = PauseMeter(time.thread_time)  # not what other processes take
         meter.start()
-        begun = meter.turns
-        for peer in peers:
-            peer.settimeout(20)
-            assert peer.recv(1)
+        for sock in self.sockets:
+            assert sock.recv(1)
         meter.stop()
-        assert meter.longest < 0.03
-        assert meter.turns - begun > 200 / MOST_ACCEPTED - 1
+        return meter
+
+
+def test_few_are_accepted_in_a_turn() -> None:
+    with serving() as server, ExitStack() as stack:
+        crowd = Crowd(stack, server.port, 200)
+        assert crowd.speak(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").turns >= 200 / 16
+
+
+@pytest.mark.usefixtures("no_garbage_collection")
+def test_a_storm_of_requests_does_not_hold_the_loop() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        compute()
+        start_response("200 OK", [])
+        return [b"x"]
+
+    with serving(app=app) as server, ExitStack() as stack:
+        crowd = Crowd(stack, server.port, 200)
+        wait_for(lambda: server.connections == 200, "all are in")
+        assert crowd.speak(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").longest < 0.06
+
+
+def compute() -> None:
+    """As long as a TLS handshake takes."""
+    end = time.thread_time() + 0.001
+    while time.thread_time() < end:
+        pass
+
+
+@pytest.mark.usefixtures("no_garbage_collection")
+def test_a_storm_of_handshakes_does_not_hold_the_loop(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amiws_gevent.web.acceptor.tls_object", SlowHandshake)
+    settings = make_settings(**certificate.files)
+    with serving(settings) as server, ExitStack() as stack:
+        crowd = Crowd(stack, server.port, 200)
+        wait_for(lambda: server.connections == 200, "all are in")
+        wait_for(lambda: SlowHandshake.steps >= 200, "each has tried, and waits for its client")
+        assert crowd.speak(client_hello(certificate.trust)).longest < 0.06
+
+
+class SlowHandshake:
+    """As with a large key."""
+
+    steps = 0
+
+    def __init__(self, secured: ssl.SSLSocket) -> None:
+        self._tls = secured._sslobj
+
+    def do_handshake(self) -> None:
+        compute()
+        SlowHandshake.steps += 1
+        self._tls.do_handshake()
 
 
 @pytest.fixture
@@ -451,6 +514,18 @@ def test_the_last_descriptors_are_not_for_pages(
         assert server.counts.pauses["descriptors"] >= 1
     assert "few descriptors are left; a higher LimitNOFILE" in caplog.text
     assert "but the process may have" in caplog.text
+
+
+def test_one_is_refused_for_each_pause_without_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: 0)
+    monkeypatch.setattr("amiws_gevent.web.acceptor.ACCEPT_PAUSE", 100)
+    with serving() as server, ExitStack() as stack:
+        crowd = Crowd(stack, server.port, 10)
+        assert crowd.sockets[0].recv(12) == b"HTTP/1.1 503"
+        gevent.sleep(0.05)
+        assert server.counts.refused_connections == {"descriptors": 1}
 
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO])

@@ -73,21 +73,48 @@ def test_who_comes_later_does_not_overtake(clock: Clock) -> None:
     assert crowd.done == list(range(6))
 
 
+def test_nor_does_one_who_comes_again(clock: Clock) -> None:
+    """A TLS handshake has several steps."""
+    crowd = Crowd(clock, BUDGET / 10)
+
+    def work_twice(number: int) -> None:
+        crowd._work(number)
+        crowd._work(number)
+
+    crowd._work(-1)
+    clock.now += BUDGET
+    workers = [gevent.spawn(work_twice, number) for number in range(3)]
+    gevent.joinall(workers, timeout=10)
+    assert crowd.done == [-1, 0, 1, 2, 0, 1, 2]
+
+
 def test_one_piece_that_is_larger_than_a_turn_is_done(clock: Clock) -> None:
     crowd = Crowd(clock, BUDGET * 10)
     crowd.come(*range(5))
     wait_for(lambda: len(crowd.done) == 5, "all")
 
 
-def test_one_who_gives_up_is_not_waited_for(clock: Clock) -> None:
+def test_one_who_gives_up_has_no_turn(clock: Clock) -> None:
     crowd = Crowd(clock, BUDGET)
     greenlets = crowd.come(*range(6))
     gevent.sleep(0)
-    assert crowd.pacer.waiting
-    for greenlet in greenlets[-2:]:
-        greenlet.kill()
+    gevent.killall(greenlets[-2:])
     wait_for(lambda: crowd.pacer.waiting == 0, "nobody waits")
     assert crowd.done == [0, 1, 2, 3]
+
+
+def test_one_who_gives_up_is_not_counted(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Impatient:
+        def get(self) -> None:
+            raise gevent.GreenletExit
+
+    monkeypatch.setattr(pacing, "Waiter", Impatient)
+    pacer = Pacer(clock)
+    pacer.wait()
+    clock.now += BUDGET
+    with pytest.raises(gevent.GreenletExit):
+        pacer.wait()
+    assert pacer.waiting == 0
 
 
 def test_it_leaves_no_timer_behind(clock: Clock) -> None:
