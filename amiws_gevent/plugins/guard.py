@@ -127,8 +127,8 @@ def attempt(
     running = gevent.spawn(outcome, function, arguments)
     try:
         running.join(limit)
-        if running.ready() and running.value is not None:
-            return running.value
+        if running.ready():
+            return running.get()
         late = HookTimeout(f"not done after {limit:g} s, cut off")
         running.kill(late, timeout=END_TIME)
         return late, None

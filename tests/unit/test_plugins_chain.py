@@ -31,7 +31,8 @@ from amiws_gevent.plugins.guard import OVERRUNS_TO_SUSPEND, HookTimeout, PluginS
 from tests.support.greenlets import until
 from tests.support.plugins import SERVER, entry, event
 
-TIMEOUT = 0.02
+TIMEOUT = 0.05
+PLENTY = 30.0  # of a hook that is not to overrun, however busy the machine is
 Hook = Callable[[Message, ServerInfo], Any]
 
 
@@ -49,7 +50,7 @@ class Chain:
         filter: Hook | None = None,  # noqa: A002 - as the hook is called
         transform: Hook | None = None,
         required: bool = False,
-        timeout: float = TIMEOUT,
+        timeout: float = PLENTY,
     ) -> PluginState:
         made = entry(
             self.folder, "def amiws_reload(): pass", required=required, hook_timeout=timeout
@@ -295,18 +296,18 @@ class TestWaiting:
     def test_past_it_the_hook_is_cut_off_and_the_others_go_on(
         self, chain: Chain, kind: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        state = chain.add(**{kind: wait_for("B")})  # type: ignore[arg-type]
+        state = chain.add(**{kind: wait_for("B")}, timeout=TIMEOUT)  # type: ignore[arg-type]
         after = chain.add(transform=tagged("x"))
         kept = chain.run(event("A"), event("B"), event("C"))
         assert [m.name for m in kept] == ["A", "B", "C"]
         assert all(m.get("Tags") == "x" for m in kept)
         assert state.faults == {FILTER if kind == "filter" else TRANSFORM: 1}
         assert not after.faults
-        assert "was cut off after 0.0" in caplog.text
+        assert "was cut off after 0." in caplog.text
 
     @pytest.mark.parametrize("kind", ["filter", "transform"])
     def test_of_a_required_one_the_message_is_dropped(self, chain: Chain, kind: str) -> None:
-        state = chain.add(**{kind: wait_for("B")}, required=True)  # type: ignore[arg-type]
+        state = chain.add(**{kind: wait_for("B")}, required=True, timeout=TIMEOUT)
         assert chain.names("A", "B", "C") == ["A", "C"]
         assert state.dropped == 1
 
@@ -323,7 +324,7 @@ class TestWaiting:
                 with contextlib.suppress(Exception):
                     gevent.sleep(3600)
 
-        state = chain.add(filter=hook)
+        state = chain.add(filter=hook, timeout=TIMEOUT)
         assert chain.names("A") == ["A"]
         assert state.faults == {FILTER: 1}
 
@@ -337,7 +338,7 @@ class TestWaiting:
                 finally:
                     tidied.append(message.name)
 
-        chain.add(filter=hook)
+        chain.add(filter=hook, timeout=TIMEOUT)
         assert chain.names("A", "B") == ["A", "B"]
         assert tidied == ["A", "B"]
         assert lock.acquire(blocking=False)
@@ -352,7 +353,7 @@ class TestWaiting:
             with lock:
                 pass
 
-        state = chain.add(filter=hook)
+        state = chain.add(filter=hook, timeout=TIMEOUT)
         assert chain.names("A") == ["A"]
         lock.release()
         assert chain.names("B") == ["B"]
@@ -366,7 +367,7 @@ class TestWaiting:
                 return False
             return True
 
-        state = chain.add(filter=hook)
+        state = chain.add(filter=hook, timeout=TIMEOUT)
         assert chain.names("A") == []
         assert state.faults == {FILTER: 1}
 
@@ -379,7 +380,7 @@ class TestWaiting:
             except BaseException as error:
                 raise OSError("broken pipe") from error
 
-        state = chain.add(filter=hook)
+        state = chain.add(filter=hook, timeout=TIMEOUT)
         assert chain.names("A") == ["A"]
         assert state.faults == {FILTER: 1}
         assert "broken pipe" not in caplog.text
@@ -423,7 +424,7 @@ class TestStubborn:
     ) -> None:
         hook = Stubborn()
         chain.add(filter=lambda m, s: None)
-        state = chain.add(**{kind: hook})  # type: ignore[arg-type]
+        state = chain.add(**{kind: hook}, timeout=TIMEOUT)  # type: ignore[arg-type]
         chain.add(filter=lambda m, s: False if m.name == "C" else None)
         chain.add(transform=tagged("x"))
         kept = chain.run(*map(event, ["A", "Bad", "C", "D"]))
@@ -439,7 +440,7 @@ class TestStubborn:
     def test_what_a_transform_before_it_made_is_kept(self, chain: Chain) -> None:
         hook = Stubborn()
         chain.add(transform=tagged("1"))
-        chain.add(transform=hook)
+        chain.add(transform=hook, timeout=TIMEOUT)
         chain.add(transform=tagged("2"))
         (kept,) = chain.run(event("Bad"))
         assert kept.get("Tags") == "12"
@@ -448,7 +449,7 @@ class TestStubborn:
     def test_that_it_ends_after_all_disturbs_nobody(self, chain: Chain) -> None:
         hook = Stubborn()
         seen: list[str] = []
-        chain.add(filter=hook)
+        chain.add(filter=hook, timeout=TIMEOUT)
         chain.add(filter=lambda m, s: seen.append(m.name))
         made = chain.make()
         assert [m.name for m in made.run([event("Bad"), event("A")], SERVER)] == ["Bad", "A"]
@@ -470,7 +471,7 @@ class TestStubborn:
                 hook.let_go = True
                 gevent.sleep(0.05)
 
-        chain.add(filter=hook)
+        chain.add(filter=hook, timeout=TIMEOUT)
         chain.add(filter=slow, timeout=10)
         assert chain.names("A", "Bad", "C", "D") == ["A", "Bad", "C", "D"]
         assert hook.ended == 1
@@ -479,7 +480,7 @@ class TestStubborn:
         self, chain: Chain, caplog: pytest.LogCaptureFixture
     ) -> None:
         hook = Stubborn()
-        state = chain.add(transform=hook, required=True)
+        state = chain.add(transform=hook, required=True, timeout=TIMEOUT)
         assert chain.names("A", "Bad", "C", "D") == ["A"]
         assert chain.names("E") == []
         assert state.dropped == 4
@@ -489,8 +490,8 @@ class TestStubborn:
 
     def test_two_in_one_batch(self, chain: Chain) -> None:
         one, two = Stubborn("One"), Stubborn("Two")
-        chain.add(filter=one)
-        chain.add(transform=two)
+        chain.add(filter=one, timeout=TIMEOUT)
+        chain.add(transform=two, timeout=TIMEOUT)
         assert chain.names("One", "A", "Two", "B") == ["One", "A", "Two", "B"]
         assert one.calls == 1
         assert two.calls == 3
@@ -506,10 +507,10 @@ class TestOverruns:
             while time.monotonic() < end:
                 pass
 
-        state = chain.add(filter=hook)
+        state = chain.add(filter=hook, timeout=TIMEOUT)
         assert chain.names("A") == ["A"]
         assert state.faults == {FILTER: 1}
-        assert "took 0.0" in caplog.text
+        assert "took 0." in caplog.text
         assert "cut off" not in caplog.text
 
     def test_again_and_again_it_is_suspended(self, chain: Chain) -> None:

@@ -55,6 +55,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class TestFaults:
+    def test_at_first_there_are_none(self, state: PluginState) -> None:
+        assert not state.suspended
+        assert not state.faults
+        assert (state.seconds, state.log_seconds, state.dropped) == (0.0, 0.0, 0)
+
     def test_an_error_is_told_with_plugin_hook_and_text(
         self, state: PluginState, caplog: pytest.LogCaptureFixture
     ) -> None:
