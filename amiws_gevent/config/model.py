@@ -200,7 +200,7 @@ class Limits(Checked):
         "waits.",
     )
     handshakes: fields.Count = Field(
-        default=500,
+        default=2000,
         description="Connections at once whose TLS handshake or request headers are not complete; "
         "past it the oldest is closed.",
     )

@@ -29,7 +29,7 @@ from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.websocket import WebSocketClient
 
 BURST_TIME = 5.0  # seconds of `connection_rate` that may come at once
-ARRIVAL_TIME = 1.0  # seconds for handshake and request head that nobody is denied
+ARRIVAL_TIME = 2.0  # seconds for handshake and request head that nobody is denied
 MOST_WAITING = 64  # for the pacer; more wait in the kernel, which costs no memory here
 
 _PAUSE = 0.02  # seconds: short for who waits, and long enough that several come of it

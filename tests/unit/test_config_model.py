@@ -59,7 +59,7 @@ def test_the_defaults_of_the_limits() -> None:
         "connections": 10000,
         "connections_per_address": None,
         "connection_rate": 1000,
-        "handshakes": 500,
+        "handshakes": 2000,
         "header_size": 32 << 10,
         "header_time": 10.0,
         "tls_handshake_time": 10.0,
