@@ -248,9 +248,8 @@ def _read_rest(response: urllib3.BaseHTTPResponse) -> bytes:
                 raise
         except (HTTPError, http.client.HTTPException, OSError, ValueError):
             pass  # the status is known, which is what counts
-    if not ended:
+    if not ended:  # at its end urllib3 itself puts the connection back
         response.close()
-    response.release_conn()
     return data[:KEPT_BODY]
 
 

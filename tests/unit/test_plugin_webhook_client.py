@@ -231,9 +231,11 @@ def test_the_status_counts_whatever_the_body_does(step: Step) -> None:
 def test_of_100_megabytes_only_the_beginning_is_read() -> None:
     head = OK + b"Content-Length: 100000000\r\n\r\n"
     with receiver(endless(head, b"x" * MAX_BODY)) as target:
-        assert post(make(target.url)).body == b"x" * KEPT_BODY
+        client = make(target.url)
+        assert post(client).body == b"x" * KEPT_BODY
         until(lambda: not target.open_connections)
         assert target.sent < 50_000_000  # what fits into the buffers of two sockets
+        assert post(client).status == 204
 
 
 def test_a_body_that_is_not_taken_is_given_up_in_time() -> None:
@@ -301,7 +303,8 @@ def test_an_address_that_is_silent_is_left_in_time(monkeypatch: pytest.MonkeyPat
         places = [listener.getsockname(), ("127.0.0.1", target.port)]
         infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
         looked_up(monkeypatch, lambda *_, **__: infos)
-        assert post(make("http://two.example", connect_timeout=1.0)).status == 204
+        client = make("http://two.example", connect_timeout=1.6, timeout=1.2)
+        assert post(client).status == 204
 
 
 # -- TLS -----------------------------------------------------------------------------
@@ -412,6 +415,35 @@ def test_a_handshake_that_fails_leaves_no_descriptor_open(what: str) -> None:
                 peer.close()
             assert posting.get()
             peer.close()
+        assert descriptors() == before
+
+
+def test_a_handshake_with_a_peer_that_has_gone_closes_the_socket() -> None:
+    """Of a socket that was reset before the wrapping gevent would lose the descriptor."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = gsocket.create_connection(listener.getsockname())
+        peer = accepted(listener)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        gsocket.wait_read(sock.fileno(), timeout=10)
+        before = descriptors()
+        with pytest.raises(OSError, match=r"not connected|reset"):
+            tls_context(None, verify=False).wrap_socket(sock)
+        assert descriptors() == before - 1
+
+
+def test_a_greenlet_that_is_killed_while_it_connects_leaves_nothing() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as listener,
+        socket.create_connection(listener.getsockname()),  # fills the backlog
+    ):
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        gevent.get_hub().threadpool  # noqa: B018 - has descriptors of its own
+        gc.collect()
+        before = descriptors()
+        posting = gevent.spawn(post, make(address))
+        until(lambda: descriptors() > before)
+        posting.kill()
         assert descriptors() == before
 
 
