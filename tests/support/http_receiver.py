@@ -19,6 +19,7 @@ passes ``sleep=gevent.sleep``, so that the code under test goes on meanwhile.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import select
 import socket
@@ -149,8 +150,10 @@ def trickle(data: bytes, pause: float) -> Step:
     """These bytes one by one, ``pause`` seconds apart, again and again."""
 
     def step(exchange: Exchange) -> bool:
-        while all(exchange.send(bytes([byte])) and not time.sleep(pause) for byte in data):
-            pass
+        for byte in itertools.cycle(data):
+            if not exchange.send(bytes([byte])):
+                return False
+            time.sleep(pause)
         return False
 
     return step
