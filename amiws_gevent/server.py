@@ -47,6 +47,7 @@ from amiws_gevent.web.plugingate import PluginGate
 # Seconds; systemd and COMPATIBILITY give the whole 5.
 STOP_TIME = 2.5  # that pages and servers get to say goodbye
 LANES_TIME = 0.5  # that plugins have for the messages which came before the end
+RELOAD_END_TIME = 0.2  # that a reload has which the end of the program interrupts
 STOP_ALL_TIME = 4.7  # after which plugins are left to themselves
 
 # What plugins are told of a connection's states.
@@ -92,6 +93,8 @@ class Server:
         self._limiter = LogLimiter()
         self._told_states: dict[int, str] = {}
         self._commands: SimpleQueue[Callable[[], int | None]] = SimpleQueue()
+        self._reloading: gevent.Greenlet[..., None] | None = None
+        self._change: Change | None = None
         self._web: WebServer | None = None
         self._stopping = False
         self._pauses = PauseMeter()
@@ -180,25 +183,33 @@ class Server:
 
     def request_reload(self) -> None:
         """Ask ``run`` to read the configuration anew."""
-        self._commands.put(self._reload)
+        self._commands.put(self._begin_reload)
 
     def stop(self) -> None:
         """Close pages with 1001, log off from servers, end; takes STOP_ALL_TIME at most."""
         _log.info("stopping")
         self._stopping = True
         end = time.monotonic() + STOP_ALL_TIME
+        if self._reloading is not None:
+            self._reloading.kill(timeout=RELOAD_END_TIME)
         parting = [gevent.spawn(link.stop, 1.0) for link in self._links.values()]
         if self._web is not None:
             self._web.stop(STOP_TIME)
         gevent.joinall(parting, timeout=1.5)
         self._pipeline.drain(LANES_TIME)
-        self._pipeline.plugins.stop(end - time.monotonic())
+        self._stop_plugins(end - time.monotonic())
         self._hub.stop()
         for pbx in self._pbxs:
             pbx.stop()
         self._monitor.stop()
         self._pauses.stop()
         _log.info("stopped")
+
+    def _stop_plugins(self, timeout: float) -> None:
+        """Stop those that run, and those that a reload which did not come to its end has begun."""
+        begun = self._change.plugins.running if self._change else ()
+        running = dict.fromkeys((*self._pipeline.plugins.running, *begun))
+        Plugins(tuple(running)).stop(timeout)
 
     def _start_demo(self) -> None:
         """One PBX in the style of Asterisk 13 and one of 22, in the place of ``amihosts``."""
@@ -262,6 +273,13 @@ class Server:
 
     # Reload
 
+    def _begin_reload(self) -> None:
+        """Reload beside ``run``, since a plugin may hang in it, and SIGTERM must not wait."""
+        if self._reloading is not None and not self._reloading.dead:
+            self._reloading.link(lambda _: self.request_reload())
+        else:
+            self._reloading = gevent.spawn(self._reload)
+
     def _reload(self) -> None:
         """Apply the configuration as it is now; a bad one is refused whole."""
         if self._load is None:
@@ -307,14 +325,14 @@ class Server:
 
     def _change_plugins(self, settings: Settings) -> Change:
         """Start the plugins that are new; raises PluginError with nothing changed."""
-        change = Change(
+        self._change = Change(
             self._pipeline.plugins,
             settings.plugins,
             limiter=self._limiter,
             queue_limit=settings.limits.plugin_queue,
         )
-        change.start()
-        return change
+        self._change.start()
+        return self._change
 
     def _use_plugins(self, plugins: Plugins) -> None:
         self._pipeline.plugins = plugins

@@ -53,10 +53,12 @@ class RunningPlugin:
         self.state = PluginState(entry, name=name, limiter=limiter)
         queued = {hook: self.hooks[hook] for hook in QUEUED if hook in self.hooks}
         self.queue = LogQueue(self.state, queued, limit=queue_limit, limiter=limiter)
+        self._started = False
         self._greenlets: list[gevent.Greenlet[..., Any]] = []
 
     def start(self) -> None:
         """Call ``amiws_startup``; raises PluginError, after an orderly shutdown."""
+        self._started = True
         stem = Path(self.name).name.removesuffix(".py")
         log = logging.getLogger(f"amiws_gevent.plugin.{stem}")
         context = PluginContext(self.name, self.settings, log, self._spawn)
@@ -69,7 +71,13 @@ class RunningPlugin:
         self.queue.start()
 
     def stop(self) -> None:
-        """Give the queue a moment, call ``amiws_shutdown``, end its greenlets; raises nothing."""
+        """Give the queue a moment, call ``amiws_shutdown``, end its greenlets; raises nothing.
+
+        Of a plugin that does not run nothing is called.
+        """
+        if not self._started:
+            return
+        self._started = False
         self.queue.stop(DRAIN_TIME)
         if "amiws_shutdown" in self.hooks:
             self.state.call("amiws_shutdown", self.hooks["amiws_shutdown"], limit=SHUTDOWN_TIME)

@@ -194,6 +194,15 @@ class TestLife:
         assert "plugin ./p0.py: amiws_shutdown: " in caplog.text
         assert ":2: ZeroDivisionError" in caplog.text
 
+    def test_what_does_not_run_is_not_stopped(self, tmp_path: Path) -> None:
+        plugins = running(entry(tmp_path, NOTING))
+        plugins.stop()
+        assert calls(plugins) == []
+        plugins.running[0].start()
+        plugins.stop()
+        plugins.stop()
+        assert calls(plugins) == ["startup", "shutdown"]
+
     def test_all_stop_at_once_and_in_time(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -92,11 +92,13 @@ class House:
 
     def reload(self) -> None:
         """SIGHUP, and wait until it is done."""
-        assert self.server is not None
-        done: list[bool] = []
-        self.server.request_reload()
-        self.server._commands.put(lambda: done.append(True))
-        until(lambda: done)
+        server = self.server
+        assert server is not None
+        before = server._reloading
+        server.request_reload()
+        until(lambda: server._reloading is not before)
+        assert server._reloading is not None
+        server._reloading.join(20)
 
     def stop(self) -> int | None:
         """SIGTERM; the exit status."""
@@ -344,6 +346,46 @@ class TestReload:
         assert events == [f"E{number}" for number in range(200)]
         assert "asked after its end" not in house.happened
         assert "Drop" not in house.happened
+
+    def test_one_that_comes_during_another_follows_it(self, house: House) -> None:
+        house.plugin(
+            "import gevent\n" + NOTING.replace("self.tag =", "gevent.sleep(0.1); self.tag =")
+        )
+        house.configure()
+        server = house.start()
+        house.configure("- ./mine.py: {tag: a}\n")
+        server.request_reload()
+        gevent.sleep(0.05)
+        house.configure("- ./mine.py: {tag: b}\n")
+        server.request_reload()
+        until(lambda: "b starts" in house.happened)
+        notes = [what for what in house.happened if isinstance(what, str)]
+        assert notes == ["a starts", "a ends", "b starts"]
+
+    @pytest.mark.parametrize("where", ["import", "startup"])
+    def test_one_that_hangs_does_not_keep_the_end_waiting(self, house: House, where: str) -> None:
+        house.plugin(NOTING, "old.py")
+        house.configure("- ./old.py: {tag: old}\n")
+        server = house.start()
+        hangs = "HAPPENED.append('hangs')\ngevent.sleep(3600)\n"
+        if where == "import":
+            house.plugin(f"import gevent\n{hangs}{NOTING}")
+        else:
+            body = hangs.replace("\n", "; ").rstrip("; ")
+            house.plugin(
+                "import gevent\n" + NOTING.replace("if context", f"{body}\n        if context")
+            )
+        house.configure("- ./mine.py: {tag: new}\n")
+        server.request_reload()
+        until(lambda: "hangs" in house.happened)
+        start = time.monotonic()
+        assert house.stop() == 0
+        assert time.monotonic() - start < STOP_ALL_TIME
+        notes = [what for what in house.happened if isinstance(what, str)]
+        if where == "import":
+            assert notes == ["old starts", "hangs", "old ends"]
+        else:
+            assert notes == ["old starts", "old ends", "new starts", "hangs", "new ends"]
 
     def test_limits_of_plugins(self, house: House) -> None:
         house.plugin()
