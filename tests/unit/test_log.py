@@ -153,11 +153,11 @@ def test_other_libraries_are_heard_from_warning_on_whatever_the_level(
     control: log.LogControl, daemon: Daemon
 ) -> None:
     control.reconfigure(40, 7)
-    logging.getLogger("urllib3.connectionpool").debug("Authorization: Basic c2VjcmV0")
-    logging.getLogger("urllib3.connectionpool").warning("pool is full")
+    logging.getLogger("other_library.pool").debug("Authorization: Basic c2VjcmV0")
+    logging.getLogger("other_library.pool").warning("pool is full")
     logging.getLogger("amiws_plugins.mask").debug("ready")
     assert [line.split("]: ")[1] for line in daemon.lines()] == [
-        "urllib3.connectionpool: pool is full",
+        "other_library.pool: pool is full",
         "amiws_plugins.mask: ready",
     ]
 
