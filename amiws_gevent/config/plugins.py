@@ -121,12 +121,13 @@ class _Entry:
     def _name_and_settings(self, node: yaml.Node) -> tuple[str | None, yaml.Node | None]:
         if isinstance(node, yaml.ScalarNode):
             text = self._reader.scalar(node, self._place)
-            if text:
+            if text and text.isprintable():
                 return str(text), None
         elif isinstance(node, yaml.MappingNode):
             found = self._reader.mapping(node, self._place)
-            if len(found) == 1:
-                return next(iter(found.items()))
+            name = next(iter(found), "")
+            if len(found) == 1 and name and name.isprintable():
+                return name, found[name]
         self._reader.problem(self._place, _FORM)
         return None, None
 
@@ -214,7 +215,7 @@ class _Entry:
             place, message = (*place, loc[-1]), "is missing"
         elif kind == "extra_forbidden":
             message = _no_setting(code, loc)
-        self._reader.problem(place, message.removeprefix("Value error, "))
+        self._reader.problem(place, " ".join(message.removeprefix("Value error, ").split()))
 
 
 def _timeout(value: object) -> float:

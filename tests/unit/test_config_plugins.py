@@ -34,7 +34,7 @@ class Settings(PluginSettings):
     @classmethod
     def _even(cls, number):
         if number == 13:
-            raise ValueError("must not be 13; take 12")
+            raise ValueError("must not be 13;\\ntake 12")
         if number == 14:
             raise RuntimeError("a fault of the plugin")
         return number
@@ -124,6 +124,9 @@ class TestForms:
             ("plugins: {mine: {a: 1}}\n", "1: plugins: must be a list of plugins"),
             ("plugins:\n- \n", "2: plugins[0]: must be a name"),
             ("plugins:\n- []\n", "2: plugins[0]: must be a name"),
+            ('plugins:\n- "a\\rb"\n', "2: plugins[0]: must be a name"),
+            ('plugins:\n- "a\\rb": {}\n', "2: plugins[0]: must be a name"),
+            ('plugins:\n- "": {}\n', "2: plugins[0]: must be a name"),
             ("plugins:\n- {}\n", "2: plugins[0]: must be a name"),
             ("plugins:\n- a: 1\n  b: 2\n", "2: plugins[0]: must be a name"),
             ("plugins:\n- !x a\n", "2: plugins[0]: has a YAML tag"),

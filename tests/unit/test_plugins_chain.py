@@ -545,7 +545,7 @@ class TestOverruns:
         slow = chain.add(filter=lambda m, s: gevent.sleep(0.01), timeout=10)
         quick = chain.add(filter=lambda m, s: None, timeout=10)
         chain.names("A", "B", "C")
-        assert slow.seconds >= 0.03
+        assert 0.03 <= slow.seconds < 20
         assert quick.seconds < slow.seconds / 2
 
 

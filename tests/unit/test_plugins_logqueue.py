@@ -178,7 +178,7 @@ class TestFaults:
         made.queue.start()
         made.put(1, 2, 3)
         assert made.queue.drain(10)
-        assert made.state.log_seconds >= 0.03
+        assert 0.03 <= made.state.log_seconds < 20
         assert made.state.seconds == 0
 
     def test_a_hook_that_computes_lets_others_run(self, made: Queue) -> None:
