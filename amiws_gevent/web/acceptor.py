@@ -137,7 +137,7 @@ class Acceptor(WSGIServer):
             self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), "few descriptors are left")
         if reason is None:
             self._population.came(host)
-            gevent.spawn_raw(self._serve, sock, address, self.let_arrive(sock))
+            gevent.spawn_raw(self._serve, sock, address, self.let_arrive())
             return
         self.site.counts.refused_connections[reason] += 1
         self._tell_of_refusal(reason, host, peer)
@@ -190,9 +190,10 @@ class Acceptor(WSGIServer):
 
     def _serve(self, sock: socket.socket, address: Any, arrival: Arrival) -> None:
         client = None
+        arrival.greenlet = getcurrent()
         try:
             self._tune(sock)
-            sock = self._secure(sock, arrival)
+            sock = self._secure(sock)
             client = self._serve_requests(sock, address, arrival)
         except OSError as error:
             _log.debug("%s: %s", peer_names(address)[1], error)
@@ -204,10 +205,10 @@ class Acceptor(WSGIServer):
         if client is not None:
             self._adopt(client)
 
-    def let_arrive(self, sock: socket.socket) -> Arrival:
+    def let_arrive(self) -> Arrival:
         """A handshake or a request begins; if there are too many, the oldest have to go."""
         limits = self.site.limits
-        arrival, turned_out = self.admission.arrives(sock, limits)
+        arrival, turned_out = self.admission.arrives(limits)
         if turned_out:
             self.site.counts.refused_connections[HANDSHAKES] += turned_out
             self._tell(
@@ -244,7 +245,7 @@ class Acceptor(WSGIServer):
             sock.close()
             self._turned_away -= 1
 
-    def _secure(self, sock: socket.socket, arrival: Arrival | None = None) -> socket.socket:
+    def _secure(self, sock: socket.socket) -> socket.socket:
         """The same with TLS, if there is any; raises OSError, with the socket closed."""
         if self.tls is None:
             return sock
@@ -254,8 +255,6 @@ class Acceptor(WSGIServer):
         secured = None
         try:
             secured = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            if arrival is not None:
-                arrival.sock = secured  # the other object has let go of the connection
             seconds = self.site.limits.tls_handshake_time
             late = TimeoutError(f"the TLS handshake took more than {seconds:g} s")
             with gevent.Timeout(seconds, late):

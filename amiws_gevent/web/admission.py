@@ -16,15 +16,13 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from gevent import socket
 from gevent.event import Event
+from gevent.hub import get_hub
 from greenlet import greenlet
 
 from amiws_gevent.config import Limits
-from amiws_gevent.web.connection import raw_socket
 from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.websocket import WebSocketClient
 
@@ -48,21 +46,30 @@ class Request(Protocol):
     def abort(self, reason: str) -> None: ...
 
 
+class TurnedOut(ConnectionError):
+    """Raised in the greenlet of a connection that has to go for the sake of others."""
+
+
 class Arrival:
-    """A connection within its TLS handshake or a request head, since ``since`` (on the clock)."""
+    """A connection within its TLS handshake or a request head, since ``since`` (on the clock).
 
-    __slots__ = ("since", "sock", "turned_out")
+    ``greenlet`` is the one that waits for it, once it does; ``over`` is set at the end.
+    """
 
-    def __init__(self, sock: socket.socket, since: float) -> None:
-        self.sock = sock
+    __slots__ = ("greenlet", "over", "since")
+
+    def __init__(self, since: float) -> None:
         self.since = since
-        self.turned_out = False
+        self.over = False
+        self.greenlet: greenlet | None = None
 
     def turn_out(self) -> None:
-        """End its input: the greenlet that waits for it wakes up, and can still answer."""
-        self.turned_out = True
-        with suppress(OSError):  # gone already
-            raw_socket(self.sock).shutdown(socket.SHUT_RD)
+        """Have the greenlet raise TurnedOut, unless it comes to the end before."""
+        get_hub().loop.run_callback(self._throw)
+
+    def _throw(self) -> None:
+        if not self.over and self.greenlet is not None:
+            self.greenlet.throw(TurnedOut("it has to go, since limits.handshakes is reached"))
 
 
 class Population:
@@ -150,7 +157,7 @@ class Admission:
         return None
 
     def refusal(self, host: str, limits: Limits) -> str | None:
-        """Why a connection that was accepted from ``host`` may not stay, if so."""
+        """Count one that was accepted from ``host``; why it may not stay, if so."""
         self._bucket.take()
         if self._population.total >= limits.connections:
             return CONNECTIONS
@@ -159,20 +166,21 @@ class Admission:
             return ADDRESS
         return None
 
-    def arrives(self, sock: socket.socket, limits: Limits) -> tuple[Arrival, int]:
+    def arrives(self, limits: Limits) -> tuple[Arrival, int]:
         """A connection begins to say what it wants; also how many have to go for it."""
         arriving = self._population.arriving
         turned_out = 0
         while len(arriving) >= limits.handshakes and (oldest := self._overdue()):
-            self.arrived(oldest)
+            del arriving[oldest]
             oldest.turn_out()
             turned_out += 1
-        arrival = Arrival(sock, self._clock())
+        arrival = Arrival(self._clock())
         arriving[arrival] = None
         return arrival, turned_out
 
     def arrived(self, arrival: Arrival) -> None:
         """It has said what it wants, or is gone."""
+        arrival.over = True
         self._population.arriving.pop(arrival, None)
 
     def _overdue(self) -> Arrival | None:

@@ -27,10 +27,11 @@ import gevent
 from gevent.pywsgi import Input
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import WebSocket
+from greenlet import getcurrent
 
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import AmiwsError
-from amiws_gevent.web.admission import Arrival
+from amiws_gevent.web.admission import Arrival, TurnedOut
 from amiws_gevent.web.app import ENVIRON_KEY
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.connection import (
@@ -171,18 +172,20 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
     def _receive_head(self) -> bytes:
         """The next request head; empty when the client is done or never began."""
         try:
-            head = self._wait_for_head()
-        finally:
-            arrival, self.arrival = self.arrival, None
-            if arrival is not None:
-                self.server.admission.arrived(arrival)
-        if head and arrival is not None and arrival.turned_out:
+            return self._wait_for_head()
+        except TurnedOut:
+            if self.idle:  # it has asked for nothing
+                return b""
+            self.rfile.closed = False  # there is nothing wrong with its input
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "Too many connections do not come to ask for anything (limits.handshakes).",
                 RETRY_LATER,
-            )
-        return head
+            ) from None
+        finally:
+            if self.arrival is not None:
+                self.server.admission.arrived(self.arrival)
+                self.arrival = None
 
     def _wait_for_head(self) -> bytes:
         reader, limits, clock = self.rfile, self.site.limits, self.site.clock
@@ -195,7 +198,8 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
         self.idle = False
         self._served += 1
         if self.arrival is None:
-            self.arrival = self.server.let_arrive(self.socket)
+            self.arrival = self.server.let_arrive()
+            self.arrival.greenlet = getcurrent()
         if first == _TLS_HANDSHAKE:
             raise RequestError(
                 HTTPStatus.BAD_REQUEST,

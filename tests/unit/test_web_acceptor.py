@@ -267,20 +267,30 @@ def patience_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patience_is_short")
-def test_half_a_head_does_not_keep_others_out(caplog: pytest.LogCaptureFixture) -> None:
-    limits = {"handshakes": 3, "header_time": 100}
-    with serving(make_settings(limits=limits)) as server, ExitStack() as stack:
-        halves = [stack.enter_context(Peer(server.port)) for _ in range(5)]
-        for half in halves:
-            half.send("GET / HTTP/1.1\r\nHo")
+@pytest.mark.parametrize("tls", [False, True])
+def test_half_a_head_does_not_keep_others_out(
+    certificate: Certificate, tls: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = make_settings(
+        **(certificate.files if tls else {}), limits={"handshakes": 3, "header_time": 100}
+    )
+    trust = certificate.trust if tls else None
+    with serving(settings) as server, ExitStack() as stack:
+        halves = []
         for _ in range(5):
-            with Peer(server.port) as peer:
+            halves.append(stack.enter_context(Peer(server.port, tls=trust)))
+            halves[-1].send("GET / HTTP/1.1\r\nHo")
+        for _ in range(5):
+            with Peer(server.port, tls=trust) as peer:
                 assert peer.request().status == 200
         for half in halves[:3]:
             answer = half.answer()
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
             assert b"limits.handshakes" in answer.body
             assert half.rest() == b""
+            for _ in range(3):
+                half.send("more of it")  # raises when the server has not waited for it to hear
+                gevent.sleep(0.005)
         assert server.counts.refused_connections == {"handshakes": 3}
         assert server.counts.pauses["handshakes"] >= 1
     assert len(caplog.records) == 1

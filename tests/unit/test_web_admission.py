@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
+import gevent
 import pytest
-from gevent import socket
+from gevent.event import Event
 
 from amiws_gevent.config import Limits
 from amiws_gevent.web.admission import (
@@ -22,6 +21,7 @@ from amiws_gevent.web.admission import (
     Admission,
     Population,
     TokenBucket,
+    TurnedOut,
     most_beside,
     network_of,
 )
@@ -58,12 +58,6 @@ class Door:
 @pytest.fixture
 def door() -> Door:
     return Door()
-
-
-@pytest.fixture
-def sockets() -> Iterator[list[socket.socket]]:
-    with ExitStack() as stack:
-        yield [stack.enter_context(socket.socket()) for _ in range(4)]
 
 
 # The rate
@@ -173,13 +167,11 @@ def test_what_counts_as_one_address(host: str, network: str) -> None:
 # Those that say nothing
 
 
-def test_the_newest_waits_for_those_that_have_just_come(
-    door: Door, sockets: list[socket.socket]
-) -> None:
+def test_the_newest_waits_for_those_that_have_just_come(door: Door) -> None:
     limits = Limits(handshakes=2)
-    for sock in sockets[:2]:
+    for _ in range(2):
         assert door.admission.pause(limits) is None
-        door.admission.arrives(sock, limits)
+        door.admission.arrives(limits)
     pause = door.admission.pause(limits)
     assert pause is not None
     assert pause.reason == HANDSHAKES
@@ -187,42 +179,76 @@ def test_the_newest_waits_for_those_that_have_just_come(
     assert door.admission.pause(limits) is None
 
 
-def test_the_oldest_goes_once_it_has_had_its_time(door: Door, sockets: list[socket.socket]) -> None:
+def test_the_oldest_goes_once_it_has_had_its_time(door: Door) -> None:
     limits = Limits(handshakes=2)
-    first, _ = door.admission.arrives(sockets[0], limits)
+    first, _ = door.admission.arrives(limits)
     door.clock.now += ARRIVAL_TIME
-    second, turned_out = door.admission.arrives(sockets[1], limits)
-    assert (first.turned_out, turned_out) == (False, 0)
+    second, turned_out = door.admission.arrives(limits)
+    assert turned_out == 0
     assert door.admission.pause(limits) is None
-    third, turned_out = door.admission.arrives(sockets[2], limits)
-    assert (first.turned_out, second.turned_out, turned_out) == (True, False, 1)
+    third, turned_out = door.admission.arrives(limits)
+    assert turned_out == 1
     assert list(door.population.arriving) == [second, third]
     assert door.admission.pause(limits) is not None, "the second has not had its time"
-    _, turned_out = door.admission.arrives(sockets[3], limits)
+    _, turned_out = door.admission.arrives(limits)
     assert turned_out == 0, "rather one more than one that is just coming"
     door.admission.arrived(first)  # gone already
 
 
-def test_all_that_are_over_a_lowered_limit_go(door: Door, sockets: list[socket.socket]) -> None:
-    for sock in sockets[:3]:
-        door.admission.arrives(sock, Limits(handshakes=3))
+def test_all_that_are_over_a_lowered_limit_go(door: Door) -> None:
+    for _ in range(3):
+        door.admission.arrives(Limits(handshakes=3))
     door.clock.now += ARRIVAL_TIME
-    _, turned_out = door.admission.arrives(sockets[3], Limits(handshakes=1))
+    _, turned_out = door.admission.arrives(Limits(handshakes=1))
     assert turned_out == 3
     assert len(door.population.arriving) == 1
 
 
-def test_one_that_is_turned_out_sees_the_end_of_its_input(door: Door) -> None:
-    near, far = socket.socketpair()
-    limits = Limits(handshakes=1)
-    door.admission.arrives(near, limits)
+class Waiting:
+    """A greenlet within an arrival, which waits for what does not come, or does."""
+
+    def __init__(self, door: Door) -> None:
+        self.event = Event()
+        self.ended: list[str] = []
+        self._door = door
+        self.arrival, _ = door.admission.arrives(Limits(handshakes=1))
+        self.greenlet = gevent.spawn(self._run)
+        gevent.sleep(0)
+
+    def _run(self) -> None:
+        self.arrival.greenlet = gevent.getcurrent()
+        try:
+            self.event.wait()
+            self._door.admission.arrived(self.arrival)
+            gevent.sleep(0.01)
+            self.ended.append("served")
+        except TurnedOut:
+            self.ended.append("turned out")
+
+
+def test_one_that_is_turned_out_is_told_in_its_greenlet(door: Door) -> None:
+    waiting = Waiting(door)
     door.clock.now += ARRIVAL_TIME
-    door.admission.arrives(near, limits)
-    assert near.recv(1) == b""
-    near.sendall(b"503")
-    assert far.recv(10) == b"503", "and can be told why"
-    near.close()
-    far.close()
+    door.admission.arrives(Limits(handshakes=1))
+    waiting.greenlet.join(10)
+    assert waiting.ended == ["turned out"]
+
+
+def test_one_that_comes_to_the_end_at_the_last_moment_is_served(door: Door) -> None:
+    waiting = Waiting(door)
+    waiting.event.set()
+    door.clock.now += ARRIVAL_TIME
+    door.admission.arrives(Limits(handshakes=1))
+    waiting.greenlet.join(10)
+    assert waiting.ended == ["served"]
+
+
+def test_one_that_has_not_begun_is_left_alone(door: Door) -> None:
+    door.admission.arrives(Limits(handshakes=1))
+    door.clock.now += ARRIVAL_TIME
+    _, turned_out = door.admission.arrives(Limits(handshakes=1))
+    assert turned_out == 1
+    gevent.sleep(0)  # nothing raises
 
 
 def test_nobody_is_accepted_while_many_wait_for_the_cpu(door: Door) -> None:
