@@ -84,7 +84,6 @@ class RunningPlugin:
         # They may hold what a successor wants to open.
         gevent.killall(self._greenlets, block=False)
         gevent.joinall(self._greenlets, timeout=END_TIME)
-        self._greenlets.clear()
 
     def _spawn(self, function: Callable[..., Any], *arguments: Any) -> gevent.Greenlet[..., Any]:
         greenlet = gevent.spawn(self._run, function, arguments)

@@ -122,6 +122,7 @@ class TestLife:
         assert calls(plugins) == [("a", "b")]
         plugins.stop()
         assert calls(plugins) == [("a", "b"), "shutdown", "ended"]
+        assert not plugins.running[0].state.faults
 
     def test_an_error_of_a_spawned_greenlet_is_told_with_its_name(
         self, started: Running, caplog: pytest.LogCaptureFixture
@@ -150,7 +151,7 @@ class TestLife:
         )
         plugin: Any = plugins.running[0].code.plugin
         for _ in range(100):
-            plugin.context.spawn(int).join()
+            assert plugin.context.spawn(divmod, 7, 2).get() == (3, 1)
         assert len(plugins.running[0]._greenlets) <= 2
 
     @pytest.mark.parametrize("error", ["ValueError('no')", "SystemExit('no')", "OSError('no')"])
@@ -193,6 +194,16 @@ class TestLife:
         plugins.stop()
         assert "plugin ./p0.py: amiws_shutdown: " in caplog.text
         assert ":2: ZeroDivisionError" in caplog.text
+
+    def test_what_is_queued_is_done_before_the_shutdown_and_nothing_after_it(
+        self, started: Running
+    ) -> None:
+        plugins = started(NOTING)
+        plugins.log([(event(name), SERVER, b"{}") for name in "AB"])
+        plugins.stop()
+        plugins.log([(event("C"), SERVER, b"{}")])
+        gevent.sleep(0.01)
+        assert calls(plugins) == ["startup", ("A", 1, b"{}"), ("B", 1, b"{}"), "shutdown"]
 
     def test_what_does_not_run_is_not_stopped(self, tmp_path: Path) -> None:
         plugins = running(entry(tmp_path, NOTING))
@@ -310,6 +321,13 @@ class TestAuthorize:
         assert ask("None", "True", "None") is None
         assert ask("True", "False") == "refused by the plugin ./p1.py"
         assert ask("None", "'after hours'", "True") == "after hours"
+
+    def test_to_refuse_is_no_fault_and_a_fault_is_one(self, started: Running) -> None:
+        hook = "def amiws_authorize_client():\n    return {}\n"
+        for answer, faults in (("False", 0), ("'no'", 0), ("1 / 0", 1), ("5", 1)):
+            plugins = started(hook.format(answer))
+            assert plugins.authorize_client(REQUEST, None)
+            assert plugins.running[0].state.faults["amiws_authorize_client"] == faults
 
     def test_the_first_that_refuses_is_the_last_that_is_asked(self, ask: Any) -> None:
         assert ask("False", "1 / 0") == "refused by the plugin ./p0.py"
