@@ -41,11 +41,14 @@ class Losses:
 class Backlog(deque[bytes | memoryview]):
     """Buffers of whole frames in order; of the first a part may be sent (a memoryview).
 
-    A burst may block all pages at each of its buffers, so it is made as a deque is.
+    A burst may block all pages at each of its buffers, so it is made and filled as a deque
+    is: without a constructor of its own and without a dictionary.
     """
 
-    _gap = 0  # messages that are lost in the place of `_notice`
-    _notice: bytes | None = None
+    __slots__ = ("_gap", "_notice")
+
+    _gap: int  # messages that are lost in the place of `_notice`, if there is one
+    _notice: bytes
 
     def leave_out(self, count: int) -> int:
         """In the place of what would come next, tell that ``count`` messages are lost.
@@ -57,7 +60,7 @@ class Backlog(deque[bytes | memoryview]):
         if not count:
             return 0
         before = 0
-        if len(self) > 1 and self[-1] is self._notice:
+        if len(self) > 1 and self[-1] is getattr(self, "_notice", None):
             before = len(self.pop())
             count += self._gap
         self._gap, self._notice = count, lost_frame(count)

@@ -279,9 +279,10 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def _enqueue(self, data: bytes) -> int:
         assert self._queue is not None
         size = len(data)
-        if self.pending_bytes + size <= self._pending_limit:
+        pending = self.pending_bytes + size
+        if pending <= self._pending_limit:
             self._queue.append(data)
-            self.pending_bytes += size
+            self.pending_bytes = pending
         elif self._losses is not None:
             self.pending_bytes += self._queue.leave_out(self._losses.add(data))
         else:
