@@ -113,9 +113,9 @@ def amiws_server_changed(server: ServerInfo, state: str, reason: str) -> None:
 
     ``state`` is ``"connected"`` (logged in), ``"disconnected"`` (lost, not to be made,
     or taken out of the configuration) or ``"refused"`` (the login was); ``reason`` is
-    one line for people. Attempts that fail like the one before are not told.
-    Fires in the plugin's own greenlet, in order for each server. Raising is
-    logged.
+    one line for people. Attempts that fail like the one before are not told, nor
+    is a plugin that comes with a reload of how things stand. Fires in the
+    plugin's own greenlet, in order for each server. Raising is logged.
     """
 
 
