@@ -159,12 +159,13 @@ class TestAnswers:
         assert order == [0, 1, 2]
 
     def test_each_transform_sees_the_result_of_the_one_before(self, chain: Chain) -> None:
-        chain.add(transform=tagged("1"))
+        for tag in "12":
+            chain.add(transform=tagged(tag))
         chain.add(transform=lambda m, s: None)
-        chain.add(transform=tagged("2"))
+        chain.add(transform=tagged("3"))
         message = event("A")
         (kept,) = chain.run(message)
-        assert kept.get("Tags") == "12"
+        assert kept.get("Tags") == "123"
         assert message.get("Tags") is None
 
     def test_a_transform_may_make_another_kind_of_message(self, chain: Chain) -> None:
