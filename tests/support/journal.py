@@ -127,8 +127,3 @@ def messages(folder: Path, *, live: bool = False) -> list[Any]:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def open_descriptors() -> int:
-    """Those of this process."""
-    return len(list(Path("/proc/self/fd").iterdir()))

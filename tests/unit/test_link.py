@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import re
 import threading
@@ -25,6 +24,7 @@ from amiws_gevent.link.resolve import Resolver
 from tests.support.ami_server import FULLY_BOOTED, AmiServer, Connection, Packet, answer
 from tests.support.certificates import make_certificate
 from tests.support.greenlets import bytes_waiting, until
+from tests.support.leaks import live_greenlets, open_descriptors
 
 FAST = Timings(
     retry_shortest=0.01,
@@ -723,15 +723,7 @@ class TestStop:
         assert len(watched.setbacks) == 1
 
     def test_nothing_is_left_behind(self, server: AmiServer) -> None:
-        def count() -> tuple[int, int]:
-            gc.collect()
-            greenlets = [one for one in gc.get_objects() if isinstance(one, gevent.Greenlet)]
-            return (
-                sum(not one.dead for one in greenlets),
-                len(list(Path("/proc/self/fd").iterdir())),
-            )
-
-        before = count()
+        greenlets, descriptors = live_greenlets(), open_descriptors()
         for then in (None, "close", "hang"):
             server.then = then
             watched = Watched(server.port, keepalive=0.05)
@@ -741,7 +733,8 @@ class TestStop:
             watched.link.stop(timeout=0.1)
         until(lambda: all(connection.ended for connection in server.connections) or then == "hang")
         server.stop()
-        until(lambda: (gevent.sleep(0.01), count())[1] <= before)
+        until(lambda: open_descriptors() <= descriptors)
+        until(lambda: live_greenlets() <= greenlets)
 
 
 class TestCallbacks:

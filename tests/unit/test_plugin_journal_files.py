@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from amiws_plugins.journal.files import Folder, FolderTaken, JournalFile, mend, open_file
 
-from tests.support.journal import names, open_descriptors
+from tests.support.journal import names
+from tests.support.leaks import open_descriptors
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_refused_folder_leaves_no_descriptor_open(folder: Folder) -> None:
     for _ in range(5):
         with pytest.raises(FolderTaken):
             Folder(folder.path, "amiws").enter()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_a_folder_that_was_removed_is_made_and_locked_again(folder: Folder) -> None:

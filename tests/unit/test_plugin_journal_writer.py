@@ -21,8 +21,8 @@ from tests.support.journal import (
     message_lines,
     messages,
     names,
-    open_descriptors,
 )
+from tests.support.leaks import open_descriptors
 
 FIRST = "amiws-2026-11-22-0001.jsonl"
 SECOND = "amiws-2026-11-22-0002.jsonl"
@@ -551,7 +551,7 @@ def test_no_descriptor_stays_open(folder: Path) -> None:
         bench.clock.now += 1
         bench.writer.flush()
     bench.writer.stop()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_what_is_to_be_synced(folder: Path) -> None:

@@ -7,7 +7,6 @@ import re
 import socket
 import ssl
 import threading
-from pathlib import Path
 
 import pytest
 import trustme
@@ -20,6 +19,7 @@ from tests.support.ami_server import (
     Packet,
     answer,
 )
+from tests.support.leaks import open_descriptors
 
 LOGIN = b"Action: Login\r\nUsername: amiws\r\nSecret: s3cret\r\n\r\n"
 ACCEPTED = b"Response: Success\r\nMessage: Authentication accepted\r\n\r\n"
@@ -287,10 +287,10 @@ def test_ipv6() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    threads = threading.active_count()
+    descriptors = open_descriptors()
+    threads = set(threading.enumerate())
     with AmiServer() as server, Client(server) as client:
         client.send(LOGIN)
         server.wait_login()
-    assert threading.active_count() == threads
-    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert set(threading.enumerate()) <= threads
+    assert open_descriptors() <= descriptors
