@@ -1,4 +1,8 @@
-"""The types that hooks are called with: what a plugin gets to see, read-only."""
+"""What plugins are made with: the types that hooks get, read-only, and those of settings.
+
+``Size``, ``Seconds``, ``Delay`` and ``AnyPath`` are types for fields of a plugin's settings
+that read what a file says as the main configuration does.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,19 @@ from typing import Any
 
 import gevent
 from pydantic import BaseModel, ConfigDict
+
+from amiws_gevent.values import AnyPath, Delay, Seconds, Size
+
+__all__ = [
+    "AnyPath",
+    "ClientInfo",
+    "Delay",
+    "PluginContext",
+    "PluginSettings",
+    "Seconds",
+    "ServerInfo",
+    "Size",
+]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from amiws_gevent.config.problems import ConfigError, Place, Problem
-from amiws_gevent.config.scalars import Scalar
+from amiws_gevent.scalars import Scalar
 
 _YAML = "tag:yaml.org,2002:"
 _TAGS = frozenset(

@@ -9,10 +9,8 @@ says what an editor may see there, where YAML has already made a number of
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -25,31 +23,19 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from amiws_gevent import values
 from amiws_gevent.config import units
 from amiws_gevent.config.plugins import PluginEntry
-from amiws_gevent.config.scalars import shown
+from amiws_gevent.scalars import shown
+from amiws_gevent.values import text_pattern
 
 # Asterisk takes lines of at most 1,024 bytes; the rest is for "Username: " and CRLF.
 LONGEST_LOGIN_TEXT = 1000
-
-# What stands in the file as ${NAME} can be anything.
-_REPLACED = r"\$\{"
 
 # What would break a line of a log or a header: C0, C1 and Unicode's own line ends.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _TEXT_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
-
-
-@dataclass(frozen=True)
-class LoadContext:
-    """What validation may know of the world when it reads a file.
-
-    Without one (settings made in code) no file is looked at, and relative paths
-    count from the current directory.
-    """
-
-    base: Path
 
 
 class ListenAddress(NamedTuple):
@@ -59,18 +45,9 @@ class ListenAddress(NamedTuple):
     port: int
 
 
-def base_folder(context: object) -> Path:
-    """The folder that relative paths count from."""
-    return context.base if isinstance(context, LoadContext) else Path.cwd()
-
-
-def _pattern(pattern: str) -> dict[str, Any]:
-    return {"type": "string", "pattern": f"{pattern}|{_REPLACED}"}
-
-
 def _number_schema(low: int, high: int) -> dict[str, Any]:
     number = {"type": "integer", "minimum": low, "maximum": high}
-    return {"anyOf": [number, _pattern("^[0-9]+$")]}
+    return {"anyOf": [number, text_pattern("^[0-9]+$")]}
 
 
 def _any_case(words: list[str]) -> str:
@@ -156,37 +133,17 @@ def slow_pages(value: object) -> str:
     return policy
 
 
-def path(value: object, info: ValidationInfo) -> Path:
-    """An absolute path; a relative one counts from the base folder."""
-    return absolute(value, base_folder(info.context))
-
-
 def paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     """Absolute paths of one path or a list of them."""
     if value is None or value == "":
         return ()
     listed = value if isinstance(value, (list, tuple)) else [value]
-    return tuple(absolute(item, base_folder(info.context)) for item in listed)
+    return tuple(values.absolute(item, values.base_folder(info.context)) for item in listed)
 
 
 def folder(value: object, info: ValidationInfo) -> Path:
-    """As ``path``, its links followed: the root that no request may leave."""
-    return path(value, info).resolve()
-
-
-def absolute(value: object, base: Path) -> Path:
-    """``value`` as an absolute path. ValueError for what cannot be one."""
-    if isinstance(value, Path):
-        return base / value
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"must be a path, not {shown(value)}")
-    try:
-        usable = b"\0" not in os.fsencode(value)
-    except UnicodeEncodeError:
-        usable = False
-    if not usable:
-        raise ValueError(f"must be a path that the system can hold, not {shown(value)}")
-    return base / str(value)
+    """As ``values.path``, its links followed: the root that no request may leave."""
+    return values.path(value, info).resolve()
 
 
 def _plain(value: object, seen: str) -> str:
@@ -223,40 +180,28 @@ _FLAG_WORDS = ["yes", "no", "on", "off", "true", "false", "0", "1"]
 _TEXTS_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
 }
-_SIZE_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "integer", "minimum": 1},
-        _pattern(r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt]?([Ii]?[Bb])?|[Bb][Yy][Tt][Ee][Ss]?)\s*$"),
-    ]
-}
-_SECONDS_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0},
-        _pattern(r"^\s*[0-9]+(\.[0-9]+)?\s*[A-Za-z]*\s*$"),
-    ]
-}
 _FACILITY_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "integer", "minimum": 0, "maximum": units.LARGEST_FACILITY, "multipleOf": 8},
         {"enum": list(units.FACILITIES)},
-        _pattern("^([0-9]+|[A-Za-z][A-Za-z0-9_]*)$"),
+        text_pattern("^([0-9]+|[A-Za-z][A-Za-z0-9_]*)$"),
     ]
 }
 _LEVEL_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "integer", "minimum": 0, "maximum": 7},
         {"enum": list(units.LEVELS)},
-        _pattern("^([0-7]|[A-Za-z_]+)$"),
+        text_pattern("^([0-7]|[A-Za-z_]+)$"),
     ]
 }
 _FLAG_SCHEMA: dict[str, Any] = {
-    "anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, _pattern(_any_case(_FLAG_WORDS))]
+    "anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, text_pattern(_any_case(_FLAG_WORDS))]
 }
 _LOGIN_SCHEMA: dict[str, Any] = {
-    "anyOf": [{"enum": ["plain", "md5"]}, _pattern(_any_case(["plain", "md5"]))]
+    "anyOf": [{"enum": ["plain", "md5"]}, text_pattern(_any_case(["plain", "md5"]))]
 }
 _SLOW_PAGES_SCHEMA: dict[str, Any] = {
-    "anyOf": [{"enum": ["close", "drop"]}, _pattern(_any_case(["close", "drop"]))]
+    "anyOf": [{"enum": ["close", "drop"]}, text_pattern(_any_case(["close", "drop"]))]
 }
 # What stands under a plugin's name is for that plugin to say.
 _PLUGINS_SCHEMA: dict[str, Any] = {
@@ -273,7 +218,7 @@ _PLUGINS_SCHEMA: dict[str, Any] = {
         ]
     },
 }
-_LISTEN_SCHEMA = _pattern(r"^([^:]*|\[.*\]):[0-9]+$")
+_LISTEN_SCHEMA = text_pattern(r"^([^:]*|\[.*\]):[0-9]+$")
 _FINGERPRINT_SCHEMA: dict[str, Any] = {"type": ["string", "number"]}
 
 Port = Annotated[int, BeforeValidator(_within(1, 65535)), WithJsonSchema(_number_schema(1, 65535))]
@@ -284,8 +229,6 @@ ServerId = Annotated[
     int, BeforeValidator(_within(0, 2**31 - 1)), WithJsonSchema(_number_schema(0, 2**31 - 1))
 ]
 Count = Annotated[int, BeforeValidator(_within(1, 10**9)), WithJsonSchema(_number_schema(1, 10**9))]
-Size = Annotated[int, BeforeValidator(units.size), WithJsonSchema(_SIZE_SCHEMA)]
-Seconds = Annotated[float, BeforeValidator(units.seconds), WithJsonSchema(_SECONDS_SCHEMA)]
 Facility = Annotated[int, BeforeValidator(units.facility), WithJsonSchema(_FACILITY_SCHEMA)]
 Level = Annotated[int, BeforeValidator(units.level), WithJsonSchema(_LEVEL_SCHEMA)]
 Flag = Annotated[bool, BeforeValidator(units.flag), WithJsonSchema(_FLAG_SCHEMA)]
@@ -310,7 +253,6 @@ Encoding = Annotated[str, BeforeValidator(units.encoding), WithJsonSchema(_TEXT_
 Fingerprint = Annotated[
     str, BeforeValidator(units.fingerprint), WithJsonSchema(_FINGERPRINT_SCHEMA)
 ]
-AnyPath = Annotated[Path, BeforeValidator(path), WithJsonSchema(_TEXT_SCHEMA)]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(paths), WithJsonSchema(_TEXTS_SCHEMA)]
 Plugins = Annotated[tuple[PluginEntry, ...], SkipValidation, WithJsonSchema(_PLUGINS_SCHEMA)]
 Folder = Annotated[Path, BeforeValidator(folder), WithJsonSchema(_TEXT_SCHEMA)]

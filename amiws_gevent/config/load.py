@@ -13,12 +13,12 @@ from pydantic import BaseModel, ValidationError
 
 from amiws_gevent.config import files
 from amiws_gevent.config.document import Reader, compose, read_text
-from amiws_gevent.config.fields import LoadContext
 from amiws_gevent.config.model import AmiHost, Limits, Settings, file_keys
 from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path
-from amiws_gevent.config.scalars import Scalar, shown
 from amiws_gevent.config.suggest import nearest, unknown_key
+from amiws_gevent.scalars import Scalar, shown
+from amiws_gevent.values import LoadContext
 
 # Keys of the top that begin so hold anchors for other places, as in Compose files.
 ANCHOR_PREFIX = "x-"

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from amiws_gevent import values
 from amiws_gevent.config import fields, rules
 
 # Marks a default that follows from other keys, with the words that say how.
@@ -87,7 +88,7 @@ class AmiHost(Checked):
     secret: fields.Secret = Field(
         description="Secret of that user, exactly as written here. Instead of it: `secret_file`."
     )
-    secret_file: fields.AnyPath | None = Field(
+    secret_file: values.AnyPath | None = Field(
         default=None,
         description="File whose first line is the secret, so that it need not be here.",
     )
@@ -107,15 +108,15 @@ class AmiHost(Checked):
         "or `ssl_fingerprint` say otherwise.",
         json_schema_extra={COMPUTED: "no; yes if another `ssl_` key is given"},
     )
-    ssl_cert: fields.AnyPath | None = Field(
+    ssl_cert: values.AnyPath | None = Field(
         default=None,
         description="Client certificate (PEM). With `ssl_key` alone, TLS verifies nothing, "
         "as in amiws.",
     )
-    ssl_key: fields.AnyPath | None = Field(
+    ssl_key: values.AnyPath | None = Field(
         default=None, description="Private key (PEM, no passphrase) of `ssl_cert`."
     )
-    ssl_ca: fields.AnyPath | None = Field(
+    ssl_ca: values.AnyPath | None = Field(
         default=None,
         description="File of the CAs (PEM) to verify the server's certificate with, in place of "
         "the system's.",
@@ -137,10 +138,10 @@ class AmiHost(Checked):
         description="Encoding to try for values that are not UTF-8, such as `latin-1` or "
         "`cp1251`; without it their undecodable bytes become U+FFFD.",
     )
-    connect_timeout: fields.Seconds = _written(
+    connect_timeout: values.Seconds = _written(
         "10 s", description="Seconds until a connection with TLS, banner and login must be there."
     )
-    keepalive: fields.Seconds = _written(
+    keepalive: values.Seconds = _written(
         "30 s",
         description="Seconds of silence after which the server is asked for a sign of life, "
         "and after as many more given up.",
@@ -154,25 +155,25 @@ class AmiHost(Checked):
 class Limits(Checked):
     """Bounds on memory, connections and time. Sizes in bytes, times in seconds."""
 
-    ami_line: fields.Size = _written(
+    ami_line: values.Size = _written(
         "1 MiB", description="Longest line taken from a server, bytes."
     )
-    ami_packet: fields.Size = _written(
+    ami_packet: values.Size = _written(
         "4 MiB", description="Longest packet taken from a server, bytes; a longer one is dropped."
     )
-    ami_send_buffer: fields.Size = _written(
+    ami_send_buffer: values.Size = _written(
         "1 MiB", description="Actions that wait for a server, bytes; past it they are refused."
     )
-    client_message: fields.Size = _written(
+    client_message: values.Size = _written(
         "256 KiB", description="Longest message taken from a page, bytes (close code 1009)."
     )
-    client_buffer: fields.Size = _written(
+    client_buffer: values.Size = _written(
         "32 MiB",
         description="What may wait for one page that reads slowly, bytes; past it the page is "
         "closed (1013), unless `slow_pages` or the page says otherwise. Pages share what waits, "
         "so all slow ones together hold little more.",
     )
-    plugin_queue: fields.Size = _written(
+    plugin_queue: values.Size = _written(
         "16 MiB",
         description="Messages that wait for one plugin that logs, bytes of JSON; past it the "
         "newest are dropped for that plugin.",
@@ -182,7 +183,7 @@ class Limits(Checked):
         description="Messages of one server that wait for plugins that filter or transform; past "
         "it the newest are dropped.",
     )
-    hub_buffer: fields.Size = _written(
+    hub_buffer: values.Size = _written(
         "64 MiB", description="What may wait for all pages together, bytes."
     )
     connections: fields.Count = Field(
@@ -204,19 +205,19 @@ class Limits(Checked):
         description="Connections at once whose TLS handshake or request headers are not complete; "
         "past it the oldest is closed.",
     )
-    header_size: fields.Size = _written("32 KiB", description="All headers of one request, bytes.")
-    header_time: fields.Seconds = _written(
+    header_size: values.Size = _written("32 KiB", description="All headers of one request, bytes.")
+    header_time: values.Seconds = _written(
         "10 s", description="Seconds in which a request's headers must have come."
     )
-    tls_handshake_time: fields.Seconds = _written(
+    tls_handshake_time: values.Seconds = _written(
         "10 s", description="Seconds in which a page's TLS handshake must be done."
     )
-    idle_time: fields.Seconds = _written(
+    idle_time: values.Seconds = _written(
         "60 s",
         description="Seconds after which an HTTP connection without a request is closed, and "
         "in which a page's message must be complete.",
     )
-    ping_interval: fields.Seconds = _written(
+    ping_interval: values.Seconds = _written(
         "25 s", description="Seconds between the pings to a page's WebSocket."
     )
 
@@ -249,7 +250,7 @@ class Settings(Checked):
     auth_domain: fields.Realm | None = Field(
         default=None, description="Realm of the Digest login; with `auth_file`."
     )
-    auth_file: fields.AnyPath | None = Field(
+    auth_file: values.AnyPath | None = Field(
         default=None,
         description="File of the users (`user:realm:HA1` lines, made with htdigest); with "
         "`auth_domain`.",
@@ -258,7 +259,7 @@ class Settings(Checked):
         default=True,
         description="Ask for the login on the WebSocket too; `no` leaves it open, as amiws does.",
     )
-    session_lifetime: fields.Seconds = _written(
+    session_lifetime: values.Seconds = _written(
         "12 h",
         description="Seconds for which the cookie of a login on a page opens the WebSocket.",
     )
@@ -267,10 +268,10 @@ class Settings(Checked):
         description="Other web sites whose pages may open the WebSocket (`https://host:port`), in "
         'a list or with commas between them; `"*"` for all.',
     )
-    ssl_cert: fields.AnyPath | None = Field(
+    ssl_cert: values.AnyPath | None = Field(
         default=None, description="Certificate chain (PEM) for HTTPS and `wss://`; with `ssl_key`."
     )
-    ssl_key: fields.AnyPath | None = Field(
+    ssl_key: values.AnyPath | None = Field(
         default=None, description="Private key (PEM, no passphrase) of `ssl_cert`."
     )
     metrics_listen: fields.Listen | None = Field(

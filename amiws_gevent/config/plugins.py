@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, RootModel, ValidationError
 
+from amiws_gevent import values
 from amiws_gevent.config import units
 from amiws_gevent.config.document import Reader, is_nothing
 from amiws_gevent.config.problems import Place
@@ -219,7 +220,7 @@ class _Entry:
 
 
 def _timeout(value: object) -> float:
-    seconds = units.seconds(value)
+    seconds = values.seconds(value)
     if not SHORTEST_TIMEOUT <= seconds <= LONGEST_TIMEOUT:
         raise ValueError(f"must be from {SHORTEST_TIMEOUT * 1000:g} ms to {LONGEST_TIMEOUT:g} s")
     return seconds

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amiws_gevent import resources
+from amiws_gevent import resources, values
 from amiws_gevent.config import fields, files, units
 from amiws_gevent.config.problems import Place, key_path
-from amiws_gevent.config.scalars import shown
+from amiws_gevent.scalars import shown
 
 Found = tuple[Place, str]
 Given = MutableMapping[str, Any]
@@ -108,7 +108,7 @@ def _complete_secret(given: Given, context: object) -> Iterator[Found]:
 
 
 def _host_files(given: Given, context: object) -> Iterator[Found]:
-    if not isinstance(context, fields.LoadContext):
+    if not isinstance(context, values.LoadContext):
         return
     sound = [key for key in ("ssl_cert", "ssl_key", "ssl_ca") if key in given]
     yield from _unreadable(given, sound, context)
@@ -121,7 +121,7 @@ def _host_files(given: Given, context: object) -> Iterator[Found]:
 
 
 def _settings_files(given: Given, context: object) -> Iterator[Found]:
-    if not isinstance(context, fields.LoadContext):
+    if not isinstance(context, values.LoadContext):
         return
     yield from _unreadable(given, ("auth_file", "ssl_cert", "ssl_key"), context)
     yield from _unsound_pair(given, context)
@@ -148,10 +148,10 @@ def _unsound_pair(given: Given, context: object) -> Iterator[Found]:
 
 def _complete_web_root(given: Given, context: object) -> Iterator[Found]:
     """Without the key and without ./web_root: the dashboard that was installed."""
-    base = fields.base_folder(context)
+    base = values.base_folder(context)
     if "web_root" in given:
         path = _path(given, "web_root", context)
-        if path is not None and isinstance(context, fields.LoadContext):
+        if path is not None and isinstance(context, values.LoadContext):
             wrong = files.why_no_folder(path)
             if wrong is not None:
                 yield ("web_root",), _of_file(given, "web_root", wrong)
@@ -216,7 +216,7 @@ def _flag(value: object) -> bool | None:
 def _path(given: Given, key: str, context: object) -> Path | None:
     """The path at ``key``; None without one, or if the field's own validation refuses it."""
     try:
-        return fields.absolute(given.get(key), fields.base_folder(context))
+        return values.absolute(given.get(key), values.base_folder(context))
     except ValueError:
         return None
 

@@ -12,32 +12,9 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 
-from amiws_gevent.config.scalars import shown
-
-KIB = 1024
-LARGEST_SIZE = 1 << 40  # bytes; more is a slip of the pen, not a limit
-LONGEST_TIME = 366 * 86400.0  # seconds; far below what timers of the system can hold
+from amiws_gevent.scalars import shown
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
-_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)")
-
-_SIZE_UNITS = {"": 1, "b": 1, "byte": 1, "bytes": 1} | {
-    prefix + ending: KIB**power
-    for power, prefix in enumerate("kmgt", 1)
-    for ending in ("", "b", "ib")
-}
-_TIME_UNITS = {
-    name: seconds
-    for seconds, names in (
-        (0.001, "ms millisecond milliseconds"),
-        (1.0, "s sec second seconds"),
-        (60.0, "m min minute minutes"),
-        (3600.0, "h hour hours"),
-        (86400.0, "d day days"),
-    )
-    for name in names.split()
-} | {"": 1.0}
-
 _FLAGS = {
     **dict.fromkeys(("yes", "on", "true", "1"), True),
     **dict.fromkeys(("no", "off", "false", "0"), False),
@@ -89,27 +66,6 @@ def flag(value: object) -> bool:
     if word not in _FLAGS:
         raise ValueError(f"must be yes or no, not {shown(value)}")
     return _FLAGS[word]
-
-
-def size(value: object) -> int:
-    """Bytes. ``512k``, ``512 KB`` and ``512 KiB`` are all 524,288."""
-    amount = _quantity(value, _SIZE_UNITS)
-    if amount is None or not 1 <= amount <= LARGEST_SIZE:
-        raise ValueError(
-            f"must be a size such as 1048576, 512k or 4 MiB, at least 1 byte, not {shown(value)}"
-        )
-    return int(amount)
-
-
-def seconds(value: object) -> float:
-    """Seconds; ``30``, ``30 s``, ``5 min``, ``12 h``."""
-    amount = _quantity(value, _TIME_UNITS)
-    if amount is None or not 0 < amount <= LONGEST_TIME:
-        raise ValueError(
-            "must be a time in seconds, or such as 30 s, 5 min or 12 h, more than 0 "
-            f"and at most 366 days, not {shown(value)}"
-        )
-    return float(amount)
 
 
 def facility(value: object) -> int:
@@ -240,16 +196,6 @@ def _digits(value: object) -> int | None:
     if isinstance(value, str):
         return int(value) if _DIGITS.fullmatch(value) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _quantity(value: object, units: Mapping[str, float]) -> float | None:
-    if isinstance(value, str):
-        match = _QUANTITY.fullmatch(value.strip())
-        if match is None or match[2].lower() not in units:
-            return None
-        number = float(match[1]) if "." in match[1] else int(match[1])
-        return number * units[match[2].lower()]
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _named(value: str, names: Mapping[str, int]) -> int | None:

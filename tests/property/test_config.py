@@ -10,6 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from amiws_gevent import values
 from amiws_gevent.config import ConfigError, LoadResult, load_settings, units
 from amiws_gevent.config.model import AmiHost, Limits, Settings, file_keys
 from tests.support.config import ONE_HOST, load, write
@@ -145,4 +146,4 @@ def test_values_once_read_read_the_same(text: str) -> None:
 @given(number=st.integers(1, 10**6), unit=st.sampled_from(["", "k", "KiB", "MiB", "m"]))
 def test_sizes_are_their_number_times_their_unit(number: int, unit: str) -> None:
     power = {"": 0, "k": 1, "m": 2}[unit[:1].lower()]
-    assert units.size(f"{number} {unit}") == number * 1024**power
+    assert values.size(f"{number} {unit}") == number * 1024**power

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from pydantic import SecretStr
 
 from amiws_gevent.config import fields
-from amiws_gevent.config.scalars import Scalar
+from amiws_gevent.scalars import Scalar
 
 
 def test_text_is_kept_as_it_is() -> None:
@@ -140,23 +138,3 @@ def test_login_methods() -> None:
     assert fields.login_method("MD5") == "md5"
     with pytest.raises(ValueError, match="must be plain or md5, not 'sha1'"):
         fields.login_method("sha1")
-
-
-def test_paths_count_from_the_base() -> None:
-    base = Path("/srv/pbx")
-    assert fields.absolute("web", base) == Path("/srv/pbx/web")
-    assert fields.absolute(Path("web"), base) == Path("/srv/pbx/web")
-    assert fields.absolute("/etc/web", base) == Path("/etc/web")
-    # What a file system in another encoding gave to os.environ is a path all the same.
-    assert fields.absolute("caf\udce9", base) == Path("/srv/pbx/caf\udce9")
-
-
-@pytest.mark.parametrize("value", ["", "a\0b", "\ud800", None, [], {}, 5])
-def test_what_is_no_path(value: object) -> None:
-    with pytest.raises(ValueError, match="must be a path"):
-        fields.absolute(value, Path("/"))
-
-
-def test_the_base_is_the_current_directory_unless_a_load_says_otherwise(tmp_path: Path) -> None:
-    assert fields.base_folder(None) == Path.cwd()
-    assert fields.base_folder(fields.LoadContext(tmp_path)) == tmp_path

@@ -9,7 +9,7 @@ import pytest
 
 from amiws_gevent import resources
 from amiws_gevent.config import rules
-from amiws_gevent.config.fields import LoadContext
+from amiws_gevent.values import LoadContext
 from tests.support.certificates import make_certificate
 
 

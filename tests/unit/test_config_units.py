@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from amiws_gevent.config import units
-from amiws_gevent.config.scalars import Scalar
+from amiws_gevent.scalars import Scalar
 
 
 @pytest.mark.parametrize(
@@ -58,85 +58,6 @@ def test_flags_that_are_off(word: object) -> None:
 def test_what_is_neither_yes_nor_no(word: object) -> None:
     with pytest.raises(ValueError, match="must be yes or no"):
         units.flag(word)
-
-
-@pytest.mark.parametrize(
-    ("value", "size"),
-    [
-        ("1048576", 1048576),
-        (1048576, 1048576),
-        ("512k", 524288),
-        ("512 KB", 524288),
-        ("512KiB", 524288),
-        ("4 MiB", 4 << 20),
-        ("1.5 MiB", 3 << 19),
-        ("1g", 1 << 30),
-        ("1 T", 1 << 40),
-        ("100 b", 100),
-        ("100 bytes", 100),
-    ],
-)
-def test_sizes(value: object, size: int) -> None:
-    found = units.size(value)
-    assert found == size
-    assert type(found) is int
-
-
-@pytest.mark.parametrize(
-    "value", ["0", "0 MiB", "0.1", "-1", "4 MB/s", "four", "", "2 TiB", "4 m s", True, None, [4]]
-)
-def test_what_is_no_size(value: object) -> None:
-    with pytest.raises(ValueError, match="such as 1048576, 512k or 4 MiB"):
-        units.size(value)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("30", 30.0),
-        ("0.5", 0.5),
-        (30, 30.0),
-        (0.25, 0.25),
-        ("30 s", 30.0),
-        ("30s", 30.0),
-        ("500 ms", 0.5),
-        ("5 min", 300.0),
-        ("5m", 300.0),
-        ("12 h", 43200.0),
-        ("1 hour", 3600.0),
-        ("2 days", 172800.0),
-    ],
-)
-def test_times(value: object, seconds: float) -> None:
-    found = units.seconds(value)
-    assert found == pytest.approx(seconds)
-    assert type(found) is float
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "0",
-        "0 s",
-        "-5",
-        "5 parsecs",
-        "",
-        "367 d",
-        "inf",
-        "nan",
-        "1e3",
-        "1:30",
-        True,
-        None,
-        float("nan"),
-        float("inf"),
-        -1.0,
-        0,
-    ],
-)
-def test_what_is_no_time(value: object) -> None:
-    with pytest.raises(ValueError, match="such as 30 s, 5 min or 12 h"):
-        units.seconds(value)
 
 
 def test_facilities_are_those_of_the_system() -> None:
@@ -353,9 +274,7 @@ def test_what_are_no_origins(value: object) -> None:
         units.origins(value)
 
 
-@pytest.mark.parametrize(
-    "read", [units.flag, units.size, units.seconds, units.facility, units.level, units.encoding]
-)
+@pytest.mark.parametrize("read", [units.flag, units.facility, units.level, units.encoding])
 def test_no_message_shows_what_the_environment_holds(read: Callable[[object], object]) -> None:
     with pytest.raises(ValueError, match=r"what '\$\{NAME\}' stands for") as caught:
         read(Scalar("hunter2", "${NAME}"))

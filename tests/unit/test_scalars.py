@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amiws_gevent.config.scalars import SHOWN_LENGTH, Scalar, shown
+from amiws_gevent.scalars import SHOWN_LENGTH, Scalar, shown
 
 
 def test_a_scalar_is_its_text() -> None:

@@ -1,0 +1,151 @@
+"""Sizes, times and paths of the file: read alike in the main configuration and by plugins.
+
+Each function takes the text of the file, or a value of the right type from code, and
+raises ValueError with a message that says what to write instead. The types at the
+end are what models name; their JSON Schema is for editors, where YAML has made a
+number of ``12345`` and where ``${NAME}`` may stand for anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+
+from amiws_gevent.scalars import shown
+
+KIB = 1024
+LARGEST_SIZE = 1 << 50  # bytes; more is a slip of the pen, not a limit
+LONGEST_TIME = 366 * 86400.0  # seconds; far below what timers of the system can hold
+
+# What stands in the file as ${NAME} can be anything.
+_REPLACED = r"\$\{"
+
+_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)")
+
+_SIZE_UNITS = {"": 1, "b": 1, "byte": 1, "bytes": 1} | {
+    prefix + ending: KIB**power
+    for power, prefix in enumerate("kmgt", 1)
+    for ending in ("", "b", "ib")
+}
+_TIME_UNITS = {
+    name: seconds
+    for seconds, names in (
+        (0.001, "ms millisecond milliseconds"),
+        (1.0, "s sec second seconds"),
+        (60.0, "m min minute minutes"),
+        (3600.0, "h hour hours"),
+        (86400.0, "d day days"),
+    )
+    for name in names.split()
+} | {"": 1.0}
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """What validation may know of the world when it reads a file.
+
+    Without one (settings made in code) no file is looked at, and relative paths
+    count from the current directory.
+    """
+
+    base: Path
+
+
+def base_folder(context: object) -> Path:
+    """The folder that relative paths count from."""
+    return context.base if isinstance(context, LoadContext) else Path.cwd()
+
+
+def size(value: object) -> int:
+    """Bytes. ``512k``, ``512 KB`` and ``512 KiB`` are all 524,288."""
+    amount = _quantity(value, _SIZE_UNITS)
+    if amount is None or not 1 <= amount <= LARGEST_SIZE:
+        raise ValueError(
+            f"must be a size such as 1048576, 512k or 4 MiB, at least 1 byte, not {shown(value)}"
+        )
+    return int(amount)
+
+
+def seconds(value: object) -> float:
+    """Seconds; ``30``, ``30 s``, ``5 min``, ``12 h``."""
+    amount = _quantity(value, _TIME_UNITS)
+    if amount is None or not 0 < amount <= LONGEST_TIME:
+        raise ValueError(
+            "must be a time in seconds, or such as 30 s, 5 min or 12 h, more than 0 "
+            f"and at most 366 days, not {shown(value)}"
+        )
+    return float(amount)
+
+
+def delay(value: object) -> float:
+    """As ``seconds``, and 0 for no wait at all."""
+    return 0.0 if _quantity(value, _TIME_UNITS) == 0 else seconds(value)
+
+
+def path(value: object, info: ValidationInfo) -> Path:
+    """An absolute path; a relative one counts from the base folder."""
+    return absolute(value, base_folder(info.context))
+
+
+def absolute(value: object, base: Path) -> Path:
+    """``value`` as an absolute path. ValueError for what cannot be one."""
+    if isinstance(value, Path):
+        return base / value
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a path, not {shown(value)}")
+    try:
+        usable = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise ValueError(f"must be a path that the system can hold, not {shown(value)}")
+    return base / str(value)
+
+
+def text_pattern(pattern: str) -> dict[str, Any]:
+    """The JSON Schema of text that fits ``pattern``, or that a variable is part of."""
+    return {"type": "string", "pattern": f"{pattern}|{_REPLACED}"}
+
+
+def _quantity(value: object, units: Mapping[str, float]) -> float | None:
+    if isinstance(value, str):
+        match = _QUANTITY.fullmatch(value.strip())
+        if match is None or match[2].lower() not in units:
+            return None
+        number = float(match[1]) if "." in match[1] else int(match[1])
+        return number * units[match[2].lower()]
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+_SIZE_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        text_pattern(
+            r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt]?([Ii]?[Bb])?|[Bb][Yy][Tt][Ee][Ss]?)\s*$"
+        ),
+    ]
+}
+_TIME_PATTERN = text_pattern(r"^\s*[0-9]+(\.[0-9]+)?\s*[A-Za-z]*\s*$")
+_SECONDS_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, _TIME_PATTERN]
+}
+_DELAY_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number", "minimum": 0}, _TIME_PATTERN]}
+_PATH_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+
+Size = Annotated[int, BeforeValidator(size), WithJsonSchema(_SIZE_SCHEMA)]
+"""Bytes, at least 1: ``1048576``, ``512k``, ``4 MiB``; units count in 1,024s."""
+
+Seconds = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_SECONDS_SCHEMA)]
+"""Seconds, more than 0: ``30``, ``500 ms``, ``5 min``, ``12 h``, ``2 days``."""
+
+Delay = Annotated[float, BeforeValidator(delay), WithJsonSchema(_DELAY_SCHEMA)]
+"""As ``Seconds``, and 0 for no wait at all."""
+
+AnyPath = Annotated[Path, BeforeValidator(path), WithJsonSchema(_PATH_SCHEMA)]
+"""A path, absolute or not, made absolute: from the folder in which the program was started."""

@@ -1,0 +1,188 @@
+"""Sizes, times and paths as people write them, and as models of settings read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from amiws_gevent import values
+from amiws_gevent.scalars import Scalar
+from amiws_gevent.values import AnyPath, Delay, LoadContext, Seconds, Size
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ("1048576", 1048576),
+        (1048576, 1048576),
+        ("512k", 524288),
+        ("512 KB", 524288),
+        ("512KiB", 524288),
+        ("4 MiB", 4 << 20),
+        ("1.5 MiB", 3 << 19),
+        ("1g", 1 << 30),
+        ("1 T", 1 << 40),
+        ("16 TiB", 1 << 44),
+        ("100 b", 100),
+        ("100 bytes", 100),
+    ],
+)
+def test_sizes(value: object, size: int) -> None:
+    found = values.size(value)
+    assert found == size
+    assert type(found) is int
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "0 MiB", "0.1", "-1", "4 MB/s", "four", "", "2000 TiB", "4 m s", True, None, [4]]
+)
+def test_what_is_no_size(value: object) -> None:
+    with pytest.raises(ValueError, match="such as 1048576, 512k or 4 MiB"):
+        values.size(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("30", 30.0),
+        ("0.5", 0.5),
+        (30, 30.0),
+        (0.25, 0.25),
+        ("30 s", 30.0),
+        ("30s", 30.0),
+        ("500 ms", 0.5),
+        ("5 min", 300.0),
+        ("5m", 300.0),
+        ("12 h", 43200.0),
+        ("1 hour", 3600.0),
+        ("2 days", 172800.0),
+    ],
+)
+def test_times(value: object, seconds: float) -> None:
+    found = values.seconds(value)
+    assert found == pytest.approx(seconds)
+    assert type(found) is float
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0",
+        "0 s",
+        "-5",
+        "5 parsecs",
+        "",
+        "367 d",
+        "inf",
+        "nan",
+        "1e3",
+        "1:30",
+        True,
+        None,
+        float("nan"),
+        float("inf"),
+        -1.0,
+        0,
+    ],
+)
+def test_what_is_no_time(value: object) -> None:
+    with pytest.raises(ValueError, match="such as 30 s, 5 min or 12 h"):
+        values.seconds(value)
+
+
+@pytest.mark.parametrize("value", ["0", "0.0", "0 s", "0 ms", 0, 0.0])
+def test_no_delay(value: object) -> None:
+    assert values.delay(value) == 0
+    assert type(values.delay(value)) is float
+
+
+def test_a_delay_is_a_time() -> None:
+    assert values.delay("500 ms") == 0.5
+    for wrong in ("soon", "-1", "0 parsecs", "", False, None):
+        with pytest.raises(ValueError, match="must be a time in seconds"):
+            values.delay(wrong)
+
+
+def test_paths_count_from_the_base() -> None:
+    base = Path("/srv/pbx")
+    assert values.absolute("web", base) == Path("/srv/pbx/web")
+    assert values.absolute(Path("web"), base) == Path("/srv/pbx/web")
+    assert values.absolute("/etc/web", base) == Path("/etc/web")
+    # What a file system in another encoding gave to os.environ is a path all the same.
+    assert values.absolute("caf\udce9", base) == Path("/srv/pbx/caf\udce9")
+
+
+@pytest.mark.parametrize("value", ["", "a\0b", "\ud800", None, [], {}, 5])
+def test_what_is_no_path(value: object) -> None:
+    with pytest.raises(ValueError, match="must be a path"):
+        values.absolute(value, Path("/"))
+
+
+def test_the_base_is_the_current_directory_unless_a_load_says_otherwise(tmp_path: Path) -> None:
+    assert values.base_folder(None) == Path.cwd()
+    assert values.base_folder(values.LoadContext(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize("read", [values.size, values.seconds, values.delay])
+def test_no_message_shows_what_the_environment_holds(read: Callable[[object], object]) -> None:
+    with pytest.raises(ValueError, match=r"what '\$\{NAME\}' stands for") as caught:
+        read(Scalar("hunter2", "${NAME}"))
+    assert "hunter2" not in str(caught.value)
+
+
+# As types of a model's fields
+
+
+class Settings(BaseModel):
+    size: Size = 1
+    seconds: Seconds = 1.0
+    delay: Delay = 0.0
+    path: AnyPath | None = None
+
+
+def test_a_model_reads_text() -> None:
+    made = Settings.model_validate({"size": "4k", "seconds": "5 min", "delay": "0", "path": "/a"})
+    assert made == Settings(size=4096, seconds=300.0, delay=0.0, path=Path("/a"))
+
+
+def test_a_path_of_a_model_counts_from_the_folder_of_the_start(tmp_path: Path) -> None:
+    given = {"path": "sub/file"}
+    assert Settings.model_validate(given).path == Path.cwd() / "sub/file"
+    loaded = Settings.model_validate(given, context=LoadContext(tmp_path))
+    assert loaded.path == tmp_path / "sub/file"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("size", "0", "must be a size"),
+        ("seconds", "0", "must be a time"),
+        ("delay", "-1", "must be a time"),
+        ("path", "", "must be a path"),
+    ],
+)
+def test_a_model_says_what_to_write(key: str, value: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Settings.model_validate({key: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (Size, [1, "4 MiB", "${SIZE}"], [0, "four"]),
+        (Seconds, [0.5, "5 min", "${TIME}"], [0, "a minute"]),
+        (Delay, [0, "0", "5 min"], [-1, "soon"]),
+        (AnyPath, ["a/b", 5], [["a"]]),
+    ],
+)
+def test_what_editors_accept(kind: object, right: list[object], wrong: list[object]) -> None:
+    schema = TypeAdapter(kind).json_schema()
+    for value in right:
+        jsonschema.validate(value, schema)
+    for value in wrong:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(value, schema)
