@@ -338,6 +338,9 @@ def configure(
     daemon's socket, ``terminal`` a descriptor in place of standard error's. Nothing
     here fails when the daemon is absent: it is tried again while lines come.
     """
+    # A greenlet that logs would be given a Thread object for it, which it keeps to its end:
+    # a fourth of all objects that the garbage collector would look through for a page.
+    logging.logThreads = False
     on_terminal = None
     if foreground:
         descriptor = _stderr_descriptor() if terminal is None else terminal

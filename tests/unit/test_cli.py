@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -79,14 +80,15 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
     """The servers that the program makes."""
     module = ModuleType("amiws_gevent.server")
     module.Server = Server  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "amiws_gevent.server", module)
     Server.made = []
     Server.deed = lambda server: 0
-    return Server.made
+    yield Server.made
+    gc.unfreeze()
 
 
 @pytest.fixture
@@ -258,6 +260,14 @@ class TestRun:
         assert [host.name for host in server.settings.amihosts] == ["pbx"]
         assert not server.demo
         assert server.log is not None
+
+    def test_what_is_there_to_stay_is_not_looked_through_for_garbage(
+        self, file: Path, servers: list[Server]
+    ) -> None:
+        frozen = []
+        Server.deed = lambda server: frozen.append(gc.get_freeze_count()) or 0
+        cli.main(["-f", str(file)])
+        assert frozen[0] > 10_000
 
     def test_a_wrong_configuration_starts_nothing(
         self, file: Path, servers: list[Server], capsys: pytest.CaptureFixture[str]

@@ -437,6 +437,33 @@ def test_under_monkey_patching_lines_go_the_same_way(daemon: Daemon) -> None:
     assert daemon.lines()[0].endswith("link: patched")
 
 
+MANY_GREENLETS = """
+import gevent.monkey
+gevent.monkey.patch_all()
+import gevent, logging, os, threading
+from amiws_gevent import log
+log.configure(40, 6, foreground=True, address=os.devnull)
+def page():
+    logging.getLogger("amiws_gevent.web").info("opened")
+    gevent.sleep(60)
+pages = [gevent.spawn(page) for _ in range(10)]
+gevent.sleep(0)
+print(threading.active_count())
+"""
+
+
+def test_a_greenlet_that_logs_keeps_no_thread_object() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_GREENLETS],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stderr.count("web: opened") == 10
+    assert done.stdout == "1\n"
+
+
 class TestLimiter:
     def test_one_line_a_key_and_interval_and_the_rest_counted(self, clock: Clock) -> None:
         limiter = log.LogLimiter(60, clock)
