@@ -31,7 +31,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-PATIENCE = 20_000  # milliseconds; machines are shared
+PATIENCE = 60_000  # milliseconds; machines are shared
 
 NewContext = Callable[..., BrowserContext]
 

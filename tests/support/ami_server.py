@@ -50,7 +50,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar, Self
 
-WAIT = 20.0
+WAIT = 60.0
 """Seconds that a wait lasts at most: far above what is needed, as machines are shared."""
 
 POLL = 0.02

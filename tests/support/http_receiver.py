@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-WAIT = 20.0
+WAIT = 60.0
 """Seconds that a wait lasts at most: far above what is needed, as machines are shared."""
 
 POLL = 0.02

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).parent.parent.parent
-WAIT = 20.0  # seconds; far above what is needed, since machines are shared
+WAIT = 60.0  # seconds; far above what is needed, since machines are shared
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:

@@ -31,7 +31,7 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 20.0  # seconds for the last answer
+PATIENCE = 60.0  # seconds for the last answer
 
 KEY = base64.b64encode(os.urandom(16)).decode()
 PAGE = (

@@ -24,7 +24,7 @@ from amiws_gevent.web.gate import RequestInfo, Verdict
 from amiws_gevent.web.listener import WebServer
 from amiws_gevent.web.websocket import WebSocketClient
 
-PATIENCE = 10.0  # seconds that a test waits for what must come
+PATIENCE = 60.0  # seconds that a test waits for what must come
 HOST = AmiHost(id=1, name="pbx", host="127.0.0.1", username="u", secret="s")
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, section 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

@@ -14,7 +14,7 @@ from amiws_gevent.demo.pbx import SimulatedPbx
 from amiws_gevent.demo.style import StyleName
 from tests.support.demo import Replay, headers, name_of
 
-WAIT = 30.0  # seconds; far above what is needed
+WAIT = 60.0  # seconds; far above what is needed
 
 
 class Client:

@@ -23,7 +23,7 @@ from amiws_gevent.link.dial import Dialler
 from amiws_gevent.link.resolve import Resolver
 from tests.support.ami_server import FULLY_BOOTED, AmiServer, Connection, Packet, answer
 from tests.support.certificates import make_certificate
-from tests.support.greenlets import bytes_waiting, until
+from tests.support.greenlets import WAIT, bytes_waiting, until
 from tests.support.leaks import live_greenlets, open_descriptors
 
 FAST = Timings(
@@ -197,16 +197,16 @@ class TestLogin:
 
     def test_a_server_that_never_greets_is_given_up(self, server: AmiServer) -> None:
         server.banner = None
-        with Watched(server.port, SLOW, connect_timeout=0.2) as watched:
+        with Watched(server.port, SLOW, connect_timeout=1.0) as watched:
             reason = watched.until_state(LinkState.WAITING)
-        assert reason == "no banner within 0.2 s (is it a TLS port? see ssl)"
+        assert reason == "no banner within 1 s (is it a TLS port? see ssl)"
         assert b"s3cret" not in server.received
 
     def test_a_server_that_never_answers_is_given_up(self, server: AmiServer) -> None:
         server.login = "ignore"
-        with Watched(server.port, SLOW, connect_timeout=0.2) as watched:
+        with Watched(server.port, SLOW, connect_timeout=1.5) as watched:
             reason = watched.until_state(LinkState.WAITING)
-        assert reason == "no answer to the login within 0.2 s"
+        assert reason == "no answer to the login within 1.5 s"
         assert watched.messages == []
 
     def test_a_server_that_closes_instead_of_an_answer(self, server: AmiServer) -> None:
@@ -303,7 +303,7 @@ class TestRefusal:
 
 class TestKeepAlive:
     def test_silence_is_broken_by_pings_whose_answers_no_page_sees(self, server: AmiServer) -> None:
-        with Watched(server.port, keepalive=0.05, connect_timeout=60) as watched:
+        with Watched(server.port, keepalive=0.3) as watched:
             server.wait_for(lambda server: len(server.actions) > 5)
             assert watched.link.connected
             assert watched.setbacks == []
@@ -329,23 +329,23 @@ class TestKeepAlive:
         self, server: AmiServer
     ) -> None:
         server.pong = False
-        with Watched(server.port, keepalive=0.1) as watched:
+        with Watched(server.port, keepalive=1.0) as watched:
             connection = server.wait_login()
-            for number in range(5):  # nothing but one event after each Ping
+            for number in range(3):  # nothing but one event after each Ping
                 server.wait_for(lambda _, n=number: len(connection.packets) == n + 2)
                 connection.send(event(number))
             pings = [packet for packet in server.actions if packet.action == "Ping"]
             foreign = Packet([("Action", "Ping"), ("ActionID", "a page's")])
             connection.send(b"".join(answer(ping, "Ping: Pong") for ping in [*pings, foreign]))
-            until(lambda: len(watched.messages) == 8)
+            until(lambda: len(watched.messages) == 6)
             assert watched.setbacks == []
-        assert watched.seen() == ["PROMPT", "Success", *["Test"] * 5, "Success"]
+        assert watched.seen() == ["PROMPT", "Success", *["Test"] * 3, "Success"]
         assert watched.messages[-1].get("ActionID") == "a page's"
 
     def test_traffic_needs_no_ping(self, server: AmiServer) -> None:
-        with Watched(server.port, keepalive=1.0):
+        with Watched(server.port, keepalive=2.0):
             server.wait_login()
-            end = time.monotonic() + 1.5
+            end = time.monotonic() + 2.5
             while time.monotonic() < end:
                 server.send(event(0))
                 gevent.sleep(0.02)
@@ -409,23 +409,20 @@ class TestLoss:
         self, server: AmiServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
+        refused = f"127.0.0.1:{server.port}: Connection refused"
+
+        def failures(level: int) -> int:
+            return sum(f"not connected: {refused}" in line for line in lines(caplog, level))
+
         with Watched(server.port) as watched:
             watched.until_state(LinkState.CONNECTED)
             server.kill()
-            until(lambda: lines(caplog, logging.WARNING))
+            until(lambda: lines(caplog, logging.WARNING) and failures(logging.DEBUG) >= 2)
             server.restart()
             watched.until_state(LinkState.CONNECTED)
-        refused = f"127.0.0.1:{server.port}: Connection refused"
         (warning,) = lines(caplog, logging.WARNING)
         assert re.search(rf"still not connected after \d+ s and \d+ attempts: {refused}", warning)
-        failures = [
-            line for line in lines(caplog, logging.INFO) if f"not connected: {refused}" in line
-        ]
-        repeats = [
-            line for line in lines(caplog, logging.DEBUG) if f"not connected: {refused}" in line
-        ]
-        assert len(failures) == 1
-        assert len(repeats) >= 2
+        assert failures(logging.INFO) == 1
 
     def test_delays_grow_and_a_stable_connection_resets_them(self, server: AmiServer) -> None:
         timings = Timings(retry_shortest=0.001, retry_longest=1.0, stable=1000)
@@ -525,7 +522,7 @@ class TestTls:
         self, server: AmiServer, tmp_path: Path
     ) -> None:
         server.tls = make_certificate(tmp_path, "127.0.0.1").server()
-        with Watched(server.port, SLOW, connect_timeout=0.2) as watched:
+        with Watched(server.port, SLOW, connect_timeout=1.0) as watched:
             assert "is it a TLS port" in watched.until_state(LinkState.WAITING)
 
 
@@ -615,8 +612,8 @@ class TestStop:
         watched.link.start()
         watched.until_state(LinkState.CONNECTED)
         begin = time.monotonic()
-        watched.link.stop(timeout=15)
-        assert time.monotonic() - begin < 10
+        watched.link.stop(timeout=600)
+        assert time.monotonic() - begin < WAIT
         assert watched.seen() == ["PROMPT", "Success"]
 
     def test_events_up_to_the_goodbye_are_passed_on(self, server: AmiServer) -> None:
@@ -640,7 +637,7 @@ class TestStop:
         watched.until_state(LinkState.CONNECTED)
         begin = time.monotonic()
         watched.link.stop(timeout=0.2)
-        assert 0.15 < time.monotonic() - begin < 5
+        assert 0.15 < time.monotonic() - begin < WAIT
         assert watched.link.state is LinkState.STOPPED
 
     @pytest.mark.parametrize("state", [LinkState.WAITING, LinkState.LOGGING_IN, LinkState.REFUSED])
@@ -652,8 +649,8 @@ class TestStop:
         watched.link.start()
         watched.until_state(state)
         begin = time.monotonic()
-        watched.link.stop(timeout=15)
-        assert time.monotonic() - begin < 10
+        watched.link.stop(timeout=600)
+        assert time.monotonic() - begin < WAIT
         assert watched.link.state is LinkState.STOPPED
 
     def test_while_it_looks_a_name_up(self, server: AmiServer) -> None:

@@ -20,6 +20,7 @@ import gevent
 import pytest
 import requests
 from flask.testing import FlaskClient
+from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 from requests.auth import HTTPDigestAuth
 
@@ -301,24 +302,29 @@ def serve(settings: Settings) -> Iterator[int]:
         stopped = gevent.event.Event()
         stop.start(stopped.set)
         server = WSGIServer(
-            ("127.0.0.1", 0), make_app(settings), handler_class=Handler, log=None, error_log=None
+            ("127.0.0.1", 0),
+            make_app(settings),
+            handler_class=Handler,
+            log=None,
+            error_log=None,
+            spawn=Pool(),  # so that stop() sees to the connections: none may outlive the loop
         )
         server.start()
         state.update(port=server.server_port, stop=stop)
         ready.set()
         stopped.wait()
-        server.stop(1)
+        server.stop(20)
         stop.close()
         hub.destroy(destroy_loop=True)
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield state["port"]
     finally:
         state["stop"].send()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()
 
 

@@ -246,7 +246,7 @@ def test_just_as_much_as_is_taken() -> None:
 
 def test_long_runs_of_spaces_take_no_long_time() -> None:
     with serving() as server, Peer(server.port) as peer:
-        with gevent.Timeout(2):
+        with gevent.Timeout(20):
             answer = peer.request("GET / HTTP/1.1", f"Host: x\r\nA: a{' ' * 30000}b\r\n")
         assert answer.status == 200
 
@@ -286,10 +286,10 @@ def test_one_who_says_nothing_is_let_go_without_a_word(before: int) -> None:
 
 
 def test_between_requests_there_is_more_time_than_within() -> None:
-    limits = {"header_time": 0.1, "idle_time": 30}
+    limits = {"header_time": 2, "idle_time": 600}
     with serving(make_settings(limits=limits)) as server, Peer(server.port) as peer:
         peer.request()
-        gevent.sleep(0.2)
+        gevent.sleep(2.2)
         assert peer.request().status == 200
 
 
@@ -301,12 +301,12 @@ def test_the_time_of_a_body_is_not_that_of_the_answer() -> None:
         start_response("200 OK", [("Content-Length", "8000000")])
         yield b"x" * 8_000_000
 
-    limits = {"header_time": 0.2, "idle_time": 30}
+    limits = {"header_time": 2, "idle_time": 600}
     with serving(make_settings(limits=limits), app=app) as server, Peer(server.port) as peer:
         peer.send(request_lines("Host: x", "Content-Length: 2", line="POST / HTTP/1.1"))
-        gevent.sleep(0.15)
+        gevent.sleep(0.1)
         peer.send("ab")
-        gevent.sleep(0.3)
+        gevent.sleep(2.2)
         assert len(peer.answer().body) == 8_000_000
 
 
@@ -437,10 +437,11 @@ def test_what_a_page_is_known_by() -> None:
 
 
 def test_upgrade_after_requests_on_the_same_connection() -> None:
-    with serving(make_settings(limits=HASTY)) as server, Peer(server.port) as peer:
+    limits = {"header_time": 2, "idle_time": 2}
+    with serving(make_settings(limits=limits)) as server, Peer(server.port) as peer:
         assert peer.request().status == 200
         assert peer.handshake().status == 101
-        gevent.sleep(0.4)  # no time limit of HTTP goes on for a page
+        gevent.sleep(2.2)  # no time limit of HTTP goes on for a page
         peer.send(b"\x81\x82\0\0\0\0hi")
         assert peer.frame().payload == b"hi"
 
