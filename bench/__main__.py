@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "tls": sections.bursts_with_tls,
     "lone": sections.lone_events,
     "paced": sections.paced_stream,
+    "pacedtls": sections.paced_stream_with_tls,
     "crowd": sections.crowd,
     "servers": sections.many_servers,
     "idle": sections.idle_pages,

@@ -128,7 +128,7 @@ def _start(configuration: str, ami_port: int, certificate: Certificate) -> Subje
 def one_burst(run: Scene) -> Figures:
     """Figures of one burst."""
     messages = MESSAGES_IN_CAPTURE
-    before = cpu_seconds(run.subject)
+    before = run.subject.cpu()
     run.sink.say(f"expect {messages}")
     sent = run.source.ask(f"burst {messages}")
     got = json.loads(run.sink.line())
@@ -141,21 +141,12 @@ def one_burst(run: Scene) -> Figures:
     }
 
 
-def cpu_seconds(subject: Subject) -> float:
-    """CPU seconds so far, finer than the clock ticks of ``Child.cpu`` where Linux has it."""
-    files = Path(f"/proc/{subject.process.pid}/task").glob("*/schedstat")
-    try:
-        return sum(int(file.read_text().split()[0]) for file in files) / 1e9
-    except (OSError, IndexError):
-        return subject.cpu()
-
-
 def _cpu_at_rest(subject: Subject) -> float:
     deadline = time.monotonic() + LONGEST_WORK
-    last = cpu_seconds(subject)
+    last = subject.cpu()
     while time.monotonic() < deadline:
         time.sleep(REST)
-        now = cpu_seconds(subject)
+        now = subject.cpu()
         if now - last < REST / 50:
             return now
         last = now

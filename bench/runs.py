@@ -8,13 +8,11 @@ import json
 import ssl
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.subjects import Certificate, Child, Subject, running
+from bench.subjects import Certificate, Child, Subject, running, scratch
 
 Start = Callable[[int, Certificate], Subject]
 Figures = dict[str, float]
@@ -50,7 +48,7 @@ def burst(
     """Send so many events as fast as they are read; medians of ``rounds`` rounds."""
     with scene(start, clients, tls=tls) as run:
         results = [_one_burst(run, messages) for _ in range(rounds)]
-        return {**medians(results), "peak_memory": run.subject.memory("VmHWM")}
+        return {**medians(results), **run.subject.costs()}
 
 
 def _one_burst(run: Scene, messages: int) -> Figures:
@@ -65,16 +63,19 @@ def _one_burst(run: Scene, messages: int) -> Figures:
         "messages_per_second": messages / seconds,
         "deliveries_per_second": messages * run.clients / seconds,
         "cpu_us_per_message": used / messages * 1e6,
+        "cpu_us_per_delivery": used / messages / run.clients * 1e6,
         "sink_cpu_share": got["cpu"] / seconds,
     }
 
 
-def paced(start: Start, clients: int, rate: int, seconds: int, *, stalled: int = 0) -> Figures:
+def paced(
+    start: Start, clients: int, rate: int, seconds: int, *, stalled: int = 0, tls: bool = False
+) -> Figures:
     """Lone events at even distances: what each delivery costs, and when it arrives."""
-    with scene(start, clients, stalled=stalled) as run:
+    with scene(start, clients, stalled=stalled, tls=tls) as run:
         _one_paced(run, rate, 1)  # warm
         figures = _one_paced(run, rate, seconds)
-        return {**figures, "peak_memory": run.subject.memory("VmHWM")}
+        return {**figures, **run.subject.costs()}
 
 
 def _one_paced(run: Scene, rate: int, seconds: int) -> Figures:
@@ -107,11 +108,13 @@ def idle(start: Start, clients: int) -> Figures:
     return {"clients": clients, "kib_per_client": (after - before) / 1024 / clients}
 
 
-def storm(start: Start, clients: int, *, rate: int = 100, seconds: int = 10) -> Figures:
+def storm(
+    start: Start, clients: int, *, rate: int = 100, seconds: int = 10, tls: bool = False
+) -> Figures:
     """All of a crowd reconnect at once while one page watches a paced stream."""
-    with scene(start, 1) as run:
+    with scene(start, 1, tls=tls) as run:
         words = ["-m", "bench.sink", str(run.subject.port), str(clients)]
-        with running(Child(*words)) as crowd:
+        with running(Child(*words, *["--tls"] * tls)) as crowd:
             assert crowd.line() == "ready"
             run.sink.say(f"expect {rate * seconds}")
             run.source.say(f"paced {rate} {seconds}")
@@ -119,12 +122,14 @@ def storm(start: Start, clients: int, *, rate: int = 100, seconds: int = 10) -> 
             back = crowd.ask("storm")
             run.source.line()
             got = _complete(run.sink)
+            costs = run.subject.costs()
     return {
         "back": back["connected"],
         "refused": back["refused"],
         "seconds": back["seconds"],
         "watcher_p50_ms": got["latencies_ns"]["p50"] / 1e6,
         "watcher_max_ms": got["latencies_ns"]["max"] / 1e6,
+        **costs,
     }
 
 
@@ -142,8 +147,7 @@ def medians(results: list[Figures]) -> Figures:
 @functools.cache
 def own_certificate() -> tuple[str, str]:
     """A throw-away certificate for 127.0.0.1, made by openssl once a run."""
-    folder = Path(tempfile.mkdtemp(prefix="amiws-bench-"))
-    files = str(folder / "cert.pem"), str(folder / "key.pem")
+    files = str(scratch() / "cert.pem"), str(scratch() / "key.pem")
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     command += ["-subj", "/CN=127.0.0.1", "-out", files[0], "-keyout", files[1]]
     subprocess.run(command, check=True, capture_output=True)

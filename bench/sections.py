@@ -74,16 +74,8 @@ def compared(
     for _ in range(report.rounds):
         for name, (clients, messages) in subjects.items():
             results[name].append(runs.burst(STARTS[name], clients, messages, tls=tls))
-    rows = {name: runs.medians(found) for name, found in results.items()}
-    ratios = {
-        name: statistics.median(
-            ours[figure] / other[figure]
-            for ours, other in zip(results[OURS], results[name], strict=True)
-        )
-        for name in subjects
-        if name != OURS
-    }
-    return rows, ratios
+    ratios = {name: against(results, name, figure) for name in subjects if name != OURS}
+    return medians(results), ratios
 
 
 def one_page(report: Report) -> None:
@@ -129,37 +121,57 @@ def bursts_with_tls(report: Report) -> None:
     report.ratio("deliveries with TLS against naive", ratios[NAIVE], "at least 12")
 
 
-def paced_rows(report: Report, names: list[str], clients: int, rate: int) -> dict[str, Figures]:
-    """The same paced stream for each subject in turn; medians."""
+def paced_in_turn(
+    report: Report, names: list[str], clients: int, rate: int, *, tls: bool = False
+) -> dict[str, list[Figures]]:
+    """The same paced stream for each subject in turn, round after round."""
     results: dict[str, list[Figures]] = {name: [] for name in names}
     for _ in range(report.rounds):
         for name in names:
-            results[name].append(runs.paced(STARTS[name], clients, rate, 5))
+            results[name].append(runs.paced(STARTS[name], clients, rate, 5, tls=tls))
+    return results
+
+
+def against(results: dict[str, list[Figures]], other: str, figure: str) -> float:
+    """OURS : other, the median of the rounds'."""
+    pairs = zip(results[OURS], results[other], strict=True)
+    return statistics.median(ours[figure] / theirs[figure] for ours, theirs in pairs)
+
+
+def medians(results: dict[str, list[Figures]]) -> dict[str, Figures]:
+    """A row for each subject."""
     return {name: runs.medians(found) for name, found in results.items()}
 
 
 def lone_events(report: Report) -> None:
     """What one write a page costs when there is nothing to join."""
-    rows = paced_rows(report, [OURS, BARE], 1000, 50)
-    report.table("lone events to 1,000 pages, 50 a second", rows)
-    cost = rows[OURS]["cpu_us_per_delivery"] / rows[BARE]["cpu_us_per_delivery"]
+    results = paced_in_turn(report, [OURS, BARE], 1000, 50)
+    report.table("lone events to 1,000 pages, 50 a second", medians(results))
+    cost = against(results, BARE, "cpu_us_per_delivery")
     report.ratio("CPU a delivery against the bare loop", cost, "at most 1.25")
 
 
 def paced_stream(report: Report) -> None:
     """A calm stream."""
     names = [OURS, BARE, NAIVE, *[UWS] * report.with_uws]
-    rows = paced_rows(report, names, 100, 500)
-    report.table("500 events a second to 100 pages", rows)
-    report.ratio(
-        "p99 against the bare loop", rows[OURS]["p99_ms"] / rows[BARE]["p99_ms"], "under 3"
-    )
+    results = paced_in_turn(report, names, 100, 500)
+    report.table("500 events a second to 100 pages", medians(results))
+    report.ratio("p99 against the bare loop", against(results, BARE, "p99_ms"), "under 3")
+
+
+def paced_stream_with_tls(report: Report) -> None:
+    """The same with TLS."""
+    results = paced_in_turn(report, [OURS, NAIVE], 100, 200, tls=True)
+    report.table("200 events a second to 100 pages with TLS", medians(results))
+    cost = against(results, NAIVE, "cpu_us_per_delivery")
+    report.ratio("CPU a delivery with TLS against naive", cost, "at most 1")
 
 
 def crowd(report: Report) -> None:
     """5,000 pages."""
-    rows = {OURS: runs.paced(start_ours, 5000, 100, 10)}
-    report.table("100 events a second to 5,000 pages", rows)
+    row = runs.paced(start_ours, 5000, 100, 10)
+    report.table("100 events a second to 5,000 pages", {OURS: row})
+    report.ratio("longest reader pause with 5,000 pages, ms", row["reader_pause_ms"], "under 50")
 
 
 def many_servers(report: Report) -> None:
@@ -170,7 +182,7 @@ def many_servers(report: Report) -> None:
             with running(Child("-m", "bench.neighbours", "99", str(flapping))) as others:
                 start = functools.partial(start_ours, neighbours=others.line().split())
                 results[name].append(runs.paced(start, 100, 200, 10))
-    rows = {name: runs.medians(found) for name, found in results.items()}
+    rows = medians(results)
     report.table("200 events a second of one server to 100 pages", rows)
     calm, flapping_too = rows.values()
     report.ratio("p99 with 100 that flap", flapping_too["p99_ms"] / calm["p99_ms"], "about 1")
@@ -185,9 +197,14 @@ def idle_pages(report: Report) -> None:
 
 def reconnects(report: Report) -> None:
     """All pages come back at once."""
-    row = runs.storm(start_ours, 2000)
-    report.table("2,000 pages reconnect at once, 100 events a second to another", {OURS: row})
-    report.ratio("longest delay of the other, ms", row["watcher_max_ms"], "at most 250")
+    rows = {
+        "plain": runs.storm(start_ours, 2000),
+        "TLS": runs.storm(start_ours, 2000, tls=True),
+    }
+    report.table("2,000 pages reconnect at once, 100 events a second to another", rows)
+    for name, row in rows.items():
+        longest = row["watcher_max_ms"]
+        report.ratio(f"longest delay of the other, {name}, ms", longest, "at most 250")
 
 
 def stalled_pages(report: Report) -> None:

@@ -27,6 +27,7 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Generator
 
 TIME_LIMIT = 300.0
 QUIET_LIMIT = 20.0
@@ -88,6 +89,38 @@ def connect(port: int, tls: ssl.SSLContext | None) -> socket.socket:
     return connection
 
 
+Upgrade = Generator[tuple[socket.socket, int], None, socket.socket]
+"""Yields the socket and the events to wait for; returns the connection once it is upgraded."""
+
+
+def upgrading(port: int, tls: ssl.SSLContext | None) -> Upgrade:
+    """One connection of many that come at once; OSError if it is refused."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.connect_ex(("127.0.0.1", port))
+    yield connection, selectors.EVENT_WRITE
+    if tls is not None:
+        connection = tls.wrap_socket(connection, do_handshake_on_connect=False)
+        while True:
+            try:
+                connection.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                yield connection, selectors.EVENT_READ
+    connection.send(upgrade_request(port))
+    head = b""
+    while b"\r\n\r\n" not in head:
+        yield connection, selectors.EVENT_READ
+        with contextlib.suppress(ssl.SSLWantReadError):
+            data = connection.recv(1024)
+            if not data:
+                break
+            head += data
+    if b" 101 " not in head:
+        raise ConnectionError(f"upgrade refused: {head!r}")
+    return connection
+
+
 class Sink:
     """All clients of one run, read by one selector loop."""
 
@@ -138,29 +171,25 @@ class Sink:
             connection.close()
         begin = time.monotonic()
         selector = selectors.EpollSelector()
-        heads: dict[socket.socket, bytes] = {}
-        for _ in range(count):
-            connection = socket.socket()
-            connection.setblocking(False)
-            connection.connect_ex(("127.0.0.1", self.port))
-            heads[connection] = b""
-            selector.register(connection, selectors.EVENT_WRITE)
         done: list[socket.socket] = []
         refused = 0
+
+        def go_on(upgrade: Upgrade) -> None:
+            nonlocal refused
+            try:
+                connection, events = next(upgrade)
+                selector.register(connection, events, upgrade)
+            except StopIteration as end:
+                done.append(end.value)
+            except OSError:
+                refused += 1
+
+        for _ in range(count):
+            go_on(upgrading(self.port, self.tls))
         while len(done) + refused < count and time.monotonic() - begin < TIME_LIMIT:
-            for key, events in selector.select(1.0):
-                connection = key.fileobj  # type: ignore[assignment]
-                if events & selectors.EVENT_WRITE:
-                    connection.send(upgrade_request(self.port))
-                    selector.modify(connection, selectors.EVENT_READ)
-                    continue
-                heads[connection] += connection.recv(1024)
-                if b"\r\n\r\n" in heads[connection] or not heads[connection]:
-                    selector.unregister(connection)
-                    if b" 101 " in heads[connection]:
-                        done.append(connection)
-                    else:
-                        refused += 1
+            for key, _ in selector.select(1.0):
+                selector.unregister(key.fileobj)
+                go_on(key.data)
         seconds = time.monotonic() - begin
         self._adopt(done)
         return {"seconds": seconds, "connected": len(done), "refused": refused}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -86,9 +90,26 @@ def running(child: Child) -> Iterator[Child]:
 
 
 class Subject(Child):
-    """Something between AMI and pages; ``port`` is where pages connect."""
+    """Something between AMI and pages; ``port`` is where pages connect.
+
+    ``metrics`` is where it tells of itself, as an URL; None if it does not.
+    """
 
     port: int
+    metrics: str | None = None
+
+    def costs(self) -> dict[str, float]:
+        """Peak memory in bytes, and in ms the longest time that no AMI socket was looked at."""
+        costs = {"peak_memory": float(self.memory("VmHWM"))}
+        if self.metrics is not None:
+            unchecked = ssl._create_unverified_context()  # the benchmark's own certificate
+            with urllib.request.urlopen(self.metrics, context=unchecked, timeout=20) as answer:
+                found = re.search(
+                    rb"^amiws_reader_pause_longest_seconds (\S+)", answer.read(), re.M
+                )
+            assert found is not None
+            costs["reader_pause_ms"] = float(found[1]) * 1e3
+        return costs
 
 
 Certificate = tuple[str, str] | None
@@ -124,7 +145,7 @@ def start_ours(
 
     ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers.
     """
-    folder = Path(tempfile.mkdtemp(prefix="amiws-bench-"))
+    folder = Path(tempfile.mkdtemp(dir=scratch()))
     tls = f"ssl_cert: {certificate[0]}\nssl_key: {certificate[1]}\n" if certificate else ""
     configuration = folder / "amiws.yaml"
     configuration.write_text(
@@ -141,7 +162,17 @@ def start_ours(
     with log.open("wb") as stderr:
         subject = Subject("-m", "amiws_gevent", "-f", str(configuration), stderr=stderr)
     subject.port = _logged_port(subject, log)
+    scheme = "https" if certificate else "http"
+    subject.metrics = f"{scheme}://127.0.0.1:{subject.port}/metrics"
     return subject
+
+
+@functools.cache
+def scratch() -> Path:
+    """A folder for this run, gone at its end."""
+    folder = tempfile.TemporaryDirectory(prefix="amiws-bench-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _logged_port(subject: Subject, log: Path) -> int:
