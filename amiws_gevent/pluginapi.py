@@ -24,8 +24,22 @@ __all__ = [
     "PluginSettings",
     "Seconds",
     "ServerInfo",
+    "SettingError",
     "Size",
 ]
+
+
+class SettingError(ValueError):
+    """For validators of a whole model: what is wrong with one of its keys.
+
+    Pydantic knows no key for what such a validator raises; of this one the operator is
+    told the key and its line. ``str()`` is ``KEY: MESSAGE``.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+        self.message = message
 
 
 @dataclass(frozen=True)

@@ -9,25 +9,29 @@ An entry is a text, or a mapping of that one text to settings::
 
 Two keys are ours in every plugin's settings: ``required`` and ``hook_timeout``.
 All others are validated by the plugin's model, which gets text, and lists and
-mappings of text, as the file has them.
+mappings of text, as the file has them. What pydantic finds wrong is told in words
+for who writes YAML.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+import typing
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, ValidationError
 
 from amiws_gevent import values
 from amiws_gevent.config import units
 from amiws_gevent.config.document import Reader, is_nothing
 from amiws_gevent.config.problems import Place
 from amiws_gevent.config.suggest import nearest
+from amiws_gevent.pluginapi import SettingError
 from amiws_gevent.pluginload import (
     OWN_SETTINGS,
     PluginCode,
@@ -44,9 +48,31 @@ SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.001, 10.0  # seconds
 DEEPEST = 20  # lists and mappings within each other
 MOST_VALUES = 100_000  # of one plugin; YAML's aliases can make many of a few lines
 
+_KINDS = {
+    "bool": "must be yes or no",
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "string": "must be text, not a list or a mapping",
+    "list": 'must be a list, each item beginning with "- "',
+    "mapping": "must be a mapping, lines of `key: value` under it",
+}
+_KIND_OF = {
+    **dict.fromkeys(("bool_parsing", "bool_type"), "bool"),
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "int"),
+    **dict.fromkeys(("float_parsing", "float_type"), "float"),
+    "string_type": "string",
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "dataclass_type"), "mapping"),
+}
+"""Pydantic's kinds of errors that it tells in the words of Python."""
+
 _FORM = 'must be a name, or one name with its settings under it ("- NAME:", then "    KEY: value")'
 
 _T = TypeVar("_T")
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,7 @@ def read_plugins(
         return ()
     entries = []
     for index, item in enumerate(reader.sequence(node, place)):
-        entry = _Entry((*place, index), reader).read(item, directories, base)
+        entry = _Entry((*place, index), reader, base).read(item, directories)
         if entry is not None:
             entries.append(entry)
     return tuple(entries)
@@ -89,17 +115,18 @@ def read_plugins(
 class _Entry:
     """One entry on its way; ``place`` is where it stands."""
 
-    def __init__(self, place: Place, reader: Reader) -> None:
+    def __init__(self, place: Place, reader: Reader, base: Path) -> None:
         self._place = place
         self._reader = reader
+        self._base = base
         self._values = 0
 
-    def read(self, node: yaml.Node, directories: Sequence[Path], base: Path) -> PluginEntry | None:
+    def read(self, node: yaml.Node, directories: Sequence[Path]) -> PluginEntry | None:
         name, under = self._name_and_settings(node)
         if name is None:
             return None
         try:
-            code = load_plugin(name, directories, base)
+            code = load_plugin(name, directories, self._base)
         except PluginError as error:
             self._reader.problem(self._place, str(error))
             return None
@@ -186,28 +213,31 @@ class _Entry:
             return [self._plain(item, (*place, at), within) for at, item in enumerate(items)]
         assert isinstance(node, yaml.ScalarNode)
         text = self._reader.scalar(node, place)
-        return None if text is None else str(text)
+        if text is None or text.replaced:
+            return text  # knows that no message may show it
+        return str(text)
 
     def _validated(self, code: PluginCode, given: Mapping[str, Any]) -> BaseModel | None:
         model = code.settings_model
         if model.model_config.get("extra") is None and not issubclass(model, RootModel):
             unknown = [key for key in given if key not in _keys(model)]
             for key in unknown:  # pydantic would pass over a slip of the pen
-                self._reader.problem((*self._place, key), _no_setting(code, (key,)))
+                self._reader.problem((*self._place, key), _no_setting(code, (key,), given))
             if unknown:
                 return None
         try:
-            return model.model_validate(given)
+            return model.model_validate(given, context=values.LoadContext(self._base))
         except ValidationError as error:
             for found in error.errors(include_url=False, include_input=False):
-                self._explain(code, found["type"], found["loc"], found["msg"])
+                self._explain(code, found)
         except Exception as error:  # noqa: BLE001 - validators of a plugin may raise anything
             self._reader.problem(self._place, f"plugin {code.name}: {describe(error, code.origin)}")
         return None
 
-    def _explain(
-        self, code: PluginCode, kind: str, loc: tuple[str | int, ...], message: str
-    ) -> None:
+    def _explain(self, code: PluginCode, found: ErrorDetails) -> None:
+        kind, loc = found["type"], found["loc"]
+        message = _worded(kind, found["msg"])
+        cause = found.get("ctx", {}).get("error")
         place = self._place
         for step in loc:  # among them pydantic may have what it tried there ("list[str]")
             if (*place, step) in self._reader.lines:
@@ -215,8 +245,12 @@ class _Entry:
         if kind == "missing":
             place, message = (*place, loc[-1]), "is missing"
         elif kind == "extra_forbidden":
-            message = _no_setting(code, loc)
-        self._reader.problem(place, " ".join(message.removeprefix("Value error, ").split()))
+            around = place[:-1]
+            beside = {str(place[-1]) for place in self._reader.lines if place[:-1] == around}
+            message = _no_setting(code, loc, beside)
+        elif isinstance(cause, SettingError):
+            place, message = (*place, cause.key), cause.message
+        self._reader.problem(place, " ".join(message.split()))
 
 
 def _timeout(value: object) -> float:
@@ -226,18 +260,60 @@ def _timeout(value: object) -> float:
     return seconds
 
 
-def _no_setting(code: PluginCode, loc: Sequence[str | int]) -> str:
-    known = [*_keys(code.settings_model), *OWN_SETTINGS] if len(loc) == 1 else []
-    near = nearest(str(loc[-1]), known)
+def _worded(kind: str, message: str) -> str:
+    """Pydantic's message, for people who know YAML and no Python."""
+    if kind in _KIND_OF:
+        return _KINDS[_KIND_OF[kind]]
+    return re.sub(r"^[A-Z][a-z]+ should ", "must ", message.removeprefix("Value error, "))
+
+
+def _no_setting(code: PluginCode, loc: Sequence[str | int], given: Container[str]) -> str:
+    """Why the key at ``loc`` is refused; ``given`` are those that stand beside it."""
+    key = str(loc[-1])
+    known = [field for model in _models_at(code.settings_model, loc) for field in _fields(model)]
+    same = [name for names in known if key in names for name in names if name != key]
+    for name in same:
+        if name in given:  # of several names of a field pydantic takes one
+            return f"is another name of {name}, which is there too; leave one of them out"
+    hints = [names[0] for names in known] + (list(OWN_SETTINGS) if len(loc) == 1 else [])
+    near = same[0] if same else nearest(key, hints)
     hint = f"; did you mean {near}?" if near else ""
     return f"is no setting of the plugin {code.name}{hint}"
 
 
+def _models_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The models that the mapping may be in which the key at ``loc`` stands."""
+    models = [model]
+    for step in loc[:-1]:
+        inner = [
+            each
+            for outer in models
+            for name, field in outer.model_fields.items()
+            if step in _names(name, field)
+            for each in _models_in(field.annotation)
+        ]
+        models = inner or models  # a step may also be an item, or what pydantic tried there
+    return models
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+
+
 def _keys(model: type[BaseModel]) -> list[str]:
     """The keys that a model takes in a file."""
-    return [
-        key
-        for name, field in model.model_fields.items()
-        for key in (name, field.alias, field.validation_alias)
-        if isinstance(key, str)
-    ]
+    return [key for names in _fields(model) for key in names]
+
+
+def _fields(model: type[BaseModel]) -> list[list[str]]:
+    """The keys of each field, the one to recommend first."""
+    return [_names(name, field) for name, field in model.model_fields.items()]
+
+
+def _names(name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    others = alias.choices if isinstance(alias, AliasChoices) else [alias, field.alias]
+    texts = [str(other.path[0]) if isinstance(other, AliasPath) else other for other in others]
+    return list(dict.fromkeys([*(text for text in texts if text is not None), name]))

@@ -147,7 +147,7 @@ def amiws_filter_message(message):
     return False if message.name == "VarSet" else None
 """
 WRONG_SETTINGS = {
-    "wrong": ("number: five", ":6: plugins[0].bad.number: Input should be a valid integer"),
+    "wrong": ("number: five", ":6: plugins[0].bad.number: must be a whole number"),
     "unknown": ("number: 5\n    numbr: 5", ":7: plugins[0].bad.numbr: is no setting of the plugin"),
     "missing": ("required: no", ":5: plugins[0].bad.number: is missing"),
 }

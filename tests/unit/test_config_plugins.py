@@ -14,8 +14,9 @@ from tests.support import config
 from tests.support.plugins import write
 
 SETTINGS = """
-from pydantic import BaseModel, Field, SecretStr, field_validator
-from amiws_gevent.pluginapi import PluginSettings
+from typing import Literal
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator, model_validator
+from amiws_gevent.pluginapi import AnyPath, PluginSettings, SettingError
 
 class Inner(PluginSettings):
     deep: int = 0
@@ -29,6 +30,20 @@ class Settings(PluginSettings):
     either: int | list[int] = 1
     anything: object = None
     word: str | None = Field(None, alias="the-word")
+    inners: list[Inner] = []
+    named: dict[str, Inner] = {}
+    flag: bool = False
+    factor: float = Field(5, ge=1)
+    choice: Literal["a", "b"] = "a"
+    short: str = Field("", max_length=2)
+    newer: int = Field(0, validation_alias=AliasChoices("newer", "older"))
+    file: AnyPath | None = None
+
+    @model_validator(mode="after")
+    def _flagged(self):
+        if self.flag and self.factor != 1:
+            raise SettingError("factor", "must be 1 with a flag")
+        return self
 
     @field_validator("number")
     @classmethod
@@ -218,6 +233,26 @@ class TestSettings:
         assert made.mapping == {"a": "1", "b": "0x10"}
         assert (made.either, made.word) == ([1, 2], "x")
 
+    def test_a_path_counts_from_the_folder_of_the_start(self, tmp_path: Path) -> None:
+        assert given(tmp_path, "number: 5\nfile: sub/file").file == tmp_path / "sub/file"
+        assert given(tmp_path, "number: 5\nfile: /etc/file").file == Path("/etc/file")
+
+    def test_another_name_of_a_key(self, tmp_path: Path) -> None:
+        assert given(tmp_path, "number: 5\nolder: 7").newer == 7
+
+    def test_a_variable_s_value_is_in_no_message_of_our_types(self, tmp_path: Path) -> None:
+        write(
+            tmp_path,
+            "from amiws_gevent.pluginapi import PluginSettings, Seconds\n"
+            "class Settings(PluginSettings):\n    time: Seconds = 1.0\n"
+            "def amiws_settings():\n    return Settings\n",
+        )
+        text = under("time: ${SECRET}") + config.ONE_HOST
+        (told,) = config.problems(tmp_path, text, {"SECRET": "s3cret"})
+        assert "must be a time" in told
+        assert "${SECRET}" in told
+        assert "s3cret" not in told
+
     def test_a_key_without_a_value_is_as_no_key(self, tmp_path: Path) -> None:
         made = given(tmp_path, "number: 5\nnames:\nrequired:\nhook_timeout:")
         assert made.names == []
@@ -237,14 +272,31 @@ class TestSettings:
         ("lines", "told"),
         [
             ("names: [a]", "2: P.number: is missing"),
-            ("number: five", "3: P.number: Input should be a valid integer"),
+            ("number: five", "3: P.number: must be a whole number"),
             ("number: 13", "3: P.number: must not be 13; take 12"),
             ("number: 1\nnumbr: 2", "4: P.numbr: NO; did you mean number?"),
             ("number: 1\nrequire: 2", "4: P.require: NO; did you mean required?"),
             ("number: 1\nzzzz: 2", "4: P.zzzz: is no setting of the plugin ./mine.py"),
-            ("number: 1\ninner:\n  deep: x", "5: P.inner.deep: Input should be a valid integer"),
-            ("number: 1\ninner:\n  depp: 1", "5: P.inner.depp: NO"),
-            ("number: 1\nnames:\n- a\n- [b]", "6: P.names[1]: Input should be a valid string"),
+            ("number: 1\ninner:\n  deep: x", "5: P.inner.deep: must be a whole number"),
+            ("number: 1\ninner:\n  depp: 1", "5: P.inner.depp: NO; did you mean deep?"),
+            ("number: 1\ninners:\n- depp: 1", "5: P.inners[0].depp: NO; did you mean deep?"),
+            ("number: 1\nnamed: {a: {depp: 1}}", "4: P.named.a.depp: NO; did you mean deep?"),
+            ("number: 1\ninner: {require: 1}", "4: P.inner.require: NO"),
+            ("number: 1\nword: x", "4: P.word: NO; did you mean the-word?"),
+            ("number: 1\nflag: maybe", "4: P.flag: must be yes or no"),
+            ("number: 1\nfactor: x", "4: P.factor: must be a number"),
+            ("number: 1\nnames: x", "4: P.names: must be a list, each item beginning with"),
+            ("number: 1\ninner: x", "4: P.inner: must be a mapping, lines of `key: value`"),
+            ("number: 1\nmapping: x", "4: P.mapping: must be a mapping, lines of `key: value`"),
+            ("number: 1\nfactor: 0", "4: P.factor: must be greater than or equal to 1"),
+            ("number: 1\nchoice: c", "4: P.choice: must be 'a' or 'b'"),
+            ("number: 1\nshort: abc", "4: P.short: must have at most 2 characters"),
+            ("number: 1\nnewer: 1\nolder: 2", "5: P.older: is another name of newer, which is"),
+            ("number: 1\noldr: 2", "4: P.oldr: NO"),
+            ("number: 1\nnewr: 2", "4: P.newr: NO; did you mean newer?"),
+            ("number: 1\nfactor: 2\nflag: yes", "4: P.factor: must be 1 with a flag"),
+            ("number: 1\nflag: yes", "2: P.factor: must be 1 with a flag"),
+            ("number: 1\nnames:\n- a\n- [b]", "6: P.names[1]: must be text, not a list"),
             ("number: 1\nsecret: ${UNSET}", "4: P.secret: the environment variable UNSET"),
             ("number: !x 1", "3: P.number: has a YAML tag"),
         ],

@@ -7,7 +7,18 @@ import gevent
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from amiws_gevent.pluginapi import ClientInfo, PluginContext, PluginSettings, ServerInfo
+from amiws_gevent import values
+from amiws_gevent.pluginapi import (
+    AnyPath,
+    ClientInfo,
+    Delay,
+    PluginContext,
+    PluginSettings,
+    Seconds,
+    ServerInfo,
+    SettingError,
+    Size,
+)
 
 
 class Settings(PluginSettings):
@@ -25,6 +36,18 @@ def test_settings_are_frozen_and_equal_by_value() -> None:
     assert settings == Settings(number=1)
     with pytest.raises(ValidationError, match="frozen"):
         settings.number = 2
+
+
+def test_the_types_of_settings_are_those_of_the_main_configuration() -> None:
+    assert (AnyPath, Delay) == (values.AnyPath, values.Delay)
+    assert (Seconds, Size) == (values.Seconds, values.Size)
+
+
+def test_an_error_of_one_key_says_which() -> None:
+    error = SettingError("file", "/x: is empty")
+    assert (error.key, error.message) == ("file", "/x: is empty")
+    assert str(error) == "file: /x: is empty"
+    assert isinstance(error, ValueError)  # as pydantic wants it of validators
 
 
 def test_no_value_is_shown_in_an_error_and_no_secret_anywhere() -> None:
