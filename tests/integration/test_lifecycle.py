@@ -6,14 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.page import Page, is_error
-from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
 
 
 def test_sigterm_closes_pages_with_1001_and_logs_off(tmp_path: Path) -> None:
@@ -22,11 +21,9 @@ def test_sigterm_closes_pages_with_1001_and_logs_off(tmp_path: Path) -> None:
             server.wait_login()
             page = Page(program.port)
             program.wait_for_log("page")
-            start = time.monotonic()
             program.process.send_signal(signal.SIGTERM)
             assert page.wait_closed() == 1001
-            assert program.process.wait(10) == 0
-            assert time.monotonic() - start < 5
+            assert program.process.wait(WAIT) == 0
         server.wait_for("Logoff")
 
 
@@ -39,10 +36,8 @@ def test_sigterm_with_a_page_that_does_not_read(tmp_path: Path) -> None:
         raw_page(program.port),
     ):
         server.wait_login()
-        start = time.monotonic()
         program.process.send_signal(signal.SIGTERM)
-        assert program.process.wait(10) == 0
-        assert time.monotonic() - start < 5
+        assert program.process.wait(WAIT) == 0
 
 
 def test_sigint_ends_it_the_same_way(tmp_path: Path) -> None:
@@ -51,7 +46,7 @@ def test_sigint_ends_it_the_same_way(tmp_path: Path) -> None:
         Program(tmp_path, configuration(ami_host(server.port))) as program,
     ):
         program.process.send_signal(signal.SIGINT)
-        assert program.process.wait(10) == 0
+        assert program.process.wait(WAIT) == 0
 
 
 def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:

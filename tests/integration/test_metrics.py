@@ -347,7 +347,7 @@ def test_while_it_stops_it_is_healthy_and_not_ready(tmp_path: Path) -> None:
         wait_until(lambda: get(port, "/readyz").status == 503, "not ready")
         assert get(port, "/readyz").json["listening"] is False
         assert get(port, "/healthz").status == 200
-        assert program.process.wait(10) == 0
+        assert program.process.wait(60) == 0
 
 
 PLUGIN = """

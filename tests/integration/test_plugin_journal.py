@@ -384,7 +384,7 @@ def test_a_full_disk_costs_no_page_a_message_and_is_said(
         wait_until(lambda: numbers(journal)[-1] == 329, "well again")
         assert program.log.count(disk.error) == 1
         program.process.terminate()
-        program.process.wait(10)
+        program.process.wait(60)
         log = program.log
     found = numbers(journal)
     (place,) = [place for place, number in enumerate(found) if number < 0]

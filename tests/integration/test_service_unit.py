@@ -65,4 +65,4 @@ def test_systemd_is_told_of_start_reload_and_stop(tmp_path: Path) -> None:
                 assert manager.recv(1000) == b"READY=1"
             program.process.send_signal(signal.SIGTERM)
             assert manager.recv(1000) == b"STOPPING=1"
-            assert program.process.wait(10) == 0
+            assert program.process.wait(60) == 0

@@ -70,7 +70,7 @@ class Page:
     def close(self) -> None:
         """End the connection from this side."""
         self._stack.close()
-        self._thread.join(10)
+        self._thread.join(60)
 
     def send(self, action: Any) -> None:
         """Send an action: a dict as JSON, a string as it is."""

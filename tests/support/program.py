@@ -73,11 +73,11 @@ class Program:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                raise AssertionError(f"did not end within 10 s of SIGTERM:\n{self.log}") from error
+                raise AssertionError(f"did not end within 60 s of SIGTERM:\n{self.log}") from error
         if error is not None:
             print(self.log)
         assert "Traceback" not in self.log, self.log

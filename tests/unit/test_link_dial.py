@@ -142,8 +142,8 @@ def test_every_address_is_tried_and_told(free_port: int) -> None:
 def test_a_dead_first_address_leaves_time_for_the_next(dead: tuple[str, int]) -> None:
     with AmiServer(sleep=gevent.sleep) as server:
         begin = time.monotonic()
-        dialled = dial(1, 1.0, by=Addresses(dead, ("127.0.0.1", server.port)))
-        assert 0.4 < time.monotonic() - begin < 1.0
+        dialled = dial(1, 4.0, by=Addresses(dead, ("127.0.0.1", server.port)))
+        assert time.monotonic() - begin > 1.9
         assert speaks(dialled)
 
 
@@ -151,7 +151,7 @@ def test_only_dead_addresses_end_with_the_time_limit(dead: tuple[str, int]) -> N
     begin = time.monotonic()
     with pytest.raises(DialFailed, match=r"no answer in time; .*no answer in time"):
         dial(1, 0.4, by=Addresses(dead, dead))
-    assert 0.35 < time.monotonic() - begin < 5
+    assert 0.35 < time.monotonic() - begin < 60
 
 
 def test_a_name_without_addresses(free_port: int) -> None:
@@ -313,7 +313,7 @@ class TestTls:
             begin = time.monotonic()
             with pytest.raises(DialFailed, match="no answer to the TLS handshake in time"):
                 dial(server.port, 0.3, ssl=True)
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < 60
 
     def test_files_that_cannot_be_read_are_told(self, tmp_path: Path) -> None:
         mine = make_certificate(tmp_path, "amiws.example")

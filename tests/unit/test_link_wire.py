@@ -40,7 +40,7 @@ class Pair:
         authority.issue_cert("localhost").configure_cert(theirs)
         peer = gevent.spawn(theirs.wrap_socket, self.peer, server_side=True)
         secured = ours.wrap_socket(near, server_hostname="localhost")
-        self.peer = peer.get(timeout=10)
+        self.peer = peer.get(timeout=60)
         return secured
 
     def read_until(self, size: int) -> bytes:

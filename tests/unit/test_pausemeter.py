@@ -212,7 +212,7 @@ def in_a_loop_of_its_own(function: Callable[[], object]) -> object:
 
     thread = threading.Thread(target=run_in_thread)
     thread.start()
-    thread.join(20)
+    thread.join(100)
     return results[0]
 
 
@@ -252,7 +252,7 @@ def test_the_meter_does_not_keep_a_loop_alive_that_has_nothing_to_do() -> None:
         meter = PauseMeter()
         meter.start()
         try:
-            return bool(gevent.wait(timeout=5))
+            return bool(gevent.wait(timeout=60))
         finally:
             meter.stop()
 

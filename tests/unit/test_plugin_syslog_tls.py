@@ -207,26 +207,28 @@ def test_lines_over_tls_and_a_proper_end(receiver: Receiver, certificate: Certif
     assert not len(send(stream, b"one", b"two"))
     stream.finish()
     stream.close()
-    gevent.sleep(0)
+    until(lambda: receiver.closed_well == 1)
     assert receiver.received == b"3 one3 two"
-    assert receiver.closed_well == 1
 
 
 def test_a_receiver_that_ends_is_noticed_before_writing(
     receiver: Receiver, certificate: Certificate
 ) -> None:
+    said = gevent.event.Event()
+
     def end(accepted: gsocket.socket) -> None:
         with receiver.secured(accepted) as secure:
             receiver.received += secure.recv(100)
             secure.setblocking(False)
             with contextlib.suppress(ssl.SSLError):
                 secure.unwrap()  # says that it ends, and does not wait for the answer
+            said.set()
 
     receiver.serve = end
     stream = stream_to(receiver, ssl_ca=certificate.ca)
     stream.open()
     send(stream, b"one")
-    gevent.sleep(0.05)
+    assert said.wait(60)
     outbox = Outbox(10, 1000)
     outbox.put(b"two")
     with pytest.raises(OSError, match=r"."):
@@ -267,7 +269,7 @@ def test_a_full_connection_over_tls_takes_up_where_it_was(
 
     def read_late(accepted: gsocket.socket) -> None:
         with receiver.secured(accepted) as secure:
-            go_on.wait(20)
+            go_on.wait(60)
             while data := secure.recv(65536):
                 receiver.received += data
 
@@ -277,7 +279,7 @@ def test_a_full_connection_over_tls_takes_up_where_it_was(
     outbox = send(stream, *lines)
     assert stream.blocked
     go_on.set()
-    with gevent.Timeout(30):
+    with gevent.Timeout(60):
         while stream.flush(outbox) or stream.blocked:
             gevent.sleep(0)
     stream.finish()

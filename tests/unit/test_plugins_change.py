@@ -188,7 +188,7 @@ class TestKept:
         made = house.entry(source=blocked)
         house.plugins = Plugins()
         house.apply(made)
-        with gevent.Timeout(5):
+        with gevent.Timeout(60):
             change = house.change(made)
             change.start()
             change.finish()

@@ -234,16 +234,17 @@ class TestCalls:
         assert state.call("amiws_authorize_client", hook, limit=0.02) == (False, None)
 
     def test_a_hook_ends_with_its_caller(self) -> None:
-        ended = []
+        begun, ended = [], []
 
         def hook() -> None:
+            begun.append(True)
             try:
-                gevent.sleep(60)
+                gevent.sleep(3600)
             finally:
                 ended.append(True)
 
-        caller = gevent.spawn(attempt, hook, limit=60)
-        gevent.sleep(0.01)
+        caller = gevent.spawn(attempt, hook, limit=3600)
+        until(lambda: begun)
         caller.kill()
         until(lambda: ended)
 

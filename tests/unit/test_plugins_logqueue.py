@@ -230,7 +230,7 @@ class TestStop:
         made.deed = deed
         made.queue.start()
         made.put(1, 2, 3)
-        with gevent.Timeout(5):
+        with gevent.Timeout(60):
             made.queue.stop(0.02)
         assert ended == made.seen == [1]
         assert "plugin mine: ended with 2 calls still queued" in caplog.text
@@ -250,7 +250,7 @@ class TestStop:
         made.queue.start()
         made.put(1, 2)
         until(lambda: made.seen)
-        with gevent.Timeout(5):
+        with gevent.Timeout(60):
             made.queue.stop(0.01)
         let_go.append(True)
         gevent.sleep(0.03)
@@ -270,6 +270,6 @@ class TestStop:
 
     def test_before_any_start(self, made: Queue) -> None:
         made.put(1)
-        with gevent.Timeout(5):
+        with gevent.Timeout(60):
             made.queue.stop(60)
         assert made.seen == []

@@ -15,7 +15,7 @@ from amiws_gevent.pluginapi import ClientInfo, PluginContext
 from amiws_gevent.pluginload import PluginError
 from amiws_gevent.plugins import Plugins, manager
 from amiws_gevent.request import Headers, RequestInfo
-from tests.support.greenlets import until
+from tests.support.greenlets import WAIT, until
 from tests.support.plugins import SERVER, entry, event, running
 
 REQUEST = RequestInfo("GET", "/ws", Headers([("Host", "a")]), "http", "192.0.2.1")
@@ -235,20 +235,22 @@ class TestLife:
             def amiws_shutdown():
                 forever()
             """
-        plugins = running(*[entry(tmp_path, source, f"p{n}.py") for n in range(10)])
+        plugins = running(*[entry(tmp_path, source, f"p{n}.py") for n in range(50)])
         for plugin in plugins.running:
             plugin.start()
         plugins.log([(event("A"), SERVER, b"{}")])
         gevent.sleep(0.01)
         start = time.monotonic()
         plugins.stop()
-        assert time.monotonic() - start < 3, "one alone takes 0.05 + 0.2 + 0.05 + 0.2 + 0.2 s"
+        assert time.monotonic() - start < 20, "one alone takes 0.05 + 0.2 + 0.05 + 0.2 + 0.2 s"
 
-    def test_stopping_waits_no_longer_than_told(self, started: Running) -> None:
-        plugins = started("import gevent\ndef amiws_shutdown():\n    gevent.sleep(1)\n")
-        start = time.monotonic()
-        plugins.stop(0.05)
-        assert time.monotonic() - start < 0.9
+    def test_stopping_waits_no_longer_than_told(
+        self, started: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(manager, "SHUTDOWN_TIME", 600.0)
+        plugins = started("import gevent\ndef amiws_shutdown():\n    gevent.sleep(3600)\n")
+        with gevent.Timeout(WAIT):
+            plugins.stop(0.05)
 
 
 class TestTold:
@@ -272,10 +274,8 @@ class TestTold:
     def test_a_hook_that_blocks_costs_its_own_plugin_alone(self, started: Running) -> None:
         blocked = "import gevent\ndef amiws_log_message():\n    gevent.sleep(3600)\n"
         plugins = started(blocked, NOTING)
-        start = time.monotonic()
         for number in range(1000):
             plugins.log([(event(str(number)), SERVER, b"x" * 5000)])
-        assert time.monotonic() - start < 5
         assert plugins.running[0].queue.dropped > 700
         assert plugins.running[1].queue.drain(10)
         assert plugins.running[1].queue.dropped + len(calls(plugins, 1)) - 1 == 1000

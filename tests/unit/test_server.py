@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from amiws_gevent.plugins import manager
 from amiws_gevent.server import STOP_ALL_TIME, Server
 from tests.support import plugins as plugin_files
 from tests.support.ami_server import AmiServer
-from tests.support.greenlets import until
+from tests.support.greenlets import WAIT, until
 
 # Writes down what happens, in a list that the test has put into builtins.
 NOTING = """
@@ -187,11 +186,14 @@ class TestLife:
             house.start()
         assert house.happened == ["- starts", "- ends"]
 
+    def test_the_end_is_promised_within_five_seconds(self) -> None:
+        assert STOP_ALL_TIME < 5
+
     def test_the_end_takes_no_longer_than_promised(
         self, house: House, ami: AmiServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """With plugins that hang wherever they can."""
-        monkeypatch.setattr(manager, "SHUTDOWN_TIME", 60.0)
+        monkeypatch.setattr(manager, "SHUTDOWN_TIME", 600.0)
         house.plugin(
             """
             import gevent
@@ -215,9 +217,8 @@ class TestLife:
         house.start()
         ami.wait_login()
         ami.send(b"Event: A\r\n\r\n")
-        start = time.monotonic()
-        assert house.stop() == 0
-        assert time.monotonic() - start < STOP_ALL_TIME + 0.3
+        with gevent.Timeout(STOP_ALL_TIME + WAIT):
+            assert house.stop() == 0
 
 
 class TestServers:
@@ -349,13 +350,14 @@ class TestReload:
 
     def test_one_that_comes_during_another_follows_it(self, house: House) -> None:
         house.plugin(
-            "import gevent\n" + NOTING.replace("self.tag =", "gevent.sleep(0.1); self.tag =")
+            "import gevent\n"
+            + NOTING.replace("self.tag =", "HAPPENED.append(0); gevent.sleep(0.1); self.tag =")
         )
         house.configure()
         server = house.start()
         house.configure("- ./mine.py: {tag: a}\n")
         server.request_reload()
-        gevent.sleep(0.05)
+        until(lambda: house.happened == [0])  # it has read the file, and is at work
         house.configure("- ./mine.py: {tag: b}\n")
         server.request_reload()
         until(lambda: "b starts" in house.happened)
@@ -378,9 +380,8 @@ class TestReload:
         house.configure("- ./mine.py: {tag: new}\n")
         server.request_reload()
         until(lambda: "hangs" in house.happened)
-        start = time.monotonic()
-        assert house.stop() == 0
-        assert time.monotonic() - start < STOP_ALL_TIME
+        with gevent.Timeout(STOP_ALL_TIME + WAIT):
+            assert house.stop() == 0
         notes = [what for what in house.happened if isinstance(what, str)]
         if where == "import":
             assert notes == ["old starts", "hangs", "old ends"]

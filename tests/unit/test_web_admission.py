@@ -230,7 +230,7 @@ def test_one_that_is_turned_out_is_told_in_its_greenlet(door: Door) -> None:
     waiting = Waiting(door)
     door.clock.now += ARRIVAL_TIME
     door.admission.arrives(Limits(handshakes=1))
-    waiting.greenlet.join(10)
+    waiting.greenlet.join(60)
     assert waiting.ended == ["turned out"]
 
 
@@ -239,7 +239,7 @@ def test_one_that_comes_to_the_end_at_the_last_moment_is_served(door: Door) -> N
     waiting.event.set()
     door.clock.now += ARRIVAL_TIME
     door.admission.arrives(Limits(handshakes=1))
-    waiting.greenlet.join(10)
+    waiting.greenlet.join(60)
     assert waiting.ended == ["served"]
 
 

@@ -152,17 +152,17 @@ def test_the_deadline_is_for_all_bytes_together(ends: Ends) -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         ends.reader.read_head(1000)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
     dripping.kill()
 
 
 def test_without_a_deadline_it_goes_on(ends: Ends) -> None:
-    ends.reader.deadline = time.monotonic() + 0.05
+    ends.reader.deadline = time.monotonic() + 1
     ends.far.sendall(HEAD)
     ends.reader.read_head(1000)
     ends.reader.deadline = None
     ends.near.settimeout(None)
-    gevent.spawn_later(0.1, ends.far.sendall, b"late")
+    gevent.spawn_later(1.1, ends.far.sendall, b"late")
     assert ends.reader.read(4) == b"late"
 
 
@@ -226,7 +226,7 @@ def test_hang_up_ends_the_output_and_never_raises(ends: Ends) -> None:
 def test_a_last_answer_is_read_though_more_was_sent() -> None:
     """TCP, since there a close with bytes unread resets the connection."""
     listener = open_listener("127.0.0.1", 0)
-    far = socket.create_connection(listener.getsockname(), timeout=10)
+    far = socket.create_connection(listener.getsockname(), timeout=60)
     near, _ = listener.accept()
     far.sendall(b"x" * 100_000)
     parting = gevent.spawn(answer_and_part, near, Reader(near, time.monotonic), b"no")
@@ -235,7 +235,7 @@ def test_a_last_answer_is_read_though_more_was_sent() -> None:
     assert far.recv(10) == b"no"
     assert far.recv(10) == b""
     far.close()
-    parting.join(10)
+    parting.join(60)
     assert parting.successful()
     near.close()
     listener.close()

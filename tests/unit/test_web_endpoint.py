@@ -19,7 +19,7 @@ from tests.support.webserver import make_settings
 
 def reach(host: str, port: int) -> str:
     """Connect; the address that the connection comes from."""
-    with socket.create_connection((host, port), timeout=10) as sock:
+    with socket.create_connection((host, port), timeout=60) as sock:
         return str(sock.getsockname()[0])
 
 
@@ -66,7 +66,7 @@ def test_a_port_in_use(host: str) -> None:
 def test_a_port_that_was_in_use_a_moment_ago() -> None:
     first = open_listener("127.0.0.1", 0)
     port = first.getsockname()[1]
-    near = socket.create_connection(("127.0.0.1", port), timeout=10)
+    near = socket.create_connection(("127.0.0.1", port), timeout=60)
     far, _ = first.accept()
     far.close()  # its side now waits, for minutes
     near.close()
