@@ -99,19 +99,33 @@ class Reader:
 
     ``deadline`` (on the clock) bounds every wait for bytes: past it TimeoutError.
     None waits for as long as it takes. ``heard`` is when bytes last came. ``closed``
-    says that an error has made the input unusable, which pywsgi asks for.
+    says that an error has made the input unusable, which pywsgi asks for. ``pace``, if
+    there is one, is called once bytes have come and before they are taken: it may wait
+    until there is time for what they ask.
     """
 
-    __slots__ = ("_buffer", "_clock", "_position", "_socket", "closed", "deadline", "heard")
+    __slots__ = (
+        "_buffer",
+        "_clock",
+        "_position",
+        "_socket",
+        "_tls",
+        "closed",
+        "deadline",
+        "heard",
+        "pace",
+    )
 
     def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
         self._socket = sock
+        self._tls = tls_object(sock)
         self._clock = clock
         self._buffer = b""
         self._position = 0
         self.closed = False
         self.deadline: float | None = None
         self.heard = clock()
+        self.pace: Callable[[], None] | None = None
 
     def wait(self) -> int:
         """Wait until there are bytes to read; the first one's value, -1 at the end of the input."""
@@ -206,6 +220,9 @@ class Reader:
         try:
             if self.deadline is not None:
                 self._socket.settimeout(max(self.deadline - self._clock(), 0.001))
+            if self.pace is not None:
+                self._await_bytes()
+                self.pace()
             data = self._socket.recv(_CHUNK)
         except OSError:
             self.closed = True
@@ -213,3 +230,12 @@ class Reader:
         if data:
             self.heard = self._clock()
         return data
+
+    def _await_bytes(self) -> None:
+        """Leave them in the kernel: ten thousand pages may have sent something at once.
+
+        That gevent waits only once a read has failed holds its errors too, for each page.
+        """
+        if self._tls is None or not self._tls.pending():
+            event = self._socket._read_event  # type: ignore[attr-defined]  # what recv waits on
+            socket.wait(event, self._socket.gettimeout())

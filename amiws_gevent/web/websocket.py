@@ -380,9 +380,10 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def run(self, sessions: Sessions, pace: Callable[[], None] = _at_once) -> None:
         """Serve the page until its connection is over, in the greenlet that calls this.
 
-        ``pace`` is called ahead of each text, and of the end, since all pages may send or
-        go at once: it may wait until there is time.
+        ``pace`` is called ahead of each read and each text, and of the end, since all
+        pages may send or go at once: it may wait until there is time.
         """
+        self._reader.pace = pace
         try:
             if not self._tell(sessions.opened):
                 self.close(INTERNAL_ERROR, "internal error")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gevent
+import gevent.event
 import pytest
 import trustme
 from gevent import socket, ssl
@@ -21,6 +21,7 @@ from amiws_gevent.web.connection import Reader
 from amiws_gevent.web.endpoint import open_listener
 from amiws_gevent.web.frames import text_frame, text_frames
 from amiws_gevent.web.websocket import WebSocketClient
+from tests.support.greenlets import bytes_waiting
 from tests.support.webserver import FakeSessions, Frame, Peer, close_payload, masked, wait_for
 
 SMALL = 16 * 1024  # bytes of a socket's buffer, so that little blocks it
@@ -65,9 +66,9 @@ class Line:
         self.sessions: Any = FakeSessions()
         self.greenlet: gevent.Greenlet[..., None] | None = None
 
-    def run(self, sessions: Any = None) -> None:
+    def run(self, sessions: Any = None, pace: Callable[[], object] = lambda: None) -> None:
         self.sessions = sessions or self.sessions
-        self.greenlet = gevent.spawn(self.client.run, self.sessions)
+        self.greenlet = gevent.spawn(self.client.run, self.sessions, pace)
         gevent.sleep(0)
 
     def block(self, size: int = 1000) -> int:
@@ -678,7 +679,37 @@ def test_each_text_and_the_end_wait_for_their_turn(line: Line) -> None:
     line.greenlet = gevent.spawn(line.client.run, Told(), lambda: told.append("wait"))
     line.far.send(masked(1, b"a") + masked(PING) + masked(1, b"b") + masked(CLOSE))
     line.greenlet.join(60)
-    assert told == ["wait", "a", "wait", "b", "wait", 1005]
+    assert told == ["wait", "wait", "a", "wait", "b", "wait", 1005]  # the first: to read
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_what_a_page_sends_stays_in_the_kernel_until_its_turn(
+    make_line: MakeLine, tls: bool
+) -> None:
+    line = make_line(tls=tls)
+    left_there = []
+    turn = gevent.event.Event()
+
+    def pace() -> None:
+        left_there.append(bytes_waiting(line.near))
+        turn.wait()
+
+    line.run(pace=pace)
+    line.far.send(masked(PING, b"there?"))
+    wait_for(lambda: left_there, "the ping")
+    assert left_there[0] >= len(masked(PING, b"there?"))
+    turn.set()
+    assert line.far.frame().payload == b"there?"
+
+
+def test_what_tls_holds_already_is_not_waited_for(
+    make_line: MakeLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amiws_gevent.web.connection._CHUNK", 8)
+    line = make_line(tls=True)
+    line.run()
+    line.far.send(masked(PING, b"a record that is read in parts"))
+    assert line.far.frame().payload == b"a record that is read in parts"
 
 
 class BadSessions(FakeSessions):
