@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import Daemons, free_port, gone, listens
+from tests.support.daemon import Daemons, gone, listens
+from tests.support.ports import free_port
 from tests.support.program import wait_until
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import Daemons, free_port, listens
+from tests.support.daemon import Daemons, listens
+from tests.support.ports import free_port
 from tests.support.program import ROOT, wait_until
 
 SCRIPT = ROOT / "contrib" / "init.d" / "amiws-gevent"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.page import Page, is_error
+from tests.support.ports import free_port
 from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
 
 
@@ -119,8 +120,7 @@ def test_reload_moves_the_port_and_keeps_pages(tmp_path: Path) -> None:
     ):
         server.wait_login()
         old = program.port
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            new = probe.getsockname()[1]
+        new = free_port()
         program.reload(
             configuration(ami_host(server.port)).replace("ws_port: 0", f"ws_port: {new}")
         )

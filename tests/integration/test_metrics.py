@@ -15,6 +15,7 @@ from requests.auth import HTTPDigestAuth
 from tests.support.ami_server import AmiServer
 from tests.support.metrics import Scrape, get, wait_for_metrics
 from tests.support.page import Page, is_error, raw_page
+from tests.support.ports import free_port
 from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
 
 PBX = {"server": "pbx", "server_id": "1"}
@@ -33,12 +34,6 @@ def metrics_port(program: Program) -> int:
 
 def numbers(page: Page) -> list[int]:
     return [int(m["data"]["Number"]) for m in list(page.messages) if "Number" in m["data"]]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_events_deliveries_and_pages_are_counted(tmp_path: Path) -> None:
@@ -283,7 +278,7 @@ def test_a_reload_moves_them_without_touching_pages(tmp_path: Path) -> None:
 
 def _listens(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return False
     return True

@@ -50,6 +50,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar, Self
 
+from tests.support.ports import hold
+
 WAIT = 60.0
 """Seconds that a wait lasts at most: far above what is needed, as machines are shared."""
 
@@ -352,6 +354,7 @@ class AmiServer:
         """Every connection since the start, the ended ones too, in order of arrival."""
         self._sleep = sleep
         self._listener: socket.socket | None = None
+        self._place: socket.socket | None = None  # the port stays ours while nobody listens
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -370,13 +373,11 @@ class AmiServer:
 
     def start(self) -> None:
         """Listen on ``host`` and ``port``; from now on connections are served."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((self.host, self.port))
+        if self._place is None:
+            self._place = hold(self.host, self.port)
+            self.port = self._place.getsockname()[1]
+        self._listener = listener = hold(self.host, self.port)
         listener.listen(64)
-        self.port = listener.getsockname()[1]
-        self._listener = listener
         self._accepting = self._run(self._accept, listener)
 
     def refuse(self) -> None:
@@ -405,6 +406,9 @@ class AmiServer:
             thread.join(WAIT)
             if thread.is_alive():
                 raise AssertionError(f"a thread of the AMI server did not end: {thread.name}")
+        if self._place is not None:
+            self._place.close()
+            self._place = None
 
     # -- traffic ---------------------------------------------------------------------
 

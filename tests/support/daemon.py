@@ -11,20 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.ports import free_port
 from tests.support.program import ROOT, ami_host, configuration, wait_until
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on: a daemon's log does not tell its own."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def listens(port: int) -> bool:
     """Whether something takes connections at a loopback port."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return False
     return True
@@ -48,7 +42,7 @@ class Daemons:
         self.folder = folder
         self.file = folder / "amiws.yaml"
         self.pid_file = folder / "amiws.pid"
-        self.port = free_port()
+        self.port = free_port()  # since a daemon's log does not tell its own
         self.configure()
 
     def __enter__(self) -> Self:

@@ -33,6 +33,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.ports import hold
+
 WAIT = 60.0
 """Seconds that a wait lasts at most: far above what is needed, as machines are shared."""
 
@@ -199,6 +201,7 @@ class Receiver:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
+        self._place: socket.socket | None = None  # the port stays ours while nobody listens
 
     def __enter__(self) -> Self:
         self.restart()
@@ -215,6 +218,8 @@ class Receiver:
         for thread in self._threads:
             thread.join(WAIT)
             assert not thread.is_alive(), "a thread of the receiver did not end"
+        if self._place is not None:
+            self._place.close()
 
     @property
     def url(self) -> str:
@@ -224,13 +229,11 @@ class Receiver:
 
     def restart(self) -> None:
         """Listen, on the same port as before."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((self.host, self.port))
+        if self._place is None:
+            self._place = hold(self.host, self.port)
+            self.port = self._place.getsockname()[1]
+        self._listener = listener = hold(self.host, self.port)
         listener.listen(64)
-        self.port = listener.getsockname()[1]
-        self._listener = listener
         self._accepting = self._run(self._accept, listener)
 
     def refuse(self) -> None:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.certificates import Certificate, make_certificate
+from tests.support.ports import free_port
 from tests.support.program import wait_until
 
 # Debian keeps it where only root looks.
@@ -78,9 +79,9 @@ class Rsyslog:
         self.socket = folder / "log"
         self.output = folder / "lines.json"
         self.certificate: Certificate = make_certificate(folder, "localhost", "127.0.0.1")
-        self.udp = _free_port(socket.SOCK_DGRAM)
-        self.tcp = _free_port(socket.SOCK_STREAM)
-        self.tls = _free_port(socket.SOCK_STREAM)
+        self.udp = _free_udp_port()
+        self.tcp = free_port()
+        self.tls = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._write_configuration(client_ca)
 
@@ -157,7 +158,7 @@ class Rsyslog:
     def _end(self, number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(20)
+            self.process.wait(60)
             self.process = None
 
     def target(self, kind: str) -> str:
@@ -185,8 +186,8 @@ def _parsed(text: bytes) -> dict[str, Any]:
     return line
 
 
-def _free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
+def _free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port

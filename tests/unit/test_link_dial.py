@@ -15,6 +15,7 @@ from gevent import socket as gsocket
 from amiws_gevent.config import AmiHost
 from amiws_gevent.link.dial import DialFailed, Dialled, Dialler, connect, endpoint
 from amiws_gevent.link.resolve import Address, Resolver
+from tests.support import ports
 from tests.support.ami_server import BANNER, AmiServer, Connection
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.greenlets import until
@@ -95,9 +96,7 @@ def dead() -> Iterator[tuple[str, int]]:
 @pytest.fixture
 def free_port() -> int:
     """A port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
 
 
 def test_tcp_options() -> None:
