@@ -11,6 +11,7 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import CLASSIC, V2, Hub
 from amiws_gevent.pluginapi import ClientInfo
 from amiws_gevent.plugins import Plugins
+from amiws_gevent.web.counts import FELL_BEHIND, name_of
 from amiws_gevent.web.websocket import WebSocketClient
 
 _log = logging.getLogger("amiws_gevent.pages")
@@ -62,10 +63,7 @@ class Pages:
             return
         info = subscription.info
         self._hub.remove(client, info.view, subscription.token)
-        _log.info("page %s closed: %d %s", name_of(info), code, reason)
+        # Hundreds may fall behind at once: the web server tells of those, a line a second.
+        level = logging.DEBUG if client.close_kind in FELL_BEHIND else logging.INFO
+        _log.log(level, "page %s closed: %d %s", name_of(info), code, reason)
         self.plugins.client_disconnected(info, code, reason)
-
-
-def name_of(client: ClientInfo) -> str:
-    """A page as the log names it: its address, and its user if it has one."""
-    return f"{client.address} ({client.user})" if client.user else client.address

@@ -38,6 +38,7 @@ from amiws_gevent.web.connection import (
     Reader,
     answer_and_part,
     peer_names,
+    raw_socket,
     refusal_bytes,
     tls_object,
 )
@@ -45,7 +46,8 @@ from amiws_gevent.web.handler import PageHandler, Site
 from amiws_gevent.web.websocket import SILENT_PINGS, WebSocketClient
 
 MOST_ACCEPTED = 16  # in one turn of the event loop
-MOST_TURNED_AWAY = 64  # connections at once that are told why; more are only closed
+MOST_TURNED_AWAY = 256  # connections at once that have time to read why they are refused
+MOST_TURNED_AWAY_LAST = 8  # the same of those that have one of the last descriptors
 ACCEPT_PAUSE = 0.2  # seconds without accepting once the descriptors are gone
 
 _SEND_BUFFER = 64 * 1024  # bytes; Linux doubles it, and else keeps 4 MB for a page that stalls
@@ -132,7 +134,8 @@ class Acceptor(WSGIServer):
         """Give a connection a greenlet, or turn it away."""
         host, peer = peer_names(address)
         reason = self.admission.refusal(host, self.site.limits)
-        if sock.fileno() >= self._descriptors and reason is None:
+        last = sock.fileno() >= self._descriptors
+        if reason is None and (last or self._population.total >= self.site.room):
             reason = DESCRIPTORS
             self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), "few descriptors are left")
         if reason is None:
@@ -141,11 +144,11 @@ class Acceptor(WSGIServer):
             return
         self.site.counts.refused_connections[reason] += 1
         self._tell_of_refusal(reason, host, peer)
-        if self._turned_away < MOST_TURNED_AWAY:
+        if self._turned_away < (MOST_TURNED_AWAY_LAST if last else MOST_TURNED_AWAY):
             self._turned_away += 1
             gevent.spawn_raw(self._turn_away, sock, address, reason)
         else:
-            sock.close()
+            self._turn_away_at_once(sock, reason)
 
     def _pause(self, pause: Pause, trouble: str = "") -> None:
         self.site.counts.pauses[pause.reason] += 1
@@ -236,14 +239,23 @@ class Acceptor(WSGIServer):
         handshakes.add(getcurrent())  # so that a stop ends it
         try:
             sock = self._secure(sock)
-            answer = refusal_bytes(HTTPStatus.SERVICE_UNAVAILABLE, _TOLD[reason], RETRY_LATER)
-            answer_and_part(sock, Reader(sock, self.site.clock), answer)
+            answer_and_part(sock, Reader(sock, self.site.clock), _refusal(reason))
         except OSError as error:
             _log.debug("%s: %s", peer_names(address)[1], error)
         finally:
             handshakes.discard(getcurrent())
             sock.close()
             self._turned_away -= 1
+
+    def _turn_away_at_once(self, sock: socket.socket, reason: str) -> None:
+        """Close, with the refusal ahead unless TLS is spoken: nothing is waited for."""
+        if self.tls is None:
+            raw = raw_socket(sock)
+            with suppress(OSError):  # nothing has come yet
+                raw.recv(self.site.limits.header_size)  # what is not read resets the connection
+            with suppress(OSError):  # gone already
+                raw.send(_refusal(reason))
+        sock.close()
 
     def _secure(self, sock: socket.socket) -> socket.socket:
         """The same with TLS, if there is any; raises OSError, with the socket closed."""
@@ -301,3 +313,7 @@ class Acceptor(WSGIServer):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, lost)
+
+
+def _refusal(reason: str) -> bytes:
+    return refusal_bytes(HTTPStatus.SERVICE_UNAVAILABLE, _TOLD[reason], RETRY_LATER)

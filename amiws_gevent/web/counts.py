@@ -1,9 +1,10 @@
-"""What is counted of pages that were refused or went, and the log of those that fell behind."""
+"""What is counted of pages that were refused or went; the log of those that fell behind."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from gevent.hub import get_hub
@@ -36,21 +37,44 @@ KINDS = {
     TRY_AGAIN_LATER: SLOW,
 }
 
+FELL_BEHIND = (SLOW, SILENT)  # of which `Laggards` tells
+
 LOG_INTERVAL = 1.0  # seconds between two lines about pages that fell behind
+LOSS_INTERVAL = 60.0  # seconds between two lines about pages that lose messages
+MOST_NAMED = 3  # pages in one line
 
 _FIRST_OF_THE_PAGES = 3000  # RFC 6455, section 7.4.2: codes that a page may make up
 
 _log = logging.getLogger("amiws_gevent.web")
 
 
-class Page(Protocol):
+class Named(Protocol):
+    """Who a page is."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def user(self) -> str | None: ...
+
+
+class Page(Named, Protocol):
     """What is told of a page that is gone."""
 
-    address: str
-    user: str | None
     close_code: int
     close_kind: str
     close_reason: str
+
+
+class WaitedFor(Named, Protocol):
+    """A page, and how much waits for it."""
+
+    pending_bytes: int
+
+
+def name_of(page: Named) -> str:
+    """A page as the log names it: its address, and its user if it has one."""
+    return f"{page.address} ({page.user})" if page.user else page.address
 
 
 class Counts:
@@ -77,23 +101,25 @@ class Counts:
 class Laggards:
     """Warns of pages that were too slow or fell silent, with a line a second at most.
 
-    A stalled network may end hundreds at once: the first is named, the others are told
-    by number. Each of them has its line of INFO.
+    A stalled network may end hundreds at once: the first has a line, of the others a few
+    are named and all counted.
     """
 
     def __init__(self) -> None:
         self._held_back = 0
+        self._named: list[str] = []  # the first of those
         self._timer: Any = None  # while no further line may be written
 
     def closed(self, page: Page) -> None:
         """A page is gone; warn if that was for being slow or silent."""
-        if page.close_kind not in (SLOW, SILENT):
+        if page.close_kind not in FELL_BEHIND:
             return
         if self._timer is not None:
             self._held_back += 1
+            if len(self._named) < MOST_NAMED:
+                self._named.append(name_of(page))
             return
-        user = f" ({page.user})" if page.user else ""
-        _log.warning("page %s%s closed: %s", page.address, user, page.close_reason)
+        _log.warning("page %s closed: %d %s", name_of(page), page.close_code, page.close_reason)
         self._hold_back()
 
     def stop(self) -> None:
@@ -109,6 +135,41 @@ class Laggards:
     def _tell_rest(self) -> None:
         self.stop()
         if self._held_back:
-            _log.warning("%d more pages closed: too slow or silent", self._held_back)
+            _log.warning(
+                "%d more pages closed, too slow or silent: %s%s",
+                self._held_back,
+                ", ".join(self._named),
+                " and others" if self._held_back > len(self._named) else "",
+            )
             self._held_back = 0
+            self._named.clear()
             self._hold_back()
+
+
+class LossReport:
+    """Warns that slow pages lose messages, with a line in LOSS_INTERVAL at most."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._again = float("-inf")
+
+    def look(self, lost: int, pages: Iterable[WaitedFor], now: float) -> None:
+        """``lost`` messages in all so far, ``now`` in seconds; ``pages`` are the present ones."""
+        if lost == self._told or now < self._again:
+            return
+        self._again = now + LOSS_INTERVAL
+        slowest = max(pages, key=lambda page: page.pending_bytes, default=None)
+        state = "none is slow now"
+        if slowest is not None and slowest.pending_bytes:
+            state = f"for {name_of(slowest)} {slowest.pending_bytes} bytes wait"
+        _log.warning(
+            "slow pages lost %d messages (slow_pages: drop), %d so far; %s",
+            lost - self._told,
+            lost,
+            state,
+        )
+        self._told = lost
+
+    def stop(self, lost: int) -> None:
+        """Tell what was not told yet."""
+        self.look(lost, (), self._again)

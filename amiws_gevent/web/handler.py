@@ -13,6 +13,7 @@ import base64
 import binascii
 import logging
 import re
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -77,13 +78,17 @@ class Upgrades(Protocol):
 
 @dataclass
 class Site:
-    """What the connections of a server have in common; a reload changes it for new requests."""
+    """What the connections of a server have in common; a reload changes it for new requests.
+
+    ``room`` is how many connections there are descriptors for.
+    """
 
     app: WSGIApplication
     gate: Upgrades
     limits: Limits
     clock: Callable[[], float]
     slow_pages: str = "close"
+    room: int = sys.maxsize
     stopping: bool = False
     pacer: Pacer = field(default_factory=Pacer)
     counts: Counts = field(default_factory=Counts)

@@ -18,7 +18,7 @@ from amiws_gevent.web.acceptor import Acceptor
 from amiws_gevent.web.admission import Population
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.connection import host_of
-from amiws_gevent.web.counts import Counts, Laggards
+from amiws_gevent.web.counts import Counts, Laggards, LossReport
 from amiws_gevent.web.endpoint import open_listener, share_listener, tls_context
 from amiws_gevent.web.frames import GOING_AWAY
 from amiws_gevent.web.handler import Site, Upgrades
@@ -56,6 +56,8 @@ class WebServer:
         self._listener = listener
         self._population = Population()
         self._laggards = Laggards()
+        self._loss_report = LossReport()
+        self._own_descriptors = 0
         self._pages_pacer = Pacer()  # another than for who comes: a storm of those is long
         self._acceptor: Acceptor | None = None
         self._sweeper: gevent.Greenlet[..., None] | None = None
@@ -90,8 +92,10 @@ class WebServer:
         """Listen and accept; raises ListenError with nothing left open."""
         tls = tls_context(self._settings)
         listener = self._listener or open_listener(self._settings.ws_host, self._settings.ws_port)
+        # The kernel gives the lowest number that is free: those below are taken, and stay so.
+        self._own_descriptors = listener.fileno() + 1
         self._accept_on(listener, tls)
-        self._warn_of_few_descriptors()
+        self._share_descriptors()
         self._sweeper = gevent.spawn(self._sweep)
 
     def reload(
@@ -120,7 +124,7 @@ class WebServer:
         self._site.gate = gate or self._site.gate
         self._site.limits = settings.limits
         self._site.slow_pages = settings.slow_pages
-        self._warn_of_few_descriptors()
+        self._share_descriptors()
 
     def stop(self, timeout: float = 3.0) -> None:
         """Accept no more, close all pages with 1001, and cut off who is left at the end.
@@ -147,6 +151,7 @@ class WebServer:
         if self._sweeper is not None:
             self._sweeper.kill()
         self._laggards.stop()
+        self._loss_report.stop(self.losses.messages)
 
     def _accept_on(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Take connections here from now on, and no longer where they came before."""
@@ -163,18 +168,18 @@ class WebServer:
             self._acceptor.close()
         self._acceptor = acceptor
 
-    def _warn_of_few_descriptors(self) -> None:
-        assert self._acceptor is not None
-        # The kernel gives the lowest number that is free: those below are taken.
-        taken = self._acceptor.listener.fileno() + len(self._settings.amihosts)
-        room = limit_for_pages() - taken
+    def _share_descriptors(self) -> None:
+        """Keep one for each server, so that all can come back while pages take what they get."""
+        servers = len(self._settings.amihosts)
+        room = max(0, limit_for_pages() - self._own_descriptors - servers)
+        self._site.room = room
         if self._settings.limits.connections > room:
             _log.warning(
                 "limits.connections is %d, but the process may have %d descriptors, enough for "
                 "%d connections: raise LimitNOFILE (systemd) or `ulimit -n`, or lower the limit",
                 self._settings.limits.connections,
                 limit(),
-                max(0, room),
+                room,
             )
 
     def _open_beside(self, settings: Settings) -> socket.socket:
@@ -211,7 +216,7 @@ class WebServer:
             self._laggards.closed(client)
 
     def _sweep(self) -> None:
-        """Ping the pages, and end those that fell silent, for as long as there is a server."""
+        """Ping the pages, and end those that fell silent; tell of what slow ones have lost."""
         while True:
             limits = self._site.limits
             gevent.sleep(limits.ping_interval / _SWEEPS_PER_PING)
@@ -220,6 +225,7 @@ class WebServer:
                 client.tend(now, limits.ping_interval, limits.idle_time)
                 if not number % _CLIENTS_PER_TURN:
                     give_way()
+            self._loss_report.look(self.losses.messages, list(self._population.clients), now)
 
 
 def _address(settings: Settings) -> tuple[str, int]:

@@ -110,7 +110,7 @@ def test_a_page_that_reads_nothing_at_all_is_closed_in_the_end(tmp_path: Path) -
             except ConnectionError:
                 break
             time.sleep(0.05)
-        program.wait_for_log("closed: nothing was read for")
+        program.wait_for_log("closed: 1006 nothing was read for")
         assert "WARNING web: page 127.0.0.1:" in program.log
         server.send(numbers(2000, 1))
         wait_until(lambda: ticks(other) == list(range(2001)), "the stream goes on")
@@ -126,5 +126,4 @@ def test_a_page_may_ask_to_be_closed(tmp_path: Path) -> None:
         server.wait_login()
         program.wait_for_log("connected", 2)
         server.send(numbers(0, 5000))
-        program.wait_for_log("closed: too slow: ")
-        assert "1013 too slow" in program.log
+        program.wait_for_log("closed: 1013 too slow: ")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import CLASSIC, V2, Hub
 from amiws_gevent.pages import Pages
 from amiws_gevent.plugins import Plugins
+from amiws_gevent.web.counts import BY_PAGE, KINDS, LOST, SILENT, SLOW
 from amiws_gevent.web.frames import text_frames
 from tests.support.hosts import ami_host
 from tests.support.plugins import entry, running
@@ -23,6 +25,7 @@ class FakeClient:
         self.address = "192.0.2.7:5000"
         self.user = user
         self.subprotocol = subprotocol
+        self.close_kind = BY_PAGE
         self.told: list[Any] = []
 
     def send_text(self, text: bytes | str) -> None:
@@ -126,3 +129,16 @@ def test_who_came_is_counted(pages: Pages) -> None:
     for client in (FakeClient(), FakeClient(), FakeClient("amiws.v2")):
         pages.closed(opened(pages, client), 1000, "")
     assert pages.opened_pages == {CLASSIC: 2, V2: 1}
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS.values(), BY_PAGE, LOST, SILENT}))
+def test_a_page_that_goes_has_a_line_unless_the_web_server_tells_of_it(
+    kind: str, pages: Pages, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = opened(pages, FakeClient(user="ann"))
+    client.close_kind = kind
+    pages.closed(client, 1013, "a reason")
+    record = caplog.records[-1]
+    assert record.getMessage() == "page 192.0.2.7:5000 (ann) closed: 1013 a reason"
+    assert record.levelno == (logging.DEBUG if kind in (SLOW, SILENT) else logging.INFO)

@@ -20,8 +20,10 @@ import trustme
 from gevent import socket, ssl
 
 from amiws_gevent.pausemeter import PauseMeter
-from amiws_gevent.web.acceptor import MOST_TURNED_AWAY, Acceptor
+from amiws_gevent.web import acceptor
+from amiws_gevent.web.acceptor import Acceptor
 from tests.support.webserver import (
+    HOST,
     FakeGate,
     FakeSessions,
     Frame,
@@ -204,18 +206,35 @@ def test_one_too_many_over_tls(certificate: Certificate) -> None:
         assert peer.answer().status == 503
 
 
-def test_many_too_many_are_only_closed() -> None:
+@pytest.mark.parametrize("asks", [True, False])
+def test_many_too_many_are_all_told(asks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past so many they are not waited for."""
+    monkeypatch.setattr(acceptor, "MOST_TURNED_AWAY", 5)
     with serving(make_settings(limits={"connections": 1})) as server, page(server):
         with ExitStack() as stack:
-            peers = [stack.enter_context(Peer(server.port)) for _ in range(MOST_TURNED_AWAY + 20)]
-            answered = 0
+            peers = [stack.enter_context(Peer(server.port)) for _ in range(30)]
+            if asks:
+                for peer in peers:
+                    peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             for peer in peers:
-                try:
-                    answered += peer.answer().status == 503
-                except (AssertionError, ConnectionError):
-                    continue
-            assert answered == MOST_TURNED_AWAY
+                answer = peer.answer()
+                assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+                assert b"limits.connections" in answer.body
+                assert peer.rest() == b""
         wait_for(lambda: server.connections == 1, "the one page")
+
+
+def test_many_too_many_over_tls_are_only_closed(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor, "MOST_TURNED_AWAY", 0)
+    settings = make_settings(**certificate.files, limits={"connections": 1})
+    with (
+        serving(settings) as server,
+        page(server, tls=certificate.trust),
+        Peer(server.port) as peer,
+    ):
+        assert peer.rest() == b""
 
 
 def test_one_too_many_from_one_address(caplog: pytest.LogCaptureFixture) -> None:
@@ -524,6 +543,33 @@ def test_the_last_descriptors_are_not_for_pages(
         assert server.counts.pauses["descriptors"] >= 1
     assert "few descriptors are left; a higher LimitNOFILE" in caplog.text
     assert "but the process may have" in caplog.text
+
+
+def test_each_server_has_a_descriptor_that_pages_do_not_get() -> None:
+    servers = [HOST.model_copy(update={"id": number}) for number in range(5)]
+    with serving(make_settings(amihosts=servers)) as server, ExitStack() as stack:
+        server._site.room = 3
+        for _ in range(3):
+            stack.enter_context(page(server))
+        late = stack.enter_context(Peer(server.port))
+        answer = late.answer()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert b"as the system lets it have" in answer.body
+        assert server.counts.refused_connections == {"descriptors": 1}
+
+
+def test_who_is_refused_does_not_take_the_last_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Slow ones would have them for seconds."""
+    monkeypatch.setattr(acceptor, "MOST_TURNED_AWAY_LAST", 3)
+    with serving(make_settings(limits={"connections": 1})) as server, page(server):
+        assert server._acceptor is not None
+        server._acceptor._descriptors = 0
+        with ExitStack() as stack:
+            peers = [stack.enter_context(Peer(server.port)) for _ in range(10)]
+            assert [peer.answer().status for peer in peers] == [503] * 10
+            assert server._acceptor._turned_away <= 3
 
 
 def test_one_is_refused_for_each_pause_without_descriptors(

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 import pytest
 
 from amiws_gevent.web import counts
-from amiws_gevent.web.counts import BY_PAGE, KINDS, LOST, SILENT, SLOW, Counts, Laggards
+from amiws_gevent.web.counts import (
+    BY_PAGE,
+    KINDS,
+    LOSS_INTERVAL,
+    LOST,
+    SILENT,
+    SLOW,
+    Counts,
+    Laggards,
+    LossReport,
+)
 from tests.support.webserver import wait_for
 
 
@@ -50,7 +60,7 @@ def test_who_and_why(
     kind: str, user: str | None, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     Laggards().closed(Gone(kind, close_reason="too slow: 9 bytes wait", user=user))
-    assert warnings(caplog) == [f"page {name} closed: too slow: 9 bytes wait"]
+    assert warnings(caplog) == [f"page {name} closed: 1006 too slow: 9 bytes wait"]
 
 
 def test_one_line_an_interval_and_how_many_were_held_back(
@@ -58,21 +68,22 @@ def test_one_line_an_interval_and_how_many_were_held_back(
 ) -> None:
     monkeypatch.setattr(counts, "LOG_INTERVAL", 0.05)
     laggards = Laggards()
-    for _ in range(10):
-        laggards.closed(Gone(SLOW))
+    for number in range(10):
+        laggards.closed(Gone(SLOW, address=f"10.0.0.{number}:1", user="ann" if number else None))
     assert len(warnings(caplog)) == 1
     wait_for(lambda: len(caplog.records) == 2, "the rest")
     laggards.closed(Gone(SILENT))
     laggards.closed(Gone(SILENT))
     assert len(warnings(caplog)) == 2, "that was a line too"
     wait_for(lambda: len(caplog.records) == 3, "the rest")
+    first = [f"10.0.0.{number}:1 (ann)" for number in (1, 2, 3)]
     assert warnings(caplog)[1:] == [
-        "9 more pages closed: too slow or silent",
-        "2 more pages closed: too slow or silent",
+        f"9 more pages closed, too slow or silent: {', '.join(first)} and others",
+        "2 more pages closed, too slow or silent: 192.0.2.1:99, 192.0.2.1:99",
     ]
     wait_for(lambda: laggards._timer is None, "the end of the interval")
     laggards.closed(Gone(SILENT, close_reason="no byte came for 63 s"))
-    assert warnings(caplog)[3:] == ["page 192.0.2.1:99 closed: no byte came for 63 s"]
+    assert warnings(caplog)[3:] == ["page 192.0.2.1:99 closed: 1006 no byte came for 63 s"]
     laggards.stop()
 
 
@@ -84,3 +95,37 @@ def test_a_stop_leaves_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert laggards._timer is not None
     laggards.stop()
     assert laggards._timer is None
+
+
+@dataclass
+class Waiting:
+    pending_bytes: int
+    address: str = "192.0.2.1:99"
+    user: str | None = None
+
+
+def test_what_slow_pages_lose_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    report = LossReport()
+    slowest = Waiting(7, "10.0.0.2:9", "al")
+    report.look(0, [slowest], 1000.0)
+    assert not caplog.records, "nothing is lost"
+    report.look(5, [Waiting(0), slowest, Waiting(6)], 1001.0)
+    report.look(7, [slowest], 1001.0 + LOSS_INTERVAL - 1)
+    assert len(warnings(caplog)) == 1
+    report.look(9, [Waiting(0)], 1001.0 + LOSS_INTERVAL)
+    report.look(9, [slowest], 1001.0 + 3 * LOSS_INTERVAL)
+    assert warnings(caplog) == [
+        "slow pages lost 5 messages (slow_pages: drop), 5 so far; for 10.0.0.2:9 (al) 7 bytes wait",
+        "slow pages lost 4 messages (slow_pages: drop), 9 so far; none is slow now",
+    ]
+
+
+def test_what_was_not_told_is_told_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    report = LossReport()
+    report.look(5, [], 1000.0)
+    report.look(8, [], 1001.0)
+    report.stop(8)
+    assert [line.split(" messages")[0] for line in warnings(caplog)] == [
+        "slow pages lost 5",
+        "slow pages lost 3",
+    ]

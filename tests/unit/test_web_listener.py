@@ -197,7 +197,7 @@ def test_a_slow_page_is_told_of_with_its_user(caplog: pytest.LogCaptureFixture) 
     assert server._laggards._timer is None
     (warning,) = [r.getMessage() for r in caplog.records if r.name == "amiws_gevent.web"]
     assert re.fullmatch(
-        r"page 127\.0\.0\.1:\d+ \(ann\) closed: too slow: \d+ bytes wait", warning
+        r"page 127\.0\.0\.1:\d+ \(ann\) closed: 1013 too slow: \d+ bytes wait", warning
     ), warning
 
 
@@ -207,17 +207,44 @@ def test_fewer_descriptors_than_connections(
 ) -> None:
     hosts = [HOST.model_copy(update={"id": number}) for number in range(servers)]
     with serving(make_settings(limits={"connections": 100}, amihosts=hosts)) as server:
-        taken = server._acceptor.listener.fileno() + servers if server._acceptor else 0
+        assert server._acceptor is not None
+        room = 1000 - server._acceptor.listener.fileno() - 1 - servers
         monkeypatch.setattr("amiws_gevent.web.listener.limit", lambda: 1024)
         monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: 1000)
-        server.reload(make_settings(limits={"connections": 1000 - taken}, amihosts=hosts))
+        server.reload(make_settings(limits={"connections": room}, amihosts=hosts))
         assert not caplog.records
-        server.reload(make_settings(limits={"connections": 1001 - taken}, amihosts=hosts))
+        server.reload(make_settings(limits={"connections": room + 1}, amihosts=hosts))
+        assert server._site.room == room
     (warning,) = [record.getMessage() for record in caplog.records]
     assert warning.startswith(
-        f"limits.connections is {1001 - taken}, but the process may have 1024 descriptors, enough "
-        f"for {1000 - taken} connections: raise LimitNOFILE"
+        f"limits.connections is {room + 1}, but the process may have 1024 descriptors, enough "
+        f"for {room} connections: raise LimitNOFILE"
     )
+
+
+def test_a_listener_that_moves_leaves_as_much_room() -> None:
+    """Its new descriptor comes behind those of all pages."""
+    with serving() as server, ExitStack() as stack:
+        before = server._site.room
+        for _ in range(5):
+            stack.enter_context(page(server))
+        server.reload(make_settings(ws_host="::1"))
+        assert server._site.room == before
+
+
+def test_descriptors_for_servers_alone_leave_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as server:
+        monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: 3)
+        server.reload(make_settings())
+        assert server._site.room == 0
+
+
+def test_what_slow_pages_lose_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(make_settings(limits={"ping_interval": 0.1})) as server:
+        server.losses.messages = 7
+        wait_for(lambda: "slow pages lost 7 messages" in caplog.text, "the warning")
+        server.losses.messages = 9
+    assert "slow pages lost 2 messages" in caplog.text, "the rest at the end"
 
 
 # What many do at once
