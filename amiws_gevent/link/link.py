@@ -105,6 +105,7 @@ class Link:
         self._stopping = False
         self._session: Session | None = None
         self._faults: Counter[str] = Counter()
+        self._lost_packets = 0
         self._limiter = LogLimiter(clock=clock)
         self._report = Report(self._name, host, timings.down_warning, clock)
         self._since = 0.0  # when the login was accepted
@@ -183,6 +184,19 @@ class Link:
             self._complain("taking messages", error)
         if self._stopping and self._session is not None:
             self._session.log_off()
+
+    def lost(self, packets: int) -> None:
+        """Of `session.Owner`: so many packets were over a limit, and dropped."""
+        self._lost_packets += packets
+        self._limiter.log(
+            _log,
+            logging.WARNING,
+            "lost",
+            "%s: packets dropped, since they are over limits.ami_packet or limits.ami_line "
+            "(%d so far)",
+            self._name,
+            self._lost_packets,
+        )
 
     # -- the greenlet ----------------------------------------------------------------
 

@@ -46,6 +46,8 @@ class Owner(Protocol):
 
     def received(self, messages: list[Message]) -> None: ...
 
+    def lost(self, packets: int) -> None: ...
+
 
 class Session:
     """Runs one connection; ``name`` is for the debug log, times are in seconds.
@@ -82,6 +84,7 @@ class Session:
         self._logging_off = False
         self._verdict = ""  # why this side ends the connection
         self._last: list[Message] = []
+        self._lost = 0
 
     def run(self, deadline: float) -> NoReturn:
         """Log in until ``deadline`` (by the clock), then pass messages on until the end.
@@ -170,8 +173,15 @@ class Session:
         return True
 
     def _log_notes(self) -> None:
-        for note in self.parser.pop_notes():
+        notes = self.parser.pop_notes()
+        for note in notes:
             _log.debug("%s: %s", self._name, note)
+        if notes:
+            counters = self.parser.counters
+            lost = counters.packets_over_limit + counters.lines_over_limit
+            if lost > self._lost:
+                self._owner.lost(lost - self._lost)
+                self._lost = lost
 
     def _reason_of_close(self) -> str:
         if self._login is not None:

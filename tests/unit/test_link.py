@@ -734,6 +734,25 @@ class TestStop:
         until(lambda: live_greenlets() <= greenlets)
 
 
+def test_packets_that_are_dropped_are_told_of_once_a_minute(
+    server: AmiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Watched(server.port, limits=Limits(ami_packet=500, ami_line=400)) as watched:
+        server.wait_login()
+        for number in range(3):
+            server.send(b"Event: Long\r\nX: " + b"x" * 500 + b"\r\n\r\n" + event(number))
+            until(lambda n=number: len(watched.messages) == n + 3)
+        watched.later = 61
+        server.send(b"Event: Long\r\nX: " + b"x" * 500 + b"\r\n\r\n" + event(3))
+        until(lambda: len(watched.messages) == 6)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    why = "packets dropped, since they are over limits.ami_packet or limits.ami_line"
+    assert told == [
+        f"pbx (127.0.0.1:{server.port}): {why} (1 so far)",
+        f"pbx (127.0.0.1:{server.port}): {why} (4 so far) (2 more like it were not logged)",
+    ]
+
+
 class TestCallbacks:
     def test_what_they_raise_is_logged_once_a_minute_and_costs_no_message(
         self, server: AmiServer, caplog: pytest.LogCaptureFixture

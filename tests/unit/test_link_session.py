@@ -37,7 +37,7 @@ class Play:
         self.told: list[str] = []
         self.session = Session(
             AmiHost.model_validate({**known, **settings}),
-            Limits(),
+            Limits(ami_packet=200, ami_line=100),
             self,  # type: ignore[arg-type]  # a wire in all that a session uses
             self,
             name="pbx",
@@ -79,6 +79,9 @@ class Play:
     def received(self, messages: list[Message]) -> None:
         self.told += [one.name or one.get("Response") or "PROMPT" for one in messages]
 
+    def lost(self, packets: int) -> None:
+        self.told.append(f"{packets} LOST")
+
     # moments
 
     def later(self, seconds: float) -> Callable[[], None]:
@@ -108,6 +111,19 @@ def test_the_login_goes_out_once() -> None:
 
 def test_nothing_at_all() -> None:
     assert Play().run() == "closed by the server before the greeting"
+
+
+def test_packets_over_a_limit_are_told_of_once() -> None:
+    long_line = b"Event: Long\r\nX: " + b"x" * 200 + b"\r\n\r\n"
+    many_lines = b"Event: Many\r\n" + b"X: 1\r\n" * 100 + b"\r\n"
+    odd = b"no colon\r\n\r\n"
+    play = Play(BANNER, ACCEPTED, long_line + many_lines, odd, EVENT + long_line)
+    play.run()
+    assert [told for told in play.told if told in ("2 LOST", "1 LOST", "Test")] == [
+        "2 LOST",
+        "1 LOST",
+        "Test",
+    ]
 
 
 def test_a_refusal_passes_its_answer_on_and_nothing_else() -> None:
