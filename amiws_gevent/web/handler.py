@@ -449,6 +449,7 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
             self._on_101.append(("Sec-WebSocket-Protocol", subprotocol))
         super().upgrade_connection()
         self.websocket.__class__ = _Disarmed
+        del self.environ["wsgi.websocket"]  # it refers to this handler, which would be garbage
         self.websocket = WebSocketClient(
             self.socket,
             self.rfile,
