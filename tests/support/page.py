@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.support.program import wait_until
+from tests.support.program import WAIT, wait_until
 
 
 class Page:
@@ -34,6 +34,7 @@ class Page:
         self.close_reason = ""
         protocols = [Subprotocol(subprotocol)] if subprotocol else None
         options.setdefault("proxy", None)
+        options.setdefault("open_timeout", WAIT)
         url = options.pop("url", f"ws://127.0.0.1:{port}/ws")
         self._stack = contextlib.ExitStack()
         self.socket = self._stack.enter_context(
@@ -98,7 +99,7 @@ class Page:
 
     def wait_closed(self) -> int | None:
         """The code that the server closed with; None for an end without a Close frame."""
-        self._thread.join(20)
+        self._thread.join(WAIT)
         assert not self._thread.is_alive(), "not closed"
         self.close()
         return self.close_code

