@@ -21,6 +21,7 @@ from tests.support.page import raw_page
 from tests.support.program import Program, ami_host, configuration, wait_until
 
 HEALTHY = 20
+REST = 5.0  # seconds that the program gets to let go of what is closed
 MEMORY_GROWTH = 24 << 20  # bytes, between a tenth of the time and the end: noise of the allocator
 
 
@@ -67,7 +68,7 @@ class Soak:
         self.before = (0, 0)
         while (passed := time.monotonic() - begin) < seconds:
             if passed > seconds / 10 and not self.before[0]:
-                self.before = (self.program.resident_bytes(), self._descriptors())
+                self.before = self._at_rest()
             self._something()
             if self.program.process.poll() is not None:
                 raise RuntimeError(f"the program ended: {self.program.process.returncode}")
@@ -93,9 +94,17 @@ class Soak:
             if len(self.stalled) > 10:
                 self.stalled.pop(0).close()  # type: ignore[attr-defined]
 
-    def _descriptors(self) -> int:
-        """Descriptors of the program, but for those of pages that stall at the moment."""
-        return self.program.descriptors() - len(self.stalled)
+    def _at_rest(self) -> tuple[int, int]:
+        """Bytes of memory, and descriptors, once all servers and none but healthy pages are there.
+
+        A page that stalls may have been closed by the program or not: none is counted.
+        """
+        wait_until(lambda: all(s.logged_in for s in self.servers), "all servers back", 90)
+        for page in self.stalled:
+            page.close()  # type: ignore[attr-defined]
+        self.stalled.clear()
+        time.sleep(REST)
+        return self.program.resident_bytes(), self.program.descriptors()
 
     def _end(self) -> None:
         wait_until(lambda: all(s.logged_in for s in self.servers), "all servers back", 90)
@@ -106,11 +115,7 @@ class Soak:
             wait_until(lambda: not any(checker.behind() for checker in last), "the last messages")
         for checker in last:
             self.faults += checker.behind()
-        for page in self.stalled:
-            page.close()  # type: ignore[attr-defined]
-        self.stalled.clear()
-        time.sleep(5.0)
-        memory, descriptors = self.program.resident_bytes(), self._descriptors()
+        memory, descriptors = self._at_rest()
         if memory - self.before[0] > MEMORY_GROWTH:
             self.faults.append(f"memory grew from {self.before[0]:,} to {memory:,} bytes")
         if descriptors > self.before[1] + 3:
