@@ -152,7 +152,7 @@ def floods(page: Page) -> int:
 
 
 def test_a_page_that_vanishes_without_a_fin(tmp_path: Path) -> None:
-    more = "limits:\n  ping_interval: 1"
+    more = "limits:\n  ping_interval: 3"
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port), more=more)) as program,

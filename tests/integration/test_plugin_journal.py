@@ -122,7 +122,7 @@ class Replay:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        assert self.process.wait(20) == 0, self.log.read_text()
+        assert self.process.wait(60) == 0, self.log.read_text()
         assert "left out" not in self.log.read_text()
 
 

@@ -241,10 +241,13 @@ def test_ended_in_the_middle_of_a_stream(
         Page(program.port) as page,
     ):
         server.wait_login()
+        under_way = 0
         with Stream(server) as stream:
             for _ in range(2):
                 stream.wait_more(150)
+                written = numbers_of(rsyslog)
                 end(rsyslog)
+                under_way += stream.sent - (written[-1] if written else 0)
                 stream.wait_more(150)
                 rsyslog.start()
             stream.wait_more(100)
@@ -253,8 +256,8 @@ def test_ended_in_the_middle_of_a_stream(
         arrived = numbers_of(rsyslog)
         assert arrived == sorted(set(arrived))
         if kind != "udp":  # rsyslog that stops has its port for a while, and reads nothing
-            # What was under way at the two ends; the lines of the time in between are there.
-            assert len(arrived) > stream.sent - 200
+            # The lines of the time in between are there; some more may be lost at each end.
+            assert len(arrived) > stream.sent - under_way - 40
         assert numbered_at(page) == stream.sent
 
 
@@ -301,6 +304,12 @@ def test_what_is_past_the_bounds_is_dropped_counted_and_told(
         assert lost["pri"] == str(16 * 8 + 4)
 
 
+def suppressed(line: dict[str, Any]) -> int:
+    counted = int(line["parameters"]["amiws@32473"]["suppressed"])
+    assert line["msg"] == f"{counted} lines suppressed: rule rule1 has a limit of 20/s"
+    return counted
+
+
 def test_a_flood_ends_at_the_limit_with_a_count(tmp_path: Path, rsyslog: Rsyslog) -> None:
     more = NUMBERED.replace("limit: none", "limit: 20/s")
     with (
@@ -311,12 +320,15 @@ def test_a_flood_ends_at_the_limit_with_a_count(tmp_path: Path, rsyslog: Rsyslog
         server.wait_login()
         server.send(numbered(range(520)))
         wait_page(page, 520)
-        line = find(rsyslog, "the summary", msgid="Suppressed")
-        arrived = len(numbers_of(rsyslog))
-        assert 20 <= arrived <= 40  # the flood may have met two of the seconds
-        counted = int(line["parameters"]["amiws@32473"]["suppressed"])
-        assert line["msg"] == f"{counted} lines suppressed: rule rule1 has a limit of 20/s"
-        assert 480 <= counted <= 500
+        told: list[int] = []
+
+        def all_told() -> bool:
+            told[:] = [suppressed(line) for line in rsyslog.lines if line["msgid"] == "Suppressed"]
+            return len(numbers_of(rsyslog)) + sum(told) == 520
+
+        wait_until(all_told, "what did not arrive is told")
+        # 20, or more where a busy machine makes the flood meet several of the seconds.
+        assert 20 <= len(numbers_of(rsyslog)) <= 200
 
 
 @pytest.mark.parametrize("kind", ["tcp", "tls"])
@@ -385,7 +397,7 @@ def test_the_end_of_the_program_sends_what_waits(
             server.send(numbered(range(200)))
             wait_page(page, 200)
             program.process.terminate()
-            program.process.wait(20)
+            program.process.wait(60)
         wait_numbers(rsyslog, range(200))
         assert numbers_of(rsyslog) == list(range(200))
 
