@@ -200,6 +200,8 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
             first = reader.wait()
         except TimeoutError:
             return b""
+        if first < 0:
+            return b""
         self.idle = False
         self._served += 1
         if self.arrival is None:

@@ -358,6 +358,22 @@ def test_half_a_second_request_counts_too() -> None:
         assert half.answer().status == 503
 
 
+def test_the_end_of_a_connection_is_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does anyone have to go for it."""
+    monkeypatch.setattr("amiws_gevent.web.admission.ARRIVAL_TIME", 0.0)
+    with serving(make_settings(limits={"handshakes": 1})) as server:
+        with Peer(server.port) as served:
+            assert served.request().status == 200
+            half = Peer(server.port)
+            half.send("GET / HTTP/1.1\r\nHo")
+            wait_for(lambda: server.connections == 2, "half a request")
+        with half:
+            wait_for(lambda: server.connections == 1, "the end of the other")
+            half.send("st: x\r\n\r\n")
+            assert half.answer().status == 200
+        assert not server.counts.refused_connections
+
+
 def test_pages_and_answered_requests_do_not_count() -> None:
     with (
         serving(make_settings(limits={"handshakes": 1})) as server,
