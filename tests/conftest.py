@@ -6,6 +6,14 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, and no bound on time: a machine may hold up any one of them.
+# To look for more: pytest --hypothesis-profile=default tests/property
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 # A test that runs pytest in a process of its own gives it all options that it is to have.
 os.environ.pop("PYTEST_ADDOPTS", None)
