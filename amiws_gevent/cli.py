@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import logging
 import signal
 import sys
@@ -29,6 +28,7 @@ from amiws_gevent.config import (
 from amiws_gevent.daemon import Child, PidFile, daemonise
 from amiws_gevent.errors import StartError
 from amiws_gevent.greenlets import GreenletWatch
+from amiws_gevent.longlived import LongLived
 from amiws_gevent.notify import is_journal
 
 CONFIG_FILE = Path("/etc/amiws.yaml")
@@ -198,12 +198,12 @@ def _serve(
         # Not before the fork: what it imports may start threads or open files.
         from amiws_gevent.server import Server
 
-        _settle_memory()
-        server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
-        server.start()
-        if child is not None:
-            child.started()
-        status = server.run()
+        with LongLived():
+            server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
+            server.start()
+            if child is not None:
+                child.started()
+            status = server.run()
     except StartError as error:
         if child is not None:  # its log does not go to the terminal
             print(_told(error), file=sys.stderr)
@@ -215,16 +215,6 @@ def _serve(
             sys.excepthook(type(error), error, error.__traceback__)
         status = EXIT_SOFTWARE
     return status or (EXIT_SOFTWARE if watch.deaths else 0)
-
-
-def _settle_memory() -> None:
-    """Have the garbage collector leave alone what is there to stay: some 55,000 objects.
-
-    It would look through them at each full collection, while no AMI reader comes to its
-    socket.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _told(error: StartError) -> str:

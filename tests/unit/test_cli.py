@@ -80,15 +80,14 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
     """The servers that the program makes."""
     module = ModuleType("amiws_gevent.server")
     module.Server = Server  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "amiws_gevent.server", module)
     Server.made = []
     Server.deed = lambda server: 0
-    yield Server.made
-    gc.unfreeze()
+    return Server.made
 
 
 @pytest.fixture
