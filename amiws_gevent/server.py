@@ -15,7 +15,7 @@ from pathlib import Path
 
 import gevent
 from flask import Flask
-from gevent.queue import SimpleQueue
+from gevent.queue import Queue
 
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost, LoadResult, Settings, security_warnings
@@ -92,7 +92,7 @@ class Server:
         self._pages = Pages(self._hub, self._dispatcher)
         self._limiter = LogLimiter()
         self._told_states: dict[int, str] = {}
-        self._commands: SimpleQueue[Callable[[], int | None]] = SimpleQueue()
+        self._commands: Queue[Callable[[], int | None]] = Queue()
         self._reloading: gevent.Greenlet[..., None] | None = None
         self._change: Change | None = None
         self._web: WebServer | None = None
