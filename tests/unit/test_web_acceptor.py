@@ -310,7 +310,9 @@ def test_half_a_head_does_not_keep_others_out(
             for _ in range(3):
                 half.send("more of it")  # raises when the server has not waited for it to hear
                 gevent.sleep(0.005)
-        assert server.counts.refused_connections == {"handshakes": 3}
+        # A slow machine may run out of patience with the last two as well.
+        assert set(server.counts.refused_connections) == {"handshakes"}
+        assert 3 <= server.counts.refused_connections["handshakes"] <= 5
         assert server.counts.pauses["handshakes"] >= 1
     assert len(caplog.records) == 1
     assert "more than limits.handshakes, 3" in caplog.text
