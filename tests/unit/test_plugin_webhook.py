@@ -107,7 +107,7 @@ def test_events_are_chosen_by_server(receiver: Receiver, start: Start, servers: 
     see(plugin, event("A"), PBX)
     see(plugin, event("B"), OTHER)
     until(lambda: receiver.messages())
-    gevent.sleep(0.05)
+    plugin.amiws_shutdown()  # which sends what waits
     assert names(receiver) == ["B"]
 
 
@@ -336,7 +336,7 @@ def test_it_is_quick(start: Start) -> None:
     """Far above what it takes (some 2 µs), as machines are shared."""
     plugin = start(batch_delay="1 h", queue_messages="100000")
     message = event("VarSet")
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(10_000):
         plugin.amiws_log_message(message, PBX, b"{}")
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
