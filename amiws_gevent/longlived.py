@@ -52,8 +52,9 @@ class LongLived:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # What is set aside stays so, since the process ends: the interpreter's last collection
+        # would free log handlers at a time when gevent 24.10 can no more do what they need.
         gc.callbacks.remove(self._on_collection)
-        gc.unfreeze()
 
     def _on_collection(self, phase: str, info: dict[str, Any]) -> None:
         if info["generation"] != _FULL:

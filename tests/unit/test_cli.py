@@ -80,14 +80,15 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
     """The servers that the program makes."""
     module = ModuleType("amiws_gevent.server")
     module.Server = Server  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "amiws_gevent.server", module)
     Server.made = []
     Server.deed = lambda server: 0
-    return Server.made
+    yield Server.made
+    gc.unfreeze()  # as a program that ends need not
 
 
 @pytest.fixture

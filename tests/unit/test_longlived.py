@@ -26,6 +26,7 @@ def only_when_told() -> Iterator[None]:
     """No collection but those that a test asks for."""
     gc.disable()
     yield
+    gc.unfreeze()
     gc.enable()
 
 
@@ -46,7 +47,6 @@ def test_what_the_start_leaves_is_set_aside() -> None:
     before = gc.get_freeze_count()
     with long_lived(took=1):
         assert gc.get_freeze_count() > before + 10_000
-    assert gc.get_freeze_count() == 0
 
 
 def test_what_a_long_collection_leaves_is_set_aside_and_freed_all_the_same() -> None:
@@ -102,9 +102,10 @@ def test_garbage_goes_as_ever() -> None:
         assert watched() is None
 
 
-def test_afterwards_all_is_as_before() -> None:
+def test_afterwards_collections_are_as_before_and_what_is_set_aside_stays_so() -> None:
     callbacks = list(gc.callbacks)
     with long_lived(took=1):
         assert len(gc.callbacks) == len(callbacks) + 1
+        before = gc.get_freeze_count()
     assert gc.callbacks == callbacks
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() > before - 1000
