@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.ami_server import AmiServer
+from tests.support.ami_server import AmiServer, Connection
 from tests.support.page import Page, client_frame, is_error, raw_page
 from tests.support.program import Program, ami_host, configuration, wait_until
 
@@ -56,13 +56,18 @@ def test_a_killed_server_comes_back_by_itself(tmp_path: Path) -> None:
 
 def test_half_a_packet_and_a_close(tmp_path: Path) -> None:
     half = event("Whole") + b"Event: Half\r\nPrivilege: ca"
-    with AmiServer() as healthy, AmiServer(replay=half, then="close") as victim:
+
+    def script(connection: Connection) -> None:
+        first = connection is victim.connections[0]
+        victim.replay, victim.then = (half, "close") if first else (b"", None)
+        connection.serve()
+
+    with AmiServer() as healthy, AmiServer(script) as victim:
         hosts = configuration(ami_host(healthy.port, "good"), ami_host(victim.port, "bad"))
         with Program(tmp_path, hosts) as program, Page(program.port) as page:
-            victim.wait_connections(1)
-            victim.replay, victim.then = b"", None
-            victim.wait_login()
-            victim.send(event("Later"))
+            second = victim.wait_connections(2)
+            victim.wait_for(lambda _: second.logged_in)
+            second.send(event("Later"))
             page.wait_for_event("Later")
             both_still_served(healthy, page, "Fine")
             assert "Half" not in json.dumps(page.messages)
