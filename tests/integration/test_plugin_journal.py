@@ -189,19 +189,22 @@ def test_a_journal_replays_to_the_same_json(name: str, tmp_path: Path) -> None:
 
 def test_a_lost_connection_is_replayed_as_one(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
+
+    def script(connection: Connection) -> None:
+        """The first hangs until the page is there, the second ends, the third stays."""
+        number = server.connections.index(connection)
+        server.login = "check" if number else "hang"
+        server.then = "close" if number == 1 else None
+        connection.serve()
+
     with (
-        AmiServer(login="hang") as server,
+        AmiServer(script, replay=event(1)) as server,
         Program(tmp_path, with_journal(server.port, journal)) as program,
         FastPage(program.port) as page,
     ):
-        server.login = "check"
-        server.replay = event(1)
-        server.then = "close"
-        for connection in list(server.connections):
-            connection.close()
-        wait_until(lambda: numbers(journal).count(1) == 1, "a session")
-        server.then = None
-        wait_until(lambda: numbers(journal).count(1) == 2, "another")
+        server.wait_for(lambda server: server.connections and server.connections[0].hung)
+        server.connections[0].close()
+        wait_until(lambda: numbers(journal).count(1) == 2, "two sessions")
     received = page.messages()
     assert [json.loads(text)["type"] for text in received] == [1, 4, 3] * 2
     assert journalled(journal) == received

@@ -150,7 +150,7 @@ def test_retry_after_is_waited_for(setup: Setup) -> None:
     sender = setup.start(carrier)
     start = time.monotonic()
     put(sender, 1)
-    until(lambda: len(carrier.batches) == 2)
+    until(lambda: len(carrier.batches) >= 2)
     assert time.monotonic() - start >= 0.2
 
 
@@ -161,10 +161,10 @@ def test_after_failures_it_is_left_alone_and_then_tried_with_one_batch(
     carrier = Carrier(*[NoAnswer("it broke")] * 4)
     sender = setup.start(carrier)
     put(sender, *range(9))
-    until(lambda: len(carrier.batches) == 3)
+    until(lambda: len(carrier.batches) >= 3)
     gevent.sleep(0)
     assert setup.circuit.state is State.OPEN
-    until(lambda: len(carrier.batches) == 4)
+    until(lambda: len(carrier.batches) >= 4)
     gevent.sleep(0)
     assert setup.circuit.state is State.OPEN
     until(lambda: not len(setup.outbox))
