@@ -29,7 +29,7 @@ class InitScript(Daemons):
         program.chmod(0o755)
         self.defaults = folder / "defaults"
         self.set(
-            PROGRAM=program, CONFIG=self.file, PIDFILE=self.pid_file, WDIR=folder, STOP_SECONDS="8"
+            PROGRAM=program, CONFIG=self.file, PIDFILE=self.pid_file, WDIR=folder, STOP_SECONDS="55"
         )
 
     def set(self, **variables: str | Path) -> None:
@@ -46,7 +46,7 @@ class InitScript(Daemons):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
         return done.returncode, done.stdout

@@ -92,7 +92,7 @@ def test_capture_reaches_a_page(name: str, tmp_path: Path) -> None:
             banner, end, rest = capture.partition(b"\r\n")
             connection.send(banner + end)
             connection.read_packet()
-        page_is_there.wait(20)
+        page_is_there.wait(60)
         connection.send(rest)
         while connection.read_packet() is not None:
             pass
