@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import http.client
 import logging
@@ -313,8 +314,12 @@ def serve(settings: Settings) -> Iterator[int]:
         state.update(port=server.server_port, stop=stop)
         ready.set()
         stopped.wait()
-        server.stop(20)
+        server.stop(1)
         stop.close()
+        # A socket that waits for the garbage collector would meet a loop that is no more.
+        del server
+        gevent.sleep(0.01)
+        gc.collect()
         hub.destroy(destroy_loop=True)
 
     thread = threading.Thread(target=run)
