@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -161,5 +162,6 @@ def _text(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno)
+        hint = " (raise LimitNOFILE or `ulimit -n`)" if error.errno == errno.EMFILE else ""
+        return os.strerror(error.errno) + hint
     return getattr(error, "strerror", None) or str(error)

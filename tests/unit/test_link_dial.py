@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gc
 import socket
 import ssl
@@ -127,6 +128,17 @@ def test_a_refused_connection_is_told_with_its_address(free_port: int) -> None:
         dial(free_port)
     assert str(caught.value) == f"127.0.0.1:{free_port}: Connection refused"
     assert caught.value.advice == ""
+
+
+def test_without_descriptors_it_is_told_what_to_raise(
+    free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(gsocket, "socket", no_more)
+    with pytest.raises(DialFailed, match=r"Too many open files \(raise LimitNOFILE or"):
+        dial(free_port)
 
 
 def test_every_address_is_tried_and_told(free_port: int) -> None:
