@@ -1,7 +1,8 @@
 """What plugins are made with: the types that hooks get, read-only, and those of settings.
 
 ``Size``, ``Seconds``, ``Delay`` and ``AnyPath`` are types for fields of a plugin's settings
-that read what a file says as the main configuration does.
+that read what a file says as the main configuration does; ``shown`` is for what validators of
+their own say of a value that is wrong.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import gevent
 from pydantic import BaseModel, ConfigDict
 
+from amiws_gevent.scalars import shown
 from amiws_gevent.values import AnyPath, Delay, Seconds, Size
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "ServerInfo",
     "SettingError",
     "Size",
+    "shown",
 ]
 
 

@@ -63,14 +63,15 @@ def is_glob(text: str) -> bool:
     return not _GLOB_SIGNS.isdisjoint(text)
 
 
-def _one_or_more(value: object) -> list[object]:
+def one_or_more(value: object) -> list[object]:
+    """A list as it is, anything else as the one item of a list."""
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _names(value: object) -> list[str]:
     """``A``, ``A, B`` and ``[A, B]`` all name events, headers or variables."""
     found: list[str] = []
-    for item in _one_or_more(value):
+    for item in one_or_more(value):
         if not isinstance(item, str):
             raise ValueError("must be a name or a list of names")
         found += [name.strip() for name in item.split(",")]
@@ -80,7 +81,7 @@ def _names(value: object) -> list[str]:
 
 
 def _texts(value: object) -> list[str]:
-    found = _one_or_more(value)
+    found = one_or_more(value)
     if not found:
         raise ValueError("is empty")
     for item in found:
@@ -89,8 +90,17 @@ def _texts(value: object) -> list[str]:
     return [str(item) for item in found]
 
 
+def _servers(value: object) -> list[str]:
+    """As names, and a text that has commas as a whole too: a server's name may have one in it."""
+    whole = [item.strip() for item in one_or_more(value) if isinstance(item, str) and "," in item]
+    return _names(value) + whole
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """One name or glob, several with commas between, or a list."""
+
+Servers = Annotated[tuple[str, ...], BeforeValidator(_servers)]
+"""Servers by name, glob or id: one, several with commas between, or a list."""
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 """One text or a list."""
@@ -254,7 +264,7 @@ class ValueForm(PluginSettings):
         return fits
 
 
-Values = Annotated[tuple[ValueForm, ...], BeforeValidator(_one_or_more)]
+Values = Annotated[tuple[ValueForm, ...], BeforeValidator(one_or_more)]
 """One form of value or a list, any of which fits."""
 
 

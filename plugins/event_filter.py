@@ -21,7 +21,7 @@ fit::
         - allow: Hangup                       # one name or a list; "*" for all events
           headers: {CallerIDNum: "0049*"}     # a text with * ? [ is a glob, others are exact
         - deny: [Hangup, Newchannel]
-          server: [pbx2, "branch-*", 7]       # names, globs or ids; without it: all servers
+          servers: [pbx2, "branch-*", 7]      # names, globs or ids; without it: all servers
         - deny: "*"
           headers:
             Channel: {regex: "^PJSIP/trunk"}  # is somewhere in the value
@@ -36,6 +36,7 @@ an ``allow`` outside of ``rules``, else ``allow``.
 
 - Event, header and server names are compared without regard to case, values
   exactly (unless ``ignore_case``).
+- ``server:`` is an older name of ``servers:``.
 - A header that repeats fits if any of its values does. A header that is missing
   fits nothing, not even ``"*"``; ``is: ""`` fits one that is there and empty.
 - Several headers must all fit; of a list of values any.
@@ -59,14 +60,15 @@ from amiws_plugins._matching import (
     Names,
     NameSet,
     Remembered,
+    Servers,
     ServerSet,
-    Texts,
     Values,
+    one_or_more,
 )
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import PluginContext, PluginSettings, ServerInfo
+from amiws_gevent.pluginapi import PluginContext, PluginSettings, ServerInfo, SettingError
 
 KNOWN_EVENTS = 1024
 """Event names whose decision is kept: several times what Asterisk has."""
@@ -77,8 +79,7 @@ KindName = Literal["unknown", "prompt", "action", "event", "response", "command"
 
 
 def _kinds(value: object) -> list[object]:
-    listed = list(value) if isinstance(value, list | tuple) else [value]
-    return [item.lower() if isinstance(item, str) else item for item in listed]
+    return [item.lower() if isinstance(item, str) else item for item in one_or_more(value)]
 
 
 class RuleSettings(PluginSettings):
@@ -86,7 +87,11 @@ class RuleSettings(PluginSettings):
 
     deny: Names = Field(default=(), description="Drop these events: names or globs.")
     allow: Names = Field(default=(), description="Let these events pass: names or globs.")
-    server: Texts = Field(default=(), description="Only of these servers: names, globs or ids.")
+    servers: Servers = Field(
+        default=(),
+        validation_alias=AliasChoices("servers", "server"),
+        description="Only of these servers: names, globs or ids.",
+    )
     kind: Annotated[tuple[KindName, ...], BeforeValidator(_kinds)] = Field(
         default=("event",), description='Kinds of message; for others than events write deny: "*".'
     )
@@ -99,7 +104,7 @@ class RuleSettings(PluginSettings):
         if bool(self.deny) == bool(self.allow):
             raise ValueError("must have either deny or allow, with names of events")
         if not self.kind:
-            raise ValueError("kind is empty: leave it out for events")
+            raise SettingError("kind", "is empty: leave it out for events")
         if "*" not in self.names and self.kind != ("event",):
             raise ValueError('only events have names: with another kind write "*" for the name')
         return self
@@ -117,7 +122,7 @@ class Settings(PluginSettings):
     allow: Names = Field(
         default=(), description="Let these events pass: names or globs; others are dropped."
     )
-    rules: tuple[RuleSettings, ...] = Field(
+    rules: Annotated[tuple[RuleSettings, ...], BeforeValidator(one_or_more)] = Field(
         default=(), description="Rules, asked before deny and allow; the first that fits decides."
     )
     default: Literal["allow", "deny"] | None = Field(
@@ -146,7 +151,7 @@ class _Rule:
     def __init__(self, settings: RuleSettings) -> None:
         self.drops = bool(settings.deny)
         self.names = NameSet(settings.names)
-        self.servers = ServerSet(settings.server)
+        self.servers = ServerSet(settings.servers)
         self.kinds = frozenset(Kind[kind.upper()] for kind in settings.kind)
         self.conditions = [HeaderCondition(*header) for header in settings.headers.items()]
 

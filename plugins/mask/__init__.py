@@ -64,7 +64,7 @@ Rules are for all else, and for exceptions; they are asked first, from the top::
           keep_last: 2                        # Jo********on
         - headers: Digit
           events: "DTMF*"                     # without it: all kinds of message
-          server: [pbx1, 7]                   # names, globs or ids; without it: all
+          servers: [pbx1, 7]                  # names, globs or ids; without it: all
           text: "-"                           # instead of ***
         - variables: "*_TOKEN"
           action: hash
@@ -88,6 +88,7 @@ number has the same hash on all servers and after a restart, with the same key.
 
 What to know:
 
+- ``server:`` in a rule is an older name of ``servers:``.
 - Extensions (``302``) stay, so that a page can tell who talks to whom. With
   ``shortest: 1`` they go too, and with them every other digit of a channel's name.
 - All of ``<unknown>``, ``anonymous`` and the like stay: they say that there is nothing.

@@ -68,7 +68,7 @@ class _Rule:
         self.headers = NameSet(settings.headers or ("*",)) if not settings.variables else None
         self.variables = NameSet(settings.variables) if settings.variables else None
         self.events = NameSet(settings.events) if settings.events else None
-        self.servers = ServerSet(settings.server)
+        self.servers = ServerSet(settings.servers)
         self.removes = settings.removes
         self.keeps = settings.action == "keep"
         if settings.text is not None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Self
 
-from amiws_plugins._matching import Expression, Names, Texts
+from amiws_plugins._matching import Expression, Names, Servers, one_or_more
 from amiws_plugins.mask.styles import SHORTENED, Look, Style, StyleWord, style_of
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.pluginapi import AnyPath, PluginSettings, SettingError
 
 SHORTEST_KEY = 16
 """Characters. Telephone numbers are few enough to try them all, so that the key must not be."""
@@ -32,12 +38,6 @@ def _fill(value: str) -> str:
     return value
 
 
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path")
-    return path
-
-
 class RuleSettings(PluginSettings):
     """One rule: which headers or variables, of which messages, and what is done."""
 
@@ -46,7 +46,11 @@ class RuleSettings(PluginSettings):
     events: Names = Field(
         default=(), description="Only of these events: names or globs. Without it: all messages."
     )
-    server: Texts = Field(default=(), description="Only of these servers: names, globs or ids.")
+    servers: Servers = Field(
+        default=(),
+        validation_alias=AliasChoices("servers", "server"),
+        description="Only of these servers: names, globs or ids.",
+    )
     action: Annotated[str, BeforeValidator(_action)] | None = Field(
         default=None, description="redact (default), remove, hash, keep, lastN or firstN."
     )
@@ -72,7 +76,8 @@ class RuleSettings(PluginSettings):
             raise ValueError("variables are redacted, shortened, hashed or kept as a whole")
         for name in self.headers:
             if name.casefold() in PROTECTED:
-                raise ValueError(f"{name} can't be masked: pages and answers depend on it")
+                message = f"{name} can't be masked: pages and answers depend on it"
+                raise SettingError("headers", message)
         return self
 
     @model_validator(mode="after")
@@ -84,14 +89,15 @@ class RuleSettings(PluginSettings):
             if not shown:
                 raise ValueError("keep_first and keep_last are 0: leave them out to redact")
         if self.text is not None and (shown or self.action not in (None, "redact")):
-            raise ValueError("text goes with action: redact")
+            raise SettingError("text", "goes with action: redact")
         if self.pattern is None:
             if self.luhn or self.ignore_case:
                 raise ValueError("luhn and ignore_case go with a pattern")
         elif self.action == "keep":
             raise ValueError("action: keep is for whole headers, without a pattern")
         elif re.compile(self.pattern).groups > 1:
-            raise ValueError("pattern has several groups: write (?:…) for those to leave alone")
+            message = "has several groups: write (?:…) for those to leave alone"
+            raise SettingError("pattern", message)
         return self
 
     @property
@@ -133,7 +139,9 @@ class Settings(PluginSettings):
         default=None, description="Card numbers with a valid check digit, in all texts."
     )
     variables: Names = Field(default=(), description="Variables to redact: names or globs.")
-    rules: tuple[RuleSettings, ...] = Field(default=(), description="Asked first, from the top.")
+    rules: Annotated[tuple[RuleSettings, ...], BeforeValidator(one_or_more)] = Field(
+        default=(), description="Asked first, from the top."
+    )
     text: str = Field(default="***", description="Stands for a redacted value.")
     fill: Annotated[str, AfterValidator(_fill)] = Field(
         default="*", description="Stands for each hidden character of a shortened value."
@@ -142,7 +150,7 @@ class Settings(PluginSettings):
         default=6, ge=1, le=15, description="Digits of a number; shorter ones are extensions."
     )
     key: SecretStr | None = Field(default=None, description="Key of the hashes.")
-    key_file: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+    key_file: AnyPath | None = Field(
         default=None, description="File that holds the key and nothing else."
     )
     hash_length: int = Field(default=12, ge=8, le=64, description="Letters of a hash.")
@@ -156,7 +164,8 @@ class Settings(PluginSettings):
         if self.key is not None and self.key_file is not None:
             raise ValueError("must have either key or key_file")
         if any(style.action == "hash" for style in styles) and not (self.key or self.key_file):
-            raise ValueError("hash needs a key_file (openssl rand -hex 32 > FILE) or a key")
+            message = "is missing: hash needs it (openssl rand -hex 32 > FILE), or a key"
+            raise SettingError("key_file", message)
         self.look()
         return self
 
@@ -178,9 +187,10 @@ class Settings(PluginSettings):
             try:
                 key = self.key_file.read_text("utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"key_file {self.key_file}: {error}") from error
+                why = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+                raise SettingError("key_file", f"{self.key_file}: {why}") from error
         else:
             return b""
         if len(key) < SHORTEST_KEY:
-            raise ValueError(f"{where} must have at least {SHORTEST_KEY} characters")
+            raise SettingError(where, f"must have at least {SHORTEST_KEY} characters")
         return key.encode()

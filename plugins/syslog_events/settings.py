@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
-    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
 
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.pluginapi import AnyPath, PluginSettings, SettingError, Size
 
-from .._matching import Names, Values
+from .._matching import Names, Servers, Values, one_or_more
 from .text import Template
 from .tls import check_name, make_context
-from .units import FACILITIES, SEVERITIES, Rate, Target, facility, rate, severity, size, target
+from .units import FACILITIES, SEVERITIES, Rate, Target, facility, rate, severity, target
 
 DATAGRAM_LIMIT = 2048
 """Bytes of a line: what RFC 5424, section 6.1, wants receivers to take."""
 STREAM_LIMIT = 8192
 """What rsyslog and syslog-ng take as they are installed (8 and 64 KiB)."""
-
-
-def _rules(value: object) -> object:
-    return [value] if isinstance(value, dict) else value
 
 
 def _template(text: str) -> str:
@@ -44,14 +38,6 @@ def _header_names(value: object, names: ValidatorFunctionWrapHandler) -> tuple[s
         return ()
     found: tuple[str, ...] = names(value)
     return found
-
-
-def _path(value: object, info: ValidationInfo) -> Path:
-    """Absolute, since a daemon changes its directory."""
-    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise ValueError("must be the path of a file")
-    base: Path | None = getattr(info.context, "base", None)
-    return (base or Path.cwd()) / value
 
 
 def _fingerprint(value: object) -> str:
@@ -73,8 +59,6 @@ Severity = Annotated[int, BeforeValidator(severity), _name_of(dict(SEVERITIES))]
 Facility = Annotated[int, BeforeValidator(facility), _name_of(dict(FACILITIES))]
 Limit = Annotated[Rate, BeforeValidator(rate), PlainSerializer(str)]
 To = Annotated[Target, BeforeValidator(target), PlainSerializer(str)]
-Size = Annotated[int, BeforeValidator(size)]
-File = Annotated[Path, BeforeValidator(_path)]
 
 
 class RuleSettings(PluginSettings):
@@ -89,7 +73,7 @@ class RuleSettings(PluginSettings):
     events: Names = Field(
         description="Names or globs; AMIConnection: changes of the connection to a server."
     )
-    servers: Names = Field((), description="Names, globs or ids; all by default.")
+    servers: Servers = Field((), description="Names, globs or ids; all by default.")
     headers: dict[str, Values] = Field(
         {}, description="Header names (or globs) and what a value must be; all must fit."
     )
@@ -129,7 +113,7 @@ class Settings(PluginSettings):
         description="The number after @ in SD-IDs: yours at IANA; 32473 is for documentation.",
     )
     defaults: bool = Field(True, description="Whether the rules that come with the plugin hold.")
-    rules: Annotated[tuple[RuleSettings, ...], BeforeValidator(_rules)] = Field(
+    rules: Annotated[tuple[RuleSettings, ...], BeforeValidator(one_or_more)] = Field(
         (), description="Rules of yours, asked before the default ones; the first that fits wins."
     )
     limit: Limit = Field(
@@ -139,9 +123,8 @@ class Settings(PluginSettings):
         None, ge=480, le=65000, description="Most bytes of a line; 2048, with tcp and tls 8192."
     )
     bom: bool = Field(True, description="Mark messages that are not ASCII as UTF-8 (RFC 5424).")
-    framing: str = Field(
+    framing: Literal["octet-counted", "lf"] = Field(
         "octet-counted",
-        pattern="^(octet-counted|lf)$",
         description="How tcp and tls tell lines apart: octet-counted or lf.",
     )
     queue_lines: int = Field(
@@ -150,7 +133,7 @@ class Settings(PluginSettings):
     queue_size: Size = Field(
         4 << 20, ge=128 << 10, le=1 << 30, description="Most bytes of lines that wait."
     )
-    ssl_ca: File | None = Field(
+    ssl_ca: AnyPath | None = Field(
         None, description="Authorities (PEM) to believe in the place of the system's."
     )
     ssl_verify: bool = Field(True, description="Check the receiver's certificate and name.")
@@ -160,8 +143,8 @@ class Settings(PluginSettings):
     ssl_fingerprint: Annotated[str, BeforeValidator(_fingerprint)] | None = Field(
         None, description="SHA-256 of its certificate; replaces the check of authority and name."
     )
-    ssl_cert: File | None = Field(None, description="Our certificate (PEM), if it wants one.")
-    ssl_key: File | None = Field(None, description="The key of ssl_cert.")
+    ssl_cert: AnyPath | None = Field(None, description="Our certificate (PEM), if it wants one.")
+    ssl_key: AnyPath | None = Field(None, description="The key of ssl_cert.")
 
     @property
     def longest_line(self) -> int:
@@ -173,7 +156,7 @@ class Settings(PluginSettings):
         names = [rule.name for rule in self.rules if rule.name]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"rules: {name} is the name of two rules")
+                raise SettingError("rules", f"{name} is the name of two rules")
         return self
 
     @model_validator(mode="after")
@@ -182,9 +165,15 @@ class Settings(PluginSettings):
         if self.to.kind != "tls":
             given = sorted(key for key in self.model_fields_set if key.startswith("ssl_"))
             if given:
-                raise ValueError(f"{', '.join(given)}: only for a target of tls://, not {self.to}")
+                raise SettingError(given[0], f"only for a target of tls://, not {self.to}")
             return self
-        if (self.ssl_cert is None) != (self.ssl_key is None):
-            raise ValueError("ssl_cert and ssl_key belong together: give both or neither")
-        check_name(make_context(self), self.ssl_server_name or self.to.host)
+        for key, other in (("ssl_cert", "ssl_key"), ("ssl_key", "ssl_cert")):
+            if getattr(self, key) is not None and getattr(self, other) is None:
+                raise SettingError(key, f"needs {other} beside it; give both or neither")
+        context = make_context(self)
+        where = "to" if self.ssl_server_name is None else "ssl_server_name"
+        try:
+            check_name(context, self.ssl_server_name or self.to.host)
+        except ValueError as error:
+            raise SettingError(where, str(error)) from None
         return self

@@ -11,6 +11,8 @@ from typing import Protocol
 from gevent import socket as gsocket
 from gevent.ssl import SSLContext, SSLSocket
 
+from amiws_gevent.pluginapi import SettingError
+
 
 class TlsSettings(Protocol):
     """What of the plugin's settings belongs here."""
@@ -30,7 +32,7 @@ class TlsSettings(Protocol):
 
 
 def make_context(settings: TlsSettings) -> SSLContext:
-    """A context with the files as they are now. ValueError names the setting that is wrong."""
+    """A context with the files as they are now. Raises SettingError for one that is of no use."""
     context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # a write would have to wait for reads
@@ -41,7 +43,7 @@ def make_context(settings: TlsSettings) -> SSLContext:
         try:
             context.load_verify_locations(cafile=str(settings.ssl_ca))
         except OSError as error:
-            raise ValueError(_unusable("ssl_ca", settings.ssl_ca, error)) from None
+            raise _unusable("ssl_ca", settings.ssl_ca, error) from None
     elif verify:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if settings.ssl_cert is not None:
@@ -49,13 +51,13 @@ def make_context(settings: TlsSettings) -> SSLContext:
             # an encrypted key must fail, not ask for its passphrase on a terminal
             context.load_cert_chain(str(settings.ssl_cert), str(settings.ssl_key), password="")
         except OSError as error:
-            files = f"{settings.ssl_cert}, {settings.ssl_key}"
-            raise ValueError(_unusable("ssl_cert, ssl_key", files, error)) from None
+            files = f"with ssl_key: {settings.ssl_cert}, {settings.ssl_key}"
+            raise _unusable("ssl_cert", files, error) from None
     return context
 
 
-def _unusable(key: str, files: object, error: OSError) -> str:
-    return f"{key}: {files}: cannot be used: {explain(error)}"
+def _unusable(key: str, files: object, error: OSError) -> SettingError:
+    return SettingError(key, f"{files}: cannot be used: {explain(error)}")
 
 
 def check_name(context: SSLContext, name: str) -> None:
@@ -74,7 +76,7 @@ def handshake(sock: gsocket.socket, host: str, settings: TlsSettings) -> SSLSock
     """
     try:
         context = make_context(settings)
-    except ValueError as error:
+    except SettingError as error:
         raise OSError(str(error)) from None
     sock.getpeername()  # one that was reset already would leak from a failing wrap
     name = settings.ssl_server_name or host

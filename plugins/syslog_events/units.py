@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from amiws_gevent.pluginapi import shown
+
 # RFC 5424, tables 1 and 2; a number in a configuration is theirs, not the shifted one.
 _FACILITY_NAMES = (
     *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron"),
@@ -29,11 +31,6 @@ _OTHER_NAMES = {
     "informational": "info",
 }
 
-_SIZES: dict[str, int] = {"": 1, "b": 1} | {
-    prefix + ending: 1024**power
-    for power, prefix in enumerate("kmg", 1)
-    for ending in ("", "b", "ib")
-}
 _PERIODS = {
     name: seconds
     for seconds, names in (
@@ -103,18 +100,8 @@ def _named(value: object, names: Mapping[str, int], what: str) -> int:
     word = str(value).strip().lower().removeprefix("log_")
     code = names.get(_OTHER_NAMES.get(word, word))
     if code is None:
-        raise ValueError(f"must be {what}, not {value!r:.60}")
+        raise ValueError(f"must be {what}, not {shown(value)}")
     return code
-
-
-def size(value: object) -> int:
-    """Bytes; ``512k``, ``512 KB`` and ``512 KiB`` are all 524,288."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = re.fullmatch(r"([0-9]{1,15})\s*([A-Za-z]*)", str(value).strip())
-    if match is None or match[2].lower() not in _SIZES:
-        raise ValueError(f"must be a size such as 2048, 512k or 4 MiB, not {value!r:.60}")
-    return int(match[1]) * _SIZES[match[2].lower()]
 
 
 def rate(value: object) -> Rate:
@@ -128,7 +115,7 @@ def rate(value: object) -> Rate:
     if match is None or match[2] not in _PERIODS or int(match[1]) < 1:
         raise ValueError(
             "must be a number of lines in a time, such as 20/min, 5/s or 1000/day, or none, "
-            f"not {value!r:.60}"
+            f"not {shown(value)}"
         )
     return Rate(int(match[1]), _PERIODS[match[2]])
 
@@ -142,17 +129,19 @@ def target(value: object) -> Target:
         return Target("local", "/dev/log")
     if text.startswith("/"):
         return _local(text)
+    wrong = ValueError(
+        "must be local, the path of a socket such as /dev/log, or udp://HOST, tcp://HOST or "
+        "tls://HOST with :PORT if it is another than 514 (tls: 6514), "
+        f"not {shown(value, LONGEST_PATH)}"
+    )
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"{value!r:.200}: {error}") from None
+    except ValueError:
+        raise wrong from None
     kind = parts.scheme.lower()
     if kind not in _DEFAULT_PORTS or not host or port == 0 or not _only_host(parts):
-        raise ValueError(
-            "must be local, the path of a socket such as /dev/log, or udp://HOST, tcp://HOST or "
-            f"tls://HOST with :PORT if it is another than 514 (tls: 6514), not {value!r:.200}"
-        )
+        raise wrong
     return Target(kind, host=host, port=port or _DEFAULT_PORTS[kind])
 
 

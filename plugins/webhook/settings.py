@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Self
 
 from gevent.ssl import SSLContext
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -17,18 +15,11 @@ from pydantic import (
     model_validator,
 )
 
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.pluginapi import AnyPath, Delay, PluginSettings, Seconds, SettingError, Size
 
-from .._matching import Names
+from .._matching import Names, Servers
 from .client import tls_context
 from .endpoint import Endpoint, parse_endpoint
-
-_SIZES = {"": 1, "b": 1} | {
-    prefix + ending: 1024**power
-    for power, prefix in enumerate("kmg", 1)
-    for ending in ("", "b", "ib")
-}
-_TIMES = {"": 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
@@ -36,38 +27,8 @@ _OURS = frozenset({"connection", "content-length", "expect", "host", "te", "tran
 OWN_PREFIX = "x-amiws-"
 
 
-def _amount(value: object, units: Mapping[str, float]) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)", str(value).strip())
-    if match is None or match[2].lower() not in units:
-        return None
-    return float(match[1]) * units[match[2].lower()]
-
-
-def _seconds(value: object) -> float:
-    amount = _amount(value, _TIMES)
-    if amount is None:
-        raise ValueError("must be a time in seconds, or such as 500 ms, 30 s or 5 min")
-    return amount
-
-
-def _size(value: object) -> int:
-    amount = _amount(value, _SIZES)
-    if amount is None:
-        raise ValueError("must be a size in bytes, or such as 512k or 4 MiB")
-    return int(amount)
-
-
 def _endpoint(value: object) -> Endpoint:
     return value if isinstance(value, Endpoint) else parse_endpoint(str(value))
-
-
-def _absolute(path: Path) -> Path:
-    """A daemon changes its directory before a reload reads the file again."""
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path, such as /etc/amiws/webhook.key")
-    return path
 
 
 def _headers(value: object) -> dict[str, SecretStr]:
@@ -84,13 +45,10 @@ def _headers(value: object) -> dict[str, SecretStr]:
             raise ValueError(f"{name} is there twice")
         if not isinstance(text, str) or not _VALUE.fullmatch(text):
             raise ValueError(f"the value of {name} must be one line of printable ASCII")
-        headers[name] = SecretStr(text)
+        headers[name] = SecretStr(str(text))
     return headers
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-Size = Annotated[int, BeforeValidator(_size)]
-File = Annotated[Path, AfterValidator(_absolute)]
 Url = Annotated[Endpoint, BeforeValidator(_endpoint), PlainSerializer(str)]
 Headers = Annotated[dict[str, SecretStr], BeforeValidator(_headers)]
 
@@ -104,19 +62,19 @@ class Settings(PluginSettings):
     events: Names = Field(
         ("*",), description="Names or patterns (Queue*) of the events to send, in any case."
     )
-    servers: Names = Field((), description="Names, patterns or ids of the servers; none: all.")
+    servers: Servers = Field((), description="Names, patterns or ids of the servers; none: all.")
     headers: Headers = Field({}, description="Further headers of each request, never logged.")
     secret: SecretStr | None = Field(None, description="Key of the signature.")
-    secret_file: File | None = Field(
+    secret_file: AnyPath | None = Field(
         None, description="A file with that key, read again on SIGHUP; a line end is left out."
     )
-    ssl_ca: File | None = Field(
+    ssl_ca: AnyPath | None = Field(
         None, description="Authorities (PEM) to believe in the place of the system's."
     )
     ssl_verify: bool = Field(True, description="Check the certificate of an https receiver.")
     batch_messages: int = Field(100, ge=1, le=10000, description="Most messages of one POST.")
     batch_bytes: Size = Field(256 * 1024, ge=1024, le=4 << 20, description="Most bytes of one.")
-    batch_delay: Seconds = Field(
+    batch_delay: Delay = Field(
         1.0, ge=0, le=3600, description="How long a message may wait for others to go with."
     )
     queue_messages: int = Field(
@@ -140,27 +98,30 @@ class Settings(PluginSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.secret is not None and self.secret_file is not None:
-            raise ValueError("secret and secret_file: give one of them")
+            raise SettingError("secret_file", "and secret: give one of them")
         for batch, queue in (("batch_messages", "queue_messages"), ("batch_bytes", "queue_bytes")):
             if 2 * getattr(self, batch) > getattr(self, queue):
-                raise ValueError(f"{queue} must be at least twice {batch}: one batch is under way")
+                message = f"must be at least twice {batch}: one batch is under way"
+                raise SettingError(queue, message)
         for first, last in (
             ("retry_delay", "retry_delay_max"),
             ("circuit_cooldown", "circuit_cooldown_max"),
         ):
             if getattr(self, first) > getattr(self, last):
-                raise ValueError(f"{last} must be at least {first}")
+                raise SettingError(last, f"must be at least {first}")
         if any(name.lower() == "authorization" for name in self.headers) and self.url.authorization:
-            raise ValueError("headers: Authorization: the login in url is one already")
+            raise SettingError("headers", "Authorization: the login in url is one already")
         return self
 
     @model_validator(mode="after")
     def _files_are_there(self) -> Self:
         """As --check is to find what the start would stumble over."""
-        if (self.ssl_ca is not None or not self.ssl_verify) and not self.url.tls:
-            raise ValueError("ssl_ca and ssl_verify are for a url with https")
+        for key, idle in (("ssl_ca", self.ssl_ca is None), ("ssl_verify", self.ssl_verify)):
+            if not idle and not self.url.tls:
+                raise SettingError(key, "is for a url with https")
         if self.ssl_ca is not None and not self.ssl_verify:
-            raise ValueError("ssl_ca: does nothing with ssl_verify: no; leave one of them out")
+            message = "does nothing with ssl_verify: no; leave one of them out"
+            raise SettingError("ssl_ca", message)
         self.signing_key()
         self.tls()
         return self
@@ -174,11 +135,11 @@ class Settings(PluginSettings):
             try:
                 key = _without_line_end(self.secret_file.read_bytes())
             except OSError as error:
-                raise ValueError(f"secret_file: {self.secret_file}: {error.strerror}") from None
+                raise SettingError("secret_file", f"{self.secret_file}: {error.strerror}") from None
         else:
             return None
         if not key:
-            raise ValueError(f"{where}: is empty; make one with `openssl rand -hex 32`")
+            raise SettingError(where, "is empty; make one with `openssl rand -hex 32`")
         return key
 
     def tls(self) -> SSLContext | None:
@@ -189,7 +150,7 @@ class Settings(PluginSettings):
             return tls_context(self.ssl_ca, verify=self.ssl_verify)
         except OSError as error:
             told = error.strerror or str(error)
-            raise ValueError(f"ssl_ca: {self.ssl_ca}: cannot be used: {told}") from None
+            raise SettingError("ssl_ca", f"{self.ssl_ca}: cannot be used: {told}") from None
 
 
 def _without_line_end(data: bytes) -> bytes:

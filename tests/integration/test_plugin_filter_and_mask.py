@@ -151,9 +151,9 @@ def test_the_mask_comes_before_plugins_that_log(tmp_path: Path) -> None:
             'event_filter:\n    rules:\n    - deny: "*"\n      headers: {A: {regex: "(a+)+"}}',
             "a repeat inside a repeat",
         ),
-        ("mask:\n    callers: hash", "hash needs a key_file"),
+        ("mask:\n    callers: hash", "key_file: is missing: hash needs it"),
         ("mask:\n    rules:\n    - headers: ActionID", "ActionID can't be masked"),
-        ("mask:\n    callers: hash\n    key: s3cr3t", "key must have at least 16 characters"),
+        ("mask:\n    callers: hash\n    key: s3cr3t", "key: must have at least 16 characters"),
     ],
 )
 def test_check_tells_wrong_settings(plugin: str, said: str, tmp_path: Path) -> None:

@@ -480,7 +480,7 @@ def test_what_was_received_before_a_stop_is_on_the_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ("folder: journal", "plugins[0].journal.folder: must be an absolute path"),
+        ("folder: /nowhere/journal", "plugins[0].journal.folder: /nowhere/journal cannot be made"),
         ("folder: /x\n    max_file_size: 2T", "must be at least 3 times max_file_size"),
         ("prefix: x", "plugins[0].journal.folder: is missing"),
         ("folder: /x\n    maxfilesize: 1M", "did you mean max_file_size?"),

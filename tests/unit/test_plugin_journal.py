@@ -102,16 +102,20 @@ def test_values_as_people_write_them(tmp_path: Path, key: str, text: Any, value:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({"folder": "journal"}, "must be an absolute path, such as /var/log/amiws-gevent"),
+        ({"folder": ""}, "folder\n  Value error, must be a path"),
+        ({"folder": "/nowhere/journal"}, "/nowhere/journal cannot be made: there is no folder"),
+        ({"folder": __file__}, "test_plugin_journal.py is not a folder"),
+        ({"folder": f"{__file__}/journal"}, "there is no folder"),
         ({"prefix": "../a"}, "should match pattern"),
         ({"prefix": ""}, "should match pattern"),
-        ({"max_file_size": "big"}, "must be a size such as 64 MiB or 512k, not 'big'"),
+        ({"max_file_size": "big"}, "must be a size such as 1048576, 512k or 4 MiB, at least"),
         ({"max_file_size": "1k"}, "greater than or equal to 65536"),
         ({"max_file_size": "-1"}, "must be a size"),
         ({"max_file_size": "1M", "max_total": "2M"}, "at least 3 times max_file_size"),
-        ({"flush_interval": "0"}, "greater than or equal to 0.01"),
-        ({"flush_interval": "soon"}, "must be a time such as 500 ms, 10 s or 5 min, not 'soon'"),
-        ({"fsync_interval": "0 s"}, "greater than or equal to 0.1"),
+        ({"flush_interval": "5 ms"}, "greater than or equal to 0.01"),
+        ({"flush_interval": "soon"}, "must be a time in seconds, or such as 30 s, 5 min or"),
+        ({"fsync_interval": "10 ms"}, "greater than or equal to 0.1"),
+        ({"fsync_interval": "0"}, "must be a time in seconds"),
         ({"daily": "weekly"}, "should be 'utc', 'local' or 'no'"),
         ({"types": "7"}, "less than or equal to 6"),
         ({"types": "event"}, "valid integer"),
@@ -123,6 +127,17 @@ def test_mistakes(given: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate({"folder": "/var/log/x", **given})
     assert complaint in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", denied)
+    with pytest.raises(ValidationError, match="journal cannot be looked at: Permission denied"):
+        Settings.model_validate({"folder": str(tmp_path / "journal")})
 
 
 def test_a_folder_has_to_be_named() -> None:

@@ -221,15 +221,16 @@ def test_a_folder_in_use_refuses_the_start(folder: Path) -> None:
 
 @pytest.mark.parametrize("fault", ["file", "parent", "loop"])
 def test_a_folder_that_cannot_be_used_refuses_the_start(folder: Path, fault: str) -> None:
-    path = folder
+    folder.mkdir()
+    bench = Bench(folder / "deeper")  # settings whose folder was fit to be made
     if fault == "file":
-        folder.write_bytes(b"")
+        (folder / "deeper").write_bytes(b"")
     elif fault == "parent":
-        path = folder / "deeper"
+        folder.rmdir()
     else:
-        folder.symlink_to(folder)
+        (folder / "deeper").symlink_to("deeper")
     with pytest.raises(OSError, match=r"File exists|No such file|Not a directory|symbolic links"):
-        started(path)
+        bench.writer.start()
 
 
 def test_a_refused_start_leaves_the_folder_unlocked(folder: Path) -> None:

@@ -1,6 +1,8 @@
-"""Facilities, rates, sizes and targets as people write them."""
+"""Facilities, rates and targets as people write them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 from amiws_plugins.syslog_events.units import (
@@ -9,9 +11,10 @@ from amiws_plugins.syslog_events.units import (
     facility,
     rate,
     severity,
-    size,
     target,
 )
+
+from amiws_gevent.scalars import Scalar
 
 
 @pytest.mark.parametrize(
@@ -64,19 +67,6 @@ def test_no_rates(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("2048", 2048), ("512k", 524288), ("4 MiB", 4 << 20), (7, 7), ("1b", 1)]
-)
-def test_sizes(text: object, count: int) -> None:
-    assert size(text) == count
-
-
-@pytest.mark.parametrize("text", ["", "4 MX", "-1", "1.5k", "many"])
-def test_no_sizes(text: str) -> None:
-    with pytest.raises(ValueError, match="must be a size such as 2048"):
-        size(text)
-
-
-@pytest.mark.parametrize(
     ("text", "wanted", "shown"),
     [
         ("local", Target("local", "/dev/log"), "/dev/log"),
@@ -114,8 +104,16 @@ def test_targets(text: str, wanted: Target, shown: str | None) -> None:
     ],
 )
 def test_no_targets(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    told = "must be local, the path of a socket such as /dev/log, or udp://|too long for a socket"
+    with pytest.raises(ValueError, match=told):
         target(text)
+
+
+@pytest.mark.parametrize("read", [facility, severity, rate, target])
+def test_no_message_shows_what_the_environment_holds(read: Callable[[object], object]) -> None:
+    with pytest.raises(ValueError, match=r"what '\$\{NAME\}' stands for") as caught:
+        read(Scalar("udp://x:hunter2", "${NAME}"))
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_longest_path() -> None:

@@ -37,6 +37,10 @@ def test_a_url_is_enough() -> None:
     assert settings.signing_key() is None
 
 
+def test_messages_need_not_wait() -> None:
+    assert make(batch_delay="0").batch_delay == 0
+
+
 def test_values_are_text() -> None:
     settings = make(
         batch_messages="7",
@@ -62,15 +66,17 @@ def test_values_are_text() -> None:
     ("key", "value", "expected"),
     [
         ("url", "example.com", "must be a URL that begins with http:// or https://"),
-        ("batch_bytes", "many", "must be a size in bytes, or such as 512k or 4 MiB"),
-        ("timeout", "5 days", "must be a time in seconds, or such as 500 ms, 30 s or 5 min"),
+        ("batch_bytes", "many", "must be a size such as 1048576, 512k or 4 MiB"),
+        ("timeout", "5 weeks", "must be a time in seconds, or such as 30 s, 5 min or 12 h"),
+        ("timeout", "5 days", "Input should be less than or equal to 300"),
         ("timeout", "-1", "must be a time"),
-        ("timeout", "0", "Input should be greater than or equal to 0.1"),
+        ("timeout", "0", "must be a time"),
+        ("timeout", "1 ms", "Input should be greater than or equal to 0.1"),
         ("batch_messages", "0", "Input should be greater than or equal to 1"),
         ("events", "", "has an empty name"),
         ("ssl_verify", "perhaps", "Input should be a valid boolean"),
-        ("secret_file", "webhook.key", "must be an absolute path"),
-        ("ssl_ca", "ca.pem", "must be an absolute path"),
+        ("secret_file", "", "must be a path, not ''"),
+        ("ssl_ca", "", "must be a path, not ''"),
         ("retries", "5", "Extra inputs are not permitted"),
     ],
 )
@@ -81,23 +87,23 @@ def test_a_wrong_value(key: str, value: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"secret": "a", "secret_file": "/x"}, "secret and secret_file: give one of them"),
+        ({"secret": "a", "secret_file": "/x"}, "secret_file: and secret: give one of them"),
         ({"secret": ""}, "secret: is empty; make one with `openssl rand -hex 32`"),
         (
             {"batch_messages": "100", "queue_messages": "199"},
-            "queue_messages must be at least twice batch_messages: one batch is under way",
+            "queue_messages: must be at least twice batch_messages: one batch is under way",
         ),
         (
             {"batch_bytes": "8k", "queue_bytes": "15k"},
-            "queue_bytes must be at least twice batch_bytes: one batch is under way",
+            "queue_bytes: must be at least twice batch_bytes: one batch is under way",
         ),
         (
             {"retry_delay": "40"},
-            "retry_delay_max must be at least retry_delay",
+            "retry_delay_max: must be at least retry_delay",
         ),
         (
             {"circuit_cooldown": "1h"},
-            "circuit_cooldown_max must be at least circuit_cooldown",
+            "circuit_cooldown_max: must be at least circuit_cooldown",
         ),
         (
             {"url": "https://u:s3cret@h/", "headers": {"authorization": "Bearer s3cret"}},
@@ -105,9 +111,9 @@ def test_a_wrong_value(key: str, value: str, expected: str) -> None:
         ),
         (
             {"url": "http://h/", "ssl_verify": "no"},
-            "ssl_ca and ssl_verify are for a url with https",
+            "ssl_verify: is for a url with https",
         ),
-        ({"url": "http://h/", "ssl_ca": "/x"}, "ssl_ca and ssl_verify are for a url with https"),
+        ({"url": "http://h/", "ssl_ca": "/x"}, "ssl_ca: is for a url with https"),
         (
             {"ssl_ca": "/x", "ssl_verify": "no"},
             "ssl_ca: does nothing with ssl_verify: no; leave one of them out",
