@@ -8,9 +8,8 @@ SO_REUSEADDR, as servers do, gets it as long as nobody listens; to connect to it
 
 from __future__ import annotations
 
+import atexit
 import socket
-
-_held: list[socket.socket] = []  # open until the process ends
 
 
 def hold(host: str, port: int = 0) -> socket.socket:
@@ -27,6 +26,7 @@ def hold(host: str, port: int = 0) -> socket.socket:
 
 def free_port() -> int:
     """A port of 127.0.0.1 where nobody listens, kept for this process until it ends."""
-    _held.append(hold("127.0.0.1"))
-    port: int = _held[-1].getsockname()[1]
+    place = hold("127.0.0.1")
+    atexit.register(place.close)
+    port: int = place.getsockname()[1]
     return port
