@@ -40,6 +40,7 @@ from amiws_gevent.web.blueprints import add_blueprints
 from amiws_gevent.web.counts import Counts
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
+from amiws_gevent.web.guesses import FailedLogins
 from amiws_gevent.web.listener import WebServer
 from amiws_gevent.web.monitor import MonitorListener, monitor_app, monitor_blueprint, readiness
 from amiws_gevent.web.plugingate import PluginGate
@@ -98,6 +99,7 @@ class Server:
         self._web: WebServer | None = None
         self._stopping = False
         self._pauses = PauseMeter()
+        self._failed_logins = FailedLogins()
         self._monitoring = monitor_blueprint(
             Metrics(self._rooms()).render,
             lambda: readiness(not self._stopping, self._links.values()),
@@ -117,6 +119,7 @@ class Server:
             connections=lambda: self._web.connections if self._web else 0,
             counts=lambda: self._web.counts if self._web else Counts(),
             losses=lambda: self._web.losses if self._web else Losses(),
+            failed_logins=self._failed_logins,
             log_lines_lost=lambda: self._log_control.lost if self._log_control else 0,
         )
 
@@ -339,7 +342,7 @@ class Server:
         self._pages.plugins = plugins
 
     def _build_web(self, settings: Settings, plugins: Plugins) -> tuple[PluginGate, Flask]:
-        gate = Gate(settings)
+        gate = Gate(settings, failed_logins=self._failed_logins)
         private = [self._pid_file] if self._pid_file else []
         monitoring = [self._monitoring] if settings.metrics_listen is None else []
         app = create_app(settings, gate, blueprints=monitoring, private_files=private)

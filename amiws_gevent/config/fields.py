@@ -249,6 +249,7 @@ EventNames = Annotated[
     frozenset[str], BeforeValidator(units.event_names), WithJsonSchema(_TEXTS_SCHEMA)
 ]
 Origins = Annotated[tuple[str, ...], BeforeValidator(units.origins), WithJsonSchema(_TEXTS_SCHEMA)]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(units.hosts), WithJsonSchema(_TEXTS_SCHEMA)]
 Encoding = Annotated[str, BeforeValidator(units.encoding), WithJsonSchema(_TEXT_SCHEMA)]
 Fingerprint = Annotated[
     str, BeforeValidator(units.fingerprint), WithJsonSchema(_FINGERPRINT_SCHEMA)

@@ -205,6 +205,12 @@ class Limits(Checked):
         description="Connections at once whose TLS handshake or request headers are not complete; "
         "past it the oldest is closed.",
     )
+    failed_logins: fields.Count = Field(
+        default=20,
+        description="Wrong passwords for one user name from one address that may come at once, and "
+        "then one more every 10 seconds; past it logins are answered with 429, right or wrong. Ten "
+        "times as much for all user names together, unless from this machine.",
+    )
     header_size: values.Size = _written("32 KiB", description="All headers of one request, bytes.")
     header_time: values.Seconds = _written(
         "10 s", description="Seconds in which a request's headers must have come."
@@ -267,6 +273,14 @@ class Settings(Checked):
         "",
         description="Other web sites whose pages may open the WebSocket (`https://host:port`), in "
         'a list or with commas between them; `"*"` for all.',
+    )
+    allowed_hosts: fields.Hosts | None = Field(
+        default=None,
+        description="Names by which browsers may reach this server, besides those that always may: "
+        "`pbx.example.com`, `.example.com` for that and all below it, `*.example.com` for those "
+        'below it alone, `"*"` for all; a list, or with commas between them, which may be empty. '
+        "See [Names of this server](#names-of-this-server).",
+        json_schema_extra={COMPUTED: "any name, with a warning where it matters"},
     )
     ssl_cert: values.AnyPath | None = Field(
         default=None, description="Certificate chain (PEM) for HTTPS and `wss://`; with `ssl_key`."

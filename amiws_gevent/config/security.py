@@ -15,6 +15,11 @@ def security_warnings(settings: Settings) -> list[str]:
             f"no login is asked for: whoever reaches port {settings.ws_port} can act on the PBX; "
             "set auth_domain and auth_file, or ws_host: 127.0.0.1"
         )
+    if "*" in (settings.allowed_hosts or ()) and not _asks_for_login(settings):
+        warnings.append(
+            'allowed_hosts is "*" and the WebSocket asks for no login: any web site that a user '
+            "visits can act on the PBX by DNS rebinding; name the hosts instead"
+        )
     if settings.auth_file is not None and not settings.auth_websocket:
         warnings.append(
             "auth_websocket is off: the pages ask for a login, the WebSocket does not, so whoever "
@@ -33,6 +38,10 @@ def security_warnings(settings: Settings) -> list[str]:
             "that user's browser; name the sites instead"
         )
     return warnings
+
+
+def _asks_for_login(settings: Settings) -> bool:
+    return settings.auth_file is not None and settings.auth_websocket
 
 
 def _is_loopback(host: str) -> bool:

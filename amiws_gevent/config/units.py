@@ -169,6 +169,31 @@ def origin(value: str) -> str:
     return f"{scheme}://{host}:{int(port)}"
 
 
+def hosts(value: object) -> tuple[str, ...]:
+    """Names of hosts as browsers write them in ``Host``, in the order given, once each."""
+    found: dict[str, None] = {}
+    for text in _texts(value, "names of hosts"):
+        found.update(dict.fromkeys(host(word) for word in re.split(r"[\s,]+", text) if word))
+    return tuple(found)
+
+
+_HOST = re.compile(r"(\*\.|\.)?(\[[0-9a-f:.]+\]|[\w-]+(?:\.[\w-]+)*)\.?(?::[0-9]{1,5})?")
+
+
+def host(value: str) -> str:
+    """A name in lower case, without a port; before it ``.`` or ``*.``; or ``*``."""
+    if value == "*":
+        return value
+    match = _HOST.fullmatch(value.lower())
+    name = _origin_host(match[2]) if match else None
+    if match is None or name is None or (match[1] and name.startswith("[")):
+        raise ValueError(
+            "must be names such as pbx.example.com, .example.com (that and all below it) or "
+            f'*.example.com (all below it alone), or "*" for all, not {shown(value)}'
+        )
+    return (match[1] or "") + name
+
+
 def _origin_host(host: str) -> str | None:
     """As browsers write it: IPv6 in its short form, names in their IDNA form."""
     try:

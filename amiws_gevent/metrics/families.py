@@ -28,6 +28,7 @@ from amiws_gevent.web.admission import ADDRESS, CONNECTIONS, DESCRIPTORS, HANDSH
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import BY_PAGE, LOST, SILENT, SLOW, Counts
 from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, NORMAL, TRY_AGAIN_LATER
+from amiws_gevent.web.guesses import LIMIT, PASSWORD, FailedLogins
 from amiws_gevent.web.websocket import WebSocketClient
 
 # What rates are asked of is there from the start, as 0; the rest once it happens.
@@ -39,7 +40,7 @@ EXPECTED_ENDS = (
     (ABNORMAL, SILENT),
 )
 EXPECTED_REFUSALS = (CONNECTIONS, ADDRESS, HANDSHAKES, DESCRIPTORS)
-EXPECTED_STATUSES = (401, 403, 503)
+EXPECTED_STATUSES = (401, 403, 429, 503)
 
 FAULTS = tuple(field.name for field in fields(Counters) if field.name != "notes")
 
@@ -59,6 +60,7 @@ class Rooms:
     connections: Callable[[], int]
     counts: Callable[[], Counts]
     losses: Callable[[], Losses]
+    failed_logins: FailedLogins
     log_lines_lost: Callable[[], int]
 
 
@@ -126,6 +128,11 @@ def _refused_upgrades(rooms: Rooms) -> Iterator[Values]:
     counted = dict.fromkeys(EXPECTED_STATUSES, 0) | rooms.counts().refused_upgrades
     for status, count in counted.items():
         yield (str(int(status)),), count
+
+
+def _refused_logins(rooms: Rooms) -> Iterator[Values]:
+    for reason in (PASSWORD, LIMIT):
+        yield (reason,), rooms.failed_logins.refused[reason]
 
 
 def _accept_pauses(rooms: Rooms) -> Iterator[Values]:
@@ -323,6 +330,12 @@ FAMILIES = (
         "WebSockets that were refused, by HTTP status.",
         ("status",),
         _refused_upgrades,
+    ),
+    Family(
+        "amiws_logins_refused_total",
+        "Logins that were refused, for a wrong name or password or for too many of them.",
+        ("reason",),
+        _refused_logins,
     ),
     Family(
         "amiws_actions_sent_total",

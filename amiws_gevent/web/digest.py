@@ -44,6 +44,8 @@ NC_WINDOW = 256
 SETTLE_TIME = 2.0
 # How long an unreadable file leaves its last content in force.
 GRACE_TIME = 10.0
+# Users whose password before the last change is remembered.
+MOST_FORMER = 10_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PARAMETER = re.compile(
@@ -198,14 +200,17 @@ class NonceTable:
 class Outcome:
     """What became of a login: ``user`` when it was right, otherwise ``reason``.
 
-    ``stale``: the password was right, the nonce was not; ``reason`` is empty when no
-    login was tried. ``claimed`` is the user name sent, not to be trusted, for the log.
-    ``ha1`` is the user's, never to be shown.
+    ``stale``: the password was right, the nonce was not; ``former``: it was right until
+    it was changed; ``passed_over``: nobody looked whether it is right. ``reason`` is empty
+    when no login was tried. ``claimed`` is the user name sent, not to be trusted, for the
+    log. ``ha1`` is the user's, never to be shown.
     """
 
     user: str | None = None
     ha1: bytes = field(default=b"", repr=False)
     stale: bool = False
+    former: bool = False
+    passed_over: bool = False
     reason: str = ""
     claimed: str = ""
 
@@ -213,14 +218,21 @@ class Outcome:
 class DigestLogin:
     """Checks logins of one realm.
 
-    ``ha1_of`` gives the 32 lower-case hex digits of MD5(user:realm:password), or None.
+    ``ha1_of`` gives the 32 lower-case hex digits of MD5(user:realm:password), or None;
+    ``former_of`` those of the password before.
     """
 
     def __init__(
-        self, realm: str, ha1_of: Callable[[str], bytes | None], nonces: NonceTable
+        self,
+        realm: str,
+        ha1_of: Callable[[str], bytes | None],
+        nonces: NonceTable,
+        *,
+        former_of: Callable[[str], bytes | None] = lambda _: None,
     ) -> None:
         self._realm = realm
         self._ha1_of = ha1_of
+        self._former_of = former_of
         self._nonces = nonces
         # Stands for the HA1 of a user that does not exist, so that both take the same work.
         self._nobody = secrets.token_hex(16).encode("ascii")
@@ -238,10 +250,18 @@ class DigestLogin:
             parts.append("stale=true")
         return ", ".join(parts)
 
-    def verify(self, method: str, target: str, authorization: str | None) -> Outcome:
+    def verify(
+        self,
+        method: str,
+        target: str,
+        authorization: str | None,
+        *,
+        may_try: Callable[[str], bool] = lambda _: True,
+    ) -> Outcome:
         """Check one request, once: the second time its nonce count is a replay.
 
-        ``target`` is the raw one of the request line.
+        ``target`` is the raw one of the request line. ``may_try`` is asked with the user
+        name before the password is looked at.
         """
         if not authorization:
             return Outcome()
@@ -251,19 +271,25 @@ class DigestLogin:
         except BadAuthorization as error:
             return Outcome(reason=str(error))
         claimed = parameters["username"].encode("latin-1").decode("utf-8", "replace")
+        if not may_try(claimed):
+            return Outcome(passed_over=True, reason="too many wrong passwords", claimed=claimed)
         ha1 = self._ha1_of(claimed)
-        right = hmac.compare_digest(
-            _response(ha1 or self._nobody, method, parameters),
-            parameters["response"].lower().encode("latin-1"),
-        )
-        if ha1 is None:
-            return Outcome(reason="no such user", claimed=claimed)
-        if not right:
-            return Outcome(reason="wrong password", claimed=claimed)
+        right = self._is_right(ha1, method, parameters)
+        if ha1 is None or not right:
+            reason = "no such user" if ha1 is None else "wrong password"
+            former = self._is_right(self._former_of(claimed), method, parameters)
+            return Outcome(former=former, reason=reason, claimed=claimed)
         nonce, count = parameters["nonce"], int(parameters["nc"], 16)
         if not (self._nonces.fresh(nonce) and self._nonces.spend(nonce, count)):
             return Outcome(stale=True, reason="stale nonce", claimed=claimed)
         return Outcome(user=claimed, ha1=ha1)
+
+    def _is_right(self, ha1: bytes | None, method: str, parameters: Mapping[str, str]) -> bool:
+        equal = hmac.compare_digest(
+            _response(ha1 or self._nobody, method, parameters),
+            parameters["response"].lower().encode("latin-1"),
+        )
+        return equal and ha1 is not None
 
     def _check_parameters(self, parameters: Mapping[str, str], target: str) -> None:
         for name in ("username", "realm", "nonce", "uri", "response", "qop", "nc", "cnonce"):
@@ -333,6 +359,7 @@ class HtdigestFile:
         self._clock = clock
         self._users: dict[str, bytes] = {}
         self._content: bytes | None = None
+        self._former: dict[str, bytes] = {}
         self._signature: tuple[int, ...] = ()
         self._changed_at = 0.0
         self._settled = False
@@ -342,6 +369,14 @@ class HtdigestFile:
         """32 lower-case hex digits, None for a user that the file does not have now."""
         self._refresh()
         return self._users.get(user)
+
+    def former_ha1(self, user: str) -> bytes | None:
+        """That of before the last change, or before the user was removed.
+
+        Who has it tries what once was right, and does not guess: a wallboard that nobody
+        has told the new password.
+        """
+        return self._former.get(user)
 
     def _refresh(self) -> None:
         now = self._clock()
@@ -386,8 +421,18 @@ class HtdigestFile:
                 self._realm,
             )
         _log.info("auth_file %s: %d users of the realm %s", self._path, len(users), self._realm)
+        self._remember(self._users, users)
         self._content = content
         self._users = users
+
+    def _remember(self, before: Mapping[str, bytes], now: Mapping[str, bytes]) -> None:
+        """Keep the HA1 of each user who has another one now, or none."""
+        for user, ha1 in before.items():
+            if now.get(user) != ha1:
+                self._former.pop(user, None)  # the last changed comes last
+                self._former[user] = ha1
+        while len(self._former) > MOST_FORMER:
+            del self._former[next(iter(self._former))]
 
     def _on_unreadable(self, error: OSError, now: float) -> None:
         self._signature = ()

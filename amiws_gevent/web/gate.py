@@ -1,17 +1,18 @@
 """Who may see a page and who may open a WebSocket: the one place that decides.
 
-    a page           Digest, when there is an auth_file
-    a WebSocket      its Origin, then the session cookie or Digest
+    a page           its Host, when there are allowed_hosts; Digest, when there is an auth_file
+    a WebSocket      its Origin and Host, then the session cookie or Digest
 
-The two checks of a WebSocket are deliberate differences from amiws, which takes any
-origin and asks nobody to log in there. Every refusal says so, in its body and in the log,
-and names the setting that changes it.
+The checks of Origin and login of a WebSocket are deliberate differences from amiws, which
+takes any origin and asks nobody to log in there. Every refusal says so, in its body and in
+the log, and names the setting that changes it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from amiws_gevent.config import Settings
 from amiws_gevent.request import Headers as Headers
 from amiws_gevent.request import RequestInfo as RequestInfo
 from amiws_gevent.web.digest import DigestLogin, HtdigestFile, NonceTable, Outcome
+from amiws_gevent.web.guesses import LIMIT, FailedLogins
+from amiws_gevent.web.hosts import HostPolicy, host_name, names_of_this_machine
 from amiws_gevent.web.origin import OriginPolicy, parse_origin
 from amiws_gevent.web.session import SessionCookies
 
@@ -30,8 +33,17 @@ _log = logging.getLogger("amiws_gevent.web.gate")
 MIGRATION = 'README.md, "Coming from amiws"'
 # An origin that is no web site's but an application's or an extension's.
 _APPLICATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[A-Za-z0-9._-]{1,150}")
+# What the log says of each login that is refused on a WebSocket.
+UNLIKE_AMIWS = (
+    "; unlike amiws, the WebSocket asks for the login of the pages: auth_websocket: false turns "
+    f"that off ({MIGRATION})"
+)
+# Where operators read what allowed_hosts is for.
+NAMES = 'docs/configuration.md, "Names of this server"'
 # Log lines a second, for each kind of refusal: a guessing client must not fill the disk.
 LOG_INTERVAL = 1.0
+# Names that were warned of, each once; past it they are forgotten, and warned of again.
+MOST_NAMES = 100
 
 
 @dataclass(frozen=True)
@@ -58,17 +70,19 @@ class _Throttle:
         self._next_at = float("-inf")
         self._held_back = 0
 
-    def warning(self, text: str, *arguments: object) -> None:
+    def warning(self, text: str, *arguments: object) -> bool:
+        """Whether the line was let through."""
         now = self._clock()
         if now < self._next_at:
             self._held_back += 1
-            return
+            return False
         if self._held_back:
             text += " (and %d more like it)"
             arguments = (*arguments, self._held_back)
         self._next_at = now + LOG_INTERVAL
         self._held_back = 0
         _log.warning(text, *arguments)
+        return True
 
 
 @dataclass(frozen=True)
@@ -82,47 +96,62 @@ class _Login:
 class Gate:
     """Decides on requests by one configuration; a reload makes a new one.
 
-    Ask once a request: a Digest answer is good for one check. ``clock`` is for nonces and
-    the log, ``wall_clock`` for session cookies, which outlive the process.
+    Ask once a request: a Digest answer is good for one check. ``failed_logins`` is what
+    gates have in common. ``clock`` is for nonces and the log, ``wall_clock`` for session
+    cookies, which outlive the process.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
+        failed_logins: FailedLogins | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._origins = OriginPolicy(settings.allowed_origins)
+        self._hosts = HostPolicy(
+            settings.allowed_hosts, {settings.ws_host, *names_of_this_machine()}
+        )
         self._cookies = SessionCookies(
             settings.ws_port, settings.session_lifetime, clock=wall_clock
         )
         self._login = _make_login(settings, clock)
         self._login_on_websocket = settings.auth_websocket
+        self._failed = FailedLogins(clock=clock) if failed_logins is None else failed_logins
+        self._most_failed = settings.limits.failed_logins
         self._failed_logins = _Throttle(clock)
+        self._former_passwords = _Throttle(clock)
         self._refused_origins = _Throttle(clock)
+        self._refused_hosts = _Throttle(clock)
         self._refused_upgrades = _Throttle(clock)
+        self._doubtful_hosts = _Throttle(clock)
+        self._told_hosts: set[str] = set()
 
     def check_page(self, request: RequestInfo) -> Verdict:
-        """200, or 401 with a challenge. A right login sets the session cookie if need be."""
+        """200, or 401 with a challenge. A right login sets the session cookie if need be.
+
+        403 by a name that ``allowed_hosts`` does not have; 429 after too many failed logins.
+        """
+        hosts = request.headers.getall("Host")
+        if self._hosts.enforced and not all(map(self._hosts.allows, hosts)):
+            return self._refuse_host(request, hosts[0])
         if self._login is None:
             return Verdict(200)
-        outcome = _verify(self._login, request)
+        outcome = self._verify(self._login, request)
         if outcome.user is not None:
             return self._welcome(self._login, request, outcome.user, outcome.ha1)
-        if outcome.reason and not outcome.stale:
-            self._failed_logins.warning(
-                "login refused: address=%s user=%s: %s",
-                request.address,
-                _shown(outcome.claimed),
-                outcome.reason,
-            )
+        if outcome.passed_over:
+            return self._pass_over(request, outcome)
+        if outcome.reason and not outcome.claimed:
+            self._warn_of_login(request, outcome)
         return _challenge(self._login, outcome, "Log in to see this page.")
 
     def check_upgrade(self, request: RequestInfo) -> Verdict:
         """200; 403 for a foreign web site; 401 without a session cookie or a login.
 
-        400 with two ``Origin`` or ``Host`` headers, which no browser sends.
+        429 after too many failed logins; 400 with two ``Origin`` or ``Host`` headers, which
+        no browser sends.
         """
         origins = request.headers.getall("Origin")
         hosts = request.headers.getall("Host")
@@ -130,6 +159,11 @@ class Gate:
             return _refusal(400, "The request has more than one Origin or Host header.")
         if not self._origins.allows(origins, hosts, request.scheme):
             return self._refuse_origin(request, origins[0])
+        # Of an origin that is not listed, the name in Host is all that vouches for it.
+        if origins and not self._origins.names(origins[0]) and not self._hosts.allows(hosts[0]):
+            if self._hosts.enforced:
+                return self._refuse_host(request, hosts[0])
+            self._warn_of_host(request, hosts[0])
         if self._login is None:
             return Verdict(200)
         session = self._cookies.check(request.headers.getall("Cookie"), self._login.users.ha1)
@@ -137,10 +171,63 @@ class Gate:
             return Verdict(200, user=session.user)
         if not self._login_on_websocket:
             return Verdict(200)
-        outcome = _verify(self._login, request)
+        outcome = self._verify(self._login, request, UNLIKE_AMIWS)
         if outcome.user is not None:
             return self._welcome(self._login, request, outcome.user, outcome.ha1)
+        if outcome.passed_over:
+            return self._pass_over(request, outcome)
         return self._refuse_upgrade(self._login, request, outcome)
+
+    def _verify(self, login: _Login, request: RequestInfo, more: str = "") -> Outcome:
+        """Look at a Digest login, unless too many failed, and note and log it if this one did.
+
+        Who has a session is not held up by others of the same address: the cookie is made
+        with the password, so that whoever has it cannot learn more by trying.
+        """
+
+        def may_try(user: str) -> bool:
+            if not self._failed.wait(request.address, user, self._most_failed):
+                return True
+            session = self._cookies.check(request.headers.getall("Cookie"), login.users.ha1)
+            return session is not None and session.user == user
+
+        outcome = login.digest.verify(
+            request.method, request.target, request.headers.get("Authorization"), may_try=may_try
+        )
+        if outcome.former:
+            self._former_passwords.warning(
+                "login with a password from before it was changed: address=%s user=%s%s",
+                request.address,
+                _shown(outcome.claimed),
+                more,
+            )
+        elif outcome.claimed and not (outcome.stale or outcome.passed_over):
+            self._failed.failed(request.address, outcome.claimed)
+            self._warn_of_login(request, outcome, more)
+        return outcome
+
+    def _warn_of_login(self, request: RequestInfo, outcome: Outcome, more: str = "") -> None:
+        """docs/operations.md has an expression for fail2ban that finds the address in this."""
+        self._failed_logins.warning(
+            "login refused: address=%s user=%s: %s%s",
+            request.address,
+            _shown(outcome.claimed),
+            outcome.reason,
+            more,
+        )
+
+    def _pass_over(self, request: RequestInfo, outcome: Outcome) -> Verdict:
+        """429: whether the password is right is not told, as nobody has looked."""
+        self._failed.refused[LIMIT] += 1
+        wait = self._failed.wait(request.address, outcome.claimed, self._most_failed)
+        seconds = max(1, math.ceil(wait))
+        self._warn_of_login(request, outcome)
+        return _refusal(
+            429,
+            "Too many logins with a wrong name or password came from this address "
+            f"(limits.failed_logins). Try again in {seconds} s.",
+            ("Retry-After", str(seconds)),
+        )
 
     def _welcome(self, login: _Login, request: RequestInfo, user: str, ha1: bytes) -> Verdict:
         """Go on; with a cookie, unless the request has one in the first half of its life."""
@@ -154,16 +241,12 @@ class Gate:
         reason = outcome.reason or "no login"
         if not outcome.reason and self._cookies.sent(request.headers.getall("Cookie")):
             reason = "its session cookie is no longer good: load the page again"
-        if not outcome.stale:
-            # Apart, so that pages without a login never hide guesses at passwords.
-            log = self._failed_logins if outcome.reason else self._refused_upgrades
-            log.warning(
-                "WebSocket refused with 401: address=%s user=%s: %s; unlike amiws, the WebSocket "
-                "asks for the login of the pages: auth_websocket: false turns that off (%s)",
+        if not outcome.claimed:  # else it has its line
+            self._refused_upgrades.warning(
+                "WebSocket refused with 401: address=%s: %s%s",
                 request.address,
-                _shown(outcome.claimed),
                 reason,
-                MIGRATION,
+                UNLIKE_AMIWS,
             )
         if outcome.claimed and not outcome.stale:  # which of the two is told in the log alone
             reason = "the user name or the password is wrong"
@@ -198,17 +281,52 @@ class Gate:
             f"configuration:\n\n    {setting}\n\nSee {MIGRATION}.",
         )
 
+    def _refuse_host(self, request: RequestInfo, host: str) -> Verdict:
+        setting, shown = _allowing_host(host), _shown(host)
+        self._refused_hosts.warning(
+            "request refused with 403: address=%s host=%s is not in allowed_hosts; if it is a "
+            "name of this server, add it: %s (%s)",
+            request.address,
+            shown,
+            setting,
+            NAMES,
+        )
+        return _refusal(
+            403,
+            f"This request is refused: this server is not known by that name (Host: {shown}).\n"
+            "Without this check any web site that a user visits could drive the PBX by a name "
+            "that points here (DNS rebinding). If it is a name of this server, put into the "
+            "configuration, beside the names that are there:\n\n"
+            f"    {setting}\n\nSee {NAMES}.",
+        )
+
+    def _warn_of_host(self, request: RequestInfo, host: str) -> None:
+        """Once for each name, unless a login or TLS keeps pages by other names out."""
+        asks = self._login is not None and self._login_on_websocket
+        name = host_name(host)
+        if asks or request.scheme == "https" or name is None or name in self._told_hosts:
+            return
+        if self._doubtful_hosts.warning(
+            "WebSocket of a page by the name host=%s (address=%s), without a login: any web site "
+            "can drive the PBX by a name that points here (DNS rebinding); to let in no other "
+            "name than this, if it is one of this server: %s (%s)",
+            _shown(name),
+            request.address,
+            _allowing_host(host),
+            NAMES,
+        ):
+            if len(self._told_hosts) >= MOST_NAMES:
+                self._told_hosts.clear()
+            self._told_hosts.add(name)
+
 
 def _make_login(settings: Settings, clock: Callable[[], float]) -> _Login | None:
     if settings.auth_file is None or settings.auth_domain is None:
         return None
     realm = settings.auth_domain
     users = HtdigestFile(settings.auth_file, realm, clock=clock)
-    return _Login(users, DigestLogin(realm, users.ha1, NonceTable(clock=clock)))
-
-
-def _verify(login: _Login, request: RequestInfo) -> Outcome:
-    return login.digest.verify(request.method, request.target, request.headers.get("Authorization"))
+    digest = DigestLogin(realm, users.ha1, NonceTable(clock=clock), former_of=users.former_ha1)
+    return _Login(users, digest)
 
 
 def _challenge(login: _Login, outcome: Outcome, text: str) -> Verdict:
@@ -225,6 +343,11 @@ def _allowing(text: str) -> str:
     if origin is not None:
         return str(origin)
     return text if _APPLICATION.fullmatch(text) else "*"
+
+
+def _allowing_host(host: str) -> str:
+    """The line of the configuration that lets a ``Host`` in; all of them, if it is no name."""
+    return f"allowed_hosts: [{_shown(host_name(host) or '*')}]"
 
 
 def _shown(text: str) -> str:

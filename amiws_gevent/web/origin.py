@@ -95,10 +95,15 @@ class OriginPolicy:
         """
         if len(origins) > 1 or len(hosts) > 1:
             return False
-        if self._all or not origins:
+        if not origins or self.names(origins[0]):
             return True
         origin = parse_origin(origins[0])
-        if origin is None:
-            return origins[0].lower() in self._texts
         own = parse_authority(hosts[0], scheme) if hosts else None
-        return origin == own or origin in self._origins
+        return origin is not None and origin == own
+
+    def names(self, text: str) -> bool:
+        """Whether an ``Origin`` is among ``allowed_origins``, whatever ``Host`` is."""
+        if self._all:
+            return True
+        origin = parse_origin(text)
+        return text.lower() in self._texts if origin is None else origin in self._origins

@@ -21,8 +21,9 @@ from amiws_gevent.pages import Pages
 from amiws_gevent.pausemeter import PauseMeter
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.web.backlog import Losses
-from amiws_gevent.web.counts import Counts
+from amiws_gevent.web.counts import SLOW, Counts
 from amiws_gevent.web.frames import text_frames
+from amiws_gevent.web.guesses import FailedLogins
 from tests.support.hosts import ami_host
 
 LABELS = {family.name: family.labels for family in FAMILIES}
@@ -48,6 +49,7 @@ class House:
         self.pauses = PauseMeter()
         self.counts = Counts()
         self.losses = Losses()
+        self.failed_logins = FailedLogins()
         self.metrics = Metrics(
             Rooms(
                 hub=self.hub,
@@ -61,6 +63,7 @@ class House:
                 connections=lambda: 7,
                 counts=lambda: self.counts,
                 losses=lambda: self.losses,
+                failed_logins=self.failed_logins,
                 log_lines_lost=lambda: 3,
             )
         )
@@ -89,6 +92,7 @@ class FakeClient:
     address = "192.0.2.7:5000"
     user = None
     subprotocol = "amiws.v2"
+    close_kind = SLOW
 
     def offer(self, data: bytes) -> None:
         """Taken."""

@@ -33,6 +33,7 @@ def test_the_defaults_are_amiws_s() -> None:
     assert (made.ssl_cert, made.ssl_key) == (None, None)
     assert (made.metrics_listen, made.slow_pages) == (None, "close")
     assert (made.path, made.allowed_origins, made.session_lifetime) == (None, (), 43200.0)
+    assert made.allowed_hosts is None
     assert made.amihosts == (
         AmiHost(id=1, name="pbx1", host="10.0.0.1", username="u", secret=SecretStr("hunter2")),
     )
@@ -60,6 +61,7 @@ def test_the_defaults_of_the_limits() -> None:
         "connections_per_address": None,
         "connection_rate": 1000,
         "handshakes": 2000,
+        "failed_logins": 20,
         "header_size": 32 << 10,
         "header_time": 10.0,
         "tls_handshake_time": 10.0,

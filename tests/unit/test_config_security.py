@@ -53,6 +53,15 @@ def test_metrics_for_more_than_this_machine(host: str) -> None:
     assert warning.startswith("metrics_listen asks for no login: whoever reaches port 9090 can")
 
 
+def test_every_name_without_a_login() -> None:
+    def open_to(hosts: str, **more: Any) -> list[str]:
+        return security_warnings(settings(ws_host="127.0.0.1", allowed_hosts=hosts, **more))
+
+    for more in ({}, {"auth_websocket": False, **LOGIN}):
+        assert any("DNS rebinding" in line for line in open_to("a.example, *", **more))
+    assert open_to("a.example") == open_to("") == open_to("*", **LOGIN) == []
+
+
 def test_every_origin() -> None:
     (warning,) = security_warnings(settings(allowed_origins="*", **LOGIN))
     assert "allowed_origins" in warning

@@ -274,6 +274,68 @@ def test_what_are_no_origins(value: object) -> None:
         units.origins(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [
+        ("PBX.Example.com", "pbx.example.com"),
+        ("pbx.example.com.", "pbx.example.com"),
+        ("pbx.example.com:8000", "pbx.example.com"),
+        ("pbx", "pbx"),
+        ("my_pbx.example.com", "my_pbx.example.com"),
+        (".Example.com", ".example.com"),
+        ("*.example.com:443", "*.example.com"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("10.0.0.5", "10.0.0.5"),
+        ("[0:0::1]:8080", "[::1]"),
+        ("*", "*"),
+    ],
+)
+def test_host(value: str, host: str) -> None:
+    assert units.host(value) == host
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://pbx.example.com",
+        "pbx.example.com/",
+        "pbx.*.com",
+        "*pbx.example.com",
+        "*.",
+        ".",
+        "*:8000",
+        "",
+        "a..b",
+        "a b",
+        "::1",
+        "[::z]",
+        ".[::1]",
+        "pbx:x",
+        "user@pbx",
+        "a" * 300,
+    ],
+)
+def test_what_is_no_host(value: str) -> None:
+    with pytest.raises(ValueError, match=r"must be names such as pbx\.example\.com"):
+        units.host(value)
+
+
+@pytest.mark.parametrize("value", ["a.example, .b.org,A.example:80", ["a.example", ".b.org"]])
+def test_hosts(value: object) -> None:
+    assert units.hosts(value) == ("a.example", ".b.org")
+
+
+@pytest.mark.parametrize("value", ["", [], [" "]])
+def test_no_hosts(value: object) -> None:
+    assert units.hosts(value) == ()
+
+
+@pytest.mark.parametrize("value", [5, None, {}, [None], [["a"]]])
+def test_what_are_no_hosts(value: object) -> None:
+    with pytest.raises(ValueError, match="must be names of hosts"):
+        units.hosts(value)
+
+
 @pytest.mark.parametrize("read", [units.flag, units.facility, units.level, units.encoding])
 def test_no_message_shows_what_the_environment_holds(read: Callable[[object], object]) -> None:
     with pytest.raises(ValueError, match=r"what '\$\{NAME\}' stands for") as caught:

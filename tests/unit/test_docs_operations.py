@@ -65,6 +65,30 @@ def test_the_rules_for_prometheus_are_yaml_and_ask_for_what_there_is() -> None:
         assert rule["annotations"]["summary"]
 
 
+def test_fail2ban_finds_the_address_in_the_line_and_nowhere_else() -> None:
+    (failregex,) = re.findall(r"^failregex = (.*)$", TEXT, flags=re.MULTILINE)
+    (shown,) = re.findall(r"^web\.gate: login refused: .*$", TEXT, flags=re.MULTILINE)
+    prefix = r"(?:\S+\s+)?amiws-gevent(?:\[\d+\])?:\s+"  # of common.conf, as far as we need it
+    pattern = re.compile(
+        failregex.replace("%(__prefix_line)s", prefix).replace("<ADDR>", r"(?P<ip>[0-9a-f.:]+)")
+    )
+    refused = 'web.gate: login refused: address=192.0.2.9 user="anna": wrong password'
+    forged = refused.replace('"', r"\"")
+    found = {
+        shown: "192.0.2.7",
+        refused: "192.0.2.9",
+        refused.replace("192.0.2.9", "2001:db8::9"): "2001:db8::9",
+        refused.replace("wrong password", "no such user"): "192.0.2.9",
+        refused.replace("wrong password", "too many wrong passwords"): "192.0.2.9",
+        f'web.gate: login refused: address=10.0.0.1 user="{forged}": no such user': "10.0.0.1",
+        f'web.gate: WebSocket refused with 403: address=10.0.0.1 origin="{forged}" is': None,
+        'web.gate: login refused: address=10.0.0.1 user="": the login has no realm': None,
+    }
+    for line, address in found.items():
+        match = pattern.search(f"pbx amiws-gevent[4711]: {line}")
+        assert (match["ip"] if match else None) == address, line
+
+
 def test_keys_and_limits_that_are_named_exist() -> None:
     for name in re.findall(r"`limits\.([a-z_]+)`", TEXT):
         assert name in Limits.model_fields

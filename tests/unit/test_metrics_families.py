@@ -110,6 +110,14 @@ def test_who_was_not_let_in(house: House) -> None:
     assert found["amiws_accept_pauses_total", "busy"] == 5
 
 
+def test_logins_that_were_refused(house: House) -> None:
+    assert house.value("amiws_logins_refused_total", "limit") == 0
+    house.failed_logins.failed("192.0.2.7", "anna")
+    house.failed_logins.refused["limit"] += 3
+    assert house.value("amiws_logins_refused_total", "password") == 1
+    assert house.value("amiws_logins_refused_total", "limit") == 3
+
+
 def test_nobody_is_connected(house: House) -> None:
     assert house.value("amiws_client_pending_bytes") == 0
     assert house.value("amiws_client_pending_bytes_max") == 0

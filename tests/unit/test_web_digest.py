@@ -14,6 +14,7 @@ from amiws_gevent.web.digest import (
     GRACE_TIME,
     MAX_AUTHORIZATION,
     MAX_FILE,
+    MOST_FORMER,
     NC_WINDOW,
     NONCE_LIFETIME,
     SETTLE_TIME,
@@ -165,6 +166,39 @@ def test_an_unknown_user_is_computed_like_any_other(
     taken = len(hashes)
     assert login.verify("GET", "/", unknown).reason == "no such user"
     assert len(hashes) == 2 * taken
+
+
+def test_nobody_looks_at_the_password_of_who_may_not_try(client: Client) -> None:
+    asked = []
+
+    def never(user: str) -> bool:
+        asked.append(user)
+        return False
+
+    for password in ("s3cret", "guess"):
+        client.password = password
+        outcome = client.login.verify("GET", "/", client.header(), may_try=never)
+        assert outcome == Outcome(
+            passed_over=True, reason="too many wrong passwords", claimed="anna"
+        )
+    assert asked == ["anna", "anna"]
+    assert client.login.verify("GET", "/", "Digest nonsense", may_try=never).reason
+    assert client.login.verify("GET", "/", None, may_try=never) == Outcome()
+    assert len(asked) == 2
+    client.password = "s3cret"
+    assert client.send(1).user == "anna"  # its count was not used
+
+
+def test_the_password_from_before(clock: Clock) -> None:
+    users = {"anna": ha1("anna", "new")}
+    former = {"anna": ha1("anna", "old"), "bob": ha1("bob", "old")}
+    login = DigestLogin(REALM, users.get, NonceTable(clock=clock), former_of=former.get)
+    for user, reason in (("anna", "wrong password"), ("bob", "no such user")):
+        outcome = Client(login, user, "old").send()
+        assert (outcome.user, outcome.former, outcome.reason) == (None, True, reason)
+        assert not Client(login, user, "guess").send().former
+    assert not Client(login, "eve", "old").send().former
+    assert Client(login, "anna", "new").send().user == "anna"
 
 
 def test_a_user_name_in_utf_8(login: DigestLogin) -> None:
@@ -481,6 +515,34 @@ def test_a_changed_file_counts_at_once(htdigest: HtdigestFile, path: Path) -> No
     assert htdigest.ha1("bob") == ha1("bob", "three")
     path.write_text(entry("bob", "three"))
     assert htdigest.ha1("anna") is None
+
+
+def test_what_the_file_had_before_its_last_change(htdigest: HtdigestFile, path: Path) -> None:
+    path.write_text(entry("anna", "1") + entry("bob", "1"))
+    assert htdigest.ha1("anna") == ha1("anna", "1")
+    assert htdigest.former_ha1("anna") is None
+    path.write_text(entry("anna", "22") + entry("bob", "1"))
+    assert htdigest.ha1("anna") == ha1("anna", "22")
+    assert htdigest.former_ha1("anna") == ha1("anna", "1")
+    path.write_text(entry("anna", "22") + entry("carl", "333"))
+    assert htdigest.ha1("bob") is None
+    assert htdigest.former_ha1("bob") == ha1("bob", "1")
+    assert htdigest.former_ha1("anna") == ha1("anna", "1")
+    assert htdigest.former_ha1("carl") is None
+    path.write_text(entry("anna", "4444"))
+    assert htdigest.ha1("anna") == ha1("anna", "4444")
+    assert htdigest.former_ha1("anna") == ha1("anna", "22")
+
+
+def test_former_passwords_are_bounded(htdigest: HtdigestFile, path: Path) -> None:
+    key = "0" * 32
+    path.write_text("".join(f"u{n}:{REALM}:{key}\n" for n in range(MOST_FORMER + 2)))
+    assert htdigest.ha1("u0") is not None
+    path.write_text(entry("anna", "1"))
+    assert htdigest.ha1("u0") is None
+    kept = [n for n in range(MOST_FORMER + 2) if htdigest.former_ha1(f"u{n}") is not None]
+    assert len(kept) <= MOST_FORMER
+    assert kept[-1] == MOST_FORMER + 1
 
 
 def test_a_replaced_file_counts_at_once(htdigest: HtdigestFile, path: Path) -> None:

@@ -14,7 +14,8 @@ from requests.utils import parse_dict_header
 
 from amiws_gevent.config import Settings
 from amiws_gevent.web.digest import NONCE_LIFETIME
-from amiws_gevent.web.gate import MIGRATION, Gate, Headers, RequestInfo, Verdict
+from amiws_gevent.web.gate import MIGRATION, MOST_NAMES, NAMES, Gate, Headers, RequestInfo, Verdict
+from amiws_gevent.web.guesses import FAILURE_TIME, LIMIT, OF_ALL_USERS, PASSWORD, FailedLogins
 
 REALM = "call centre"
 HOST = {"name": "a", "host": "127.0.0.1", "username": "u", "secret": "s"}
@@ -49,7 +50,16 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        self.gate = Gate(self.settings, clock=self.clock, wall_clock=self.wall_clock)
+        self.failed = FailedLogins(clock=self.clock)
+        self.reload()
+
+    def reload(self) -> None:
+        self.gate = Gate(
+            self.settings,
+            failed_logins=self.failed,
+            clock=self.clock,
+            wall_clock=self.wall_clock,
+        )
 
     def write(self, **passwords: str) -> None:
         lines = []
@@ -79,8 +89,9 @@ def request(
     scheme: Literal["http", "https"] = "http",
     target: str = "/",
     host: str = "pbx:8000",
+    address: str = "10.0.0.9",
 ) -> RequestInfo:
-    return RequestInfo("GET", target, Headers([("Host", host), *headers]), scheme, "10.0.0.9")
+    return RequestInfo("GET", target, Headers([("Host", host), *headers]), scheme, address)
 
 
 def header(verdict: Verdict, name: str) -> str:
@@ -390,13 +401,284 @@ def test_two_origins_or_hosts_are_refused(tmp_path: Path) -> None:
     assert world.upgrade(("Host", "pbx:8000"), world.log_in()).status == 400
 
 
-def test_the_section_that_refusals_name_is_there() -> None:
-    name, _, heading = MIGRATION.partition(", ")
-    readme = Path(__file__).parents[2] / name
-    assert f"## {json.loads(heading)}\n" in readme.read_text(encoding="utf-8")
+@pytest.mark.parametrize("section", [MIGRATION, NAMES])
+def test_the_section_that_refusals_name_is_there(section: str) -> None:
+    name, _, heading = section.partition(", ")
+    page = Path(__file__).parents[2] / name
+    assert f"## {json.loads(heading)}\n" in page.read_text(encoding="utf-8")
+
+
+# Names of the server
+
+REBOUND = {"host": "evil.example:8000"}
+OF_REBOUND = ("Origin", "http://evil.example:8000")
+
+
+def open_world(tmp_path: Path, **changes: Any) -> World:
+    """One without a login."""
+    return World(tmp_path, auth_file=None, auth_domain=None, **changes)
+
+
+def test_without_allowed_hosts_a_name_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = open_world(tmp_path)
+    for _ in range(3):
+        assert world.upgrade(OF_REBOUND, **REBOUND).status == 200
+        world.clock.now += 1
+    (line,) = warnings(caplog)
+    assert 'host="evil.example"' in line
+    assert "address=10.0.0.9" in line
+    assert 'allowed_hosts: ["evil.example"]' in line
+    assert NAMES in line
+    assert world.upgrade(("Origin", "http://b.example"), host="b.example").status == 200
+    assert len(warnings(caplog)) == 2
+
+
+def test_names_do_not_fill_the_log_or_the_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = open_world(tmp_path)
+    for number in range(2 * MOST_NAMES):
+        host = f"n{number}.example"
+        world.upgrade(("Origin", f"http://{host}"), host=host)
+    assert len(warnings(caplog)) == 1
+    for number in range(2 * MOST_NAMES):
+        world.clock.now += 1
+        host = f"n{number}.example"
+        world.upgrade(("Origin", f"http://{host}"), host=host)
+    assert len(world.gate._told_hosts) <= MOST_NAMES
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({}, {"scheme": "https"}),
+        ({"allowed_hosts": "evil.example"}, {}),
+        ({"allowed_hosts": "*"}, {}),
+        ({"allowed_origins": "http://evil.example:8000"}, {}),
+        ({"allowed_origins": "*"}, {}),
+    ],
+    ids=["TLS", "name", "all names", "origin", "all origins"],
+)
+def test_names_that_are_not_warned_of(
+    tmp_path: Path, changes: dict[str, Any], more: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = open_world(tmp_path, **changes)
+    origin = f"{more.get('scheme', 'http')}://evil.example:8000"
+    assert world.upgrade(("Origin", origin), **REBOUND, **more).status == 200
+    assert warnings(caplog) == []
+
+
+def test_with_a_login_no_name_is_warned_of(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    cookie = world.log_in()
+    assert world.upgrade(OF_REBOUND, cookie, **REBOUND).status == 200
+    assert warnings(caplog) == []
+
+
+def test_a_login_that_is_not_asked_for_protects_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path, auth_websocket=False)
+    assert world.upgrade(OF_REBOUND, **REBOUND).status == 200
+    assert "DNS rebinding" in warnings(caplog)[0]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "[::1]:8000", "localhost", "pbx.local", "pbx"])
+def test_names_that_no_web_site_has_pass(
+    tmp_path: Path, host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for changes in ({}, {"allowed_hosts": []}):
+        world = open_world(tmp_path, **changes)
+        assert world.upgrade(("Origin", f"http://{host}"), host=host).status == 200
+        assert world.page(host=host).status == 200
+    assert warnings(caplog) == []
+
+
+def test_the_address_to_listen_on_is_a_name(tmp_path: Path) -> None:
+    world = open_world(tmp_path, ws_host="pbx.example.org", allowed_hosts=[])
+    assert world.page(host="pbx.example.org:8000").status == 200
+
+
+@pytest.mark.parametrize("login", [False, True])
+def test_a_name_that_is_not_listed_is_refused_and_says_what_to_add(
+    tmp_path: Path, login: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    make = World if login else open_world
+    for ask in ("page", "upgrade"):
+        world = make(tmp_path, allowed_hosts=["pbx.example.com"])
+        caplog.clear()
+        verdict = getattr(world, ask)(OF_REBOUND, **REBOUND)
+        assert verdict.status == 403
+        assert "WWW-Authenticate" not in dict(verdict.headers)
+        (line,) = warnings(caplog)
+        for text in (line, verdict.body.decode()):
+            assert 'allowed_hosts: ["evil.example"]' in text
+            assert NAMES in text
+        assert "address=10.0.0.9" in line
+        assert make(tmp_path).page(**REBOUND).status == (401 if login else 200)
+
+
+@pytest.mark.parametrize(
+    ("host", "entry"),
+    [
+        ("PBX.example.com:8000", "pbx.example.com"),
+        ("pbx.example.com.", "pbx.example.com"),
+        ("xn--bro-hoa.example", "xn--bro-hoa.example"),
+        ("\xff<script>", "*"),
+        ("", "*"),
+    ],
+)
+def test_what_a_refusal_of_a_name_names_is_taken_and_helps(
+    tmp_path: Path, host: str, entry: str
+) -> None:
+    body = open_world(tmp_path, allowed_hosts="").page(host=host).body.decode()
+    setting = next(line.strip() for line in body.splitlines() if line.startswith("    "))
+    assert setting == f"allowed_hosts: [{json.dumps(entry)}]"
+    world = open_world(tmp_path, allowed_hosts=json.loads(setting.partition(": ")[2]))
+    assert world.page(host=host).status == 200
+
+
+def test_programs_are_not_asked_for_the_name(tmp_path: Path) -> None:
+    world = open_world(tmp_path, allowed_hosts=[])
+    assert world.upgrade(**REBOUND).status == 200
+    request_without_host = RequestInfo("GET", "/", Headers(), "http", "10.0.0.9")
+    assert world.gate.check_page(request_without_host).status == 200
+
+
+def test_an_allowed_origin_is_not_asked_for_the_name(tmp_path: Path) -> None:
+    """A proxy that changes Host has its own name in allowed_origins."""
+    world = open_world(tmp_path, allowed_hosts=[], allowed_origins="https://pbx.example.com")
+    assert world.upgrade(("Origin", "https://pbx.example.com"), **REBOUND).status == 200
+    assert world.upgrade(OF_REBOUND, **REBOUND).status == 403
+
+
+# Guessed passwords
+
+
+def guess(world: World, times: int, user: str = "anna", **more: Any) -> None:
+    for _ in range(times):
+        assert world.page(world.digest(user, "guess"), **more).status == 401
+
+
+def test_after_too_many_guesses_right_and_wrong_are_429(world: World) -> None:
+    guess(world, world.settings.limits.failed_logins)
+    for password in ("one", "guess"):
+        for check in (world.page, world.upgrade):
+            verdict = check(world.digest("anna", password))
+            assert verdict.status == 429
+            assert header(verdict, "Retry-After") == "10"
+            assert "WWW-Authenticate" not in dict(verdict.headers)
+            assert b"Try again in 10 s" in verdict.body
+    assert world.failed.refused == {PASSWORD: world.settings.limits.failed_logins, LIMIT: 4}
+    world.clock.now += FAILURE_TIME
+    assert world.page(world.digest("anna", "one")).status == 200
+
+
+def test_guesses_on_the_upgrade_count_too(world: World) -> None:
+    for _ in range(world.settings.limits.failed_logins):
+        assert world.upgrade(world.digest("anna", "guess")).status == 401
+    assert world.page(world.digest("anna", "one")).status == 429
+
+
+def test_a_name_that_no_user_has_counts_alike(world: World) -> None:
+    most = world.settings.limits.failed_logins
+    guess(world, most, "anna")
+    guess(world, most, "nobody")
+    known = world.page(world.digest("anna", "guess"))
+    unknown = world.page(world.digest("nobody", "guess"))
+    assert known == unknown
+    assert known.status == 429
+
+
+def test_a_reload_does_not_let_a_guesser_begin_anew(world: World) -> None:
+    guess(world, world.settings.limits.failed_logins)
+    world.reload()
+    assert world.page(world.digest("anna", "one")).status == 429
+
+
+def test_guesses_stop_nobody_else(world: World) -> None:
+    cookie = world.log_in("anna", "one")
+    guess(world, world.settings.limits.failed_logins)
+    assert world.page(world.digest("bob", "two")).status == 200
+    assert world.page(world.digest("anna", "one"), address="10.0.0.10").status == 200
+    assert world.page(cookie, world.digest("anna", "one")).status == 200
+    assert world.upgrade(cookie).status == 200
+    assert world.page().status == 401
+
+
+def test_the_session_of_one_user_is_no_pass_for_another(world: World) -> None:
+    cookie = world.log_in("bob", "two")
+    guess(world, world.settings.limits.failed_logins)
+    assert world.page(cookie, world.digest("anna", "one")).status == 429
+
+
+def test_all_names_together(tmp_path: Path) -> None:
+    world = World(tmp_path, limits={"failed_logins": 2})
+    for number in range(2 * OF_ALL_USERS):
+        guess(world, 1, f"user {number}")
+    verdict = world.page(world.digest("anna", "one"))
+    assert verdict.status == 429
+    assert header(verdict, "Retry-After") == "1"
+
+
+def test_what_is_no_guess_does_not_count(world: World) -> None:
+    stale = world.digest("anna", "one")
+    world.clock.now += NONCE_LIFETIME + 1
+    for _ in range(3 * world.settings.limits.failed_logins):
+        assert world.page().status == 401
+        assert world.page(stale).status == 401
+        assert world.page(("Authorization", "Digest nonsense")).status == 401
+        assert world.page(("Authorization", "Basic YTpi")).status == 401
+        assert world.upgrade(("Cookie", "amiws_session_8000=junk")).status == 401
+    assert world.failed.refused == {}
+    assert world.page(world.digest("anna", "one")).status == 200
+
+
+def test_wallboards_with_the_password_from_before_lock_nobody_out(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert world.page(world.digest("anna", "one")).status == 200
+    world.write(anna="changed")
+    for _ in range(3 * world.settings.limits.failed_logins):
+        assert world.page(world.digest("anna", "one")).status == 401
+        assert world.upgrade(world.digest("bob", "two")).status == 401
+    assert world.failed.refused == {}
+    assert world.page(world.digest("anna", "changed")).status == 200
+    (line,) = warnings(caplog)
+    assert line.startswith("login with a password from before it was changed: address=10.0.0.9 ")
+    assert '"anna"' in line
 
 
 # The log
+
+
+@pytest.mark.parametrize("ask", ["page", "upgrade"])
+@pytest.mark.parametrize(
+    ("user", "password", "reason"),
+    [
+        ("anna", "guess", "wrong password"),
+        ("e've: x", "guess", "no such user"),
+        ("bob", "two", "too many wrong passwords"),
+    ],
+)
+def test_the_line_that_fail2ban_reads(
+    world: World,
+    ask: str,
+    user: str,
+    password: str,
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guess(world, world.settings.limits.failed_logins, "bob")
+    world.clock.now += 1
+    caplog.clear()
+    getattr(world, ask)(world.digest(user, password))
+    (line,) = [text.partition(" (and ")[0] for text in warnings(caplog)]
+    line, _, more = line.partition(";")
+    assert line == f'login refused: address=10.0.0.9 user="{user}": {reason}'
+    tells = ask == "upgrade" and reason != "too many wrong passwords"
+    assert ("auth_websocket: false" in more) is tells
 
 
 def test_a_flood_makes_one_line_a_second(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -127,6 +127,16 @@ def test_the_star_allows_all() -> None:
         assert allows(origin, "pbx", "http", "https://wall.example", "*")
 
 
+def test_whether_an_origin_is_listed() -> None:
+    policy = OriginPolicy(["https://wall.example", "app://panel"])
+    assert policy.names("https://WALL.example:443")
+    assert policy.names("APP://panel")
+    assert not policy.names("http://wall.example")
+    assert not policy.names("null")
+    assert not OriginPolicy().names("http://pbx:8000")
+    assert OriginPolicy(["*"]).names("null")
+
+
 def test_two_of_either_header_are_refused() -> None:
     for policy in (OriginPolicy(), OriginPolicy(["*"])):
         assert not policy.allows(["http://pbx", "http://pbx"], ["pbx"], "http")
