@@ -18,7 +18,7 @@ from typing import Annotated, Generic, Self, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from amiws_gevent.ami import Value
-from amiws_gevent.pluginapi import PluginSettings, ServerInfo
+from amiws_gevent.pluginapi import PluginSettings, ServerInfo, shown
 
 MAX_MATCHED = 1024
 """Characters of a value that an operator's regular expression is given. It bounds those that take
@@ -31,6 +31,18 @@ _GLOB_SIGNS = frozenset("*?[")
 
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
+
+
+def written_as(pattern: str, allowed: str) -> BeforeValidator:
+    """For text that must fit ``pattern`` as a whole; ``allowed`` says so in words."""
+    expression = re.compile(pattern)
+
+    def checked(value: object) -> str:
+        if not isinstance(value, str) or not expression.fullmatch(value):
+            raise ValueError(f"must be {allowed}, not {shown(value)}")
+        return value
+
+    return BeforeValidator(checked)
 
 
 class Remembered(dict[Key, Answer], Generic[Key, Answer]):

@@ -10,19 +10,24 @@ them all. In the configuration::
         file: /etc/amiws/vip.txt
 """
 
-from pathlib import Path
-
 from pydantic import Field
 
 from amiws_gevent.ami import Message, PageAction
-from amiws_gevent.pluginapi import ClientInfo, PluginContext, PluginSettings, ServerInfo
+from amiws_gevent.pluginapi import (
+    AnyPath,
+    ClientInfo,
+    PluginContext,
+    PluginSettings,
+    ServerInfo,
+)
 
 
 class Settings(PluginSettings):
     """What may stand under the plugin's name. Anything else is an error that --check finds."""
 
     numbers: list[str] = Field([], description="Numbers of important people")
-    file: Path | None = Field(
+    # Whole once read: a relative one counts from where the program was started.
+    file: AnyPath | None = Field(
         None, description="File with more of them, one a line; read again by SIGHUP"
     )
     header: str = Field("VIP", min_length=1, description="Header that marks their messages")

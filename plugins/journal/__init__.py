@@ -9,7 +9,7 @@ that a journal can be played back: ``python -m amiws_gevent.replay FILE``::
 
     plugins:
     - journal:
-        folder: /var/log/amiws-gevent    # absolute; made if its parent is there
+        folder: /var/log/amiws-gevent    # made if its parent is there
 
 and, with what else there is to set (these are the defaults)::
 
@@ -30,6 +30,9 @@ of which messages to keep, all unless these are given (names in any case)::
         events: [Queue*, Hangup]   # what is no event is kept all the same
         except_events: VarSet
         types: [3]                 # 3: events alone; see the types of message
+
+A relative ``folder`` counts from the directory in which the program was started, as paths
+of the main configuration do: for a daemon write the whole path.
 
 Killed, the program loses what came in the last ``flush_interval``; with the power
 cut, the machine loses that of the last ``fsync_interval``. A line that was torn is

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from amiws_gevent.pluginapi import AnyPath, PluginSettings, Seconds, SettingError, Size
 
-from .._matching import Names, Servers
+from .._matching import Names, Servers, written_as
 
 SMALLEST_FILE = 64 * 1024
 
@@ -29,17 +29,22 @@ def _daily(value: object) -> object:
     return "no" if word in _NEVER else word
 
 
+Prefix = Annotated[
+    str,
+    written_as(
+        r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}",
+        "1 to 100 letters (A to Z, a to z), digits, _, . or -, the first no . or -",
+    ),
+]
+
+
 class Settings(PluginSettings):
     """See the module ``amiws_plugins.journal`` for an example of all."""
 
     folder: AnyPath = Field(
         description="Folder for the files; made if its parent is there. For one journal."
     )
-    prefix: str = Field(
-        "amiws",
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$",
-        description="What names of files begin with.",
-    )
+    prefix: Prefix = Field("amiws", description="What names of files begin with.")
     max_file_size: Size = Field(
         64 * 1024**2, ge=SMALLEST_FILE, description="Bytes (64 MiB, 512k) of one file, unpacked."
     )

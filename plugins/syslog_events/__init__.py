@@ -79,6 +79,10 @@ line, and all that a rule says must fit::
         ssl_cert: /etc/amiws/logs.pem        # ours, if the receiver wants one
         ssl_key: /etc/amiws/logs.key
 
+Relative paths of ``ssl_`` files count from the directory in which the program was started,
+as those of the main configuration do: for a daemon write whole ones. A socket's path in
+``to`` begins with ``/``.
+
 **When the receiver is away** lines wait, and go when it is back; past the bounds the oldest
 are dropped. No line is ever sent twice: what was handed to a connection that then broke
 is not sent again. Both are counted, in the log and in a line to the receiver

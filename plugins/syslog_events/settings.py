@@ -17,7 +17,7 @@ from pydantic import (
 
 from amiws_gevent.pluginapi import AnyPath, PluginSettings, SettingError, Size
 
-from .._matching import Names, Servers, Values, one_or_more
+from .._matching import Names, Servers, Values, one_or_more, written_as
 from .text import Template
 from .tls import check_name, make_context
 from .units import FACILITIES, SEVERITIES, Rate, Target, facility, rate, severity, target
@@ -59,15 +59,30 @@ Severity = Annotated[int, BeforeValidator(severity), _name_of(dict(SEVERITIES))]
 Facility = Annotated[int, BeforeValidator(facility), _name_of(dict(FACILITIES))]
 Limit = Annotated[Rate, BeforeValidator(rate), PlainSerializer(str)]
 To = Annotated[Target, BeforeValidator(target), PlainSerializer(str)]
+RuleName = Annotated[
+    str,
+    written_as(r"[A-Za-z0-9_.-]{0,32}", "at most 32 letters (A to Z, a to z), digits, _, . or -"),
+]
+AppName = Annotated[
+    str, written_as(r"[!-~]{1,48}", "1 to 48 printable signs of ASCII without spaces")
+]
+HostName = Annotated[
+    str, written_as(r"[!-~]{0,255}", "at most 255 printable signs of ASCII without spaces")
+]
+Enterprise = Annotated[
+    str,
+    written_as(
+        r"(?=.{1,20}\Z)[0-9]+(\.[0-9]+)*",
+        "a number, or some with a dot between, of at most 20 signs in all",
+    ),
+]
 
 
 class RuleSettings(PluginSettings):
     """Which events become lines, and what these look like."""
 
-    name: str = Field(
+    name: RuleName = Field(
         "",
-        max_length=32,
-        pattern=r"^[A-Za-z0-9_.-]*$",
         description="Names the rule in its lines; without one it is rule1, rule2 ... by its place.",
     )
     events: Names = Field(
@@ -102,14 +117,10 @@ class Settings(PluginSettings):
         "each with :PORT if it is not 514 (tls: 6514).",
     )
     facility: Facility = Field(FACILITIES["local0"], description="kern to local7.")
-    app_name: str = Field("amiws-gevent", min_length=1, max_length=48, pattern=r"^[!-~]+$")
-    hostname: str = Field(
-        "", max_length=255, pattern=r"^[!-~]*$", description="By default this machine's name."
-    )
-    enterprise: str = Field(
+    app_name: AppName = Field("amiws-gevent", description="The program's name in each line.")
+    hostname: HostName = Field("", description="By default this machine's name.")
+    enterprise: Enterprise = Field(
         "32473",
-        max_length=20,
-        pattern=r"^[0-9]+(\.[0-9]+)*$",
         description="The number after @ in SD-IDs: yours at IANA; 32473 is for documentation.",
     )
     defaults: bool = Field(True, description="Whether the rules that come with the plugin hold.")

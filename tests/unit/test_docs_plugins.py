@@ -19,7 +19,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from amiws_gevent import hookspecs, testing
+from amiws_gevent import hookspecs, pluginapi, testing
 from amiws_gevent.ami import Message, PageAction
 from amiws_gevent.config import ConfigError, LoadResult, load_settings
 from amiws_gevent.config.plugins import HOOK_TIMEOUT
@@ -161,6 +161,28 @@ def test_the_transform_of_the_tutorial(folder: Path) -> None:
         assert plugin.feed(short, long) == [short, event("A", CallerIDNum="0301234xxx")]
 
 
+def test_the_plugin_of_the_types_of_settings(folder: Path) -> None:
+    given = {"queues": ["sales"], "long": "1 min", "too_long": "5 min"}
+    with PluginHarness("./long_waits.py", given) as plugin:
+        for waited in (59, 60, 300):
+            plugin.feed(event("AgentConnect", Queue="sales", HoldTime=waited))
+        plugin.feed(event("AgentConnect", Queue="other", HoldTime=300))
+        plugin.drain()
+        assert plugin.log == [
+            "WARNING somebody waited 60 s",
+            "ERROR somebody waited 300 s, which is too long",
+        ]
+
+
+def test_shown_keeps_what_comes_from_the_environment(folder: Path) -> None:
+    lines = 'plugins:\n- ./long_waits.py:\n    queues: ["a/${S}"]\n'
+    file = write(folder, with_host(lines))
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ={"S": "s3cret"})
+    assert "must be the name of a queue, not what 'a/${S}' stands for" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_the_example_of_the_readme(folder: Path) -> None:
     section = [box for box in boxes(ROOT / "README.md") if box.heading == "Plugins"]
     python, configuration = section
@@ -256,6 +278,13 @@ def test_every_parameter_of_a_hook_is_explained() -> None:
             assert f"`{called}.{field.name}" in table, f"{called}.{field.name}"
 
 
+def test_what_settings_are_made_with_is_explained() -> None:
+    section = TEXT.partition("\n## Settings")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`(\w+)(?:\(\w+\))?`", section))
+    hooks_get = {"ClientInfo", "PluginContext", "ServerInfo"}
+    assert set(pluginapi.__all__) - hooks_get <= told
+
+
 def test_every_public_name_of_a_message_is_explained() -> None:
     section = TEXT.partition("## What a message is")[2].partition("\n## ")[0]
     names = {name for name in vars(Message) if not name.startswith("_")}
@@ -341,6 +370,13 @@ def test_the_example_of_mask_shows_what_it_says(folder: Path) -> None:
         assert "4111" not in str(shown)
         (shown,) = plugin.feed(event("VarSet", Variable="DB_PASSWORD", Value="hunter2"))
         assert "hunter2" not in str(shown)
+
+
+@pytest.mark.parametrize("name", ["journal", "syslog_events", "webhook"])
+def test_the_manual_says_what_relative_paths_count_from(name: str) -> None:
+    module = importlib.import_module(f"amiws_plugins.{name}")
+    manual = " ".join((module.__doc__ or "").split())
+    assert "from the directory in which the program was started" in manual
 
 
 @pytest.mark.parametrize("name", shipped())

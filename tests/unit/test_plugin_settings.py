@@ -179,7 +179,11 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
             "4: P.max_file_size: must be a size such as 1048576",
         ),
         ("journal", "folder: x\nmax_file_size: 1 GiB", "2: P.max_total: must be at least 3 times"),
-        ("journal", "folder: x\nprefix: a/b", "4: P.prefix: must match pattern"),
+        (
+            "journal",
+            "folder: x\nprefix: a/b",
+            "4: P.prefix: must be 1 to 100 letters (A to Z, a to z), digits, _, . or -, the first ",
+        ),
         ("webhook", "url: example.com", "3: P.url: must be a URL that begins with"),
         (
             "webhook",
@@ -214,6 +218,11 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
             "syslog_events",
             "rules:\n- events: A\n  server: x",
             "5: P.rules[0].server: NO; did you mean servers?",
+        ),
+        (
+            "syslog_events",
+            "rules:\n- events: A\n  name: a b",
+            "5: P.rules[0].name: must be at most 32 letters (A to Z, a to z), digits, _, . or -, ",
         ),
         (
             "syslog_events",
