@@ -19,23 +19,40 @@ pages' actions are not sent.
     X-Amiws-Delivery: 7d0cbb52-9a0e-4a9c-8f0c-2a37c9f3c1a5
     X-Amiws-Timestamp: 1767225600
     X-Amiws-Signature: sha256=5257a869...
+    webhook-id: 7d0cbb52-9a0e-4a9c-8f0c-2a37c9f3c1a5
+    webhook-timestamp: 1767225600
+    webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
 
     {"messages":[{"type":3,"server_id":1,"server_name":"pbx","ssl":false,"data":{...}}],"lost":0}
 
 ``lost`` is how many chosen messages went missing between the last batch that was
-taken and this one. A batch comes at least once: when its answer got lost it comes
-again, with the same ``X-Amiws-Delivery`` and body, but a new time and signature.
-Answer 2xx as soon as you have it, within ``timeout``; a longer job belongs after that.
+taken and this one. Answer 2xx as soon as you have a batch, within ``timeout``; a longer
+job belongs after that.
+
+**A batch comes at least once.** When its answer got lost it comes again, with the same
+``webhook-id`` (also there as ``X-Amiws-Delivery``) and body, but a new time and signature:
+remember the ids that you have worked off, and answer 2xx to a repeat without doing
+anything. docs/plugins.md has a whole receiver that does.
 
 **To verify** that a request is genuine and new (Python)::
 
     def genuine(key: bytes, headers, body: bytes) -> bool:
-        timestamp = headers["X-Amiws-Timestamp"]
-        signed = hmac.new(key, timestamp.encode() + b"." + body, "sha256").hexdigest()
-        right = hmac.compare_digest("sha256=" + signed, headers["X-Amiws-Signature"])
-        return right and abs(time.time() - int(timestamp)) < 300
+        id_, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
+        signed = hmac.digest(key, f"{id_}.{timestamp}.".encode() + body, "sha256")
+        right = b"v1," + base64.b64encode(signed)
+        same = hmac.compare_digest(right, headers["webhook-signature"].encode())
+        return same and abs(time.time() - int(timestamp)) < 300
 
-``body`` is the raw bytes of the request, before any JSON parser.
+``body`` is the raw bytes of the request, before any JSON parser; ``key`` those of the
+settings' text or file. This is Standard Webhooks (https://www.standardwebhooks.com),
+for which there are libraries in most languages. They want a key that is ``whsec_`` and
+base64 (``echo "whsec_$(openssl rand -base64 32)"``); the bytes of such a key are what the
+base64 stands for.
+
+``X-Amiws-Signature`` is ``sha256=`` and the HMAC-SHA256, in hexadecimal digits, of
+``X-Amiws-Timestamp``, a dot and the body, with the key's text as it is, ``whsec_`` or not.
+The id is not signed in it. Without a key there is neither signature, nor ``webhook-id``
+and ``webhook-timestamp``.
 
 **All settings**, those of batches, times and bounds with their defaults (of ``secret``
 and ``secret_file``, and of a login in the URL and ``Authorization``, give one)::
@@ -46,7 +63,7 @@ and ``secret_file``, and of a login in the URL and ``Authorization``, give one):
         servers: pbx1                   # one or a list: names, patterns or ids; none: all
         headers:                        # of each request, never logged
           Authorization: Bearer 0123456789
-        secret: ...                     # the key of the signature; better in a file:
+        secret: ...                     # the key of the signatures; better in a file:
         secret_file: /etc/amiws/webhook.key    # without its line end; SIGHUP reads it again
         ssl_ca: /etc/amiws/ca.pem       # in the place of the system's authorities
         ssl_verify: yes

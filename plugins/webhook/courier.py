@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import time
 from collections.abc import Callable
 
@@ -11,12 +9,7 @@ from .answer import Answer
 from .client import Client
 from .outbox import Batch
 from .settings import Settings
-
-
-def signature(key: bytes, timestamp: str, body: bytes) -> str:
-    """``sha256=`` and the HMAC in hexadecimal digits over ``timestamp``, a dot and ``body``."""
-    signed = hmac.new(key, timestamp.encode() + b"." + body, hashlib.sha256)
-    return f"sha256={signed.hexdigest()}"
+from .signing import Key
 
 
 class Courier:
@@ -29,7 +22,7 @@ class Courier:
         self._settings = settings
         self._now = now
         self._fixed = _fixed_headers(settings)
-        self._key: bytes | None
+        self._key: Key | None
         self._client: Client
         self.renew()
 
@@ -61,7 +54,10 @@ class Courier:
             "X-Amiws-Timestamp": timestamp,
         }
         if self._key is not None:
-            headers["X-Amiws-Signature"] = signature(self._key, timestamp, body)
+            headers["X-Amiws-Signature"] = self._key.signature(timestamp, body)
+            headers["webhook-id"] = batch.id
+            headers["webhook-timestamp"] = timestamp
+            headers["webhook-signature"] = self._key.standard_signature(batch.id, timestamp, body)
         return self._client.post(body, headers)
 
     def pause(self, answer: Answer) -> float:
@@ -81,7 +77,7 @@ class Courier:
         if self._settings.url.authorization is not None:
             values.append(self._settings.url.authorization)
         tokens = [value.split()[-1] for value in values]  # Bearer, Basic ... and then the secret
-        key = [] if self._key is None else [self._key.decode("utf-8", "replace")]
+        key = [] if self._key is None else self._key.texts()
         return [*self._settings.url.secrets(), *values, *tokens, *key]
 
 

@@ -20,10 +20,16 @@ from amiws_gevent.pluginapi import AnyPath, Delay, PluginSettings, Seconds, Sett
 from .._matching import Names, Servers
 from .client import tls_context
 from .endpoint import Endpoint, parse_endpoint
+from .signing import Key
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
-_OURS = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding"})
+_OURS = frozenset(
+    {
+        *("connection", "content-length", "expect", "host", "te", "transfer-encoding"),
+        *("webhook-id", "webhook-timestamp", "webhook-signature"),
+    }
+)
 OWN_PREFIX = "x-amiws-"
 
 
@@ -64,7 +70,9 @@ class Settings(PluginSettings):
     )
     servers: Servers = Field((), description="Names, patterns or ids of the servers; none: all.")
     headers: Headers = Field({}, description="Further headers of each request, never logged.")
-    secret: SecretStr | None = Field(None, description="Key of the signature.")
+    secret: SecretStr | None = Field(
+        None, description="Key of the signatures: any text, or whsec_ and base64."
+    )
     secret_file: AnyPath | None = Field(
         None, description="A file with that key, read again on SIGHUP; a line end is left out."
     )
@@ -126,7 +134,7 @@ class Settings(PluginSettings):
         self.tls()
         return self
 
-    def signing_key(self) -> bytes | None:
+    def signing_key(self) -> Key | None:
         """The key, read from its file if it has one. ValueError that says what to change."""
         if self.secret is not None:
             where, key = "secret", self.secret.get_secret_value().encode()
@@ -140,7 +148,10 @@ class Settings(PluginSettings):
             return None
         if not key:
             raise SettingError(where, "is empty; make one with `openssl rand -hex 32`")
-        return key
+        try:
+            return Key(key)
+        except ValueError as error:
+            raise SettingError(where, str(error)) from None
 
     def tls(self) -> SSLContext | None:
         """The context for an https url, None for http. ValueError as above."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import subprocess
@@ -35,8 +36,12 @@ def genuine(request: Request, key: bytes = KEY) -> bool:
     """As a receiver would check it."""
     stamp = request.get("X-Amiws-Timestamp")
     expected = hmac.new(key, stamp.encode() + b"." + request.body, hashlib.sha256).hexdigest()
-    return request.get("X-Amiws-Signature") == f"sha256={expected}" and (
-        abs(request.time - int(stamp)) < 30
+    standard = f"{request.get('webhook-id')}.{request.get('webhook-timestamp')}.".encode()
+    signed = base64.b64encode(hmac.digest(key, standard + request.body, "sha256")).decode()
+    return (
+        request.get("X-Amiws-Signature") == f"sha256={expected}"
+        and request.get("webhook-signature") == f"v1,{signed}"
+        and abs(request.time - int(stamp)) < 30
     )
 
 

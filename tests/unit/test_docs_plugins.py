@@ -11,11 +11,13 @@ import itertools
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+import gevent
 import pytest
 import yaml
 
@@ -29,6 +31,7 @@ from amiws_gevent.plugins import guard, manager
 from amiws_gevent.request import RequestInfo
 from amiws_gevent.testing import PluginHarness, event
 from tests.support.config import write
+from tests.support.http_receiver import Receiver, Request
 from tests.support.plugin_docs import PAGE, Box, boxes, with_host, write_plugins
 from tests.support.program import ROOT
 
@@ -73,14 +76,17 @@ def hook_names() -> list[str]:
 
 def generator() -> ModuleType:
     """scripts/hook_reference.py."""
-    spec = importlib.util.spec_from_file_location(
-        "hook_reference", ROOT / "scripts" / "hook_reference.py"
-    )
+    return module(ROOT / "scripts" / "hook_reference.py")
+
+
+def module(file: Path) -> ModuleType:
+    """A file of Python, imported by its place."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
 
 
 # The tutorial
@@ -330,7 +336,8 @@ def test_every_shipped_plugin_has_its_section_with_an_example() -> None:
     section = TEXT.partition("## Plugins that come with the program")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"^### `(\w+)`$", section, re.MULTILINE)) == shipped()
     for name in shipped():
-        examples = [box.text for box in BOXES if box.heading == f"`{name}`"]
+        mine = [box for box in BOXES if box.heading == f"`{name}`"]
+        examples = [box.text for box in mine if box.language == "yaml"]
         assert examples
         assert all(f"\n- {name}:\n" in text for text in examples)
 
@@ -370,6 +377,48 @@ def test_the_example_of_mask_shows_what_it_says(folder: Path) -> None:
         assert "4111" not in str(shown)
         (shown,) = plugin.feed(event("VarSet", Variable="DB_PASSWORD", Value="hunter2"))
         assert "hunter2" not in str(shown)
+
+
+@pytest.mark.parametrize("key", ["any text", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+def test_the_receiver_takes_what_is_genuine_and_new(
+    folder: Path,
+    key: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sent = delivery(key)
+    headers = {name: value for name, value in sent.headers if name.startswith("webhook-")}
+    monkeypatch.setenv("WEBHOOK_KEY", key)
+    client = module(folder / "receiver.py").app.test_client()
+
+    def answer(body: bytes = sent.body, **changed: str) -> int:
+        given = headers | {f"webhook-{name}": value for name, value in changed.items()}
+        status: int = client.post(
+            "/hooks/calls", data=body, headers=given, content_type="application/json"
+        ).status_code
+        return status
+
+    assert answer(sent.body + b" ") == 403
+    assert answer(id="another") == 403
+    assert answer(timestamp="1767225600") == 403
+    assert answer(signature="v1,\xff") == 403
+    assert client.post("/hooks/calls", data=sent.body).status_code == 403
+    assert capsys.readouterr().out == ""
+    assert [answer(), answer()] == [204, 204]
+    assert capsys.readouterr().out == "pbx1 Hangup\n"
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 400)
+    assert answer() == 403
+
+
+def delivery(key: str) -> Request:
+    """What the webhook sends of a Hangup."""
+    with Receiver(sleep=gevent.sleep) as receiver:
+        given = {"url": f"{receiver.url}/hooks/calls", "secret": key, "batch_delay": "0"}
+        with PluginHarness("webhook", given) as plugin:
+            plugin.feed(event("Hangup"))
+            (request,) = receiver.wait_for(1)
+    return request
 
 
 @pytest.mark.parametrize("name", ["journal", "syslog_events", "webhook"])

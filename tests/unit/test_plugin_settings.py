@@ -98,7 +98,7 @@ def test_relative_paths_count_from_the_folder_of_the_start(tmp_path: Path) -> No
     assert mask.key_file == tmp_path / "key"
     webhook = settings(tmp_path, "webhook", "url: https://h/\nsecret_file: key\nssl_ca: ca.pem")
     assert (webhook.secret_file, webhook.ssl_ca) == (tmp_path / "key", made.ca)
-    assert webhook.signing_key() == b"0123456789abcdef"
+    assert webhook.signing_key().texts() == ["0123456789abcdef"]
     cert, key = made.cert.name, made.key.name
     syslog = settings(
         tmp_path, "syslog_events", f"to: tls://h\nssl_ca: ca.pem\nssl_cert: {cert}\nssl_key: {key}"
@@ -189,6 +189,11 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
             "webhook",
             "url: http://h/\nsecret: a\nsecret_file: b",
             "5: P.secret_file: and secret: give one of them",
+        ),
+        (
+            "webhook",
+            "url: http://h/\nsecret: whsec_s3cret",
+            "4: P.secret: base64 must follow whsec_; `openssl rand -base64 32` makes some",
         ),
         ("webhook", "url: http://h/\nssl_verify: no", "4: P.ssl_verify: is for a url with https"),
         (

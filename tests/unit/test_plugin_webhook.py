@@ -281,7 +281,7 @@ def documented_check() -> Callable[..., bool]:
     code = textwrap.dedent(found[0])
     assert len(code.strip().splitlines()) <= 6
     scope: dict[str, Any] = {}
-    exec(compile(ast.parse("import hmac, time\n" + code), "manual", "exec"), scope)
+    exec(compile(ast.parse("import base64, hmac, time\n" + code), "manual", "exec"), scope)
     genuine: Callable[..., bool] = scope["genuine"]
     return genuine
 
@@ -298,8 +298,9 @@ def test_the_documented_check_is_right(receiver: Receiver, start: Start) -> None
     assert genuine(b"key", headers, request.body)
     assert not genuine(b"other", headers, request.body)
     assert not genuine(b"key", headers, request.body + b" ")
-    later = {**headers, "X-Amiws-Timestamp": str(int(headers["X-Amiws-Timestamp"]) + 1)}
+    later = {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) + 1)}
     assert not genuine(b"key", later, request.body)
+    assert not genuine(b"key", {**headers, "webhook-id": "another"}, request.body)
 
 
 def test_the_documented_check_refuses_replays(

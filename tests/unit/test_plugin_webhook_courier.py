@@ -8,9 +8,10 @@ from typing import Any
 import gevent
 import pytest
 from amiws_plugins.webhook.answer import Answer
-from amiws_plugins.webhook.courier import Courier, signature
-from amiws_plugins.webhook.outbox import Batch
+from amiws_plugins.webhook.courier import Courier
+from amiws_plugins.webhook.outbox import Batch, Bounds, Outbox
 from amiws_plugins.webhook.settings import Settings
+from amiws_plugins.webhook.signing import Key
 
 from tests.support.greenlets import until
 from tests.support.http_receiver import Receiver
@@ -29,13 +30,6 @@ def receiver() -> Receiver:
     return Receiver(sleep=gevent.sleep)
 
 
-def test_the_signature_is_hmac_sha256_over_time_and_body() -> None:
-    # Made with: printf '%s' '1767225600.{}' | openssl dgst -sha256 -hmac key
-    assert signature(b"key", "1767225600", b"{}") == (
-        "sha256=df344de429b8ee672e1863e0008fdbd0080000536fbccdf0e4f89846acbbe872"
-    )
-
-
 def test_what_a_receiver_gets() -> None:
     with receiver() as target:
         make(target, secret="key", headers={"X-Site": "north"}).deliver(BATCH)
@@ -46,7 +40,30 @@ def test_what_a_receiver_gets() -> None:
     assert request.get("X-Site") == "north"
     assert request.get("X-Amiws-Delivery") == "id-1"
     assert request.get("X-Amiws-Timestamp") == "1767225600"
-    assert request.get("X-Amiws-Signature") == signature(b"key", "1767225600", request.body)
+    assert request.get("X-Amiws-Signature") == Key(b"key").signature("1767225600", request.body)
+    assert request.get("webhook-id") == "id-1"
+    assert request.get("webhook-timestamp") == "1767225600"
+    signed = Key(b"key").standard_signature("id-1", "1767225600", request.body)
+    assert request.get("webhook-signature") == signed
+
+
+def test_a_repeat_has_the_same_id_and_body_but_a_new_time_and_signature() -> None:
+    times = iter((NOW, NOW + 60))
+    outbox = Outbox(Bounds(2, 1000, 10, 1000, delay=0))
+    outbox.put(b'{"a":1}')
+    with receiver() as target:
+        settings = Settings.model_validate({"url": target.url, "secret": "key"})
+        courier = Courier(settings, lambda: next(times))
+        courier.deliver(outbox.take())
+        outbox.failed()
+        outbox.put(b'{"b":2}')
+        courier.deliver(outbox.take())
+        first, second = target.requests
+    assert first.body == second.body
+    assert first.get("webhook-id") == second.get("webhook-id") != ""
+    assert first.get("webhook-id") == first.get("X-Amiws-Delivery")
+    assert int(second.get("webhook-timestamp")) == int(first.get("webhook-timestamp")) + 60
+    assert first.get("webhook-signature") != second.get("webhook-signature")
 
 
 def test_it_lets_go_of_its_connection() -> None:
@@ -61,7 +78,8 @@ def test_it_lets_go_of_its_connection() -> None:
 def test_without_a_key_nothing_is_signed() -> None:
     with receiver() as target:
         make(target).deliver(BATCH)
-        assert not target.requests[0].has("X-Amiws-Signature")
+        for name in ("X-Amiws-Signature", "webhook-id", "webhook-timestamp", "webhook-signature"):
+            assert not target.requests[0].has(name)
         assert target.requests[0].has("X-Amiws-Timestamp")
 
 
@@ -82,7 +100,7 @@ def test_the_login_of_the_url_goes_into_authorization() -> None:
 
 def test_an_answer_is_described_without_any_secret(tmp_path: Path) -> None:
     key = tmp_path / "key"
-    key.write_text("k3y\n")
+    key.write_text("whsec_k3yk\n")
     courier = make(
         url="http://user:passw0rd@h/hook-t0ken-1?x=t0ken-2345",
         headers={"X-Auth": "Bearer t0ken-3"},
@@ -90,10 +108,10 @@ def test_an_answer_is_described_without_any_secret(tmp_path: Path) -> None:
     )
     echoed = (
         b"/hook-t0ken-1?x=t0ken-2345 t0ken-2345 Bearer t0ken-3 t0ken-3 "
-        b"user:passw0rd passw0rd Basic dXNlcjpwYXNzdzByZA== dXNlcjpwYXNzdzByZA== k3y"
+        b"user:passw0rd passw0rd Basic dXNlcjpwYXNzdzByZA== dXNlcjpwYXNzdzByZA== whsec_k3yk k3yk"
     )
     shown = courier.describe(Answer(400, body=echoed))
-    assert shown == '400: "*** *** *** *** *** *** *** *** ***"'
+    assert shown == '400: "*** *** *** *** *** *** *** *** *** ***"'
 
 
 def test_retry_after_counts_from_now() -> None:
@@ -112,19 +130,26 @@ def test_a_renewed_key_signs_from_then_on(tmp_path: Path) -> None:
         courier.deliver(BATCH)
         old, new = (request.get("X-Amiws-Signature") for request in target.requests)
         body = target.requests[0].body
-    assert old == signature(b"old", "1767225600", body)
-    assert new == signature(b"new", "1767225600", body)
+    assert old == Key(b"old").signature("1767225600", body)
+    assert new == Key(b"new").signature("1767225600", body)
 
 
-def test_a_renewal_that_fails_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("written", "told"), [(None, "No such file"), ("whsec_?", "base64 must follow whsec_")]
+)
+def test_a_renewal_that_fails_changes_nothing(
+    tmp_path: Path, written: str | None, told: str
+) -> None:
     key = tmp_path / "key"
     key.write_text("old")
     with receiver() as target:
         courier = make(target, secret_file=str(key))
         key.unlink()
-        with pytest.raises(ValueError, match="No such file"):
+        if written is not None:
+            key.write_text(written)
+        with pytest.raises(ValueError, match=told):
             courier.renew()
         courier.deliver(BATCH)
         body = target.requests[0].body
-        expected = signature(b"old", "1767225600", body)
+        expected = Key(b"old").signature("1767225600", body)
         assert target.requests[0].get("X-Amiws-Signature") == expected

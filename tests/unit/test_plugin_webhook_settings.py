@@ -29,6 +29,12 @@ def problem(**given: Any) -> str:
     return f"{place}: {error['msg'].removeprefix('Value error, ')}"
 
 
+def key_text(settings: Settings) -> str:
+    key = settings.signing_key()
+    assert key is not None
+    return key.texts()[0]
+
+
 def test_a_url_is_enough() -> None:
     settings = make()
     assert str(settings.url) == "https://example.com"
@@ -89,6 +95,7 @@ def test_a_wrong_value(key: str, value: str, expected: str) -> None:
     [
         ({"secret": "a", "secret_file": "/x"}, "secret_file: and secret: give one of them"),
         ({"secret": ""}, "secret: is empty; make one with `openssl rand -hex 32`"),
+        ({"secret": "whsec_s3cret"}, "secret: base64 must follow whsec_; `openssl rand -base64 3"),
         (
             {"batch_messages": "100", "queue_messages": "199"},
             "queue_messages: must be at least twice batch_messages: one batch is under way",
@@ -136,6 +143,9 @@ def test_what_does_not_fit_together(given: dict[str, Any], expected: str) -> Non
         ({"Content-Length": "1"}, "Content-Length is set by the webhook itself"),
         ({"transfer-encoding": "x"}, "transfer-encoding is set by the webhook itself"),
         ({"X-Amiws-Signature": "s3cret"}, "X-Amiws-Signature is set by the webhook itself"),
+        ({"Webhook-Id": "1"}, "Webhook-Id is set by the webhook itself"),
+        ({"webhook-timestamp": "1"}, "webhook-timestamp is set by the webhook itself"),
+        ({"webhook-signature": "s3cret"}, "webhook-signature is set by the webhook itself"),
         ({"X-A": "s3cret", "x-a": "s3cret"}, "x-a is there twice"),
         ({"X-A": "s3cret\r\nX-B: c"}, "the value of X-A must be one line of printable ASCII"),
         ({"X-A": "s3cret\n"}, "the value of X-A must be one line of printable ASCII"),
@@ -155,9 +165,12 @@ def test_secrets_show_nowhere(tmp_path: Path) -> None:
         secret="s3cret",
         headers={"X-Token": "s3cret"},
     )
-    assert settings.signing_key() == b"s3cret"
+    assert key_text(settings) == "s3cret"
     assert settings.headers["X-Token"].get_secret_value() == "s3cret"
-    for shown in (repr(settings), str(settings), settings.model_dump_json()):
+    for shown in (
+        *(repr(settings), str(settings), settings.model_dump_json()),
+        f"{settings.signing_key()} https://example.com",
+    ):
         assert "s3cret" not in shown
         assert "https://example.com" in shown
 
@@ -165,19 +178,26 @@ def test_secrets_show_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "key"),
     [
-        (b"key", b"key"),
-        (b"key\n", b"key"),
-        (b"key\r\n", b"key"),
-        (b"a\n\n", b"a\n"),
-        (b" k ", b" k "),
+        (b"key", "key"),
+        (b"key\n", "key"),
+        (b"key\r\n", "key"),
+        (b"a\n\n", "a\n"),
+        (b" k ", " k "),
+        (b"whsec_a2V5\n", "whsec_a2V5"),
     ],
 )
 def test_the_key_of_a_file_is_all_but_its_line_end(
-    tmp_path: Path, content: bytes, key: bytes
+    tmp_path: Path, content: bytes, key: str
 ) -> None:
     file = tmp_path / "key"
     file.write_bytes(content)
-    assert make(secret_file=str(file)).signing_key() == key
+    assert key_text(make(secret_file=str(file))) == key
+
+
+def test_a_key_of_a_file_that_is_no_base64(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"whsec_s3cret\n")
+    assert problem(secret_file=str(file)).startswith(": secret_file: base64 must follow whsec_")
 
 
 def test_a_file_with_nothing_but_a_line_end(tmp_path: Path) -> None:
