@@ -80,7 +80,8 @@ class Upgrades(Protocol):
 class Site:
     """What the connections of a server have in common; a reload changes it for new requests.
 
-    ``room`` is how many connections there are descriptors for.
+    ``room`` is how many connections there are descriptors for; ``pacer`` lets requests
+    begin, ``drains`` what waits for pages go on.
     """
 
     app: WSGIApplication
@@ -91,6 +92,7 @@ class Site:
     room: int = sys.maxsize
     stopping: bool = False
     pacer: Pacer = field(default_factory=Pacer)
+    drains: Pacer = field(default_factory=Pacer)
     counts: Counts = field(default_factory=Counts)
     losses: Losses = field(default_factory=Losses)
 
@@ -460,6 +462,7 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
             subprotocol=subprotocol,
             limits=self.site.limits,
             losses=self.site.losses if self._slow_policy() == "drop" else None,
+            spread=self.site.drains.call,
             clock=self.site.clock,
         )
 

@@ -1,9 +1,9 @@
 """Spreads what connections ask for over many turns of the event loop.
 
-One poll may find a thousand sockets with a request, or with a TLS handshake that costs
-a millisecond each. gevent would serve them all before it polls again, and the AMI
-readers, the hub and all other pages would wait as long. Here they get BUDGET seconds a
-turn between them; the rest wait in the order in which they came.
+One poll may find a thousand sockets with a request, with a TLS handshake that costs a
+millisecond, or with room again for what waits. gevent would serve them all before it
+polls again, and the AMI readers, the hub and all other pages would wait as long. Here
+they get BUDGET seconds a turn between them; the rest wait in the order in which they came.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gevent.hub import Waiter, get_hub
@@ -28,7 +29,7 @@ class Pacer:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._waiting: deque[Waiter[None]] = deque()
+        self._waiting: deque[Callable[[], object]] = deque()
         self._end = 0.0  # of the time that this turn has for work
         self._timer: Any = None
         self._begun = False  # a turn, which the timer ends
@@ -40,18 +41,31 @@ class Pacer:
 
     def wait(self) -> None:
         """Return at once if the turn has time left and nobody came before; else when it has."""
+        if self._may_begin():
+            return
+        waiter: Waiter[None] = Waiter()
+        wake = partial(waiter.switch, None)
+        self._waiting.append(wake)
+        try:
+            waiter.get()
+        except BaseException:  # a time limit, or a stop
+            if wake in self._waiting:
+                self._waiting.remove(wake)
+            raise
+
+    def call(self, work: Callable[[], None]) -> None:
+        """Call ``work``, which may not wait nor raise, when ``wait`` would return."""
+        if self._may_begin():
+            work()
+        else:
+            self._waiting.append(work)
+
+    def _may_begin(self) -> bool:
         if not self._begun:
             self._begun = True
             self._begin_turn()
-        elif self._waiting or self._clock() >= self._end:
-            waiter: Waiter[None] = Waiter()
-            self._waiting.append(waiter)
-            try:
-                waiter.get()
-            except BaseException:  # a time limit, or a stop
-                if waiter in self._waiting:
-                    self._waiting.remove(waiter)
-                raise
+            return True
+        return not self._waiting and self._clock() < self._end
 
     def _begin_turn(self) -> None:
         self._end = self._clock() + BUDGET
@@ -67,6 +81,6 @@ class Pacer:
             self._timer = None
             return
         self._begin_turn()
-        self._waiting.popleft().switch(None)
+        self._waiting.popleft()()
         while self._waiting and self._clock() < self._end:
-            self._waiting.popleft().switch(None)
+            self._waiting.popleft()()

@@ -3,8 +3,8 @@
 Every byte out, data, pong, ping and close alike, goes through ``offer``: one
 non-blocking send on the raw socket. What the kernel does not take waits in a backlog,
 and a watcher that exists only while the socket is blocked sends it on from the event
-loop. So two senders never mix their bytes, and no page keeps another, or the one
-who offers, waiting.
+loop, once there is time for it. So two senders never mix their bytes, and no page keeps
+another, or the one who offers, waiting.
 
 What ``offer`` does is one call through ``_send``, which is changed with the state, so
 that the state need not be asked for on the way that is taken for each page and batch:
@@ -74,6 +74,10 @@ def _at_once() -> None:
     """No wait."""
 
 
+def _called_at_once(work: Callable[[], None]) -> None:
+    work()
+
+
 class Sessions(Protocol):
     """What is done with pages; ``closed`` comes once for each page that ``opened`` got."""
 
@@ -93,7 +97,8 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     and ``close_reason`` say why (1006: without a Close frame of the page).
 
     With ``losses`` a page that is too slow loses messages, counted there, in the place
-    of its connection.
+    of its connection. ``spread`` is given what is to be done once a blocked socket has
+    room, which may be that of thousands at once; it calls it when there is time.
 
     The shipped class is kept for its interface; all that it does is replaced: its
     ``close`` loses the code, its ``send_frame`` lets two senders mix their bytes, its
@@ -113,6 +118,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         "_reader",
         "_send",
         "_socket",
+        "_spread",
         "_timer",
         "_tls",
         "_unanswered",
@@ -140,6 +146,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         subprotocol: str | None,
         limits: Limits,
         losses: Losses | None = None,
+        spread: Callable[[Callable[[], None]], None] = _called_at_once,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # Not the base class's: it keeps the request, and a validator that is not used.
@@ -163,6 +170,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._moved = 0.0  # the page's last sign of life, while it has a backlog
         self._pending_limit = limits.client_buffer
         self._losses = losses
+        self._spread = spread
         self._message = Message(limits.client_message)
         self._message_since: float | None = None
         self._pinged = clock()
@@ -290,17 +298,27 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         return size
 
     def _watch(self, events: int) -> None:
-        """Call ``_drain`` from the event loop each time the socket is ready for ``events``."""
+        """Have ``_drain`` called once the socket is ready for ``events``."""
+        if self._watcher is None or self._watcher.events != events:
+            self._unwatch()
+            self._watcher = get_hub().loop.io(self._socket.fileno(), events)
+        self._watcher.start(self._ready)
+
+    def _unwatch(self) -> None:
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()
-        self._watcher = get_hub().loop.io(self._socket.fileno(), events)
-        self._watcher.start(self._drain)
+            self._watcher = None
+
+    def _ready(self) -> None:
+        self._watcher.stop()  # until then it would tell so at each turn of the loop
+        self._spread(self._drain)
 
     def _drain(self) -> None:
         """Send what is pending until the socket blocks again or others should have a turn."""
         queue = self._queue
-        assert queue is not None
+        if queue is None:  # cut off meanwhile
+            return
         for _ in range(_SENDS_PER_TURN):
             data = queue[0]
             try:
@@ -320,6 +338,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             if not queue:
                 self._caught_up()
                 return
+        self._watch(_WRITE)
 
     def _caught_up(self) -> None:
         self._reader.heard = self._moved
@@ -332,10 +351,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def _forget_pending(self) -> None:
         self._queue = None
         self.pending_bytes = 0
-        if self._watcher is not None:
-            self._watcher.stop()
-            self._watcher.close()
-            self._watcher = None
+        self._unwatch()
 
     # How it ends
 

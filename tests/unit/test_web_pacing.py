@@ -108,6 +108,9 @@ def test_one_who_gives_up_is_not_counted(clock: Clock, monkeypatch: pytest.Monke
         def get(self) -> None:
             raise gevent.GreenletExit
 
+        def switch(self, value: object) -> None:
+            """It is not waited for any more."""
+
     monkeypatch.setattr(pacing, "Waiter", Impatient)
     pacer = Pacer(clock)
     pacer.wait()
@@ -115,6 +118,23 @@ def test_one_who_gives_up_is_not_counted(clock: Clock, monkeypatch: pytest.Monke
     with pytest.raises(gevent.GreenletExit):
         pacer.wait()
     assert pacer.waiting == 0
+
+
+def test_calls_keep_their_place_among_those_who_wait(clock: Clock) -> None:
+    crowd = Crowd(clock, BUDGET)
+
+    def work(number: int) -> None:
+        clock.now += BUDGET
+        crowd.done.append(number)
+
+    crowd.pacer.call(lambda: work(0))
+    assert crowd.done == [0], "the turn had time"
+    crowd.pacer.call(lambda: work(1))
+    crowd.come(2)
+    gevent.sleep(0)
+    crowd.pacer.call(lambda: work(3))
+    wait_for(lambda: len(crowd.done) == 4, "all")
+    assert crowd.done == [0, 1, 2, 3]
 
 
 def test_it_leaves_no_timer_behind(clock: Clock) -> None:

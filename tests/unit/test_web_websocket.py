@@ -40,7 +40,14 @@ class Far(Peer):
 class Line:
     """A WebSocketClient and the page at the other end of it, over TLS or not."""
 
-    def __init__(self, *, tls: bool = False, losses: Losses | None = None, **limits: Any) -> None:
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        losses: Losses | None = None,
+        spread: Callable[[Callable[[], None]], None] = lambda work: work(),
+        **limits: Any,
+    ) -> None:
         with open_listener("127.0.0.1", 0) as listener:
             far = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
@@ -60,6 +67,7 @@ class Line:
             subprotocol=None,
             limits=Limits(**limits),
             losses=losses,
+            spread=spread,
             clock=lambda: self.now,
         )
         self.near = near
@@ -176,6 +184,38 @@ def test_what_blocks_waits_and_comes_in_order(make_line: MakeLine, tls: bool) ->
     assert line.client._queue is None
     line.client.offer(text_frame(b"direct again"))
     assert line.far.frame() == Frame(1, b"direct again")
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_what_waits_goes_on_only_when_there_is_time(make_line: MakeLine, tls: bool) -> None:
+    later: list[Callable[[], None]] = []
+    line = make_line(tls=tls, spread=later.append)
+    count = line.block()
+    reading = gevent.spawn(line.far.frames)
+    wait_for(lambda: later, "room in the socket")
+    waits = line.client.pending_bytes
+    gevent.sleep(0.05)
+    assert len(later) == 1, "it is told once"
+    assert line.client.pending_bytes == waits
+    line.client.close(1000)
+    while line.client.pending_bytes:
+        later.pop(0)()
+        wait_for(lambda: later or not line.client.pending_bytes, "room again")
+    line.client.abort("all is sent")
+    *texts, _ = reading.get(timeout=60)
+    assert [text.payload.split(b" ")[0] for text in texts] == [b"%d" % n for n in range(count)]
+
+
+def test_one_who_was_cut_off_while_waiting_for_time(make_line: MakeLine) -> None:
+    later: list[Callable[[], None]] = []
+    line = make_line(spread=later.append)
+    line.block()
+    gevent.spawn(line.far.frames)
+    wait_for(lambda: later, "room in the socket")
+    line.client.abort("gone")
+    later.pop()()
+    assert line.client.pending_bytes == 0
+    assert not later
 
 
 @pytest.mark.parametrize("tls", [False, True])
