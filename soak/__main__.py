@@ -108,6 +108,12 @@ class Soak:
 
     def _end(self) -> None:
         wait_until(lambda: all(s.logged_in for s in self.servers), "all servers back", 90)
+        # Who came while a server was away has had nothing of it until now.
+        before = [sum(server.sent) for server in self.servers]
+        wait_until(
+            lambda: all(sum(s.sent) > b for s, b in zip(self.servers, before, strict=True)),
+            "something of each server for each page",
+        )
         for server in self.servers:
             server.quiet.set()
         last = list(self.readers.current)
