@@ -15,7 +15,6 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 LONG = 0.005  # seconds
@@ -46,12 +45,7 @@ class LongLived:
         self._set_aside()
         gc.callbacks.append(self._on_collection)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # What is set aside stays so, since the process ends: the interpreter's last collection
         # would free log handlers at a time when gevent 24.10 can no more do what they need.
         gc.callbacks.remove(self._on_collection)

@@ -14,18 +14,10 @@ from amiws_plugins.journal.files import Folder
 from amiws_plugins.journal.settings import Settings
 from amiws_plugins.journal.writer import Writer
 
+from tests.support.clock import Clock
+
 NOON = 1795348800.0  # 2026-11-22 12:00:00 UTC
 PREFIX_OF_LINE = len('{"time":"2026-11-22T12:00:00.000Z","message":')
-
-
-class Clock:
-    """Time that stands still; both the time of day and the other one."""
-
-    def __init__(self, now: float = NOON) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Disk:
@@ -53,7 +45,7 @@ class Bench:
     """A Writer with a clock and a disk to play with; ``finished`` counts."""
 
     def __init__(self, folder: Path, **more: Any) -> None:
-        self.clock = Clock()
+        self.clock = Clock(NOON)  # the time of day and the other one
         self.disk = Disk()
         self.finished = 0
         self.settings = settings(folder, **more)

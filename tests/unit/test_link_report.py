@@ -9,17 +9,11 @@ from gevent import socket as gsocket
 from amiws_gevent.config import AmiHost
 from amiws_gevent.link.dial import Dialled
 from amiws_gevent.link.report import Report
+from tests.support.clock import Clock
 
 HOST = AmiHost.model_validate(
     {"id": 1, "name": "pbx", "host": "192.0.2.1", "username": "amiws", "secret": "s3cret"}
 )
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -13,16 +13,9 @@ from pathlib import Path
 import pytest
 
 from amiws_gevent import log
+from tests.support.clock import Clock
 
 LINK = logging.getLogger("amiws_gevent.link")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Daemon:

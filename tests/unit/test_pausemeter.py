@@ -17,14 +17,7 @@ from gevent import socket
 
 from amiws_gevent.pausemeter import LONG_PAUSE, PauseMeter
 from amiws_gevent.turns import give_way
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 class Turns:

@@ -20,17 +20,11 @@ from gevent import socket as gsocket
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 
 SERVER = ServerInfo(3, "pbx1", False)
 WHEN = 1763835140.973  # 2025-11-22T18:12:20.973Z
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Daemon:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from amiws_plugins.syslog_events.limit import Limiter
 from amiws_plugins.syslog_events.units import Rate
 
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 def test_so_many_pass_and_the_others_are_counted() -> None:

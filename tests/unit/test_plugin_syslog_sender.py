@@ -12,6 +12,7 @@ from amiws_plugins.syslog_events import sender as module
 from amiws_plugins.syslog_events.outbox import Outbox
 from amiws_plugins.syslog_events.sender import Sender
 
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 
 
@@ -72,13 +73,6 @@ class FakeTransport:
         os.write(self._write, b"x")
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def transport() -> Iterator[FakeTransport]:
     made = FakeTransport()
@@ -92,7 +86,7 @@ class Running:
     def __init__(self, transport: FakeTransport, max_lines: int = 1000) -> None:
         self.transport = transport
         self.outbox = Outbox(max_lines, 1 << 20)
-        self.clock = Clock()
+        self.clock = Clock(0.0)
         self.sender = Sender(
             transport,
             self.outbox,

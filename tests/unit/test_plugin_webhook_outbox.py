@@ -8,13 +8,7 @@ from typing import Any
 import pytest
 from amiws_plugins.webhook.outbox import Bounds, Outbox
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 def make(clock: Clock | None = None, **bounds: Any) -> Outbox:
@@ -25,7 +19,7 @@ def make(clock: Clock | None = None, **bounds: Any) -> Outbox:
         "queue_bytes": 10000,
         "delay": 2.0,
     }
-    return Outbox(Bounds(**{**defaults, **bounds}), clock or Clock())
+    return Outbox(Bounds(**{**defaults, **bounds}), clock or Clock(100.0))
 
 
 def fill(outbox: Outbox, *numbers: int) -> int:
@@ -47,7 +41,7 @@ def test_the_body_is_json_of_the_messages_as_they_came() -> None:
 
 
 def test_a_batch_is_due_when_its_first_message_has_waited() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     outbox = make(clock)
     assert outbox.due_in() is None
     fill(outbox, 1)

@@ -19,19 +19,12 @@ from amiws_gevent.plugins.guard import (
     attempt,
     outcome,
 )
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.plugins import entry
 
 HOOK = "amiws_filter_message"
 PLUGIN = "def amiws_filter_message():\n    pass\n"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

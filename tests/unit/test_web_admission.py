@@ -25,14 +25,7 @@ from amiws_gevent.web.admission import (
     most_beside,
     network_of,
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 class FakePacer:
@@ -43,7 +36,7 @@ class Door:
     """An Admission and what it asks."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(50.0)
         self.pacer: Any = FakePacer()
         self.population = Population()
         self.admission = Admission(self.population, self.pacer, clock=self.clock)
@@ -65,7 +58,7 @@ def door() -> Door:
 
 @pytest.mark.parametrize("rate", [1, 7, 1000])
 def test_a_burst_and_then_the_rate(rate: int) -> None:
-    clock = Clock()
+    clock = Clock(50.0)
     bucket = TokenBucket(clock)
     for _ in range(int(rate * BURST_TIME)):
         assert bucket.wait(rate) == 0
@@ -78,7 +71,7 @@ def test_a_burst_and_then_the_rate(rate: int) -> None:
 
 
 def test_rest_gives_the_burst_back_and_no_more() -> None:
-    clock = Clock()
+    clock = Clock(50.0)
     bucket = TokenBucket(clock)
     for _ in range(2):
         for _ in range(50):
@@ -89,7 +82,7 @@ def test_rest_gives_the_burst_back_and_no_more() -> None:
 
 
 def test_another_rate_holds_at_once() -> None:
-    clock = Clock()
+    clock = Clock(50.0)
     bucket = TokenBucket(clock)
     for _ in range(50):
         bucket.take()

@@ -27,17 +27,10 @@ from amiws_gevent.web.digest import (
     parse_htdigest,
     quote,
 )
+from tests.support.clock import Clock
 
 REALM = "call centre"
 LOGGER = "amiws_gevent.web.digest"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def ha1(user: str, password: str, realm: str = REALM) -> bytes:

@@ -16,17 +16,10 @@ from amiws_gevent.config import Settings
 from amiws_gevent.web.digest import NONCE_LIFETIME
 from amiws_gevent.web.gate import MIGRATION, MOST_NAMES, NAMES, Gate, Headers, RequestInfo, Verdict
 from amiws_gevent.web.guesses import FAILURE_TIME, LIMIT, OF_ALL_USERS, PASSWORD, FailedLogins
+from tests.support.clock import Clock
 
 REALM = "call centre"
 HOST = {"name": "a", "host": "127.0.0.1", "username": "u", "secret": "s"}
-
-
-class Clock:
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class World:

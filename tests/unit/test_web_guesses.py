@@ -7,16 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amiws_gevent.web.guesses import FAILURE_TIME, OF_ALL_USERS, PASSWORD, FailedLogins
+from tests.support.clock import Clock
 
 ADDRESS = "192.0.2.7"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

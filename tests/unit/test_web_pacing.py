@@ -10,20 +10,13 @@ from gevent import socket
 
 from amiws_gevent.web import pacing
 from amiws_gevent.web.pacing import BUDGET, Pacer
+from tests.support.clock import Clock
 from tests.support.webserver import wait_for
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(50.0)
 
 
 class Crowd:

@@ -7,23 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amiws_gevent.web.session import MAX_CANDIDATES, SessionCookies
+from tests.support.clock import Clock
 
 HA1 = b"939e7578ed9e3c518a452acee763bce9"
 OTHER_HA1 = b"00000000000000000000000000000000"
 LIFETIME = 3600.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.5
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_700_000_000.5)
 
 
 @pytest.fixture
