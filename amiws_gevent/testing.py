@@ -49,6 +49,8 @@ READ_SIZE = 64 * 1024  # bytes of a capture that are parsed in one go
 _FAULTS_LOGGER = "amiws_gevent.plugins"
 _PLUGIN_LOGGER = "amiws_gevent.plugin"
 
+PATIENCE = 2.0  # seconds that a message hook may take in a test
+
 _ACCOUNT = {"host": "127.0.0.1", "username": "test", "secret": "test"}
 
 
@@ -82,8 +84,10 @@ class PluginHarness:
     ``plugin`` is what one would write in ``plugins:``, a path or a name; a relative
     path counts from the current directory, so tests best give
     ``Path(__file__).parent / "mine.py"``. ``settings`` is what would stand under it,
-    ``required`` and ``hook_timeout`` included. Entering the block raises ConfigError for
-    what ``--check`` would report, and PluginError if ``amiws_startup`` raises.
+    ``required`` and ``hook_timeout`` included; the latter is PATIENCE unless given,
+    since a busy machine may stall a test for longer than the program's 50 ms. Entering
+    the block raises ConfigError for what ``--check`` would report, and PluginError if
+    ``amiws_startup`` raises.
 
     Since filters fail open, a broken one would let a test of "this passes" succeed.
     So the end of the block raises AssertionError if hooks raised or overran, unless
@@ -311,7 +315,7 @@ class PluginHarness:
     def _load(self) -> tuple[PluginEntry, ...]:
         document = {
             "plugin_dirs": self._plugin_dirs,
-            "plugins": [{self._name: _plain(self._settings)}],
+            "plugins": [{self._name: _plain({"hook_timeout": PATIENCE, **self._settings})}],
             "amihosts": [{"name": SERVER.name, **_ACCOUNT}],
         }
         with tempfile.TemporaryDirectory(prefix="amiws-harness-") as folder:

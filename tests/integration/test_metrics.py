@@ -90,7 +90,10 @@ def test_actions_and_what_was_odd_on_the_wire_are_counted(tmp_path: Path) -> Non
         Page(program.port) as page,
     ):
         server.wait_login()
-        page.wait_for(lambda m: m["data"].get("Response") == "Success", "connected")
+        # Not by the login's answer: the page may have come too late for it.
+        wait_for_metrics(
+            program.port, lambda s: s.value("amiws_server_connected", **PBX), "connected"
+        )
         page.send({"Action": "CoreStatus"})
         page.ask("nonsense", is_error)
         server.wait_for("CoreStatus")

@@ -141,7 +141,8 @@ def test_a_patched_test_runner_cuts_off_what_sleeps(folder: Path) -> None:
     (folder / "test_slow.py").write_text(
         "from amiws_gevent.testing import PluginHarness, event\n"
         "def test_slow():\n"
-        "    with PluginHarness('./slow.py', allow_faults=True) as plugin:\n"
+        "    soon = {'hook_timeout': 0.05}\n"
+        "    with PluginHarness('./slow.py', soon, allow_faults=True) as plugin:\n"
         "        assert plugin.feed(event('A')) == [event('A')]\n"
         "        assert 'was cut off after 0.' in plugin.faults[0]\n"
     )
