@@ -143,8 +143,10 @@ class Rsyslog:
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it at once, if it runs."""
+        """End it at once, if it runs; a line of which it had written a part is lost."""
         self._end(signal.SIGKILL)
+        if self.output.exists():
+            os.truncate(self.output, self.output.read_bytes().rfind(b"\n") + 1)
 
     def freeze(self) -> None:
         """It takes nothing, and closes nothing, until `thaw`."""
