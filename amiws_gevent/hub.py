@@ -22,10 +22,9 @@ from typing import Protocol
 import gevent
 from gevent.event import Event
 
-from amiws_gevent.ami import Kind
+from amiws_gevent.ami import Kind, is_answer
 from amiws_gevent.log import LogLimiter
 from amiws_gevent.pipeline import Batch
-from amiws_gevent.routing import is_answer
 from amiws_gevent.turns import give_way
 
 CLIENTS_PER_TURN = 512  # some 2 ms of sends

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import gevent
 from gevent.event import Event
 
-from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
+from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix, may_be_answer
 from amiws_gevent.config import AmiHost
 from amiws_gevent.log import LogLimiter
 from amiws_gevent.pluginapi import ServerInfo
@@ -66,8 +66,12 @@ class Source:
         received[_EVENT] += events
 
     def passes(self, message: Message) -> bool:
-        """Whether ``event_names`` lets the message through; only events are ever held back."""
-        return message.kind is not Kind.EVENT or message.name.casefold() in self.event_names
+        """Whether ``event_names`` lets the message through; only news are ever held back."""
+        return (
+            message.kind is not Kind.EVENT
+            or message.name.casefold() in self.event_names
+            or may_be_answer(message)
+        )
 
 
 class Envelope(NamedTuple):
@@ -108,7 +112,10 @@ class Batch:
 
     def _address(self, index: int) -> None:
         """Restore an answer to an ``amiws.v2`` page, and note whom it is for."""
-        requester, restored = unwrap(self.messages[index])
+        message = self.messages[index]
+        requester, restored = unwrap(message)
+        if restored is message:  # other text that looks like it
+            return
         self.messages = [*self.messages[:index], restored, *self.messages[index + 1 :]]
         self.json[index] = encode_message(self.source.prefixes[restored.kind], restored)
         if requester is not None:
@@ -155,6 +162,10 @@ class Pipeline:
     def process(self, source: Source, messages: Sequence[Message]) -> None:
         """Pass on all messages of one read from ``source``, in order; returns at once."""
         source.count(messages)
+        self.pass_on(source, messages)
+
+    def pass_on(self, source: Source, messages: Sequence[Message]) -> None:
+        """As ``process``, for messages that the server did not send but are said in its name."""
         if source.event_names:
             messages = [message for message in messages if source.passes(message)]
         if not messages:

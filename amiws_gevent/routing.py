@@ -1,61 +1,77 @@
-"""Who gets an answer: addresses of ``amiws.v2`` pages, carried in the ActionID.
+"""Who gets an answer: addresses of ``amiws.v2`` clients, carried in the ActionID.
 
-Asterisk gives an action's ActionID back in every message that answers it. For
-a page that speaks ``amiws.v2`` the ActionID is sent as
-``amiws-v2/TOKEN/ORIGINAL``: TOKEN names the page and cannot be guessed by
-others, ORIGINAL is what the page wrote. Nothing is kept here between an
-action and its answer, so nothing has to be bounded or cleaned up.
+Asterisk gives an action's ActionID back in every message that answers it. For a client
+that speaks ``amiws.v2`` the ActionID is sent as ``amiws-v2/TOKEN/ORIGINAL``: TOKEN names
+the client and cannot be guessed by others, ORIGINAL is what the client wrote. Nothing is
+kept here between an action and its answer, so nothing has to be bounded or cleaned up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amiws_gevent.ami import Kind, Message
+from amiws_gevent.ami import BROADCASTS, ActionError, Kind, Message, PageAction
+
+OWN_ACTION_ID = "amiws-gevent-"
+"""Prefix of the ActionIDs of the program's own actions; their answers go to no client."""
 
 _PREFIX = "amiws-v2/"
 
-# How a wrapped ActionID looks inside a message's JSON: a quick test for the
-# hot path, since nearly all messages carry none.
-JSON_MARK = b'"ActionID":"amiws-v2/'
+# How a wrapped ActionID begins in a message's JSON, whatever its header is spelled like and
+# also where it repeats: a quick test for the hot path, since nearly all messages carry none.
+JSON_MARK = b'"amiws-v2/'
 
-ANSWER_KINDS = frozenset({Kind.RESPONSE, Kind.COMMAND, Kind.QUEUE})
+
+def address(token: str) -> str:
+    """What the ActionIDs of a client's actions begin with on the way to servers."""
+    return f"{_PREFIX}{token}/"
 
 
 def wrap(headers: Iterable[tuple[str, str]], token: str) -> tuple[tuple[str, str], ...]:
-    """An action's headers with the ActionID that brings its answers back to ``token``."""
+    """An action's headers with the ActionID that brings its answers back to ``token``.
+
+    It is the only one then: of several the client's first counts, as for Asterisk.
+    """
     rest = []
-    original = ""
+    originals = []
     for name, value in headers:
         if name.casefold() == "actionid":
-            original = value
+            originals.append(value)
         else:
             rest.append((name, value))
-    rest.insert(1, ("ActionID", f"{_PREFIX}{token}/{original}"))
+    rest.insert(1, ("ActionID", address(token) + (originals[0] if originals else "")))
     return tuple(rest)
 
 
 def unwrap(message: Message) -> tuple[str | None, Message]:
-    """The page that an answer is for, and the answer as that page expects it.
+    """The client that an answer is for, and the answer as that client expects it.
 
-    The token is None for what everybody gets: a message with no wrapped
-    ActionID, and an event that Asterisk sent to all sessions
-    (OriginateResponse), whose ActionID is restored all the same.
+    The token is None for what everybody gets: a message with no wrapped ActionID (it
+    comes back as it is), and an event that Asterisk sends to all sessions, of which the
+    ActionID is restored all the same. Repeats of the header go with the token.
     """
-    action_id = message.get("ActionID") or ""
-    if not action_id.startswith(_PREFIX):
+    wrapped = (text for text in message.getall("ActionID") if text.startswith(_PREFIX))
+    action_id = next(wrapped, None)
+    if action_id is None:
         return None, message
-    token, _, original = action_id[len(_PREFIX) :].partition("/")
+    token, _, original = action_id.removeprefix(_PREFIX).partition("/")
     restored = message.replace("ActionID", original or None)
-    return (token if is_answer(restored) else None), restored
+    for_all = message.kind is Kind.EVENT and message.name.lower() in BROADCASTS
+    return (None if for_all else token), restored
 
 
-def is_answer(message: Message) -> bool:
-    """Whether a message answers one action, and so is no news for other pages.
+def check_action_ids(action: PageAction, token: str | None) -> None:
+    """Raise ActionError for an ActionID that would pass for one of ours.
 
-    Events that Asterisk sends to all sessions carry ``Privilege`` (manager.c,
-    ``__ast_manager_event_multichan``); the items of a list do not.
+    One with the prefix of addresses is harmless on ``amiws.v2`` (a client with a
+    ``token``), where it is wrapped in another.
     """
-    if message.kind is Kind.EVENT:
-        return message.get("Privilege") is None and message.get("ActionID") is not None
-    return message.kind in ANSWER_KINDS
+    reserved = OWN_ACTION_ID if token is not None else (OWN_ACTION_ID, _PREFIX)
+    for action_id in action.action_ids:
+        if action_id.startswith(reserved):
+            prefix = OWN_ACTION_ID if action_id.startswith(OWN_ACTION_ID) else _PREFIX
+            raise ActionError(
+                f'the "ActionID" begins with "{prefix}", which only amiws-gevent may use;'
+                " choose another",
+                action_id=action.action_id,
+            )

@@ -43,6 +43,10 @@ an ``allow`` outside of ``rules``, else ``allow``.
 - Responses, output of commands, queues, banners and unknown text are never dropped,
   not by ``default`` either, unless a rule names their ``kind``: ``response``, ``command``,
   ``queue``, ``prompt``, ``unknown``, ``action``. They have no event name: write ``deny: "*"``.
+- Events that answer an action (items of lists, and what ends them) are never dropped, whatever
+  a rule says. They are those with an ``ActionID``, but for OriginateResponse, SIPQualifyPeerDone
+  and UserEvent, which go to everybody; and, since items of an action without ``ActionID`` have
+  none, those without ``Privilege``: what Asterisk sends to everybody always has one.
 - A regular expression sees the first 1,024 characters of a value. One that could
   take for ever is refused where that can be told (a repeat inside a repeat); it
   cannot be cut off once it runs.
@@ -67,7 +71,7 @@ from amiws_plugins._matching import (
 )
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from amiws_gevent.ami import Kind, Message
+from amiws_gevent.ami import Kind, Message, may_be_answer
 from amiws_gevent.pluginapi import PluginContext, PluginSettings, ServerInfo, SettingError
 
 KNOWN_EVENTS = 1024
@@ -237,7 +241,9 @@ class Plugin:
             if all(condition.fits(headers) for condition in rule.conditions):
                 drops = rule.drops
                 break
-        return False if drops else None
+        if drops and not (message.kind is EVENT and may_be_answer(message)):
+            return False
+        return None
 
     def _learn(self, server: ServerInfo) -> _ServerDecisions:
         """Decisions for a server that is new, or that a reload has renamed."""

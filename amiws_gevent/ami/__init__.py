@@ -1,12 +1,14 @@
 """The AMI protocol: bytes in, messages out. No I/O."""
 
 from .actions import ActionError, PageAction, encode_action, error_response, parse_page_action
+from .answers import BROADCASTS, is_answer, may_be_answer
 from .framing import Parser
 from .jsonform import encode_message, envelope_prefix
 from .messages import Kind, Message, Value
 from .packets import Counters
 
 __all__ = [
+    "BROADCASTS",
     "ActionError",
     "Counters",
     "Kind",
@@ -18,5 +20,7 @@ __all__ = [
     "encode_message",
     "envelope_prefix",
     "error_response",
+    "is_answer",
+    "may_be_answer",
     "parse_page_action",
 ]

@@ -67,6 +67,15 @@ class PageAction:
     action_id: str | None
     headers: tuple[tuple[str, str], ...]
 
+    @property
+    def action_ids(self) -> tuple[str, ...]:
+        """Each ActionID in the headers as the server will read it; it should be one at most."""
+        return tuple(
+            value.lstrip(_SKIPPED_BY_ASTERISK)
+            for name, value in self.headers
+            if name.lower() == "actionid"
+        )
+
 
 class _Number(str):
     """A JSON number, kept as it was written."""

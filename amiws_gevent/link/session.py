@@ -17,9 +17,7 @@ from amiws_gevent.errors import AmiwsError, SendBufferFull
 from amiws_gevent.link.login import Login, Stage
 from amiws_gevent.link.tls import explain
 from amiws_gevent.link.wire import Wire
-
-OWN_ACTION_ID = "amiws-gevent-"
-"""Prefix of the ActionIDs of the program's own actions; their answers go to no page."""
+from amiws_gevent.routing import OWN_ACTION_ID
 
 HELD_BYTES = 8 * 1024 * 1024
 HELD_MESSAGES = 10_000

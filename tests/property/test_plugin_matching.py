@@ -210,7 +210,7 @@ def test_the_first_rule_that_fits_wins(rules: Any, default: bool, messages: Any)
     context = PluginContext("event_filter", settings, logging.getLogger("test"), lambda *_: None)  # type: ignore[arg-type, return-value]
     plugin.amiws_startup(context)
     for server, name, pairs in messages:
-        message = Message(Kind.EVENT, [("Event", name), *pairs])
+        message = Message(Kind.EVENT, [("Event", name), *pairs, ("Privilege", "call,all")])
         dropped = plugin.amiws_filter_message(message, server) is False
         assert dropped is expected_drop(rules, default, server, name, message.headers)
 

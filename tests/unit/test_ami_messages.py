@@ -39,6 +39,17 @@ def test_get_gives_text_and_keeps_empty_values() -> None:
     assert message.getall("calls") == ["0"]
 
 
+@pytest.mark.parametrize("repeated", [[], [("A", "1"), ("A", "2")]])
+def test_has_is_case_blind_and_takes_no_two_names_for_one(repeated: list[tuple[str, str]]) -> None:
+    message = Message(
+        Kind.EVENT, [("Event", "X"), ("ActionId", ""), ("An", "1"), ("ID", "2"), *repeated]
+    )
+    assert message.has("ACTIONID")
+    assert message.has("id")
+    assert not message.has("AnID")
+    assert not message.has("Action")
+
+
 def test_getall_takes_every_spelling_in_order() -> None:
     message = Message(Kind.EVENT, REPEATS)
     assert message.getall("variable") == ["a=1", "c=3", "b=2"]

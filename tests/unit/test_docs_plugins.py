@@ -352,9 +352,10 @@ def example(name: str, number: int, folder: Path) -> PluginHarness:
 
 def test_the_examples_of_event_filter_drop_what_they_say(folder: Path) -> None:
     with example("event_filter", 0, folder) as plugin:
-        plugin.feed(event("VarSet"), event("RTCPSent"), event("Hangup"))
+        names = ("VarSet", "RTCPSent", "Hangup")
+        plugin.feed(*(event(name, Privilege="dialplan,all") for name in names))
         assert [message.name for message in plugin.messages] == ["Hangup"]
-    busy = event("Hangup", Cause=34, Channel="PJSIP/trunk-1")
+    busy = event("Hangup", Privilege="call,all", Cause=34, Channel="PJSIP/trunk-1")
     with example("event_filter", 1, folder) as plugin:
         normal = busy.replace("Cause", "16")
         assert plugin.feed(busy, normal) == [busy, normal]

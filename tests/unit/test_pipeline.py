@@ -44,16 +44,40 @@ def test_one_batch_in_order_with_the_five_keys() -> None:
 def test_event_names_hold_back_events_alone() -> None:
     host = ami_host(event_names=frozenset({"hangup", "newchannel"}))
     answer = Message(Kind.RESPONSE, [("Response", "Success"), ("Event", "VarSet")])
-    kept = process(host, event("Hangup"), event("VarSet"), event("HANGUP"), event("Hang"), answer)
+    names = ("Hangup", "VarSet", "HANGUP", "Hang")
+    kept = process(host, *(event(name, ("Privilege", "call,all")) for name in names), answer)
     assert [json.loads(e.json)["data"] for e in kept] == [
-        {"Event": "Hangup"},
-        {"Event": "HANGUP"},
+        {"Event": "Hangup", "Privilege": "call,all"},
+        {"Event": "HANGUP", "Privilege": "call,all"},
         {"Response": "Success", "Event": "VarSet"},
     ]
 
 
+def test_event_names_hold_back_no_answer() -> None:
+    answers = [
+        event("Status", ("Privilege", "Call"), ("ActionID", "1")),
+        event("Status", ("Privilege", "Call")),
+        event("QueueMember", ("ActionID", "1")),
+        event("QueueMember"),
+        event("QueueStatusComplete", ("EventList", "Complete")),
+    ]
+    kept = process(ami_host(event_names=frozenset({"hangup"})), *answers)
+    assert [envelope.message for envelope in kept] == answers
+    for name in ("OriginateResponse", "UserEvent", "SIPQualifyPeerDone"):
+        news = event(name, ("Privilege", "call,all"), ("ActionID", "1"))
+        assert process(ami_host(event_names=frozenset({"hangup"})), news) == []
+
+
 def test_a_batch_of_nothing_is_not_published() -> None:
-    assert process(ami_host(event_names=frozenset({"hangup"})), event("VarSet")) == []
+    news = event("VarSet", ("Privilege", "dialplan,all"))
+    assert process(ami_host(event_names=frozenset({"hangup"})), news) == []
+
+
+def test_what_is_said_in_the_name_of_a_server_is_not_counted_as_its_own() -> None:
+    batches: list[Batch] = []
+    source = Source(ami_host())
+    Pipeline(batches.append).pass_on(source, [Message(Kind.RESPONSE, [("Response", "Error")])])
+    assert (len(batches), sum(source.received)) == (1, 0)
 
 
 def test_an_answer_to_a_v2_page_names_it_and_is_restored() -> None:
@@ -63,6 +87,25 @@ def test_an_answer_to_a_v2_page_names_it_and_is_restored() -> None:
     first, second = process(ami_host(), answer, plain)
     assert (first.requester, second.requester) == ("TOKEN", None)
     assert first.json == second.json
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("actionid", "amiws-v2/TOKEN/p")],
+        [("ActionID", "amiws-v2/TOKEN/p"), ("ActionID", "amiws-v2/TOKEN/p")],
+        [("ActionID", "other"), ("ActionID", "amiws-v2/TOKEN/p")],
+        [("ACTIONID", "other"), ("ActionId", "amiws-v2/TOKEN/p")],
+    ],
+)
+@pytest.mark.parametrize("kind", [Kind.EVENT, Kind.RESPONSE, Kind.COMMAND, Kind.ACTION])
+def test_a_token_is_found_however_its_header_is_written(
+    kind: Kind, headers: list[tuple[str, str]]
+) -> None:
+    (envelope,) = process(ami_host(), Message(kind, [("Event", "A"), *headers]))
+    assert envelope.requester == "TOKEN"
+    assert b"TOKEN" not in envelope.json
+    assert [v.lower() for v in envelope.message.getall("ActionID")] == ["p"]
 
 
 def test_text_that_only_looks_wrapped_changes_nothing() -> None:

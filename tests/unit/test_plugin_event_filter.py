@@ -13,10 +13,16 @@ from pydantic import ValidationError
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.pluginapi import PluginContext, ServerInfo
-from amiws_gevent.testing import event, response
+from amiws_gevent.testing import event as event_as_it_is
+from amiws_gevent.testing import response
 
 PBX1 = ServerInfo(1, "pbx1", False)
 PBX2 = ServerInfo(2, "Pbx2", True)
+
+
+def event(name: str, **headers: Any) -> Message:
+    """An event for everybody, which Asterisk never sends without ``Privilege``."""
+    return event_as_it_is(name, **{"Privilege": "call,all", **headers})
 
 
 def plugin(settings: str) -> Plugin:
@@ -115,6 +121,29 @@ def test_only_events_are_dropped(message: Message, settings: str) -> None:
     made = plugin(settings)
     assert passes(made, message)
     assert not passes(made, event("VarSet", Text="x", Response="x", Product="x"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "deny: '*'",
+        "allow: Hangup",
+        "{rules: [{deny: '*'}], default: deny}",
+        "rules: [{deny: '*', headers: {Event: '*'}}]",
+    ],
+)
+def test_what_answers_an_action_is_never_dropped(settings: str) -> None:
+    made = plugin(settings)
+    for answer in (
+        event("Status", Privilege="Call", ActionID="1"),
+        event("Status", Privilege="Call"),
+        event_as_it_is("QueueMember", ActionID="1"),
+        event_as_it_is("QueueMember"),
+        event_as_it_is("QueueStatusComplete", EventList="Complete", ListItems="1"),
+    ):
+        assert passes(made, answer), answer
+    for news in ("OriginateResponse", "UserEvent", "SIPQualifyPeerDone"):
+        assert not passes(made, event(news, ActionID="1")), news
 
 
 @pytest.mark.parametrize("message", OTHERS, ids=lambda message: message.kind.name)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from amiws_gevent.ami import Kind, Message
-from amiws_gevent.routing import JSON_MARK, is_answer, unwrap, wrap
+from amiws_gevent.ami import ActionError, Kind, Message, parse_page_action
+from amiws_gevent.routing import JSON_MARK, check_action_ids, unwrap, wrap
 
 
 def event(*pairs: tuple[str, str]) -> Message:
@@ -50,15 +52,47 @@ def test_other_messages_are_left_as_they_are() -> None:
         assert unwrap(message) == (None, message)
 
 
-def test_what_is_an_answer() -> None:
-    assert is_answer(Message(Kind.RESPONSE, [("Response", "Success")]))
-    assert is_answer(Message(Kind.COMMAND, [("Output", "")]))
-    assert is_answer(event(("Event", "QueueParams"), ("ActionID", "1")))
-    assert not is_answer(event(("Event", "Newchannel"), ("Privilege", "call,all")))
-    assert not is_answer(event(("Event", "Odd")))
-    assert not is_answer(Message(Kind.PROMPT, [("Product", "x")]))
-
-
 def test_the_mark_is_what_a_wrapped_id_looks_like_in_json() -> None:
     name, value = wrap([("Action", "A")], "T")[1]
-    assert f'"{name}":"{value}"'.encode().startswith(JSON_MARK)
+    assert f'"{name}":"{value}"'.encode().startswith(JSON_MARK, len(name) + 3)
+
+
+def test_of_several_action_ids_the_first_counts_and_the_others_stay_here() -> None:
+    headers = [("Action", "A"), ("ActionID", "1"), ("actionid", "2"), ("X", "y")]
+    assert wrap(headers, "T") == (("Action", "A"), ("ActionID", "amiws-v2/T/1"), ("X", "y"))
+
+
+@pytest.mark.parametrize("privilege", ["Call", "System", "call,all"])
+def test_items_are_for_who_asked_whatever_privilege_they_carry(privilege: str) -> None:
+    item = event(("Event", "Status"), ("Privilege", privilege), ("ActionID", "amiws-v2/T/1"))
+    token, restored = unwrap(item)
+    assert (token, restored.get("ActionID")) == ("T", "1")
+
+
+@pytest.mark.parametrize("name", ["OriginateResponse", "UserEvent", "SIPQualifyPeerDone"])
+def test_events_for_all_sessions_are_listed_by_name(name: str) -> None:
+    news = event(("Event", name), ("Privilege", "call,all"), ("actionid", "amiws-v2/T/1"))
+    token, restored = unwrap(news)
+    assert token is None
+    assert restored.headers[-1] == ("actionid", "1")
+
+
+@pytest.mark.parametrize(
+    "given", ["amiws-v2/T/1", " amiws-v2/", "amiws-gevent-1", "\tamiws-gevent-"]
+)
+def test_action_ids_that_would_pass_for_ours_are_refused(given: str) -> None:
+    for headers in ({"ActionID": given}, {"ActionID": "mine", "actionid": given}):
+        action = parse_page_action(json.dumps({"Action": "A", **headers}))
+        with pytest.raises(ActionError, match='begins with "amiws-') as caught:
+            check_action_ids(action, None)
+        assert caught.value.action_id == action.action_id
+
+
+def test_what_is_wrapped_may_look_like_an_address_but_not_like_an_own_one() -> None:
+    def check(action_id: str) -> None:
+        check_action_ids(parse_page_action(json.dumps({"Action": "A", "ActionID": action_id})), "T")
+
+    check("amiws-v2/x/y")
+    check("amiws-v3")
+    with pytest.raises(ActionError):
+        check("amiws-gevent-1")

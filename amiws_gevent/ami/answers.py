@@ -1,0 +1,56 @@
+"""Which messages answer an action, and which are news for everybody.
+
+All rules are those of Asterisk's source, versions 1.4 to 23. What goes to all sessions
+is written by ``__ast_manager_event_multichan`` of ``main/manager.c``, always with a
+``Privilege`` that lists permissions (``call,all``). What answers one action is written
+by ``astman_append`` for that session alone: the responses, the items of lists, and the
+events that end them.
+"""
+
+from __future__ import annotations
+
+from .messages import Kind, Message
+
+BROADCASTS = frozenset(
+    {
+        "originateresponse",  # main/manager.c, fast_originate
+        "sipqualifypeerdone",  # channels/chan_sip.c, publish_qualify_peer_done (12 to 20)
+        "userevent",  # main/manager.c, action_userevent: with all headers of the action
+    }
+)
+"""Events (folded names) that go to all sessions with the ActionID of who asked.
+
+All that the source has: each call of ``manager_event``, ``ast_manager_event_multichan``
+and ``ast_manager_publish_event`` was looked through in 1.4, 1.8, 11, 13, 18, 22 and 23.
+"""
+
+_ITEM_PRIVILEGES = frozenset(
+    {
+        "Call",  # main/manager.c, generate_status: items of Status
+        "System",  # channels/chan_sip.c, manager_sip_peer_status: items of SIPpeerstatus
+    }
+)
+
+_ANSWER_KINDS = frozenset({Kind.RESPONSE, Kind.COMMAND, Kind.QUEUE})
+
+
+def is_answer(message: Message) -> bool:
+    """Whether a message certainly answers one action: of events those with its ActionID."""
+    if message.kind is not Kind.EVENT:
+        return message.kind in _ANSWER_KINDS
+    return message.has("ActionID") and message.name.lower() not in BROADCASTS
+
+
+def may_be_answer(message: Message) -> bool:
+    """Whether a message is an answer, or an item of a list that carries no ActionID.
+
+    An item carries none if the action had none, and those of ``IAXpeers`` never do. It
+    is known by its ``Privilege``, which is missing or one of two that no event for all
+    has. A server that is no Asterisk may send news without ``Privilege``: they cannot be
+    told from such items.
+    """
+    if message.kind is Kind.EVENT:
+        privilege = message.get("Privilege")
+        if privilege is None or privilege in _ITEM_PRIVILEGES:
+            return True
+    return is_answer(message)
