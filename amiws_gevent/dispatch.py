@@ -24,7 +24,7 @@ from amiws_gevent.ami import (
 )
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import NotConnected, SendBufferFull
-from amiws_gevent.routing import wrap
+from amiws_gevent.routing import address, check_action_ids, wrap
 
 _log = logging.getLogger("amiws_gevent.actions")
 
@@ -38,8 +38,14 @@ class ActionTarget(Protocol):
 
     host: AmiHost
 
-    def send(self, data: bytes) -> None:
-        """Queue one encoded action; raises NotConnected or SendBufferFull."""
+    def send(self, data: bytes, *, action_id: str | None = None, name: str = "") -> None:
+        """Queue one encoded action; raises NotConnected or SendBufferFull.
+
+        With an ``action_id`` it will be answered even if the connection is lost.
+        """
+
+    def forget(self, prefix: str) -> None:
+        """Nobody waits for answers with an ActionID that begins with ``prefix``."""
 
 
 class Dispatcher:
@@ -67,6 +73,7 @@ class Dispatcher:
         """
         try:
             action = parse_page_action(text)
+            check_action_ids(action, token)
             headers = action.headers if token is None else wrap(action.headers, token)
             data = encode_action(headers)
             targets = self._targets_of(action)
@@ -77,7 +84,13 @@ class Dispatcher:
             self.refused += 1
             _log.info("action of %s refused: %s", page, error)
             return [encode_message(OWN_PREFIX, error_response(str(error), error.action_id))]
-        return self._send(action, data, targets, page)
+        action_id = None if token is None else dict(headers)["ActionID"]
+        return self._send(action, data, action_id, targets, page)
+
+    def forget(self, token: str) -> None:
+        """The ``amiws.v2`` client of that token is gone."""
+        for target in self.targets.values():
+            target.forget(address(token))
 
     def _targets_of(self, action: PageAction) -> Iterable[ActionTarget]:
         if action.server_id is None:
@@ -92,13 +105,18 @@ class Dispatcher:
         return [target]
 
     def _send(
-        self, action: PageAction, data: bytes, targets: Iterable[ActionTarget], page: str
+        self,
+        action: PageAction,
+        data: bytes,
+        action_id: str | None,
+        targets: Iterable[ActionTarget],
+        page: str,
     ) -> list[bytes]:
         answers = []
         for target in targets:
             host = target.host
             try:
-                target.send(data)
+                target.send(data, action_id=action_id, name=action.name)
             except (NotConnected, SendBufferFull) as error:
                 self.refused += 1
                 _log.info("action %s of %s not sent to %s: %s", action.name, page, host.name, error)

@@ -63,6 +63,8 @@ class Pages:
             return
         info = subscription.info
         self._hub.remove(client, info.view, subscription.token)
+        if subscription.token is not None:
+            self._dispatcher.forget(subscription.token)
         # Hundreds may fall behind at once: the web server tells of those, a line a second.
         level = logging.DEBUG if client.close_kind in FELL_BEHIND else logging.INFO
         _log.log(level, "page %s closed: %d %s", name_of(info), code, reason)

@@ -34,6 +34,7 @@ from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.pluginapi import ServerInfo
 from amiws_gevent.plugins import Plugins
 from amiws_gevent.plugins.change import Change
+from amiws_gevent.turns import give_way
 from amiws_gevent.web.app import create_app
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.blueprints import add_blueprints
@@ -47,6 +48,8 @@ from amiws_gevent.web.plugingate import PluginGate
 
 # Seconds; systemd and COMPATIBILITY give the whole 5.
 STOP_TIME = 2.5  # that pages and servers get to say goodbye
+ANSWER_TIME = 0.5  # that servers have for the answers which clients wait for
+ANSWER_LANES_TIME = 0.2  # that plugins have for these
 LANES_TIME = 0.5  # that plugins have for the messages which came before the end
 RELOAD_END_TIME = 0.2  # that a reload has which the end of the program interrupts
 STOP_ALL_TIME = 4.7  # after which plugins are left to themselves
@@ -195,7 +198,7 @@ class Server:
         end = time.monotonic() + STOP_ALL_TIME
         if self._reloading is not None:
             self._reloading.kill(timeout=RELOAD_END_TIME)
-        parting = [gevent.spawn(link.stop, 1.0) for link in self._links.values()]
+        parting = self._part()
         if self._web is not None:
             self._web.stop(STOP_TIME)
         gevent.joinall(parting, timeout=1.5)
@@ -207,6 +210,18 @@ class Server:
         self._monitor.stop()
         self._pauses.stop()
         _log.info("stopped")
+
+    def _part(self) -> list[gevent.Greenlet[..., None]]:
+        """Log off from all servers; clients that wait for answers get them, or an error."""
+        busy = [
+            gevent.spawn(link.stop, ANSWER_TIME) for link in self._links.values() if link.under_way
+        ]
+        idle = [gevent.spawn(link.stop, 1.0) for link in self._links.values() if not link.under_way]
+        if busy:
+            gevent.joinall(busy, timeout=2 * ANSWER_TIME)
+            self._pipeline.drain(ANSWER_LANES_TIME)
+            give_way()  # the hub sends them, before clients are closed
+        return busy + idle
 
     def _stop_plugins(self, timeout: float) -> None:
         """Stop those that run, and those that a reload which did not come to its end has begun."""
@@ -231,7 +246,11 @@ class Server:
 
     def _start_link(self, host: AmiHost) -> None:
         link = Link(
-            host, self.settings.limits, on_messages=self._on_messages, on_state=self._on_state
+            host,
+            self.settings.limits,
+            on_messages=self._on_messages,
+            on_unanswered=self._on_unanswered,
+            on_state=self._on_state,
         )
         self._sources[host.id] = Source(host)
         self._links[host.id] = link
@@ -239,6 +258,9 @@ class Server:
 
     def _on_messages(self, link: Link, messages: list[Message]) -> None:
         self._pipeline.process(self._sources[link.host.id], messages)
+
+    def _on_unanswered(self, link: Link, answers: list[Message]) -> None:
+        self._pipeline.pass_on(self._sources[link.host.id], answers)
 
     def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
         """Tell plugins of what is news: not of each attempt that failed like the one before."""

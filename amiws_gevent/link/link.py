@@ -18,6 +18,7 @@ from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.errors import NotConnected
 from amiws_gevent.link.backoff import Backoff
 from amiws_gevent.link.dial import DialFailed, Dialled, Dialler, endpoint
+from amiws_gevent.link.pending import Pending
 from amiws_gevent.link.report import Report
 from amiws_gevent.link.session import Ended, Refused, Session, broken
 from amiws_gevent.link.wire import Wire
@@ -65,8 +66,10 @@ class Link:
     """One server's connection, in a greenlet of its own.
 
     ``on_messages`` gets all messages of one read, in order, in that greenlet; it must
-    not block. ``on_state`` hears of each change of state with its reason. What either
-    raises is logged, and the link goes on. ``clock`` gives seconds, ``random`` 0 to 1.
+    not block. ``on_unanswered`` gets an error answer for each action sent with an
+    ActionID that was under way when the connection ended. ``on_state`` hears of each
+    change of state with its reason. What they raise is logged, and the link goes on.
+    ``clock`` gives seconds, ``random`` 0 to 1.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Link:
         limits: Limits,
         *,
         on_messages: OnMessages,
+        on_unanswered: OnMessages | None = None,
         on_state: OnState | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
@@ -92,6 +96,7 @@ class Link:
         """Attempts to connect that came to nothing, refused logins among them."""
         self._limits = limits
         self._on_messages = on_messages
+        self._on_unanswered = on_unanswered
         self._on_state = on_state
         self._clock = clock
         self._timings = timings
@@ -104,6 +109,7 @@ class Link:
         self._greenlet: gevent.Greenlet[..., None] | None = None
         self._stopping = False
         self._session: Session | None = None
+        self._pending = Pending()
         self._faults: Counter[str] = Counter()
         self._lost_packets = 0
         self._limiter = LogLimiter(clock=clock)
@@ -120,6 +126,11 @@ class Link:
     def pending_bytes(self) -> int:
         """What the server has not yet taken of the actions sent."""
         return self._session.pending_bytes if self._session else 0
+
+    @property
+    def under_way(self) -> int:
+        """Actions sent with an ActionID that the server has not yet answered."""
+        return len(self._pending)
 
     def faults(self) -> dict[str, int]:
         """What was odd in all that the server has sent, by the names of `ami.Counters`."""
@@ -150,8 +161,11 @@ class Link:
         greenlet.kill()
         self._finish(greenlet)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, action_id: str | None = None, name: str = "") -> None:
         """Send one whole encoded action; never blocks, keeps the order.
+
+        With the ``action_id`` in it and the action's ``name`` it is answered in any case:
+        by the server, or through ``on_unanswered``.
 
         Raises NotConnected, which says why, or SendBufferFull where the server takes
         actions so slowly that ``limits.ami_send_buffer`` bytes wait already.
@@ -164,6 +178,12 @@ class Link:
             raise NotConnected(
                 f"server {self.host.name} is not connected ({broken(error)})"
             ) from error
+        if action_id is not None:
+            self._pending.add(action_id, name)
+
+    def forget(self, prefix: str) -> None:
+        """Nobody waits any more for answers with an ActionID that begins with ``prefix``."""
+        self._pending.forget(prefix)
 
     # -- what the session tells ------------------------------------------------------
 
@@ -179,7 +199,7 @@ class Link:
     def received(self, messages: list[Message]) -> None:
         """Of `session.Owner`: whole messages came."""
         try:
-            self._on_messages(self, messages)
+            self._on_messages(self, self._pending.receive(messages))
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the connection
             self._complain("taking messages", error)
         if self._stopping and self._session is not None:
@@ -242,6 +262,7 @@ class Link:
             wire.close()
 
     def _ended(self, reason: str) -> float:
+        self._fail_pending(reason)
         if not self.connected:
             return self._failed(reason)
         if self._stopping:
@@ -267,6 +288,15 @@ class Link:
         self._set_back(LinkState.REFUSED, answer)
         return delay
 
+    def _fail_pending(self, reason: str) -> None:
+        answers = self._pending.fail(self.host.name, reason)
+        if not answers or self._on_unanswered is None:
+            return
+        try:
+            self._on_unanswered(self, answers)
+        except Exception as error:  # noqa: BLE001 - as for messages
+            self._complain("answering for the server", error)
+
     def _set_back(self, state: LinkState, reason: str) -> None:
         self._setback = reason
         self._change(state, reason)
@@ -274,6 +304,7 @@ class Link:
     def _finish(self, greenlet: object) -> None:
         if self._greenlet is greenlet:
             self._greenlet = None
+            self._fail_pending("closed by amiws-gevent")
             self._report.stopped()
             self._change(LinkState.STOPPED, "")
 

@@ -16,11 +16,17 @@ class FakeLink:
         self.host = host
         self.error = error
         self.sent: list[bytes] = []
+        self.awaited: list[tuple[str | None, str]] = []
+        self.forgotten: list[str] = []
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, action_id: str | None = None, name: str = "") -> None:
         if self.error is not None:
             raise self.error
         self.sent.append(data)
+        self.awaited.append((action_id, name))
+
+    def forget(self, prefix: str) -> None:
+        self.forgotten.append(prefix)
 
 
 def setup(*errors: AmiwsError | None) -> tuple[Dispatcher, list[FakeLink]]:
@@ -93,3 +99,22 @@ def test_an_action_id_that_leaves_no_room_for_the_page_is_refused() -> None:
     (answer,) = dispatch(dispatcher, action, token="TOKEN-TOKEN")
     assert "1024" in answer["data"]["Message"]
     assert len(one.sent) == 1
+
+
+def test_links_know_what_a_v2_client_waits_for_until_it_leaves() -> None:
+    dispatcher, links = setup(None, None)
+    dispatch(dispatcher, {"Action": "Ping", "actionid": "p"}, token="TOKEN")
+    dispatch(dispatcher, {"Action": "Ping", "ActionID": "p"})
+    for link in links:
+        assert link.awaited == [("amiws-v2/TOKEN/p", "Ping"), (None, "Ping")]
+    dispatcher.forget("TOKEN")
+    assert [link.forgotten for link in links] == [["amiws-v2/TOKEN/"]] * 2
+
+
+@pytest.mark.parametrize("token", [None, "TOKEN"])
+def test_an_action_id_of_ours_is_refused(token: str | None) -> None:
+    dispatcher, (one,) = setup(None)
+    (answer,) = dispatch(dispatcher, {"Action": "A", "ActionID": "amiws-gevent-1"}, token=token)
+    assert answer["data"]["ActionID"] == "amiws-gevent-1"
+    assert 'begins with "amiws-gevent-"' in answer["data"]["Message"]
+    assert (one.sent, dispatcher.refused) == ([], 1)

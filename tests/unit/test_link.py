@@ -59,12 +59,14 @@ class Watched:
         self.host = AmiHost.model_validate({**known, **settings})
         self.messages: list[Message] = []
         self.batches: list[int] = []
+        self.unanswered: list[Message] = []
         self.states: list[tuple[LinkState, str]] = []
         self.later = 0.0  # seconds that the link's clock is ahead
         self.link = Link(
             self.host,
             limits or Limits(),
             on_messages=self._take,
+            on_unanswered=lambda _, answers: self.unanswered.extend(answers),
             on_state=lambda _, state, reason: self.states.append((state, reason)),
             clock=lambda: time.monotonic() + self.later,
             timings=timings,
@@ -124,6 +126,88 @@ def record_delays(backoff: Backoff) -> list[float]:
 
 def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+class TestUnanswered:
+    """What a server has not answered when its connection ends is answered all the same."""
+
+    def ask(self, watched: Watched, action_id: str | None) -> None:
+        header = f"ActionID: {action_id}\r\n" if action_id else ""
+        data = f"Action: CoreStatus\r\n{header}\r\n".encode()
+        watched.link.send(data, action_id=action_id, name="CoreStatus")
+
+    def told(self, watched: Watched) -> list[tuple[str | None, str]]:
+        return [(one.get("ActionID"), one.get("Message") or "") for one in watched.unanswered]
+
+    def silent(self, connection: Connection, packet: Packet) -> bytes | None:
+        return answer(packet) if packet.get("ActionID").startswith("answered") else None
+
+    def test_a_loss_is_told_at_once_before_the_state(self, server: AmiServer) -> None:
+        server.on_action = self.silent
+        with Watched(server.port, SLOW) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            for action_id in ("answered-1", "a", None, "b"):
+                self.ask(watched, action_id)
+            server.wait_for(lambda server: len(server.actions) == 6)
+            assert watched.link.under_way == 2 + ("answered-1" not in str(watched.messages))
+            server.kill()
+            watched.until_state(LinkState.WAITING)
+            ((first, text), (second, _)) = self.told(watched)
+            assert (first, second) == ("a", "b")
+            assert "the outcome of CoreStatus is unknown" in text
+            assert watched.link.reason in text
+            assert watched.link.under_way == 0
+
+    def test_a_stop_is_a_loss(self, server: AmiServer) -> None:
+        server.on_action = self.silent
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            self.ask(watched, "a")
+            server.wait_for("CoreStatus")
+            watched.link.stop()
+            assert [action_id for action_id, _ in self.told(watched)] == ["a"]
+
+    def test_a_stop_that_has_to_cut_the_connection_too(self, server: AmiServer) -> None:
+        server.on_action = lambda connection, _packet: connection.hang()
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            self.ask(watched, "a")
+            server.wait_for(lambda server: server.connections[0].hung)
+            watched.link.stop(0.01)
+            ((action_id, text),) = self.told(watched)
+            assert action_id == "a"
+            assert "closed by amiws-gevent" in text
+
+    def test_who_left_is_not_told(self, server: AmiServer) -> None:
+        server.on_action = self.silent
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            self.ask(watched, "one/1")
+            self.ask(watched, "two/1")
+            watched.link.forget("one/")
+            watched.link.stop()
+            assert [action_id for action_id, _ in self.told(watched)] == ["two/1"]
+
+    def test_what_was_never_sent_is_not_under_way(self, server: AmiServer) -> None:
+        with Watched(server.port, limits=Limits(ami_send_buffer=1000)) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            with pytest.raises(SendBufferFull):
+                watched.link.send(b"x" * 1001, action_id="a", name="A")
+            assert watched.link.under_way == 0
+
+    def test_a_fault_in_telling_costs_nothing_else(
+        self, server: AmiServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server.on_action = self.silent
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            self.ask(watched, "a")
+            server.wait_for("CoreStatus")
+            watched.unanswered = None  # type: ignore[assignment]
+            server.connections[0].reset()
+            server.wait_connections(2)
+            watched.until_state(LinkState.CONNECTED)
+            assert "fault while answering for the server" in caplog.text
 
 
 class TestLogin:
