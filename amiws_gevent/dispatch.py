@@ -24,6 +24,7 @@ from amiws_gevent.ami import (
 )
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import NotConnected, SendBufferFull
+from amiws_gevent.log import LogLimiter
 from amiws_gevent.routing import address, check_action_ids, wrap
 
 _log = logging.getLogger("amiws_gevent.actions")
@@ -51,10 +52,13 @@ class ActionTarget(Protocol):
 class Dispatcher:
     """Sends pages' actions to the servers of ``targets`` (by server id)."""
 
-    def __init__(self, targets: Mapping[int, ActionTarget]) -> None:
+    def __init__(
+        self, targets: Mapping[int, ActionTarget], limiter: LogLimiter | None = None
+    ) -> None:
         self.targets = targets
         self.sent = 0
         self.refused = 0
+        self._limiter = limiter or LogLimiter()
 
     def dispatch(
         self,
@@ -81,8 +85,7 @@ class Dispatcher:
             if refusal is not None:
                 raise ActionError(refusal, action_id=action.action_id)
         except ActionError as error:
-            self.refused += 1
-            _log.info("action of %s refused: %s", page, error)
+            self._refuse(("client", page), "action of %s refused: %s", page, error)
             return [encode_message(OWN_PREFIX, error_response(str(error), error.action_id))]
         action_id = None if token is None else dict(headers)["ActionID"]
         return self._send(action, data, action_id, targets, page)
@@ -118,11 +121,20 @@ class Dispatcher:
             try:
                 target.send(data, action_id=action_id, name=action.name)
             except (NotConnected, SendBufferFull) as error:
-                self.refused += 1
-                _log.info("action %s of %s not sent to %s: %s", action.name, page, host.name, error)
+                text = "action %s of %s not sent to %s: %s"
+                self._refuse(("server", host.id), text, action.name, page, host.name, error)
                 prefix = envelope_prefix(Kind.RESPONSE, host.id, host.name, host.ssl)
                 answers.append(encode_message(prefix, error_response(str(error), action.action_id)))
             else:
                 self.sent += 1
                 _log.debug("action %s of %s sent to %s", action.name, page, host.name)
         return answers
+
+    def _refuse(self, key: tuple[str, object], text: str, *arguments: object) -> None:
+        """Count it, and log it with a line a minute for each client and each server.
+
+        A client may send as many wrong actions as it likes, and one HTML page sends several
+        to each server that is not connected.
+        """
+        self.refused += 1
+        self._limiter.log(_log, logging.INFO, key, text, *arguments)

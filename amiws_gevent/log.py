@@ -360,8 +360,9 @@ def _stderr_descriptor() -> int:
 class LogLimiter:
     """Lets one line a key pass in ``interval`` seconds and counts the others.
 
-    For faults that may come with every message or page. At most ``max_keys`` keys
-    are remembered; the one that was idle longest is forgotten first.
+    For faults that may come with every message or client. ``max_keys`` keys at most have
+    a line of their own within an interval; all others share one, so that no number of
+    keys fills the log.
     """
 
     def __init__(
@@ -374,18 +375,31 @@ class LogLimiter:
         self._clock = clock
         self._max_keys = max_keys
         self._seen: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+        self._shared: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()  # one, of the rest
 
     def allow(self, key: Hashable) -> int | None:
         """None: say nothing now. Else say it, and that so many like it were left out."""
         now = self._clock()
-        last, suppressed = self._seen.pop(key, (None, 0))
+        seen = self._seen
+        if key not in seen and not self._has_room(now):
+            seen, key = self._shared, None
+        last, suppressed = seen.get(key, (None, 0))
         if last is not None and now - last < self._interval:
-            self._seen[key] = (last, suppressed + 1)
+            seen[key] = (last, suppressed + 1)
             return None
-        self._seen[key] = (now, 0)
-        if len(self._seen) > self._max_keys:
-            self._seen.popitem(last=False)
+        seen[key] = (now, 0)
+        seen.move_to_end(key)  # the first is the next that is over
         return suppressed
+
+    def _has_room(self, now: float) -> bool:
+        """Whether one more key can be remembered, if need be in place of one that is over."""
+        if len(self._seen) < self._max_keys:
+            return True
+        oldest, (last, _) = next(iter(self._seen.items()))
+        if now - last < self._interval:
+            return False
+        del self._seen[oldest]
+        return True
 
     def log(
         self,

@@ -127,9 +127,13 @@ class Readers:
 def misbehave(port: int, rng: random.Random) -> socket.socket | None:
     """One page that stalls, vanishes, or sends what it must not; kept open by the caller."""
     page = raw_page(port)
-    kind = rng.choice(["stall", "reset", "garbage", "close", "action"])
-    if kind == "stall":
+    kind = rng.choice(["stall", "pings", "reset", "garbage", "close", "action"])
+    if kind in ("stall", "pings"):
         page.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        if kind == "pings":
+            page.settimeout(5)
+            with contextlib.suppress(OSError):
+                page.sendall(client_frame(b"", 9) * 200_000)
         return page
     if kind == "reset":
         page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -5,7 +5,7 @@
 // there a channel starts a call of its own, and Dial and Bridge events join them.
 
 import { DIALPLAN_EXTENSION, HELPER_CHANNEL, UP, newChannel, updateChannel } from "./channels.js";
-import { partiesOf } from "./describe.js";
+import { partiesOf, peopleOf } from "./describe.js";
 import { HANDLERS } from "./events.js";
 import { parseDuration } from "./format.js";
 
@@ -180,8 +180,8 @@ export class Calls {
     const call = channel.call;
     this.setBridge(channel, "");
     this.channels.delete(channel.id);
-    if (call.channels.size > 1 || call.lastSeen === null) {
-      call.lastSeen = partiesOf(this, call); // the last channel alone doesn't tell who it talked to
+    if (peopleOf(call).length > 1 || call.lastSeen === null) {
+      call.lastSeen = partiesOf(this, call); // the last one alone doesn't tell who it talked to
     }
     call.channels.delete(channel);
     if (call.channels.size === 0) {

@@ -40,9 +40,9 @@ export function headersOf(data) {
   return headers;
 }
 
-/** "PJSIP/201-0000002a" and "Local/201@queue-0001;1" are both at the endpoint "201". */
+/** "PJSIP/201-0000002a", "Local/201@queue-0001;1", "Local/201@queue/n": the endpoint is "201". */
 export function endpointOf(channelName) {
-  const match = /^[^/]+\/(?:[^/]*\/)?([^@;/]+?)(?:-[0-9a-f]+)?(?:[@;].*)?$/i.exec(channelName);
+  const match = /^[^/]+\/(?:[^/@]*\/)?([^@;/]+?)(?:-[0-9a-f]+)?(?:[@;].*)?$/i.exec(channelName);
   return match ? match[1] : "";
 }
 

@@ -47,12 +47,13 @@ function isRinging(channel) {
  * `line`: the trunk or phone that the call comes in on; `more`: how many other phones ring.
  */
 export function partiesOf(calls, call) {
-  if (call.channels.size === 0) {
+  if (call.lastSeen && isLeftByCaller(calls, call)) {
     return call.lastSeen;
   }
-  const all = [...call.channels].sort((a, b) => a.createdAt - b.createdAt || byAge(a.id, b.id));
-  const real = all.filter((channel) => !channel.name.startsWith("Local/"));
-  const channels = real.length > 0 ? real : all;
+  const people = peopleOf(call);
+  const channels = (people.length > 0 ? people : [...call.channels]).sort(
+    (a, b) => a.createdAt - b.createdAt || byAge(a.id, b.id),
+  );
   const caller = channels.find((channel) => !channel.isCallee) ?? channels[0];
   const others = channels.filter((channel) => channel !== caller && !isSameLocal(caller, channel));
   const callee = best(calls, others);
@@ -64,6 +65,19 @@ export function partiesOf(calls, call) {
   const ringing = others.filter(isRinging).length;
   const more = isRinging(callee) ? ringing - 1 : 0;
   return { from, to: { ...party(callee, caller, call), more } };
+}
+
+/** The channels of a call that are people's; Local ones are pipes between channels. */
+export function peopleOf(call) {
+  return [...call.channels].filter((channel) => !channel.name.startsWith("Local/"));
+}
+
+// Only phones that were rung are left, and after a transfer two of those may talk.
+function isLeftByCaller(calls, call) {
+  const people = peopleOf(call);
+  const talking = people.filter((channel) => calls.isTalking(channel)).length;
+  const isTransferred = call.transferred && people.length > 0;
+  return !isTransferred && talking < 2 && people.every((channel) => channel.isCallee);
 }
 
 // Nobody has been rung yet: what was dialled, else whom the caller's phone shows.

@@ -7,6 +7,10 @@ from collections import deque
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
 from amiws_gevent.web.frames import count_texts, frame_end, text_frame
 
+ITEM_COST = 64
+"""Bytes that one more buffer costs besides its own: the header of the object, what the
+allocator rounds up, and its place in the backlog. A pong of two bytes costs as much."""
+
 _PREFIX = envelope_prefix(Kind.EVENT, 0, "amiws-gevent", False)
 
 
@@ -42,33 +46,51 @@ class Backlog(deque[bytes | memoryview]):
     """Buffers of whole frames in order; of the first a part may be sent (a memoryview).
 
     A burst may block all pages at each of its buffers, so it is made and filled as a deque
-    is: without a constructor of its own and without a dictionary.
+    is: without a constructor of its own and without a dictionary. All sizes that are
+    returned are costs: bytes and ITEM_COST for each buffer.
     """
 
-    __slots__ = ("_gap", "_notice")
+    __slots__ = ("_gap", "_notice", "_pong")
 
     _gap: int  # messages that are lost in the place of `_notice`, if there is one
     _notice: bytes
+    _pong: bytes  # the last one that was put in
+
+    def answer_ping(self, pong: bytes) -> int:
+        """Send ``pong`` next, in the place of one that waits there already.
+
+        Only the newest ping needs an answer (RFC 6455, section 5.5.3), and that is due as
+        soon as possible: so two pongs wait at most, the one whose sending may have begun
+        and the next. Returns by how much the backlog has grown.
+        """
+        if len(self) > 1 and self[1] is getattr(self, "_pong", None):
+            grown = len(pong) - len(self[1])
+            self[1] = pong
+        else:
+            grown = len(pong) + ITEM_COST
+            self.insert(1, pong)
+        self._pong = pong
+        return grown
 
     def leave_out(self, count: int) -> int:
         """In the place of what would come next, tell that ``count`` messages are lost.
 
         Losses without anything between them are told in one sum, unless that may be on
         its way already: SSL_write has to be given again what it was given before.
-        Returns by how many bytes the backlog has grown.
+        Returns by how much the backlog has grown.
         """
         if not count:
             return 0
         before = 0
         if len(self) > 1 and self[-1] is getattr(self, "_notice", None):
-            before = len(self.pop())
+            before = len(self.pop()) + ITEM_COST
             count += self._gap
         self._gap, self._notice = count, lost_frame(count)
         self.append(self._notice)
-        return len(self._notice) - before
+        return len(self._notice) + ITEM_COST - before
 
     def give_up(self, again: int) -> int:
-        """Drop all but the rest of a frame of which a part is sent; returns its bytes.
+        """Drop all but the rest of a frame of which a part is sent; returns what it costs.
 
         ``again`` is how many bytes of the first buffer have to be sent as they are.
         """
@@ -78,6 +100,7 @@ class Backlog(deque[bytes | memoryview]):
         sent = len(frames) - len(first)
         rest = frames[sent : frame_end(frames, min(sent + again, len(frames)))]
         self.clear()
-        if rest:
-            self.append(rest)
-        return len(rest)
+        if not rest:
+            return 0
+        self.append(rest)
+        return len(rest) + ITEM_COST

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,10 @@ from gevent import socket, ssl
 
 RETRY_LATER = ("Retry-After", "5")  # seconds; for who is refused since there are too many
 
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a write that never waits raises when nothing is taken."""
+
+_TLS_SLICE = 1 << 16  # bytes given to SSL_write at a time, which tells of no part of them
 _CHUNK = 64 * 1024  # bytes asked for at a time; the kernel gives what has come
 
 _LINGER_TIME = 2.0  # seconds in which a client may take in why it was refused
@@ -39,6 +44,38 @@ def raw_socket(sock: socket.socket) -> Any:
 def tls_object(sock: socket.socket) -> Any:
     """The TLS of a gevent socket, whose ``read`` and ``write`` never wait; None without."""
     return sock._sslobj if isinstance(sock, ssl.SSLSocket) else None  # type: ignore[attr-defined]
+
+
+def writer_of(sock: socket.socket) -> Callable[[Any], int]:
+    """What sends as much as goes at once and returns how much; else it raises WOULD_BLOCK."""
+    tls = tls_object(sock)
+    if tls is None:
+        return raw_socket(sock).send  # type: ignore[no-any-return]
+    return partial(_write_tls, tls)
+
+
+def _write_tls(tls: Any, data: bytes | memoryview) -> int:
+    """As a socket's ``send``: SSL_write takes all of a buffer, or has to get it again.
+
+    In slices, how far the client has read is known for a large buffer too.
+    """
+    size = len(data)
+    if size <= _TLS_SLICE:
+        return tls.write(data)  # type: ignore[no-any-return]
+    view = memoryview(data)
+    sent = 0
+    try:
+        while sent < size:
+            sent += tls.write(view[sent : sent + _TLS_SLICE])
+    except WOULD_BLOCK:
+        if not sent:
+            raise
+    return sent
+
+
+def resent(sock: socket.socket) -> int:
+    """How many bytes of what could not be written have to be given to the writer again."""
+    return 0 if tls_object(sock) is None else _TLS_SLICE
 
 
 def hang_up(sock: socket.socket) -> None:

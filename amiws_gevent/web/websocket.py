@@ -14,6 +14,10 @@ that the state need not be asked for on the way that is taken for each page and 
     blocked    _enqueue     adds to the backlog; past the bound the page is too slow
     closing    len          takes all and sends nothing
 
+Past _UNREAD bytes in the backlog each further message of the client is taken only once it
+has read some of that: who asks without end and reads nothing costs little, and one that
+merely reads slowly is heard all the same.
+
 A page that is told to go (``close``) has CLOSE_TIME to answer with its own Close frame
 or to end the connection; then it is cut off (``abort``).
 """
@@ -29,12 +33,13 @@ from typing import Any, Protocol
 
 import gevent
 from gevent import socket, ssl
+from gevent.event import Event
 from gevent.hub import get_hub
 from geventwebsocket.websocket import WebSocket
 
 from amiws_gevent.config import Limits
-from amiws_gevent.web.backlog import Backlog, Losses
-from amiws_gevent.web.connection import Reader, hang_up, raw_socket, tls_object
+from amiws_gevent.web.backlog import ITEM_COST, Backlog, Losses
+from amiws_gevent.web.connection import WOULD_BLOCK, Reader, hang_up, raw_socket, resent, writer_of
 from amiws_gevent.web.counts import BY_PAGE, BY_SERVER, KINDS, LOST, SILENT
 from amiws_gevent.web.frames import (
     ABNORMAL,
@@ -54,28 +59,20 @@ from amiws_gevent.web.frames import (
     read_payload,
     text_frame,
 )
+from amiws_gevent.web.pacing import at_once, call_at_once
 
 CLOSE_TIME = 3.0  # seconds for the other side's Close frame, as many as a stop of the program has
 SILENT_PINGS = 2.5  # ping intervals without a byte after which a page is gone
 
+_UNREAD = 1 << 20  # bytes that may wait for a client that is heard freely
 _LAST_BYTES = 1 << 20  # bytes read away from a page that is done with and still sends
 _SENDS_PER_TURN = 16  # of one page's backlog, before others have their turn
 _WORK_PER_TURN = 64  # frames, or 4 KiB pieces of them, likewise for what one page says
-_TLS_SLICE = 1 << 16  # bytes given to SSL_write at a time, which tells of no part of them
 _PING_FRAME = frame(PING, b"")
 _READ, _WRITE = 1, 2  # libev's event masks
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
 
 _log = logging.getLogger("amiws_gevent.web")
-
-
-def _at_once() -> None:
-    """No wait."""
-
-
-def _called_at_once(work: Callable[[], None]) -> None:
-    work()
 
 
 class Sessions(Protocol):
@@ -92,9 +89,10 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     """An upgraded connection.
 
     ``address`` is the peer's with its port, ``user`` who logged in, ``subprotocol``
-    ``amiws.v2`` or None, ``pending_bytes`` what waits for a blocked socket. ``closed``
-    says that the closing has begun; then ``close_code``, ``close_kind`` (of ``counts``)
-    and ``close_reason`` say why (1006: without a Close frame of the page).
+    ``amiws.v2`` or None, ``pending_bytes`` what waits for a blocked socket (with ITEM_COST
+    for each buffer). ``closed`` says that the closing has begun; then ``close_code``,
+    ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a Close frame
+    of the page).
 
     With ``losses`` a page that is too slow loses messages, counted there, in the place
     of its connection. ``spread`` is given what is to be done once a blocked socket has
@@ -116,11 +114,11 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         "_pinged",
         "_queue",
         "_reader",
+        "_room",
         "_send",
         "_socket",
         "_spread",
         "_timer",
-        "_tls",
         "_unanswered",
         "_watcher",
         "_work",
@@ -146,7 +144,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         subprotocol: str | None,
         limits: Limits,
         losses: Losses | None = None,
-        spread: Callable[[Callable[[], None]], None] = _called_at_once,
+        spread: Callable[[Callable[[], None]], None] = call_at_once,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # Not the base class's: it keeps the request, and a validator that is not used.
@@ -161,14 +159,12 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self.close_reason = ""
         self._socket = sock
         self._reader = reader
-        self._tls = tls_object(sock)
-        self._write: Callable[[Any], int] = (
-            raw_socket(sock).send if self._tls is None else self._write_tls
-        )
+        self._write = writer_of(sock)
         self._send = self._write
         self._queue: Backlog | None = None
         self._moved = 0.0  # the page's last sign of life, while it has a backlog
         self._pending_limit = limits.client_buffer
+        self._room: Event | None = None  # what the greenlet that reads waits for, if it does
         self._losses = losses
         self._spread = spread
         self._message = Message(limits.client_message)
@@ -242,7 +238,8 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         # Two pings have to be unanswered, however long the process itself stood still
         # and whatever the interval was before.
         if self._unanswered > 1 and now - heard > SILENT_PINGS * ping_interval:
-            what = "no byte came" if self._reader.heard <= heard else "nothing was read"
+            not_asked = self._room is None and self._reader.heard <= heard
+            what = "no byte came" if not_asked else "nothing was read"
             self.abort(f"{what} for {now - heard:.0f} s", SILENT)
         elif self._message_since is not None and now - self._message_since > message_time:
             self._fail(POLICY_VIOLATION, f"a message took more than {message_time:.0f} s")
@@ -252,26 +249,8 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             if self._queue is None:
                 self.offer(_PING_FRAME)
 
-    def _write_tls(self, data: bytes | memoryview) -> int:
-        """As a socket's ``send``: SSL_write takes all of a buffer, or has to get it again.
-
-        In slices, how far the page has read is known for a large buffer too.
-        """
-        size = len(data)
-        if size <= _TLS_SLICE:
-            return self._tls.write(data)  # type: ignore[no-any-return]
-        view = memoryview(data)
-        sent = 0
-        try:
-            while sent < size:
-                sent += self._tls.write(view[sent : sent + _TLS_SLICE])
-        except _WOULD_BLOCK:
-            if not sent:
-                raise
-        return sent
-
     def _not_sent(self, data: bytes, error: OSError) -> None:
-        if isinstance(error, _WOULD_BLOCK):
+        if isinstance(error, WOULD_BLOCK):
             self._block(data)
         else:
             self.abort(f"connection lost: {error.strerror or error}")
@@ -280,14 +259,14 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         """The kernel takes no more: keep ``rest`` and send it on once there is room."""
         self._queue = Backlog((rest,))
         self._moved = self._reader.heard
-        self.pending_bytes = len(rest)
+        self.pending_bytes = len(rest) + ITEM_COST
         self._send = self._enqueue
         self._watch(_WRITE)
 
     def _enqueue(self, data: bytes) -> int:
         assert self._queue is not None
         size = len(data)
-        pending = self.pending_bytes + size
+        pending = self.pending_bytes + size + ITEM_COST
         if pending <= self._pending_limit:
             self._queue.append(data)
             self.pending_bytes = pending
@@ -323,18 +302,20 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             data = queue[0]
             try:
                 sent = self._write(data)
-            except _WOULD_BLOCK as error:
+            except WOULD_BLOCK as error:
                 self._watch(_READ if isinstance(error, ssl.SSLWantReadError) else _WRITE)
                 return
             except OSError as error:
                 self.abort(f"connection lost: {error.strerror or error}")
                 return
             self._moved = self.clock()
+            self._hear_again()
             self.pending_bytes -= sent
             if sent < len(data):
                 queue[0] = memoryview(data)[sent:]
                 continue
             queue.popleft()
+            self.pending_bytes -= ITEM_COST
             if not queue:
                 self._caught_up()
                 return
@@ -352,6 +333,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._queue = None
         self.pending_bytes = 0
         self._unwatch()
+        self._hear_again()
 
     # How it ends
 
@@ -369,13 +351,14 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self.close_kind = kind or KINDS.get(code, BY_SERVER)
         last = close_frame(code, reason)
         if drop and self._queue is not None:
-            self.pending_bytes = self._queue.give_up(0 if self._tls is None else _TLS_SLICE)
+            self.pending_bytes = self._queue.give_up(resent(self._socket))
         if self._queue is None:
             self.offer(last)
         else:
             self._queue.append(last)
-            self.pending_bytes += len(last)
+            self.pending_bytes += len(last) + ITEM_COST
         self._send = len
+        self._hear_again()
         self._timer = get_hub().loop.timer(CLOSE_TIME)
         self._timer.start(self.abort, "no answer to the Close frame")
 
@@ -393,7 +376,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     # What the page says
 
-    def run(self, sessions: Sessions, pace: Callable[[], None] = _at_once) -> None:
+    def run(self, sessions: Sessions, pace: Callable[[], None] = at_once) -> None:
         """Serve the page until its connection is over, in the greenlet that calls this.
 
         ``pace`` is called ahead of each read and each text, and of the end, since all
@@ -419,6 +402,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         connection with the code for it.
         """
         while not self._done:
+            self._await_reading()
             try:
                 text = self._receive_frame()
             except FrameError as error:
@@ -430,6 +414,23 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
                 if text is not None and not self.closed:
                     return text
         return None
+
+    def _await_reading(self) -> None:
+        """Between two messages, wait until a client that does not read what waits reads some.
+
+        By what it has read, not by how much waits: with ``losses`` the backlog of a client
+        on a slow network may never get shorter, and its pings and actions have to be heard.
+        """
+        if not self.pending_bytes or self.closed or self._message_since is not None:
+            return
+        if self.pending_bytes > min(_UNREAD, self._pending_limit // 2):
+            self._room = Event()
+            self._room.wait()
+            self._room = None
+
+    def _hear_again(self) -> None:
+        if self._room is not None:
+            self._room.set()
 
     def _receive_frame(self) -> str | None:
         """Take the next frame; the text if it completes one."""
@@ -452,7 +453,11 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
-            self.offer(frame(PONG, payload))
+            answer = frame(PONG, payload)
+            if self._queue is None or self.closed:
+                self.offer(answer)
+            else:
+                self.pending_bytes += self._queue.answer_ping(answer)
         elif opcode == CLOSE:
             code, reason = parse_close(payload)
             self._finish(code, reason, BY_PAGE, drop=True)

@@ -90,6 +90,53 @@ def test_a_queue_and_its_agent(play: Play) -> None:
     assert only_call(play(receive(*waiting, *ringing, *taken)))["kind"] == "talking"
 
 
+@pytest.mark.parametrize("by_local", [False, True], ids=["phone", "Local"])
+@pytest.mark.parametrize("first", ["caller", "agent"])
+def test_a_queue_call_ends_as_what_it_was(play: Play, by_local: bool, first: str) -> None:
+    caller = scenes.channel("1.1", "SIP/trunk-1", scenes.UP, "+390612345678", Exten="600")
+    agent = scenes.channel("1.4", "SIP/301-4", scenes.UP, "301", Linkedid="1.1")
+    halves = [
+        scenes.channel(f"1.{n}", f"Local/301@sim-01;{n - 1}", scenes.UP, "600", Linkedid="1.1")
+        for n in (2, 3)
+    ]
+    called = {"Interface": "Local/301@sim/n", "MemberName": "Alice", "Queue": "support"}
+    rung = halves[0] if by_local else agent
+    channels = [caller, *(halves if by_local else ()), agent]
+    events: list[Data] = [{"Event": "Newchannel", **channel} for channel in channels]
+    events.append({"Event": "AgentCalled", **caller, **scenes.destination(rung), **called})
+    bridges = [("a", caller), ("a", rung)]
+    if by_local:
+        events.append({"Event": "DialBegin", **halves[1], **scenes.destination(agent)})
+        bridges += [("b", halves[1]), ("b", agent)]
+    events += [{"Event": "BridgeEnter", "BridgeUniqueid": b, **c} for b, c in bridges]
+    talking = only_call(play(receive(*events)))
+    assert talking["from"]["number"] == "+390612345678"
+    assert talking["to"]["number"] == "301"
+
+    for channel in channels if first == "caller" else reversed(channels):
+        events += [{"Event": "BridgeLeave", **channel}, {"Event": "Hangup", **channel}]
+        call = only_call(play(receive(*events)))
+        if first == "caller" or channel is caller:
+            assert (call["from"], call["to"]) == (talking["from"], talking["to"])
+
+
+def test_a_queue_call_that_is_given_up_while_two_agents_ring(play: Play) -> None:
+    caller = scenes.channel("1.1", "SIP/trunk-1", scenes.UP, "+390612345678", Exten="600")
+    events: list[Data] = [{"Event": "Newchannel", **caller}]
+    agents = []
+    for n in (2, 3):
+        agent = scenes.channel(f"1.{n}", f"SIP/30{n}-{n}", scenes.RINGING, "600", Linkedid="1.1")
+        called = {"Interface": f"SIP/30{n}", "MemberName": f"Agent {n}", "Queue": "support"}
+        events += [
+            {"Event": "Newchannel", **agent},
+            {"Event": "AgentCalled", **caller, **scenes.destination(agent), **called},
+        ]
+        agents.append(agent)
+    events += [{"Event": "Hangup", **channel} for channel in (caller, *agents)]
+    call = only_call(play(receive(*events)))
+    assert (call["from"]["number"], call["to"]["name"]) == ("+390612345678", "Agent 2")
+
+
 def test_several_phones_ring_and_one_answers(play: Play) -> None:
     others = [
         scenes.channel(f"1.{n}", f"PJSIP/20{n}-{n}", scenes.RINGING, f"20{n}", Linkedid="1.1")

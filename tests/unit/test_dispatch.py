@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -8,7 +9,11 @@ import pytest
 from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import AmiwsError, NotConnected, SendBufferFull
+from amiws_gevent.log import LogLimiter
+from tests.support.clock import Clock
 from tests.support.hosts import ami_host
+
+ALICE, BOB = "127.0.0.1:5001 (alice)", "127.0.0.1:5002 (bob)"
 
 
 class FakeLink:
@@ -37,9 +42,11 @@ def setup(*errors: AmiwsError | None) -> tuple[Dispatcher, list[FakeLink]]:
     return Dispatcher({link.host.id: link for link in links}), links
 
 
-def dispatch(dispatcher: Dispatcher, action: Any, token: str | None = None) -> list[Any]:
+def dispatch(
+    dispatcher: Dispatcher, action: Any, token: str | None = None, page: str = ALICE
+) -> list[Any]:
     text = action if isinstance(action, str) else json.dumps(action)
-    answers = dispatcher.dispatch(text, page="127.0.0.1 (alice)", token=token)
+    answers = dispatcher.dispatch(text, page=page, token=token)
     return [json.loads(answer) for answer in answers]
 
 
@@ -118,3 +125,40 @@ def test_an_action_id_of_ours_is_refused(token: str | None) -> None:
     assert answer["data"]["ActionID"] == "amiws-gevent-1"
     assert 'begins with "amiws-gevent-"' in answer["data"]["Message"]
     assert (one.sent, dispatcher.refused) == ([], 1)
+
+
+def test_wrong_actions_have_a_line_a_minute_for_each_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    dispatcher = Dispatcher({}, LogLimiter(60, clock))
+    for _ in range(1000):
+        dispatch(dispatcher, "no action")
+        dispatch(dispatcher, "no action", page=BOB)
+    clock.now += 60
+    dispatch(dispatcher, "no action")
+    assert dispatcher.refused == 2001
+    lines = caplog.messages
+    assert [line.partition(" refused: ")[0] for line in lines] == [
+        f"action of {ALICE}",
+        f"action of {BOB}",
+        f"action of {ALICE}",
+    ]
+    assert lines[-1].endswith(" (999 more like it were not logged)")
+
+
+def test_a_server_that_is_not_connected_has_a_line_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    down = NotConnected("not connected")
+    dispatcher, _ = setup(*[down] * 6)
+    for action in ("CoreSettings", "CoreStatus", "CoreShowChannels"):
+        for page in (ALICE, BOB):
+            assert len(dispatch(dispatcher, {"Action": action}, page=page)) == 6
+    assert dispatcher.refused == 36
+    assert caplog.messages == [
+        f"action CoreSettings of {ALICE} not sent to pbx{number}: not connected"
+        for number in range(1, 7)
+    ]

@@ -469,14 +469,30 @@ class TestLimiter:
         clock.now += 60
         assert limiter.allow("a") == 0
 
-    def test_keys_are_bounded_and_the_idle_one_goes_first(self, clock: Clock) -> None:
+    def test_keys_without_room_share_a_line(self, clock: Clock) -> None:
+        limiter = log.LogLimiter(60, clock, max_keys=2)
+        assert [limiter.allow(key) for key in "abcdacde"] == [0, 0, 0, *[None] * 5]
+        clock.now += 60
+        assert [limiter.allow(key) for key in "abcd"] == [1, 0, 4, None]
+
+    def test_a_key_that_is_over_makes_room(self, clock: Clock) -> None:
         limiter = log.LogLimiter(60, clock, max_keys=2)
         limiter.allow("a")
+        clock.now += 30
         limiter.allow("b")
         limiter.allow("a")
-        limiter.allow("c")
-        assert limiter.allow("a") is None
-        assert limiter.allow("b") == 0
+        clock.now += 30
+        assert limiter.allow("c") == 0
+        assert limiter.allow("b") is None
+        assert limiter.allow("c") is None
+
+    def test_lines_are_bounded_however_many_keys_there_are(self, clock: Clock) -> None:
+        limiter = log.LogLimiter(60, clock, max_keys=10)
+        said = 0
+        for number in range(6000):
+            clock.now += 0.1
+            said += limiter.allow(number % 1000) is not None
+        assert said <= 11 * 11
 
     def test_log_says_how_many_were_left_out(
         self, clock: Clock, caplog: pytest.LogCaptureFixture
