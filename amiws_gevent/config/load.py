@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from amiws_gevent.config import files
 from amiws_gevent.config.document import Reader, compose, read_text
 from amiws_gevent.config.model import AmiHost, Limits, Settings, file_keys
+from amiws_gevent.config.named import named_root
 from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path
 from amiws_gevent.config.suggest import nearest, unknown_key
@@ -81,6 +82,7 @@ class _Loading:
         except ValidationError as error:
             self._explain(error)
         else:
+            self._check_root(settings)
             if not self._reader.problems:
                 for place, message in _advice(settings, self._raw):
                     self._reader.warn(place, message)
@@ -129,6 +131,13 @@ class _Loading:
         folders = self._raw.get("plugin_dirs") or []
         listed = folders if isinstance(folders, list) else [folders]
         return [base / str(folder) for folder in listed if folder]
+
+    def _check_root(self, settings: Settings) -> None:
+        """Not one folder for pages and for what no page may see: nothing would be served."""
+        place = named_root(settings)
+        if place is not None:
+            message = "is the folder of web_root too, and nothing in it would be served"
+            self._reader.problem(place, f"{message}; give the one or the other a folder of its own")
 
     def _explain(self, error: ValidationError) -> None:
         """Pydantic's errors in our words, but for places that have a problem already."""
