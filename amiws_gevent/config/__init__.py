@@ -10,9 +10,11 @@ from amiws_gevent.config.model import AmiHost, Limits, Settings
 from amiws_gevent.config.named import named_paths
 from amiws_gevent.config.plugins import PluginEntry
 from amiws_gevent.config.problems import ConfigError, Problem
+from amiws_gevent.config.rules import WS_PORT
 from amiws_gevent.config.security import security_warnings
 
 __all__ = [
+    "WS_PORT",
     "AmiHost",
     "ConfigError",
     "Limits",
