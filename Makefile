@@ -1,4 +1,4 @@
-# make run       the program with two simulated PBXs, at http://127.0.0.1:8000/
+# make run       the program with two simulated PBXs, at http://127.0.0.1:8000/; PORT=N: at another
 # make test      everything that a submission has to pass; sets up what it needs
 # make test-all  the tests with each supported Python that this machine has
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
@@ -27,8 +27,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
-	@echo "Open http://127.0.0.1:8000/ in a browser; Ctrl-C ends it."
-	@exec $(BIN)/amiws-gevent --demo
+	@exec $(BIN)/amiws-gevent --demo $(PORT)
 
 test: test-packages $(VENV)/.installed-test lint pytest
 

@@ -12,13 +12,14 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import gevent
 
 from amiws_gevent import __version__, log
 from amiws_gevent.config import (
+    WS_PORT,
     ConfigError,
     LoadResult,
     Settings,
@@ -34,6 +35,9 @@ from amiws_gevent.notify import is_journal
 CONFIG_FILE = Path("/etc/amiws.yaml")
 PID_FILE = Path("/tmp/amiws.pid")  # noqa: S108  # amiws's default; PidFile knows the danger
 WORKING_DIRECTORY = Path("/tmp")  # noqa: S108  # amiws's default; nothing is written there
+
+LARGEST_PORT = 65535
+DEMO_AS_CONFIGURED = -1  # --demo without a port
 
 STDERR = 2
 EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended
@@ -53,7 +57,10 @@ _log = logging.getLogger("amiws_gevent.cli")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns the exit status. ``None`` takes the words of the process."""
-    options = parser().parse_args(arguments)
+    words = parser()
+    options = words.parse_args(arguments)
+    if options.strict and not options.check:
+        words.error("--strict goes with --check")
     try:
         return _run(options)
     except StartError as error:
@@ -99,10 +106,19 @@ def parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="tell what is wrong with the configuration, and end"
     )
     parser.add_argument(
-        "--demo",
+        "--strict",
         action="store_true",
-        help="two simulated PBXs in the place of the configured servers; without -f "
-        "at http://127.0.0.1:8000/",
+        help="with --check: what the file has and the program does not know is an error",
+    )
+    parser.add_argument(
+        "--demo",
+        metavar="PORT",
+        nargs="?",
+        type=_port,
+        const=DEMO_AS_CONFIGURED,
+        help="two simulated PBXs in the place of the configured servers; the pages are at PORT, "
+        "without it at ws_port of the file that -f names, without a file at "
+        f"http://127.0.0.1:{WS_PORT}/",
     )
     parser.add_argument(
         "--plugins",
@@ -115,9 +131,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     load = _loader(options)
-    result = load() if load else LoadResult(settings=demo_settings(), warnings=[])
+    result = load()
     if options.check:
-        return _report(result)
+        return _report(result, strict=options.strict, demo=options.demo is not None)
     if options.plugins:
         return _list_plugins(result)
     side = daemonise(options.wdir) if options.daemon else None
@@ -130,32 +146,62 @@ def _run(options: argparse.Namespace) -> int:
         if options.daemon or options.pidfile:
             pid_file = (options.pidfile or PID_FILE).absolute()
             stack.enter_context(PidFile(pid_file))
-        return _serve(result, load, demo=options.demo, child=side, pid_file=pid_file)
+        demo = options.demo is not None
+        reload = load if result.settings.path else None
+        return _serve(result, reload, demo=demo, child=side, pid_file=pid_file)
 
 
-def _loader(options: argparse.Namespace) -> Callable[[], LoadResult] | None:
-    """What reads the configuration, now and for SIGHUP; None if there is no file to read."""
-    if options.demo and options.file is None:
-        return None
+def _loader(options: argparse.Namespace) -> Callable[[], LoadResult]:
+    """What reads the configuration, now and for SIGHUP."""
     # A daemon leaves this folder, and reads the file and what that names again all the same.
     base = Path.cwd()
     path = base / (options.file or CONFIG_FILE)
-    return lambda: load_settings(path, base=base)
+    if options.demo is None:
+        return lambda: load_settings(path, base=base)
+    replaced = _demo_keys(options.demo)
+    if options.file is None:
+        return lambda: LoadResult(_demo_settings(replaced), [], [])
+    return lambda: load_settings(path, base=base, replaced=replaced)
 
 
-def demo_settings() -> Settings:
-    """The settings of ``--demo`` without a file: this machine only, and nothing to log in to."""
+def _demo_keys(port: int) -> dict[str, object]:
+    """What ``--demo`` says in the place of a configuration file."""
     # The server is replaced by the simulated ones once their ports are known.
-    replaced = {"name": "demo", "host": "127.0.0.1", "username": "demo", "secret": "demo"}
-    return Settings.model_validate({"ws_host": "127.0.0.1", "amihosts": [replaced]})
+    server = {"name": "demo", "host": "127.0.0.1", "username": "demo", "secret": "demo"}
+    keys: dict[str, object] = {"amihosts": [server]}
+    return keys if port == DEMO_AS_CONFIGURED else keys | {"ws_port": port}
 
 
-def _report(result: LoadResult) -> int:
-    for warning in (*result.warnings, *security_warnings(result.settings)):
+def _demo_settings(keys: Mapping[str, object]) -> Settings:
+    """The settings of ``--demo`` without a file: this machine only, and nothing to log in to."""
+    return Settings.model_validate({"ws_host": "127.0.0.1", **keys})
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT):
+        raise argparse.ArgumentTypeError(f"not a port, 0 to {LARGEST_PORT}: {text!r}")
+    return int(text)
+
+
+def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
+    """What ``--check`` says of a file that can be used: a line, and warnings before it.
+
+    ``strict`` makes errors of the slips among the warnings.
+    """
+    errors = set(result.slips) if strict else set()
+    for warning in result.warnings:
+        print(warning if warning in errors else f"warning: {warning}", file=sys.stderr)
+    for warning in security_warnings(result.settings):
         print(f"warning: {warning}", file=sys.stderr)
-    servers = _counted(len(result.settings.amihosts), "server")
-    print(f"{result.settings.path}: the configuration can be used ({servers})")
+    if errors:
+        return ConfigError.exit_status
+    servers = "simulated servers" if demo else _counted(len(result.settings.amihosts), "server")
+    print(f"{_file_of(result)}: the configuration can be used ({servers})")
     return 0
+
+
+def _file_of(result: LoadResult) -> str:
+    return str(result.settings.path or "--demo")
 
 
 def _list_plugins(result: LoadResult) -> int:
@@ -168,7 +214,7 @@ def _list_plugins(result: LoadResult) -> int:
         print(f"  settings  {entry.settings!r}")
         print(f"  timeout   {entry.hook_timeout:g} s")
     if not result.settings.plugins:
-        print(f"{result.settings.path}: no plugins")
+        print(f"{_file_of(result)}: no plugins")
     return 0
 
 
@@ -201,6 +247,9 @@ def _serve(
         with LongLived():
             server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
             server.start()
+            if demo:
+                ending = "; Ctrl-C ends it" if child is None else ""
+                print(f"Open {server.url} in a browser{ending}.", flush=True)
             if child is not None:
                 child.started()
             status = server.run()

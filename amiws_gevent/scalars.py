@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
 # Enough to recognise a value by, short enough for a syslog line.
 SHOWN_LENGTH = 40
+
+_SECRET_NAME = re.compile(
+    r"(secret|passw(or)?d|passphrase|pwd|token|credentials?|authorization|api[_-]?key)s?",
+    re.IGNORECASE,
+)
+# The password in scheme://user:password@host, or without the scheme.
+_PASSWORD_OF_URL = re.compile(r"((?:^|//)[^/@:]*:)[^/]*@")
 
 
 class Scalar(str):
@@ -33,7 +41,8 @@ class Scalar(str):
 def shown(value: object, length: int = SHOWN_LENGTH) -> str:
     """``value`` for a message: quoted, control characters escaped, shortened.
 
-    Lists and mappings are named, not shown. Never call it with a secret.
+    Without the password of ``user:password@host``. Lists and mappings are named,
+    not shown. Never call it with a secret.
     """
     if isinstance(value, list | tuple | set | frozenset):
         return "a list"
@@ -44,5 +53,11 @@ def shown(value: object, length: int = SHOWN_LENGTH) -> str:
     return _quoted(str(value), length)
 
 
+def names_secret(key: str) -> bool:
+    """Whether what stands under this key is a secret by the key's name: ``api_token``."""
+    return _SECRET_NAME.fullmatch(re.split(r"[_-](?!key)", key)[-1]) is not None
+
+
 def _quoted(text: str, length: int) -> str:
+    text = _PASSWORD_OF_URL.sub(r"\1…@", text)
     return repr(text if len(text) <= length else text[: length - 1] + "…")

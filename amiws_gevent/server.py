@@ -132,6 +132,13 @@ class Server:
         assert self._web is not None
         return self._web.port
 
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the pages, once started."""
+        scheme = "https" if self.settings.ssl_cert else "http"
+        host = self.settings.ws_host or "127.0.0.1"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
     def start(self) -> None:
         """Listen and begin to connect; raises ListenError with nothing left open."""
         before, descriptors = raise_limit()

@@ -321,7 +321,7 @@ class PluginHarness:
         with tempfile.TemporaryDirectory(prefix="amiws-harness-") as folder:
             file = Path(folder) / "amiws.yaml"
             file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-            return load_settings(file).settings.plugins
+            return load_settings(file, plugin_base=Path.cwd()).settings.plugins
 
     def _source(self, server: ServerInfo) -> Source:
         if server not in self._sources:

@@ -51,15 +51,23 @@ class LoadContext:
     """What validation may know of the world when it reads a file.
 
     Without one (settings made in code) no file is looked at, and relative paths
-    count from the current directory.
+    count from the current directory. ``beside`` is the folder of the file, from which
+    plugins and all of theirs count (None: from ``base``); amiws knows only ``base``.
     """
 
     base: Path
+    beside: Path | None = None
 
 
 def base_folder(context: object) -> Path:
     """The folder that relative paths count from."""
     return context.base if isinstance(context, LoadContext) else Path.cwd()
+
+
+def folder_of_file(context: object) -> Path:
+    """The folder that relative paths of plugins count from."""
+    beside = context.beside if isinstance(context, LoadContext) else None
+    return beside or base_folder(context)
 
 
 def size(value: object) -> int:
@@ -148,4 +156,4 @@ Delay = Annotated[float, BeforeValidator(delay), WithJsonSchema(_DELAY_SCHEMA)]
 """As ``Seconds``, and 0 for no wait at all."""
 
 AnyPath = Annotated[Path, BeforeValidator(path), WithJsonSchema(_PATH_SCHEMA)]
-"""A path, absolute or not, made absolute: from the folder in which the program was started."""
+"""A path, absolute or not, made absolute: from the folder of the configuration file."""

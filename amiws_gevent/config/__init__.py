@@ -7,11 +7,14 @@ with all its problems. The settings' own rules are in ``model``.
 from amiws_gevent.config.fields import ListenAddress
 from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, Limits, Settings
+from amiws_gevent.config.named import named_paths
 from amiws_gevent.config.plugins import PluginEntry
 from amiws_gevent.config.problems import ConfigError, Problem
+from amiws_gevent.config.rules import WS_PORT
 from amiws_gevent.config.security import security_warnings
 
 __all__ = [
+    "WS_PORT",
     "AmiHost",
     "ConfigError",
     "Limits",
@@ -21,5 +24,6 @@ __all__ = [
     "Problem",
     "Settings",
     "load_settings",
+    "named_paths",
     "security_warnings",
 ]

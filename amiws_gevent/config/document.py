@@ -13,8 +13,9 @@ from pathlib import Path
 
 import yaml
 
+from amiws_gevent.config import syntax
 from amiws_gevent.config.problems import ConfigError, Place, Problem
-from amiws_gevent.scalars import Scalar
+from amiws_gevent.scalars import Scalar, names_secret
 
 _YAML = "tag:yaml.org,2002:"
 _TAGS = frozenset(
@@ -25,13 +26,8 @@ _MERGE = _YAML + "merge"
 
 _REPLACED = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
-# PyYAML quotes tokens and single signs, which help, and names of anchors and
-# tags, which may be the start of a secret that was not put in quotes.
-_HARMLESS = re.compile(r"'(<[a-z ]+>|[^\w\s]|\\[nrt])'")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_QUOTES_ADVICE = (
-    "; a value that begins with one of * & ! % @ ` or has a : or # in it must be in quotes"
-)
+# Behind the end of a plain scalar: where YAML begins a comment, and amiws too.
+_CUT = re.compile(r" +#")
 
 
 def read_text(path: Path) -> str:
@@ -60,7 +56,7 @@ def compose(path: Path, text: str) -> yaml.MappingNode:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(path, error) from None
+        raise _whole(path, *syntax.explained(text, error)) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _whole(path, line, "has a control character, which YAML does not allow") from None
@@ -69,7 +65,9 @@ def compose(path: Path, text: str) -> yaml.MappingNode:
     if root is None or is_nothing(root):
         raise _whole(path, 0, "is empty; it needs at least amihosts, the list of servers")
     if not isinstance(root, yaml.MappingNode):
-        raise _whole(path, line_of(root), "must have keys with values (`key: value`) at the top")
+        slip = syntax.missing_blank(text.splitlines()[root.start_mark.line])
+        message = slip or "must have keys with values (`key: value`) at the top"
+        raise _whole(path, line_of(root), message)
     return root
 
 
@@ -118,6 +116,12 @@ class Reader:
         self._check_tag(node, place)
         if is_nothing(node):
             return None
+        if _is_cut_secret(node, place):
+            self.warn(
+                place,
+                "ends before the # in its line, where YAML begins a comment; put the secret in "
+                "quotes, with the # or without it",
+            )
         unset: list[str] = []
 
         def value_of(match: re.Match[str]) -> str:
@@ -194,17 +198,12 @@ def is_nothing(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.value == "" and node.style is None
 
 
-def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> ConfigError:
-    mark = error.problem_mark or error.context_mark
-    words = [_discreet(text) for text in (error.problem, error.context) if text]
-    message = f"is not YAML: {' '.join(words)}"
-    if not re.search(r"\\t|document", message):
-        message += _QUOTES_ADVICE
-    return _whole(path, mark.line + 1 if mark else 0, message)
-
-
-def _discreet(text: str) -> str:
-    return _QUOTED.sub(lambda quoted: quoted[0] if _HARMLESS.fullmatch(quoted[0]) else "…", text)
+def _is_cut_secret(node: yaml.ScalarNode, place: Place) -> bool:
+    """Whether a secret without quotes has a comment behind it, which may belong to it."""
+    if node.style is not None or not any(names_secret(str(step)) for step in place):
+        return False
+    end: yaml.Mark = node.end_mark
+    return end.buffer is not None and _CUT.match(end.buffer, end.pointer) is not None
 
 
 def _whole(path: Path, line: int, message: str) -> ConfigError:

@@ -134,11 +134,11 @@ def slow_pages(value: object) -> str:
 
 
 def paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
-    """Absolute paths of one path or a list of them."""
+    """Absolute paths of one path or a list of them; relative ones from the file's folder."""
     if value is None or value == "":
         return ()
     listed = value if isinstance(value, (list, tuple)) else [value]
-    return tuple(values.absolute(item, values.base_folder(info.context)) for item in listed)
+    return tuple(values.absolute(item, values.folder_of_file(info.context)) for item in listed)
 
 
 def folder(value: object, info: ValidationInfo) -> Path:

@@ -11,14 +11,16 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from amiws_gevent.config import files
+from amiws_gevent.config import files, units
 from amiws_gevent.config.document import Reader, compose, read_text
 from amiws_gevent.config.model import AmiHost, Limits, Settings, file_keys
+from amiws_gevent.config.named import named_root
 from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path
-from amiws_gevent.config.suggest import nearest, unknown_key
+from amiws_gevent.config.suggest import nearest, unknown_event, unknown_key
+from amiws_gevent.config.syntax import missing_blank
 from amiws_gevent.scalars import Scalar, shown
-from amiws_gevent.values import LoadContext
+from amiws_gevent.values import LoadContext, folder_of_file
 
 # Keys of the top that begin so hold anchors for other places, as in Compose files.
 ANCHOR_PREFIX = "x-"
@@ -38,55 +40,81 @@ _WRONG_KIND = {
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Sound settings, and what an operator should know: one ``FILE:LINE: KEY: …`` each."""
+    """Sound settings, and what an operator should know: one ``FILE:LINE: KEY: …`` each.
+
+    ``slips`` are those of the warnings that say that something of the file is not read, or
+    not as it stands there: unknown keys and events, keys given twice, secrets cut at a #.
+    """
 
     settings: Settings
     warnings: list[str]
+    slips: list[str]
 
 
 def load_settings(
-    path: Path, *, environ: Mapping[str, str] = os.environ, base: Path | None = None
+    path: Path,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    base: Path | None = None,
+    plugin_base: Path | None = None,
+    replaced: Mapping[str, object] | None = None,
 ) -> LoadResult:
     """Read and check a configuration file. Raises ConfigError with all its problems.
 
     ``environ`` has the variables that ``${NAME}`` stands for. Relative paths, the
     file's own and those in it, count from ``base``, by default the current
     directory; a daemon that has left that directory gives the one of its start.
+    Those of plugins count from ``plugin_base``, by default the file's folder. Keys
+    of ``replaced`` have their values from there; what the file has is not read.
     """
     base = Path.cwd() if base is None else base
     path = base / path
     root = compose(path, read_text(path))
-    return _Loading(path, root, Reader(environ)).result(LoadContext(base))
+    context = LoadContext(base, plugin_base or path.parent)
+    return _Loading(path, root, Reader(environ), replaced or {}).result(context)
 
 
 class _Loading:
     """One file on its way to settings."""
 
-    def __init__(self, path: Path, root: yaml.MappingNode, reader: Reader) -> None:
+    def __init__(
+        self,
+        path: Path,
+        root: yaml.MappingNode,
+        reader: Reader,
+        replaced: Mapping[str, object],
+    ) -> None:
         self._path = path
         self._root = root
         self._reader = reader
+        self._replaced = replaced
         self._raw: dict[str, object] = {}
         self._plugins: yaml.Node | None = None
         # Unknown keys, each at the place of its mapping: what a missing key may be.
         self._unknown: dict[Place, list[str]] = {}
 
     def result(self, context: LoadContext) -> LoadResult:
-        self._raw = self._mapping(self._root, (), Settings)
+        self._raw = {**self._mapping(self._root, (), Settings), **self._replaced}
+        beside = folder_of_file(context)
         self._raw["plugins"] = read_plugins(
-            self._plugins, self._reader, self._plugin_folders(context.base), context.base
+            self._plugins, self._reader, self._plugin_folders(beside), beside
         )
         try:
             settings = Settings.model_validate({**self._raw, "path": self._path}, context=context)
         except ValidationError as error:
             self._explain(error)
         else:
+            self._check_root(settings)
             if not self._reader.problems:
-                for place, message in _advice(settings, self._raw):
+                for place, message in _unknown_events(self._raw):
                     self._reader.warn(place, message)
-                return LoadResult(settings, self._warnings())
+                slips = self._warnings(self._reader.warnings)
+                advice = _advice(settings, self._raw)
+                return LoadResult(
+                    settings, self._warnings([*self._reader.warnings, *advice]), slips
+                )
         problems = {self._told(place, message) for place, message in self._reader.problems}
-        raise ConfigError(self._path, problems, self._warnings()) from None
+        raise ConfigError(self._path, problems, self._warnings(self._reader.warnings)) from None
 
     def _mapping(
         self, node: yaml.MappingNode, place: Place, model: type[BaseModel]
@@ -95,14 +123,27 @@ class _Loading:
         known = file_keys(model)
         raw: dict[str, object] = {}
         for key, value in self._reader.mapping(node, place).items():
+            if not place and key in self._replaced:
+                continue
             if not place and key == "plugins":
                 self._plugins = value  # read last, since plugin_dirs may come after it
             elif key in known:
                 raw[key] = self._value(value, (*place, key), model.model_fields[key].annotation)
             elif place or not key.startswith(ANCHOR_PREFIX):
-                self._unknown.setdefault(place, []).append(key)
-                self._reader.warn((*place, key), unknown_key(key, known, _elsewhere(model)))
+                self._warn_of_key(place, key, known, _elsewhere(model))
         return raw
+
+    def _warn_of_key(
+        self, place: Place, key: str, known: list[str], elsewhere: Mapping[str, str]
+    ) -> None:
+        name, colon, _ = key.partition(":")
+        if colon:  # {secret:hunter2}: the rest is a value, which may be a secret
+            self._reader.lines[*place, name] = self._reader.line((*place, key))
+            slip = missing_blank(key) or unknown_key(name, known, elsewhere)
+            self._reader.warn((*place, name), slip)
+        else:
+            self._reader.warn((*place, key), unknown_key(key, known, elsewhere))
+        self._unknown.setdefault(place, []).append(name)
 
     def _value(self, node: yaml.Node, place: Place, kind: object) -> object:
         """Text, a list of what ``kind`` has, or the mapping that ``kind`` is.
@@ -130,6 +171,13 @@ class _Loading:
         listed = folders if isinstance(folders, list) else [folders]
         return [base / str(folder) for folder in listed if folder]
 
+    def _check_root(self, settings: Settings) -> None:
+        """Not one folder for pages and for what no page may see: nothing would be served."""
+        place = named_root(settings)
+        if place is not None:
+            message = "is the folder of web_root too, and nothing in it would be served"
+            self._reader.problem(place, f"{message}; give the one or the other a folder of its own")
+
     def _explain(self, error: ValidationError) -> None:
         """Pydantic's errors in our words, but for places that have a problem already."""
         troubled = {place for place, _ in self._reader.problems}
@@ -156,8 +204,8 @@ class _Loading:
             message += f"; is it {shown(slip)} in line {self._reader.line((*around, slip))}?"
         return message
 
-    def _warnings(self) -> list[str]:
-        told = {self._told(place, message) for place, message in self._reader.warnings}
+    def _warnings(self, found: Iterable[tuple[Place, str]]) -> list[str]:
+        told = {self._told(place, message) for place, message in found}
         return [warning.told(self._path) for warning in sorted(told)]
 
     def _told(self, place: Place, message: str) -> Problem:
@@ -202,6 +250,19 @@ def _advice(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Pla
     if realm and users and not files.has_realm(users, realm):
         message = "has no user of the realm in auth_domain, so nobody can log in"
         yield ("auth_file",), f"{message}; add one with htdigest"
+
+
+def _unknown_events(raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
+    for index, host in enumerate(_hosts(raw)):
+        names = host.get("event_names") or ()
+        for text in names if isinstance(names, list) else [names]:
+            hidden = isinstance(text, Scalar) and text.replaced
+            for word in units.event_words(text):
+                message = unknown_event(word)
+                if message is not None:
+                    if hidden:
+                        message = f"{shown(text)} has a name that is no event of Asterisk's"
+                    yield ("amihosts", index, "event_names"), message
 
 
 def _public_secrets(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:

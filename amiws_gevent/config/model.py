@@ -290,9 +290,9 @@ class Settings(Checked):
     )
     metrics_listen: fields.Listen | None = Field(
         default=None,
-        description="`HOST:PORT` at which `/metrics`, `/healthz` and `/readyz` are answered "
-        "without a login, over plain HTTP; without it they are on `ws_port`, behind the login. "
-        "See docs/operations.md.",
+        description="`HOST:PORT` to which `/metrics`, `/healthz` and `/readyz` move, answered "
+        "there without a login, over plain HTTP; without it they are on `ws_port`, behind the "
+        "login. See docs/operations.md.",
     )
     slow_pages: fields.SlowPages = Field(
         default="close",
@@ -302,7 +302,9 @@ class Settings(Checked):
     )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
     plugin_dirs: fields.Paths = _written(
-        "", description="Folders in which files of plugins are looked for, one or a list."
+        "",
+        description="Folders in which files of plugins are looked for, one or a list; relative "
+        "ones count from the folder of this file.",
     )
     plugins: fields.Plugins = Field(
         default=(),

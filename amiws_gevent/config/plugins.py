@@ -31,6 +31,7 @@ from amiws_gevent.config import units
 from amiws_gevent.config.document import Reader, is_nothing
 from amiws_gevent.config.problems import Place
 from amiws_gevent.config.suggest import nearest
+from amiws_gevent.config.syntax import missing_blank
 from amiws_gevent.pluginapi import SettingError
 from amiws_gevent.pluginload import (
     OWN_SETTINGS,
@@ -39,11 +40,15 @@ from amiws_gevent.pluginload import (
     describe,
     load_plugin,
 )
+from amiws_gevent.scalars import names_secret
 
 HOOK_TIMEOUT = 0.05
 """Seconds that a message hook may take; a read of a busy server is a few hundred messages."""
 
 SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.001, 10.0  # seconds
+
+SHORTEST_SECRET = 4  # letters; a shorter one is in every message
+_TELLING = 12  # letters of a secret that a message must not have
 
 DEEPEST = 20  # lists and mappings within each other
 MOST_VALUES = 100_000  # of one plugin; YAML's aliases can make many of a few lines
@@ -97,7 +102,10 @@ class _TooMuch(Exception):
 def read_plugins(
     node: yaml.Node | None, reader: Reader, directories: Sequence[Path], base: Path
 ) -> tuple[PluginEntry, ...]:
-    """Import and check the plugins of the sequence ``node``; problems go to ``reader``."""
+    """Import and check the plugins of the sequence ``node``; problems go to ``reader``.
+
+    Relative paths, theirs and those in their settings, count from ``base``.
+    """
     place: Place = ("plugins",)
     if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
         return ()
@@ -120,10 +128,15 @@ class _Entry:
         self._reader = reader
         self._base = base
         self._values = 0
+        self._secrets: list[str] = []
 
     def read(self, node: yaml.Node, directories: Sequence[Path]) -> PluginEntry | None:
         name, under = self._name_and_settings(node)
         if name is None:
+            return None
+        slip = missing_blank(name)
+        if slip is not None:
+            self._reader.problem(self._place, slip)
             return None
         try:
             code = load_plugin(name, directories, self._base)
@@ -213,6 +226,8 @@ class _Entry:
             return [self._plain(item, (*place, at), within) for at, item in enumerate(items)]
         assert isinstance(node, yaml.ScalarNode)
         text = self._reader.scalar(node, place)
+        if text is not None and any(names_secret(str(step)) for step in place):
+            self._secrets.append(text)
         if text is None or text.replaced:
             return text  # knows that no message may show it
         return str(text)
@@ -231,7 +246,8 @@ class _Entry:
             for found in error.errors(include_url=False, include_input=False):
                 self._explain(code, found)
         except Exception as error:  # noqa: BLE001 - validators of a plugin may raise anything
-            self._reader.problem(self._place, f"plugin {code.name}: {describe(error, code.origin)}")
+            told = f"plugin {code.name}: {describe(error, code.origin)}"
+            self._reader.problem(self._place, self._discreet(told))
         return None
 
     def _explain(self, code: PluginCode, found: ErrorDetails) -> None:
@@ -250,7 +266,14 @@ class _Entry:
             message = _no_setting(code, loc, beside)
         elif isinstance(cause, SettingError):
             place, message = (*place, cause.key), cause.message
-        self._reader.problem(place, " ".join(message.split()))
+        self._reader.problem(place, self._discreet(" ".join(message.split())))
+
+    def _discreet(self, message: str) -> str:
+        """The message, unless it shows what a key such as ``token`` has, or its beginning."""
+        begins = (secret[:_TELLING] for secret in self._secrets if len(secret) >= SHORTEST_SECRET)
+        if any(begin in message for begin in begins):
+            return "is wrong; what the plugin says of it shows a secret, and is left out"
+        return message
 
 
 def _timeout(value: object) -> float:

@@ -1,9 +1,14 @@
-"""What an unknown key was probably meant to be."""
+"""What an unknown key or name was probably meant to be."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+
+from amiws_gevent.ami.eventnames import EVENT_NAMES
+from amiws_gevent.scalars import shown
+
+SHORTEST_PART = 3  # letters of a name; less is in too many of them
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -24,3 +29,25 @@ def unknown_key(word: str, known: Iterable[str], elsewhere: Mapping[str, str]) -
     if word in elsewhere:
         advice += f" (in {elsewhere[word]} it is known)"
     return f"unknown key, ignored{advice}"
+
+
+def unknown_event(name: str) -> str | None:
+    """The warning for a name of ``event_names`` that Asterisk has no event for; else None.
+
+    amiws lets an event pass whose name is somewhere in the text, so that ``Hangupp`` is as
+    good as ``Hangup`` to it; others write a part of the names that they mean.
+    """
+    word = name.casefold()
+    if any(word == known.casefold() for known in EVENT_NAMES):
+        return None
+    message = f"{shown(name)} is no event of Asterisk's, and names are compared whole"
+    wider = [known for known in EVENT_NAMES if word in known.casefold()]
+    if wider and len(word) >= SHORTEST_PART:
+        return f"{message}; if you mean those with it in their name, write {', '.join(wider)}"
+    meant = nearest(name, EVENT_NAMES)
+    if meant is not None:
+        return f'{message}; did you mean "{meant}"?'
+    narrower = [known for known in EVENT_NAMES if known in name]
+    if narrower:
+        return f"{message}; amiws lets {', '.join(narrower)} pass for it"
+    return f"{message}; it may be one of another module's"

@@ -102,12 +102,17 @@ def event_names(value: object) -> frozenset[str]:
     amiws looks for an event's name anywhere in the string, so any sign between
     the names does: here everything that cannot be part of a name separates.
     """
-    words: set[str] = set()
+    return frozenset(name.casefold() for name in event_words(value))
+
+
+def event_words(value: object) -> list[str]:
+    """The names as they are written, in their order."""
+    words: list[str] = []
     for text in _texts(value, "names of events"):
         if re.search(r"\w[*?]|[*?]\w", text):
             raise ValueError(f"takes whole names of events, no patterns: {shown(text)}")
-        words.update(re.findall(r"[\w.-]*\w[\w.-]*", text.casefold()))
-    return frozenset(words)
+        words += re.findall(r"[\w.-]*\w[\w.-]*", text)
+    return words
 
 
 def encoding(value: object) -> str:

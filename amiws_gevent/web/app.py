@@ -10,9 +10,9 @@ import flask
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from amiws_gevent.config import Settings
+from amiws_gevent.config import Settings, named_paths
 from amiws_gevent.web.gate import Gate, Headers, RequestInfo
-from amiws_gevent.web.static import StaticFiles, file_response, own_files, redirect_to_folder
+from amiws_gevent.web.static import StaticFiles, file_response, redirect_to_folder
 
 # Where the web server's handler leaves the RequestInfo that it made of the raw request.
 ENVIRON_KEY = "amiws.request"
@@ -34,7 +34,8 @@ def create_app(
 
     Every request is asked of the gate once, before anything else; ``flask.g.user`` is who
     logged in, or None. The rules of ``blueprints`` come before the files of web_root.
-    ``private_files`` are never served, nor are those that the configuration names.
+    ``private_files`` are never served, nor is what the configuration names, in whatever
+    setting, nor are backups of either.
     """
     app = flask.Flask("amiws_gevent.web", static_folder=None, template_folder=None)
     # Each slash as it was sent: a merged `//` would be answered by a redirect.
@@ -43,7 +44,7 @@ def create_app(
     _guard(app, gate)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
-    _serve_files(app, StaticFiles(settings.web_root, [*own_files(settings), *private_files]))
+    _serve_files(app, StaticFiles(settings.web_root, [*named_paths(settings), *private_files]))
     app.register_error_handler(HTTPException, plain_error)
     return app
 

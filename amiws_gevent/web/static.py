@@ -2,7 +2,7 @@
 
 A file is sent only if every part of its path, as asked and as it really is, lies inside
 the root and is not hidden, if it is a regular file, and if it is none of the program's
-own (the htdigest file, keys, the configuration), which people do keep in the root.
+own (what the configuration names, and backups of it), which people do keep in the root.
 Everything else is "not found", so that an answer tells nothing about what exists.
 """
 
@@ -25,7 +25,7 @@ import gevent
 from werkzeug.exceptions import NotFound, ServiceUnavailable
 from werkzeug.wrappers import Response
 
-from amiws_gevent.config import Settings
+from amiws_gevent.web.private import PrivateFiles
 
 _log = logging.getLogger("amiws_gevent.web.static")
 
@@ -80,14 +80,6 @@ def content_type(name: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
-def own_files(settings: Settings) -> list[Path]:
-    """The files that a configuration names and no page may see."""
-    named = [settings.path, settings.auth_file, settings.ssl_cert, settings.ssl_key]
-    for host in settings.amihosts:
-        named += [host.ssl_cert, host.ssl_key, host.secret_file]
-    return list(dict.fromkeys(path for path in named if path is not None))
-
-
 class Found(NamedTuple):
     """An open file of the root; whoever has it closes it."""
 
@@ -97,11 +89,11 @@ class Found(NamedTuple):
 
 
 class StaticFiles:
-    """The files of one root. ``private_files`` are never sent, under whatever name."""
+    """The files of one root, but for ``private``: files, and folders with all in them."""
 
-    def __init__(self, root: Path, private_files: Iterable[Path] = ()) -> None:
+    def __init__(self, root: Path, private: Iterable[Path] = ()) -> None:
         self._root = root
-        self._private = tuple(private_files)
+        self._private = PrivateFiles(private)
 
     def open(self, path: str) -> Found:
         """Open what a URL path (unquoted, from its first ``/``) names.
@@ -115,7 +107,9 @@ class StaticFiles:
         if path.endswith("/"):
             parts.append(INDEX)
         try:
-            file = _open(self._real(parts))
+            root = Path(os.path.realpath(self._root, strict=True))
+            real = self._real(root, parts)
+            file = _open(real)
         except OSError as error:
             if error.errno in _NOT_THERE:
                 raise NotFound from None
@@ -123,7 +117,7 @@ class StaticFiles:
             raise ServiceUnavailable from None
         status = os.fstat(file.fileno())
         # Looked at again: it may have been exchanged since its path was.
-        if not stat.S_ISREG(status.st_mode) or self._is_private(status):
+        if not stat.S_ISREG(status.st_mode) or self._private.holds(real, status, root):
             file.close()
             raise NotFound
         return Found(file, status, parts[-1])
@@ -136,9 +130,8 @@ class StaticFiles:
             return False
         return True
 
-    def _real(self, parts: list[str]) -> Path:
+    def _real(self, root: Path, parts: list[str]) -> Path:
         """Where the parts lead, links followed; NotFound or OSError if they may not."""
-        root = Path(os.path.realpath(self._root, strict=True))
         real = Path(os.path.realpath(root.joinpath(*parts), strict=True))
         if not real.is_relative_to(root) or any(map(_hidden, real.relative_to(root).parts)):
             raise NotFound
@@ -146,16 +139,6 @@ class StaticFiles:
         if not stat.S_ISREG(real.stat().st_mode):
             raise NotFound
         return real
-
-    def _is_private(self, status: os.stat_result) -> bool:
-        """By inode, so that neither links nor another spelling of the path matter."""
-        for path in self._private:
-            try:
-                if os.path.samestat(path.stat(), status):
-                    return True
-            except OSError:
-                continue
-        return False
 
 
 def _open(path: Path) -> BinaryIO:
@@ -175,10 +158,11 @@ def _parts(path: str) -> list[str] | None:
 
 
 def _hidden(part: str) -> bool:
-    """Dot files (with them ``.`` and ``..``), editors' copies, password files, nothing."""
+    """Dot files (with them ``.`` and ``..``), copies of editors and Python, passwords, nothing."""
     return (
         not part
-        or part.startswith(".")
+        or part == "__pycache__"
+        or part.startswith((".", "#"))
         or part.endswith("~")
         or _PASSWORD_FILE.search(part) is not None
     )

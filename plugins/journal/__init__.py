@@ -31,8 +31,7 @@ of which messages to keep, all unless these are given (names in any case)::
         except_events: VarSet
         types: [3]                 # 3: events alone; see the types of message
 
-A relative ``folder`` counts from the directory in which the program was started, as paths
-of the main configuration do: for a daemon write the whole path.
+A relative ``folder`` counts from the folder of the configuration file.
 
 Killed, the program loses what came in the last ``flush_interval``; with the power
 cut, the machine loses that of the last ``fsync_interval``. A line that was torn is

@@ -79,8 +79,7 @@ line, and all that a rule says must fit::
         ssl_cert: /etc/amiws/logs.pem        # ours, if the receiver wants one
         ssl_key: /etc/amiws/logs.key
 
-Relative paths of ``ssl_`` files count from the directory in which the program was started,
-as those of the main configuration do: for a daemon write whole ones. A socket's path in
+Relative paths of ``ssl_`` files count from the folder of the configuration file. A socket's path in
 ``to`` begins with ``/``.
 
 **When the receiver is away** lines wait, and go when it is back; past the bounds the oldest

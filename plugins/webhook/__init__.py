@@ -80,8 +80,7 @@ and ``secret_file``, and of a login in the URL and ``Authorization``, give one):
         circuit_cooldown: 30            # seconds, doubled each time that it is still dead
         circuit_cooldown_max: 10 min
 
-Relative paths count from the directory in which the program was started, as those of
-the main configuration do: for a daemon write whole ones.
+Relative paths count from the folder of the configuration file.
 
 **When it fails.** A connection that fails or breaks, a timeout, and the answers 408,
 425, 429 and 5xx: the batch is tried again, after a random part of the wait

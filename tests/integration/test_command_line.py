@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.daemon import Daemons, gone, listens
 from tests.support.ports import free_port
-from tests.support.program import wait_until
+from tests.support.program import Program, wait_until
 
 
 @pytest.fixture
@@ -107,3 +107,9 @@ def test_a_daemon_that_is_told_to_stop_is_gone(daemons: Daemons) -> None:
     pid = daemons.pid
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: gone(pid), "the end")
+
+
+def test_the_demo_with_a_file_that_has_no_servers_tells_its_address(tmp_path: Path) -> None:
+    with Program(tmp_path, "ws_host: 127.0.0.1\n", "--demo", "0") as program:
+        program.wait_for_log(f"Open http://127.0.0.1:{program.port}/ in a browser")
+        program.wait_for_log(": connected", count=2)

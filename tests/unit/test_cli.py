@@ -49,6 +49,7 @@ class Server:
         self.log = log
         self.pid_file = pid_file
         self.started = False
+        self.url = f"http://{settings.ws_host}:{settings.ws_port}/"
         self.made.append(self)
 
     def start(self) -> None:
@@ -104,7 +105,7 @@ class TestOptions:
         options = cli.parser().parse_args([])
         assert (Path("/etc/amiws.yaml"), Path("/tmp/amiws.pid")) == (cli.CONFIG_FILE, cli.PID_FILE)
         assert options.wdir == Path("/tmp")
-        assert (options.daemon, options.check, options.demo) == (False, False, False)
+        assert (options.daemon, options.check, options.demo) == (False, False, None)
 
     @pytest.mark.parametrize(
         "words",
@@ -174,6 +175,31 @@ class TestCheck:
         assert said.out == ""
         for place in (":1: ws_port", ":2: log_levle", ":5: amihosts[0].port", "host", "secret"):
             assert place in said.err
+
+    def test_strict_makes_errors_of_what_is_not_known(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file.write_text(f"{CONFIGURATION}web_rot: /srv\n")
+        file.chmod(0o644)
+        assert cli.main(["--check", "--strict", "-f", str(file)]) == 78
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith(f"{file}:7: web_rot: unknown key")
+
+    def test_strict_leaves_other_warnings_alone(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file.write_text(CONFIGURATION.replace("ws_host: 127.0.0.1\n", ""))
+        assert cli.main(["--check", "--strict", "-f", str(file)]) == 0
+        said = capsys.readouterr()
+        assert said.err.startswith("warning: no login is asked for")
+        assert "can be used (1 server)" in said.out
+
+    def test_strict_alone_means_nothing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["--strict"])
+        assert caught.value.code == 2
+        assert "--strict goes with --check" in capsys.readouterr().err
 
     def test_a_missing_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["--check", "-f", str(tmp_path / "none.yaml")]) == 78
@@ -409,3 +435,74 @@ class TestDemo:
         assert server.demo
         assert server.load is not None
         assert server.settings.ws_port == 8123
+
+    @pytest.mark.parametrize("words", [["--demo", "8123"], ["--demo=8123"]])
+    def test_a_port(
+        self, words: list[str], servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(words) == 0
+        assert servers[0].settings.ws_port == 8123
+        assert (
+            capsys.readouterr().out == "Open http://127.0.0.1:8123/ in a browser; Ctrl-C ends it.\n"
+        )
+
+    def test_the_address_is_told_once_it_listens(
+        self, servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def refuse(server: Server) -> None:
+            raise ListenError("port 8000 is in use")
+
+        said_before = []
+
+        def run(server: Server) -> int:
+            said_before.append(capsys.readouterr().out)
+            return 0
+
+        Server.deed = run
+        assert cli.main(["--demo"]) == 0
+        assert said_before == ["Open http://127.0.0.1:8000/ in a browser; Ctrl-C ends it.\n"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Server, "start", refuse)
+            assert cli.main(["--demo"]) == 71
+        assert capsys.readouterr().out == ""
+
+    def test_without_it_nothing_is_printed(
+        self, file: Path, servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["-f", str(file)]) == 0
+        assert capsys.readouterr().out == ""
+
+    def test_a_port_before_that_of_the_file_after_a_reload_too(
+        self, file: Path, servers: list[Server]
+    ) -> None:
+        file.write_text(f"ws_port: 8123\n{CONFIGURATION}")
+        assert cli.main(["--demo", "8124", "-f", str(file)]) == 0
+        (server,) = servers
+        assert server.load is not None
+        assert server.settings.ws_port == server.load().settings.ws_port == 8124
+
+    def test_a_file_needs_no_servers(
+        self, file: Path, servers: list[Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file.write_text("ws_port: 8123\n")
+        assert cli.main(["--demo", "-f", str(file)]) == 0
+        monkeypatch.delenv("AMI_SECRET")
+        file.write_text(CONFIGURATION)
+        assert cli.main(["--demo", "-f", str(file)]) == 0
+        assert len(servers) == 2
+
+    @pytest.mark.parametrize("port", ["x", "65536", "-1", "\u0661"])
+    def test_what_is_no_port(self, port: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([f"--demo={port}"])
+        assert caught.value.code == 2
+        assert "not a port, 0 to 65535" in capsys.readouterr().err
+
+    def test_check_and_plugins_have_no_file_to_name(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["--demo", "--check"]) == 0
+        assert cli.main(["--demo", "--plugins"]) == 0
+        assert capsys.readouterr().out == (
+            "--demo: the configuration can be used (simulated servers)\n--demo: no plugins\n"
+        )

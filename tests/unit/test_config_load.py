@@ -256,6 +256,80 @@ def test_unknown_keys_are_warned_of(tmp_path: Path) -> None:
     assert result.settings.log_level == 6
 
 
+def test_what_is_not_followed_by_a_blank_shows_no_value(tmp_path: Path) -> None:
+    text = ONE_HOST.replace("secret: s3cr3t", "port: 5039") + (
+        "  - {name: pbx2, host: h, username: u, secret:hunter2}\n"
+    )
+    (path := write(tmp_path, text)).chmod(0o600)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path, base=tmp_path)
+    assert "hunter2" not in f"{caught.value}{caught.value.warnings}"
+    assert caught.value.warnings == [
+        (
+            f"{path}:6: amihosts[1].secret: server 'pbx2': needs a blank behind the colon of "
+            'secret: write "secret: …"'
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "passwd: hunter2",
+        "sercet: hunter2",
+        "secret: [hunter2]",
+        "secret: {hunter2: 1}",
+        "hunter: 1",
+    ],
+)
+def test_no_value_of_a_secret_is_shown(tmp_path: Path, line: str) -> None:
+    path = write(tmp_path, ONE_HOST.replace("secret: s3cr3t", line))
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path, base=tmp_path)
+    assert "hunter2" not in f"{caught.value}{caught.value.warnings}"
+
+
+def test_events_that_asterisk_does_not_have(tmp_path: Path) -> None:
+    text = ONE_HOST + '    event_names: "QueueCaller, Hangupp,newchannel"\n'
+    assert warnings(tmp_path, text) == [
+        (
+            "6: amihosts[0].event_names: server 'pbx1': 'Hangupp' is no event of Asterisk's, and "
+            'names are compared whole; did you mean "Hangup"?'
+        ),
+        (
+            "6: amihosts[0].event_names: server 'pbx1': 'QueueCaller' is no event of Asterisk's, "
+            "and names are compared whole; if you mean those with it in their name, write "
+            "QueueCallerAbandon, QueueCallerJoin, QueueCallerLeave"
+        ),
+    ]
+    listed = ONE_HOST + "    event_names: [Hangup, '${E}']\n"
+    (told,) = warnings(tmp_path, listed, {"E": "hunter2"})
+    assert told.endswith("what '${E}' stands for has a name that is no event of Asterisk's")
+
+
+def test_slips_are_what_is_not_read_as_it_stands(tmp_path: Path) -> None:
+    text = ONE_HOST.replace("s3cr3t", "ab #c") + "    event_names: Hangupp\nws_prt: 1\n"
+    path = write(tmp_path, text + "ws_port: 1\nws_port: 2\n")
+    path.chmod(0o644)
+    result = load_settings(path, base=tmp_path)
+    assert [line.split(": ")[1] for line in result.slips] == [
+        *("amihosts[0].secret", "amihosts[0].event_names", "ws_prt", "ws_port")
+    ]
+    assert len(result.warnings) == len(result.slips) + 1, "a file that all may read is no slip"
+    assert set(result.slips) < set(result.warnings)
+
+
+def test_keys_that_the_command_line_replaces_are_not_read(tmp_path: Path) -> None:
+    host = {"name": "demo", "host": "h", "username": "u", "secret": "s"}
+    path = write(tmp_path, "ws_port: x\namihosts:\n- {secret: '${NO}', prot: 1}\n")
+    result = load_settings(path, base=tmp_path, replaced={"ws_port": 81, "amihosts": [host]})
+    assert (result.settings.ws_port, result.warnings) == (81, [])
+    assert [host.name for host in result.settings.amihosts] == ["demo"]
+    path = write(tmp_path, "metrics_listen: :81\n")
+    with pytest.raises(ConfigError, match="is where the pages are"):
+        load_settings(path, base=tmp_path, replaced={"ws_port": 81, "amihosts": [host]})
+
+
 def test_a_key_given_twice(tmp_path: Path) -> None:
     text = "ws_port: 1\n" + ONE_HOST + "ws_port: 2\n"
     assert load(tmp_path, text).settings.ws_port == 2

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.config import PluginEntry
+from amiws_gevent.config import PluginEntry, load_settings
 from tests.support import config
 from tests.support.plugins import write
 
@@ -127,6 +127,23 @@ class TestForms:
         (entry,) = entries(tmp_path, "".join(parts if first else reversed(parts)))
         assert entry.code.origin == str(file)
 
+    def test_paths_count_from_the_file_that_names_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for folder in ("etc/lib", "etc/own", "else"):
+            (tmp_path / folder).mkdir(parents=True)
+        beside = write(tmp_path / "etc/own", SETTINGS)
+        listed = write(tmp_path / "etc/lib", FILTER, "named.py")
+        text = "plugin_dirs: lib\nplugins:\n- own/mine.py: {number: 1, file: key}\n- named\n"
+        path = config.write(tmp_path / "etc", text + config.ONE_HOST)
+        monkeypatch.chdir(tmp_path / "else")
+        for base, file in ((None, path), (tmp_path, Path("etc/amiws.yaml"))):
+            settings = load_settings(file, base=base).settings
+            one, two = settings.plugins
+            assert (one.code.origin, two.code.origin) == (str(beside), str(listed))
+            assert settings.plugin_dirs == (tmp_path / "etc/lib",)
+            assert one.settings.file == tmp_path / "etc/key"  # type: ignore[attr-defined]
+
     def test_a_name_with_a_variable(self, tmp_path: Path) -> None:
         write(tmp_path, FILTER)
         (entry,) = entries(tmp_path, "plugins: ['${HERE}/mine.py']\n", {"HERE": str(tmp_path)})
@@ -233,7 +250,7 @@ class TestSettings:
         assert made.mapping == {"a": "1", "b": "0x10"}
         assert (made.either, made.word) == ([1, 2], "x")
 
-    def test_a_path_counts_from_the_folder_of_the_start(self, tmp_path: Path) -> None:
+    def test_a_path_counts_from_the_folder_of_the_file(self, tmp_path: Path) -> None:
         assert given(tmp_path, "number: 5\nfile: sub/file").file == tmp_path / "sub/file"
         assert given(tmp_path, "number: 5\nfile: /etc/file").file == Path("/etc/file")
 
@@ -351,6 +368,29 @@ class TestSettings:
         said = wrong(tmp_path, "number: s3cret\nsecret: [s3cret]\nmapping: s3cret\nnames: s3cret")
         assert len(said) == 4
         assert not any("s3cret" in line for line in said)
+
+    @pytest.mark.parametrize("fault", ["ValueError", "RuntimeError"])
+    def test_a_validator_that_shows_a_secret_is_not_repeated(
+        self, tmp_path: Path, fault: str
+    ) -> None:
+        source = SETTINGS.replace("secret: SecretStr", "token: str = ''\n    secret: SecretStr")
+        source = source.replace(
+            "    @model_validator",
+            '    @field_validator("token")\n    @classmethod\n    def _token(cls, token):\n'
+            f'        raise {fault}(f"not {{token[:20]!r}}")\n\n    @model_validator',
+        )
+        write(tmp_path, source)
+        (said,) = problems(tmp_path, under("number: 1\ntoken: hunter2-and-more-of-it"))
+        assert "hunter2" not in said
+        assert "is wrong; what the plugin says of it shows a secret" in said
+
+    def test_an_entry_without_a_blank_behind_its_colon(self, tmp_path: Path) -> None:
+        for entry in ("webhook:hunter2", "{webhook:hunter2}"):
+            (said,) = problems(tmp_path, f"plugins:\n- {entry}\n")
+            assert (
+                said
+                == '2: plugins[0]: needs a blank behind the colon of webhook: write "webhook: …"'
+            )
 
 
 class TestMeasure:

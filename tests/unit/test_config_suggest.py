@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amiws_gevent.config.suggest import nearest, unknown_key
+from amiws_gevent.config.suggest import nearest, unknown_event, unknown_key
 
 KNOWN = ["log_level", "ws_port", "web_root", "secret", "username"]
 
@@ -37,3 +37,31 @@ def test_the_warning_names_the_place_where_the_key_is_known() -> None:
 
 def test_a_key_that_resembles_nothing_is_just_unknown() -> None:
     assert unknown_key("zzz", KNOWN, {"port": "amihosts"}) == "unknown key, ignored"
+
+
+@pytest.mark.parametrize("name", ["Hangup", "HANGUP", "newexten", "AOC-D", "QueueMemberPaused"])
+def test_an_event_of_asterisk_is_no_matter(name: str) -> None:
+    assert unknown_event(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("Hangupp", 'did you mean "Hangup"?'),
+        ("NewChanel", 'did you mean "Newchannel"?'),
+        (
+            "queuecaller",
+            (
+                "if you mean those with it in their name, write "
+                "QueueCallerAbandon, QueueCallerJoin, QueueCallerLeave"
+            ),
+        ),
+        ("XyzHangupXyzXyzXyz", "amiws lets Hangup pass for it"),
+        ("zzz", "it may be one of another module's"),
+        ("e", "it may be one of another module's"),
+    ],
+)
+def test_an_event_that_asterisk_has_not(name: str, advice: str) -> None:
+    assert unknown_event(name) == (
+        f"'{name}' is no event of Asterisk's, and names are compared whole; {advice}"
+    )

@@ -427,7 +427,7 @@ def delivery(key: str) -> Request:
 def test_the_manual_says_what_relative_paths_count_from(name: str) -> None:
     module = importlib.import_module(f"amiws_plugins.{name}")
     manual = " ".join((module.__doc__ or "").split())
-    assert "from the directory in which the program was started" in manual
+    assert "from the folder of the configuration file" in manual
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amiws_gevent.scalars import SHOWN_LENGTH, Scalar, shown
+import pytest
+
+from amiws_gevent.scalars import SHOWN_LENGTH, Scalar, names_secret, shown
 
 
 def test_a_scalar_is_its_text() -> None:
@@ -38,3 +40,25 @@ def test_lists_and_mappings_are_only_named() -> None:
 
 def test_what_the_environment_holds_is_not_shown() -> None:
     assert shown(Scalar("hunter2", "${PASSWORD}")) == "what '${PASSWORD}' stands for"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("admin:hunter2@10.0.0.1", "'admin:…@10.0.0.1'"),
+        ("https://u:hunter2@host/x", "'https://u:…@host/x'"),
+        ("https://u:hunt@er2@host", "'https://u:…@host'"),
+        ("https://host:8000/@x", "'https://host:8000/@x'"),
+        ("a@b", "'a@b'"),
+        ("10.0.0.1:5038", "'10.0.0.1:5038'"),
+    ],
+)
+def test_a_password_before_a_host_is_not_shown(text: str, seen: str) -> None:
+    assert shown(text) == seen
+
+
+def test_keys_of_secrets() -> None:
+    for key in ("secret", "Secret", "ami_secret", "password", "db-passwd", "api_key", "token"):
+        assert names_secret(key), key
+    for key in ("secret_file", "auth_file", "ssl_key", "tokens_seen", "passenger", "key", ""):
+        assert not names_secret(key), key

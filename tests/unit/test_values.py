@@ -125,6 +125,9 @@ def test_what_is_no_path(value: object) -> None:
 def test_the_base_is_the_current_directory_unless_a_load_says_otherwise(tmp_path: Path) -> None:
     assert values.base_folder(None) == Path.cwd()
     assert values.base_folder(values.LoadContext(tmp_path)) == tmp_path
+    assert values.folder_of_file(values.LoadContext(tmp_path)) == tmp_path
+    assert values.folder_of_file(values.LoadContext(Path("/"), tmp_path)) == tmp_path
+    assert values.folder_of_file(None) == Path.cwd()
 
 
 @pytest.mark.parametrize("read", [values.size, values.seconds, values.delay])

@@ -25,7 +25,7 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 from requests.auth import HTTPDigestAuth
 
-from amiws_gevent.config import Settings
+from amiws_gevent.config import AmiHost, Settings
 from amiws_gevent.web.app import ENVIRON_KEY, create_app, request_info
 from amiws_gevent.web.gate import Gate, Headers, RequestInfo
 
@@ -189,13 +189,27 @@ def test_conditional_and_ranges(client: FlaskClient) -> None:
 def test_the_programs_own_files_are_not_served(root: Path) -> None:
     (root / "amiws.pid").write_text("1")
     (root / "amiws.yaml").write_text("amihosts: []")
+    (root / "amiws.yaml.bak").write_text("amihosts: []")
+    (root / "ca.pem").write_text("authorities")
+    (root / "code").mkdir()
+    (root / "code" / "quiet.py").write_text("")
+    (root / "code" / "keys.txt").write_text("")
+    host = {"name": "a", "host": "h", "username": "u", "secret": "s", "ssl_ca": root / "ca.pem"}
     settings = make_settings(root, login=True, path=root / "amiws.yaml", auth_websocket=False)
+    named = {
+        "amihosts": (AmiHost.model_validate(host | {"id": 1}),),
+        "plugin_dirs": (root / "code",),
+    }
+    settings = settings.model_copy(update=named)
     # The login is not in question here.
     app = create_app(settings, Gate(make_settings(root)), private_files=[root / "amiws.pid"])
     app.test_client_class = BufferedClient
     client = app.test_client()
-    for name in ("users", "amiws.yaml", "amiws.pid"):
-        assert client.get(f"/{name}").status_code == 404
+    missing = client.get("/none").data
+    for name in ("users", "amiws.yaml", "amiws.yaml.bak", "amiws.pid", "ca.pem", "code/quiet.py"):
+        response = client.get(f"/{name}")
+        assert (response.status_code, response.data) == (404, missing)
+    assert client.get("/code/keys.txt").status_code == 404
     assert client.get("/app.js").status_code == 200
 
 

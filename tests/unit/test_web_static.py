@@ -19,7 +19,6 @@ from werkzeug.exceptions import (
 )
 from werkzeug.test import create_environ, run_wsgi_app
 
-from amiws_gevent.config import Settings
 from amiws_gevent.web import static
 from amiws_gevent.web.static import (
     CHUNK,
@@ -27,7 +26,6 @@ from amiws_gevent.web.static import (
     StaticFiles,
     content_type,
     file_response,
-    own_files,
     redirect_to_folder,
 )
 
@@ -45,6 +43,9 @@ def root(tmp_path: Path) -> Path:
     (root / ".git").mkdir()
     (root / ".git" / "config").write_text("hidden")
     (root / "page.html~").write_text("backup")
+    (root / "#page.html#").write_text("backup")
+    (root / "sub" / "__pycache__").mkdir()
+    (root / "sub" / "__pycache__" / "quiet.cpython-311.pyc").write_text("code")
     (root / "users.htdigest").write_text("a:b:c")
     (root / ".htpasswd").write_text("a:b")
     (tmp_path / "outside.txt").write_text("outside")
@@ -113,6 +114,8 @@ def test_files(root: Path, path: str, text: str) -> None:
         "/.git/config",
         "/.git/",
         "/page.html~",
+        "/#page.html#",
+        "/sub/__pycache__/quiet.cpython-311.pyc",
         "/users.htdigest",
         "/USERS.HTDIGEST",
         "/.htpasswd",
@@ -181,7 +184,7 @@ def test_a_fifo_that_takes_a_files_place_does_not_hang(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(root / "fifo")
-    monkeypatch.setattr(StaticFiles, "_real", lambda _self, _parts: root / "fifo")
+    monkeypatch.setattr(StaticFiles, "_real", lambda *_: root / "fifo")
     with pytest.raises(NotFound):
         StaticFiles(root).open("/index.html")
 
@@ -251,34 +254,6 @@ def test_has_index(root: Path) -> None:
     assert not files.has_index("/nothing")
     assert not files.has_index("/index.html")
     assert not files.has_index("/..")
-
-
-def test_own_files(tmp_path: Path) -> None:
-    for name in ("cert", "key", "secret"):
-        (tmp_path / name).write_text("x")
-    settings = Settings.model_validate(
-        {
-            "path": tmp_path / "amiws.yaml",
-            "web_root": tmp_path,
-            "auth_domain": "x",
-            "auth_file": tmp_path / "htdigest",
-            "ssl_cert": tmp_path / "cert",
-            "ssl_key": tmp_path / "key",
-            "amihosts": [
-                {
-                    "name": name,
-                    "host": "h",
-                    "username": "u",
-                    "secret_file": tmp_path / "secret",
-                    "ssl_cert": tmp_path / "cert",
-                    "ssl_key": tmp_path / "amikey",
-                }
-                for name in "ab"
-            ],
-        }
-    )
-    names = ["amiws.yaml", "htdigest", "cert", "key", "amikey", "secret"]
-    assert own_files(settings) == [tmp_path / name for name in names]
 
 
 @pytest.mark.parametrize(
