@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gevent
 
@@ -30,13 +30,17 @@ from amiws_gevent.errors import StartError
 from amiws_gevent.greenlets import GreenletWatch
 from amiws_gevent.longlived import LongLived
 from amiws_gevent.notify import is_journal
+from amiws_gevent.signals import EndAsked, Signals
+
+if TYPE_CHECKING:
+    from amiws_gevent.server import Server
 
 CONFIG_FILE = Path("/etc/amiws.yaml")
 PID_FILE = Path("/tmp/amiws.pid")  # noqa: S108  # amiws's default; PidFile knows the danger
 WORKING_DIRECTORY = Path("/tmp")  # noqa: S108  # amiws's default; nothing is written there
 
 STDERR = 2
-EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended
+EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended; of a question alone
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
 
 DESCRIPTION = """\
@@ -51,16 +55,22 @@ Exit status: 0 ended as asked; 2 wrong words on the command line; 70 a fault of 
 _log = logging.getLogger("amiws_gevent.cli")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program; returns the exit status. ``None`` takes the words of the process."""
+def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = None) -> int:
+    """Run the program; returns the exit status. ``None`` takes the words of the process.
+
+    ``signals`` are those of the process, if they were taken already.
+    """
+    if signals is None:
+        signals = Signals()
+        signals.take()
     options = parser().parse_args(arguments)
     try:
-        return _run(options)
+        return _run(options, signals)
     except StartError as error:
         print(_told(error), file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except EndAsked:
+        return EXIT_INTERRUPTED if options.check or options.plugins else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -113,24 +123,23 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, signals: Signals) -> int:
     load = _loader(options)
-    result = load() if load else LoadResult(settings=demo_settings(), warnings=[])
+    with signals.may_end():
+        result = load() if load else LoadResult(settings=demo_settings(), warnings=[])
     if options.check:
         return _report(result)
     if options.plugins:
         return _list_plugins(result)
-    side = daemonise(options.wdir) if options.daemon else None
+    side = daemonise(options.wdir, signals) if options.daemon else None
     if isinstance(side, int):
         return side
-    # Until the server takes over the signals: unwind, so that the pid file goes.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         pid_file = None
         if options.daemon or options.pidfile:
             pid_file = (options.pidfile or PID_FILE).absolute()
             stack.enter_context(PidFile(pid_file))
-        return _serve(result, load, demo=options.demo, child=side, pid_file=pid_file)
+        return _serve(result, load, signals, demo=options.demo, child=side, pid_file=pid_file)
 
 
 def _loader(options: argparse.Namespace) -> Callable[[], LoadResult] | None:
@@ -179,6 +188,7 @@ def _counted(number: int, noun: str) -> str:
 def _serve(
     result: LoadResult,
     load: Callable[[], LoadResult] | None,
+    signals: Signals,
     *,
     demo: bool,
     child: Child | None,
@@ -200,10 +210,11 @@ def _serve(
 
         with LongLived():
             server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
-            server.start()
+            _start(server, signals)
             if child is not None:
                 child.started()
-            status = server.run()
+            with signals.handed_to(end=server.request_stop, reload=server.request_reload):
+                status = server.run()
     except StartError as error:
         if child is not None:  # its log does not go to the terminal
             print(_told(error), file=sys.stderr)
@@ -215,6 +226,16 @@ def _serve(
             sys.excepthook(type(error), error, error.__traceback__)
         status = EXIT_SOFTWARE
     return status or (EXIT_SOFTWARE if watch.deaths else 0)
+
+
+def _start(server: Server, signals: Signals) -> None:
+    """Raises EndAsked with all that had begun ended again."""
+    try:
+        with signals.may_end():
+            server.start()
+    except EndAsked:
+        server.stop()
+        raise
 
 
 def _told(error: StartError) -> str:

@@ -26,6 +26,7 @@ from gevent.monkey import get_original
 from gevent.os import fork_gevent
 
 from amiws_gevent.errors import PidFileError, StartError, UsageError
+from amiws_gevent.signals import EndAsked, Signals
 
 UMASK = 0o022  # amiws sets 0: whatever it creates could be written by anybody
 PID_FILE_MODE = 0o644  # an init script that is not root's may read it
@@ -51,7 +52,7 @@ class Child:
         os.close(self.started_pipe)
 
 
-def daemonise(wdir: Path) -> Child | int:
+def daemonise(wdir: Path, signals: Signals) -> Child | int:
     """Fork, and go on as a daemon in a session of its own, in the folder ``wdir``.
 
     Returns twice: in the parent, once the daemon has started or ended, the
@@ -68,7 +69,7 @@ def daemonise(wdir: Path) -> Child | int:
     pid = fork_gevent()
     if pid:
         os.close(writing)
-        return _outcome(pid, reading)
+        return _outcome(pid, reading, signals)
     os.close(reading)
     os.setsid()
     os.umask(UMASK)
@@ -82,13 +83,14 @@ def daemonise(wdir: Path) -> Child | int:
     return Child(writing)
 
 
-def _outcome(pid: int, reading: int) -> int:
+def _outcome(pid: int, reading: int, signals: Signals) -> int:
     """The status for the daemon's parent, as soon as it is known."""
+    answer = b""
     try:
-        answer = os.read(reading, 1)
-    except KeyboardInterrupt:  # reaches only the parent: the child left the terminal's session
+        with signals.may_end():
+            answer = os.read(reading, 1)
+    except EndAsked:  # of the parent alone: the child left the terminal's session
         os.kill(pid, signal.SIGTERM)
-        raise
     finally:
         os.close(reading)
     if answer:
@@ -100,6 +102,8 @@ def _outcome(pid: int, reading: int) -> int:
         name = signal.Signals(-status).name
         print(f"amiws-gevent: {name} ended the daemon before it had started", file=sys.stderr)
         return 128 - status
+    if status == 0:
+        print("amiws-gevent: the daemon was told to end before it had started", file=sys.stderr)
     return status or StartError.exit_status
 
 

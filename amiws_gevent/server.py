@@ -1,4 +1,4 @@
-"""The composition root: builds the rooms, starts and stops them in order, owns the signals.
+"""The composition root: builds the rooms, starts and stops them in order.
 
 Data goes link → pipeline → hub → WebSocket clients; actions go WebSocket
 client → dispatcher → link. Everything that a reload may change is changed
@@ -8,7 +8,6 @@ here, and only what the new settings change is touched.
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -162,12 +161,7 @@ class Server:
         )
 
     def run(self) -> int:
-        """Serve until SIGINT or SIGTERM; returns the exit status."""
-        handlers = [
-            gevent.signal_handler(signal.SIGTERM, self.request_stop),
-            gevent.signal_handler(signal.SIGINT, self.request_stop),
-            gevent.signal_handler(signal.SIGHUP, self.request_reload),
-        ]
+        """Serve until `request_stop`; returns the exit status."""
         notify("READY=1")
         try:
             while True:
@@ -177,8 +171,6 @@ class Server:
         finally:
             notify("STOPPING=1")
             self.stop()
-            for handler in handlers:
-                handler.cancel()
 
     def request_stop(self) -> None:
         """Ask ``run`` to end with status 0."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from tests.support.daemon import Daemons, gone, listens
 from tests.support.ports import free_port
-from tests.support.program import wait_until
+from tests.support.program import ROOT, wait_until
 
 
 @pytest.fixture
@@ -107,3 +109,52 @@ def test_a_daemon_that_is_told_to_stop_is_gone(daemons: Daemons) -> None:
     pid = daemons.pid
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: gone(pid), "the end")
+
+
+CLOSED = pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
+
+
+def started_with(closed: str, daemons: Daemons, *options: str | Path) -> subprocess.Popen[bytes]:
+    """The program with some standard descriptors closed by a shell; the others are pipes' ends."""
+    command = [sys.executable, "-m", "amiws_gevent", *map(str, (*options, *daemons.usual))]
+    return subprocess.Popen(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@CLOSED
+def test_a_daemon_without_standard_descriptors(daemons: Daemons, closed: str) -> None:
+    assert started_with(closed, daemons, "-d").wait(60) == 0
+    assert listens(daemons.port)
+    descriptors = Path(f"/proc/{daemons.pid}/fd")
+    assert {(descriptors / f"{number}").readlink() for number in range(3)} == {Path(os.devnull)}
+    daemons.stop()
+    assert not daemons.pid_file.exists()
+
+
+@CLOSED
+def test_in_the_foreground_without_standard_descriptors(daemons: Daemons, closed: str) -> None:
+    process = started_with(closed, daemons)
+    try:
+        wait_until(lambda: process.poll() is not None or listens(daemons.port), "listening")
+        assert process.poll() is None
+        descriptors = Path(f"/proc/{process.pid}/fd")
+        assert {(descriptors / f"{number}").readlink() for number in range(3)} == {Path(os.devnull)}
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_failed_start_without_standard_error_has_its_status(
+    daemons: Daemons, closed: str
+) -> None:
+    daemons.file.write_text("ws_port: x\n")
+    assert started_with(closed, daemons).wait(60) == 78
+    assert started_with(closed, daemons, "-d").wait(60) == 78

@@ -23,10 +23,13 @@ from gevent import monkey; monkey.patch_all()
 import os, signal, sys, time
 from pathlib import Path
 from amiws_gevent.daemon import Child, daemonise
+from amiws_gevent.signals import Signals
 from amiws_gevent.errors import StartError
 
+signals = Signals()
+signals.take()
 try:
-    side = daemonise(Path(sys.argv[1]))
+    side = daemonise(Path(sys.argv[1]), signals)
 except StartError as error:
     sys.exit(f"told: {error}")
 if isinstance(side, int):
@@ -46,7 +49,8 @@ elif deed == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 elif deed == "hang":
     Path("daemon").write_text(str(os.getpid()))
-    time.sleep(60)
+    with signals.may_end():
+        time.sleep(600)
 """
 
 HOLDER = """
@@ -95,13 +99,14 @@ class TestDaemonise:
         pid, session, folder = (tmp_path / "daemon").read_text().split()
         assert session == pid
         assert folder == str(tmp_path)
-        os.kill(int(pid), signal.SIGTERM)
+        os.kill(int(pid), signal.SIGKILL)
 
     def test_a_failed_start_is_told_where_it_was_asked_for(self, tmp_path: Path) -> None:
         assert run(tmp_path, "fail") == (1, "", "told: the port is in use\n")
 
     def test_an_end_without_a_start_is_a_failure(self, tmp_path: Path) -> None:
-        assert run(tmp_path, "leave") == (1, "", "")
+        told = "amiws-gevent: the daemon was told to end before it had started\n"
+        assert run(tmp_path, "leave") == (1, "", told)
 
     def test_a_sudden_death_is_told(self, tmp_path: Path) -> None:
         status, _, err = run(tmp_path, "die")
@@ -122,9 +127,9 @@ class TestDaemonise:
         wait_until(lambda: (tmp_path / "daemon").read_text(), "the daemon told its id")
         daemon = int((tmp_path / "daemon").read_text())
         parent.send_signal(signal.SIGINT)
-        parent.communicate(timeout=30)
-        assert parent.returncode == -signal.SIGINT
-        wait_until(lambda: ended(daemon), "the daemon ends")
+        parent.communicate(timeout=60)
+        assert parent.returncode == 1
+        assert ended(daemon)
 
 
 class TestPidFile:
