@@ -252,13 +252,15 @@ class Server:
         gevent.spawn(link.stop, 1.0)
 
     def _apply_hosts(self, hosts: tuple[AmiHost, ...]) -> None:
-        """Stop, start and order the links as ``hosts`` says; equal ones are not touched."""
+        """Stop, start and order the links as ``hosts`` says; equal ones stay connected."""
         wanted = {host.id: host for host in hosts}
         for server_id, link in list(self._links.items()):
             if server_id not in wanted:
                 self._end_link(link, "no longer in the configuration")
             elif wanted[server_id] != link.host:
                 self._end_link(link, "its configuration has changed")
+        for link in self._links.values():
+            link.configure(self.settings.limits)
         for host in hosts:
             if host.id not in self._links:
                 self._start_link(host)
