@@ -37,6 +37,7 @@ from amiws_gevent.web.app import create_app
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.blueprints import add_blueprints
 from amiws_gevent.web.counts import Counts
+from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.guesses import FailedLogins
@@ -99,6 +100,7 @@ class Server:
         self._stopping = False
         self._pauses = PauseMeter()
         self._failed_logins = FailedLogins()
+        self._former_passwords = FormerPasswords()
         self._monitoring = monitor_blueprint(
             Metrics(self._rooms()).render,
             lambda: readiness(not self._stopping, self._links.values()),
@@ -336,7 +338,11 @@ class Server:
         self._pages.plugins = plugins
 
     def _build_web(self, settings: Settings, plugins: Plugins) -> tuple[PluginGate, Flask]:
-        gate = Gate(settings, failed_logins=self._failed_logins)
+        gate = Gate(
+            settings,
+            failed_logins=self._failed_logins,
+            former_passwords=self._former_passwords,
+        )
         private = [self._pid_file] if self._pid_file else []
         monitoring = [self._monitoring] if settings.metrics_listen is None else []
         app = create_app(settings, gate, blueprints=monitoring, private_files=private)
