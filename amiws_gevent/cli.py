@@ -43,6 +43,11 @@ STDERR = 2
 EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended; of a question alone
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
 
+NO_SYSLOG = (
+    f"amiws-gevent: warning: no syslog daemon listens at {log.SYSLOG}: a daemon's log goes nowhere "
+    "until one does"
+)
+
 DESCRIPTION = """\
 Gives the events of Asterisk servers (AMI) to browsers as JSON over WebSocket, and carries
 their actions back. A drop-in for the C program amiws: same options, same configuration."""
@@ -196,9 +201,12 @@ def _serve(
 ) -> int:
     """Start the program and run it until it is told to end; returns the exit status."""
     settings = result.settings
+    syslog = log.syslog_listens()
     # Not to the journal twice: it has what goes to syslog, with facility and level.
-    foreground = child is None and not is_journal(STDERR)
+    foreground = child is None and not (syslog and is_journal(STDERR))
     control = log.configure(settings.log_facility, settings.log_level, foreground=foreground)
+    if child is not None and not syslog:  # its standard error is the starter's, until it serves
+        print(NO_SYSLOG, file=sys.stderr)
     watch = GreenletWatch()
     watch.install(gevent.get_hub())
     _log.info("amiws-gevent %s starts", __version__)

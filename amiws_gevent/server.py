@@ -17,7 +17,7 @@ from flask import Flask
 from gevent.queue import Queue
 
 from amiws_gevent.ami import Message
-from amiws_gevent.config import AmiHost, LoadResult, Settings, security_warnings
+from amiws_gevent.config import AmiHost, LastReload, LoadResult, Settings, security_warnings
 from amiws_gevent.demo.pbx import SimulatedPbx
 from amiws_gevent.descriptors import raise_limit
 from amiws_gevent.dispatch import Dispatcher
@@ -95,6 +95,7 @@ class Server:
         self._told_states: dict[int, str] = {}
         self._commands: Queue[Callable[[], int | None]] = Queue()
         self._reloading: gevent.Greenlet[..., None] | None = None
+        self._last_reload = LastReload(applied=True, applied_at=time.time())
         self._change: Change | None = None
         self._web: WebServer | None = None
         self._stopping = False
@@ -122,6 +123,7 @@ class Server:
             losses=lambda: self._web.losses if self._web else Losses(),
             failed_logins=self._failed_logins,
             log_lines_lost=lambda: self._log_control.lost if self._log_control else 0,
+            last_reload=self._last_reload,
         )
 
     @property
@@ -285,6 +287,7 @@ class Server:
             _log.warning("reload asked for, but there is no configuration file to read")
             return
         notify("RELOADING=1")
+        self._last_reload.applied = False
         try:
             result = self._load()
             for warning in (*result.warnings, *security_warnings(result.settings)):
@@ -294,9 +297,13 @@ class Server:
             for line in str(error).splitlines():
                 _log.error("%s", line)
             _log.error("configuration not applied; the one before stays in force")
+            status = "reload refused at %H:%M:%S; the log and amiws-gevent --check say why"
         else:
             _log.info("configuration applied")
-        notify("READY=1")
+            self._last_reload.applied = True
+            self._last_reload.applied_at = time.time()
+            status = "configuration applied at %H:%M:%S"
+        notify("READY=1", f"STATUS={time.strftime(status)}")
 
     def _apply(self, settings: Settings) -> None:
         assert self._web is not None

@@ -5,7 +5,7 @@ with all its problems. The settings' own rules are in ``model``.
 """
 
 from amiws_gevent.config.fields import ListenAddress
-from amiws_gevent.config.load import LoadResult, load_settings
+from amiws_gevent.config.load import LastReload, LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, Limits, Settings
 from amiws_gevent.config.plugins import PluginEntry
 from amiws_gevent.config.problems import ConfigError, Problem
@@ -14,6 +14,7 @@ from amiws_gevent.config.security import security_warnings
 __all__ = [
     "AmiHost",
     "ConfigError",
+    "LastReload",
     "Limits",
     "ListenAddress",
     "LoadResult",

@@ -44,6 +44,15 @@ class LoadResult:
     warnings: list[str]
 
 
+@dataclass
+class LastReload:
+    """What became of the last reload; the start counts as one that went well."""
+
+    applied: bool
+    applied_at: float
+    """Of the last that was applied, in seconds since 1970."""
+
+
 def load_settings(
     path: Path, *, environ: Mapping[str, str] = os.environ, base: Path | None = None
 ) -> LoadResult:

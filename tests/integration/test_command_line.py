@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import Daemons, gone, listens
+from tests.support.daemon import SAID, Daemons, gone, listens
 from tests.support.ports import free_port
 from tests.support.program import ROOT, wait_until
 
@@ -25,7 +25,7 @@ def daemons(tmp_path: Path) -> Iterator[Daemons]:
 
 def test_the_first_process_leaves_when_the_daemon_listens(daemons: Daemons) -> None:
     done = daemons.start()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", SAID)
     assert listens(daemons.port)
     process = Path(f"/proc/{daemons.pid}")
     assert os.getsid(daemons.pid) == daemons.pid

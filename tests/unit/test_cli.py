@@ -340,8 +340,12 @@ class TestRun:
     ) -> None:
         status = os.fstat(cli.STDERR)
         monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        monkeypatch.setattr(log, "syslog_listens", lambda: True)
         assert cli.main(["-f", str(file)]) == 0
         assert capfd.readouterr().err == ""
+        monkeypatch.setattr(log, "syslog_listens", lambda: False)
+        assert cli.main(["-f", str(file)]) == 0
+        assert "starts" in capfd.readouterr().err, "without syslog it gets nothing otherwise"
         monkeypatch.delenv("JOURNAL_STREAM")
         assert cli.main(["-f", str(file)]) == 0
         assert "starts" in capfd.readouterr().err
@@ -443,6 +447,38 @@ class TestRun:
         assert inner == [73]
         assert "already running" in capsys.readouterr().err
         assert len(servers) == 1
+
+
+class Child:
+    """The daemon's side, without a fork: notes what was said before the start was told."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+        self.said: str | None = None
+
+    def started(self) -> None:
+        self.said = self._capfd.readouterr().err
+
+
+class TestDaemon:
+    @pytest.mark.parametrize("listens", [True, False])
+    def test_a_log_that_goes_nowhere_is_told_while_somebody_reads(
+        self,
+        file: Path,
+        servers: list[Server],
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+        listens: bool,
+    ) -> None:
+        child = Child(capfd)
+        monkeypatch.setattr(cli, "daemonise", lambda wdir, signals: child)
+        monkeypatch.setattr(log, "syslog_listens", lambda: listens)
+        assert cli.main(["-d", "-f", str(file), "-p", str(file.parent / "amiws.pid")]) == 0
+        told = (
+            "amiws-gevent: warning: no syslog daemon listens at /dev/log: a daemon's log goes "
+            "nowhere until one does\n"
+        )
+        assert child.said == ("" if listens else told)
 
 
 class TestDemo:

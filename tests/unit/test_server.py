@@ -442,6 +442,20 @@ class TestReload:
         assert server.settings is settings
         assert "ws_port" in caplog.text
 
+    def test_its_outcome_can_be_seen(self, house: House) -> None:
+        house.configure()
+        server = house.start()
+        last = server._last_reload
+        assert last.applied
+        at_the_start = last.applied_at
+        house.configure(more="nonsense: [")
+        house.reload()
+        assert (last.applied, last.applied_at) == (False, at_the_start)
+        house.configure(more="log_level: debug")
+        house.reload()
+        assert last.applied
+        assert last.applied_at > at_the_start
+
 
 def test_a_part_that_dies_ends_the_program_with_70(house: House) -> None:
     house.configure()
