@@ -7,13 +7,20 @@ import sys
 
 def main() -> int:
     """Run the program with the words of the process; returns the exit status."""
+    from amiws_gevent.descriptors import open_standard_streams
+    from amiws_gevent.signals import Signals
+
+    open_standard_streams()
+    signals = Signals()
+    signals.take()
+
     from gevent import monkey
 
     monkey.patch_all()
 
     from amiws_gevent import cli  # after the patch, as is all that it imports
 
-    return cli.main()
+    return cli.main(signals=signals)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gevent
 
@@ -31,6 +31,10 @@ from amiws_gevent.errors import StartError
 from amiws_gevent.greenlets import GreenletWatch
 from amiws_gevent.longlived import LongLived
 from amiws_gevent.notify import is_journal
+from amiws_gevent.signals import EndAsked, Signals
+
+if TYPE_CHECKING:
+    from amiws_gevent.server import Server
 
 CONFIG_FILE = Path("/etc/amiws.yaml")
 PID_FILE = Path("/tmp/amiws.pid")  # noqa: S108  # amiws's default; PidFile knows the danger
@@ -40,8 +44,13 @@ LARGEST_PORT = 65535
 DEMO_AS_CONFIGURED = -1  # --demo without a port
 
 STDERR = 2
-EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended
+EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended; of a question alone
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
+
+NO_SYSLOG = (
+    f"amiws-gevent: warning: no syslog daemon listens at {log.SYSLOG}: a daemon's log goes nowhere "
+    "until one does"
+)
 
 DESCRIPTION = """\
 Gives the events of Asterisk servers (AMI) to browsers as JSON over WebSocket, and carries
@@ -55,19 +64,25 @@ Exit status: 0 ended as asked; 2 wrong words on the command line; 70 a fault of 
 _log = logging.getLogger("amiws_gevent.cli")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program; returns the exit status. ``None`` takes the words of the process."""
+def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = None) -> int:
+    """Run the program; returns the exit status. ``None`` takes the words of the process.
+
+    ``signals`` are those of the process, if they were taken already.
+    """
+    if signals is None:
+        signals = Signals()
+        signals.take()
     words = parser()
     options = words.parse_args(arguments)
     if options.strict and not options.check:
         words.error("--strict goes with --check")
     try:
-        return _run(options)
+        return _run(options, signals)
     except StartError as error:
         print(_told(error), file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except EndAsked:
+        return EXIT_INTERRUPTED if options.check or options.plugins else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,18 +144,17 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, signals: Signals) -> int:
     load = _loader(options)
-    result = load()
+    with signals.may_end():
+        result = load()
     if options.check:
         return _report(result, strict=options.strict, demo=options.demo is not None)
     if options.plugins:
         return _list_plugins(result)
-    side = daemonise(options.wdir) if options.daemon else None
+    side = daemonise(options.wdir, signals) if options.daemon else None
     if isinstance(side, int):
         return side
-    # Until the server takes over the signals: unwind, so that the pid file goes.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         pid_file = None
         if options.daemon or options.pidfile:
@@ -148,7 +162,7 @@ def _run(options: argparse.Namespace) -> int:
             stack.enter_context(PidFile(pid_file))
         demo = options.demo is not None
         reload = load if result.settings.path else None
-        return _serve(result, reload, demo=demo, child=side, pid_file=pid_file)
+        return _serve(result, reload, signals, demo=demo, child=side, pid_file=pid_file)
 
 
 def _loader(options: argparse.Namespace) -> Callable[[], LoadResult]:
@@ -225,6 +239,7 @@ def _counted(number: int, noun: str) -> str:
 def _serve(
     result: LoadResult,
     load: Callable[[], LoadResult] | None,
+    signals: Signals,
     *,
     demo: bool,
     child: Child | None,
@@ -232,9 +247,12 @@ def _serve(
 ) -> int:
     """Start the program and run it until it is told to end; returns the exit status."""
     settings = result.settings
+    syslog = log.syslog_listens()
     # Not to the journal twice: it has what goes to syslog, with facility and level.
-    foreground = child is None and not is_journal(STDERR)
+    foreground = child is None and not (syslog and is_journal(STDERR))
     control = log.configure(settings.log_facility, settings.log_level, foreground=foreground)
+    if child is not None and not syslog:  # its standard error is the starter's, until it serves
+        print(NO_SYSLOG, file=sys.stderr)
     watch = GreenletWatch()
     watch.install(gevent.get_hub())
     _log.info("amiws-gevent %s starts", __version__)
@@ -246,13 +264,14 @@ def _serve(
 
         with LongLived():
             server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
-            server.start()
+            _start(server, signals)
             if demo:
                 ending = "; Ctrl-C ends it" if child is None else ""
                 print(f"Open {server.url} in a browser{ending}.", flush=True)
             if child is not None:
                 child.started()
-            status = server.run()
+            with signals.handed_to(end=server.request_stop, reload=server.request_reload):
+                status = server.run()
     except StartError as error:
         if child is not None:  # its log does not go to the terminal
             print(_told(error), file=sys.stderr)
@@ -264,6 +283,16 @@ def _serve(
             sys.excepthook(type(error), error, error.__traceback__)
         status = EXIT_SOFTWARE
     return status or (EXIT_SOFTWARE if watch.deaths else 0)
+
+
+def _start(server: Server, signals: Signals) -> None:
+    """Raises EndAsked with all that had begun ended again."""
+    try:
+        with signals.may_end():
+            server.start()
+    except EndAsked:
+        server.stop()
+        raise
 
 
 def _told(error: StartError) -> str:

@@ -14,8 +14,10 @@ import errno
 import fcntl
 import logging
 import os
+import pwd
 import signal
 import stat
+import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +28,13 @@ from gevent.monkey import get_original
 from gevent.os import fork_gevent
 
 from amiws_gevent.errors import PidFileError, StartError, UsageError
+from amiws_gevent.signals import EndAsked, Signals
 
 UMASK = 0o022  # amiws sets 0: whatever it creates could be written by anybody
 PID_FILE_MODE = 0o644  # an init script that is not root's may read it
+
+# A struct flock of fcntl(2): a lock for writing, which only who can write may hold.
+_WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 _STARTED = b"\0"
 _STDIN, _STDOUT, _STDERR = range(3)
@@ -51,7 +57,7 @@ class Child:
         os.close(self.started_pipe)
 
 
-def daemonise(wdir: Path) -> Child | int:
+def daemonise(wdir: Path, signals: Signals) -> Child | int:
     """Fork, and go on as a daemon in a session of its own, in the folder ``wdir``.
 
     Returns twice: in the parent, once the daemon has started or ended, the
@@ -68,7 +74,7 @@ def daemonise(wdir: Path) -> Child | int:
     pid = fork_gevent()
     if pid:
         os.close(writing)
-        return _outcome(pid, reading)
+        return _outcome(pid, reading, signals)
     os.close(reading)
     os.setsid()
     os.umask(UMASK)
@@ -82,13 +88,14 @@ def daemonise(wdir: Path) -> Child | int:
     return Child(writing)
 
 
-def _outcome(pid: int, reading: int) -> int:
+def _outcome(pid: int, reading: int, signals: Signals) -> int:
     """The status for the daemon's parent, as soon as it is known."""
+    answer = b""
     try:
-        answer = os.read(reading, 1)
-    except KeyboardInterrupt:  # reaches only the parent: the child left the terminal's session
+        with signals.may_end():
+            answer = os.read(reading, 1)
+    except EndAsked:  # of the parent alone: the child left the terminal's session
         os.kill(pid, signal.SIGTERM)
-        raise
     finally:
         os.close(reading)
     if answer:
@@ -100,6 +107,8 @@ def _outcome(pid: int, reading: int) -> int:
         name = signal.Signals(-status).name
         print(f"amiws-gevent: {name} ended the daemon before it had started", file=sys.stderr)
         return 128 - status
+    if status == 0:
+        print("amiws-gevent: the daemon was told to end before it had started", file=sys.stderr)
     return status or StartError.exit_status
 
 
@@ -116,7 +125,8 @@ class PidFile:
     A context manager. The lock, not the file, says that a program runs: a
     file that a killed one left behind is taken over. The default place,
     /tmp, may be written by anybody, so nothing that another user could have
-    put there is followed or written to.
+    put there is followed, written to, or taken for a lock. Such a file is not
+    removed either: it may be the one of that user's own amiws-gevent.
     """
 
     def __init__(self, path: Path) -> None:
@@ -153,11 +163,7 @@ class PidFile:
     def _locked(self) -> int:
         """A descriptor of the locked file at the path."""
         while True:
-            descriptor = os.open(
-                self.path,
-                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
-                PID_FILE_MODE,
-            )
+            descriptor = self._opened()
             try:
                 self._lock(descriptor)
                 if self._is_in_place(descriptor):
@@ -168,29 +174,58 @@ class PidFile:
             # A program that was ending removed it between the open and the lock.
             os.close(descriptor)
 
-    def _lock(self, descriptor: int) -> None:
-        found = os.fstat(descriptor)
+    def _opened(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(self.path, flags, PID_FILE_MODE)
+        except PermissionError:
+            # In /tmp the kernel keeps root, too, from others' files (fs.protected_regular).
+            with contextlib.suppress(FileNotFoundError):
+                self._check(os.lstat(self.path))
+            raise
+
+    def _check(self, found: os.stat_result) -> None:
+        """Raise PidFileError for what another user could have put there."""
         if not stat.S_ISREG(found.st_mode):
             raise PidFileError(f"the pid file {self.path} (-p) is not a regular file")
-        if found.st_uid != os.geteuid() or found.st_nlink > 1:
+        if found.st_uid != os.geteuid():
             raise PidFileError(
-                f"the pid file {self.path} (-p) belongs to user id {found.st_uid} and has "
-                f"{found.st_nlink} name(s): not written to. Remove it, or use a folder "
-                "that only this user may write to"
+                f"the pid file {self.path} (-p) belongs to {_user(found.st_uid)}, not to "
+                f"{_user(os.geteuid())}: not written to. Remove it, or name one in a folder "
+                f"that only this user can write to, such as -p /run/{self.path.name}"
             )
+        if found.st_nlink > 1:
+            raise PidFileError(
+                f"the pid file {self.path} (-p) has {found.st_nlink} names: not written to. "
+                "Remove it"
+            )
+
+    def _lock(self, descriptor: int) -> None:
+        """Take the lock; raises PidFileError for a file that is not ours alone."""
+        found = os.fstat(descriptor)
+        self._check(found)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Not flock(2): whoever can read the file could hold that one.
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
         except BlockingIOError as error:
             pid = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-            raise PidFileError(
-                f"already running with process id {pid}: it holds the pid file {self.path} (-p)"
-            ) from error
+            told = f"already running with process id {pid}: it holds the pid file {self.path} (-p)"
+            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                told += "; or others do, since others can write to it: then remove it"
+            raise PidFileError(told) from error
 
     def _is_in_place(self, descriptor: int) -> bool:
         try:
             return os.path.samestat(os.fstat(descriptor), os.lstat(self.path))
         except FileNotFoundError:
             return False
+
+
+def _user(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (user id {uid})"
+    except KeyError:
+        return f"user id {uid}"
 
 
 def _why(error: OSError) -> str:

@@ -1,13 +1,31 @@
-"""How many files and sockets the process may have open."""
+"""The three standard streams, and how many files and sockets the process may have open."""
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from contextlib import suppress
 
 _SPARE = 32  # for what is not a page: AMI connections that come back, files, name look-ups
 _SPARE_SHARE = 4  # of the limit, one part in so many at most
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null on each standard descriptor that is closed (``2>&-``).
+
+    Otherwise the next file or socket would get its number, and be written to as if it
+    were standard error; and Python has None for such a stream, which nothing expects.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is given: this one, since those below it are open.
+            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 def limit() -> int:

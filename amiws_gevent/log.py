@@ -44,6 +44,9 @@ RECONNECT_INTERVAL = 1.0
 MAX_FRAMES = 8
 """Innermost stack frames of an exception that its one-line form names."""
 
+SYSLOG = "/dev/log"
+"""Where syslog daemons listen."""
+
 _CUT = "..."
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FACILITY_MASK = 0x3F8
@@ -115,7 +118,7 @@ class SyslogSocket:
 
     def write(self, line: bytes) -> bool:
         """Whether the daemon's socket took ``line`` (True) or it is lost."""
-        if self._socket is None and not self._connect():
+        if self._socket is None and not self.connect():
             return False
         try:
             return self._send(line)
@@ -124,7 +127,7 @@ class SyslogSocket:
                 return False
             self.close()
         # The daemon went away under us; if it is back already this line is not lost.
-        if not self._connect():
+        if not self.connect():
             return False
         try:
             return self._send(line)
@@ -151,7 +154,8 @@ class SyslogSocket:
         self._tail = data[self._socket.send(data) :]
         return True
 
-    def _connect(self) -> bool:
+    def connect(self) -> bool:
+        """Try to, unless the last attempt is too fresh; whether it worked."""
         now = self._clock()
         if now < self._next_attempt:
             return False
@@ -327,7 +331,7 @@ def configure(
     *,
     foreground: bool,
     ident: str = "amiws-gevent",
-    address: str = "/dev/log",
+    address: str = SYSLOG,
     terminal: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> LogControl:
@@ -348,6 +352,15 @@ def configure(
     control = LogControl(SyslogHandler(SyslogSocket(address, clock), facility, ident), on_terminal)
     control.reconfigure(facility, level)
     return control
+
+
+def syslog_listens(address: str = SYSLOG) -> bool:
+    """Whether a syslog daemon is there to take lines now."""
+    probe = SyslogSocket(address)
+    try:
+        return probe.connect()
+    finally:
+        probe.close()
 
 
 def _stderr_descriptor() -> int:

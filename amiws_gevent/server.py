@@ -1,4 +1,4 @@
-"""The composition root: builds the rooms, starts and stops them in order, owns the signals.
+"""The composition root: builds the rooms, starts and stops them in order.
 
 Data goes link → pipeline → hub → WebSocket clients; actions go WebSocket
 client → dispatcher → link. Everything that a reload may change is changed
@@ -8,7 +8,6 @@ here, and only what the new settings change is touched.
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from flask import Flask
 from gevent.queue import Queue
 
 from amiws_gevent.ami import Message
-from amiws_gevent.config import AmiHost, LoadResult, Settings, security_warnings
+from amiws_gevent.config import AmiHost, LastReload, LoadResult, Settings, security_warnings
 from amiws_gevent.demo.pbx import SimulatedPbx
 from amiws_gevent.descriptors import raise_limit
 from amiws_gevent.dispatch import Dispatcher
@@ -39,6 +38,7 @@ from amiws_gevent.web.app import create_app
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.blueprints import add_blueprints
 from amiws_gevent.web.counts import Counts
+from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.guesses import FailedLogins
@@ -98,11 +98,13 @@ class Server:
         self._told_states: dict[int, str] = {}
         self._commands: Queue[Callable[[], int | None]] = Queue()
         self._reloading: gevent.Greenlet[..., None] | None = None
+        self._last_reload = LastReload(applied=True, applied_at=time.time())
         self._change: Change | None = None
         self._web: WebServer | None = None
         self._stopping = False
         self._pauses = PauseMeter()
         self._failed_logins = FailedLogins()
+        self._former_passwords = FormerPasswords()
         self._monitoring = monitor_blueprint(
             Metrics(self._rooms()).render,
             lambda: readiness(not self._stopping, self._links.values()),
@@ -124,6 +126,7 @@ class Server:
             losses=lambda: self._web.losses if self._web else Losses(),
             failed_logins=self._failed_logins,
             log_lines_lost=lambda: self._log_control.lost if self._log_control else 0,
+            last_reload=self._last_reload,
         )
 
     @property
@@ -172,12 +175,7 @@ class Server:
         )
 
     def run(self) -> int:
-        """Serve until SIGINT or SIGTERM; returns the exit status."""
-        handlers = [
-            gevent.signal_handler(signal.SIGTERM, self.request_stop),
-            gevent.signal_handler(signal.SIGINT, self.request_stop),
-            gevent.signal_handler(signal.SIGHUP, self.request_reload),
-        ]
+        """Serve until `request_stop`; returns the exit status."""
         notify("READY=1")
         try:
             while True:
@@ -187,8 +185,6 @@ class Server:
         finally:
             notify("STOPPING=1")
             self.stop()
-            for handler in handlers:
-                handler.cancel()
 
     def request_stop(self) -> None:
         """Ask ``run`` to end with status 0."""
@@ -289,13 +285,15 @@ class Server:
         gevent.spawn(link.stop, 1.0)
 
     def _apply_hosts(self, hosts: tuple[AmiHost, ...]) -> None:
-        """Stop, start and order the links as ``hosts`` says; equal ones are not touched."""
+        """Stop, start and order the links as ``hosts`` says; equal ones stay connected."""
         wanted = {host.id: host for host in hosts}
         for server_id, link in list(self._links.items()):
             if server_id not in wanted:
                 self._end_link(link, "no longer in the configuration")
             elif wanted[server_id] != link.host:
                 self._end_link(link, "its configuration has changed")
+        for link in self._links.values():
+            link.configure(self.settings.limits)
         for host in hosts:
             if host.id not in self._links:
                 self._start_link(host)
@@ -318,6 +316,7 @@ class Server:
             _log.warning("reload asked for, but there is no configuration file to read")
             return
         notify("RELOADING=1")
+        self._last_reload.applied = False
         try:
             result = self._load()
             for warning in (*result.warnings, *security_warnings(result.settings)):
@@ -327,9 +326,13 @@ class Server:
             for line in str(error).splitlines():
                 _log.error("%s", line)
             _log.error("configuration not applied; the one before stays in force")
+            status = "reload refused at %H:%M:%S; the log and amiws-gevent --check say why"
         else:
             _log.info("configuration applied")
-        notify("READY=1")
+            self._last_reload.applied = True
+            self._last_reload.applied_at = time.time()
+            status = "configuration applied at %H:%M:%S"
+        notify("READY=1", f"STATUS={time.strftime(status)}")
 
     def _apply(self, settings: Settings) -> None:
         assert self._web is not None
@@ -371,7 +374,11 @@ class Server:
         self._pages.plugins = plugins
 
     def _build_web(self, settings: Settings, plugins: Plugins) -> tuple[PluginGate, Flask]:
-        gate = Gate(settings, failed_logins=self._failed_logins)
+        gate = Gate(
+            settings,
+            failed_logins=self._failed_logins,
+            former_passwords=self._former_passwords,
+        )
         private = [self._pid_file] if self._pid_file else []
         monitoring = [self._monitoring] if settings.metrics_listen is None else []
         app = create_app(settings, gate, blueprints=monitoring, private_files=private)

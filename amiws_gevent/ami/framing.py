@@ -66,15 +66,19 @@ class Parser:
         self.counters = Counters()
         self._reader = PacketReader(self.counters, encoding)
         self._events = EventReader()
-        self._max_line = max_line
-        self._max_packet = max_packet
-        self._limit = min(max_line, max_packet)
         self._pending = bytearray()
         self._searched = 0  # no end of what is pending begins before this offset
-        self._line_start = 0  # lines before this offset were measured
+        self.configure(max_line=max_line, max_packet=max_packet)
         self._first_line_seen = False
         self._block: command.Block | None = None
         self._skip: _Skip | None = None
+
+    def configure(self, *, max_line: int, max_packet: int) -> None:
+        """New limits, for a packet that is arriving as well; what is skipped stays so."""
+        self._max_line = max_line
+        self._max_packet = max_packet
+        self._limit = min(max_line, max_packet)
+        self._line_start = 0  # lines before this offset of what is pending were measured
 
     def receive_data(self, data: bytes) -> list[Message]:
         """Take bytes as they came; all messages that are whole by now, in order."""

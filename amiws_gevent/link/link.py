@@ -139,6 +139,12 @@ class Link:
             _add(faults, self._session.parser.counters)
         return dict(faults)
 
+    def configure(self, limits: Limits) -> None:
+        """Other limits, for the connection that there is and for those to come."""
+        self._limits = limits
+        if self._session is not None:
+            self._session.configure(limits)
+
     def start(self) -> None:
         """Begin to connect; nothing happens if the link runs already."""
         if self._greenlet is None:

@@ -102,6 +102,11 @@ class Session:
             self.parser.receive_eof()
             self._log_notes()
 
+    def configure(self, limits: Limits) -> None:
+        """From here on these limits hold."""
+        self.parser.configure(max_line=limits.ami_line, max_packet=limits.ami_packet)
+        self._wire.limit = limits.ami_send_buffer
+
     @property
     def pending_bytes(self) -> int:
         """What the server has not yet taken."""

@@ -27,13 +27,13 @@ _FIRST = 2  # libev's highest priority
 class Wire:
     """The socket without blocking calls, with a bounded buffer for what is to be sent.
 
-    ``limit`` is in bytes; `sock` is taken over.
+    ``limit`` is in bytes, and may be changed at any time; `sock` is taken over.
     """
 
     def __init__(self, sock: gsocket.socket | SSLSocket, limit: int) -> None:
         sock.settimeout(0.0)
         self._sock = sock
-        self._limit = limit
+        self.limit = limit
         self._hub = gevent.get_hub()
         # Ahead of all page sockets that the same poll finds ready.
         self._readable = self._hub.loop.io(sock.fileno(), _READ, priority=_FIRST)
@@ -63,7 +63,7 @@ class Wire:
         All or nothing: raises SendBufferFull with nothing sent where more than the
         limit would wait, OSError when the connection broke.
         """
-        if len(self._pending) + len(data) > self._limit:
+        if len(self._pending) + len(data) > self.limit:
             raise SendBufferFull(f"{len(self._pending)} bytes wait already")
         if self._error is not None:
             raise self._error

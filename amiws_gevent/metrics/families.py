@@ -16,7 +16,7 @@ import gevent
 
 from amiws_gevent import __version__
 from amiws_gevent.ami import Counters, Kind
-from amiws_gevent.config import AmiHost
+from amiws_gevent.config import AmiHost, LastReload
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import CLASSIC, V2, Hub
 from amiws_gevent.link import Link, LinkState
@@ -62,6 +62,7 @@ class Rooms:
     losses: Callable[[], Losses]
     failed_logins: FailedLogins
     log_lines_lost: Callable[[], int]
+    last_reload: LastReload
 
 
 Values = tuple[tuple[str, ...], float]
@@ -241,6 +242,19 @@ FAMILIES = (
         "Actions that the server has not taken yet.",
         _SERVER,
         _by_server(lambda link: link.pending_bytes),
+    ),
+    # The configuration
+    Family(
+        "amiws_config_last_reload_successful",
+        "Whether the last reload was applied: 1 or 0; the start counts as one.",
+        (),
+        lambda rooms: rooms.last_reload.applied,
+    ),
+    Family(
+        "amiws_config_last_reload_success_timestamp_seconds",
+        "When the configuration that is in force was applied.",
+        (),
+        lambda rooms: rooms.last_reload.applied_at,
     ),
     # From servers to pages
     Family(

@@ -30,6 +30,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from amiws_gevent.web.former import FormerPasswords
+
 _log = logging.getLogger("amiws_gevent.web.digest")
 
 # The uri inside may be as long as a request line (8 KiB), with each character escaped.
@@ -44,8 +46,6 @@ NC_WINDOW = 256
 SETTLE_TIME = 2.0
 # How long an unreadable file leaves its last content in force.
 GRACE_TIME = 10.0
-# Users whose password before the last change is remembered.
-MOST_FORMER = 10_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PARAMETER = re.compile(
@@ -348,18 +348,24 @@ class HtdigestFile:
     the answer that follows. Two things shield from a writer at work: while a changed file
     is younger than SETTLE_TIME, an empty or broken one leaves the users as they were (and
     it is read each time, as its time stamp may not tell a second change); an unreadable
-    one leaves them for GRACE_TIME, after which nobody gets in.
+    one leaves them for GRACE_TIME, after which nobody gets in. ``former`` is told of the
+    users of each file that is read.
     """
 
     def __init__(
-        self, path: Path, realm: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        realm: str,
+        former: FormerPasswords,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
         self._realm = realm
+        self._former = former
         self._clock = clock
         self._users: dict[str, bytes] = {}
         self._content: bytes | None = None
-        self._former: dict[str, bytes] = {}
         self._signature: tuple[int, ...] = ()
         self._changed_at = 0.0
         self._settled = False
@@ -369,14 +375,6 @@ class HtdigestFile:
         """32 lower-case hex digits, None for a user that the file does not have now."""
         self._refresh()
         return self._users.get(user)
-
-    def former_ha1(self, user: str) -> bytes | None:
-        """That of before the last change, or before the user was removed.
-
-        Who has it tries what once was right, and does not guess: a wallboard that nobody
-        has told the new password.
-        """
-        return self._former.get(user)
 
     def _refresh(self) -> None:
         now = self._clock()
@@ -421,18 +419,9 @@ class HtdigestFile:
                 self._realm,
             )
         _log.info("auth_file %s: %d users of the realm %s", self._path, len(users), self._realm)
-        self._remember(self._users, users)
+        self._former.users_are(self._realm, users)
         self._content = content
         self._users = users
-
-    def _remember(self, before: Mapping[str, bytes], now: Mapping[str, bytes]) -> None:
-        """Keep the HA1 of each user who has another one now, or none."""
-        for user, ha1 in before.items():
-            if now.get(user) != ha1:
-                self._former.pop(user, None)  # the last changed comes last
-                self._former[user] = ha1
-        while len(self._former) > MOST_FORMER:
-            del self._former[next(iter(self._former))]
 
     def _on_unreadable(self, error: OSError, now: float) -> None:
         self._signature = ()

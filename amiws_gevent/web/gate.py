@@ -22,6 +22,7 @@ from amiws_gevent.config import Settings
 from amiws_gevent.request import Headers as Headers
 from amiws_gevent.request import RequestInfo as RequestInfo
 from amiws_gevent.web.digest import DigestLogin, HtdigestFile, NonceTable, Outcome
+from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.guesses import LIMIT, FailedLogins
 from amiws_gevent.web.hosts import HostPolicy, host_name, names_of_this_machine
 from amiws_gevent.web.origin import OriginPolicy, parse_origin
@@ -96,9 +97,9 @@ class _Login:
 class Gate:
     """Decides on requests by one configuration; a reload makes a new one.
 
-    Ask once a request: a Digest answer is good for one check. ``failed_logins`` is what
-    gates have in common. ``clock`` is for nonces and the log, ``wall_clock`` for session
-    cookies, which outlive the process.
+    Ask once a request: a Digest answer is good for one check. ``failed_logins`` and
+    ``former_passwords`` are what gates have in common. ``clock`` is for nonces and the log,
+    ``wall_clock`` for session cookies, which outlive the process.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Gate:
         settings: Settings,
         *,
         failed_logins: FailedLogins | None = None,
+        former_passwords: FormerPasswords | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -116,7 +118,7 @@ class Gate:
         self._cookies = SessionCookies(
             settings.ws_port, settings.session_lifetime, clock=wall_clock
         )
-        self._login = _make_login(settings, clock)
+        self._login = _make_login(settings, former_passwords or FormerPasswords(), clock)
         self._login_on_websocket = settings.auth_websocket
         self._failed = FailedLogins(clock=clock) if failed_logins is None else failed_logins
         self._most_failed = settings.limits.failed_logins
@@ -320,12 +322,14 @@ class Gate:
             self._told_hosts.add(name)
 
 
-def _make_login(settings: Settings, clock: Callable[[], float]) -> _Login | None:
+def _make_login(
+    settings: Settings, former: FormerPasswords, clock: Callable[[], float]
+) -> _Login | None:
     if settings.auth_file is None or settings.auth_domain is None:
         return None
     realm = settings.auth_domain
-    users = HtdigestFile(settings.auth_file, realm, clock=clock)
-    digest = DigestLogin(realm, users.ha1, NonceTable(clock=clock), former_of=users.former_ha1)
+    users = HtdigestFile(settings.auth_file, realm, former, clock=clock)
+    digest = DigestLogin(realm, users.ha1, NonceTable(clock=clock), former_of=former.ha1)
     return _Login(users, digest)
 
 

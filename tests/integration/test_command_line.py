@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import Daemons, gone, listens
+from tests.support.daemon import SAID, Daemons, gone, listens
 from tests.support.ports import free_port
-from tests.support.program import Program, wait_until
+from tests.support.program import ROOT, Program, wait_until
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def daemons(tmp_path: Path) -> Iterator[Daemons]:
 
 def test_the_first_process_leaves_when_the_daemon_listens(daemons: Daemons) -> None:
     done = daemons.start()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", SAID)
     assert listens(daemons.port)
     process = Path(f"/proc/{daemons.pid}")
     assert os.getsid(daemons.pid) == daemons.pid
@@ -113,3 +115,52 @@ def test_the_demo_with_a_file_that_has_no_servers_tells_its_address(tmp_path: Pa
     with Program(tmp_path, "ws_host: 127.0.0.1\n", "--demo", "0") as program:
         program.wait_for_log(f"Open http://127.0.0.1:{program.port}/ in a browser")
         program.wait_for_log(": connected", count=2)
+
+
+CLOSED = pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
+
+
+def started_with(closed: str, daemons: Daemons, *options: str | Path) -> subprocess.Popen[bytes]:
+    """The program with some standard descriptors closed by a shell; the others are pipes' ends."""
+    command = [sys.executable, "-m", "amiws_gevent", *map(str, (*options, *daemons.usual))]
+    return subprocess.Popen(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@CLOSED
+def test_a_daemon_without_standard_descriptors(daemons: Daemons, closed: str) -> None:
+    assert started_with(closed, daemons, "-d").wait(60) == 0
+    assert listens(daemons.port)
+    descriptors = Path(f"/proc/{daemons.pid}/fd")
+    assert {(descriptors / f"{number}").readlink() for number in range(3)} == {Path(os.devnull)}
+    daemons.stop()
+    assert not daemons.pid_file.exists()
+
+
+@CLOSED
+def test_in_the_foreground_without_standard_descriptors(daemons: Daemons, closed: str) -> None:
+    process = started_with(closed, daemons)
+    try:
+        wait_until(lambda: process.poll() is not None or listens(daemons.port), "listening")
+        assert process.poll() is None
+        descriptors = Path(f"/proc/{process.pid}/fd")
+        assert {(descriptors / f"{number}").readlink() for number in range(3)} == {Path(os.devnull)}
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_failed_start_without_standard_error_has_its_status(
+    daemons: Daemons, closed: str
+) -> None:
+    daemons.file.write_text("ws_port: x\n")
+    assert started_with(closed, daemons).wait(60) == 78
+    assert started_with(closed, daemons, "-d").wait(60) == 78

@@ -97,6 +97,21 @@ def test_a_reload_does_not_forget(setup: Setup) -> None:
     assert len(setup.guess()) <= MOST
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["changed-before", "changed-after"])
+def test_a_reload_does_not_forget_passwords_that_were_right(setup: Setup, before: bool) -> None:
+    assert setup.get("alice", "one").status_code == 200
+    changed = htdigest(alice="changed", bob="two")
+    if before:
+        setup.auth_file.write_text(changed)
+        assert setup.get("alice", "changed").status_code == 200
+    setup.program.reload()
+    setup.program.wait_for_log("configuration applied")
+    setup.auth_file.write_text(changed)
+    assert [setup.get("alice", "one").status_code for _ in range(2 * MOST)] == [401] * 2 * MOST
+    assert setup.get("alice", "changed").status_code == 200
+    assert "login refused: " not in setup.program.log
+
+
 def test_thirty_wallboards_that_nobody_told_the_new_password(setup: Setup) -> None:
     assert setup.get("alice", "one").status_code == 200
     setup.auth_file.write_text(htdigest(alice="changed", bob="two"))

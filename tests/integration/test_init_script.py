@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import Daemons, listens
+from tests.support.daemon import SAID, Daemons, listens
 from tests.support.ports import free_port
 from tests.support.program import ROOT, wait_until
 
@@ -61,7 +61,7 @@ def init(tmp_path: Path) -> Iterator[InitScript]:
 def test_start_status_stop(init: InitScript) -> None:
     assert init("status") == (3, "amiws-gevent is not running\n")
     status, said = init("start")
-    assert (status, said) == (0, f"amiws-gevent started, process {init.pid}\n")
+    assert (status, said) == (0, f"{SAID}amiws-gevent started, process {init.pid}\n")
     assert listens(init.port), "start comes back only once it listens"
     assert init("status") == (0, f"amiws-gevent runs, process {init.pid}\n")
     assert init("start") == (0, f"amiws-gevent runs already, process {init.pid}\n")

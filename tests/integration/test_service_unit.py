@@ -57,12 +57,17 @@ def test_systemd_is_told_of_start_reload_and_stop(tmp_path: Path) -> None:
         text = configuration(ami_host(1))
         with Program(tmp_path, text, environ=environ) as program:
             assert manager.recv(1000) == b"READY=1"
-            for configured in (text, "broken"):
+            for configured, told in (
+                (text, "configuration applied at"),
+                ("broken", "reload refused at"),
+            ):
                 program.reload(configured)
                 first, stamp = manager.recv(1000).decode().splitlines()
                 assert first == "RELOADING=1"
                 assert int(stamp.removeprefix("MONOTONIC_USEC=")) > 0
-                assert manager.recv(1000) == b"READY=1"
+                ready, status = manager.recv(1000).decode().splitlines()
+                assert ready == "READY=1"
+                assert status.startswith(f"STATUS={told}")
             program.process.send_signal(signal.SIGTERM)
             assert manager.recv(1000) == b"STOPPING=1"
             assert program.process.wait(60) == 0

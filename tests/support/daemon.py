@@ -11,8 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from amiws_gevent import cli, log
 from tests.support.ports import free_port
 from tests.support.program import ROOT, ami_host, configuration, wait_until
+
+SAID = "" if log.syslog_listens() else f"{cli.NO_SYSLOG}\n"
+"""What a start on this machine says when all is well."""
 
 
 def listens(port: int) -> bool:

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from amiws_gevent.ami import Message
-from amiws_gevent.config import Limits
+from amiws_gevent.config import LastReload, Limits
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link
@@ -50,6 +50,7 @@ class House:
         self.counts = Counts()
         self.losses = Losses()
         self.failed_logins = FailedLogins()
+        self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
         self.metrics = Metrics(
             Rooms(
                 hub=self.hub,
@@ -65,6 +66,7 @@ class House:
                 losses=lambda: self.losses,
                 failed_logins=self.failed_logins,
                 log_lines_lost=lambda: 3,
+                last_reload=self.last_reload,
             )
         )
 

@@ -216,6 +216,42 @@ def test_memory_is_bounded_while_a_packet_never_ends(start: bytes, filler: bytes
     assert sum(counted(parser).values()) >= 1
 
 
+COMMAND = b"Response: Follows\r\nPrivilege: Command\r\n" + b"text\n" * 20
+LIMITED = pytest.mark.parametrize(
+    "packet",
+    [
+        b"Event: A\r\nX: " + b"v" * 60 + b"\r\n\r\n",
+        b"Event: A\r\n" + b"X: 1\r\n" * 20 + b"\r\n",
+        COMMAND + b"--END COMMAND--\r\n\r\n",
+        b"v" * 60 + b"\r\n",
+    ],
+    ids=["line", "packet", "command", "first line"],
+)
+
+
+@LIMITED
+def test_lower_limits_hold_for_a_packet_that_is_arriving(packet: bytes) -> None:
+    lower = Parser(max_line=50, max_packet=100)
+    expected = shown(feed(lower, [packet, NEXT]))
+    assert len(expected) == 1
+    for cut in range(len(packet)):
+        parser = Parser()
+        messages = parser.receive_data(packet[:cut])
+        parser.configure(max_line=50, max_packet=100)
+        assert shown(messages + feed(parser, [packet[cut:], NEXT])) == expected, cut
+        assert counted(parser) == counted(lower), cut
+
+
+@LIMITED
+def test_higher_limits_let_a_packet_through_that_is_not_over_yet(packet: bytes) -> None:
+    expected = shown(feed(Parser(), [packet, NEXT]))
+    for cut in range(40):
+        parser = Parser(max_line=50, max_packet=50)
+        messages = parser.receive_data(packet[:cut])
+        parser.configure(max_line=200, max_packet=200)
+        assert shown(messages + feed(parser, [packet[cut:], NEXT])) == expected, cut
+
+
 def test_goes_on_after_a_huge_packet_in_small_pieces() -> None:
     parser = Parser()
     raw = b"Event: Huge\r\n" + b"Header: 1\r\n" * 500_000 + b"\r\n" + NEXT

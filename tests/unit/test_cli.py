@@ -17,6 +17,8 @@ from amiws_gevent import __version__, cli, log
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.errors import ListenError
 from amiws_gevent.log import LogControl
+from amiws_gevent.signals import Signals
+from tests.support.greenlets import until
 
 CONFIGURATION = """\
 ws_host: 127.0.0.1
@@ -32,6 +34,7 @@ class Server:
     """Takes what the real one takes, and does what a test tells it to."""
 
     made: list[Server]
+    opening: Callable[[Server], None]
     deed: Callable[[Server], int]
 
     def __init__(
@@ -50,21 +53,33 @@ class Server:
         self.pid_file = pid_file
         self.started = False
         self.url = f"http://{settings.ws_host}:{settings.ws_port}/"
+        self.told: list[str] = []
         self.made.append(self)
 
     def start(self) -> None:
+        type(self).opening(self)
         self.started = True
 
     def run(self) -> int:
         assert self.started
         return type(self).deed(self)
 
+    def stop(self) -> None:
+        self.told.append("stop")
+
+    def request_stop(self) -> None:
+        self.told.append("end")
+
+    def request_reload(self) -> None:
+        self.told.append("reload")
+
 
 @pytest.fixture(autouse=True)
 def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Puts back what a program may change, and a test process must not."""
     monkeypatch.setenv("AMI_SECRET", "x")
-    term = signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in numbers}
     controls: list[LogControl] = []
     configure = log.configure
 
@@ -74,7 +89,8 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(log, "configure", noted)
     yield
-    signal.signal(signal.SIGTERM, term)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     gevent.get_hub().__dict__.pop("handle_error", None)
     for control in controls:
         control.close()
@@ -87,6 +103,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
     module.Server = Server  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "amiws_gevent.server", module)
     Server.made = []
+    Server.opening = lambda server: None
     Server.deed = lambda server: 0
     yield Server.made
     gc.unfreeze()  # as a program that ends need not
@@ -204,6 +221,12 @@ class TestCheck:
     def test_a_missing_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["--check", "-f", str(tmp_path / "none.yaml")]) == 78
         assert str(tmp_path / "none.yaml") in capsys.readouterr().err
+
+    def test_one_that_is_interrupted_does_not_say_that_all_is_well(self, file: Path) -> None:
+        signals = Signals()
+        signals.take()
+        signal.raise_signal(signal.SIGINT)
+        assert cli.main(["--check", "-f", str(file)], signals=signals) == 130
 
     def test_nothing_is_started(self, file: Path, servers: list[Server], tmp_path: Path) -> None:
         pid_file = tmp_path / "amiws.pid"
@@ -343,8 +366,12 @@ class TestRun:
     ) -> None:
         status = os.fstat(cli.STDERR)
         monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        monkeypatch.setattr(log, "syslog_listens", lambda: True)
         assert cli.main(["-f", str(file)]) == 0
         assert capfd.readouterr().err == ""
+        monkeypatch.setattr(log, "syslog_listens", lambda: False)
+        assert cli.main(["-f", str(file)]) == 0
+        assert "starts" in capfd.readouterr().err, "without syslog it gets nothing otherwise"
         monkeypatch.delenv("JOURNAL_STREAM")
         assert cli.main(["-f", str(file)]) == 0
         assert "starts" in capfd.readouterr().err
@@ -373,15 +400,43 @@ class TestRun:
         assert cli.main(["-f", str(file)]) == 70
         assert "seven" in capfd.readouterr().err
 
-    def test_an_interrupt_while_starting(self, file: Path, servers: list[Server]) -> None:
-        def interrupt(server: Server) -> int:
-            signal.raise_signal(signal.SIGTERM)
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_an_end_asked_for_while_starting(
+        self, file: Path, servers: list[Server], number: signal.Signals
+    ) -> None:
+        def interrupt(server: Server) -> None:
+            assert pid_file.exists()
+            signal.raise_signal(number)
             raise AssertionError("went on")
 
-        Server.deed = interrupt
+        Server.opening = interrupt
         pid_file = file.parent / "amiws.pid"
-        assert cli.main(["-f", str(file), "-p", str(pid_file)]) == 130
+        assert cli.main(["-f", str(file), "-p", str(pid_file)]) == 0
         assert not pid_file.exists()
+        assert servers[0].told == ["stop"]
+
+    def test_a_reload_asked_for_while_starting_comes_once_it_runs(
+        self, file: Path, servers: list[Server]
+    ) -> None:
+        def wait_for_it(server: Server) -> int:
+            until(lambda: server.told)
+            return 0
+
+        Server.opening = lambda server: signal.raise_signal(signal.SIGHUP)
+        Server.deed = wait_for_it
+        assert cli.main(["-f", str(file)]) == 0
+        assert servers[0].told == ["reload"]
+
+    def test_signals_that_come_at_the_end_are_too_late(
+        self, file: Path, servers: list[Server]
+    ) -> None:
+        signals = Signals()
+        signals.take()
+        pid_file = file.parent / "amiws.pid"
+        assert cli.main(["-f", str(file), "-p", str(pid_file)], signals=signals) == 0
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+        assert servers[0].told == []
 
     def test_in_the_foreground_a_pid_file_only_when_asked_for(
         self, file: Path, servers: list[Server], monkeypatch: pytest.MonkeyPatch
@@ -418,6 +473,38 @@ class TestRun:
         assert inner == [73]
         assert "already running" in capsys.readouterr().err
         assert len(servers) == 1
+
+
+class Child:
+    """The daemon's side, without a fork: notes what was said before the start was told."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+        self.said: str | None = None
+
+    def started(self) -> None:
+        self.said = self._capfd.readouterr().err
+
+
+class TestDaemon:
+    @pytest.mark.parametrize("listens", [True, False])
+    def test_a_log_that_goes_nowhere_is_told_while_somebody_reads(
+        self,
+        file: Path,
+        servers: list[Server],
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+        listens: bool,
+    ) -> None:
+        child = Child(capfd)
+        monkeypatch.setattr(cli, "daemonise", lambda wdir, signals: child)
+        monkeypatch.setattr(log, "syslog_listens", lambda: listens)
+        assert cli.main(["-d", "-f", str(file), "-p", str(file.parent / "amiws.pid")]) == 0
+        told = (
+            "amiws-gevent: warning: no syslog daemon listens at /dev/log: a daemon's log goes "
+            "nowhere until one does\n"
+        )
+        assert child.said == ("" if listens else told)
 
 
 class TestDemo:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
+import re
 import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +26,13 @@ from gevent import monkey; monkey.patch_all()
 import os, signal, sys, time
 from pathlib import Path
 from amiws_gevent.daemon import Child, daemonise
+from amiws_gevent.signals import Signals
 from amiws_gevent.errors import StartError
 
+signals = Signals()
+signals.take()
 try:
-    side = daemonise(Path(sys.argv[1]))
+    side = daemonise(Path(sys.argv[1]), signals)
 except StartError as error:
     sys.exit(f"told: {error}")
 if isinstance(side, int):
@@ -46,7 +52,8 @@ elif deed == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 elif deed == "hang":
     Path("daemon").write_text(str(os.getpid()))
-    time.sleep(60)
+    with signals.may_end():
+        time.sleep(600)
 """
 
 HOLDER = """
@@ -95,13 +102,14 @@ class TestDaemonise:
         pid, session, folder = (tmp_path / "daemon").read_text().split()
         assert session == pid
         assert folder == str(tmp_path)
-        os.kill(int(pid), signal.SIGTERM)
+        os.kill(int(pid), signal.SIGKILL)
 
     def test_a_failed_start_is_told_where_it_was_asked_for(self, tmp_path: Path) -> None:
         assert run(tmp_path, "fail") == (1, "", "told: the port is in use\n")
 
     def test_an_end_without_a_start_is_a_failure(self, tmp_path: Path) -> None:
-        assert run(tmp_path, "leave") == (1, "", "")
+        told = "amiws-gevent: the daemon was told to end before it had started\n"
+        assert run(tmp_path, "leave") == (1, "", told)
 
     def test_a_sudden_death_is_told(self, tmp_path: Path) -> None:
         status, _, err = run(tmp_path, "die")
@@ -122,9 +130,9 @@ class TestDaemonise:
         wait_until(lambda: (tmp_path / "daemon").read_text(), "the daemon told its id")
         daemon = int((tmp_path / "daemon").read_text())
         parent.send_signal(signal.SIGINT)
-        parent.communicate(timeout=30)
-        assert parent.returncode == -signal.SIGINT
-        wait_until(lambda: ended(daemon), "the daemon ends")
+        parent.communicate(timeout=60)
+        assert parent.returncode == 1
+        assert ended(daemon)
 
 
 class TestPidFile:
@@ -179,7 +187,7 @@ class TestPidFile:
         target.write_text("root")
         path = tmp_path / "amiws.pid"
         path.hardlink_to(target)
-        with pytest.raises(PidFileError, match="2 name"), PidFile(path):
+        with pytest.raises(PidFileError, match="has 2 names"), PidFile(path):
             pass
         assert target.read_text() == "root"
 
@@ -194,10 +202,57 @@ class TestPidFile:
     ) -> None:
         path = tmp_path / "amiws.pid"
         path.write_text("1\n")
-        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
-        with pytest.raises(PidFileError, match="belongs to user id"), PidFile(path):
+        owner = path.stat().st_uid
+        monkeypatch.setattr(os, "geteuid", lambda: 123_456_789)
+        told = (
+            f"{pwd.getpwuid(owner).pw_name} (user id {owner}), not to user id 123456789: not "
+            f"written to. Remove it, or name one in a folder that only this user can write to, "
+            f"such as -p /run/{path.name}"
+        )
+        with pytest.raises(PidFileError, match=re.escape(told)), PidFile(path):
             pass
         assert path.read_text() == "1\n"
+
+    def test_another_users_file_that_cannot_be_opened_is_told_like_that(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in /tmp, of root too (fs.protected_regular)."""
+        path = tmp_path / "amiws.pid"
+        path.write_text("1\n")
+        monkeypatch.setattr(os, "geteuid", lambda: 123_456_789)
+
+        def refuse(*_: object) -> int:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(os, "open", refuse)
+        with pytest.raises(PidFileError, match="not to user id 123456789"), PidFile(path):
+            pass
+
+    def test_a_folder_that_may_not_be_written_to(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> int:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(os, "open", refuse)
+        with pytest.raises(PidFileError, match=r"\(-p\): Permission denied"):
+            PidFile(tmp_path / "amiws.pid").__enter__()
+
+    def test_who_can_only_read_it_cannot_hold_it(self, tmp_path: Path) -> None:
+        """What a killed program left behind, say."""
+        path = tmp_path / "amiws.pid"
+        path.write_text("1\n")
+        with path.open() as reader:
+            fcntl.flock(reader, fcntl.LOCK_EX)
+            with PidFile(path):
+                assert path.read_text() == f"{os.getpid()}\n"
+
+    def test_one_that_others_can_write_to_may_be_held_by_them(self, tmp_path: Path) -> None:
+        path = tmp_path / "amiws.pid"
+        with PidFile(path):
+            path.chmod(0o666)
+            with pytest.raises(PidFileError, match="others can write to it"), PidFile(path):
+                pass
 
     def test_no_such_folder(self, tmp_path: Path) -> None:
         path = tmp_path / "none" / "amiws.pid"
@@ -235,15 +290,15 @@ class TestPidFile:
         path = tmp_path / "amiws.pid"
         path.write_text("1\n")
         locks: list[int] = []
-        flock = fcntl.flock
+        control = fcntl.fcntl
 
-        def remove_before_the_first(descriptor: int, operation: int) -> None:
+        def remove_before_the_first(descriptor: int, *operation: Any) -> Any:
             if not locks:
                 path.unlink()
             locks.append(descriptor)
-            flock(descriptor, operation)
+            return control(descriptor, *operation)
 
-        monkeypatch.setattr(fcntl, "flock", remove_before_the_first)
+        monkeypatch.setattr(fcntl, "fcntl", remove_before_the_first)
         with PidFile(path):
             assert len(locks) == 2
             assert path.read_text() == f"{os.getpid()}\n"

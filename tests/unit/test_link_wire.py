@@ -213,6 +213,17 @@ def test_past_the_limit_a_write_is_refused_whole() -> None:
     pair.peer.close()
 
 
+def test_another_limit_holds_at_once() -> None:
+    pair = Pair(tls=False, limit=10)
+    with pytest.raises(SendBufferFull):
+        pair.wire.write(b"x" * 11)
+    pair.wire.limit = 11
+    pair.wire.write(b"x" * 11)
+    assert pair.receive(11) == b"x" * 11
+    pair.wire.close()
+    pair.peer.close()
+
+
 def test_reading_goes_on_while_writes_wait(pair: Pair) -> None:
     for _ in range(60):
         pair.wire.write(b"x" * 100_000)

@@ -319,6 +319,11 @@ def test_a_stream_daemon_that_ends_is_connected_again(tmp_path: Path, clock: Clo
         daemon.stop()
 
 
+def test_whether_a_daemon_listens_can_be_asked(daemon: Daemon, tmp_path: Path) -> None:
+    assert log.syslog_listens(str(daemon.path))
+    assert not log.syslog_listens(str(tmp_path / "none"))
+
+
 def test_no_file_descriptor_left_costs_lines_only(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,6 +206,14 @@ def test_plugins(house: House) -> None:
     assert found["amiws_plugin_suspended", "journal"] == 0
 
 
+def test_the_last_reload(house: House) -> None:
+    applied = "amiws_config_last_reload_successful"
+    assert house.value(applied) == 1
+    house.last_reload.applied = False
+    assert house.value(applied) == 0
+    assert house.value("amiws_config_last_reload_success_timestamp_seconds") == 1_800_000_000.5
+
+
 def test_the_rest(house: House) -> None:
     found = house.samples()
     assert found["amiws_log_lines_lost_total", ""] == 3

@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 from amiws_gevent.config import ConfigError, LoadResult, load_settings
-from amiws_gevent.errors import ListenError
+from amiws_gevent.errors import ListenError, SendBufferFull
 from amiws_gevent.pluginload import PluginError
 from amiws_gevent.plugins import manager
 from amiws_gevent.server import STOP_ALL_TIME, Server
@@ -397,6 +397,30 @@ class TestReload:
         (plugin,) = server._pipeline.plugins.running
         assert (server._pipeline.limit, plugin.queue.limit) == (678, 12345)
 
+    def test_limits_of_servers_hold_at_once_and_without_a_new_connection(
+        self, house: House, ami: AmiServer
+    ) -> None:
+        house.plugin()
+        house.configure("- ./mine.py\n", host(ami.port))
+        server = house.start()
+        connection = ami.wait_login()
+        until(lambda: ("pbx", "connected") in house.happened)
+        limits = "limits: {ami_line: 2000, ami_packet: 3000, ami_send_buffer: 4000}"
+        house.configure("- ./mine.py\n", host(ami.port), more=limits)
+        house.reload()
+        line, lines = b"L: " + b"x" * 2000, b"\r\n".join([b"L: " + b"x" * 996] * 3)
+        for number, part in enumerate((line, lines)):
+            connection.send(b"Event: Long%d\r\n%s\r\n\r\n" % (number, part))
+        connection.send(b"Event: Short\r\nL: y\r\n\r\n")
+        until(lambda: "Short" in house.happened)
+        assert [name for name in house.happened if "Long" in name] == []
+        (link,) = server._links.values()
+        faults = link.faults()
+        assert (faults["lines_over_limit"], faults["packets_over_limit"]) == (1, 1)
+        with pytest.raises(SendBufferFull):
+            link.send(b"x" * 4001)
+        assert len(ami.connections) == 1
+
     def test_without_a_file_there_is_nothing_to_read(
         self, house: House, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -417,6 +441,20 @@ class TestReload:
             house.reload()
         assert server.settings is settings
         assert "ws_port" in caplog.text
+
+    def test_its_outcome_can_be_seen(self, house: House) -> None:
+        house.configure()
+        server = house.start()
+        last = server._last_reload
+        assert last.applied
+        at_the_start = last.applied_at
+        house.configure(more="nonsense: [")
+        house.reload()
+        assert (last.applied, last.applied_at) == (False, at_the_start)
+        house.configure(more="log_level: debug")
+        house.reload()
+        assert last.applied
+        assert last.applied_at > at_the_start
 
 
 def test_a_part_that_dies_ends_the_program_with_70(house: House) -> None:

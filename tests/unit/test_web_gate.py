@@ -14,6 +14,7 @@ from requests.utils import parse_dict_header
 
 from amiws_gevent.config import Settings
 from amiws_gevent.web.digest import NONCE_LIFETIME
+from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.gate import MIGRATION, MOST_NAMES, NAMES, Gate, Headers, RequestInfo, Verdict
 from amiws_gevent.web.guesses import FAILURE_TIME, LIMIT, OF_ALL_USERS, PASSWORD, FailedLogins
 from tests.support.clock import Clock
@@ -44,12 +45,14 @@ class World:
 
     def restart(self) -> None:
         self.failed = FailedLogins(clock=self.clock)
+        self.former = FormerPasswords()
         self.reload()
 
     def reload(self) -> None:
         self.gate = Gate(
             self.settings,
             failed_logins=self.failed,
+            former_passwords=self.former,
             clock=self.clock,
             wall_clock=self.wall_clock,
         )
