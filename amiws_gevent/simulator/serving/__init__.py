@@ -1,0 +1,1 @@
+"""Serving AMI: what every simulated server does alike."""
