@@ -14,6 +14,7 @@ import gevent.event  # noqa: E402
 
 from amiws_gevent.errors import ListenError, UsageError  # noqa: E402
 from amiws_gevent.simulator.pbx.server import SimulatedPbx  # noqa: E402
+from amiws_gevent.simulator.serving.listener import port  # noqa: E402
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
@@ -21,7 +22,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         prog="python -m amiws_gevent.simulator",
         description="A simulated Asterisk that speaks AMI, for trying things out and for load.",
     )
-    parser.add_argument("--port", type=int, required=True, help="TCP port; 0 takes a free one")
+    parser.add_argument("--port", type=port, required=True, help="TCP port; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
     parser.add_argument("--style", choices=("13", "22"), default="22", help="Asterisk version")
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same calls")
@@ -49,7 +50,7 @@ def main(words: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"amiws-gevent demo: {error}", file=sys.stderr)
         return UsageError.exit_status
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         where = f"{options.host}:{options.port}"
         print(f"amiws-gevent demo: cannot listen on {where}: {error}", file=sys.stderr)
         return ListenError.exit_status

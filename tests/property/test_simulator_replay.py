@@ -10,8 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message, Parser
-from amiws_gevent.simulator.replay.capture import cut_packets
-from amiws_gevent.simulator.replay.recording import Recording
+from amiws_gevent.simulator.replay.recording import Recording, cut_packets
 from tests.support.recordings import journal_line, json_of, read_back
 
 CAPTURES = Path(__file__).parent.parent / "captures"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from amiws_gevent.simulator.pbx.answers import Answers, parse_caller_id, unknown_action
+from amiws_gevent.simulator.pbx.answers import Answers, parse_caller_id
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import STYLE_13, STYLE_22, Style
 from tests.support.simulator import (
@@ -36,12 +36,6 @@ def pbx() -> Simulation:
 
 def first_channel(pbx: Simulation) -> str:
     return next(iter(pbx.switch.channels))
-
-
-def test_ping_says_the_time(pbx: Simulation) -> None:
-    assert answer(pbx, "action: PING", "ActionID: 1") == (
-        f"Response: Success\r\nActionID: 1\r\nPing: Pong\r\nTimestamp: {pbx.now:.6f}\r\n\r\n"
-    )
 
 
 def recorded(style: Style, action_id: str) -> list[str]:
@@ -86,19 +80,10 @@ def test_all_that_is_listed_is_known_and_only_that(style: Style) -> None:
     assert ("Queues" in commands) is (style is STYLE_13)
     recorded_names = set(recorded(style, "lc"))
     for action in commands:
-        in_session = action in ("Login", "Logoff", "Challenge", "Events")
+        in_session = action in ("Login", "Logoff", "Challenge", "Events", "Ping")
         assert answers.knows(request(f"Action: {action}")) is not in_session
         assert action in recorded_names
     assert not answers.knows(request("Action: NoSuch"))
-
-
-def test_an_unknown_action_is_named() -> None:
-    assert headers(unknown_action(request("Action: NoSuch", "ActionID: ns"))) == {
-        "Response": "Error",
-        "ActionID": "ns",
-        "Message": "Invalid/unknown command: NoSuch. "
-        "Use Action: ListCommands to show available commands.",
-    }
 
 
 # Commands

@@ -120,8 +120,8 @@ def test_a_loop_begins_anew_with_each_client(tmp_path: Path, journal: Path) -> N
         (["x", "--rate", "inf"], "--rate must be 0 or more"),
         (["x", "--user", "u"], "--user and --secret go together"),
         (["x", "--loop", "--exit"], "not allowed with argument"),
-        (["x", "--port", "many"], "invalid int value"),
-        (["x", "--port", "70000"], "--port must be from 0 to 65535"),
+        (["x", "--port", "many"], "invalid port value"),
+        (["x", "--port", "70000"], "--port: must be from 0 to 65535"),
     ],
 )
 def test_wrong_words(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,8 @@ import gevent
 import pytest
 
 from amiws_gevent.ami import Message
-from amiws_gevent.simulator.replay.opening import Opening
 from amiws_gevent.simulator.replay.player import Pace, Player, speed
-from amiws_gevent.simulator.replay.recording import Recording
+from amiws_gevent.simulator.replay.recording import Opening, Recording
 from tests.support.recordings import ACCEPTED, BANNER, NOON, event, write_journal
 
 HELLO = b"Asterisk Call Manager/5.0.1\r\n"

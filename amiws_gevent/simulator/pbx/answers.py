@@ -15,39 +15,15 @@ from amiws_gevent.simulator.pbx import console, listings
 from amiws_gevent.simulator.pbx.model import Channel, Member
 from amiws_gevent.simulator.pbx.originate import ANSWERED, Order
 from amiws_gevent.simulator.pbx.simulation import Simulation
-from amiws_gevent.simulator.serving.requests import Request
+from amiws_gevent.simulator.serving.requests import Request, id_line, refuse, respond
 
 Later = Callable[[str], None]
 Handler = Callable[[Request], str]
 
-SESSION_ACTIONS: Final = {"Challenge": "", "Events": "", "Login": "", "Logoff": ""}
+SESSION_ACTIONS: Final = dict.fromkeys(("Challenge", "Events", "Login", "Logoff", "Ping"), "")
 """What a session does by itself; here only for the list of commands."""
 
-_UNKNOWN: Final = (
-    "Invalid/unknown command: {}. Use Action: ListCommands to show available commands."
-)
 _CALLER_ID: Final = re.compile(r'\s*"?(?P<name>[^"<]*?)"?\s*<(?P<number>[^>]*)>\s*\Z')
-
-
-def respond(request: Request, kind: str, message: str = "", tail: str = "") -> str:
-    """One answer: ``Response``, the request's ActionID, ``Message`` if any, more headers."""
-    text = f"Response: {kind}\r\n{id_line(request)}"
-    if message:
-        text += f"Message: {message}\r\n"
-    return f"{text}{tail}\r\n"
-
-
-def id_line(request: Request) -> str:
-    action_id = request.get("ActionID")
-    return f"ActionID: {action_id}\r\n" if action_id else ""
-
-
-def refuse(request: Request, message: str) -> str:
-    return respond(request, "Error", message)
-
-
-def unknown_action(request: Request) -> str:
-    return refuse(request, _UNKNOWN.format(request.get("Action")))
 
 
 class Answers:
@@ -68,7 +44,6 @@ class Answers:
             "Getvar": (self._getvar, "call,reporting"),
             "Hangup": (self._hangup, "system,call"),
             "ListCommands": (self._list_commands, ""),
-            "Ping": (self._ping, ""),
             "QueuePause": (self._queue_pause, "agent"),
             "QueueStatus": (self._queue_status, ""),
             "QueueSummary": (self._queue_summary, ""),
@@ -98,10 +73,6 @@ class Answers:
         return action == "originate" or action in self._handlers
 
     # The server
-
-    def _ping(self, request: Request) -> str:
-        stamp = f"{self._simulation.now:.6f}"
-        return respond(request, "Success", tail=f"Ping: Pong\r\nTimestamp: {stamp}\r\n")
 
     def _core_status(self, request: Request) -> str:
         started = time.gmtime(self._switch.started)

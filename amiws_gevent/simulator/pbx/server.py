@@ -1,12 +1,12 @@
-"""The simulated PBX on a loopback port: gevent's side of ``demo``.
+"""The simulated PBX on a loopback port, and its sessions: gevent's side of ``pbx``.
 
     pbx = SimulatedPbx(style="22", name="pbx-22")
     pbx.start()
     ... pbx.port ...
     pbx.stop()
 
-Two kinds of greenlets: one lets the simulation live and gives what it says to all, and
-each connection has a reader and a writer. Nothing a client does holds up another.
+One greenlet lets the simulation live and gives what it says to all; the connections have
+their own, see ``serving.listener``.
 """
 
 from __future__ import annotations
@@ -14,34 +14,39 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 import gevent
 import gevent.event
-import gevent.server
-import gevent.socket
 
 from amiws_gevent.simulator.pbx.answers import Answers
 from amiws_gevent.simulator.pbx.plan import Pace
-from amiws_gevent.simulator.pbx.session import Account, Peer, Session
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import StyleName, style_named
+from amiws_gevent.simulator.serving.listener import Connection, Listener
+from amiws_gevent.simulator.serving.requests import Request, encode, is_true, refuse, respond
+from amiws_gevent.simulator.serving.session import BAD_FORMAT, NOT_ALLOWED, Account, Session
 
 _log = logging.getLogger("amiws_gevent.simulator")
 
-_BACKLOG: Final = 128
-_READ_SIZE: Final = 65536
-_WRITE_SIZE: Final = 262144
 _BATCH: Final = 2000  # packets between two turns of the other greenlets
 _SHORTEST_NAP: Final = 0.01  # seconds: what is due within one nap goes out together
 _LONGEST_NAP: Final = 1.0
 _LATENESS: Final = 1.0  # seconds the simulation may be behind before it lets them go
+_GOODBYE: Final = 0.2  # seconds that clients have to take the news of a shutdown
 
 _SHUTDOWN: Final = (
     "Event: Shutdown\r\nPrivilege: system,all\r\nShutdown: Cleanly\r\nRestart: False\r\n\r\n"
 )
+_CLASSES: Final = frozenset(
+    {
+        "system", "call", "log", "verbose", "command", "agent", "user", "config", "dtmf",
+        "reporting", "cdr", "dialplan", "originate", "agi", "cc", "aoc", "test", "security",
+        "message",
+    }
+)  # fmt: skip
+_FALSE: Final = frozenset({"no", "false", "n", "f", "0", "off"})
 
 
 class SimulatedPbx:
@@ -53,8 +58,7 @@ class SimulatedPbx:
     socket takes nothing for ``write_timeout`` seconds, is dropped, as Asterisk does.
     ``login_delay`` is how long a wrong login waits for its answer, in seconds.
     Raises ValueError for a rate that is negative or not finite, KeyError for a style that
-    is none, and OSError (OverflowError for a port past 65535) from ``start`` if the port
-    cannot be had.
+    is none, and OSError from ``start`` if the port cannot be had.
     """
 
     def __init__(
@@ -74,14 +78,12 @@ class SimulatedPbx:
         login_delay: float = 1.0,
     ) -> None:
         self.name = name
-        self.host = host
-        self._port = port
+        self.dropped = 0
+        """Clients dropped because they did not read."""
         self._clock = clock
-        self._send_limit = send_limit
-        self._write_timeout = write_timeout
-        self._login_delay = login_delay
-        self._account = Account(username, secret)
-        self._random = random.Random(f"sessions {seed}")
+        self.login_delay = login_delay
+        self.account = Account(username, secret)
+        self.random = random.Random(f"sessions {seed}")
         # It has been up for a while when the first client comes: calls are under way.
         now = clock()
         self._behind = 0.0
@@ -90,22 +92,26 @@ class SimulatedPbx:
         )
         while self.simulation.now < now:
             self.simulation.advance(now, _BATCH)
-        self._answers = Answers(self.simulation, name)
-        self._server: gevent.server.StreamServer | None = None
+        self.answers = Answers(self.simulation, name)
+        self._listener = Listener(
+            host,
+            port,
+            lambda connection: PbxSession(self, connection),
+            limit=send_limit,
+            patience=write_timeout,
+            dropped=self._was_dropped,
+        )
         self._life: gevent.Greenlet[[], None] | None = None
-        self._connections: set[_Connection] = set()
         self._wake = gevent.event.Event()
-        self.dropped = 0
-        """Clients dropped because they did not read."""
 
     @property
     def port(self) -> int:
         """The port it listens on; before ``start`` the one it was given."""
-        return self._port
+        return self._listener.port
 
     @property
     def clients(self) -> int:
-        return len(self._connections)
+        return len(self._listener.connections)
 
     def wait(self, stop: gevent.event.Event) -> bool:
         """Waits until ``stop`` is set; False if the simulation died of a fault before that."""
@@ -117,26 +123,20 @@ class SimulatedPbx:
         return stop.is_set()
 
     def start(self) -> None:
-        """Listens and lives. Raises OSError or OverflowError if the port cannot be had."""
-        server = gevent.server.StreamServer(_listen(self.host, self._port), self._serve)
-        server.start()
-        self._server = server
-        self._port = int(server.socket.getsockname()[1])
+        """Listens and lives. Raises OSError if the port cannot be had."""
+        self._listener.start()
         self._life = gevent.spawn(self._live)
-        style = self.simulation.style
-        _log.info("%s: Asterisk %s on %s:%d", self.name, style.name, self.host, self.port)
+        style, host = self.simulation.style, self._listener.host
+        _log.info("%s: Asterisk %s on %s:%d", self.name, style.name, host, self.port)
 
     def stop(self) -> None:
         """Tells the clients of the shutdown and closes everything; twice is nothing."""
-        server, self._server = self._server, None
-        if server is None:
+        life, self._life = self._life, None
+        if life is None:
             return
-        server.stop(timeout=0)
-        if self._life is not None:
-            self._life.kill()
-        self._publish([_SHUTDOWN])
-        for connection in list(self._connections):
-            connection.finish(0.2)
+        life.kill()
+        self.publish([_SHUTDOWN])
+        self._listener.stop(_GOODBYE)
 
     # The simulation's life
 
@@ -144,8 +144,8 @@ class SimulatedPbx:
         simulation = self.simulation
         while True:
             now = self._now()
-            self._publish(simulation.advance(now, _BATCH))
-            for connection in list(self._connections):
+            self.publish(simulation.advance(now, _BATCH))
+            for connection in list(self._listener.connections):
                 connection.session.resume()
             if simulation.now < now:
                 # More than one batch was due: others have their turn, then the rest.
@@ -156,9 +156,9 @@ class SimulatedPbx:
             self._wake.clear()
             self._wake.wait(min(max(nap, _SHORTEST_NAP), _LONGEST_NAP))
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Before an action: it meets the PBX as it is now, not as it was before the nap."""
-        self._publish(self.simulation.advance(self._now(), _BATCH))
+        self.publish(self.simulation.advance(self._now(), _BATCH))
 
     def _now(self) -> float:
         """The simulation's time. It slows down when it cannot keep up with the clock.
@@ -173,167 +173,172 @@ class SimulatedPbx:
             now = self.simulation.now
         return now
 
-    def _publish(self, packets: list[str]) -> None:
+    def publish(self, packets: list[str]) -> None:
         if not packets:
             return
         everything: bytes | None = None
-        for connection in list(self._connections):
+        for connection in list(self._listener.connections):
             wanted = connection.session.wanted(packets)
             if wanted is packets:
                 if everything is None:
-                    everything = _encode("".join(packets))
+                    everything = encode("".join(packets))
                 connection.offer(everything)
             elif wanted:
-                connection.offer(_encode("".join(wanted)))
+                connection.offer(encode("".join(wanted)))
 
-    def _after_action(self, packets: list[str]) -> None:
-        """What an action caused; what it set going may be due before the nap ends."""
-        self._publish(packets)
+    def after_action(self) -> None:
+        """Tells what an action caused; what it set going may be due before the nap ends."""
+        self.publish(self.simulation.drain())
         self._wake.set()
 
-    # Connections
+    def _was_dropped(self, connection: Connection[PbxSession], why: str) -> None:
+        self.dropped += 1
+        _log.warning("%s: %s is dropped: %s", self.name, connection, why)
 
-    def _serve(self, sock: gevent.socket.socket, address: tuple[str, int]) -> None:
-        connection = _Connection(sock, address, self._send_limit, self._write_timeout)
-        connection.session = Session(
-            self.simulation,
-            self._answers,
-            self._account,
-            Peer(sock.getsockname()[:2], address[:2]),
-            challenge=str(self._random.randrange(10**8, 10**9)),
-            session_id=f"0x7f{self._random.getrandbits(40):010x}",
-            send=lambda text: connection.offer(_encode(text)),
-            publish=self._after_action,
-            refused=lambda: gevent.sleep(self._login_delay),
+
+class PbxSession(Session):
+    """One client's session: its event mask, and what others hear of it."""
+
+    def __init__(self, pbx: SimulatedPbx, connection: Connection[PbxSession]) -> None:
+        self._pbx = pbx
+        self._connection = connection
+        self._since = pbx.simulation.now
+        self._mask = _CLASSES
+        self._id = f"0x7f{pbx.random.getrandbits(40):010x}"
+        super().__init__(
+            connection.say,
+            banner=pbx.simulation.style.banner,
+            account=pbx.account,
+            challenge=str(pbx.random.randrange(10**8, 10**9)),
         )
-        self._connections.add(connection)
-        try:
-            connection.read_all(before=self._catch_up)
-        finally:
-            self._connections.discard(connection)
-            connection.finish(self._write_timeout)
-            self.dropped += connection.too_slow
 
+    def now(self) -> float:
+        return self._pbx.simulation.now
 
-class _Connection:
-    """A client's socket: a reader (the greenlet that serves it) and a writer."""
+    def wanted(self, packets: list[str]) -> list[str]:
+        """Those of the events that the session's mask lets through."""
+        if not self.active:
+            return []
+        if self._mask is _CLASSES:
+            return packets
+        return [packet for packet in packets if _class_of(packet) in self._mask]
 
-    session: Session
+    def receive_data(self, data: bytes) -> None:
+        self._pbx.catch_up()
+        super().receive_data(data)
 
-    def __init__(
-        self,
-        sock: gevent.socket.socket,
-        address: tuple[str, int],
-        limit: int,
-        write_timeout: float,
-    ) -> None:
-        sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
-        self._sock = sock
-        self._address = address[:2]
-        self._limit = limit
-        self._write_timeout = write_timeout
-        self._chunks: deque[bytes] = deque()
-        self._pending = 0
-        self._ready = gevent.event.Event()
-        self._finishing = False
-        self._writer = gevent.spawn(self._write_all)
-        self.too_slow = False
+    def handle(self, request: Request) -> None:
+        super().handle(request)
+        self._pbx.after_action()
 
-    def offer(self, data: bytes) -> None:
-        """Queues bytes; never blocks. Past the limit the client is dropped."""
-        if self._finishing:
-            return
-        if self._pending + len(data) > self._limit:
-            self._drop()
-            return
-        self._chunks.append(data)
-        self._pending += len(data)
-        self._ready.set()
+    def carry_out(self, request: Request) -> None:
+        if request.get("Action").lower() == "events":
+            self._choose_events(request)
+        elif self._pbx.answers.knows(request):
+            self._answer(request)
+        else:
+            super().carry_out(request)
 
-    def read_all(self, before: Callable[[], None]) -> None:
-        """Feeds the session until it is over or the client is gone; ``before`` it is fed."""
-        while not self.session.over:
-            try:
-                data = self._sock.recv(_READ_SIZE)
-            except OSError:
-                return
-            if not data:
-                return
-            before()
-            self.session.receive_data(data)
+    def _answer(self, request: Request) -> None:
+        """An Originate without ``Async`` holds up the session until the call is decided."""
+        self.busy = True
 
-    def finish(self, patience: float) -> None:
-        """Sends what is queued if that takes no longer than ``patience`` seconds, and closes."""
-        if not self._finishing:
-            self._finishing = True
-            self._ready.set()
-            self._writer.join(patience)
-        self._writer.kill(block=False)
-        self._sock.close()
+        def later(text: str) -> None:
+            self.busy = False
+            if not self.over:
+                self.send(text)
 
-    def _drop(self) -> None:
-        """The reader wakes up at the end of the stream and closes."""
-        self.too_slow = True
-        self._finishing = True
-        self._chunks.clear()
-        self.session.over = True
-        _log.warning("%s:%d does not read and is dropped", *self._address)
-        try:
-            self._sock.shutdown(gevent.socket.SHUT_RDWR)
-        except OSError:
-            _log.debug("the dropped client was gone already")
+        answer = self._pbx.answers.answer(request, later)
+        if answer is not None:
+            later(answer)
 
-    def _write_all(self) -> None:
-        while True:
-            while not self._chunks:
-                if self._finishing:
-                    return
-                self._ready.clear()
-                self._ready.wait()
-            if not self._write(self._take()):
-                return
+    # Login
 
-    def _take(self) -> bytes:
-        """What goes out in one write: the chunks up to a size, joined."""
-        size = 0
-        taken = []
-        while self._chunks and size < _WRITE_SIZE:
-            taken.append(self._chunks.popleft())
-            size += len(taken[-1])
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+    def accept(self, request: Request) -> None:
+        events = request.get("Events")
+        if events:
+            self._set_mask(events)
+        super().accept(request)
+        if "system" in self._mask:
+            self.send(self._fully_booted())
+        account = f"AccountID: {self._pbx.account.username}\r\n"
+        rest = f"{account}{self._ends()}UsingPassword: 0\r\n{self._begun()}"
+        self._report("SuccessfulAuth", "Informational", rest)
 
-    def _write(self, data: bytes) -> bool:
-        """Sends all of it; False if the client is gone or takes nothing for too long."""
-        view = memoryview(data)
-        while view:
-            try:
-                sent = gevent.with_timeout(
-                    self._write_timeout, self._sock.send, view, timeout_value=0
-                )
-            except OSError:
-                return False
-            if not sent:
-                self._drop()
-                return False
-            self._pending -= sent
-            view = view[sent:]
+    def on_fault(self, fault: str, request: Request) -> None:
+        """A security event: all who are logged in hear of it."""
+        asked = f"RequestType: Action: {request.get('Action') or 'NONE'}\r\n"
+        if fault == BAD_FORMAT:
+            name = self._pbx.account.username if self.authenticated else ""
+            rest = f"{self._ends()}{asked}{self._begun()}AccountID: {name}\r\n"
+        elif fault == NOT_ALLOWED:
+            rest = f"AccountID: \r\n{self._ends()}{asked}{self._begun()}"
+        else:
+            rest = f"AccountID: {request.get('Username')}\r\n{self._ends()}{self._begun()}"
+        self._report(fault, "Error", rest)
+        if fault not in (BAD_FORMAT, NOT_ALLOWED):
+            self._pbx.after_action()
+            gevent.sleep(self._pbx.login_delay)
+
+    def _fully_booted(self) -> str:
+        times = ""
+        if self._pbx.simulation.style.uptime_in_fully_booted:
+            uptime = int(self._pbx.simulation.now - self._pbx.simulation.switch.started)
+            times = f"Uptime: {uptime}\r\nLastReload: {uptime}\r\n"
+        return f"Event: FullyBooted\r\nPrivilege: system,all\r\n{times}Status: Fully Booted\r\n\r\n"
+
+    # Events
+
+    def _choose_events(self, request: Request) -> None:
+        known = self._set_mask(request.get("EventMask"))
+        if known:
+            state = "On" if self._mask else "Off"
+            self.send(respond(request, "Success", tail=f"Events: {state}\r\n"))
+        else:
+            self.send(refuse(request, "Invalid event mask"))
+
+    def _set_mask(self, text: str) -> bool:
+        """False if the text says nothing; classes that do not exist are left out."""
+        words = [word.strip() for word in text.lower().split(",") if word.strip()]
+        if not words:
+            return False
+        if words == ["all"] or is_true(words[0]):
+            self._mask = _CLASSES
+        elif words[0] in _FALSE:
+            self._mask = frozenset()
+        else:
+            self._mask = _CLASSES & frozenset(words)
         return True
 
+    def _report(self, event: str, severity: str, rest: str) -> None:
+        self._pbx.simulation.switch.out.append(
+            f"Event: {event}\r\nPrivilege: security,all\r\nEventTV: {_stamp(self.now())}\r\n"
+            f"Severity: {severity}\r\nService: AMI\r\nEventVersion: 1\r\n{rest}\r\n"
+        )
 
-def _listen(host: str, port: int) -> gevent.socket.socket:
-    """A listening socket. gevent's own way leaves it open when the port is in use."""
-    family = gevent.socket.AF_INET6 if ":" in host else gevent.socket.AF_INET
-    sock = gevent.socket.socket(family)
-    try:
-        sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        sock.listen(_BACKLOG)
-    except (OSError, OverflowError):
-        sock.close()
-        raise
-    return sock
+    def _ends(self) -> str:
+        return (
+            f"SessionID: {self._id}\r\n"
+            f"LocalAddress: {_address(self._connection.local)}\r\n"
+            f"RemoteAddress: {_address(self._connection.remote)}\r\n"
+        )
+
+    def _begun(self) -> str:
+        return f"SessionTV: {_stamp(self._since)}\r\n"
 
 
-def _encode(text: str) -> bytes:
-    """What a client sent in another encoding is echoed as it came."""
-    return text.encode("utf-8", "surrogateescape")
+def _address(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"IPV{6 if ':' in host else 4}/TCP/{host}/{port}"
+
+
+def _class_of(packet: str) -> str:
+    """The first class of the packet's Privilege, such as ``call``."""
+    _, _, rest = packet.partition("\r\nPrivilege: ")
+    return rest.partition(",")[0]
+
+
+def _stamp(seconds: float) -> str:
+    """``2026-11-22T17:55:36.407+0000``, as security events write times."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{int(seconds * 1000) % 1000:03d}+0000"

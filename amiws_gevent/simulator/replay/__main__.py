@@ -14,6 +14,8 @@ from amiws_gevent.errors import ListenError
 from amiws_gevent.simulator.replay.player import Pace, Player, speed
 from amiws_gevent.simulator.replay.recording import Recording, WrongFile, check
 from amiws_gevent.simulator.replay.server import ReplayServer
+from amiws_gevent.simulator.serving.listener import port
+from amiws_gevent.simulator.serving.session import Account
 
 NO_INPUT = 66
 """Exit status for files that are no recordings or have nothing to play (EX_NOINPUT)."""
@@ -59,7 +61,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("files", nargs="+", type=Path, metavar="FILE", help="journals or raw captures")
     add("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    add("--port", type=int, default=0, help="TCP port; 0, the default, takes a free one")
+    add("--port", type=port, default=0, help="TCP port; 0, the default, takes a free one")
     add("--user", help="take only this login (default: any)")
     add("--secret", help="its secret")
     add("--speed", type=speed, default=1.0, help="of journals: 2 is twice as fast; max; default 1")
@@ -72,8 +74,6 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(words)
     if (options.user is None) != (options.secret is None):
         parser.error("--user and --secret go together")
-    if not 0 <= options.port <= 65535:
-        parser.error("--port must be from 0 to 65535")
     if not 0 <= options.rate < float("inf"):
         parser.error("--rate must be 0 or more")
     return options
@@ -86,9 +86,8 @@ def main(words: list[str] | None = None) -> int:
     recording = Recording(
         options.files, server=options.server, tell=faults, breathe=lambda: gevent.sleep(0)
     )
-    server = ReplayServer(
-        options.host, options.port, username=options.user, secret=options.secret, tell=_say
-    )
+    account = None if options.user is None else Account(options.user, options.secret)
+    server = ReplayServer(options.host, options.port, account=account, tell=_say)
     try:
         check(options.files)
         server.start()

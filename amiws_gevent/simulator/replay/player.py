@@ -14,8 +14,7 @@ from collections.abc import Callable
 
 import gevent
 
-from amiws_gevent.simulator.replay.opening import Opening, with_openings
-from amiws_gevent.simulator.replay.recording import Recording
+from amiws_gevent.simulator.replay.recording import Opening, Recording, with_openings
 from amiws_gevent.simulator.replay.server import ReplayServer
 
 _BATCH_BYTES = 64 * 1024

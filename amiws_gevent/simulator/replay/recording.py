@@ -1,8 +1,14 @@
-"""Recordings: files in, packets with their times out.
+"""Recordings: files in; out come packets with their times, and where sessions begin.
 
 A file is a journal of the plugin ``journal`` or a raw capture, plain or gzip;
 its first bytes tell, not its name. What is wrong in it is told with file and
 line, and left out: a recording that is damaged in one place is still of use.
+
+A capture is what a server sent on one connection, from its banner (or from
+anywhere behind it) on: it is cut into whole packets, byte for byte, nothing
+changed and nothing lost. The server that plays a recording greets and answers
+logins itself, so neither may go out a second time in the middle of the stream:
+an Opening has them.
 """
 
 from __future__ import annotations
@@ -11,18 +17,18 @@ import contextlib
 import enum
 import gzip
 import io
+import re
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from amiws_gevent.ami import Kind, Message, Parser
+from amiws_gevent.ami import Kind, Message, Parser, command
 from amiws_gevent.errors import AmiwsError
-from amiws_gevent.simulator.replay.capture import LARGEST_PACKET, banner_of, cut_packets
 from amiws_gevent.simulator.replay.rebuild import CannotRebuild, Outcome, Proof, rebuild
 
 # The JSON of the parser's largest packet fits, however much of it is escaped.
@@ -30,6 +36,16 @@ LONGEST_LINE = 64 * 1024 * 1024
 
 # Where the answer to a login is looked for, in packets behind the banner.
 LOGIN_WITHIN = 100
+
+BANNER = b"Asterisk Call Manager/11.0.0\r\n"
+ACCEPTED = b"Response: Success\r\nMessage: Authentication accepted\r\n\r\n"
+
+# More without the end of a packet is passed on as it is: the reader has limits of its own.
+LARGEST_PACKET = 16 * 1024 * 1024
+
+_BANNER = re.compile(rb"(?:\r?\n)*[^:\r\n]+/[0-9]+\.[0-9]+(?:\.[0-9]+)?[ \t]*\r?\n")
+_BLANK_LINES = re.compile(rb"(?:\r?\n)*")
+_PACKET_END = re.compile(rb"\n\r?\n(?:\r?\n)*")
 
 _CHUNK = 256 * 1024
 _GZIP = b"\x1f\x8b"
@@ -56,6 +72,18 @@ class Packet(NamedTuple):
     data: bytes
     time: float | None = None
     role: Role = Role.OTHER
+
+
+class Opening(NamedTuple):
+    """A session begins: what clients get that connect from now on."""
+
+    banner: bytes = BANNER
+    early: bytes = b""
+    """What came between the banner and the login's answer; goes to the first that logs in."""
+    accepted: bytes = ACCEPTED
+    """The answer to a login."""
+    time: float | None = None
+    """When the session began, in seconds since the epoch, if it is known."""
 
 
 class Recording:
@@ -248,3 +276,79 @@ def _role(message: Message) -> Role:
     # As every Asterisk says it (action_login in main/manager.c).
     said = (message.get("Message") or "").strip().casefold()
     return Role.ACCEPTED if said == "authentication accepted" else Role.OTHER
+
+
+def banner_of(beginning: bytes) -> bytes:
+    """The banner's line that a capture begins with; empty where it has none."""
+    match = _BANNER.match(beginning)
+    return match.group() if match else b""
+
+
+def cut_packets(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The packets in ``chunks``, each with the blank lines behind it; joined they are the chunks.
+
+    What is left behind the last blank line comes last, though it is no whole packet.
+    """
+    pending = bytearray()
+    searched = 0
+    for chunk in chunks:
+        pending += chunk
+        while end := _packet_end(pending, searched):
+            yield bytes(pending[:end])
+            del pending[:end]
+            searched = 0
+        if len(pending) > LARGEST_PACKET:
+            yield bytes(pending)
+            pending.clear()
+        searched = max(0, len(pending) - len(b"\n\r\n"))
+    if pending:
+        yield bytes(pending)
+
+
+def _packet_end(pending: bytearray, searched: int) -> int:
+    """The offset behind the first packet; 0 while it may not be whole.
+
+    Blank lines that may go on in the next chunk do not matter: the rest of them
+    stands before the next packet then, where the parser skips it.
+    """
+    blank = _BLANK_LINES.match(pending)
+    start = blank.end() if blank else 0
+    match = _PACKET_END.search(pending, max(start, searched))
+    if match is None:
+        return 0
+    block = command.find_block(pending[start : match.start() + 1])
+    if block is None:
+        return match.end()
+    end = command.END.search(pending, start + block.text_start)
+    return end.end() if end else 0
+
+
+def with_openings(packets: Iterator[Packet]) -> Iterator[Packet | Opening]:
+    """The packets, but those of the beginning of a session gathered in its Opening.
+
+    A session begins with a banner, or with a login's answer that has none before it.
+    """
+    ahead: deque[Packet] = deque()
+    while (packet := ahead.popleft() if ahead else next(packets, None)) is not None:
+        if packet.role is Role.BANNER:
+            # Nothing is ahead: the look for a login ends with the next banner.
+            opening, others = _open(packet, packets)
+            yield opening
+            ahead.extend(others)
+        elif packet.role is Role.ACCEPTED:
+            yield Opening(accepted=packet.data, time=packet.time)
+        else:
+            yield packet
+
+
+def _open(banner: Packet, packets: Iterator[Packet]) -> tuple[Opening, list[Packet]]:
+    """The opening, and the packets that were looked at but do not belong to it."""
+    seen: list[Packet] = []
+    for packet in packets:
+        if packet.role is Role.ACCEPTED:
+            early = b"".join([other.data for other in seen if other.role is not Role.CHALLENGE])
+            return Opening(banner.data, early, packet.data, banner.time), []
+        seen.append(packet)
+        if packet.role is Role.BANNER or len(seen) == LOGIN_WITHIN:
+            break
+    return Opening(banner.data, time=banner.time), seen

@@ -1,6 +1,7 @@
-"""Reading AMI actions from bytes, with the limits and errors of Asterisk's manager.c.
+"""Actions as clients send them, with the limits and errors of Asterisk's manager.c, and answers.
 
-Pure: bytes in, requests out.
+Pure: bytes in, requests out. Text is what UTF-8 makes of the bytes; others are kept as surrogate
+escapes, so that ``encode`` gives back what came.
 """
 
 from __future__ import annotations
@@ -19,10 +20,7 @@ _TRUE: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
 
 @dataclass(frozen=True)
 class Request:
-    """One action as it came: lines in order. ``error`` says why it cannot be carried out.
-
-    Bytes that are not UTF-8 are kept as surrogate escapes, so that they can be echoed.
-    """
+    """One action as it came: lines in order. ``error`` says why it cannot be carried out."""
 
     lines: tuple[str, ...]
     error: str = ""
@@ -49,6 +47,31 @@ def is_true(text: str) -> bool:
     return text.lower() in _TRUE
 
 
+def decode(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def respond(request: Request, kind: str, message: str = "", tail: str = "") -> str:
+    """One answer: ``Response``, the request's ActionID, ``Message`` if any, more headers."""
+    text = f"Response: {kind}\r\n{id_line(request)}"
+    if message:
+        text += f"Message: {message}\r\n"
+    return f"{text}{tail}\r\n"
+
+
+def id_line(request: Request) -> str:
+    action_id = request.get("ActionID")
+    return f"ActionID: {action_id}\r\n" if action_id else ""
+
+
+def refuse(request: Request, message: str) -> str:
+    return respond(request, "Error", message)
+
+
 class RequestReader:
     """Cuts what a client sends into requests. A blank line ends one, even an empty one.
 
@@ -71,7 +94,7 @@ class RequestReader:
             whole = self._fit(line, 1)
             if whole.endswith(b"\r"):
                 whole = whole[:-1]
-            text = whole.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+            text = decode(whole.partition(b"\0")[0])
             if not text:
                 requests.append(self._finish())
             elif len(self._lines) < MAX_HEADERS:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from amiws_gevent.simulator.replay.opening import ACCEPTED, BANNER, Opening, with_openings
-from amiws_gevent.simulator.replay.recording import LOGIN_WITHIN, Packet, Role
+from amiws_gevent.simulator.replay.recording import (
+    ACCEPTED,
+    BANNER,
+    LOGIN_WITHIN,
+    Opening,
+    Packet,
+    Role,
+    with_openings,
+)
 
 HELLO = Packet(b"Hello/1.0\r\n", 1.0, Role.BANNER)
 LOGIN = Packet(b"Response: Success\r\nMessage: Authentication accepted\r\n\r\n", 2.0, Role.ACCEPTED)

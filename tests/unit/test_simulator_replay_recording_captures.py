@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from amiws_gevent.simulator.replay import capture
-from amiws_gevent.simulator.replay.capture import banner_of, cut_packets
+from amiws_gevent.simulator.replay import recording
+from amiws_gevent.simulator.replay.recording import banner_of, cut_packets
 from tests.support.recordings import read_back
 
 CAPTURES = Path(__file__).parent.parent / "captures"
@@ -72,6 +72,6 @@ def test_blank_lines_go_with_the_packet_before() -> None:
 
 
 def test_what_has_no_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "LARGEST_PACKET", 1000)
+    monkeypatch.setattr(recording, "LARGEST_PACKET", 1000)
     found = list(cut_packets([b"x" * 400] * 5))
     assert [len(packet) for packet in found] == [1200, 800]
