@@ -7,8 +7,8 @@ import random
 import pytest
 
 from amiws_gevent.simulator.pbx import queueing
+from amiws_gevent.simulator.pbx.company import Pace, furnish
 from amiws_gevent.simulator.pbx.model import Channel, ChannelState, Dial, Member, Queue
-from amiws_gevent.simulator.pbx.plan import Pace, furnish
 from amiws_gevent.simulator.pbx.style import STYLE_13, STYLE_22, Style
 from amiws_gevent.simulator.pbx.switch import Switch
 from tests.support.simulator import headers, name_of

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from amiws_gevent.simulator.pbx.company import Pace, furnish
 from amiws_gevent.simulator.pbx.model import ChannelState, Device, DeviceState
-from amiws_gevent.simulator.pbx.plan import Pace, furnish
 from amiws_gevent.simulator.pbx.style import STYLE_13, STYLE_22, Style
 from amiws_gevent.simulator.pbx.switch import Switch
 from tests.support.simulator import (

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from amiws_gevent.simulator.pbx.company import CONTEXT_INSIDE
 from amiws_gevent.simulator.pbx.ending import end_call
 from amiws_gevent.simulator.pbx.model import Call, Channel, ChannelState, Device, Script
-from amiws_gevent.simulator.pbx.plan import CONTEXT_INSIDE
 from amiws_gevent.simulator.pbx.scripts import Scripts
 from amiws_gevent.simulator.pbx.switch import Switch
 

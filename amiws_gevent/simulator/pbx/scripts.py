@@ -11,7 +11,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Final
 
-from amiws_gevent.simulator.pbx import people, plan, queueing
+from amiws_gevent.simulator.pbx import queueing
+from amiws_gevent.simulator.pbx.company import CONTEXT_INSIDE, CONTEXTS, ECHO_TEST, Pace
 from amiws_gevent.simulator.pbx.ending import break_bridge, cancel_dials, end_call
 from amiws_gevent.simulator.pbx.model import (
     Bridge,
@@ -25,7 +26,6 @@ from amiws_gevent.simulator.pbx.model import (
     Queue,
     Script,
 )
-from amiws_gevent.simulator.pbx.plan import CONTEXT_INSIDE, CONTEXT_OUTSIDE, Pace
 from amiws_gevent.simulator.pbx.switch import DIAL_CAUSES, Switch
 
 _DIAL_VARIABLES: Final = (
@@ -62,82 +62,34 @@ class Leg:
 
 
 class Scripts:
-    """The stories of calls. Waits come from ``rng`` and are scaled by the pace."""
+    """What calls and stories of them are made of. Waits come from ``rng``, scaled by the pace."""
 
     def __init__(self, switch: Switch, rng: random.Random, pace: Pace) -> None:
         self.switch = switch
-        self._rng = rng
+        self.rng = rng
         self._scale = pace.scale
-        self._staff = [device for device in switch.devices.values() if not device.trunk]
-        self._desks = [device for device in self._staff if not device.memberships]
-        self._trunks = [device for device in switch.devices.values() if device.trunk]
-        self._by_number = {device.number: device for device in self._staff}
-        self._queues = list(switch.queues.values())
-        self._queue_by_number = {queue.number: queue for queue in self._queues}
+        self.staff = [device for device in switch.devices.values() if not device.trunk]
+        self.desks = [device for device in self.staff if not device.memberships]
+        self.trunks = [device for device in switch.devices.values() if device.trunk]
+        self._by_number = {device.number: device for device in self.staff}
+        self._queue_by_number = {queue.number: queue for queue in switch.queues.values()}
 
-    def _wait(self, low: float, high: float) -> float:
-        return self._rng.uniform(low, high) * self._scale
+    def wait(self, low: float, high: float) -> float:
+        return self.rng.uniform(low, high) * self._scale
 
-    # Calls that come by themselves
+    # Phones
 
-    def any_call(self, call: Call) -> Script:
-        """One of the kinds of call that a company has, the common ones more often."""
-        choice = self._rng.random()
-        if choice < 0.40:
-            return self._call_to_queue(call)
-        if choice < 0.65:
-            return self._call_to_desk(call)
-        if choice < 0.85:
-            return self._call_out(call)
-        return self._call_inside(call)
+    def free_or_none(self, devices: list[Device]) -> Device | None:
+        for _ in range(4):
+            device = self.rng.choice(devices)
+            if device.free:
+                return device
+        return None
 
-    def _call_to_queue(self, call: Call) -> Script:
-        channel = self._incoming(call)
-        yield self._wait(0.1, 0.4)
-        yield from self._queue(call, channel, self._rng.choice(self._queues))
+    def free_or_any(self, devices: list[Device]) -> Device:
+        return self.free_or_none(devices) or self.rng.choice(devices)
 
-    def _call_to_desk(self, call: Call) -> Script:
-        channel = self._incoming(call)
-        yield self._wait(0.1, 0.4)
-        device = self._free_or_any(self._desks)
-        yield from self._dial(call, channel, self._leg(device))
-
-    def _call_out(self, call: Call) -> Script:
-        device = self._free_or_none(self._staff)
-        if device is None:
-            return
-        person = people.callee(self._rng)
-        channel = self._from_phone(call, device, person.number)
-        yield self._wait(0.1, 0.5)
-        yield from self._dial(call, channel, self._trunk_leg(person.number, person.name))
-
-    def _call_inside(self, call: Call) -> Script:
-        device = self._free_or_none(self._staff)
-        if device is None:
-            return
-        target = self._free_or_any([other for other in self._desks if other is not device])
-        channel = self._from_phone(call, device, target.number)
-        yield self._wait(0.1, 0.5)
-        yield from self._dial(call, channel, self._leg(target))
-
-    def _incoming(self, call: Call) -> Channel:
-        switch = self.switch
-        person = people.caller(self._rng)
-        plus = "+" if switch.style.plus and person.number else ""
-        channel = switch.new_channel(
-            call,
-            self._rng.choice(self._trunks),
-            state=ChannelState.RING if switch.style.incoming_ring else ChannelState.DOWN,
-            context=CONTEXT_OUTSIDE,
-            exten=self._rng.choice(switch.style.own_numbers),
-            number=plus + person.number,
-            name=person.name,
-        )
-        channel.dialled = channel.exten
-        switch.set_state(channel, ChannelState.RING)
-        return channel
-
-    def _from_phone(self, call: Call, device: Device, exten: str) -> Channel:
+    def from_phone(self, call: Call, device: Device, exten: str) -> Channel:
         switch = self.switch
         channel = switch.new_channel(
             call,
@@ -160,24 +112,24 @@ class Scripts:
         if not self.exists(context, exten):
             return self._no_such_extension(call)
         if exten in self._queue_by_number:
-            return self._queue(call, channel, self._queue_by_number[exten])
+            return self.queue(call, channel, self._queue_by_number[exten])
         if exten in self._by_number:
-            return self._dial(call, channel, self._leg(self._by_number[exten], sure=True))
-        if exten == plan.ECHO_TEST:
+            return self.dial(call, channel, self.leg(self._by_number[exten], sure=True))
+        if exten == ECHO_TEST:
             return self.run_application(call, channel, "Echo", "")
-        return self._dial(call, channel, self._trunk_leg(exten, "", sure=True))
+        return self.dial(call, channel, self.trunk_leg(exten, "", sure=True))
 
     def exists(self, context: str, exten: str) -> bool:
         """Whether the dialplan has ``exten``, in any of its contexts."""
-        return context in plan.CONTEXTS and (
+        return context in CONTEXTS and (
             exten in self._queue_by_number
             or exten in self._by_number
-            or exten == plan.ECHO_TEST
+            or exten == ECHO_TEST
             or is_outside_number(exten)
         )
 
     def _no_such_extension(self, call: Call) -> Script:
-        yield self._wait(0.05, 0.1)
+        yield self.wait(0.05, 0.1)
         end_call(self.switch, call)
 
     def run_application(self, call: Call, channel: Channel, name: str, data: str) -> Script:
@@ -186,21 +138,21 @@ class Scripts:
         queue = self.switch.queues.get(first)
         device = self.switch.devices.get(first)
         if name.lower() == "queue" and queue is not None:
-            return self._queue(call, channel, queue)
+            return self.queue(call, channel, queue)
         if name.lower() == "dial" and device is not None:
-            return self._dial(call, channel, self._leg(device, sure=True))
+            return self.dial(call, channel, self.leg(device, sure=True))
         return self._any_application(call, channel, name, data)
 
     def _any_application(self, call: Call, channel: Channel, name: str, data: str) -> Script:
         switch = self.switch
         switch.execute(channel, name, data)
         switch.set_state(channel, ChannelState.UP)
-        yield self._wait(10, 30)
+        yield self.wait(10, 30)
         end_call(switch, call)
 
     # One phone rings
 
-    def _dial(self, call: Call, channel: Channel, leg: Leg) -> Script:
+    def dial(self, call: Call, channel: Channel, leg: Leg) -> Script:
         """The dialplan's Dial on ``channel``, to the end of the call."""
         switch = self.switch
         switch.execute(channel, "Dial", leg.data)
@@ -225,11 +177,11 @@ class Scripts:
         switch = self.switch
         if not leg.device.free:
             switch.set_variable(channel, "DIALSTATUS", "BUSY")
-            yield self._wait(0.3, 1.0)
+            yield self.wait(0.3, 1.0)
             return None, "BUSY"
         target = self._outgoing(call, channel, leg, "AppDial")
         dial = switch.dial_begun(channel, target, leg.device.name.partition("/")[2])
-        yield self._wait(0.1, 0.6)
+        yield self.wait(0.1, 0.6)
         if leg.outcome not in ("BUSY", "CONGESTION"):
             switch.dial_ringing(dial)
             yield leg.rings * self._scale
@@ -260,16 +212,16 @@ class Scripts:
         switch.set_connected_line(target, channel.caller_number, channel.caller_name)
         return target
 
-    def _leg(self, device: Device, *, sure: bool = False) -> Leg:
-        outcome, rings = ("ANSWER", self._rng.uniform(1.5, 4)) if sure else self._outcome()
+    def leg(self, device: Device, *, sure: bool = False) -> Leg:
+        outcome, rings = ("ANSWER", self.rng.uniform(1.5, 4)) if sure else self._outcome()
         data = f"{device.name},{_RING_LIMIT:.0f},tT"
         if not device.free:
             outcome = "BUSY"
         return Leg(device, device.number, device.label, outcome, rings, data)
 
-    def _trunk_leg(self, number: str, name: str, *, sure: bool = False) -> Leg:
-        device = self._rng.choice(self._trunks)
-        outcome, rings = ("ANSWER", self._rng.uniform(1.5, 4)) if sure else self._outcome()
+    def trunk_leg(self, number: str, name: str, *, sure: bool = False) -> Leg:
+        device = self.rng.choice(self.trunks)
+        outcome, rings = ("ANSWER", self.rng.uniform(1.5, 4)) if sure else self._outcome()
         trunk = device.name.partition("/")[2]
         technology = self.switch.style.technology
         where = f"{number}@{trunk}" if technology == "PJSIP" else f"{trunk}/{number}"
@@ -277,7 +229,7 @@ class Scripts:
 
     def _outcome(self) -> tuple[str, float]:
         """The DIALSTATUS to come and how long it rings before, in seconds."""
-        rng = self._rng
+        rng = self.rng
         choice = rng.random()
         if choice < 0.76:
             return "ANSWER", rng.uniform(1.5, 6.0)
@@ -289,36 +241,26 @@ class Scripts:
             return "CANCEL", rng.uniform(2.0, 9.0)
         return "CONGESTION", 0.0
 
-    def _free_or_none(self, devices: list[Device]) -> Device | None:
-        for _ in range(4):
-            device = self._rng.choice(devices)
-            if device.free:
-                return device
-        return None
-
-    def _free_or_any(self, devices: list[Device]) -> Device:
-        return self._free_or_none(devices) or self._rng.choice(devices)
-
     # Talking
 
     def _talk(self, call: Call, first: Channel, second: Channel) -> Script:
         """Two in a bridge until one hangs up; now and then hold or a transfer in between."""
-        rng, switch = self._rng, self.switch
-        yield self._wait(2, 9)
+        rng, switch = self.rng, self.switch
+        yield self.wait(2, 9)
         choice = rng.random()
         if choice < 0.15:
             switch.hold(second, True)
-            yield self._wait(2, 5)
+            yield self.wait(2, 5)
             switch.hold(second, False)
-            yield self._wait(1, 4)
+            yield self.wait(1, 4)
         elif choice < 0.35 and not second.device.trunk:
-            target = self._free_or_none(self._desks)
+            target = self.free_or_none(self.desks)
             if target is not None and choice < 0.27:
                 yield from self._blind_transfer(call, first, second, target)
                 return
             if target is not None:
                 yield from self._attended_transfer(call, first, second, target)
-        yield self._wait(1, 7)
+        yield self.wait(1, 7)
         by = rng.choice(list(call.channels))
         end_call(switch, call, by=by)
 
@@ -339,8 +281,8 @@ class Scripts:
         switch.hangup_requested(leaves, 16, soft=False)
         switch.hangup(leaves, 16)
         stays.goes_to = (CONTEXT_INSIDE, target.number)
-        yield self._wait(0.1, 0.3)
-        yield from self._dial(call, stays, self._leg(target))
+        yield self.wait(0.1, 0.3)
+        yield from self.dial(call, stays, self.leg(target))
 
     def _attended_transfer(
         self, call: Call, stays: Channel, leaves: Channel, target: Device
@@ -348,9 +290,9 @@ class Scripts:
         """``leaves`` asks another phone first on a second line, then joins the two."""
         switch = self.switch
         switch.hold(leaves, True)
-        yield self._wait(0.5, 1.5)
-        second = self._from_phone(call, leaves.device, target.number)
-        leg = self._leg(target, sure=True)
+        yield self.wait(0.5, 1.5)
+        second = self.from_phone(call, leaves.device, target.number)
+        leg = self.leg(target, sure=True)
         switch.execute(second, "Dial", leg.data)
         begun = switch.now
         answered, _ = yield from self._ring(call, second, leg)
@@ -362,7 +304,7 @@ class Scripts:
         asking = switch.new_bridge(second, begun)
         switch.execute(answered, "AppDial", "(Outgoing Line)", at=(answered.context, ""))
         switch.connect(asking, answered, second)
-        yield self._wait(2, 5)
+        yield self.wait(2, 5)
         self._join_transfer(call, (stays, leaves, call.bridges[0]), (answered, second, asking))
 
     def _join_transfer(
@@ -397,32 +339,32 @@ class Scripts:
 
     # Queues
 
-    def _queue(self, call: Call, channel: Channel, queue: Queue) -> Script:
+    def queue(self, call: Call, channel: Channel, queue: Queue) -> Script:
         """The dialplan's Queue on ``channel``, to the end of the call."""
         switch = self.switch
         switch.execute(channel, "Answer")
         switch.set_state(channel, ChannelState.UP)
-        yield self._wait(0.2, 0.8)
+        yield self.wait(0.2, 0.8)
         switch.execute(channel, "Queue", f"{queue.name},t,,,300")
         entry = queueing.join(switch, channel, queue)
-        gives_up = switch.now + self._wait(*_PATIENCE)
+        gives_up = switch.now + self.wait(*_PATIENCE)
         while switch.now < gives_up:
             members = queueing.next_members(queue) if queueing.first_in_line(entry) else []
             if not members:
-                yield self._wait(0.4, 0.8)
+                yield self.wait(0.4, 0.8)
                 continue
             entry.being_served = True
             rung = self._ring_agents(call, channel, members)
-            yield self._wait(0.2, 0.5)
+            yield self.wait(0.2, 0.5)
             for dial, _ in rung:
                 switch.dial_ringing(dial)
-            if self._rng.random() < 0.12:
+            if self.rng.random() < 0.12:
                 yield _AGENT_RING_LIMIT * self._scale
                 self._agents_did_not_answer(channel, rung)
                 entry.being_served = False
                 continue
-            yield self._wait(1, 5)
-            yield from self._agent_answers(entry, *self._rng.choice(rung))
+            yield self.wait(1, 5)
+            yield from self._agent_answers(entry, *self.rng.choice(rung))
             return
         end_call(switch, call, by=channel)
 

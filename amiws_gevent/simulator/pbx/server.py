@@ -21,7 +21,7 @@ import gevent
 import gevent.event
 
 from amiws_gevent.simulator.pbx.answers import Answers
-from amiws_gevent.simulator.pbx.plan import Pace
+from amiws_gevent.simulator.pbx.company import Pace
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import StyleName, style_named
 from amiws_gevent.simulator.serving.listener import Connection, Listener

@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 import random
 
-from amiws_gevent.simulator.pbx import plan
+from amiws_gevent.simulator.pbx import stories
+from amiws_gevent.simulator.pbx.company import Pace, furnish
 from amiws_gevent.simulator.pbx.ending import detach, end_call
 from amiws_gevent.simulator.pbx.model import Call, Channel, Member, Script
 from amiws_gevent.simulator.pbx.originate import Order, originate
@@ -27,9 +28,9 @@ class Simulation:
     def __init__(self, style: Style, *, started: float, seed: int = 1, rate: float = 0.5) -> None:
         self._rng = random.Random(f"{style.name} {seed}")
         self.style = style
-        self.pace = plan.Pace.for_rate(rate)
+        self.pace = Pace.for_rate(rate)
         self.switch = Switch(style, self._rng, started)
-        plan.furnish(self.switch, self.pace)
+        furnish(self.switch, self.pace)
         self.scripts = Scripts(self.switch, self._rng, self.pace)
         self._agenda: list[tuple[float, int, Call | None]] = []
         self._noted = 0
@@ -123,4 +124,4 @@ class Simulation:
 
     def _begin_any_call(self) -> None:
         call = self.switch.new_call(generated=True)
-        self.start(call, self.scripts.any_call(call))
+        self.start(call, stories.any_call(self.scripts, call))

@@ -39,8 +39,8 @@ class Listener(Generic[SessionT]):
 
     A client is dropped for which more than ``limit`` bytes wait, or which takes nothing for
     ``patience`` seconds; ``dropped`` is told, and why. A client that was said goodbye to has
-    as long to take the rest and to close. ``changed`` is called when a connection has come, gone
-    or taken something.
+    as long to take the rest and to close. ``changed`` is called when a connection has gone or
+    taken something.
     """
 
     def __init__(
