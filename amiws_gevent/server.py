@@ -18,7 +18,6 @@ from gevent.queue import Queue
 
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost, LastReload, LoadResult, Settings, security_warnings
-from amiws_gevent.demo.pbx import SimulatedPbx
 from amiws_gevent.descriptors import raise_limit
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import StartError
@@ -33,6 +32,7 @@ from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.pluginapi import ServerInfo
 from amiws_gevent.plugins import Plugins
 from amiws_gevent.plugins.change import Change
+from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from amiws_gevent.turns import give_way
 from amiws_gevent.web.app import create_app
 from amiws_gevent.web.backlog import Losses

@@ -5,7 +5,7 @@ It writes newline-delimited JSON, a line for each message as pages get it::
     {"time":"2026-11-22T18:12:04.027Z","message":{"type":3,"server_id":1,…}}
 
 The time is UTC. What stands in ``message`` are the very bytes that pages got, so
-that a journal can be played back: ``python -m amiws_gevent.replay FILE``::
+that a journal can be played back: ``python -m amiws_gevent.simulator.replay FILE``::
 
     plugins:
     - journal:

@@ -27,7 +27,7 @@ CARRIED = [
     "amiws_gevent/__main__.py",
     "amiws_gevent/ami/framing.py",
     "amiws_gevent/config/model.py",
-    "amiws_gevent/demo/__init__.py",
+    "amiws_gevent/simulator/__init__.py",
     "amiws_gevent/web/app.py",
     "amiws_gevent/py.typed",
     "amiws_plugins/__init__.py",

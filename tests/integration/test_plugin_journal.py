@@ -100,13 +100,13 @@ class FastPage:
 
 
 class Replay:
-    """``python -m amiws_gevent.replay`` as a child process."""
+    """``python -m amiws_gevent.simulator.replay`` as a child process."""
 
     def __init__(self, log: Path, *words: str | Path) -> None:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "amiws_gevent.replay", *words],
+                [sys.executable, "-m", "amiws_gevent.simulator.replay", *words],
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,

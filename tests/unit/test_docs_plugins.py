@@ -439,7 +439,7 @@ def test_the_manual_of_a_shipped_plugin_can_be_read(name: str) -> None:
 
 def test_every_option_of_the_replay_is_there() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "amiws_gevent.replay", "--help"],
+        [sys.executable, "-m", "amiws_gevent.simulator.replay", "--help"],
         capture_output=True,
         text=True,
         timeout=60,

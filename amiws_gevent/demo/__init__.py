@@ -1,7 +1,0 @@
-"""Simulated PBXs that speak real AMI on loopback ports.
-
-``pbx.SimulatedPbx`` is the server, ``simulation.Simulation`` the PBX behind it: pure,
-seeded, with no socket and no clock. ``python -m amiws_gevent.demo --port N`` runs one
-alone. What they send has the headers, the order and the quirks of the recorded Asterisk
-13.38 and 22.11 sessions.
-"""
