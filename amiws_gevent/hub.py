@@ -86,10 +86,12 @@ class _View:
 
         No earlier batch may come later. Who leaves, leaves its group too.
         """
-        for position in [position for position in self._late if position <= first]:
-            self._settled.update(self._late.pop(position))
-        late = [(position, group) for position, group in self._late.items() if position < end]
-        return [(first, self._settled), *late] if self._settled else late
+        groups = [(first, self._settled)]
+        if self._late:
+            for position in [position for position in self._late if position <= first]:
+                self._settled.update(self._late.pop(position))
+            groups += [(at, group) for at, group in self._late.items() if at < end]
+        return groups if self._settled else groups[1:]
 
 
 class Hub:

@@ -238,7 +238,12 @@ class Server:
         link.start()
 
     def _on_messages(self, link: Link, messages: list[Message]) -> None:
-        self._pipeline.process(self._sources[link.host.id], messages)
+        """Pass on what a link hears, unless a reload has put another in its place.
+
+        While it logs off, its successor may hear the same, and under another name.
+        """
+        if self._links.get(link.host.id) is link:
+            self._pipeline.process(self._sources[link.host.id], messages)
 
     def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
         """Tell plugins of what is news: not of each attempt that failed like the one before."""
@@ -254,6 +259,7 @@ class Server:
 
     def _end_link(self, link: Link, reason: str) -> None:
         del self._links[link.host.id]
+        del self._sources[link.host.id]
         if self._told_states.get(link.host.id) == "connected":
             self._tell_state(link.host, "disconnected", reason)
         self._told_states.pop(link.host.id, None)
