@@ -20,6 +20,7 @@ from amiws_gevent.ami import (
     encode_message,
     envelope_prefix,
     error_response,
+    holding_time,
     parse_page_action,
 )
 from amiws_gevent.config import AmiHost
@@ -38,8 +39,11 @@ class ActionTarget(Protocol):
 
     host: AmiHost
 
-    def send(self, data: bytes) -> None:
-        """Queue one encoded action; raises NotConnected or SendBufferFull."""
+    def send(self, data: bytes, holding: float = 0.0) -> None:
+        """Queue one encoded action; raises NotConnected or SendBufferFull.
+
+        ``holding``: seconds for which it may keep the server from anything else.
+        """
 
 
 class Dispatcher:
@@ -98,7 +102,7 @@ class Dispatcher:
         for target in targets:
             host = target.host
             try:
-                target.send(data)
+                target.send(data, holding_time(action.headers))
             except (NotConnected, SendBufferFull) as error:
                 self.refused += 1
                 _log.info("action %s of %s not sent to %s: %s", action.name, page, host.name, error)

@@ -1,6 +1,13 @@
 """The AMI protocol: bytes in, messages out. No I/O."""
 
-from .actions import ActionError, PageAction, encode_action, error_response, parse_page_action
+from .actions import (
+    ActionError,
+    PageAction,
+    encode_action,
+    error_response,
+    holding_time,
+    parse_page_action,
+)
 from .framing import Parser
 from .jsonform import encode_message, envelope_prefix
 from .messages import Kind, Message, Value
@@ -18,5 +25,6 @@ __all__ = [
     "encode_message",
     "envelope_prefix",
     "error_response",
+    "holding_time",
     "parse_page_action",
 ]
