@@ -267,10 +267,7 @@ class Acceptor(WSGIServer):
         secured = None
         try:
             secured = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            seconds = self.site.limits.tls_handshake_time
-            late = TimeoutError(f"the TLS handshake took more than {seconds:g} s")
-            with gevent.Timeout(seconds, late):
-                self._shake_hands(secured)
+            self._shake_hands(secured)
         except BaseException as error:  # GreenletExit too: nobody else knows of the socket
             if secured is not None:
                 self._part_insecurely(secured, error)
@@ -280,18 +277,27 @@ class Acceptor(WSGIServer):
         return secured
 
     def _shake_hands(self, secured: ssl.SSLSocket) -> None:
-        """As its ``do_handshake``, but each step of it waits for time to compute."""
-        tls = tls_object(secured)
+        """As its ``do_handshake``, but each step of it waits for time to compute.
+
+        That is not the client's time: only the waits for its bytes, together, have to be
+        shorter than ``tls_handshake_time``; else TimeoutError.
+        """
+        tls, clock = tls_object(secured), self.site.clock
+        seconds = left = self.site.limits.tls_handshake_time
+        late = TimeoutError(f"the TLS handshake took more than {seconds:g} s")
         while True:
             self.site.pacer.wait()
             try:
                 tls.do_handshake()
             except ssl.SSLWantReadError:
-                socket.wait_read(secured.fileno())
+                wait = socket.wait_read
             except ssl.SSLWantWriteError:
-                socket.wait_write(secured.fileno())
+                wait = socket.wait_write
             else:
                 return
+            begun = clock()
+            wait(secured.fileno(), max(left, 0.001), late)
+            left -= clock() - begun
 
     def _part_insecurely(self, secured: ssl.SSLSocket, error: BaseException) -> None:
         """Close what did not come to speak TLS, with a word to those who spoke HTTP."""
