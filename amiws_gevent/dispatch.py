@@ -20,6 +20,7 @@ from amiws_gevent.ami import (
     encode_message,
     envelope_prefix,
     error_response,
+    holding_time,
     parse_page_action,
 )
 from amiws_gevent.config import AmiHost
@@ -39,10 +40,18 @@ class ActionTarget(Protocol):
 
     host: AmiHost
 
-    def send(self, data: bytes, *, action_id: str | None = None, name: str = "") -> None:
+    def send(
+        self,
+        data: bytes,
+        *,
+        holding: float = 0.0,
+        action_id: str | None = None,
+        name: str = "",
+    ) -> None:
         """Queue one encoded action; raises NotConnected or SendBufferFull.
 
-        With an ``action_id`` it will be answered even if the connection is lost.
+        ``holding``: seconds for which it may keep the server from anything else. With an
+        ``action_id`` it will be answered even if the connection is lost.
         """
 
     def forget(self, prefix: str) -> None:
@@ -119,7 +128,12 @@ class Dispatcher:
         for target in targets:
             host = target.host
             try:
-                target.send(data, action_id=action_id, name=action.name)
+                target.send(
+                    data,
+                    holding=holding_time(action.headers),
+                    action_id=action_id,
+                    name=action.name,
+                )
             except (NotConnected, SendBufferFull) as error:
                 text = "action %s of %s not sent to %s: %s"
                 self._refuse(("server", host.id), text, action.name, page, host.name, error)

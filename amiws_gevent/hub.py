@@ -8,6 +8,10 @@ clients, so that however many pages there are, the AMI readers come to their
 sockets. What comes in meanwhile is joined into the next pass: the busier the
 hub, the larger its buffers, the fewer its writes.
 
+A client gets exactly what is published after it was added. Batches are counted
+as they are published, and who comes while some of them wait is served apart
+in the next pass, with those that came behind it.
+
 The hub knows no sockets: a client is whatever takes an ``offer``.
 """
 
@@ -46,8 +50,47 @@ class Client(Protocol):
         """Take whole frames; never blocks, never raises, closes itself past its bound."""
 
 
+Group = dict[Client, None]
+"""Clients in the order in which they came."""
+
 Delivery = tuple[bytes, int, Sequence[Client]]
 """A buffer, how many messages are in it, and who gets it."""
+
+
+class _View:
+    """The clients of one view, by the position of the first batch that they get.
+
+    A batch's position is the number of those published before it. Most clients came
+    before all that waits; only those that did not are kept by position.
+    """
+
+    def __init__(self) -> None:
+        self._settled: Group = {}
+        self._late: dict[int, Group] = {}
+
+    def __len__(self) -> int:
+        return len(self._settled) + sum(map(len, self._late.values()))
+
+    def add(self, client: Client, position: int) -> None:
+        """``client`` gets the batches from ``position`` on."""
+        self._late.setdefault(position, {})[client] = None
+
+    def remove(self, client: Client) -> None:
+        """``client`` gets nothing any more; to remove one who is not there is no error."""
+        for group in (self._settled, *self._late.values()):
+            group.pop(client, None)
+
+    def groups(self, first: int, end: int) -> list[tuple[int, Group]]:
+        """Who gets something of the batches from ``first`` up to ``end``, and from where on.
+
+        No earlier batch may come later. Who leaves, leaves its group too.
+        """
+        groups = [(first, self._settled)]
+        if self._late:
+            for position in [position for position in self._late if position <= first]:
+                self._settled.update(self._late.pop(position))
+            groups += [(at, group) for at, group in self._late.items() if at < end]
+        return groups if self._settled else groups[1:]
 
 
 class Hub:
@@ -67,8 +110,10 @@ class Hub:
         self.delivered_bytes = 0
         """Bytes of their frames, likewise for each page."""
         self._frames = frames
-        self._views: dict[str, dict[Client, None]] = {CLASSIC: {}, V2: {}}
+        self._views = {CLASSIC: _View(), V2: _View()}
         self._by_token: dict[str, Client] = {}
+        self._position = 0
+        """Batches that were ever queued: the position of the next one."""
         self._pending: deque[Batch] = deque()
         self._pending_bytes = 0
         self._wake = Event()
@@ -86,14 +131,17 @@ class Hub:
             self._greenlet.kill()
 
     def add(self, client: Client, view: str, token: str | None = None) -> None:
-        """Subscribe; ``token`` is where answers wrapped for this client are sent."""
-        self._views[view][client] = None
+        """Subscribe to what is published from now on.
+
+        ``token`` is where answers wrapped for this client are sent.
+        """
+        self._views[view].add(client, self._position)
         if token is not None:
             self._by_token[token] = client
 
     def remove(self, client: Client, view: str, token: str | None = None) -> None:
         """Unsubscribe; to remove one who is not there is no error."""
-        self._views[view].pop(client, None)
+        self._views[view].remove(client)
         if token is not None:
             self._by_token.pop(token, None)
 
@@ -111,6 +159,7 @@ class Hub:
         self.published_messages += len(batch)
         if not any(self._views.values()):
             return
+        self._position += 1
         self._pending.append(batch)
         self._pending_bytes += batch.size
         if self._pending_bytes > self.limit:
@@ -155,7 +204,8 @@ class Hub:
         return batches
 
     def _pass(self, batches: Sequence[Batch]) -> None:
-        for buffer, messages, clients in self._deliveries(batches):
+        first = self._position - len(self._pending) - len(batches)
+        for buffer, messages, clients in self._deliveries(batches, first):
             self.deliveries += messages * len(clients)
             self.delivered_bytes += len(buffer) * len(clients)
             for start in range(0, len(clients), CLIENTS_PER_TURN):
@@ -173,32 +223,34 @@ class Hub:
                 self._forget(client)
 
     def _forget(self, client: Client) -> None:
-        for clients in self._views.values():
-            clients.pop(client, None)
+        for view in self._views.values():
+            view.remove(client)
 
-    def _deliveries(self, batches: Sequence[Batch]) -> Iterator[Delivery]:
-        """The buffers of one pass and who gets each; answers come between what is for all."""
-        classic, v2 = self._views[CLASSIC], self._views[V2]
-        if classic:
-            for_all = [batch.for_all() for batch in batches]
+    def _deliveries(self, batches: Sequence[Batch], first: int) -> Iterator[Delivery]:
+        """The buffers of one pass and who gets each; ``first`` is the first batch's position."""
+        end = first + len(batches)
+        for start, group in self._views[CLASSIC].groups(first, end):
+            for_all = [batch.for_all() for batch in batches[start - first :]]
             messages = sum(map(len, for_all))
             if messages:
-                yield self._frames(chain.from_iterable(for_all)), messages, list(classic)
-        if v2:
-            yield from self._v2_deliveries(batches)
+                yield self._frames(chain.from_iterable(for_all)), messages, list(group)
+        for start, group in self._views[V2].groups(first, end):
+            yield from self._v2_deliveries(batches[start - first :], group)
 
-    def _v2_deliveries(self, batches: Sequence[Batch]) -> Iterator[Delivery]:
+    def _v2_deliveries(self, batches: Sequence[Batch], group: Group) -> Iterator[Delivery]:
+        """The same for one group of ``amiws.v2``; answers come between what is for all."""
         run: list[bytes] = []
         for envelope in chain.from_iterable(batches):
             if envelope.requester is None:
                 if envelope.message.kind is Kind.QUEUE or not is_answer(envelope.message):
                     run.append(envelope.json)
                 continue
-            if run:
-                yield self._frames(run), len(run), list(self._views[V2])
-                run = []
             requester = self._by_token.get(envelope.requester)
-            if requester is not None:
-                yield self._frames([envelope.json]), 1, [requester]
+            if requester is None or requester not in group:
+                continue
+            if run:
+                yield self._frames(run), len(run), list(group)
+                run = []
+            yield self._frames([envelope.json]), 1, [requester]
         if run:
-            yield self._frames(run), len(run), list(self._views[V2])
+            yield self._frames(run), len(run), list(group)

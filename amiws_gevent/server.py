@@ -248,22 +248,26 @@ class Server:
     # AMI links
 
     def _start_link(self, host: AmiHost) -> None:
+        source = Source(host)
         link = Link(
             host,
             self.settings.limits,
             on_messages=self._on_messages,
-            on_unanswered=self._on_unanswered,
+            # Also of a link that a reload has replaced: it has clients who wait.
+            on_unanswered=lambda _link, answers: self._pipeline.pass_on(source, answers),
             on_state=self._on_state,
         )
-        self._sources[host.id] = Source(host)
+        self._sources[host.id] = source
         self._links[host.id] = link
         link.start()
 
     def _on_messages(self, link: Link, messages: list[Message]) -> None:
-        self._pipeline.process(self._sources[link.host.id], messages)
+        """Pass on what a link hears, unless a reload has put another in its place.
 
-    def _on_unanswered(self, link: Link, answers: list[Message]) -> None:
-        self._pipeline.pass_on(self._sources[link.host.id], answers)
+        While it logs off, its successor may hear the same, and under another name.
+        """
+        if self._links.get(link.host.id) is link:
+            self._pipeline.process(self._sources[link.host.id], messages)
 
     def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
         """Tell plugins of what is news: not of each attempt that failed like the one before."""
@@ -279,6 +283,7 @@ class Server:
 
     def _end_link(self, link: Link, reason: str) -> None:
         del self._links[link.host.id]
+        del self._sources[link.host.id]
         if self._told_states.get(link.host.id) == "connected":
             self._tell_state(link.host, "disconnected", reason)
         self._told_states.pop(link.host.id, None)

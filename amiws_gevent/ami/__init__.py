@@ -1,6 +1,13 @@
 """The AMI protocol: bytes in, messages out. No I/O."""
 
-from .actions import ActionError, PageAction, encode_action, error_response, parse_page_action
+from .actions import (
+    ActionError,
+    PageAction,
+    encode_action,
+    error_response,
+    holding_time,
+    parse_page_action,
+)
 from .answers import BROADCASTS, is_answer, may_be_answer
 from .framing import Parser
 from .jsonform import encode_message, envelope_prefix
@@ -20,6 +27,7 @@ __all__ = [
     "encode_message",
     "envelope_prefix",
     "error_response",
+    "holding_time",
     "is_answer",
     "may_be_answer",
     "parse_page_action",

@@ -14,6 +14,7 @@ off: names of actions are compared without such bytes.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from .messages import Kind, Message
 MAX_LINE = 1024
 MAX_HEADERS = 128
 
+ORIGINATE_TIMEOUT = 30.0  # seconds that an Originate without a Timeout has, manager.c
+
 # All pages share one session: these would end or change it for all of them.
 SESSION_ACTIONS = frozenset(("login", "logoff", "challenge", "events", "filter", "waitevent"))
 
@@ -35,6 +38,8 @@ _BLANKS = _SKIPPED_BY_ASTERISK + "".join(
     sign for sign in map(chr, range(0x21, 0x3001)) if sign.isspace()
 )
 _SERVER_ID = re.compile(r"-?[0-9]{1,15}")
+_TRUE = frozenset(("yes", "true", "y", "t", "1", "on"))  # utils.c, ast_true
+_SCANNED = re.compile(r"[+-]?[0-9]+")  # what sscanf takes for %d; the rest is left alone
 _BREAKS = {"\r": "a carriage return", "\n": "a line feed", "\0": "a NUL"}
 _EXAMPLE = '{"Action": "Ping"}'
 
@@ -126,6 +131,28 @@ def error_response(message: str, action_id: str | None) -> Message:
         headers["ActionID"] = action_id
     headers["Message"] = message
     return Message(Kind.RESPONSE, headers)
+
+
+def holding_time(headers: Iterable[tuple[str, str]]) -> float:
+    """Seconds for which Asterisk may answer nothing else in the session that sent this action.
+
+    0.0 but for an ``Originate`` without a true ``Async``: Asterisk answers that, and reads
+    on, once somebody has picked up or ``Timeout`` (milliseconds) is over (``manager.c``,
+    action_originate). `math.inf` for a ``Timeout`` of 0 or less, which is none (``dial.c``).
+    """
+    listed = tuple(headers)
+    if _check_action_name(listed).lower() != "originate":
+        return 0.0
+    if _value(listed, "async").lower() in _TRUE:
+        return 0.0
+    timeout = _value(listed, "timeout")
+    if not timeout:
+        return ORIGINATE_TIMEOUT
+    number = _SCANNED.match(timeout)
+    if number is None:
+        return 0.0  # Asterisk refuses it
+    milliseconds = int(number[0])
+    return milliseconds / 1000 if milliseconds > 0 else math.inf
 
 
 def _load_members(text: str | bytes) -> _Members:
@@ -259,6 +286,11 @@ def _encode_header(name: str, value: str) -> bytes:
 
 def _first(headers: Iterable[tuple[str, str]], folded: str) -> str | None:
     return next((value for name, value in headers if name.lower() == folded), None)
+
+
+def _value(headers: Iterable[tuple[str, str]], folded: str) -> str:
+    """A header's value as Asterisk reads it; empty if there is none."""
+    return (_first(headers, folded) or "").lstrip(_SKIPPED_BY_ASTERISK)
 
 
 def _readable_action_id(members: _Members) -> str | None:

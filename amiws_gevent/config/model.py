@@ -216,7 +216,7 @@ class Limits(Checked):
         "10 s", description="Seconds in which a request's headers must have come."
     )
     tls_handshake_time: values.Seconds = _written(
-        "10 s", description="Seconds in which a page's TLS handshake must be done."
+        "10 s", description="Seconds that a client may take for its part of the TLS handshake."
     )
     idle_time: values.Seconds = _written(
         "60 s",

@@ -17,6 +17,10 @@ from amiws_gevent.errors import AmiwsError
 from amiws_gevent.link.resolve import Address, Resolver
 from amiws_gevent.link.tls import TlsClient, TlsFailed, setting_for
 
+_PROBES = 5  # of TCP's keep-alive, at even distances
+_LONGEST_IDLE = 32767  # seconds, MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL of Linux
+_LONGEST_USER_TIMEOUT = 2**31 - 1  # milliseconds
+
 
 class DialFailed(AmiwsError):
     """No connection; ``str()`` is the reason, ``advice`` what an operator could do."""
@@ -130,16 +134,17 @@ class Dialler:
 def connect(address: Address, timeout: float, keepalive: float) -> gsocket.socket:
     """A TCP connection within ``timeout`` seconds; raises OSError.
 
-    Its kernel gives up a peer that acknowledges nothing for twice ``keepalive`` seconds.
+    Its kernel gives up a peer that acknowledges nothing for twice ``keepalive`` seconds,
+    whether or not there is something to send.
     """
     family, place = address
     sock = gsocket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; RFC 5482
-            silence = int(2000 * keepalive)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence)
+        for name, value in _dead_peer_options(keepalive).items():
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         sock.settimeout(timeout)
         sock.connect(place)
         sock.settimeout(None)
@@ -147,6 +152,21 @@ def connect(address: Address, timeout: float, keepalive: float) -> gsocket.socke
         sock.close()
         raise
     return sock
+
+
+def _dead_peer_options(keepalive: float) -> dict[str, int]:
+    """TCP's options by which the kernel finds a dead peer, as tcp(7) has them.
+
+    The first probe goes out after ``keepalive`` seconds of silence. TCP_USER_TIMEOUT (RFC
+    5482), where there is one, decides alone when it is too late for an answer.
+    """
+    interval = max(1, round(keepalive / _PROBES))
+    return {
+        "TCP_KEEPIDLE": min(max(1, round(keepalive)), _LONGEST_IDLE),
+        "TCP_KEEPINTVL": min(interval, _LONGEST_IDLE),
+        "TCP_KEEPCNT": _PROBES,
+        "TCP_USER_TIMEOUT": min(round(2000 * keepalive), _LONGEST_USER_TIMEOUT),
+    }
 
 
 def shown(address: Address) -> str:

@@ -167,11 +167,19 @@ class Link:
         greenlet.kill()
         self._finish(greenlet)
 
-    def send(self, data: bytes, *, action_id: str | None = None, name: str = "") -> None:
+    def send(
+        self,
+        data: bytes,
+        *,
+        holding: float = 0.0,
+        action_id: str | None = None,
+        name: str = "",
+    ) -> None:
         """Send one whole encoded action; never blocks, keeps the order.
 
-        With the ``action_id`` in it and the action's ``name`` it is answered in any case:
-        by the server, or through ``on_unanswered``.
+        ``holding`` is what `ami.holding_time` says of it: seconds in which the server may
+        be silent on its account. With the ``action_id`` in it and the action's ``name`` it
+        is answered in any case: by the server, or through ``on_unanswered``.
 
         Raises NotConnected, which says why, or SendBufferFull where the server takes
         actions so slowly that ``limits.ami_send_buffer`` bytes wait already.
@@ -179,7 +187,7 @@ class Link:
         if self._session is None or not self.connected:
             raise NotConnected(f"server {self.host.name} is not connected ({self._excuse()})")
         try:
-            self._session.send(data)
+            self._session.send(data, holding)
         except OSError as error:
             raise NotConnected(
                 f"server {self.host.name} is not connected ({broken(error)})"

@@ -14,6 +14,7 @@ from amiws_gevent.ami import Kind, Message, Parser
 from amiws_gevent.ami.login import logoff_action, ping_action
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.errors import AmiwsError, SendBufferFull
+from amiws_gevent.link.holdup import Holdup
 from amiws_gevent.link.login import Login, Stage
 from amiws_gevent.link.tls import explain
 from amiws_gevent.link.wire import Wire
@@ -79,6 +80,7 @@ class Session:
         self._pinged = 0.0  # when the last Ping went out; 0.0: never
         self._pings = 0
         self._pings_unanswered = 0
+        self._holdup = Holdup()
         self._logging_off = False
         self._verdict = ""  # why this side ends the connection
         self._last: list[Message] = []
@@ -112,9 +114,16 @@ class Session:
         """What the server has not yet taken."""
         return self._wire.pending_bytes
 
-    def send(self, data: bytes) -> None:
-        """Send a whole action; raises SendBufferFull or, when it broke just now, OSError."""
+    def send(self, data: bytes, holding: float = 0.0) -> None:
+        """Send a whole action; raises SendBufferFull or, when it broke just now, OSError.
+
+        ``holding`` is what `ami.holding_time` says of it: for so many seconds more the
+        server may be silent.
+        """
         self._wire.write(data)
+        if holding:
+            self._ping()
+            self._holdup.began(self._pings, holding, self._clock())
 
     def log_off(self) -> None:
         """Ask the server to end the session; `run` ends with its answer."""
@@ -167,12 +176,16 @@ class Session:
     def _is_own(self, message: Message) -> bool:
         if message.kind is not Kind.RESPONSE:
             return False
-        if not (message.get("ActionID") or "").startswith(OWN_ACTION_ID):
+        action_id = message.get("ActionID") or ""
+        if not action_id.startswith(OWN_ACTION_ID):
             return False
         if self._logging_off and (message.get("Response") or "").casefold() == "goodbye":
             self._end("logged off")
         elif self._pings_unanswered:
             self._pings_unanswered -= 1
+            number = action_id.removeprefix(OWN_ACTION_ID)
+            if number.isdecimal():
+                self._holdup.answered(int(number), self._clock())
         return True
 
     def _log_notes(self) -> None:
@@ -212,14 +225,26 @@ class Session:
             self._end(f"no {waited_for} within {self._host.connect_timeout:g} s{hint}")
             return
         patience = self._host.keepalive
-        silent = self._clock() - self._heard
-        if silent < patience:
-            self._arm(patience - silent)
-        elif self._pinged <= self._heard:
+        now = self._clock()
+        since = max(self._heard, self._holdup.until)  # from when on silence counts
+        if now - since < patience:
+            self._tell_of_holdup(now)
+            self._arm(min(patience, patience + since - now))
+        elif self._pinged <= since:
             self._ping()
             self._arm(patience)
         else:
-            self._end(f"no answer to Ping: nothing came for {silent:.0f} s")
+            self._end(f"no answer to Ping: nothing came for {now - self._heard:.0f} s")
+
+    def _tell_of_holdup(self, now: float) -> None:
+        left = self._holdup.until - now
+        if left > 0 and now - self._heard >= self._host.keepalive and self._holdup.is_news():
+            _log.info(
+                "%s: nothing comes while an Originate without Async waits to be picked up; "
+                "no fault for another %.0f s at most",
+                self._name,
+                left,
+            )
 
     def _ping(self) -> None:
         self._pinged = self._clock()

@@ -196,7 +196,7 @@ class Acceptor(WSGIServer):
         arrival.greenlet = getcurrent()
         try:
             self._tune(sock)
-            sock = self._secure(sock)
+            sock = self._secure(sock, arrival)
             client = self._serve_requests(sock, address, arrival)
         except OSError as error:
             _log.debug("%s: %s", peer_names(address)[1], error)
@@ -238,7 +238,7 @@ class Acceptor(WSGIServer):
         handshakes = self._population.handshakes
         handshakes.add(getcurrent())  # so that a stop ends it
         try:
-            sock = self._secure(sock)
+            sock = self._secure(sock, Arrival(self.site.clock()))
             answer_and_part(sock, Reader(sock, self.site.clock), _refusal(reason))
         except OSError as error:
             _log.debug("%s: %s", peer_names(address)[1], error)
@@ -257,7 +257,7 @@ class Acceptor(WSGIServer):
                 raw.send(_refusal(reason))
         sock.close()
 
-    def _secure(self, sock: socket.socket) -> socket.socket:
+    def _secure(self, sock: socket.socket, arrival: Arrival) -> socket.socket:
         """The same with TLS, if there is any; raises OSError, with the socket closed."""
         if self.tls is None:
             return sock
@@ -267,10 +267,7 @@ class Acceptor(WSGIServer):
         secured = None
         try:
             secured = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            seconds = self.site.limits.tls_handshake_time
-            late = TimeoutError(f"the TLS handshake took more than {seconds:g} s")
-            with gevent.Timeout(seconds, late):
-                self._shake_hands(secured)
+            self._shake_hands(secured, arrival)
         except BaseException as error:  # GreenletExit too: nobody else knows of the socket
             if secured is not None:
                 self._part_insecurely(secured, error)
@@ -279,19 +276,28 @@ class Acceptor(WSGIServer):
             handshakes.discard(getcurrent())
         return secured
 
-    def _shake_hands(self, secured: ssl.SSLSocket) -> None:
-        """As its ``do_handshake``, but each step of it waits for time to compute."""
-        tls = tls_object(secured)
+    def _shake_hands(self, secured: ssl.SSLSocket, arrival: Arrival) -> None:
+        """As its ``do_handshake``, but each step of it waits for time to compute.
+
+        That is not the client's time: only the waits for its bytes, together, have to be
+        shorter than ``tls_handshake_time``; else TimeoutError.
+        """
+        tls, clock = tls_object(secured), self.site.clock
+        seconds = left = self.site.limits.tls_handshake_time
+        late = TimeoutError(f"the TLS handshake took more than {seconds:g} s")
         while True:
-            self.site.pacer.wait()
+            self.admission.wait_for_turn(arrival)
             try:
                 tls.do_handshake()
             except ssl.SSLWantReadError:
-                socket.wait_read(secured.fileno())
+                wait = socket.wait_read
             except ssl.SSLWantWriteError:
-                socket.wait_write(secured.fileno())
+                wait = socket.wait_write
             else:
                 return
+            begun = clock()
+            wait(secured.fileno(), max(left, 0.001), late)
+            left -= clock() - begun
 
     def _part_insecurely(self, secured: ssl.SSLSocket, error: BaseException) -> None:
         """Close what did not come to speak TLS, with a word to those who spoke HTTP."""

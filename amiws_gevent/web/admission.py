@@ -8,7 +8,7 @@ descriptors.
 
 Connections that do not come to say what they want (``handshakes``) must not keep others
 out: past the limit the newest is let in, and the oldest has to go, once it has had
-ARRIVAL_TIME; until then the newest waits.
+ARRIVAL_TIME for itself; until then the newest waits.
 """
 
 from __future__ import annotations
@@ -54,13 +54,15 @@ class Arrival:
     """A connection within its TLS handshake or a request head, since ``since`` (on the clock).
 
     ``greenlet`` is the one that waits for it, once it does; ``over`` is set at the end.
+    While it is ``queued`` it waits for the CPU: ``since`` is put off by as long.
     """
 
-    __slots__ = ("greenlet", "over", "since")
+    __slots__ = ("greenlet", "over", "queued", "since")
 
     def __init__(self, since: float) -> None:
         self.since = since
         self.over = False
+        self.queued = False
         self.greenlet: greenlet | None = None
 
     def turn_out(self) -> None:
@@ -183,12 +185,19 @@ class Admission:
         arrival.over = True
         self._population.arriving.pop(arrival, None)
 
+    def wait_for_turn(self, arrival: Arrival) -> None:
+        """Wait until there is time to compute, which does not count against the client."""
+        begun = self._clock()
+        arrival.queued = True
+        self._pacer.wait()
+        arrival.queued = False
+        arrival.since += self._clock() - begun
+
     def _overdue(self) -> Arrival | None:
-        """The oldest of those that arrive, if it has had its time."""
-        oldest = next(iter(self._population.arriving), None)
-        if oldest is None or self._clock() - oldest.since < ARRIVAL_TIME:
-            return None
-        return oldest
+        """The first to have come of those that have had their time and not said what they want."""
+        latest = self._clock() - ARRIVAL_TIME
+        arriving = self._population.arriving
+        return next((one for one in arriving if one.since <= latest and not one.queued), None)
 
 
 def most_beside(host: str, limits: Limits) -> int | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from amiws_gevent.ami import (
     encode_message,
     envelope_prefix,
     error_response,
+    holding_time,
     parse_page_action,
 )
 
@@ -289,6 +291,46 @@ def test_encode_checks_whatever_it_is_given(headers: list[tuple[str, str]]) -> N
 
 def test_encode_takes_the_actions_that_pages_may_not_send() -> None:
     assert encode_action([("Action", "Logoff")]) == b"Action: Logoff\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Timeout": "45000"}, 45.0),
+        ({}, 30.0),
+        ({"Timeout": ""}, 30.0),
+        ({"Timeout": "\t1500 ms"}, 1.5),
+        ({"Timeout": "+20000.9"}, 20.0),
+        ({"Timeout": "0"}, math.inf),
+        ({"Timeout": "-1"}, math.inf),
+        ({"Timeout": "soon"}, 0.0),
+        ({"Timeout": "45000", "Async": "\u0001 tRue"}, 0.0),
+        ({"ASYNC": "yes"}, 0.0),
+        ({"async": "Y"}, 0.0),
+        ({"Async": "t"}, 0.0),
+        ({"Async": "1"}, 0.0),
+        ({"Async": "on"}, 0.0),
+        ({"Async": "true "}, 30.0),
+        ({"Async": "false"}, 30.0),
+        ({"Async": "2"}, 30.0),
+        ({"Async": ""}, 30.0),
+        ({"Variable": "Async: true"}, 30.0),
+    ],
+)
+def test_how_long_an_originate_holds_up_the_session(
+    headers: dict[str, str], seconds: float
+) -> None:
+    """As Asterisk reads ``Async`` (ast_true) and ``Timeout`` (sscanf)."""
+    assert holding_time([("Action", " oriGinate"), *headers.items()]) == seconds
+
+
+def test_the_first_of_two_headers_counts() -> None:
+    twice = [("Action", "Originate"), ("Async", "no"), ("Async", "yes"), ("Timeout", "1000")]
+    assert holding_time(iter(twice)) == 1.0
+
+
+def test_other_actions_hold_up_nothing() -> None:
+    assert holding_time([("Action", "Park"), ("Timeout", "45000")]) == 0.0
 
 
 def test_encode_keeps_the_action_id_in_its_error() -> None:

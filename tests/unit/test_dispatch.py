@@ -21,13 +21,22 @@ class FakeLink:
         self.host = host
         self.error = error
         self.sent: list[bytes] = []
+        self.holding: list[float] = []
         self.awaited: list[tuple[str | None, str]] = []
         self.forgotten: list[str] = []
 
-    def send(self, data: bytes, *, action_id: str | None = None, name: str = "") -> None:
+    def send(
+        self,
+        data: bytes,
+        *,
+        holding: float = 0.0,
+        action_id: str | None = None,
+        name: str = "",
+    ) -> None:
         if self.error is not None:
             raise self.error
         self.sent.append(data)
+        self.holding.append(holding)
         self.awaited.append((action_id, name))
 
     def forget(self, prefix: str) -> None:
@@ -91,6 +100,15 @@ def test_a_refused_action_reaches_no_server(caplog: pytest.LogCaptureFixture) ->
     assert answer["data"]["Response"] == "Error"
     assert one.sent == []
     assert dispatcher.refused == 1
+
+
+def test_a_link_learns_what_an_action_may_hold_up() -> None:
+    dispatcher, (one,) = setup(None)
+    originate = {"Action": "Originate", "Timeout": 45000}
+    dispatch(dispatcher, originate)
+    dispatch(dispatcher, {**originate, "Async": True}, token="TOKEN")
+    dispatch(dispatcher, {"Action": "Ping"})
+    assert one.holding == [45.0, 0.0, 0.0]
 
 
 def test_a_v2_page_is_named_in_the_action_id() -> None:

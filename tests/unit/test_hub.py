@@ -97,6 +97,76 @@ def test_without_clients_nothing_is_kept(hub: Hub) -> None:
     assert hub.published_messages == 1
 
 
+@pytest.mark.parametrize("view", [CLASSIC, V2])
+def test_one_who_comes_while_batches_wait_gets_those_behind_alone(hub: Hub, view: str) -> None:
+    """All are joined for who was there before; nobody gets what was published before it came."""
+    clients = [FakeClient() for _ in range(4)]
+    for number, client in enumerate(clients):
+        hub.add(client, view)
+        hub.publish(events(f"E{number}", f"F{number}"))
+    beside = FakeClient()
+    hub.add(beside, view)
+    settle()
+    sent = [name for number in range(4) for name in (f"E{number}", f"F{number}")]
+    assert [names(client) for client in clients] == [sent, sent[2:], sent[4:], sent[6:]]
+    assert [len(client.offered) for client in clients] == [1, 1, 1, 1]
+    assert beside.offered == []
+    assert hub.deliveries == 8 + 6 + 4 + 2
+
+
+@pytest.mark.parametrize("view", [CLASSIC, V2])
+def test_one_who_comes_during_a_pass_gets_nothing_of_it(hub: Hub, view: str) -> None:
+    """Whichever view is served first: the other's clients come before their turn in the pass."""
+    late = FakeClient()
+    late_has_come: list[bool] = []
+
+    class Doorkeeper(FakeClient):
+        def offer(self, data: bytes) -> None:
+            super().offer(data)
+            if not late_has_come:
+                late_has_come.append(True)
+                hub.add(late, view)
+                hub.publish(events("B"))
+
+    hub.add(Doorkeeper(), CLASSIC)
+    hub.add(FakeClient(), V2)
+    hub.publish(events("A"))
+    hub._pass(hub._next_batches())
+    assert late.offered == []
+    settle()
+    assert names(late) == ["B"]
+
+
+def test_one_who_comes_after_batches_were_dropped_is_still_in_its_place() -> None:
+    hub = Hub(lines, limit=400)  # not started: nothing is taken out
+    early, late = FakeClient(), FakeClient()
+    hub.add(early, CLASSIC)
+    for number in range(10):
+        hub.publish(events(f"E{number}"))
+    hub.add(late, CLASSIC)
+    hub.publish(events("L"))
+    hub.start()
+    settle()
+    hub.stop()
+    assert hub.dropped_messages
+    assert names(early)[-2:] == ["E9", "L"]
+    assert names(late) == ["L"]
+
+
+def test_one_who_comes_between_has_its_answers_in_order(hub: Hub) -> None:
+    early, late, later = FakeClient(), FakeClient(), FakeClient()
+    hub.add(early, V2, "T1")
+    hub.publish(events("A"))
+    hub.add(late, V2, "T2")
+    hub.add(later, V2, "T3")
+    event = Message(Kind.EVENT, [("Event", "B"), ("Privilege", "call")])
+    hub.publish(batch(answer("T2", "two"), event, answer("T1", "one"), answer("T3", "three")))
+    settle()
+    assert names(early) == ["A", "B", "one"]
+    assert names(late) == ["two", "B"]
+    assert names(later) == ["B", "three"]
+
+
 def answer(token: str, action_id: str) -> Message:
     wrapped = dict(wrap([("Action", "A"), ("ActionID", action_id)], token))["ActionID"]
     return Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", wrapped)])

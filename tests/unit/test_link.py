@@ -397,6 +397,24 @@ class TestKeepAlive:
         assert all(action_id.startswith("amiws-gevent-") for action_id in ids)
         assert len(set(ids)) == len(ids)
 
+    def test_an_originate_that_is_not_answered_costs_no_connection(self, server: AmiServer) -> None:
+        """A server as Asterisk is: it reads nothing until the phone is picked up."""
+        picked_up = threading.Event()
+
+        def ring(connection: Connection, packet: Packet) -> bytes:
+            picked_up.wait(WAIT)
+            return answer(packet, "Message: Originate successfully queued")
+
+        server.on_action = ring
+        with Watched(server.port, keepalive=0.1) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            watched.link.send(b"Action: Originate\r\n\r\n", holding=3600.0)
+            gevent.sleep(0.5)  # without it, 0.2 s are enough to be given up
+            assert watched.setbacks == []
+            picked_up.set()
+            server.wait_for(lambda server: server.actions[-1].action == "Ping")
+            until(lambda: watched.seen()[2:] == ["Success"])
+
     def test_a_server_that_hangs_is_left_and_reached_again(
         self, server: AmiServer, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -100,12 +100,23 @@ def free_port() -> int:
     return ports.free_port()
 
 
-def test_tcp_options() -> None:
+@pytest.mark.parametrize(
+    ("keepalive", "dead_peer"),
+    [
+        (30.0, (30, 6, 5, 60_000)),
+        (0.05, (1, 1, 5, 100)),
+        (1e7, (32767, 32767, 5, 2**31 - 1)),  # the most that Linux takes
+    ],
+)
+def test_tcp_options(keepalive: float, dead_peer: tuple[int, ...]) -> None:
+    """The kernel looks for a dead peer even when nothing is sent."""
     with AmiServer(sleep=gevent.sleep) as server:
-        sock = connect((socket.AF_INET, ("127.0.0.1", server.port)), 10, 30)
+        sock = connect((socket.AF_INET, ("127.0.0.1", server.port)), 10, keepalive)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+        names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+        options = [getattr(socket, name) for name in names]
+        assert tuple(sock.getsockopt(socket.IPPROTO_TCP, o) for o in options) == dead_peer
         sock.close()
 
 

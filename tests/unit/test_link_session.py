@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import ssl
 from collections.abc import Callable
 
@@ -197,6 +198,90 @@ def test_pongs_in_flight_are_swallowed_and_others_are_not() -> None:
     play.steps.append(pong % 1 + foreign + pong % 2 + bare)
     play.run()
     assert play.told[3:] == ["Test", "Test", "Error", "Pong"]
+
+
+PONG = b"Response: Success\r\nActionID: amiws-gevent-%d\r\nPing: Pong\r\n\r\n"
+
+
+def originate(play: Play, holding: float = 90.0) -> Callable[[], None]:
+    """A step: an action goes out that holds up the server."""
+    return lambda: play.session.send(b"Action: Originate\r\n\r\n", holding)
+
+
+def test_silence_is_no_death_while_an_originate_is_unanswered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    play = Play(BANNER + ACCEPTED)
+    play.steps += [originate(play), *[play.later(30)] * 3, PONG % 1 + EVENT]
+    assert play.run() == "closed by the server"
+    assert play.told[2:] == ["Success", "Test"], "the pong is the session's alone"
+    assert play.written[1:] == [
+        b"Action: Originate\r\n\r\n",
+        b"Action: Ping\r\nActionID: amiws-gevent-1\r\n\r\n",
+    ]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "pbx: nothing comes while an Originate without Async waits to be picked up; "
+        "no fault for another 60 s at most"
+    )
+
+
+def test_past_its_time_silence_is_what_it_was_before() -> None:
+    play = Play(BANNER + ACCEPTED)
+    play.steps += [originate(play), play.later(119), play.later(1), EVENT]
+    play.steps += [play.later(30), play.later(30), EVENT]
+    assert play.run() == "no answer to Ping: nothing came for 60 s"
+    play = Play(BANNER + ACCEPTED)
+    play.steps += [originate(play), play.later(119), play.later(1), play.later(30), EVENT]
+    assert play.run() == "no answer to Ping: nothing came for 150 s"
+
+
+def test_several_originates_add_up() -> None:
+    play = Play(BANNER + ACCEPTED)
+    play.steps += [originate(play), originate(play), play.later(209), EVENT]
+    assert play.run() == "closed by the server"
+    assert len(play.written) == 5, "each with a Ping behind it"
+
+
+def test_once_it_is_answered_silence_counts_again() -> None:
+    play = Play(BANNER + ACCEPTED)
+    play.steps += [originate(play, 3000.0), PONG % 1, play.later(30), play.later(30), EVENT]
+    assert play.run() == "no answer to Ping: nothing came for 60 s"
+
+
+def test_silence_is_looked_at_in_time_when_an_answer_comes_early() -> None:
+    """The look that is due in the middle of it is not put off to its end."""
+    play = Play(BANNER + ACCEPTED)
+    play.steps += [originate(play, 3000.0), play.later(30)]
+    armed: list[float] = []
+
+    def note(seconds: float) -> None:
+        armed.append(seconds)
+
+    play.steps.insert(0, lambda: setattr(play.session, "_arm", note))
+    play.run()
+    assert armed == [30.0, 30.0]
+
+
+def test_other_actions_have_no_ping_behind_them() -> None:
+    play = Play(BANNER + ACCEPTED)
+    play.steps.append(lambda: play.session.send(b"Action: Status\r\n\r\n"))
+    play.run()
+    assert play.written[1:] == [b"Action: Status\r\n\r\n"]
+
+
+def test_an_originate_that_was_not_sent_holds_up_nothing() -> None:
+    play = Play(BANNER + ACCEPTED)
+
+    def refuse() -> None:
+        play.write_error = SendBufferFull("full")
+        with pytest.raises(SendBufferFull):
+            play.session.send(b"Action: Originate\r\n\r\n", 90.0)
+        play.write_error = None
+
+    play.steps += [refuse, play.later(30), play.later(30), EVENT]
+    assert play.run() == "no answer to Ping: nothing came for 60 s"
 
 
 def test_a_full_send_buffer_is_no_answer_either() -> None:

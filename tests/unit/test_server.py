@@ -13,11 +13,12 @@ import pytest
 
 from amiws_gevent.config import ConfigError, LoadResult, load_settings
 from amiws_gevent.errors import ListenError, SendBufferFull
+from amiws_gevent.link import LinkState
 from amiws_gevent.pluginload import PluginError
 from amiws_gevent.plugins import manager
 from amiws_gevent.server import STOP_ALL_TIME, Server
 from tests.support import plugins as plugin_files
-from tests.support.ami_server import AmiServer
+from tests.support.ami_server import AmiServer, Connection, Packet
 from tests.support.greenlets import WAIT, until
 
 # Writes down what happens, in a list that the test has put into builtins.
@@ -269,6 +270,35 @@ class TestServers:
         house.reload()
         until(lambda: self.states(house) == ["connected", "disconnected", "connected"])
         assert len(ami.connections) == 2
+
+    @pytest.mark.parametrize("stays", [True, False], ids=["renamed", "taken out"])
+    def test_one_that_was_replaced_says_nothing_any_more(
+        self, house: House, ami: AmiServer, monkeypatch: pytest.MonkeyPatch, stays: bool
+    ) -> None:
+        """Not even what it hears while it logs off; its successor hears the same."""
+
+        def last_words(connection: Connection, packet: Packet) -> None:
+            connection.send(b"Event: Late\r\n\r\n")
+            Connection._logoff(connection, packet)
+
+        monkeypatch.setitem(Connection._HANDLERS, "logoff", last_words)
+        house.plugin()
+        other = host(1, "absent", ", id: 9")
+        house.configure("- ./mine.py\n", host(ami.port, "old", ", id: 1") + other)
+        server = house.start()
+        until(lambda: ("old", "connected") in house.happened)
+        replaced = server._links[1]
+        successor = host(ami.port, "new", ", id: 1") if stays else ""
+        house.configure("- ./mine.py\n", successor + other)
+        house.reload()
+        until(lambda: replaced.state is LinkState.STOPPED)
+        assert ami.connections[0].packets[-1].action == "Logoff"
+        assert "Late" not in house.happened
+        assert server._sources.keys() == server._links.keys()
+        if stays:
+            until(lambda: ("new", "connected") in house.happened)
+            ami.send(b"Event: News\r\n\r\n")
+            until(lambda: "News" in house.happened)
 
 
 class TestReload:

@@ -227,6 +227,20 @@ def test_load_arrives_whole_and_in_order(bench: Bench) -> None:
     assert pbx.dropped == 0
 
 
+def test_a_simulation_that_is_late_lets_a_client_read_meanwhile(bench: Bench) -> None:
+    """As on a busy machine: many batches are due, and nobody is dropped who reads."""
+    offset = [0.0]
+    pbx = bench.start(rate=200, send_limit=4 << 20, clock=lambda: time.time() + offset[0])
+    client = bench.client(pbx)
+    offset[0] += 1.9  # nearly what is let go of
+    received = 0
+    while received < 2 * (4 << 20):
+        data = client.socket.recv(65536)
+        assert data, f"dropped after {received} bytes"
+        received += len(data)
+    assert pbx.dropped == 0
+
+
 def test_a_clock_set_anew_brings_no_burst(bench: Bench) -> None:
     offset = [0.0]
     pbx = bench.start(rate=0.5, clock=lambda: time.time() + offset[0])

@@ -144,6 +144,17 @@ def test_a_handshake_that_does_not_come(certificate: Certificate, drips: bool) -
         wait_for(lambda: not server.connections, "it was cut off", patience=30)  # of 50 s
 
 
+def test_waiting_for_the_cpu_is_not_the_client_s_time(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a storm a client waits longer for the server than it may take itself."""
+    settings = make_settings(**certificate.files, limits={"tls_handshake_time": 1.0})
+    with serving(settings) as server:
+        monkeypatch.setattr(server._site.pacer, "wait", lambda: gevent.sleep(1.2))
+        with Peer(server.port, tls=certificate.trust) as peer:
+            assert peer.request().status == 200
+
+
 def client_hello(trust: ssl.SSLContext) -> bytes:
     outgoing = ssl.MemoryBIO()
     tls = trust.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")

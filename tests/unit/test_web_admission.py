@@ -188,6 +188,29 @@ def test_the_oldest_goes_once_it_has_had_its_time(door: Door) -> None:
     door.admission.arrived(first)  # gone already
 
 
+def test_one_that_waits_for_the_cpu_is_not_the_one_to_go(door: Door) -> None:
+    """What it waits there is not its own time, neither meanwhile nor afterwards."""
+    limits = Limits(handshakes=2)
+    first, _ = door.admission.arrives(limits)
+    second, _ = door.admission.arrives(limits)
+
+    def others_come() -> None:
+        door.clock.now += ARRIVAL_TIME
+        _, turned_out = door.admission.arrives(limits)
+        assert turned_out == 1
+        assert first in door.population.arriving
+        assert second not in door.population.arriving
+
+    door.pacer.wait = others_come
+    door.admission.wait_for_turn(first)
+    door.clock.now += ARRIVAL_TIME / 2
+    door.admission.arrives(limits)
+    assert first in door.population.arriving
+    door.clock.now += ARRIVAL_TIME / 2
+    door.admission.arrives(limits)
+    assert first not in door.population.arriving
+
+
 def test_all_that_are_over_a_lowered_limit_go(door: Door) -> None:
     for _ in range(3):
         door.admission.arrives(Limits(handshakes=3))

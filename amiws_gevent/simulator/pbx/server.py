@@ -27,6 +27,7 @@ from amiws_gevent.simulator.pbx.style import StyleName, style_named
 from amiws_gevent.simulator.serving.listener import Connection, Listener
 from amiws_gevent.simulator.serving.requests import Request, encode, is_true, refuse, respond
 from amiws_gevent.simulator.serving.session import BAD_FORMAT, NOT_ALLOWED, Account, Session
+from amiws_gevent.turns import give_way
 
 _log = logging.getLogger("amiws_gevent.simulator")
 
@@ -148,8 +149,9 @@ class SimulatedPbx:
             for connection in list(self._listener.connections):
                 connection.session.resume()
             if simulation.now < now:
-                # More than one batch was due: others have their turn, then the rest.
-                gevent.sleep(0)
+                # More than one batch was due. Sockets have their turn, then the rest: who
+                # could not be sent to meanwhile would pass for one that does not read.
+                give_way()
                 continue
             due = simulation.next_due
             nap = _LONGEST_NAP if due is None else due - self._now()
