@@ -1,12 +1,14 @@
 """The AMI protocol: bytes in, messages out. No I/O."""
 
 from .actions import ActionError, PageAction, encode_action, error_response, parse_page_action
+from .events import MOST_HEADERS
 from .framing import Parser
 from .jsonform import encode_message, envelope_prefix
 from .messages import Kind, Message, Value
 from .packets import Counters
 
 __all__ = [
+    "MOST_HEADERS",
     "ActionError",
     "Counters",
     "Kind",
