@@ -9,6 +9,7 @@ from .actions import (
     parse_page_action,
 )
 from .answers import BROADCASTS, is_answer, may_be_answer
+from .events import MOST_HEADERS
 from .framing import Parser
 from .jsonform import encode_message, envelope_prefix
 from .messages import Kind, Message, Value
@@ -16,6 +17,7 @@ from .packets import Counters
 
 __all__ = [
     "BROADCASTS",
+    "MOST_HEADERS",
     "ActionError",
     "Counters",
     "Kind",

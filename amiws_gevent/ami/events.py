@@ -15,6 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+MOST_HEADERS = 1_000
+"""Headers of one event; one that has more is dropped. The largest that Asterisk 23 sends
+(AttendedTransfer, with seven channels) have some 120, and one more a channel for each of
+``channelvars`` in manager.conf. All that handles a message takes time for each of them."""
+
 # Bounds on what is learnt for one connection. Asterisk 22 has some 180 events,
 # few of them in more than two shapes. A shape costs 0.5 ms to compile (re keeps
 # compiled ones, so a second server with the same events pays nothing) and some
@@ -58,7 +63,7 @@ class EventReader:
         return self._split(packet)
 
     def _split(self, packet: str) -> Headers | None:
-        if not packet.startswith("Event: "):
+        if not packet.startswith("Event: ") or packet.count("\n") >= MOST_HEADERS:
             return None
         lines = packet.split("\r\n")
         pairs = [line.split(": ", 1) for line in lines]

@@ -11,6 +11,7 @@ hold blank lines (see command.py). The parser is in one of these states:
     first line     the first line that is not blank            it is whole
     packets        blank lines or a packet                     (the usual state)
     command block  a ``Response: Follows`` answer              its END mark is whole
+    long response  lines of a response, others of it are read  its blank line is whole
     skipping       the rest of a packet over a limit           its end is found
     =============  ==========================================  ====================
 
@@ -18,6 +19,10 @@ The same bytes give the same messages and counts however they are cut. For
 limits that means: a packet is dropped at the first byte that is over one of
 them (the end of its last line, the blank line and the END mark do not count),
 and while it is still arriving only if that byte can be nothing else.
+
+What one call does takes time in proportion to the bytes that it is given, and to few
+others: a caller that lets others work between its reads keeps nobody waiting, however
+large a packet is.
 """
 
 from __future__ import annotations
@@ -28,13 +33,17 @@ from typing import NamedTuple
 from . import command
 from .events import EventReader
 from .messages import Kind, Message
-from .packets import Counters, PacketReader
+from .packets import Counters, LongResponse, PacketReader
 
 # A read of more is taken in pieces of this size: what is decoded and cut at
 # once stays in the processor's cache, and memory does not follow the read.
 _PIECE = 256 * 1024
 
+LONG_RESPONSE = 16 * 1024
+"""Bytes. A response of more is read as its lines come: 4 MiB of them at once take a second."""
+
 _CR = 0x0D
+_BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 _BANNER = re.compile(rb"([^:]+)/([0-9]+\.[0-9]+(?:\.[0-9]+)?)[ \t]*")
 
 
@@ -71,6 +80,8 @@ class Parser:
         self.configure(max_line=max_line, max_packet=max_packet)
         self._first_line_seen = False
         self._block: command.Block | None = None
+        self._response: LongResponse | None = None
+        self._response_size = 0  # bytes of it that were read
         self._skip: _Skip | None = None
 
     def configure(self, *, max_line: int, max_packet: int) -> None:
@@ -91,7 +102,7 @@ class Parser:
 
     def receive_eof(self) -> list[Message]:
         """The connection ended: half a packet is dropped and counted, never passed on."""
-        if self._skip is None and self._pending.strip(b"\r\n"):
+        if self._response is not None or (self._skip is None and self._pending.strip(b"\r\n")):
             self.counters.packets_cut += 1
             shown = bytes(self._pending[:200])
             self.counters.note(f"the connection ended within a packet: {shown!r}")
@@ -111,13 +122,15 @@ class Parser:
             return self._skip_on(self._skip)
         if self._block is not None:
             return self._read_block(self._block, messages)
+        if self._response is not None:
+            return self._read_on(self._response, messages)
         self._drop_blank_lines()
         if not self._first_line_seen:
             return self._read_first_line(messages)
         end = self._whole_packets_end()
         if end == 0:
             self._searched = max(0, len(self._pending) - 2)
-            return self._drop_if_over_limit()
+            return self._drop_if_over_limit() or self._begin_response()
         self._consume(self._read_region(self._pending[:end], messages))
         return True
 
@@ -215,7 +228,9 @@ class Parser:
         raw = packet.encode() + b"\r\n"
         if command.find_block(raw) is not None:
             return False
-        messages.append(self._reader.read(raw))
+        message = self._reader.read(raw)
+        if message is not None:
+            messages.append(message)
         return True
 
     def _read_carefully(self, region: bytearray, position: int, messages: list[Message]) -> int:
@@ -238,11 +253,13 @@ class Parser:
                 self._skip = _SKIP_PACKET
                 return position + cut
             else:
-                messages.append(self._read_one(raw))
+                message = self._read_one(raw)
+                if message is not None:
+                    messages.append(message)
                 position = after
         return position
 
-    def _read_one(self, raw: bytearray) -> Message:
+    def _read_one(self, raw: bytearray) -> Message | None:
         """One packet in a region that is odd somewhere, perhaps not here."""
         if raw.startswith(b"Event: ") and raw.endswith(b"\r\n"):
             try:
@@ -252,6 +269,46 @@ class Parser:
             if headers is not None:
                 return Message(Kind.EVENT, headers)
         return self._reader.read(raw)
+
+    def _begin_response(self) -> bool:
+        """Read a response that is long already as its lines come, if it is one."""
+        if len(self._pending) <= LONG_RESPONSE:
+            return False
+        if command.kind_of(self._pending) is not Kind.RESPONSE:
+            return False
+        if command.find_block(self._pending) is not None:
+            return False
+        self._response = self._reader.begin_response()
+        return True
+
+    def _read_on(self, response: LongResponse, messages: list[Message]) -> bool:
+        """Read the lines of a long response that are whole; True once all of it is done with."""
+        blank_line = _BLANK_LINE.search(self._pending, self._searched)
+        if blank_line is None:
+            end = self._pending.rfind(b"\n", self._searched) + 1
+            certain = len(self._pending) - self._pending.endswith(b"\r")
+        else:
+            end = certain = blank_line.start()
+        line_start, cut = self._measure(self._pending, 0, certain)
+        if cut is not None:
+            self._end_response()
+            self._start_skip(_SKIP_PACKET, line_start, cut)
+            return True
+        if end:
+            response.add(self._pending[:end])
+        if blank_line is None:
+            self._response_size += end
+            self._consume(end)
+            self._searched = max(0, len(self._pending) - 2)
+            return False
+        messages.append(response.finish())
+        self._end_response()
+        self._consume(blank_line.end())
+        return True
+
+    def _end_response(self) -> None:
+        self._response = None
+        self._response_size = 0
 
     def _read_block(self, block: command.Block, messages: list[Message]) -> bool:
         match = command.END.search(self._pending, max(block.text_start, self._searched))
@@ -308,14 +365,18 @@ class Parser:
         Gives the start of the line that it is in and its offset; None for the
         offset, and a start to go on from, where all is within the limits.
         """
-        if end <= self._limit:
+        if self._response_size + end <= self._limit:
             return line_start, None
+        max_packet = max(0, self._max_packet - self._response_size)
         while True:
+            # Lines that end here are short enough, however many they are.
+            within = min(line_start + self._max_line, max_packet, end)
+            line_start = max(line_start, data.rfind(b"\n", line_start, within) + 1)
             newline = data.find(b"\n", line_start, end)
             line_end = newline if newline >= 0 else end
             if newline > line_start and data[newline - 1] == _CR:
                 line_end -= 1
-            allowed = min(line_start + self._max_line, self._max_packet)
+            allowed = min(line_start + self._max_line, max_packet)
             if line_end > allowed and (newline >= 0 or line_end > line_start):
                 return line_start, max(line_start, allowed)
             if newline < 0:

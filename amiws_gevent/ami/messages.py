@@ -8,6 +8,7 @@ edge, by :meth:`Message.data`.
 from __future__ import annotations
 
 import enum
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 Value = str | int | float
@@ -58,6 +59,19 @@ class Message:
             self._unique = None
             self._pairs = listed
 
+    @classmethod
+    def of_text(cls, kind: Kind, pairs: list[tuple[str, str]]) -> Message:
+        """The message of headers that are text for certain; the list is taken over.
+
+        For the parser: a response may have a million, which are not taken up one by one.
+        """
+        unique: dict[str, Value] = dict(pairs)
+        message = cls(kind, unique)
+        if len(unique) != len(pairs):
+            message._unique = None
+            message._pairs = tuple(pairs)
+        return message
+
     @property
     def headers(self) -> tuple[tuple[str, Value], ...]:
         """All headers in the order of the wire, repeats kept."""
@@ -107,16 +121,10 @@ class Message:
         """
         if self._unique is not None:
             return {**self._unique}
-        merged: dict[str, Value | list[Value]] = {}
+        merged: defaultdict[str, list[Value]] = defaultdict(list)
         for name, value in self._pairs:
-            known = merged.get(name)
-            if known is None:
-                merged[name] = value
-            elif isinstance(known, list):
-                known.append(value)
-            else:
-                merged[name] = [known, value]
-        return merged
+            merged[name].append(value)
+        return {name: values if len(values) > 1 else values[0] for name, values in merged.items()}
 
     def replace(self, name: str, value: Value | None) -> Message:
         """A copy in which the header called ``name`` (in any case) has this one value.

@@ -12,6 +12,7 @@ One packet is one queue, as ``__queues_show`` of ``apps/app_queue.c`` prints it:
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from .messages import Value
@@ -25,8 +26,8 @@ _SUMMARY = re.compile(
     rf" SL: *([0-9]+\.[0-9]+%)(?:, SL2: *[0-9]+\.[0-9]+%)? within {_NUMBER}s[ \t]*",
     re.DOTALL,
 )
-_MEMBER = re.compile(r" {6}.*", re.DOTALL)
-_CALLER = re.compile(r" {6}[0-9]+\. .*", re.DOTALL)
+_MEMBER = re.compile(r" {6}")
+_CALLER = re.compile(r" {6}[0-9]+\. ")
 
 
 def parse_queue(lines: list[str]) -> list[tuple[str, Value]] | None:
@@ -67,7 +68,5 @@ def _count_section(lines: list[str], start: int, title: str, entry: re.Pattern[s
         return 0
     if heading != f"   {title}:":
         return None
-    count = 0
-    while start + 1 + count < len(lines) and entry.fullmatch(lines[start + 1 + count]):
-        count += 1
-    return count
+    entries = itertools.takewhile(entry.match, itertools.islice(lines, start + 1, None))
+    return sum(1 for _ in entries)

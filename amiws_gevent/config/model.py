@@ -159,7 +159,9 @@ class Limits(Checked):
         "1 MiB", description="Longest line taken from a server, bytes."
     )
     ami_packet: values.Size = _written(
-        "4 MiB", description="Longest packet taken from a server, bytes; a longer one is dropped."
+        "4 MiB",
+        description="Longest packet taken from a server, bytes; a longer one is dropped, and so is "
+        "an event of more than 1,000 headers.",
     )
     ami_send_buffer: values.Size = _written(
         "1 MiB", description="Actions that wait for a server, bytes; past it they are refused."

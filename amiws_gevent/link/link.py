@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import gevent
 
-from amiws_gevent.ami import Counters, Message, Parser
+from amiws_gevent.ami import MOST_HEADERS, Counters, Message, Parser
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.errors import NotConnected
 from amiws_gevent.link.backoff import Backoff
@@ -226,9 +226,10 @@ class Link:
             _log,
             logging.WARNING,
             "lost",
-            "%s: packets dropped, since they are over limits.ami_packet or limits.ami_line "
-            "(%d so far)",
+            "%s: packets dropped, since they are over limits.ami_packet or limits.ami_line, or "
+            "events of more than %d headers (%d so far)",
             self._name,
+            MOST_HEADERS,
             self._lost_packets,
         )
 

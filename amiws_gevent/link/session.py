@@ -193,8 +193,7 @@ class Session:
         for note in notes:
             _log.debug("%s: %s", self._name, note)
         if notes:
-            counters = self.parser.counters
-            lost = counters.packets_over_limit + counters.lines_over_limit
+            lost = self.parser.counters.dropped
             if lost > self._lost:
                 self._owner.lost(lost - self._lost)
                 self._lost = lost

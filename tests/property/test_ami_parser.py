@@ -6,10 +6,11 @@ import itertools
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from amiws_gevent.ami import Kind, Message, Parser, encode_message, envelope_prefix
+from amiws_gevent.ami import Kind, Message, Parser, encode_message, envelope_prefix, framing
 from amiws_gevent.ami.events import EventReader
 from amiws_gevent.ami.packets import Counters, PacketReader
 
@@ -59,6 +60,9 @@ FRAGMENTS = st.sampled_from(
     ]
 )
 STREAM = st.lists(FRAGMENTS | st.binary(max_size=6), max_size=40).map(b"".join)
+RESPONSE = st.lists(
+    FRAGMENTS | st.sampled_from([b"\r\n", b"Output: a\r\n", b"X:1\n"]), max_size=40
+).map(lambda fragments: b"Response: Success\r\n" + b"".join(fragments))
 LIMITS = st.sampled_from([(1 << 20, 4 << 20), (40, 1000), (1000, 60), (50, 50), (20, 90), (5, 7)])
 CUTS = st.lists(st.integers(0, 2000), max_size=12)
 
@@ -82,6 +86,18 @@ def test_any_cutting_gives_the_same_messages_and_counts(
     raw: bytes, cuts: list[int], limits: tuple[int, int]
 ) -> None:
     assert parse(cut(raw, cuts), limits) == parse([raw], limits)
+
+
+@given(RESPONSE, CUTS, LIMITS)
+@settings(max_examples=600, deadline=None)
+def test_a_response_read_as_its_lines_come_gives_the_same(
+    raw: bytes, cuts: list[int], limits: tuple[int, int]
+) -> None:
+    whole = parse([raw], limits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(framing, "LONG_RESPONSE", 20)
+        assert parse(cut(raw, cuts), limits) == whole
+        assert parse([raw[i : i + 1] for i in range(len(raw))], limits) == whole
 
 
 @given(STREAM, LIMITS)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from amiws_gevent.ami.command import Block, find_block, merge_output
+from amiws_gevent.ami import Kind
+from amiws_gevent.ami.command import Answer, Block, find_block, kind_of
 
 
 @pytest.mark.parametrize(
@@ -61,16 +62,33 @@ def test_an_empty_header_name_ends_nothing() -> None:
     assert find_block(b": x\r\nResponse: Follows\r\n") == Block(24, 24)
 
 
-def test_output_headers_become_one_in_place_of_the_first() -> None:
+@pytest.mark.parametrize(("before", "kind"), [(999, Kind.RESPONSE), (1000, Kind.UNKNOWN)])
+def test_what_a_packet_is_must_be_said_soon(before: int, kind: Kind) -> None:
+    packet = b"X: 1\r\n" * before + b"Response: Success\r\n"
+    assert kind_of(packet) is kind
+    assert kind_of(bytearray(packet)) is kind
+
+
+def finished(pairs: list[tuple[str, str]], step: int) -> tuple[Kind, list[tuple[str, str]]]:
+    answer = Answer()
+    for start in range(0, len(pairs), step):
+        answer.add(pairs[start : start + step])
+    return answer.finish()
+
+
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_output_headers_become_one_in_place_of_the_first(step: int) -> None:
     pairs = [("Response", "Success"), ("OUTPUT", " a"), ("X", "1"), ("Output", ""), ("Output", "b")]
-    assert merge_output(pairs) == [("Response", "Success"), ("OUTPUT", " a\n\nb\n"), ("X", "1")]
+    merged = [("Response", "Success"), ("OUTPUT", " a\n\nb\n"), ("X", "1")]
+    assert finished(pairs, step) == (Kind.COMMAND, merged)
 
 
 @pytest.mark.parametrize("message", ["Command output follows", "command output follows "])
 def test_output_that_is_announced_and_empty(message: str) -> None:
     pairs = [("Response", "Success"), ("Message", message)]
-    assert merge_output(pairs) == [*pairs, ("Output", "")]
+    assert finished(pairs, 1) == (Kind.COMMAND, [*pairs, ("Output", "")])
 
 
 def test_other_responses_stay() -> None:
-    assert merge_output([("Response", "Success"), ("Message", "Output follows")]) is None
+    pairs = [("Response", "Success"), ("Message", "Output follows"), ("X", "1"), ("X", "2")]
+    assert finished(pairs, 2) == (Kind.RESPONSE, pairs)

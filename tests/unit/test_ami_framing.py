@@ -13,15 +13,20 @@ from pathlib import Path
 import pytest
 
 from amiws_gevent.ami import Kind, Message, Parser
+from amiws_gevent.ami.events import MOST_HEADERS
+from amiws_gevent.ami.framing import LONG_RESPONSE
+from amiws_gevent.ami.packets import PacketReader
 
 HERE = Path(__file__).parent
 SAMPLES = sorted(HERE.glob("wire/*/*.raw"), key=lambda path: path.stem)
 CAPTURES = HERE.parent / "captures"
+BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 NEXT = b"Event: Next\r\nY: 2\r\n\r\n"
 COUNTERS = (
     "lines_without_colon",
     "packets_over_limit",
     "lines_over_limit",
+    "headers_over_limit",
     "packets_cut",
     "unknown_packets",
     "undecodable_values",
@@ -260,6 +265,96 @@ def test_goes_on_after_a_huge_packet_in_small_pieces() -> None:
     assert counted(parser) == {"packets_over_limit": 1}
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("filler", [b"X: 1", b"X: \xff", b"a:"])
+@pytest.mark.parametrize("size", [1 << 20, 1000, 7])
+def test_an_event_of_too_many_headers_is_dropped(end: bytes, filler: bytes, size: int) -> None:
+    most, more = (
+        end.join([b"Event: Many", *[filler] * count, b"", b""])
+        for count in (MOST_HEADERS - 1, MOST_HEADERS)
+    )
+    parser = Parser()
+    raw = most + more + NEXT
+    messages = feed(parser, (raw[i : i + size] for i in range(0, len(raw), size)))
+    assert [message.name for message in messages] == ["Many", "Next"]
+    assert len(messages[0].headers) == MOST_HEADERS
+    assert parser.counters.headers_over_limit == parser.counters.dropped == 1
+    assert "1000 headers" in parser.pop_notes()[-1]
+
+
+def test_lines_that_are_no_headers_are_no_headers() -> None:
+    parser = Parser()
+    raw = b"Event: Many\r\n" + b"text\r\n" * MOST_HEADERS + b"X: 1\r\n\r\n"
+    assert shown(feed(parser, [raw])) == [[3, [["Event", "Many"], ["X", "1"]]]]
+    assert counted(parser) == {"lines_without_colon": MOST_HEADERS}
+
+
+ANSWER = b"Response: Success\r\nMessage: Command output follows\r\n"
+LINES = [b"line %d \xc3\xa9" % number for number in range(5_000)]
+
+
+@pytest.mark.parametrize("size", [1 << 20, 65_536, 1000, 7])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_command_output_may_have_thousands_of_lines(size: int, end: bytes) -> None:
+    raw = ANSWER + b"".join(b"Output: " + line + end for line in LINES) + end + NEXT
+    parser = Parser()
+    messages = feed(parser, (raw[i : i + size] for i in range(0, len(raw), size)))
+    assert [message.kind for message in messages] == [Kind.COMMAND, Kind.EVENT]
+    assert messages[0].get("Output") == "".join(line.decode() + "\n" for line in LINES)
+    assert counted(parser) == {}
+
+
+@pytest.mark.parametrize("size", [65_536, 1000])
+def test_a_response_is_read_as_its_lines_come(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large it is, one call has no more to do than the bytes that it is given."""
+    sizes = []
+    headers = PacketReader.headers
+
+    def noted(reader: PacketReader, lines: bytes, *most: int) -> list[tuple[str, str]]:
+        sizes.append(len(lines))
+        return headers(reader, lines, *most)
+
+    monkeypatch.setattr(PacketReader, "headers", noted)
+    raw = ANSWER + b"Output: 1\r\n" * 200_000
+    parser = Parser()
+    for i in range(0, len(raw), size):
+        assert parser.receive_data(raw[i : i + size]) == []
+    (message,) = parser.receive_data(b"\r\n")
+    assert message.get("Output") == "1\n" * 200_000
+    assert sum(sizes) == len(raw)
+    assert max(sizes) <= 2 * size + LONG_RESPONSE
+
+
+@pytest.mark.parametrize("size", [1 << 20, 64, 7])
+@pytest.mark.parametrize(
+    ("end", "count"),
+    [
+        (b"x" * 60_000 + b"\r\n\r\n", {"lines_over_limit": 1}),
+        (b"x\r\n" * 30_000 + b"\r\n", {"packets_over_limit": 1}),
+        (b"X: \xff\r\nbare", {"packets_cut": 1}),
+    ],
+)
+def test_a_long_response_over_a_limit(size: int, end: bytes, count: dict[str, int]) -> None:
+    parser = Parser(max_line=50_000, max_packet=100_000)
+    raw = ANSWER + b"bare\r\n" + b"Output: \xff\r\n" * 2_000 + end
+    if "packets_cut" not in count:
+        raw += NEXT
+    messages = feed(parser, (raw[i : i + size] for i in range(0, len(raw), size)))
+    assert [message.name for message in messages] == ["Next"] * raw.endswith(NEXT)
+    assert counted(parser) == count
+
+
+def test_after_very_many_odd_lines_the_rest_of_a_text_counts_as_one() -> None:
+    raw = b"Response: Follows\r\n" + b"\xff\n" * 20_000 + b"--END COMMAND--\r\n\r\n"
+    parser = Parser(encoding="latin-1")
+    (message,) = parser.receive_data(BANNER + raw)[1:]
+    assert message.get("Output") == "\xff\n" * 20_000
+    parser = Parser()
+    (message,) = parser.receive_data(BANNER + raw)[1:]
+    assert message.get("Output") == "\ufffd\n" * 20_000
+    assert counted(parser) == {"undecodable_values": 10_001}
+
+
 def parse_time(raw: bytes, size: int) -> float:
     best = float("inf")
     for _ in range(3):
@@ -289,6 +384,9 @@ FOLLOWS = b"Response: Follows\r\nPrivilege: Command\r\nx\n\ny\n--END COMMAND--\r
         (b"text\n\n", 4_000, b"Response: Follows\r\n", 64),
         (b"x" * 640, 200, b"no banner ", 64),
         (b"Event: E\r\nX: \xff\r\n\r\n", 1_000, b"", 1 << 20),
+        (b"Output: x\r\n", 3_000, ANSWER, 64),
+        (b"x" * 640, 200, ANSWER + b"X: " + b"x" * 20_000, 64),
+        (b"a\r\n", 3_000, b"", 1 << 20),
     ],
     ids=[
         "events",
@@ -302,6 +400,9 @@ FOLLOWS = b"Response: Follows\r\nPrivilege: Command\r\nx\n\ny\n--END COMMAND--\r
         "one command in small pieces",
         "one first line in small pieces",
         "undecodable",
+        "one long response in small pieces",
+        "one line of a long response in small pieces",
+        "text without colons",
     ],
 )
 def test_time_grows_with_the_bytes_alone(unit: bytes, count: int, start: bytes, size: int) -> None:

@@ -2,24 +2,28 @@ from __future__ import annotations
 
 import pytest
 
-from amiws_gevent.ami import Counters, Kind
+from amiws_gevent.ami import Counters, Kind, Message
 from amiws_gevent.ami.command import Block
-from amiws_gevent.ami.packets import PacketReader, split_lines
+from amiws_gevent.ami.packets import PacketReader
 
 
 @pytest.mark.parametrize(
     ("packet", "lines"),
     [
-        (b"a\r\nb\r\n", [b"a", b"b"]),
-        (b"a\nb", [b"a", b"b"]),
-        (b"a\r\r\n\rb\n", [b"a\r", b"\rb"]),
-        (b"a\x85b\x0bc\n", [b"a\x85b\x0bc"]),
-        (b"\n", [b""]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"a\nb", ["a", "b"]),
+        (b"a\r\r\n\rb\n", ["a\r", "\rb"]),
+        ("a\x85b\x0bc\u2028d\n".encode(), ["a\x85b\x0bc\u2028d"]),
+        (b"\n", [""]),
     ],
 )
-def test_lines_end_by_crlf_or_lf_alone(packet: bytes, lines: list[bytes]) -> None:
-    assert split_lines(packet) == lines
-    assert split_lines(bytearray(packet)) == lines
+def test_lines_end_by_crlf_or_lf_alone(packet: bytes, lines: list[str]) -> None:
+    for given in (packet, bytearray(packet)):
+        reader = PacketReader(Counters(), None)
+        assert reader.read(given) == Message(Kind.UNKNOWN, {"Text": "\n".join(lines)})
+        numbered = b"".join(b"%d: %b\n" % each for each in enumerate(given.split(b"\n")))
+        values = [value for _, value in reader.headers(numbered)]
+        assert values[: len(lines)] == [line.lstrip(" \t") for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -848,7 +848,10 @@ def test_packets_that_are_dropped_are_told_of_once_a_minute(
         server.send(b"Event: Long\r\nX: " + b"x" * 500 + b"\r\n\r\n" + event(3))
         until(lambda: len(watched.messages) == 6)
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    why = "packets dropped, since they are over limits.ami_packet or limits.ami_line"
+    why = (
+        "packets dropped, since they are over limits.ami_packet or limits.ami_line, or events of "
+        "more than 1000 headers"
+    )
     assert told == [
         f"pbx (127.0.0.1:{server.port}): {why} (1 so far)",
         f"pbx (127.0.0.1:{server.port}): {why} (4 so far) (2 more like it were not logged)",

@@ -28,7 +28,7 @@ class Play:
     last step is the end of the connection.
     """
 
-    def __init__(self, *steps: Step, **settings: object) -> None:
+    def __init__(self, *steps: Step, limits: Limits | None = None, **settings: object) -> None:
         known = {"id": 1, "name": "pbx", "host": "192.0.2.1", "username": "u", "secret": "s"}
         self.steps = list(steps)
         self.written: list[bytes] = []
@@ -38,7 +38,7 @@ class Play:
         self.told: list[str] = []
         self.session = Session(
             AmiHost.model_validate({**known, **settings}),
-            Limits(ami_packet=200, ami_line=100),
+            limits or Limits(ami_packet=200, ami_line=100),
             self,  # type: ignore[arg-type]  # a wire in all that a session uses
             self,
             name="pbx",
@@ -125,6 +125,13 @@ def test_packets_over_a_limit_are_told_of_once() -> None:
         "1 LOST",
         "Test",
     ]
+
+
+def test_events_of_too_many_headers_are_told_of_too() -> None:
+    many = b"Event: Many\r\n" + b"a:\r\n" * 1000 + b"\r\n"
+    play = Play(BANNER, ACCEPTED, many + EVENT, limits=Limits())
+    play.run()
+    assert play.told[-2:] == ["1 LOST", "Test"]
 
 
 def test_a_refusal_passes_its_answer_on_and_nothing_else() -> None:
