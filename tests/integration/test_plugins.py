@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -453,8 +454,8 @@ class TestIsolation:
             """
             import time
             def amiws_filter_message(message):
-                end = time.monotonic() + 0.06
-                while time.monotonic() < end:
+                end = time.thread_time() + 0.06
+                while time.thread_time() < end:
                     pass
             """,
         )
@@ -466,6 +467,36 @@ class TestIsolation:
             took, suspended = faults_told(program, "thinker")
             assert re.search(r"amiws_filter_message: took \d+\.\d+ s; its timeout is 0\.05 s", took)
             assert "suspended" in suspended
+
+    def test_time_that_the_process_does_not_get_is_no_overrun(self, site: Site) -> None:
+        # Each of them is stopped as by a machine that is busy: once within computing, once
+        # while it waits.
+        for name, deed in (("held", "stop()"), ("waiting", "gevent.spawn(stop), gevent.sleep(0)")):
+            site.plugin(
+                name,
+                f"""
+                import os, signal, gevent
+                def stop():
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                def amiws_filter_message(message):
+                    if message.name == {name!r}:
+                        {deed}
+                """,
+            )
+        listed = "".join(f"- {name}: {{hook_timeout: 250 ms}}\n" for name in ("held", "waiting"))
+        with site.program(listed) as program, Page(program.port) as page:
+            site.ami.wait_login()
+            program.wait_for_log("connected")
+            for number in range(6):
+                for name in ("held", "waiting"):
+                    site.send(name)
+                    wait_until(lambda: program.state() == "T", "the program is stopped")
+                    time.sleep(0.3)
+                    program.process.send_signal(signal.SIGCONT)
+                    site.send(f"{name}{number}")
+                    page.wait_for_event(f"{name}{number}")
+            assert "plugin held" not in program.log
+            assert "plugin waiting" not in program.log
 
     def test_a_plugin_that_would_end_the_program_does_not(self, site: Site) -> None:
         source = "import sys\ndef {}():\n    sys.exit(1)\n"
