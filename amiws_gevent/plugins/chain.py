@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import gevent
 from greenlet import GreenletExit, greenlet
 
-from amiws_gevent.ami import Message
+from amiws_gevent.ami import Kind, Message, Value
 from amiws_gevent.pluginapi import ServerInfo
 from amiws_gevent.plugins.guard import HookTimeout, PluginState
 from amiws_gevent.plugins.spent import Metered, Spent
@@ -58,6 +58,36 @@ class Steps:
 
 class Worker(Metered):
     """The greenlet in which hooks are called."""
+
+
+def watched(hook: MessageHook) -> MessageHook:
+    """The hook, held to leaving messages as they are: one that it changes is put right.
+
+    It then fails with TypeError. A message that it makes is copied, since it may keep the
+    dict that it has made it from. This takes as long as many a hook, so it is for when a
+    message has been found that somebody has changed.
+    """
+
+    def call(message: Message, server: ServerInfo) -> object:
+        kind, headers = message.kind, message.headers
+        try:
+            answer = hook.function(message, server)
+        finally:
+            changed = not _is_still(message, kind, headers)
+            if changed:
+                Message.__init__(message, kind, headers)
+        if changed:
+            raise TypeError("changed a message in place; it must return another instead")
+        return Message(answer.kind, answer.headers) if isinstance(answer, Message) else answer
+
+    return hook._replace(function=call)
+
+
+def _is_still(message: Message, kind: Kind, headers: tuple[tuple[str, Value], ...]) -> bool:
+    try:
+        return message.kind is kind and message.headers == headers
+    except Exception:  # noqa: BLE001 - there is no telling what it is now
+        return False
 
 
 class MessageChain:

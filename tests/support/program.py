@@ -113,7 +113,7 @@ class Program:
     def state(self) -> str:
         """What the kernel says of the process: ``T`` while it is stopped by a signal."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return re.findall(r"State:\s+(\w)", status)[0]
+        return str(re.findall(r"State:\s+(\w)", status)[0])
 
     def descriptors(self) -> int:
         """Open file descriptors now."""
