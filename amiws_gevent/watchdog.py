@@ -53,12 +53,14 @@ class Watchdog:
         *,
         end_time: float = END_TIME,
         last_time: float = LAST_TIME,
+        answer_time: float = ANSWER_TIME,
         leave: Callable[[int], object] = os._exit,
     ) -> None:
         self._tell = tell
         self._status = status
         self._end_time = end_time
         self._last_time = last_time
+        self._answer_time = answer_time
         self._leave = leave
         self._before: dict[int, Any] = {}
         # Locks that say "not yet" while they are held. Not gevent's: those let greenlets wait.
@@ -97,17 +99,17 @@ class Watchdog:
 
     def _watch(self) -> None:
         self._asked.acquire()
-        if self._over.acquire(timeout=self._end_time - ANSWER_TIME):
+        seconds = self._end_time - self._answer_time
+        if self._over.acquire(timeout=seconds):
             return
-        seconds = self._end_time - ANSWER_TIME
         while seconds < self._last_time:
             answer = _held_lock()
             self._loop.run_callback_threadsafe(answer.release)
-            if self._over.acquire(timeout=ANSWER_TIME):
+            if self._over.acquire(timeout=self._answer_time):
                 return
             if answer.locked():
                 break
-            seconds += ANSWER_TIME
+            seconds += self._answer_time
         self._end()
 
     def _end(self) -> None:

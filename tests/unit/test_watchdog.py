@@ -31,9 +31,14 @@ class End:
         if self.error is not None:
             raise self.error
 
-    def watchdog(self, last_time: float = WAIT) -> Watchdog:
+    def watchdog(self, end_time: float = 2 * SOON, last_time: float = WAIT) -> Watchdog:
         return Watchdog(
-            self.tell, STATUS, end_time=SOON, last_time=last_time, leave=self.statuses.append
+            self.tell,
+            STATUS,
+            end_time=end_time,
+            last_time=last_time,
+            answer_time=SOON,
+            leave=self.statuses.append,
         )
 
 
@@ -43,9 +48,8 @@ def end() -> End:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def asked() -> Iterator[list[int]]:
     """The signals that Python's own handlers were called for."""
-    monkeypatch.setattr(watchdog, "ANSWER_TIME", SOON)
     seen: list[int] = []
 
     def handler(number: int, frame: FrameType | None) -> None:
@@ -89,15 +93,18 @@ def test_that_telling_fails_keeps_nobody_alive(end: End, asked: list[int]) -> No
 
 
 def test_who_ends_is_left_alone(end: End, asked: list[int]) -> None:
-    with end.watchdog():
+    threads = get_original("_thread", "_count")
+    before = threads()
+    with end.watchdog(WAIT):
+        until(lambda: threads() > before)
         signal.raise_signal(signal.SIGTERM)
-    compute_for_a_while()
+    until(lambda: threads() <= before)
     assert end.statuses == []
 
 
 def test_a_signal_again_and_again_changes_nothing(end: End, asked: list[int]) -> None:
     for _ in range(20):
-        with end.watchdog():
+        with end.watchdog(WAIT):
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
                 signal.raise_signal(number)
     assert len(asked) == 60
@@ -127,7 +134,7 @@ def test_a_loop_that_turns_has_longer_but_not_for_ever(end: End, asked: list[int
             answers.append(1)
             function()
 
-    dog = end.watchdog(last_time=5 * SOON)
+    dog = end.watchdog(last_time=6 * SOON)
     with dog:
         dog._loop = Turning()
         signal.raise_signal(signal.SIGTERM)
