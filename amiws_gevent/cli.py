@@ -58,8 +58,9 @@ their actions back. A drop-in for the C program amiws: same options, same config
 
 SIGNALS = """\
 SIGINT and SIGTERM end the program, SIGHUP applies a changed configuration.
-Exit status: 0 ended as asked; 2 wrong words on the command line; 70 a fault of the program;
-71 cannot listen; 73 the pid file is locked or cannot be written; 78 wrong configuration."""
+Exit status: 0 ended as asked; 2 wrong words on the command line; 70 a fault of the program,
+or a plugin that kept it from its end; 71 cannot listen; 73 the pid file is locked or cannot be
+written; 78 wrong configuration."""
 
 _log = logging.getLogger("amiws_gevent.cli")
 
@@ -264,6 +265,7 @@ def _serve(
 
         with LongLived():
             server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
+            watch.blame = server.blame
             _start(server, signals)
             if demo:
                 ending = "; Ctrl-C ends it" if child is None else ""

@@ -228,6 +228,13 @@ def _user(uid: int) -> str:
         return f"user id {uid}"
 
 
+def drop_pid_file(path: Path) -> None:
+    """Remove the pid file if it names this process, for an end that does not unwind."""
+    with contextlib.suppress(OSError):
+        if path.read_text("ascii", "replace").strip() == str(os.getpid()):
+            path.unlink()
+
+
 def _why(error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "it is a symbolic link"

@@ -1,11 +1,19 @@
-"""Greenlets that die by surprise: told in the log, and by the exit status."""
+"""Greenlets that die by surprise: told in the log, and by the exit status.
+
+SystemExit and KeyboardInterrupt are no exception to that: gevent would end the program,
+and say nothing, since it takes them for the wish of whoever runs it. A greenlet that raises
+them is more likely a plugin's, or a library's that thinks that it is alone.
+"""
 
 from __future__ import annotations
 
 import logging
+import signal
 import traceback
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
+import gevent
 from gevent.hub import Hub
 
 from amiws_gevent.log import LogLimiter
@@ -22,6 +30,9 @@ class GreenletWatch:
 
     def __init__(self, limiter: LogLimiter | None = None) -> None:
         self.deaths = 0
+        self.blame: Callable[[Sequence[str], str, BaseException], bool] = _nobody
+        """Given the files that an error came through, innermost first, what was running, and
+        the error: whether it was somebody's who is told of it, and whose fault it counts as."""
         self._limiter = limiter or LogLimiter()
 
     def install(self, hub: Hub) -> None:
@@ -34,24 +45,52 @@ class GreenletWatch:
             error: BaseException | str | None,
             trace: TracebackType | None,
         ) -> None:
-            if context is None or not isinstance(error, Exception) or _is_end(hub, error):
-                inherited(context, kind, error, trace)
-            else:
+            if context is not None and isinstance(error, BaseException) and _is_death(hub, error):
                 self._report(context, error, trace)
+            else:
+                inherited(context, kind, error, trace)
 
         hub.handle_error = handle_error  # type: ignore[assignment]  # as Hub.handle_error says
 
-    def _report(self, context: object, error: Exception, trace: TracebackType | None) -> None:
+    def _report(self, context: object, error: BaseException, trace: TracebackType | None) -> None:
+        frames = traceback.extract_tb(trace)
+        files = [*(frame.filename for frame in reversed(frames)), *_files_of_spawn(context)]
+        if self.blame(files, "a greenlet", error):
+            return
         if isinstance(context, dict):  # pywsgi's: one request failed, its greenlet goes on
             level, what = logging.ERROR, "a request"
         else:
             self.deaths += 1
             level, what = logging.CRITICAL, repr(context)
-        frames = traceback.extract_tb(trace)
         place = (frames[-1].filename, frames[-1].lineno) if frames else None
         key = (type(error), place)
         self._limiter.log(_log, level, key, "%s died: %s", what, error, exc_info=error)
 
 
-def _is_end(hub: Hub, error: Exception) -> bool:
-    return isinstance(error, (*hub.NOT_ERROR, *hub.SYSTEM_ERROR))
+def _is_death(hub: Hub, error: BaseException) -> bool:
+    """Whether the error is the end of a greenlet, and not that of the program."""
+    if isinstance(error, SystemExit):
+        return True
+    if isinstance(error, KeyboardInterrupt):
+        return not _signals_raise()
+    return not isinstance(error, (*hub.NOT_ERROR, *hub.SYSTEM_ERROR))
+
+
+def _signals_raise() -> bool:
+    """Whether a KeyboardInterrupt may be a signal that has hit whoever was running."""
+    handlers = map(signal.getsignal, (signal.SIGINT, signal.SIGTERM))
+    return signal.default_int_handler in handlers
+
+
+def _files_of_spawn(context: object) -> list[str]:
+    """The files that a greenlet was spawned through, innermost first."""
+    frame = context.spawning_stack if isinstance(context, gevent.Greenlet) else None
+    files = []
+    while frame is not None:
+        files.append(frame.f_code.co_filename)
+        frame = frame.f_back
+    return files
+
+
+def _nobody(files: Sequence[str], what: str, error: BaseException) -> bool:
+    return False

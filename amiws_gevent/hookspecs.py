@@ -19,7 +19,8 @@ There are three kinds:
 
 - Message hooks (filter, transform) have the plugin's ``hook_timeout`` of 50 ms.
   One that waits longer is cut off: HookTimeout is raised where it waits,
-  which ``except Exception`` does not catch. A plugin that overruns five times
+  which ``except Exception`` does not catch. One that computes longer cannot be, and
+  has overrun as well. A plugin that overruns five times
   within a minute is suspended: messages pass without it until the next reload.
   If it declares itself required (``REQUIRED = True``), it is not suspended, and
   each message that it failed on is dropped.
@@ -29,6 +30,9 @@ There are three kinds:
   the network. When the queue is full (``limits.plugin_queue``) what comes is
   dropped for this plugin alone, counted and told.
 - All others are waited for, each at most as long as it says.
+
+All these times are the hook's own: the CPU time that it computes, and the time that it
+waits while the event loop runs. What a busy machine takes from it does not count.
 
 The message hooks and the log hook get ``message``, an ``amiws_gevent.ami.Message``:
 ``message.kind``, ``message.name`` (of an event), ``message.get("Channel")`` without

@@ -316,6 +316,12 @@ class LogControl:
         for name in OWN_LOGGERS:
             logging.getLogger(name).setLevel(lowest)
 
+    def tell_now(self, logger: logging.Logger, level: int, text: str) -> None:
+        """Log a line without the locks of ``logging``, which whoever stands still may hold."""
+        record = logging.LogRecord(logger.name, level, "", 0, "%s", (text,), None)
+        for handler in self._handlers:
+            handler.emit(record)
+
     def close(self) -> None:
         """Take the handlers off again and close the socket; for tests and the last moment."""
         for handler in self._handlers:

@@ -177,10 +177,33 @@ class Pipeline:
 
     def emit(self, source: Source, messages: Sequence[Message]) -> None:
         """Make the JSON of messages that have passed the plugins, and publish them."""
-        batch = Batch(source, messages)
+        batch = self._batch(source, messages)
+        if not batch:
+            return
         self._publish(batch)
         if self.plugins.logs_messages:
             self.plugins.log([(envelope.message, source.info, envelope.json) for envelope in batch])
+
+    def _batch(self, source: Source, messages: Sequence[Message]) -> Batch:
+        """A batch of the messages, without those that a plugin has changed past encoding."""
+        try:
+            return Batch(source, messages)
+        except Exception as error:
+            if not self.plugins.changes_messages:
+                raise
+            sound = [message for message in messages if _is_sound(source, message)]
+            culprit = self.plugins.spoilt(error)
+            self._limiter.log(
+                _log,
+                logging.ERROR,
+                ("spoilt", source.host.id),
+                "%s: message dropped, since it was changed in place by %s: %s: %s",
+                source.host.name,
+                culprit,
+                type(error).__name__,
+                error,
+            )
+            return Batch(source, sound)
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -262,6 +285,15 @@ class Lane:
         finally:
             source.lane = None
             pipeline.lane_ended(self)
+
+
+def _is_sound(source: Source, message: Message) -> bool:
+    try:
+        message.check()
+        Batch(source, [message])
+    except Exception:  # noqa: BLE001 - whatever was done to it
+        return False
+    return True
 
 
 def _wait_until(condition: Callable[[], bool], timeout: float) -> None:

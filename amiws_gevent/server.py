@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import gevent
@@ -18,6 +18,7 @@ from gevent.queue import Queue
 
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost, LastReload, LoadResult, Settings, security_warnings
+from amiws_gevent.daemon import drop_pid_file
 from amiws_gevent.descriptors import raise_limit
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import StartError
@@ -30,10 +31,12 @@ from amiws_gevent.pages import Pages
 from amiws_gevent.pausemeter import PauseMeter
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.pluginapi import ServerInfo
-from amiws_gevent.plugins import Plugins
+from amiws_gevent.plugins import Plugins, RunningPlugin
 from amiws_gevent.plugins.change import Change
+from amiws_gevent.plugins.manager import plugin_of
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from amiws_gevent.turns import give_way
+from amiws_gevent.watchdog import Place, Watchdog
 from amiws_gevent.web.app import create_app
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.blueprints import add_blueprints
@@ -176,15 +179,16 @@ class Server:
 
     def run(self) -> int:
         """Serve until `request_stop`; returns the exit status."""
-        notify("READY=1")
-        try:
-            while True:
-                status = self._commands.get()()
-                if status is not None:
-                    return status
-        finally:
-            notify("STOPPING=1")
-            self.stop()
+        with Watchdog(self._tell_stall, EXIT_SOFTWARE):
+            notify("READY=1")
+            try:
+                while True:
+                    status = self._commands.get()()
+                    if status is not None:
+                        return status
+            finally:
+                notify("STOPPING=1")
+                self.stop()
 
     def request_stop(self) -> None:
         """Ask ``run`` to end with status 0."""
@@ -227,10 +231,38 @@ class Server:
         return busy + idle
 
     def _stop_plugins(self, timeout: float) -> None:
-        """Stop those that run, and those that a reload which did not come to its end has begun."""
+        Plugins(self._begun_plugins()).stop(timeout)
+
+    def _begun_plugins(self) -> tuple[RunningPlugin, ...]:
+        """Those that run, and those that a reload which did not come to its end has begun."""
         begun = self._change.plugins.running if self._change else ()
-        running = dict.fromkeys((*self._pipeline.plugins.running, *begun))
-        Plugins(tuple(running)).stop(timeout)
+        return tuple(dict.fromkeys((*self._pipeline.plugins.running, *begun)))
+
+    def blame(self, files: Iterable[str], what: str, error: BaseException) -> bool:
+        """Count an error as a fault of the plugin that one of ``files`` is of, if one is."""
+        found = plugin_of(self._begun_plugins(), files)
+        if found is not None:
+            found.state.failed(what, error)
+        return found is not None
+
+    def _tell_stall(self, places: Sequence[Place]) -> None:
+        """Say who keeps the program from its end, and remove the pid file.
+
+        In the watchdog's thread, while the main one stands wherever it does: so no lock.
+        """
+        where = "nothing that is known"
+        if places:
+            where = f"{places[0].file}:{places[0].line}"
+        plugin = plugin_of(self._begun_plugins(), (place.file for place in places))
+        if plugin is not None:
+            own = [place for place in places if plugin.has_file(place.file)]
+            where = f"plugin {plugin.name}: {own[-1].function}: {own[0].file}:{own[0].line}"
+        if self._log_control is not None:
+            self._log_control.tell_now(
+                _log, logging.CRITICAL, f"does not end, kept by {where}; ended by force"
+            )
+        if self._pid_file is not None:
+            drop_pid_file(self._pid_file)
 
     def _start_demo(self) -> None:
         """One PBX in the style of Asterisk 13 and one of 22, in the place of ``amihosts``."""

@@ -6,6 +6,9 @@ message, and in a greenlet of the chain's own for each batch: a hook that waits
 is cut off by one timer for the batch, not one for each call, and a hook that
 does not let itself be cut off is left behind with its greenlet, while another
 takes up the messages where it stands.
+
+What counts against a hook's timeout is what it computes and what it waits, not what
+the machine takes from it: see `Spent`.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from typing import Any, NamedTuple
 import gevent
 from greenlet import GreenletExit, greenlet
 
-from amiws_gevent.ami import Message
+from amiws_gevent.ami import Kind, Message, Value
 from amiws_gevent.pluginapi import ServerInfo
 from amiws_gevent.plugins.guard import HookTimeout, PluginState
+from amiws_gevent.plugins.spent import Metered, Spent
 from amiws_gevent.turns import give_way
 
 FILTER = "amiws_filter_message"
@@ -52,22 +56,61 @@ class Steps:
         return FILTER if step < self.first_transform else TRANSFORM
 
 
+class Worker(Metered):
+    """The greenlet in which hooks are called."""
+
+
+def watched(hook: MessageHook) -> MessageHook:
+    """The hook, held to leaving messages as they are: one that it changes is put right.
+
+    It then fails with TypeError. A message that it makes is copied, since it may keep the
+    dict that it has made it from. This takes as long as many a hook, so it is for when a
+    message has been found that somebody has changed.
+    """
+
+    def call(message: Message, server: ServerInfo) -> object:
+        kind, headers = message.kind, message.headers
+        try:
+            answer = hook.function(message, server)
+        finally:
+            changed = not _is_still(message, kind, headers)
+            if changed:
+                Message.__init__(message, kind, headers)
+        if changed:
+            raise TypeError("changed a message in place; it must return another instead")
+        return Message(answer.kind, answer.headers) if isinstance(answer, Message) else answer
+
+    return hook._replace(function=call)
+
+
+def _is_still(message: Message, kind: Kind, headers: tuple[tuple[str, Value], ...]) -> bool:
+    try:
+        return message.kind is kind and message.headers == headers
+    except Exception:  # noqa: BLE001 - there is no telling what it is now
+        return False
+
+
 class MessageChain:
     """Takes messages through the steps, one batch at a time."""
 
-    def __init__(self, steps: Steps, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._steps = steps
         self._clock = clock
+        self._cpu_clock = cpu_clock
         self._kept: list[Message] = []
         self._rest: Iterator[Message] = iter(())
         self._server = ServerInfo(0, "", False)
         self._caller: greenlet = gevent.getcurrent()
-        self._worker: greenlet | None = None
-        # The call that runs or ran last: which, on what, since when (inf: nothing runs).
+        self._worker: Worker | None = None
+        # The call that runs or ran last: which, on what.
         self._step = 0
         self._message: Message | None = None
-        self._since = math.inf
-        self._cut_since = math.inf  # `_since` of the call that was cut off last
+        self._cut_since = math.inf  # since when the call ran that was cut off last
 
     def run(self, messages: Sequence[Message], server: ServerInfo) -> list[Message]:
         """What is left of a batch, in order."""
@@ -90,7 +133,8 @@ class MessageChain:
 
     def _start_worker(self, message: Message | None, step: int) -> bool:
         """Take ``message`` up at ``step``, then all others; False if the worker had to be left."""
-        self._worker = greenlet(self._work)
+        self._worker = Worker(self._work)
+        self._worker.spent = Spent(self._steps.tick, self._clock, self._cpu_clock)
         return bool(self._worker.switch(message, step))
 
     def _leave_worker(self) -> None:
@@ -100,11 +144,13 @@ class MessageChain:
 
     def _look(self) -> None:
         """Cut off a hook that waits too long. Runs in the hub, so only while it waits."""
-        worker, since = self._worker, self._since
-        if worker is None or self._clock() - since <= self._steps.all[self._step].state.timeout:
+        worker = self._worker
+        if worker is None:
             return
-        if self._cut_since != since:
-            self._cut_since = since
+        if worker.spent.look() <= self._steps.all[self._step].state.timeout:
+            return
+        if self._cut_since != worker.spent.since:
+            self._cut_since = worker.spent.since
             worker.throw(HookTimeout)
         else:  # it was, and goes on waiting
             self._leave_worker()
@@ -112,38 +158,40 @@ class MessageChain:
 
     def _work(self, message: Message | None, step: int) -> bool:
         worker = self._worker
-        turn_end = self._clock() + LONGEST_TURN
+        assert worker is not None
+        spent = worker.spent
+        turn_end = spent.turn() + LONGEST_TURN
         if message is not None:
             self._finish(message, step, worker)
         for each in self._rest:
-            if self._since > turn_end:
-                self._since = math.inf
+            if turn_end < spent.since < math.inf:
+                spent.since = math.inf
                 give_way()
-                turn_end = self._clock() + LONGEST_TURN
+                turn_end = spent.turn() + LONGEST_TURN
             self._finish(each, 0, worker)
         return True
 
-    def _finish(self, message: Message | None, step: int, worker: greenlet | None) -> None:
+    def _finish(self, message: Message | None, step: int, worker: Worker) -> None:
         """Keep what the hooks from ``step`` on make of a message, if anything."""
         hooks, server, clock = self._steps.all, self._server, self._clock
+        spent = worker.spent
         now = clock()
         while step < len(hooks):
             state, function = hooks[step]
             if state.suspended:
                 message, step = self._after(_FAILED, message, step)
                 continue
-            self._step, self._message, self._since = step, message, now
+            self._step, self._message, spent.since = step, message, now
             try:
                 answer = function(message, server)
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
-                answer = self._raised(error)
+                answer = self._raised(error, worker)
             if self._worker is not worker:
                 raise GreenletExit  # left behind: another has gone on with the message
             start, now = now, clock()
             state.seconds += now - start
             if now - start > state.timeout:
-                cut_off = self._cut_since == start
-                state.overran(self._steps.name(step), now - start, cut_off=cut_off)
+                self._check_time(spent)
             if answer is None:
                 step += 1
             else:
@@ -151,10 +199,17 @@ class MessageChain:
         if message is not None:
             self._kept.append(message)
 
-    def _raised(self, error: BaseException) -> object:
-        if self._cut_since != self._since:
+    def _raised(self, error: BaseException, worker: Worker) -> object:
+        if self._worker is worker and self._cut_since != worker.spent.since:
             self._steps.all[self._step].state.failed(self._steps.name(self._step), error)
         return _FAILED
+
+    def _check_time(self, spent: Spent) -> None:
+        """Whether a call that was long by the wall clock was so by its own doing."""
+        state = self._steps.all[self._step].state
+        seconds, cut_off = spent.end(), self._cut_since == spent.since
+        if cut_off or seconds > state.timeout:
+            state.overran(self._steps.name(self._step), seconds, cut_off=cut_off)
 
     def _after(
         self, answer: object, message: Message | None, step: int

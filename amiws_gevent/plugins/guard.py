@@ -23,10 +23,12 @@ import gevent
 from amiws_gevent.config import PluginEntry
 from amiws_gevent.log import LogLimiter
 from amiws_gevent.pluginload import describe
+from amiws_gevent.plugins.spent import Metered, Spent
 
 OVERRUNS_TO_SUSPEND = 5
 OVERRUN_WINDOW = 60.0  # seconds in which that many overruns suspend a plugin
 END_TIME = 0.2  # seconds that a greenlet of a plugin has to end, once it was told to
+LOOKS = 10  # how often within its limit it is looked at how long a call has been waiting
 
 _log = logging.getLogger("amiws_gevent.plugins")
 
@@ -116,24 +118,44 @@ class PluginState:
             _log.error("plugin %s: %s: %s%s", self.name, hook, what, more)
 
 
+class _Attempt(Metered, gevent.Greenlet):  # type: ignore[type-arg]  # no generic at run time
+    """The greenlet of one call."""
+
+
 def attempt(
     function: Callable[..., Any], *arguments: Any, limit: float
 ) -> tuple[BaseException | None, Any]:
-    """Call a function of a plugin for at most ``limit`` seconds: its error, its result.
+    """Call a function of a plugin for at most ``limit`` seconds, as `Spent` counts them.
 
-    Returns in time whatever the function does, unless it computes. One that waits
-    longer is cut off, and HookTimeout is the error, raised where it waited.
+    Returns its error and its result, in time whatever the function does, unless it
+    computes. One that waits longer is cut off, and HookTimeout is the error, raised
+    where it waited; it is the error too of one that has computed for longer.
     """
-    running = gevent.spawn(outcome, function, arguments)
+    spent = Spent(limit / LOOKS)
+    running = _Attempt(_timed, spent, function, arguments)
+    running.spent = spent
+    running.start()
     try:
-        running.join(limit)
-        if running.ready():
-            return running.get()
-        late = HookTimeout(f"not done after {limit:g} s, cut off")
-        running.kill(late, timeout=END_TIME)
-        return late, None
+        while not running.ready() and spent.look() <= limit:
+            running.join(spent.tick)
+        if not running.ready():
+            late = HookTimeout(f"not done after {limit:g} s, cut off")
+            running.kill(late, timeout=END_TIME)
+            return late, None
+        seconds, error, result = running.get()
+        if error is None and seconds > limit:
+            return HookTimeout(f"took {seconds:.3g} s; its limit is {limit:g} s"), None
+        return error, result
     finally:
         running.kill(block=False)  # if the caller is killed itself
+
+
+def _timed(
+    spent: Spent, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[float, BaseException | None, Any]:
+    spent.since = spent.turn()
+    error, result = outcome(function, arguments)
+    return spent.end(), error, result
 
 
 def outcome(

@@ -17,7 +17,7 @@ import gevent
 from gevent.event import Event
 
 from amiws_gevent.log import LogLimiter
-from amiws_gevent.plugins.guard import END_TIME, PluginState, outcome
+from amiws_gevent.plugins.guard import END_TIME, LOOKS, PluginState, outcome
 from amiws_gevent.turns import give_way
 
 LONGEST_TURN = 0.005  # seconds of hooks that only compute, then others have theirs
@@ -81,8 +81,11 @@ class LogQueue:
         self._wake.set()
 
     def drain(self, timeout: float) -> bool:
-        """Wait until all is done; False if it was not within ``timeout`` seconds."""
-        return bool(self._idle.wait(timeout))
+        """Wait until all is done; False if it was not within ``timeout`` seconds.
+
+        A wait of one LOOKth counts for no more, however long the program stood still in it.
+        """
+        return any(self._idle.wait(timeout / LOOKS) for _ in range(LOOKS))
 
     def stop(self, timeout: float) -> None:
         """End the greenlet when all is done, but after ``timeout`` seconds and a moment at most.

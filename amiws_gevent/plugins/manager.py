@@ -20,7 +20,14 @@ from amiws_gevent.config import PluginEntry
 from amiws_gevent.log import LogLimiter
 from amiws_gevent.pluginapi import ClientInfo, PluginContext, ServerInfo
 from amiws_gevent.pluginload import PluginError, describe
-from amiws_gevent.plugins.chain import FILTER, TRANSFORM, MessageChain, MessageHook, Steps
+from amiws_gevent.plugins.chain import (
+    FILTER,
+    TRANSFORM,
+    MessageChain,
+    MessageHook,
+    Steps,
+    watched,
+)
 from amiws_gevent.plugins.guard import END_TIME, PluginState, attempt, outcome
 from amiws_gevent.plugins.logqueue import Entry, LogQueue
 from amiws_gevent.request import RequestInfo
@@ -85,6 +92,13 @@ class RunningPlugin:
         gevent.killall(self._greenlets, block=False)
         gevent.joinall(self._greenlets, timeout=END_TIME)
 
+    def has_file(self, file: str) -> bool:
+        """Whether a file is the plugin's: its own, or one of the package that it is."""
+        origin = Path(self.code.origin)
+        return file == self.code.origin or (
+            origin.name == "__init__.py" and Path(file).is_relative_to(origin.parent)
+        )
+
     def _spawn(self, function: Callable[..., Any], *arguments: Any) -> gevent.Greenlet[..., Any]:
         greenlet = gevent.spawn(self._run, function, arguments)
         self._greenlets = [other for other in self._greenlets if not other.dead]
@@ -98,12 +112,24 @@ class RunningPlugin:
         return result
 
 
+def plugin_of(running: Iterable[RunningPlugin], files: Iterable[str]) -> RunningPlugin | None:
+    """The plugin that the first of ``files`` is of that is any plugin's; None: no plugin's."""
+    among = tuple(running)
+    for file in files:
+        for plugin in among:
+            if plugin.has_file(file):
+                return plugin
+    return None
+
+
 class Plugins:
     """The running plugins, in the order of the configuration."""
 
     def __init__(self, running: Sequence[RunningPlugin] = ()) -> None:
         self.running = tuple(running)
-        self._steps = Steps(self._message_hooks(FILTER), self._message_hooks(TRANSFORM))
+        self._filters = self._message_hooks(FILTER)
+        self._transforms = self._message_hooks(TRANSFORM)
+        self._steps = Steps(self._filters, self._transforms)
         self._queues = {hook: [p.queue for p in self._with(hook)] for hook in QUEUED}
         self.changes_messages = bool(self._steps.all)
         self.logs_messages = bool(self._queues[LOG])
@@ -117,6 +143,20 @@ class Plugins:
     def chain(self) -> MessageChain:
         """Filters and transforms for one greenlet's messages."""
         return MessageChain(self._steps)
+
+    def spoilt(self, error: Exception) -> str:
+        """A message that has come through the chain is none any more, as ``error`` tells.
+
+        Returns who may have changed it in place. From here on hooks are watched, so that
+        the next time it is known, and the message is put right.
+        """
+        self._steps = Steps([*map(watched, self._filters)], [*map(watched, self._transforms)])
+        hooks = [(hook.state, FILTER) for hook in self._filters]
+        hooks += [(hook.state, TRANSFORM) for hook in self._transforms]
+        if len(hooks) == 1:
+            state, name = hooks[0]
+            state.failed(name, error)
+        return " or ".join(f"plugin {state.name} in {name}" for state, name in hooks)
 
     def log(self, messages: Iterable[tuple[Message, ServerInfo, bytes]]) -> None:
         """Queue messages, each with its server and JSON, for all log hooks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -64,8 +65,8 @@ class Site:
         head = f"plugin_dirs: {self.plugins}\nplugins:\n{plugins}{more}"
         return configuration(ami_host(self.ami.port), more=head)
 
-    def program(self, plugins: str, more: str = "", **options: Any) -> Program:
-        return Program(self.folder, self.configuration(plugins, more), **options)
+    def program(self, plugins: str, more: str = "", *words: str, **options: Any) -> Program:
+        return Program(self.folder, self.configuration(plugins, more), *words, **options)
 
     def run(self, plugins: str, *words: str) -> subprocess.CompletedProcess[str]:
         """The program that does not start, or only checks."""
@@ -453,8 +454,8 @@ class TestIsolation:
             """
             import time
             def amiws_filter_message(message):
-                end = time.monotonic() + 0.06
-                while time.monotonic() < end:
+                end = time.thread_time() + 0.06
+                while time.thread_time() < end:
                     pass
             """,
         )
@@ -466,6 +467,36 @@ class TestIsolation:
             took, suspended = faults_told(program, "thinker")
             assert re.search(r"amiws_filter_message: took \d+\.\d+ s; its timeout is 0\.05 s", took)
             assert "suspended" in suspended
+
+    def test_time_that_the_process_does_not_get_is_no_overrun(self, site: Site) -> None:
+        # Each of them is stopped as by a machine that is busy: once within computing, once
+        # while it waits.
+        for name, deed in (("held", "stop()"), ("waiting", "gevent.spawn(stop), gevent.sleep(0)")):
+            site.plugin(
+                name,
+                f"""
+                import os, signal, gevent
+                def stop():
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                def amiws_filter_message(message):
+                    if message.name == {name!r}:
+                        {deed}
+                """,
+            )
+        listed = "".join(f"- {name}: {{hook_timeout: 250 ms}}\n" for name in ("held", "waiting"))
+        with site.program(listed) as program, Page(program.port) as page:
+            site.ami.wait_login()
+            program.wait_for_log("connected")
+            for number in range(6):
+                for name in ("held", "waiting"):
+                    site.send(name)
+                    wait_until(lambda: program.state() == "T", "the program is stopped")
+                    time.sleep(0.3)
+                    program.process.send_signal(signal.SIGCONT)
+                    site.send(f"{name}{number}")
+                    page.wait_for_event(f"{name}{number}")
+            assert "plugin held" not in program.log
+            assert "plugin waiting" not in program.log
 
     def test_a_plugin_that_would_end_the_program_does_not(self, site: Site) -> None:
         source = "import sys\ndef {}():\n    sys.exit(1)\n"
@@ -482,6 +513,82 @@ class TestIsolation:
             for number in range(4):
                 program.wait_for_log(f"exit{number}.py:3: SystemExit: 1")
             assert program.process.poll() is None
+
+    @pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt", "ValueError"])
+    def test_nor_does_one_in_a_greenlet_of_its_own(self, site: Site, error: str) -> None:
+        site.plugin(
+            "leaver",
+            f"""
+            import gevent
+            def leave():
+                raise {error}
+            def amiws_filter_message(message):
+                if message.name == "Leave":
+                    gevent.spawn(leave)
+            """,
+        )
+        with site.program("leaver") as program, Page(program.port) as page:
+            site.ami.wait_login()
+            program.wait_for_log("connected")
+            site.send("Leave")
+            program.wait_for_log(f"leaver.py:3: {error.partition('(')[0]}")
+            site.send("B")
+            page.wait_for_event("B")
+            (told,) = faults_told(program, "leaver")
+            assert "a greenlet: " in told
+            program.process.terminate()
+            assert program.process.wait(WAIT) == 0, "it is the plugin's fault, not the program's"
+
+    @pytest.mark.parametrize("change", ["message.kind = 'x'", "message._unique[5] = 'x'"])
+    def test_a_message_changed_in_place_is_lost_alone(self, site: Site, change: str) -> None:
+        site.plugin("good", QUIET)
+        site.plugin(
+            "changer", f"def amiws_transform_message(message):\n    if message.name == 'Bad':\n"
+            f"        {change}\n"
+        )  # fmt: skip
+        with site.program("good changer") as program, Page(program.port) as page:
+            site.ami.wait_login()
+            program.wait_for_log("connected")
+            site.send("A", "Bad", "B")
+            page.wait_for_event("B")
+            assert events(page) == ["A", "B"]
+            program.wait_for_log("plugin changer in amiws_transform_message")
+            site.send("C", "Bad", "D")
+            page.wait_for_event("D")
+            assert events(page) == ["A", "B", "C", "Bad", "D"], "it is put right"
+            dropped, told = faults_told(program, "changer")
+            assert "pbx: message dropped, since it was changed in place by " in dropped
+            assert "plugin changer: amiws_transform_message: " in told
+            assert "changed a message in place" in told
+
+    @pytest.mark.parametrize("hook", ["amiws_log_message(message)", "amiws_shutdown()"])
+    def test_one_that_computes_for_ever_does_not_keep_it_from_its_end(
+        self, site: Site, tmp_path: Path, hook: str
+    ) -> None:
+        site.plugin(
+            "endless",
+            with_notes(
+                f"""
+                def amiws_startup(context):
+                    note("starts")
+                def {hook}:
+                    note("computes")
+                    while True:
+                        pass
+                """
+            ),
+        )
+        pid_file = tmp_path / "amiws.pid"
+        with site.program("endless", "", "-p", str(pid_file)) as program:
+            site.ami.wait_login()
+            assert pid_file.exists()
+            if "log" in hook:
+                site.send("A")
+                wait_until(lambda: "computes" in site.notes, "the hook is called")
+            program.process.terminate()
+            assert program.process.wait(WAIT) == 70
+            assert "plugin endless: " + hook.partition("(")[0] in program.log
+            assert not pid_file.exists()
 
     def test_a_log_hook_that_blocks_drops_for_itself_alone(self, site: Site) -> None:
         site.plugin("blocked", "import time\ndef amiws_log_message():\n    time.sleep(3600)\n")

@@ -110,6 +110,11 @@ class Program:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) * 1024
 
+    def state(self) -> str:
+        """What the kernel says of the process: ``T`` while it is stopped by a signal."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return str(re.findall(r"State:\s+(\w)", status)[0])
+
     def descriptors(self) -> int:
         """Open file descriptors now."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.daemon import PidFile
+from amiws_gevent.daemon import PidFile, drop_pid_file
 from amiws_gevent.errors import PidFileError
 from tests.support.leaks import open_descriptors
 from tests.support.program import ROOT, wait_until
@@ -59,7 +59,7 @@ elif deed == "hang":
 HOLDER = """
 import sys
 from pathlib import Path
-from amiws_gevent.daemon import PidFile
+from amiws_gevent.daemon import PidFile, drop_pid_file
 
 with PidFile(Path(sys.argv[1])):
     print(flush=True)
@@ -320,3 +320,16 @@ class TestPidFile:
         holder.communicate()
         with PidFile(path):
             assert path.read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"), [(f"{os.getpid()}\n", False), ("1\n", True), ("", True)]
+)
+def test_an_end_by_force_removes_the_pid_file_of_this_process(
+    tmp_path: Path, text: str, stays: bool
+) -> None:
+    path = tmp_path / "amiws.pid"
+    path.write_text(text)
+    drop_pid_file(path)
+    assert path.exists() == stays
+    drop_pid_file(tmp_path / "none")

@@ -133,6 +133,21 @@ def test_log_level_passes_its_priority_and_the_graver_ones(
     ]
 
 
+def test_a_line_now_passes_whoever_holds_the_locks(
+    control: log.LogControl, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait_for_ever(handler: logging.Handler) -> None:
+        raise AssertionError("somebody holds the lock")
+
+    monkeypatch.setattr(logging.Handler, "acquire", wait_for_ever)
+    with pytest.raises(AssertionError):
+        LINK.info("as all other lines")
+    control.tell_now(LINK, logging.CRITICAL, "100 % lost")
+    (line,) = daemon.lines()
+    assert line.endswith(f"[{os.getpid()}]: link: 100 % lost")
+    assert line.startswith("<42>")
+
+
 def test_reconfigure_changes_facility_and_level(control: log.LogControl, daemon: Daemon) -> None:
     LINK.debug("no")
     control.reconfigure(128, 7)

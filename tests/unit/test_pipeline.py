@@ -174,6 +174,59 @@ class TestPlugins:
         assert self.names(batches) == ["other", "1", "Wait", "2", "3"]
         assert [len(batch) for batch in batches] == [1, 3, 1], "a batch a read"
 
+    CHANGES = """
+        from amiws_gevent.ami import Message
+        made = {}
+        def amiws_transform_message(message):
+            if message.name == "Bad":
+                message.kind = "x"
+            if message.name == "Shared":
+                made["Event"] = "Shared"
+                return Message(message.kind, made)
+            if message.name == "Late":
+                made[5] = "x"
+        """
+
+    def test_a_message_changed_in_place_is_dropped_alone_and_then_put_right(
+        self, tmp_path: Path, batches: list[Batch], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.CHANGES)
+        (plugin,) = pipeline.plugins.running
+        source = Source(ami_host())
+        for _ in range(2):
+            pipeline.process(source, [event("A"), event("Bad"), event("B")])
+            pipeline.drain(10)
+        assert self.names(batches) == ["A", "B", "A", "Bad", "B"]
+        assert plugin.state.faults == {"amiws_transform_message": 2}
+        assert "changed in place by plugin ./mine.py in amiws_transform_message" in caplog.text
+        assert "changed a message in place" not in caplog.text, "within the same minute"
+
+    def test_so_is_one_whose_dict_the_plugin_has_kept(
+        self, tmp_path: Path, batches: list[Batch]
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.CHANGES)
+        for _ in range(2):
+            pipeline.plugins.running[0].code.plugin.made.clear()  # type: ignore[attr-defined]
+            pipeline.process(Source(ami_host()), [event("Shared"), event("Late"), event("B")])
+            pipeline.drain(10)
+        assert self.names(batches) == ["Late", "B", "Shared", "Late", "B"]
+
+    def test_of_a_required_plugin_it_is_dropped(self, tmp_path: Path, batches: list[Batch]) -> None:
+        plugins = running(entry(tmp_path, self.CHANGES, required=True, hook_timeout=600.0))
+        pipeline = Pipeline(batches.append, plugins)
+        for _ in range(2):
+            pipeline.process(Source(ami_host()), [event("Bad"), event("B")])
+            pipeline.drain(10)
+        assert self.names(batches) == ["B", "B"]
+
+    def test_a_batch_of_nothing_else_is_not_published(
+        self, tmp_path: Path, batches: list[Batch]
+    ) -> None:
+        pipeline = self.pipeline(tmp_path, batches, self.CHANGES)
+        pipeline.process(Source(ami_host()), [event("Bad")])
+        pipeline.drain(10)
+        assert batches == []
+
     def test_a_batch_of_which_nothing_is_left_is_not_published(
         self, tmp_path: Path, batches: list[Batch]
     ) -> None:

@@ -27,6 +27,7 @@ from amiws_gevent.plugins.chain import (
     Steps,
 )
 from amiws_gevent.plugins.guard import OVERRUNS_TO_SUSPEND, HookTimeout, PluginState
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.leaks import live_greenlets
 from tests.support.plugins import SERVER, entry, event
@@ -63,8 +64,12 @@ class Chain:
             self.transforms.append(MessageHook(state, transform))
         return state
 
-    def make(self, clock: Callable[[], float] = time.monotonic) -> MessageChain:
-        return MessageChain(Steps(self.filters, self.transforms), clock)
+    def make(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.thread_time,
+    ) -> MessageChain:
+        return MessageChain(Steps(self.filters, self.transforms), clock, cpu_clock)
 
     def run(self, *messages: Message) -> list[Message]:
         with gevent.Timeout(20):
@@ -508,13 +513,81 @@ class TestStubborn:
         one.let_go = two.let_go = True
 
 
+class TestTimeOfOthers:
+    """What the machine takes from a hook does not count against its timeout."""
+
+    def test_a_hook_that_gets_no_cpu_does_not_overrun(self, chain: Chain) -> None:
+        now, cpu = Clock(), Clock()
+
+        def hook(message: Message, server: ServerInfo) -> None:
+            now.now += 0.28  # as it took mask on a machine that was busy
+            cpu.now += 0.001
+
+        state = chain.add(filter=hook, timeout=TIMEOUT)
+        assert len(chain.make(now, cpu).run([event("A")] * 20, SERVER)) == 20
+        assert not state.faults
+        assert not state.suspended
+
+    def test_one_that_waits_does_not_while_the_loop_stands_still(self, chain: Chain) -> None:
+        now, cpu = Clock(), Clock()
+
+        def others(go_on: Event) -> None:
+            now.now += 10 * PLENTY
+            cpu.now += 10 * PLENTY
+            go_on.set()
+
+        def hook(message: Message, server: ServerInfo) -> None:
+            go_on = Event()
+            gevent.spawn(others, go_on)
+            go_on.wait()
+
+        state = chain.add(filter=hook)
+        assert len(chain.make(now, cpu).run([event("A")], SERVER)) == 1
+        assert state.faults == {}
+
+    def test_what_it_computes_before_and_after_a_wait_counts(
+        self, chain: Chain, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        now, cpu = Clock(), Clock()
+
+        def compute(seconds: float) -> None:
+            now.now += seconds
+            cpu.now += seconds
+
+        def hook(message: Message, server: ServerInfo) -> None:
+            compute(0.2)
+            gevent.sleep(0)
+            compute(0.3)
+
+        state = chain.add(filter=hook, timeout=0.45)
+        chain.make(now, cpu).run([event("A")], SERVER)
+        assert "took 0.5 s" in caplog.text
+        assert state.faults == {FILTER: 1}
+
+    def test_what_the_hooks_before_it_have_computed_does_not(self, chain: Chain) -> None:
+        now, cpu = Clock(), Clock()
+
+        def slow(message: Message, server: ServerInfo) -> None:
+            now.now += 0.04
+            cpu.now += 0.04
+
+        def held_up(message: Message, server: ServerInfo) -> None:
+            now.now += 0.06
+            cpu.now += 0.02
+
+        before = chain.add(filter=slow, timeout=0.05)
+        state = chain.add(filter=held_up, timeout=0.05)
+        chain.make(now, cpu).run([event("A")], SERVER)
+        assert (before.faults, state.faults) == ({}, {})
+
+
 class TestOverruns:
     def test_computing_too_long_is_counted(
         self, chain: Chain, caplog: pytest.LogCaptureFixture
     ) -> None:
         def hook(message: Message, server: ServerInfo) -> None:
-            end = time.monotonic() + 2 * TIMEOUT
-            while time.monotonic() < end:
+            end = time.thread_time() + 2 * TIMEOUT
+            while time.thread_time() < end:
                 pass
 
         state = chain.add(filter=hook, timeout=TIMEOUT)

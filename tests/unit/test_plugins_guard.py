@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -225,6 +227,32 @@ class TestCalls:
                 return True  # noqa: B012 - the fault
 
         assert state.call("amiws_authorize_client", hook, limit=0.02) == (False, None)
+
+    def test_one_that_has_computed_for_longer_has_failed(
+        self, state: PluginState, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def hook() -> bool:
+            end = time.thread_time() + 0.05
+            while time.thread_time() < end:
+                pass
+            return True
+
+        assert state.call("amiws_authorize_client", hook, limit=0.02) == (False, None)
+        assert re.search(r"HookTimeout: took 0\.0\d+ s; its limit is 0\.02 s", caplog.text)
+
+    def test_one_that_gets_no_cpu_or_no_turn_has_not(self, state: PluginState) -> None:
+        def hook() -> str:
+            gevent.spawn(stand_still)  # while the hook waits
+            for _ in range(3):
+                gevent.sleep(0.001)
+            stand_still()
+            return "in time"
+
+        def stand_still() -> None:
+            time.sleep(0.6)  # not gevent's: the whole process waits
+
+        well = state.call("amiws_authorize_client", hook, limit=0.5)
+        assert well == (True, "in time")
 
     def test_a_hook_ends_with_its_caller(self) -> None:
         begun, ended = [], []

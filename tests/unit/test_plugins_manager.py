@@ -14,6 +14,7 @@ from amiws_gevent.ami import PageAction
 from amiws_gevent.pluginapi import ClientInfo, PluginContext
 from amiws_gevent.pluginload import PluginError
 from amiws_gevent.plugins import Plugins, manager
+from amiws_gevent.plugins.manager import plugin_of
 from amiws_gevent.request import Headers, RequestInfo
 from tests.support.greenlets import WAIT, until
 from tests.support.plugins import SERVER, entry, event, running
@@ -388,3 +389,20 @@ class TestBlueprints:
         with pytest.raises(PluginError, match=told) as caught:
             plugins.blueprints()
         assert str(caught.value).startswith("plugin ./p0.py: ")
+
+
+def test_whose_file_it_is(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    hook = "def amiws_reload(): pass"
+    plugins = running(entry(tmp_path, hook, "one.py"), entry(package, hook, "__init__.py")).running
+    one, of_package = plugins
+
+    def owner(*files: Path) -> object:
+        return plugin_of(plugins, map(str, files))
+
+    assert owner(tmp_path / "one.py") is one
+    assert owner(package / "deep" / "part.py") is of_package
+    assert owner(Path(__file__), package / "__init__.py", tmp_path / "one.py") is of_package
+    assert owner(tmp_path / "two.py") is None
+    assert owner() is None
