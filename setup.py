@@ -13,13 +13,13 @@ INSTALL_REQUIRES = [
     "gevent>=24.10.1",
     # The WebSocket handshake and frame headers; its last release.
     "gevent-websocket>=0.10.1",
-    # Pages, and blueprints of plugins; 3.1 lets an application leave OPTIONS out.
+    # Clients, and blueprints of plugins; 3.1 lets an application leave OPTIONS out.
     "Flask>=3.1.0",
     # The hooks.
     "pluggy>=1.5.0",
     # The configuration file; 6.0.2 is the first with wheels for Python 3.13.
     "PyYAML>=6.0.2",
-    # JSON for pages: 13 times as fast as json; 3.10.7 is the first with wheels for Python 3.13.
+    # JSON for clients: 13 times as fast as json; 3.10.7 is the first with wheels for Python 3.13.
     "orjson>=3.10.7",
     # Settings, their validation and JSON Schema; 2.11 exports ModelWrapValidatorHandler.
     "pydantic>=2.11.0",

@@ -7,8 +7,8 @@ import sys
 
 def main() -> int:
     """Run the program with the words of the process; returns the exit status."""
-    from amiws_gevent.descriptors import open_standard_streams
-    from amiws_gevent.signals import Signals
+    from amiws_gevent.runtime.descriptors import open_standard_streams
+    from amiws_gevent.runtime.signals import Signals
 
     open_standard_streams()
     signals = Signals()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from amiws_gevent import __version__, log
+from amiws_gevent import __version__
 from amiws_gevent.config import (
     WS_PORT,
     ConfigError,
@@ -26,12 +26,13 @@ from amiws_gevent.config import (
     load_settings,
     security_warnings,
 )
-from amiws_gevent.daemon import Child, PidFile, daemonise
 from amiws_gevent.errors import StartError
-from amiws_gevent.greenlets import GreenletWatch
-from amiws_gevent.longlived import LongLived
-from amiws_gevent.notify import is_journal
-from amiws_gevent.signals import EndAsked, Signals
+from amiws_gevent.runtime import log
+from amiws_gevent.runtime.daemon import Child, PidFile, daemonise
+from amiws_gevent.runtime.gc_freeze import GcFreeze
+from amiws_gevent.runtime.greenlets import GreenletWatch
+from amiws_gevent.runtime.notify import is_journal
+from amiws_gevent.runtime.signals import EndAsked, Signals
 
 if TYPE_CHECKING:
     from amiws_gevent.server import Server
@@ -132,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         type=_port,
         const=DEMO_AS_CONFIGURED,
-        help="two simulated PBXs in the place of the configured servers; the pages are at PORT, "
+        help="two simulated PBXs in the place of the configured servers; the clients are at PORT, "
         "without it at ws_port of the file that -f names, without a file at "
         f"http://127.0.0.1:{WS_PORT}/",
     )
@@ -263,7 +264,7 @@ def _serve(
         # Not before the fork: what it imports may start threads or open files.
         from amiws_gevent.server import Server
 
-        with LongLived():
+        with GcFreeze():
             server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
             watch.blame = server.blame
             _start(server, signals)

@@ -1,8 +1,8 @@
-"""Actions of pages on their way to servers, and why one could not be sent.
+"""Actions of clients on their way to servers, and why one could not be sent.
 
-What a page sends is parsed (``ami.actions`` refuses what must not reach a
+What a client sends is parsed (``ami.actions`` refuses what must not reach a
 server), addressed to one server or all, and handed to the links. Everything
-that cannot be sent is answered to that page alone, as a message with
+that cannot be sent is answered to that client alone, as a message with
 ``"Response": "Error"``.
 """
 
@@ -14,19 +14,19 @@ from typing import Protocol
 
 from amiws_gevent.ami import (
     ActionError,
+    ClientAction,
     Kind,
-    PageAction,
     encode_action,
     encode_message,
     envelope_prefix,
     error_response,
     holding_time,
-    parse_page_action,
+    parse_client_action,
 )
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import NotConnected, SendBufferFull
-from amiws_gevent.log import LogLimiter
 from amiws_gevent.routing import address, check_action_ids, wrap
+from amiws_gevent.runtime.log import LogLimiter
 
 _log = logging.getLogger("amiws_gevent.actions")
 
@@ -59,7 +59,7 @@ class ActionTarget(Protocol):
 
 
 class Dispatcher:
-    """Sends pages' actions to the servers of ``targets`` (by server id)."""
+    """Sends clients' actions to the servers of ``targets`` (by server id)."""
 
     def __init__(
         self, targets: Mapping[int, ActionTarget], limiter: LogLimiter | None = None
@@ -73,19 +73,19 @@ class Dispatcher:
         self,
         text: str,
         *,
-        page: str,
+        client: str,
         token: str | None = None,
-        authorize: Callable[[PageAction], str | None] = lambda _action: None,
+        authorize: Callable[[ClientAction], str | None] = lambda _action: None,
     ) -> list[bytes]:
-        """Send one action; returns the JSON of the errors to answer that page with.
+        """Send one action; returns the JSON of the errors to answer that client with.
 
-        ``page`` names the page in the log (address and user). ``token``
-        addresses the answers to an ``amiws.v2`` page; None for the classic
+        ``client`` names the client in the log (address and user). ``token``
+        addresses the answers to an ``amiws.v2`` client; None for the classic
         socket, whose answers everybody gets. ``authorize`` says why an action may
         not be sent, None if it may.
         """
         try:
-            action = parse_page_action(text)
+            action = parse_client_action(text)
             check_action_ids(action, token)
             headers = action.headers if token is None else wrap(action.headers, token)
             data = encode_action(headers)
@@ -94,17 +94,17 @@ class Dispatcher:
             if refusal is not None:
                 raise ActionError(refusal, action_id=action.action_id)
         except ActionError as error:
-            self._refuse(("client", page), "action of %s refused: %s", page, error)
+            self._refuse(("client", client), "action of %s refused: %s", client, error)
             return [encode_message(OWN_PREFIX, error_response(str(error), error.action_id))]
         action_id = None if token is None else dict(headers)["ActionID"]
-        return self._send(action, data, action_id, targets, page)
+        return self._send(action, data, action_id, targets, client)
 
     def forget(self, token: str) -> None:
         """The ``amiws.v2`` client of that token is gone."""
         for target in self.targets.values():
             target.forget(address(token))
 
-    def _targets_of(self, action: PageAction) -> Iterable[ActionTarget]:
+    def _targets_of(self, action: ClientAction) -> Iterable[ActionTarget]:
         if action.server_id is None:
             return list(self.targets.values())
         target = self.targets.get(action.server_id)
@@ -118,11 +118,11 @@ class Dispatcher:
 
     def _send(
         self,
-        action: PageAction,
+        action: ClientAction,
         data: bytes,
         action_id: str | None,
         targets: Iterable[ActionTarget],
-        page: str,
+        client: str,
     ) -> list[bytes]:
         answers = []
         for target in targets:
@@ -136,12 +136,12 @@ class Dispatcher:
                 )
             except (NotConnected, SendBufferFull) as error:
                 text = "action %s of %s not sent to %s: %s"
-                self._refuse(("server", host.id), text, action.name, page, host.name, error)
+                self._refuse(("server", host.id), text, action.name, client, host.name, error)
                 prefix = envelope_prefix(Kind.RESPONSE, host.id, host.name, host.ssl)
                 answers.append(encode_message(prefix, error_response(str(error), action.action_id)))
             else:
                 self.sent += 1
-                _log.debug("action %s of %s sent to %s", action.name, page, host.name)
+                _log.debug("action %s of %s sent to %s", action.name, client, host.name)
         return answers
 
     def _refuse(self, key: tuple[str, object], text: str, *arguments: object) -> None:

@@ -7,11 +7,11 @@
         PidFileError            73: the pid file is locked or cannot be written
         ListenError             71: a port in use, a certificate that cannot be loaded
       NotConnected              an action for a server that is not connected
-      SendBufferFull            a server takes actions slower than pages send them
-      ActionError               an action of a page that cannot be sent (defined in ami.actions)
+      SendBufferFull            a server takes actions slower than clients send them
+      ActionError               an action of a client that cannot be sent (defined in ami.actions)
 
 Split only where recovery differs: a StartError ends the program (or refuses a
-reload), the others are answered to the page that asked.
+reload), the others are answered to the client that asked.
 """
 
 from __future__ import annotations

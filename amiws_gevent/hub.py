@@ -4,7 +4,7 @@ The pipeline publishes one batch for each read of a link. A greenlet of the
 hub's own joins what is pending, has it framed once for each view, and offers
 the same buffer to every client of that view. It wakes only when there is
 something to send, and lets others run between every ``CLIENTS_PER_TURN``
-clients, so that however many pages there are, the AMI readers come to their
+clients, so that however many clients there are, the AMI readers come to their
 sockets. What comes in meanwhile is joined into the next pass: the busier the
 hub, the larger its buffers, the fewer its writes.
 
@@ -27,15 +27,15 @@ import gevent
 from gevent.event import Event
 
 from amiws_gevent.ami import Kind, is_answer
-from amiws_gevent.log import LogLimiter
 from amiws_gevent.pipeline import Batch
-from amiws_gevent.turns import give_way
+from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.loop import yield_to_loop
 
 CLIENTS_PER_TURN = 512  # some 2 ms of sends
 
 PASS_BYTES = 1 << 20
 """JSON of one pass, bytes, but for a single batch that is larger: a buffer well below what a
-page may have waiting, and small enough that the next pages get it out of the cache."""
+client may have waiting, and small enough that the next clients get it out of the cache."""
 
 CLASSIC = "classic"
 V2 = "v2"
@@ -106,7 +106,7 @@ class Hub:
         self.dropped_messages = 0
         self.published_messages = 0
         self.deliveries = 0
-        """Messages that were given to pages: each counts once for each page that got it."""
+        """Messages that were given to clients: each counts once for each client that got it."""
         self.delivered_bytes = 0
         """Bytes of their frames, likewise for each page."""
         self._frames = frames
@@ -190,7 +190,7 @@ class Hub:
             while self._pending:
                 self._pass(self._next_batches())
                 if self._pending:
-                    give_way()
+                    yield_to_loop()
 
     def _next_batches(self) -> list[Batch]:
         """What is pending, as much as makes a buffer of a sensible size."""
@@ -210,11 +210,11 @@ class Hub:
             self.delivered_bytes += len(buffer) * len(clients)
             for start in range(0, len(clients), CLIENTS_PER_TURN):
                 if start:
-                    give_way()
+                    yield_to_loop()
                 self._offer(buffer, clients[start : start + CLIENTS_PER_TURN])
 
     def _offer(self, buffer: bytes, clients: Sequence[Client]) -> None:
-        """Nothing but what is needed: this loop is what all pages wait for."""
+        """Nothing but what is needed: this loop is what all clients wait for."""
         for client in clients:
             try:
                 client.offer(buffer)

@@ -23,11 +23,11 @@ from gevent.event import Event
 
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix, may_be_answer
 from amiws_gevent.config import AmiHost
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.pluginapi import ServerInfo
-from amiws_gevent.plugins import Plugins
+from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.routing import JSON_MARK, unwrap
-from amiws_gevent.turns import give_way
+from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.loop import yield_to_loop
 
 LANE_TURN = 0.005
 """Seconds that a lane works on, then others have their turn: long enough for several reads'
@@ -75,7 +75,7 @@ class Source:
 
 
 class Envelope(NamedTuple):
-    """One message ready for pages: who said it, what, its JSON, and the one page it is for.
+    """One message ready for clients: who said it, what, its JSON, and the one client it is for.
 
     What a ``Batch`` is seen as, message by message; see there.
     """
@@ -85,14 +85,14 @@ class Envelope(NamedTuple):
     json: bytes
     """The five-key JSON text, valid UTF-8, without a line end."""
     requester: str | None = None
-    """Token of the ``amiws.v2`` page that asked for this answer; None: it is for everybody."""
+    """Token of the ``amiws.v2`` client that asked for this answer; None: it is for everybody."""
 
 
 class Batch:
     """All messages of one read of a server, ready for pages.
 
     ``json`` has the text of each of ``messages``; ``requesters`` the tokens of
-    those that are for one page, by index. Lists side by side, since an object
+    those that are for one client, by index. Lists side by side, since an object
     for each message would cost as much as its frame; iterating makes them.
     """
 
@@ -111,7 +111,7 @@ class Batch:
                 self._address(index)
 
     def _address(self, index: int) -> None:
-        """Restore an answer to an ``amiws.v2`` page, and note whom it is for."""
+        """Restore an answer to an ``amiws.v2`` client, and note whom it is for."""
         message = self.messages[index]
         requester, restored = unwrap(message)
         if restored is message:  # other text that looks like it
@@ -280,7 +280,7 @@ class Lane:
                     pipeline.emit(source, kept)
                 self.working = False
                 if time.monotonic() > turn_end:
-                    give_way()
+                    yield_to_loop()
                     turn_end = time.monotonic() + LANE_TURN
         finally:
             source.lane = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amiws_gevent.ami import BROADCASTS, ActionError, Kind, Message, PageAction
+from amiws_gevent.ami import BROADCASTS, ActionError, ClientAction, Kind, Message
 
 OWN_ACTION_ID = "amiws-gevent-"
 """Prefix of the ActionIDs of the program's own actions; their answers go to no client."""
@@ -60,7 +60,7 @@ def unwrap(message: Message) -> tuple[str | None, Message]:
     return (None if for_all else token), restored
 
 
-def check_action_ids(action: PageAction, token: str | None) -> None:
+def check_action_ids(action: ClientAction, token: str | None) -> None:
     """Raise ActionError for an ActionID that would pass for one of ours.
 
     One with the prefix of addresses is harmless on ``amiws.v2`` (a client with a

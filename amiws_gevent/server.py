@@ -1,4 +1,4 @@
-"""The composition root: builds the rooms, starts and stops them in order.
+"""The composition root: builds the measured, starts and stops them in order.
 
 Data goes link → pipeline → hub → WebSocket clients; actions go WebSocket
 client → dispatcher → link. Everything that a reload may change is changed
@@ -17,26 +17,24 @@ from flask import Flask
 from gevent.queue import Queue
 
 from amiws_gevent.ami import Message
+from amiws_gevent.clients import Clients
 from amiws_gevent.config import AmiHost, LastReload, LoadResult, Settings, security_warnings
-from amiws_gevent.daemon import drop_pid_file
-from amiws_gevent.descriptors import raise_limit
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import StartError
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
-from amiws_gevent.log import LogControl, LogLimiter
-from amiws_gevent.metrics import Metrics, Rooms
-from amiws_gevent.notify import notify
-from amiws_gevent.pages import Pages
-from amiws_gevent.pausemeter import PauseMeter
+from amiws_gevent.metrics import Measured, Metrics
 from amiws_gevent.pipeline import Pipeline, Source
-from amiws_gevent.pluginapi import ServerInfo
-from amiws_gevent.plugins import Plugins, RunningPlugin
+from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.change import Change
-from amiws_gevent.plugins.manager import plugin_of
+from amiws_gevent.plugins.manager import Plugins, RunningPlugin, plugin_of
+from amiws_gevent.runtime.daemon import drop_pid_file
+from amiws_gevent.runtime.descriptors import raise_limit
+from amiws_gevent.runtime.log import LogControl, LogLimiter
+from amiws_gevent.runtime.loop import PauseMeter, yield_to_loop
+from amiws_gevent.runtime.notify import notify
+from amiws_gevent.runtime.watchdog import Place, Watchdog
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
-from amiws_gevent.turns import give_way
-from amiws_gevent.watchdog import Place, Watchdog
 from amiws_gevent.web.app import create_app
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.blueprints import add_blueprints
@@ -44,13 +42,13 @@ from amiws_gevent.web.counts import Counts
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
-from amiws_gevent.web.guesses import FailedLogins
-from amiws_gevent.web.listener import WebServer
+from amiws_gevent.web.login_throttle import LoginThrottle
 from amiws_gevent.web.monitor import MonitorListener, monitor_app, monitor_blueprint, readiness
 from amiws_gevent.web.plugingate import PluginGate
+from amiws_gevent.web.server import WebServer
 
 # Seconds; systemd and COMPATIBILITY give the whole 5.
-STOP_TIME = 2.5  # that pages and servers get to say goodbye
+STOP_TIME = 2.5  # that clients and servers get to say goodbye
 ANSWER_TIME = 0.5  # that servers have for the answers which clients wait for
 ANSWER_LANES_TIME = 0.2  # that plugins have for these
 LANES_TIME = 0.5  # that plugins have for the messages which came before the end
@@ -96,7 +94,7 @@ class Server:
         self._dispatcher = Dispatcher(self._links)
         self._hub = Hub(text_frames, limit=settings.limits.hub_buffer)
         self._pipeline = Pipeline(self._hub.publish, limit=settings.limits.plugin_messages)
-        self._pages = Pages(self._hub, self._dispatcher)
+        self._clients = Clients(self._hub, self._dispatcher)
         self._limiter = LogLimiter()
         self._told_states: dict[int, str] = {}
         self._commands: Queue[Callable[[], int | None]] = Queue()
@@ -106,19 +104,19 @@ class Server:
         self._web: WebServer | None = None
         self._stopping = False
         self._pauses = PauseMeter()
-        self._failed_logins = FailedLogins()
+        self._failed_logins = LoginThrottle()
         self._former_passwords = FormerPasswords()
         self._monitoring = monitor_blueprint(
-            Metrics(self._rooms()).render,
+            Metrics(self._measured()).render,
             lambda: readiness(not self._stopping, self._links.values()),
         )
         self._monitor = MonitorListener(monitor_app(self._monitoring), settings.limits)
 
-    def _rooms(self) -> Rooms:
-        return Rooms(
+    def _measured(self) -> Measured:
+        return Measured(
             hub=self._hub,
             pipeline=self._pipeline,
-            pages=self._pages,
+            pages=self._clients,
             dispatcher=self._dispatcher,
             links=self._links,
             sources=self._sources,
@@ -134,13 +132,13 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port that pages use, once started."""
+        """The port that clients use, once started."""
         assert self._web is not None
         return self._web.port
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the pages, once started."""
+        """Where a browser on this machine finds the clients, once started."""
         scheme = "https" if self.settings.ssl_cert else "http"
         host = self.settings.ws_host or "127.0.0.1"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
@@ -155,7 +153,7 @@ class Server:
         change = self._change_plugins(self.settings)
         try:
             gate, app = self._build_web(self.settings, change.plugins)
-            self._web = WebServer(self.settings, app=app, gate=gate, sessions=self._pages)
+            self._web = WebServer(self.settings, app=app, gate=gate, sessions=self._clients)
             with self._monitor.moving_to(self.settings.metrics_listen):
                 self._web.start()
         except StartError:
@@ -199,7 +197,7 @@ class Server:
         self._commands.put(self._begin_reload)
 
     def stop(self) -> None:
-        """Close pages with 1001, log off from servers, end; takes STOP_ALL_TIME at most."""
+        """Close clients with 1001, log off from servers, end; takes STOP_ALL_TIME at most."""
         _log.info("stopping")
         self._stopping = True
         end = time.monotonic() + STOP_ALL_TIME
@@ -227,7 +225,7 @@ class Server:
         if busy:
             gevent.joinall(busy, timeout=2 * ANSWER_TIME)
             self._pipeline.drain(ANSWER_LANES_TIME)
-            give_way()  # the hub sends them, before clients are closed
+            yield_to_loop()  # the hub sends them, before clients are closed
         return busy + idle
 
     def _stop_plugins(self, timeout: float) -> None:
@@ -408,7 +406,7 @@ class Server:
 
     def _use_plugins(self, plugins: Plugins) -> None:
         self._pipeline.plugins = plugins
-        self._pages.plugins = plugins
+        self._clients.plugins = plugins
 
     def _build_web(self, settings: Settings, plugins: Plugins) -> tuple[PluginGate, Flask]:
         gate = Gate(

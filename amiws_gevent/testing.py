@@ -25,15 +25,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from amiws_gevent.ami import Kind, Message, PageAction, Parser, parse_page_action
-from amiws_gevent.config import AmiHost, Limits, PluginEntry, load_settings
-from amiws_gevent.log import LogLimiter
+from amiws_gevent.ami import ClientAction, Kind, Message, Parser, parse_client_action
+from amiws_gevent.config import AmiHost, Limits, load_settings
 from amiws_gevent.pipeline import Batch, Pipeline, Source
-from amiws_gevent.pluginapi import ClientInfo, ServerInfo
-from amiws_gevent.plugins import Plugins, RunningPlugin
+from amiws_gevent.plugins.api import ClientInfo, Headers, RequestInfo, ServerInfo
 from amiws_gevent.plugins.change import Change
-from amiws_gevent.request import Headers, RequestInfo
-from amiws_gevent.turns import give_way
+from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.manager import Plugins, RunningPlugin
+from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.loop import yield_to_loop
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -42,7 +42,7 @@ SERVER = ServerInfo(1, "pbx1", False)
 """The server that messages come from where a test names none."""
 
 CLIENT = ClientInfo("192.0.2.10", None, "classic")
-"""The page that asks where a test names none; its address is from RFC 5737."""
+"""The client that asks where a test names none; its address is from RFC 5737."""
 
 READ_SIZE = 64 * 1024  # bytes of a capture that are parsed in one go
 
@@ -93,8 +93,8 @@ class PluginHarness:
     So the end of the block raises AssertionError if hooks raised or overran, unless
     ``allow_faults`` is true.
 
-    ``messages``  what pages get: after filters and transforms
-    ``dropped``   messages that pages do not get, as they were fed
+    ``messages``  what clients get: after filters and transforms
+    ``dropped``   messages that clients do not get, as they were fed
     ``faults``    the program's log lines on what the plugin did wrong, each of them
     ``log``       what the plugin logged itself, ``"LEVEL text"`` a line
     """
@@ -149,7 +149,7 @@ class PluginHarness:
 
     @property
     def json(self) -> list[dict[str, Any]]:
-        """What pages get, parsed: the five keys ``type`` to ``data`` of each message."""
+        """What clients get, parsed: the five keys ``type`` to ``data`` of each message."""
         return [json.loads(text) for text in self._json]
 
     @property
@@ -170,7 +170,7 @@ class PluginHarness:
     def feed(self, *messages: Message, server: ServerInfo = SERVER) -> list[Message]:
         """Send messages of a server through filters and transforms.
 
-        Returns what pages get of them. The log hook has seen them all once ``drain``
+        Returns what clients get of them. The log hook has seen them all once ``drain``
         has returned.
         """
         self._check_open()
@@ -180,7 +180,7 @@ class PluginHarness:
             passed = len(self.messages)
             self._pipeline.process(source, [message])
             while source.lane is not None:
-                give_way()
+                yield_to_loop()
             if len(self.messages) == passed:
                 self.dropped.append(message)
         return self.messages[before:]
@@ -238,27 +238,27 @@ class PluginHarness:
         return self._plugins.authorize_client(request, user)
 
     def authorize_action(
-        self, action: Mapping[str, Any] | PageAction, client: ClientInfo = CLIENT
+        self, action: Mapping[str, Any] | ClientAction, client: ClientInfo = CLIENT
     ) -> str | None:
-        """Ask whether an action may be sent; None if so, else what the page is told.
+        """Ask whether an action may be sent; None if so, else what the client is told.
 
-        ``action`` is as pages write it: ``{"Action": "Hangup", "Channel": "…"}``. Raises
+        ``action`` is as clients write it: ``{"Action": "Hangup", "Channel": "…"}``. Raises
         ActionError for what the program refuses before it asks plugins.
         """
-        if not isinstance(action, PageAction):
-            action = parse_page_action(json.dumps(action))
+        if not isinstance(action, ClientAction):
+            action = parse_client_action(json.dumps(action))
         return self._plugins.authorize_action(action, client)
 
     def connect_client(
         self, user: str | None = None, *, address: str = CLIENT.address, view: str = CLIENT.view
     ) -> ClientInfo:
-        """Tell of a page that came; returns it, to be given to ``disconnect_client``."""
+        """Tell of a client that came; returns it, to be given to ``disconnect_client``."""
         client = ClientInfo(address, user, view)
         self._plugins.client_connected(client)
         return client
 
     def disconnect_client(self, client: ClientInfo, code: int = 1000, reason: str = "") -> None:
-        """Tell of a page that went, with its close code."""
+        """Tell of a client that went, with its close code."""
         self._plugins.client_disconnected(client, code, reason)
 
     def reload(self, settings: Mapping[str, Any] | None = None) -> None:

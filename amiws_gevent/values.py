@@ -13,11 +13,67 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
-from amiws_gevent.scalars import shown
+# Enough to recognise a value by, short enough for a syslog line.
+SHOWN_LENGTH = 40
+
+_SECRET_NAME = re.compile(
+    r"(secret|passw(or)?d|passphrase|pwd|token|credentials?|authorization|api[_-]?key)s?",
+    re.IGNORECASE,
+)
+# The password in scheme://user:password@host, or without the scheme.
+_PASSWORD_OF_URL = re.compile(r"((?:^|//)[^/@:]*:)[^/]*@")
+
+
+class Scalar(str):
+    """A value's text after ``${NAME}`` was replaced, knowing how it was written.
+
+    ``written`` is the text of the file. Where the two differ a message shows
+    ``written``: what the environment holds may be a secret.
+    """
+
+    __slots__ = ("written",)
+
+    written: str
+
+    def __new__(cls, text: str, written: str | None = None) -> Self:
+        scalar = super().__new__(cls, text)
+        scalar.written = text if written is None else written
+        return scalar
+
+    @property
+    def replaced(self) -> bool:
+        """Whether any part of it came from the environment."""
+        return self != self.written
+
+
+def shown(value: object, length: int = SHOWN_LENGTH) -> str:
+    """``value`` for a message: quoted, control characters escaped, shortened.
+
+    Without the password of ``user:password@host``. Lists and mappings are named,
+    not shown. Never call it with a secret.
+    """
+    if isinstance(value, list | tuple | set | frozenset):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, Scalar) and value.replaced:
+        return f"what {_quoted(value.written, length)} stands for"
+    return _quoted(str(value), length)
+
+
+def names_secret(key: str) -> bool:
+    """Whether what stands under this key is a secret by the key's name: ``api_token``."""
+    return _SECRET_NAME.fullmatch(re.split(r"[_-](?!key)", key)[-1]) is not None
+
+
+def _quoted(text: str, length: int) -> str:
+    text = _PASSWORD_OF_URL.sub(r"\1…@", text)
+    return repr(text if len(text) <= length else text[: length - 1] + "…")
+
 
 KIB = 1024
 LARGEST_SIZE = 1 << 50  # bytes; more is a slip of the pen, not a limit

@@ -19,7 +19,7 @@ from bench import plugins, sections
 from bench.subjects import ROOT
 
 SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
-    "page": sections.one_page,
+    "client": sections.one_client,
     "bursts": sections.bursts,
     "tls": sections.bursts_with_tls,
     "lone": sections.lone_events,
@@ -27,9 +27,9 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "pacedtls": sections.paced_stream_with_tls,
     "crowd": sections.crowd,
     "servers": sections.many_servers,
-    "idle": sections.idle_pages,
+    "idle": sections.idle_clients,
     "storm": sections.reconnects,
-    "stalled": sections.stalled_pages,
+    "stalled": sections.stalled_clients,
     "plugins": plugins.section,
 }
 

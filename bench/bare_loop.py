@@ -1,4 +1,4 @@
-"""The limit of one write a page and event: a bare Python loop of ``send``.
+"""The limit of one write a client and event: a bare Python loop of ``send``.
 
 No library, no greenlets, no limits, no handshake worth the name: AMI events
 are cut and encoded, the frame is made once, and goes out by one ``send`` for
@@ -19,21 +19,21 @@ from bench.plain_json import to_json
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-def accept_page(listener: socket.socket) -> socket.socket:
+def accept_client(listener: socket.socket) -> socket.socket:
     """Take one WebSocket, with the least that a client accepts."""
-    page, _ = listener.accept()
-    page.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client, _ = listener.accept()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     head = b""
     while b"\r\n\r\n" not in head:
-        head += page.recv(4096)
+        head += client.recv(4096)
     key = head.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
     accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
-    page.sendall(
+    client.sendall(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
     )
-    page.setblocking(False)
-    return page
+    client.setblocking(False)
+    return client
 
 
 def main() -> None:
@@ -47,12 +47,12 @@ def main() -> None:
     selector = selectors.EpollSelector()
     selector.register(ami, selectors.EVENT_READ)
     selector.register(listener, selectors.EVENT_READ)
-    pages: list[socket.socket] = []
+    clients: list[socket.socket] = []
     rest = b""
     while True:
         for key, _ in selector.select():
             if key.fileobj is listener:
-                pages.append(accept_page(listener))
+                clients.append(accept_client(listener))
                 continue
             data = ami.recv(65536)
             if not data:
@@ -61,8 +61,8 @@ def main() -> None:
             for packet in packets:
                 text = to_json(packet)
                 frame = struct.pack("!BBH", 0x81, 126, len(text)) + text
-                for page in pages:
-                    page.send(frame)
+                for client in clients:
+                    client.send(frame)
 
 
 if __name__ == "__main__":

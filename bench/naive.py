@@ -1,7 +1,7 @@
 """The naive baseline: what one writes first with the same libraries.
 
 A greenlet reads AMI line by line, makes JSON with the standard library, and
-calls ``ws.send`` for each message and each page, as gevent-websocket's own
+calls ``ws.send`` for each message and each client, as gevent-websocket's own
 examples do.
 """
 
@@ -21,22 +21,22 @@ from gevent.pywsgi import WSGIServer  # noqa: E402
 from geventwebsocket.exceptions import WebSocketError  # noqa: E402
 from geventwebsocket.handler import WebSocketHandler  # noqa: E402
 
-pages = set()
+clients = set()
 
 
 def application(environ, start_response):
-    page = environ.get("wsgi.websocket")
-    if page is None:
+    client = environ.get("wsgi.websocket")
+    if client is None:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"naive"]
-    pages.add(page)
+    clients.add(client)
     try:
-        while page.receive() is not None:
+        while client.receive() is not None:
             pass
     except WebSocketError:
         pass
     finally:
-        pages.discard(page)
+        clients.discard(client)
     return []
 
 
@@ -61,11 +61,11 @@ def follow(port):
 
 def broadcast(message):
     text = json.dumps(message)
-    for page in list(pages):
+    for client in list(clients):
         try:
-            page.send(text)
+            client.send(text)
         except WebSocketError:
-            pages.discard(page)
+            clients.discard(client)
 
 
 def main():

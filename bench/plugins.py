@@ -1,9 +1,9 @@
 """What plugins cost a message: none, idle ones, ones that look, and those that come with us.
 
 ``python -m bench plugins`` starts all of them at once, each with a source and a
-page of its own, and gives each the busy capture in turn, round after round: no
+client of its own, and gives each the busy capture in turn, round after round: no
 more in one go, since 50,000 messages may wait for filters (``limits.plugin_messages``).
-CPU is counted until the program rests, since log hooks go on after the page has its
+CPU is counted until the program rests, since log hooks go on after the client has its
 last message.
 
 ``python -m bench.plugins`` is the receiver of the webhook: it prints its port.
@@ -155,7 +155,7 @@ def _cpu_at_rest(subject: Subject) -> float:
 
 def _tell(report: Report, results: dict[str, list[Figures]]) -> None:
     rows = {name: runs.medians(found) for name, found in results.items()}
-    report.table(f"plugins: bursts of {MESSAGES_IN_CAPTURE:,} messages to a page", rows)
+    report.table(f"plugins: bursts of {MESSAGES_IN_CAPTURE:,} messages to a client", rows)
     for name in results:
         if name == NONE:
             continue

@@ -1,4 +1,4 @@
-"""The runs that comparisons are made of: a source, a subject, its pages, and what each cost."""
+"""The runs that comparisons are made of: a source, a subject, its clients, and what each cost."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Scene(NamedTuple):
 
 @contextlib.contextmanager
 def scene(start: Start, clients: int, *, tls: bool = False, stalled: int = 0) -> Iterator[Scene]:
-    """A subject that is logged in, with ``clients`` pages, ``stalled`` others that never read."""
+    """A subject that is logged in, with ``clients`` clients, ``stalled`` others that never read."""
     certificate = own_certificate() if tls else None
     with running(Child("-m", "bench.source")) as source:
         ami_port = int(source.line())
         with running(start(ami_port, certificate)) as subject:
             assert source.line() == "ready"
-            time.sleep(0.3)  # the login's answer has reached nobody: no page is there yet
+            time.sleep(0.3)  # the login's answer has reached nobody: no client is there yet
             words = [str(subject.port), str(clients), "--stalled", str(stalled)]
             with running(Child("-m", "bench.sink", *words, *["--tls"] * tls)) as sink:
                 assert sink.line() == "ready"
@@ -98,7 +98,7 @@ def _one_paced(run: Scene, rate: int, seconds: int) -> Figures:
 
 
 def idle(start: Start, clients: int) -> Figures:
-    """Resident memory that each idle page adds."""
+    """Resident memory that each idle client adds."""
     with scene(start, 1) as run:
         before = run.subject.memory("VmRSS")
         with running(Child("-m", "bench.sink", str(run.subject.port), str(clients))) as crowd:
@@ -111,7 +111,7 @@ def idle(start: Start, clients: int) -> Figures:
 def storm(
     start: Start, clients: int, *, rate: int = 100, seconds: int = 10, tls: bool = False
 ) -> Figures:
-    """All of a crowd reconnect at once while one page watches a paced stream."""
+    """All of a crowd reconnect at once while one client watches a paced stream."""
     with scene(start, 1, tls=tls) as run:
         words = ["-m", "bench.sink", str(run.subject.port), str(clients)]
         with running(Child(*words, *["--tls"] * tls)) as crowd:
@@ -136,7 +136,7 @@ def storm(
 def _complete(sink: Child) -> dict[str, Any]:
     got: dict[str, Any] = json.loads(sink.line())
     if not got["complete"]:
-        raise RuntimeError(f"messages or pages were lost: {got}")
+        raise RuntimeError(f"messages or clients were lost: {got}")
     return got
 
 

@@ -78,13 +78,13 @@ def compared(
     return medians(results), ratios
 
 
-def one_page(report: Report) -> None:
-    """CPU and messages a second with one page; ten times the burst."""
+def one_client(report: Report) -> None:
+    """CPU and messages a second with one client; ten times the burst."""
     one = (1, MESSAGES_IN_CAPTURE)
     names = [OURS, NAIVE, *[UWS] * report.with_uws]
     rows, ratios = compared(report, dict.fromkeys(names, one), "cpu_us_per_message")
     rows["ten times the burst"] = runs.burst(start_ours, 1, 10 * MESSAGES_IN_CAPTURE)
-    report.table(f"one page, a burst of {MESSAGES_IN_CAPTURE:,} messages", rows)
+    report.table(f"one client, a burst of {MESSAGES_IN_CAPTURE:,} messages", rows)
     speed = rows[OURS]["messages_per_second"] / rows[NAIVE]["messages_per_second"]
     report.ratio("messages a second against naive", speed, "at least 2.5")
     report.ratio("CPU a message against naive", ratios[NAIVE], "at most 0.4")
@@ -104,7 +104,7 @@ def bursts(report: Report) -> None:
         if report.with_uws and clients <= 300:
             subjects[UWS] = (clients, MESSAGES_IN_CAPTURE)
         rows, ratios = compared(report, subjects, "deliveries_per_second")
-        report.table(f"bursts to {clients:,} pages", rows)
+        report.table(f"bursts to {clients:,} clients", rows)
         report.ratio(f"deliveries to {clients} against naive", ratios[NAIVE], "at least 12")
         if UWS in ratios:
             report.ratio(
@@ -117,7 +117,7 @@ def bursts_with_tls(report: Report) -> None:
     clients = 500
     subjects = {OURS: (clients, 10_000), NAIVE: (clients, NAIVE_DELIVERIES // clients)}
     rows, ratios = compared(report, subjects, "deliveries_per_second", tls=True)
-    report.table(f"bursts to {clients} pages with TLS", rows)
+    report.table(f"bursts to {clients} clients with TLS", rows)
     report.ratio("deliveries with TLS against naive", ratios[NAIVE], "at least 12")
 
 
@@ -144,9 +144,9 @@ def medians(results: dict[str, list[Figures]]) -> dict[str, Figures]:
 
 
 def lone_events(report: Report) -> None:
-    """What one write a page costs when there is nothing to join."""
+    """What one write a client costs when there is nothing to join."""
     results = paced_in_turn(report, [OURS, BARE], 1000, 50)
-    report.table("lone events to 1,000 pages, 50 a second", medians(results))
+    report.table("lone events to 1,000 clients, 50 a second", medians(results))
     cost = against(results, BARE, "cpu_us_per_delivery")
     report.ratio("CPU a delivery against the bare loop", cost, "at most 1.25")
 
@@ -155,14 +155,14 @@ def paced_stream(report: Report) -> None:
     """A calm stream."""
     names = [OURS, BARE, NAIVE, *[UWS] * report.with_uws]
     results = paced_in_turn(report, names, 100, 500)
-    report.table("500 events a second to 100 pages", medians(results))
+    report.table("500 events a second to 100 clients", medians(results))
     report.ratio("p99 against the bare loop", against(results, BARE, "p99_ms"), "under 3")
 
 
 def paced_stream_with_tls(report: Report) -> None:
     """The same with TLS."""
     results = paced_in_turn(report, [OURS, NAIVE], 100, 200, tls=True)
-    report.table("200 events a second to 100 pages with TLS", medians(results))
+    report.table("200 events a second to 100 clients with TLS", medians(results))
     cost = against(results, NAIVE, "cpu_us_per_delivery")
     report.ratio("CPU a delivery with TLS against naive", cost, "at most 1")
 
@@ -170,8 +170,8 @@ def paced_stream_with_tls(report: Report) -> None:
 def crowd(report: Report) -> None:
     """5,000 pages."""
     row = runs.paced(start_ours, 5000, 100, 10)
-    report.table("100 events a second to 5,000 pages", {OURS: row})
-    report.ratio("longest reader pause with 5,000 pages, ms", row["reader_pause_ms"], "under 50")
+    report.table("100 events a second to 5,000 clients", {OURS: row})
+    report.ratio("longest reader pause with 5,000 clients, ms", row["reader_pause_ms"], "under 50")
 
 
 def many_servers(report: Report) -> None:
@@ -183,37 +183,37 @@ def many_servers(report: Report) -> None:
                 start = functools.partial(start_ours, neighbours=others.line().split())
                 results[name].append(runs.paced(start, 100, 200, 10))
     rows = medians(results)
-    report.table("200 events a second of one server to 100 pages", rows)
+    report.table("200 events a second of one server to 100 clients", rows)
     calm, flapping_too = rows.values()
     report.ratio("p99 with 100 that flap", flapping_too["p99_ms"] / calm["p99_ms"], "about 1")
 
 
-def idle_pages(report: Report) -> None:
-    """Memory of pages that only listen."""
+def idle_clients(report: Report) -> None:
+    """Memory of clients that only listen."""
     row = runs.idle(start_ours, 10_000)
-    report.table("idle pages", {OURS: row})
-    report.ratio("KiB of memory for each idle page", row["kib_per_client"], "at most 30")
+    report.table("idle clients", {OURS: row})
+    report.ratio("KiB of memory for each idle client", row["kib_per_client"], "at most 30")
 
 
 def reconnects(report: Report) -> None:
-    """All pages come back at once."""
+    """All clients come back at once."""
     rows = {
         "plain": runs.storm(start_ours, 2000),
         "TLS": runs.storm(start_ours, 2000, tls=True),
     }
-    report.table("2,000 pages reconnect at once, 100 events a second to another", rows)
+    report.table("2,000 clients reconnect at once, 100 events a second to another", rows)
     for name, row in rows.items():
         longest = row["watcher_max_ms"]
         report.ratio(f"longest delay of the other, {name}, ms", longest, "at most 250")
 
 
-def stalled_pages(report: Report) -> None:
-    """50 pages of 1,000 do not read."""
+def stalled_clients(report: Report) -> None:
+    """50 clients of 1,000 do not read."""
     healthy, some = [], []
     for _ in range(report.rounds):
         healthy.append(runs.paced(start_ours, 1000, 50, 5))
         some.append(runs.paced(start_ours, 950, 50, 5, stalled=50))
     rows = {"1,000 healthy": runs.medians(healthy), "50 of them stalled": runs.medians(some)}
-    report.table("50 events a second to 1,000 pages", rows)
+    report.table("50 events a second to 1,000 clients", rows)
     ratio = statistics.median(b["p99_ms"] / a["p99_ms"] for a, b in zip(healthy, some, strict=True))
     report.ratio("p99 of the others against no stalled ones", ratio, "at most 1.3")

@@ -1,4 +1,4 @@
-"""The pages of a benchmark: many WebSocket clients that cost nearly nothing.
+"""The clients of a benchmark: many WebSocket clients that cost nearly nothing.
 
 All clients of a stream get the same bytes, so only the last one's are looked
 at; the others' are counted, and thrown away in the kernel (MSG_TRUNC), which

@@ -90,7 +90,7 @@ def running(child: Child) -> Iterator[Child]:
 
 
 class Subject(Child):
-    """Something between AMI and pages; ``port`` is where pages connect.
+    """Something between AMI and clients; ``port`` is where clients connect.
 
     ``metrics`` is where it tells of itself, as an URL; None if it does not.
     """
@@ -128,7 +128,7 @@ def start_uws(ami_port: int, certificate: Certificate) -> Subject:
 
 
 def start_bare_loop(ami_port: int, certificate: Certificate) -> Subject:
-    """One ``send`` a page and event, in bench/bare_loop.py."""
+    """One ``send`` a client and event, in bench/bare_loop.py."""
     return _start_printing("bench.bare_loop", ami_port)
 
 

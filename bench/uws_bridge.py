@@ -1,9 +1,9 @@
 """The native limit: uWebSockets (C++) through socketify, with asyncio reading AMI beside it.
 
 What a good programmer writes on an afternoon: packets cut and decoded the
-short way, JSON by orjson, each message published to the topic that all pages
+short way, JSON by orjson, each message published to the topic that all clients
 are subscribed to; uWebSockets joins and sends in C++. ``--backlog`` is what it
-may hold for one page, bytes.
+may hold for one client, bytes.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def main() -> None:
     app.ws(
         "/*",
         {
-            "open": lambda page: page.subscribe("all"),
-            "message": lambda page, message, opcode: None,
+            "open": lambda client: client.subscribe("all"),
+            "message": lambda client, message, opcode: None,
             "max_backpressure": chosen.backlog,
             "idle_timeout": 0,
         },

@@ -18,7 +18,7 @@ from typing import Annotated, Generic, Self, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from amiws_gevent.ami import Value
-from amiws_gevent.pluginapi import PluginSettings, ServerInfo, shown
+from amiws_gevent.plugins import PluginSettings, ServerInfo, shown
 
 MAX_MATCHED = 1024
 """Characters of a value that an operator's regular expression is given. It bounds those that take

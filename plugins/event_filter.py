@@ -72,7 +72,7 @@ from amiws_plugins._matching import (
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from amiws_gevent.ami import Kind, Message, may_be_answer
-from amiws_gevent.pluginapi import PluginContext, PluginSettings, ServerInfo, SettingError
+from amiws_gevent.plugins import PluginContext, PluginSettings, ServerInfo, SettingError
 
 KNOWN_EVENTS = 1024
 """Event names whose decision is kept: several times what Asterisk has."""

@@ -10,7 +10,7 @@ import inspect
 import re
 from pathlib import Path
 
-from amiws_gevent import hookspecs
+from amiws_gevent.plugins import hookspecs
 
 PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
 BEGIN = "<!-- hooks: made by scripts/hook_reference.py from amiws_gevent/hookspecs.py -->\n"

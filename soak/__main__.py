@@ -1,6 +1,6 @@
 """Run the real program for minutes under streams, churn, restarts and reloads; then look.
 
-Healthy pages must have got every message of their time exactly once and in
+Healthy clients must have got every message of their time exactly once and in
 order, and memory and descriptors must be flat. The seed is printed; with the
 same one the same things are done at the same times.
 """
@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from soak.pages import Checker, Readers, misbehave
+from soak.clients import Checker, Readers, misbehave
 from soak.servers import NumberedServer
-from tests.support.page import raw_page
 from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.ws_client import raw_client
 
 HEALTHY = 20
 REST = 5.0  # seconds that the program gets to let go of what is closed
@@ -31,7 +31,7 @@ class Soak:
     def __init__(self, folder: Path, seed: int, rate: int) -> None:
         self.rng = random.Random(seed)
         self.faults: list[str] = []
-        self.counts = dict.fromkeys(("restarts", "reloads", "leavers", "bad pages"), 0)
+        self.counts = dict.fromkeys(("restarts", "reloads", "leavers", "bad clients"), 0)
         self.servers = [NumberedServer(n, rate, random.Random(seed + n)) for n in range(1, 4)]
         self.readers = Readers()
         self.stalled: list[object] = []
@@ -61,7 +61,7 @@ class Soak:
             self._end()
 
     def add_healthy(self) -> None:
-        self.readers.add(Checker(raw_page(self.port), self.servers))
+        self.readers.add(Checker(raw_client(self.port), self.servers))
 
     def _for_a_time(self, seconds: float) -> None:
         begin = time.monotonic()
@@ -87,21 +87,21 @@ class Soak:
             self.add_healthy()
             self.counts["leavers"] += 1
         else:
-            page = misbehave(self.port, self.rng)
-            self.counts["bad pages"] += 1
-            if page is not None:
-                self.stalled.append(page)
+            client = misbehave(self.port, self.rng)
+            self.counts["bad clients"] += 1
+            if client is not None:
+                self.stalled.append(client)
             if len(self.stalled) > 10:
                 self.stalled.pop(0).close()  # type: ignore[attr-defined]
 
     def _at_rest(self) -> tuple[int, int]:
-        """Bytes of memory, and descriptors, once all servers and none but healthy pages are there.
+        """Bytes of memory, and descriptors, once all servers and only healthy clients are there.
 
-        A page that stalls may have been closed by the program or not: none is counted.
+        A client that stalls may have been closed by the program or not: none is counted.
         """
         wait_until(lambda: all(s.logged_in for s in self.servers), "all servers back", 90)
-        for page in self.stalled:
-            page.close()  # type: ignore[attr-defined]
+        for client in self.stalled:
+            client.close()  # type: ignore[attr-defined]
         self.stalled.clear()
         time.sleep(REST)
         return self.program.resident_bytes(), self.program.descriptors()
@@ -112,7 +112,7 @@ class Soak:
         before = [sum(server.sent) for server in self.servers]
         wait_until(
             lambda: all(sum(s.sent) > b for s, b in zip(self.servers, before, strict=True)),
-            "something of each server for each page",
+            "something of each server for each client",
         )
         for server in self.servers:
             server.quiet.set()

@@ -2,11 +2,11 @@
 
 from .actions import (
     ActionError,
-    PageAction,
+    ClientAction,
     encode_action,
     error_response,
     holding_time,
-    parse_page_action,
+    parse_client_action,
 )
 from .answers import BROADCASTS, is_answer, may_be_answer
 from .events import MOST_HEADERS
@@ -19,10 +19,10 @@ __all__ = [
     "BROADCASTS",
     "MOST_HEADERS",
     "ActionError",
+    "ClientAction",
     "Counters",
     "Kind",
     "Message",
-    "PageAction",
     "Parser",
     "Value",
     "encode_action",
@@ -32,5 +32,5 @@ __all__ = [
     "holding_time",
     "is_answer",
     "may_be_answer",
-    "parse_page_action",
+    "parse_client_action",
 ]

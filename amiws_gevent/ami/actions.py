@@ -1,8 +1,8 @@
-"""Actions: the JSON of a page to headers, headers to the bytes for a server.
+"""Actions: the JSON of a client to headers, headers to the bytes for a server.
 
 Asterisk ends a line at CRLF and at a bare LF, and a value at a NUL
 (``main/manager.c``, get_input and process_message): any of them in a name or a
-value would let a page write headers or whole actions of its own, past every
+value would let a client write headers or whole actions of its own, past every
 check made here and after. Such a header is refused, never cleaned and sent.
 :func:`encode_action` is the one place that makes bytes for a server, and checks
 whatever it is given.
@@ -29,7 +29,7 @@ MAX_HEADERS = 128
 
 ORIGINATE_TIMEOUT = 30.0  # seconds that an Originate without a Timeout has, manager.c
 
-# All pages share one session: these would end or change it for all of them.
+# All clients share one session: these would end or change it for all of them.
 SESSION_ACTIONS = frozenset(("login", "logoff", "challenge", "events", "filter", "waitevent"))
 
 _SKIPPED_BY_ASTERISK = "".join(map(chr, range(0x21)))
@@ -45,7 +45,7 @@ _EXAMPLE = '{"Action": "Ping"}'
 
 
 class ActionError(AmiwsError):
-    """An action that cannot be sent; ``message`` tells the page why, and what to do.
+    """An action that cannot be sent; ``message`` tells the client why, and what to do.
 
     ``action_id`` is the action's own where it could be read, for the answer.
     ``message`` never holds a header's value (but the name of an action that is
@@ -59,8 +59,8 @@ class ActionError(AmiwsError):
 
 
 @dataclass(frozen=True)
-class PageAction:
-    """An action that a page asks for, checked: ``encode_action(headers)`` will succeed.
+class ClientAction:
+    """An action that a client asks for, checked: ``encode_action(headers)`` will succeed.
 
     ``name`` is without blanks round it; ``server_id`` None means all servers;
     ``action_id`` is as the server will send it back; ``headers`` are those to
@@ -91,7 +91,7 @@ class _Number(str):
 _Members = tuple[tuple[str, object], ...]
 
 
-def parse_page_action(text: str | bytes) -> PageAction:
+def parse_client_action(text: str | bytes) -> ClientAction:
     """Read one message of a page. Raises ActionError for all that cannot be sent.
 
     Each member of the object is a header, in order; a list gives one header for
@@ -100,7 +100,7 @@ def parse_page_action(text: str | bytes) -> PageAction:
     """
     members = _load_members(text)
     try:
-        return _page_action(members)
+        return _client_action(members)
     except ActionError as error:
         raise ActionError(error.message, _readable_action_id(members)) from None
 
@@ -125,7 +125,7 @@ def encode_action(headers: Iterable[tuple[str, str]]) -> bytes:
 
 
 def error_response(message: str, action_id: str | None) -> Message:
-    """The answer to the one page whose action was not sent, in the shape of Asterisk's own."""
+    """The answer to the one client whose action was not sent, in the shape of Asterisk's own."""
     headers = {"Response": "Error"}
     if action_id is not None:
         headers["ActionID"] = action_id
@@ -186,7 +186,7 @@ def _refuse_constant(name: str) -> object:
     raise ActionError(f"the message is not valid JSON: {name} is no JSON number")
 
 
-def _page_action(members: _Members) -> PageAction:
+def _client_action(members: _Members) -> ClientAction:
     headers: list[tuple[str, str]] = []
     server_ids: list[int] = []
     for name, value in members:
@@ -206,11 +206,11 @@ def _page_action(members: _Members) -> PageAction:
     if action.lower() in SESSION_ACTIONS:
         raise ActionError(
             f"the action {_quoted(action)} is refused:"
-            " it would end or change the AMI session that all pages share"
+            " it would end or change the AMI session that all clients share"
         )
     encode_action(headers)
     action_id = _first(headers, "actionid")
-    return PageAction(
+    return ClientAction(
         name=action,
         server_id=server_ids[0] if server_ids else None,
         action_id=None if action_id is None else action_id.lstrip(_SKIPPED_BY_ASTERISK),
@@ -294,7 +294,7 @@ def _value(headers: Iterable[tuple[str, str]], folded: str) -> str:
 
 
 def _readable_action_id(members: _Members) -> str | None:
-    """The ActionID of an action that cannot be sent, as the page wrote it."""
+    """The ActionID of an action that cannot be sent, as the client wrote it."""
     for name, value in members:
         if name.lower() == "actionid":
             first = value[0] if isinstance(value, list) and value else value

@@ -1,4 +1,4 @@
-"""The JSON that pages get: amiws's five keys and nothing else.
+"""The JSON that clients get: amiws's five keys and nothing else.
 
 ``{"type": 3, "server_id": 1, "server_name": "pbx", "ssl": false, "data": {...}}``
 
@@ -33,8 +33,8 @@ def encode_message(prefix: bytes, message: Message) -> bytes:
         return prefix + orjson.dumps(message._unique or message.data()) + b"}"
     except orjson.JSONEncodeError:
         data = message.data()
-        # A lone surrogate (an odd ami_encoding, a page's ActionID that is echoed,
-        # a plugin), or a number that no page could hold.
+        # A lone surrogate (an odd ami_encoding, a client's ActionID that is echoed,
+        # a plugin), or a number that no client could hold.
         clean = {_encodable(name): _clean(value) for name, value in data.items()}
         return prefix + orjson.dumps(clean) + b"}"
 

@@ -15,7 +15,7 @@ Value = str | int | float
 
 
 class Kind(enum.IntEnum):
-    """The ``type`` numbers of amiws 2.2.1, which pages rely on."""
+    """The ``type`` numbers of amiws 2.2.1, which clients rely on."""
 
     UNKNOWN = 0
     PROMPT = 1
@@ -114,7 +114,7 @@ class Message:
         return [str(value) for key, value in self.headers if key.lower() == folded]
 
     def data(self) -> dict[str, Value | list[Value]]:
-        """The object that pages get: names as they came, in order.
+        """The object that clients get: names as they came, in order.
 
         A name that repeats with the same spelling stands at its first place with
         the list of its values. The caller may change the result.

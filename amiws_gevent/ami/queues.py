@@ -17,7 +17,7 @@ import re
 
 from .messages import Value
 
-# 15 digits: what a page's JavaScript holds exactly, and more than any counter here.
+# 15 digits: what a client's JavaScript holds exactly, and more than any counter here.
 _NUMBER = r"(-?[0-9]{1,15})"
 _SUMMARY = re.compile(
     rf"(.*) has {_NUMBER} calls \(max (unlimited|[0-9]{{1,15}})\) in '([^']*)' strategy"

@@ -8,7 +8,6 @@ from amiws_gevent.config.fields import ListenAddress
 from amiws_gevent.config.load import LastReload, LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, Limits, Settings
 from amiws_gevent.config.named import named_paths
-from amiws_gevent.config.plugins import PluginEntry
 from amiws_gevent.config.problems import ConfigError, Problem
 from amiws_gevent.config.rules import WS_PORT
 from amiws_gevent.config.security import security_warnings
@@ -21,7 +20,6 @@ __all__ = [
     "Limits",
     "ListenAddress",
     "LoadResult",
-    "PluginEntry",
     "Problem",
     "Settings",
     "load_settings",

@@ -15,7 +15,7 @@ import yaml
 
 from amiws_gevent.config import syntax
 from amiws_gevent.config.problems import ConfigError, Place, Problem
-from amiws_gevent.scalars import Scalar, names_secret
+from amiws_gevent.values import Scalar, names_secret
 
 _YAML = "tag:yaml.org,2002:"
 _TAGS = frozenset(

@@ -25,9 +25,8 @@ from pydantic import (
 
 from amiws_gevent import values
 from amiws_gevent.config import units
-from amiws_gevent.config.plugins import PluginEntry
-from amiws_gevent.scalars import shown
-from amiws_gevent.values import text_pattern
+from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.values import shown, text_pattern
 
 # Asterisk takes lines of at most 1,024 bytes; the rest is for "Username: " and CRLF.
 LONGEST_LOGIN_TEXT = 1000
@@ -126,7 +125,7 @@ def login_method(value: object) -> str:
     return method
 
 
-def slow_pages(value: object) -> str:
+def slow_clients(value: object) -> str:
     policy = str(value).lower()
     if policy not in ("close", "drop"):
         raise ValueError(f"must be close or drop, not {shown(value)}")
@@ -200,7 +199,7 @@ _FLAG_SCHEMA: dict[str, Any] = {
 _LOGIN_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["plain", "md5"]}, text_pattern(_any_case(["plain", "md5"]))]
 }
-_SLOW_PAGES_SCHEMA: dict[str, Any] = {
+_SLOW_CLIENTS_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["close", "drop"]}, text_pattern(_any_case(["close", "drop"]))]
 }
 # What stands under a plugin's name is for that plugin to say.
@@ -242,8 +241,8 @@ Realm = Annotated[str, BeforeValidator(realm), WithJsonSchema(_TEXT_SCHEMA)]
 Login = Annotated[
     Literal["plain", "md5"], BeforeValidator(login_method), WithJsonSchema(_LOGIN_SCHEMA)
 ]
-SlowPages = Annotated[
-    Literal["close", "drop"], BeforeValidator(slow_pages), WithJsonSchema(_SLOW_PAGES_SCHEMA)
+SlowClients = Annotated[
+    Literal["close", "drop"], BeforeValidator(slow_clients), WithJsonSchema(_SLOW_CLIENTS_SCHEMA)
 ]
 EventNames = Annotated[
     frozenset[str], BeforeValidator(units.event_names), WithJsonSchema(_TEXTS_SCHEMA)

@@ -19,8 +19,7 @@ from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path
 from amiws_gevent.config.suggest import nearest, unknown_event, unknown_key
 from amiws_gevent.config.syntax import missing_blank
-from amiws_gevent.scalars import Scalar, shown
-from amiws_gevent.values import LoadContext, folder_of_file
+from amiws_gevent.values import LoadContext, Scalar, folder_of_file, shown
 
 # Keys of the top that begin so hold anchors for other places, as in Compose files.
 ANCHOR_PREFIX = "x-"
@@ -181,7 +180,7 @@ class _Loading:
         return [base / str(folder) for folder in listed if folder]
 
     def _check_root(self, settings: Settings) -> None:
-        """Not one folder for pages and for what no page may see: nothing would be served."""
+        """Not one folder for clients and for what no client may see: nothing would be served."""
         place = named_root(settings)
         if place is not None:
             message = "is the folder of web_root too, and nothing in it would be served"
@@ -252,7 +251,7 @@ def _advice(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Pla
         place = ("amihosts", index)
         first = names.setdefault(host.name, index)
         if first != index:
-            yield (*place, "name"), f"is the name of amihosts[{first}] too; pages show both alike"
+            yield (*place, "name"), f"is the name of amihosts[{first}] too; clients show both alike"
         if host.ssl_ca and not host.ssl_verify:
             yield (*place, "ssl_ca"), "has no effect with ssl_verify: no"
     realm, users = settings.auth_domain, settings.auth_file

@@ -78,10 +78,10 @@ class AmiHost(Checked):
     """One Asterisk server and the account to log in with."""
 
     id: fields.ServerId = Field(
-        description="Number that pages know the server by (`server_id`, `AMIServerID`).",
+        description="Number that clients know the server by (`server_id`, `AMIServerID`).",
         json_schema_extra={COMPUTED: "its place in the list, from 1"},
     )
-    name: fields.Text = Field(description="Name that pages and the log show for the server.")
+    name: fields.Text = Field(description="Name that clients and the log show for the server.")
     host: fields.HostName = Field(description="Host name or address, IPv4 or IPv6.")
     port: fields.Port = Field(default=5038, description="TCP port of AMI (5039 is usual with TLS).")
     username: fields.UserName = Field(description="User of Asterisk's `manager.conf`.")
@@ -99,7 +99,7 @@ class AmiHost(Checked):
     )
     event_names: fields.EventNames = _written(
         "",
-        description="Whole names of the events that pages get, in a list or with commas between "
+        description="Whole names of the events that clients get, in a list or with commas between "
         "them, in any case; empty for all.",
     )
     ssl: fields.Flag = Field(
@@ -167,13 +167,13 @@ class Limits(Checked):
         "1 MiB", description="Actions that wait for a server, bytes; past it they are refused."
     )
     client_message: values.Size = _written(
-        "256 KiB", description="Longest message taken from a page, bytes (close code 1009)."
+        "256 KiB", description="Longest message taken from a client, bytes (close code 1009)."
     )
     client_buffer: values.Size = _written(
         "32 MiB",
-        description="What may wait for one page that reads slowly, bytes; past it the page is "
-        "closed (1013), unless `slow_pages` or the page says otherwise. Pages share what waits, "
-        "so all slow ones together hold little more.",
+        description="What may wait for one client that reads slowly, bytes; past it the client is "
+        "closed (1013), unless `slow_clients` or the client says otherwise. Clients share what "
+        "waits, so all slow ones together hold little more.",
     )
     plugin_queue: values.Size = _written(
         "16 MiB",
@@ -186,7 +186,7 @@ class Limits(Checked):
         "it the newest are dropped.",
     )
     hub_buffer: values.Size = _written(
-        "64 MiB", description="What may wait for all pages together, bytes."
+        "64 MiB", description="What may wait for all clients together, bytes."
     )
     connections: fields.Count = Field(
         default=10000, description="HTTP and WebSocket connections at once."
@@ -223,10 +223,10 @@ class Limits(Checked):
     idle_time: values.Seconds = _written(
         "60 s",
         description="Seconds after which an HTTP connection without a request is closed, and "
-        "in which a page's message must be complete.",
+        "in which a client's message must be complete.",
     )
     ping_interval: values.Seconds = _written(
-        "25 s", description="Seconds between the pings to a page's WebSocket."
+        "25 s", description="Seconds between the pings to a client's WebSocket."
     )
 
 
@@ -296,11 +296,11 @@ class Settings(Checked):
         "there without a login, over plain HTTP; without it they are on `ws_port`, behind the "
         "login. See docs/operations.md.",
     )
-    slow_pages: fields.SlowPages = Field(
+    slow_clients: fields.SlowClients = Field(
         default="close",
-        description="What becomes of a page for which more than `client_buffer` waits: `close` "
-        "ends its connection, `drop` leaves messages out and tells it how many. A page may choose "
-        "by `?slow=drop` or `?slow=close`.",
+        description="What happens to a client for which more than `client_buffer` waits: `close` "
+        "ends its connection, `drop` leaves messages out and tells it how many. A client may "
+        "choose by `?slow=drop` or `?slow=close`.",
     )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
     plugin_dirs: fields.Paths = _written(

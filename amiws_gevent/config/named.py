@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from amiws_gevent.config.model import Settings
-from amiws_gevent.config.plugins import PluginEntry
 from amiws_gevent.config.problems import Place
+from amiws_gevent.plugins.entry import PluginEntry
 
 # The one folder that is there to be served; an htdigest file or a key below it still counts.
 _SERVED = "web_root"
@@ -34,7 +34,7 @@ def named_paths(settings: Settings) -> list[Path]:
 def named_root(settings: Settings) -> Place | None:
     """Where a folder is named that is the whole of ``web_root``; None if there is none.
 
-    Texts of plugins do not count: one may well say where the pages are.
+    Texts of plugins do not count: one may well say where the clients are.
     """
     for place, path in _walk(settings, (), texts=False):
         try:

@@ -19,7 +19,6 @@ import json
 import re
 import typing
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,15 +31,16 @@ from amiws_gevent.config.document import Reader, is_nothing
 from amiws_gevent.config.problems import Place
 from amiws_gevent.config.suggest import nearest
 from amiws_gevent.config.syntax import missing_blank
-from amiws_gevent.pluginapi import SettingError
-from amiws_gevent.pluginload import (
+from amiws_gevent.plugins.api import SettingError
+from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.loading import (
     OWN_SETTINGS,
     PluginCode,
     PluginError,
     describe,
     load_plugin,
 )
-from amiws_gevent.scalars import names_secret
+from amiws_gevent.values import names_secret
 
 HOOK_TIMEOUT = 0.05
 """Seconds that a message hook may take; a read of a busy server is a few hundred messages."""
@@ -78,21 +78,6 @@ _T = TypeVar("_T")
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
-
-
-@dataclass(frozen=True)
-class PluginEntry:
-    """One plugin, imported, with validated settings.
-
-    Equal if a reload would run the same code with the same settings; ``given`` is
-    what the file has of them, as one text, since their order may matter.
-    """
-
-    code: PluginCode
-    given: str = field(repr=False)
-    settings: BaseModel = field(compare=False)
-    required: bool
-    hook_timeout: float
 
 
 class _TooMuch(Exception):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amiws_gevent.errors import StartError
-from amiws_gevent.scalars import shown
+from amiws_gevent.values import shown
 
 # The names and indexes that lead to a value: ("amihosts", 1, "port").
 Place = tuple[str | int, ...]

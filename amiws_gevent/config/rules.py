@@ -16,7 +16,7 @@ from typing import Any
 from amiws_gevent import resources, values
 from amiws_gevent.config import fields, files, units
 from amiws_gevent.config.problems import Place, key_path
-from amiws_gevent.scalars import shown
+from amiws_gevent.values import shown
 
 Found = tuple[Place, str]
 Given = MutableMapping[str, Any]

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from amiws_gevent.ami.eventnames import EVENT_NAMES
-from amiws_gevent.scalars import shown
+from amiws_gevent.values import shown
 
 SHORTEST_PART = 3  # letters of a name; less is in too many of them
 

@@ -12,7 +12,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 
-from amiws_gevent.scalars import shown
+from amiws_gevent.values import shown
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _FLAGS = {

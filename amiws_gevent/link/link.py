@@ -22,7 +22,7 @@ from amiws_gevent.link.pending import Pending
 from amiws_gevent.link.report import Report
 from amiws_gevent.link.session import Ended, Refused, Session, broken
 from amiws_gevent.link.wire import Wire
-from amiws_gevent.log import LogLimiter
+from amiws_gevent.runtime.log import LogLimiter
 
 _log = logging.getLogger("amiws_gevent.link")
 

@@ -10,7 +10,7 @@ from gevent import socket as gsocket
 from gevent.ssl import SSLSocket
 
 from amiws_gevent.errors import SendBufferFull
-from amiws_gevent.turns import give_way
+from amiws_gevent.runtime.loop import yield_to_loop
 
 LARGEST_READ = 64 * 1024
 """Bytes of one read, the unit of work of the whole program: enough that a burst is a
@@ -35,7 +35,7 @@ class Wire:
         self._sock = sock
         self.limit = limit
         self._hub = gevent.get_hub()
-        # Ahead of all page sockets that the same poll finds ready.
+        # Ahead of all client sockets that the same poll finds ready.
         self._readable = self._hub.loop.io(sock.fileno(), _READ, priority=_FIRST)
         self._writable = self._hub.loop.io(sock.fileno(), _WRITE)
         self._tls = sock if isinstance(sock, SSLSocket) else None
@@ -99,7 +99,7 @@ class Wire:
 
     def _read_tls(self, sock: SSLSocket) -> bytes:
         if self._tls_may_hold_more:  # which the watcher does not see
-            give_way()
+            yield_to_loop()
         else:
             self._hub.wait(self._readable)
         records: list[bytes] = []

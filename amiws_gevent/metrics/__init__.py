@@ -1,10 +1,10 @@
-"""Metrics for Prometheus: counters that the other rooms keep anyway, read when it asks.
+"""Metrics for Prometheus: counters that the other measured keep anyway, read when it asks.
 
 families.py   every metric: its name, its labels, where its number is
 collector.py  the registry, and rendering in pieces
 """
 
 from .collector import Metrics
-from .families import FAMILIES, Rooms
+from .families import FAMILIES, Measured
 
-__all__ = ["FAMILIES", "Metrics", "Rooms"]
+__all__ = ["FAMILIES", "Measured", "Metrics"]

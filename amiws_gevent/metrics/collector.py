@@ -15,8 +15,8 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.samples import Sample
 
-from amiws_gevent.metrics.families import FAMILIES, Family, Rooms
-from amiws_gevent.turns import give_way
+from amiws_gevent.metrics.families import FAMILIES, Family, Measured
+from amiws_gevent.runtime.loop import yield_to_loop
 
 SAMPLES_PER_TURN = 200
 
@@ -24,9 +24,9 @@ SAMPLES_PER_TURN = 200
 class Metrics:
     """The registry of one server."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, measured: Measured) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_RoomsCollector(rooms))
+        self.registry.register(_MeasuredCollector(measured))
         self.registry.register(_ProcessFromThread())
 
     def render(self, accept: str) -> tuple[bytes, str]:
@@ -38,11 +38,11 @@ class Metrics:
         return encode(self.registry), content_type
 
 
-class _RoomsCollector:
-    """Reads the rooms; prometheus_client's ``Collector``."""
+class _MeasuredCollector:
+    """Reads the measured; prometheus_client's ``Collector``."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, measured: Measured) -> None:
+        self._measured = measured
 
     def describe(self) -> Iterator[Metric]:
         """All families without a sample, so that the registry knows their names."""
@@ -53,7 +53,7 @@ class _RoomsCollector:
         for family in FAMILIES:
             metric = _metric(family)
             # Made one by one, as the encoder asks for them; it goes through them once.
-            metric.samples = _samples(family, self._rooms)  # type: ignore[assignment]
+            metric.samples = _samples(family, self._measured)  # type: ignore[assignment]
             yield metric
 
 
@@ -76,11 +76,11 @@ def _metric(family: Family) -> Metric:
     return Metric(name, family.help, "gauge" if name == family.name else "counter")
 
 
-def _samples(family: Family, rooms: Rooms) -> Iterator[Sample]:
-    found = family.read(rooms)
+def _samples(family: Family, measured: Measured) -> Iterator[Sample]:
+    found = family.read(measured)
     if isinstance(found, int | float):
         found = [((), found)]
     for number, (values, value) in enumerate(found, 1):
         yield Sample(family.name, dict(zip(family.labels, values, strict=True)), value)
         if not number % SAMPLES_PER_TURN:
-            give_way()
+            yield_to_loop()

@@ -1,7 +1,7 @@
 """What Prometheus is told, metric by metric, and where in the program each number is.
 
 Names and units follow Prometheus's conventions. Labels have few values: names that the
-configuration gives, and words of the program, never anything that a page or a server
+configuration gives, and words of the program, never anything that a client or a server
 sends. docs/operations.md has a row for each metric.
 """
 
@@ -16,25 +16,25 @@ import gevent
 
 from amiws_gevent import __version__
 from amiws_gevent.ami import Counters, Kind
+from amiws_gevent.clients import Clients
 from amiws_gevent.config import AmiHost, LastReload
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import CLASSIC, V2, Hub
 from amiws_gevent.link import Link, LinkState
-from amiws_gevent.pages import Pages
-from amiws_gevent.pausemeter import PauseMeter
 from amiws_gevent.pipeline import Pipeline, Source
-from amiws_gevent.plugins import RunningPlugin
+from amiws_gevent.plugins.manager import RunningPlugin
+from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web.admission import ADDRESS, CONNECTIONS, DESCRIPTORS, HANDSHAKES
 from amiws_gevent.web.backlog import Losses
-from amiws_gevent.web.counts import BY_PAGE, LOST, SILENT, SLOW, Counts
+from amiws_gevent.web.counts import BY_CLIENT, LOST, SILENT, SLOW, Counts
 from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, NORMAL, TRY_AGAIN_LATER
-from amiws_gevent.web.guesses import LIMIT, PASSWORD, FailedLogins
+from amiws_gevent.web.login_throttle import LIMIT, PASSWORD, LoginThrottle
 from amiws_gevent.web.websocket import WebSocketClient
 
 # What rates are asked of is there from the start, as 0; the rest once it happens.
 EXPECTED_ENDS = (
-    (NORMAL, BY_PAGE),
-    (GOING_AWAY, BY_PAGE),
+    (NORMAL, BY_CLIENT),
+    (GOING_AWAY, BY_CLIENT),
     (TRY_AGAIN_LATER, SLOW),
     (ABNORMAL, LOST),
     (ABNORMAL, SILENT),
@@ -46,12 +46,12 @@ FAULTS = tuple(field.name for field in fields(Counters) if field.name != "notes"
 
 
 @dataclass(frozen=True)
-class Rooms:
+class Measured:
     """Where the numbers are; nothing here is changed."""
 
     hub: Hub
     pipeline: Pipeline
-    pages: Pages
+    pages: Clients
     dispatcher: Dispatcher
     links: Mapping[int, Link]
     sources: Mapping[int, Source]
@@ -60,7 +60,7 @@ class Rooms:
     connections: Callable[[], int]
     counts: Callable[[], Counts]
     losses: Callable[[], Losses]
-    failed_logins: FailedLogins
+    failed_logins: LoginThrottle
     log_lines_lost: Callable[[], int]
     last_reload: LastReload
 
@@ -78,7 +78,7 @@ class Family(NamedTuple):
     name: str
     help: str
     labels: tuple[str, ...]
-    read: Callable[[Rooms], float | Iterable[Values]]
+    read: Callable[[Measured], float | Iterable[Values]]
 
 
 # Readers of what has labels. Each takes a copy of what may change while others run.
@@ -88,104 +88,104 @@ def _server(host: AmiHost) -> tuple[str, str]:
     return host.name, str(host.id)
 
 
-def _build(rooms: Rooms) -> Iterator[Values]:
+def _build(measured: Measured) -> Iterator[Values]:
     yield (__version__, platform.python_version(), gevent.__version__), 1
 
 
-def _received(rooms: Rooms) -> Iterator[Values]:
-    sources = [rooms.sources[server_id] for server_id in rooms.links]
+def _received(measured: Measured) -> Iterator[Values]:
+    sources = [measured.sources[server_id] for server_id in measured.links]
     for source in sources:
         for kind in Kind:
             yield (*_server(source.host), kind.name.lower()), source.received[kind]
 
 
-def _dropped(rooms: Rooms) -> Iterator[Values]:
-    yield ("plugins",), rooms.pipeline.dropped_messages
-    yield ("hub",), rooms.hub.dropped_messages
+def _dropped(measured: Measured) -> Iterator[Values]:
+    yield ("plugins",), measured.pipeline.dropped_messages
+    yield ("hub",), measured.hub.dropped_messages
 
 
-def _clients(rooms: Rooms) -> Iterator[Values]:
+def _clients(measured: Measured) -> Iterator[Values]:
     for view in (CLASSIC, V2):
-        yield (view,), rooms.hub.count(view)
+        yield (view,), measured.hub.count(view)
 
 
-def _opened(rooms: Rooms) -> Iterator[Values]:
+def _opened(measured: Measured) -> Iterator[Values]:
     for view in (CLASSIC, V2):
-        yield (view,), rooms.pages.opened_pages[view]
+        yield (view,), measured.pages.opened_clients[view]
 
 
-def _closed(rooms: Rooms) -> Iterator[Values]:
-    for (code, kind), count in (dict.fromkeys(EXPECTED_ENDS, 0) | rooms.counts().closes).items():
+def _closed(measured: Measured) -> Iterator[Values]:
+    for (code, kind), count in (dict.fromkeys(EXPECTED_ENDS, 0) | measured.counts().closes).items():
         yield (str(code), kind), count
 
 
-def _refused(rooms: Rooms) -> Iterator[Values]:
-    counted = dict.fromkeys(EXPECTED_REFUSALS, 0) | rooms.counts().refused_connections
+def _refused(measured: Measured) -> Iterator[Values]:
+    counted = dict.fromkeys(EXPECTED_REFUSALS, 0) | measured.counts().refused_connections
     for limit, count in counted.items():
         yield (limit,), count
 
 
-def _refused_upgrades(rooms: Rooms) -> Iterator[Values]:
-    counted = dict.fromkeys(EXPECTED_STATUSES, 0) | rooms.counts().refused_upgrades
+def _refused_upgrades(measured: Measured) -> Iterator[Values]:
+    counted = dict.fromkeys(EXPECTED_STATUSES, 0) | measured.counts().refused_upgrades
     for status, count in counted.items():
         yield (str(int(status)),), count
 
 
-def _refused_logins(rooms: Rooms) -> Iterator[Values]:
+def _refused_logins(measured: Measured) -> Iterator[Values]:
     for reason in (PASSWORD, LIMIT):
-        yield (reason,), rooms.failed_logins.refused[reason]
+        yield (reason,), measured.failed_logins.refused[reason]
 
 
-def _accept_pauses(rooms: Rooms) -> Iterator[Values]:
-    for reason, count in list(rooms.counts().pauses.items()):
+def _accept_pauses(measured: Measured) -> Iterator[Values]:
+    for reason, count in list(measured.counts().pauses.items()):
         yield (reason,), count
 
 
-def _pending(rooms: Rooms) -> float:
-    return sum([client.pending_bytes for client in rooms.clients()])
+def _pending(measured: Measured) -> float:
+    return sum([client.pending_bytes for client in measured.clients()])
 
 
-def _most_pending(rooms: Rooms) -> float:
-    return max([client.pending_bytes for client in rooms.clients()], default=0)
+def _most_pending(measured: Measured) -> float:
+    return max([client.pending_bytes for client in measured.clients()], default=0)
 
 
-def _by_server(read: Callable[[Link], float]) -> Callable[[Rooms], Iterator[Values]]:
-    def values(rooms: Rooms) -> Iterator[Values]:
-        for link in list(rooms.links.values()):
+def _by_server(read: Callable[[Link], float]) -> Callable[[Measured], Iterator[Values]]:
+    def values(measured: Measured) -> Iterator[Values]:
+        for link in list(measured.links.values()):
             yield _server(link.host), read(link)
 
     return values
 
 
-def _states(rooms: Rooms) -> Iterator[Values]:
-    for link in list(rooms.links.values()):
+def _states(measured: Measured) -> Iterator[Values]:
+    for link in list(measured.links.values()):
         for state in LinkState:
             yield (*_server(link.host), state.name.lower()), link.state is state
 
 
-def _faults(rooms: Rooms) -> Iterator[Values]:
-    for link in list(rooms.links.values()):
+def _faults(measured: Measured) -> Iterator[Values]:
+    for link in list(measured.links.values()):
         counted = link.faults()
         for fault in FAULTS:
             yield (*_server(link.host), fault), counted.get(fault, 0)
 
 
-def _by_plugin(read: Callable[[RunningPlugin], float]) -> Callable[[Rooms], Iterator[Values]]:
-    def values(rooms: Rooms) -> Iterator[Values]:
-        for plugin in rooms.pipeline.plugins.running:
+def _by_plugin(read: Callable[[RunningPlugin], float]) -> Callable[[Measured], Iterator[Values]]:
+    def values(measured: Measured) -> Iterator[Values]:
+        for plugin in measured.pipeline.plugins.running:
             yield (plugin.name,), read(plugin)
 
     return values
 
 
-def _plugin_seconds(rooms: Rooms) -> Iterator[Values]:
-    for plugin in rooms.pipeline.plugins.running:
+def _plugin_seconds(measured: Measured) -> Iterator[Values]:
+    for plugin in measured.pipeline.plugins.running:
         yield (plugin.name, "messages"), plugin.state.seconds
         yield (plugin.name, "log"), plugin.state.log_seconds
 
 
-def _plugin_faults(rooms: Rooms) -> Iterator[Values]:
-    for plugin in rooms.pipeline.plugins.running:
+def _plugin_faults(measured: Measured) -> Iterator[Values]:
+    for plugin in measured.pipeline.plugins.running:
         counted = dict.fromkeys(plugin.hooks, 0) | plugin.state.faults
         for hook, count in counted.items():
             yield (plugin.name, hook), count
@@ -248,76 +248,76 @@ FAMILIES = (
         "amiws_config_last_reload_successful",
         "Whether the last reload was applied: 1 or 0; the start counts as one.",
         (),
-        lambda rooms: rooms.last_reload.applied,
+        lambda measured: measured.last_reload.applied,
     ),
     Family(
         "amiws_config_last_reload_success_timestamp_seconds",
         "When the configuration that is in force was applied.",
         (),
-        lambda rooms: rooms.last_reload.applied_at,
+        lambda measured: measured.last_reload.applied_at,
     ),
-    # From servers to pages
+    # From servers to clients
     Family(
         "amiws_messages_published_total",
-        "Messages that were for pages, behind event_names and plugins.",
+        "Messages that were for clients, behind event_names and plugins.",
         (),
-        lambda rooms: rooms.hub.published_messages,
+        lambda measured: measured.hub.published_messages,
     ),
     Family(
         "amiws_messages_dropped_total",
-        "Messages that all pages lost, since the plugins or the hub, which sends to pages, "
+        "Messages that all clients lost, since the plugins or the hub, which sends to clients, "
         "took them slower than they came.",
         ("stage",),
         _dropped,
     ),
     Family(
         "amiws_hub_pending_bytes",
-        "Messages that wait to be given to pages.",
+        "Messages that wait to be given to clients.",
         (),
-        lambda rooms: rooms.hub.pending_bytes,
+        lambda measured: measured.hub.pending_bytes,
     ),
     Family(
         "amiws_deliveries_total",
-        "Messages given to pages, each once for each page; what waits for a slow page counts.",
+        "Messages given to clients, once for each client; what waits for a slow one counts.",
         (),
-        lambda rooms: rooms.hub.deliveries,
+        lambda measured: measured.hub.deliveries,
     ),
     Family(
         "amiws_delivered_bytes_total",
-        "Bytes of these messages as WebSocket frames, for each page.",
+        "Bytes of these messages as WebSocket frames, for each client.",
         (),
-        lambda rooms: rooms.hub.delivered_bytes,
+        lambda measured: measured.hub.delivered_bytes,
     ),
-    # Pages
-    Family("amiws_clients", "Pages that are connected.", ("view",), _clients),
+    # Clients
+    Family("amiws_clients", "Clients that are connected.", ("view",), _clients),
     Family(
         "amiws_clients_opened_total",
-        "Pages that connected.",
+        "Clients that connected.",
         ("view",),
         _opened,
     ),
     Family(
         "amiws_clients_closed_total",
-        "Pages that went, by close code and why; 3000 and 4000 stand for all codes from there on.",
+        "Clients that left, by close code and reason; 3000 and 4000 stand for all codes above.",
         ("code", "reason"),
         _closed,
     ),
     Family(
         "amiws_client_lost_messages_total",
-        "Messages that slow pages lost in place of their connection (slow_pages: drop), for each "
-        "page.",
+        "Messages that slow clients lost in place of their connection (slow_clients: drop), by "
+        "client.",
         (),
-        lambda rooms: rooms.losses().messages,
+        lambda measured: measured.losses().messages,
     ),
     Family(
         "amiws_client_pending_bytes",
-        "What waits for pages that read slowly, the sum; pages share it, so it takes less memory.",
+        "What waits for clients that read slowly, the sum; they share it, so it takes less memory.",
         (),
         _pending,
     ),
     Family(
         "amiws_client_pending_bytes_max",
-        "What waits for the slowest page (limits.client_buffer bounds it).",
+        "What waits for the slowest client (limits.client_buffer bounds it).",
         (),
         _most_pending,
     ),
@@ -325,7 +325,7 @@ FAMILIES = (
         "amiws_connections",
         "HTTP and WebSocket connections of ws_port (limits.connections bounds them).",
         (),
-        lambda rooms: rooms.connections(),
+        lambda measured: measured.connections(),
     ),
     Family(
         "amiws_connections_refused_total",
@@ -353,46 +353,46 @@ FAMILIES = (
     ),
     Family(
         "amiws_actions_sent_total",
-        "Actions of pages that were sent, each once for each server.",
+        "Actions of clients that were sent, each once for each server.",
         (),
-        lambda rooms: rooms.dispatcher.sent,
+        lambda measured: measured.dispatcher.sent,
     ),
     Family(
         "amiws_actions_refused_total",
-        "Actions of pages that were answered with an error instead.",
+        "Actions of clients that were answered with an error instead.",
         (),
-        lambda rooms: rooms.dispatcher.refused,
+        lambda measured: measured.dispatcher.refused,
     ),
     # The event loop
     Family(
         "amiws_reader_pause_seconds",
         "The longest time of the last 60 seconds in which no socket of a server was looked at.",
         (),
-        lambda rooms: rooms.pauses.recent(),
+        lambda measured: measured.pauses.recent(),
     ),
     Family(
         "amiws_reader_pause_longest_seconds",
         "The longest such time since the start.",
         (),
-        lambda rooms: rooms.pauses.longest,
+        lambda measured: measured.pauses.longest,
     ),
     Family(
         "amiws_reader_long_pauses_total",
         "Such times of more than 50 ms.",
         (),
-        lambda rooms: rooms.pauses.long_pauses,
+        lambda measured: measured.pauses.long_pauses,
     ),
     Family(
         "amiws_loop_busy_seconds_total",
         "All such times: how long the event loop has not been waiting.",
         (),
-        lambda rooms: rooms.pauses.seconds,
+        lambda measured: measured.pauses.seconds,
     ),
     Family(
         "amiws_loop_turns_total",
         "How often the event loop has looked at the sockets.",
         (),
-        lambda rooms: rooms.pauses.turns,
+        lambda measured: measured.pauses.turns,
     ),
     # Plugins and the log
     Family(
@@ -410,7 +410,7 @@ FAMILIES = (
     ),
     Family(
         "amiws_plugin_dropped_messages_total",
-        "Messages that the plugin kept from pages, as its filter said or, if required, by a fault.",
+        "Messages that the plugin dropped, as its filter said or, if required, by a fault.",
         ("plugin",),
         _by_plugin(lambda plugin: plugin.state.dropped),
     ),
@@ -431,6 +431,6 @@ FAMILIES = (
         "amiws_log_lines_lost_total",
         "Lines that syslog did not take.",
         (),
-        lambda rooms: rooms.log_lines_lost(),
+        lambda measured: measured.log_lines_lost(),
     ),
 )

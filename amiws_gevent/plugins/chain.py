@@ -22,10 +22,10 @@ import gevent
 from greenlet import GreenletExit, greenlet
 
 from amiws_gevent.ami import Kind, Message, Value
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.guard import HookTimeout, PluginState
 from amiws_gevent.plugins.spent import Metered, Spent
-from amiws_gevent.turns import give_way
+from amiws_gevent.runtime.loop import yield_to_loop
 
 FILTER = "amiws_filter_message"
 TRANSFORM = "amiws_transform_message"
@@ -166,7 +166,7 @@ class MessageChain:
         for each in self._rest:
             if turn_end < spent.since < math.inf:
                 spent.since = math.inf
-                give_way()
+                yield_to_loop()
                 turn_end = spent.turn() + LONGEST_TURN
             self._finish(each, 0, worker)
         return True

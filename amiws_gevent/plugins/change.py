@@ -11,11 +11,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Sequence
 
-from amiws_gevent.config import PluginEntry
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.plugins.logqueue import Entry
 from amiws_gevent.plugins.manager import RELOAD, Plugins, RunningPlugin
+from amiws_gevent.runtime.log import LogLimiter
 
 _log = logging.getLogger("amiws_gevent.plugins")
 

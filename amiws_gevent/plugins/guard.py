@@ -20,10 +20,10 @@ from typing import Any
 
 import gevent
 
-from amiws_gevent.config import PluginEntry
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.pluginload import describe
+from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.loading import describe
 from amiws_gevent.plugins.spent import Metered, Spent
+from amiws_gevent.runtime.log import LogLimiter
 
 OVERRUNS_TO_SUSPEND = 5
 OVERRUN_WINDOW = 60.0  # seconds in which that many overruns suspend a plugin

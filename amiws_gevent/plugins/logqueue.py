@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import gevent
 from gevent.event import Event
 
-from amiws_gevent.log import LogLimiter
 from amiws_gevent.plugins.guard import END_TIME, LOOKS, PluginState, outcome
-from amiws_gevent.turns import give_way
+from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.loop import yield_to_loop
 
 LONGEST_TURN = 0.005  # seconds of hooks that only compute, then others have theirs
 
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     """One call of a hook that is to come; ``size`` in bytes is what it counts for.
 
     Of messages ``limit`` bytes may wait. What is no message, and so comes seldom,
-    has as much room beside it: a plugin that counts pages must not miss one.
+    has as much room beside it: a plugin that counts clients must not miss one.
     """
 
     hook: str
@@ -113,7 +113,7 @@ class LogQueue:
                 if self._greenlet is not greenlet:
                     return
                 if now > turn_end:
-                    give_way()
+                    yield_to_loop()
                     turn_end = time.monotonic() + LONGEST_TURN
             self._idle.set()
             self._wake.wait()

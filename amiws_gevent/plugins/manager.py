@@ -15,11 +15,8 @@ from typing import Any
 import gevent
 from flask import Blueprint
 
-from amiws_gevent.ami import Message, PageAction
-from amiws_gevent.config import PluginEntry
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.pluginapi import ClientInfo, PluginContext, ServerInfo
-from amiws_gevent.pluginload import PluginError, describe
+from amiws_gevent.ami import ClientAction, Message
+from amiws_gevent.plugins.api import ClientInfo, PluginContext, RequestInfo, ServerInfo
 from amiws_gevent.plugins.chain import (
     FILTER,
     TRANSFORM,
@@ -28,9 +25,11 @@ from amiws_gevent.plugins.chain import (
     Steps,
     watched,
 )
+from amiws_gevent.plugins.entry import PluginEntry
 from amiws_gevent.plugins.guard import END_TIME, PluginState, attempt, outcome
+from amiws_gevent.plugins.loading import PluginError, describe
 from amiws_gevent.plugins.logqueue import Entry, LogQueue
-from amiws_gevent.request import RequestInfo
+from amiws_gevent.runtime.log import LogLimiter
 
 LOG = "amiws_log_message"
 SERVER_CHANGED = "amiws_server_changed"
@@ -169,11 +168,11 @@ class Plugins:
         self._tell(SERVER_CHANGED, server, state, reason)
 
     def client_connected(self, client: ClientInfo) -> None:
-        """Queue the news of a page that came."""
+        """Queue the news of a client that came."""
         self._tell(CLIENT_CONNECTED, client)
 
     def client_disconnected(self, client: ClientInfo, code: int, reason: str) -> None:
-        """Queue the news of a page that went."""
+        """Queue the news of a client that went."""
         self._tell(CLIENT_DISCONNECTED, client, code, reason)
 
     def _tell(self, hook: str, *arguments: Any) -> None:
@@ -184,7 +183,7 @@ class Plugins:
         """None: may open a WebSocket; else why not."""
         return self._refusal("amiws_authorize_client", request, user)
 
-    def authorize_action(self, action: PageAction, client: ClientInfo) -> str | None:
+    def authorize_action(self, action: ClientAction, client: ClientInfo) -> str | None:
         """None: the action may be sent; else why not."""
         return self._refusal("amiws_authorize_action", action, client)
 

@@ -42,15 +42,15 @@ from amiws_gevent.web.connection import (
     refusal_bytes,
     tls_object,
 )
-from amiws_gevent.web.handler import PageHandler, Site
+from amiws_gevent.web.handler import ConnectionHandler, Site
 from amiws_gevent.web.websocket import SILENT_PINGS, WebSocketClient
 
 MOST_ACCEPTED = 16  # in one turn of the event loop
-MOST_TURNED_AWAY = 256  # connections at once that have time to read why they are refused
-MOST_TURNED_AWAY_LAST = 8  # the same of those that have one of the last descriptors
+MOST_REFUSED = 256  # connections at once that have time to read why they are refused
+MOST_REFUSED_LAST = 8  # the same of those that have one of the last descriptors
 ACCEPT_PAUSE = 0.2  # seconds without accepting once the descriptors are gone
 
-_SEND_BUFFER = 64 * 1024  # bytes; Linux doubles it, and else keeps 4 MB for a page that stalls
+_SEND_BUFFER = 64 * 1024  # bytes; Linux doubles it, and else keeps 4 MB for a client that stalls
 _TOLD_AGAIN = 10.0  # seconds between two log lines of the same kind
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _GONE_BEFORE_ACCEPT = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # accept(2)
@@ -107,7 +107,7 @@ class Acceptor(WSGIServer):
         self._population = population
         self._adopt = adopt
         self._descriptors = descriptors
-        self._turned_away = 0
+        self._refusals = 0
         self._tell_at: dict[str, float] = {}
 
     # What gevent's server asks for
@@ -144,11 +144,11 @@ class Acceptor(WSGIServer):
             return
         self.site.counts.refused_connections[reason] += 1
         self._tell_of_refusal(reason, host, peer)
-        if self._turned_away < (MOST_TURNED_AWAY_LAST if last else MOST_TURNED_AWAY):
-            self._turned_away += 1
-            gevent.spawn_raw(self._turn_away, sock, address, reason)
+        if self._refusals < (MOST_REFUSED_LAST if last else MOST_REFUSED):
+            self._refusals += 1
+            gevent.spawn_raw(self._refuse, sock, address, reason)
         else:
-            self._turn_away_at_once(sock, reason)
+            self._refuse_at_once(sock, reason)
 
     def _pause(self, pause: Pause, trouble: str = "") -> None:
         self.site.counts.pauses[pause.reason] += 1
@@ -211,9 +211,9 @@ class Acceptor(WSGIServer):
     def let_arrive(self) -> Arrival:
         """A handshake or a request begins; if there are too many, the oldest have to go."""
         limits = self.site.limits
-        arrival, turned_out = self.admission.arrives(limits)
-        if turned_out:
-            self.site.counts.refused_connections[HANDSHAKES] += turned_out
+        arrival, evicted = self.admission.arrives(limits)
+        if evicted:
+            self.site.counts.refused_connections[HANDSHAKES] += evicted
             self._tell(
                 "connections that do not come to ask for anything are closed: more than "
                 "limits.handshakes, %d",
@@ -224,7 +224,7 @@ class Acceptor(WSGIServer):
     def _serve_requests(
         self, sock: socket.socket, address: Any, arrival: Arrival
     ) -> WebSocketClient | None:
-        handler = PageHandler(sock, address, self)
+        handler = ConnectionHandler(sock, address, self)
         handler.arrival = arrival
         requests = self._population.requests
         requests.add(handler)
@@ -234,7 +234,7 @@ class Acceptor(WSGIServer):
             requests.discard(handler)
         return handler.client
 
-    def _turn_away(self, sock: socket.socket, address: Any, reason: str) -> None:
+    def _refuse(self, sock: socket.socket, address: Any, reason: str) -> None:
         handshakes = self._population.handshakes
         handshakes.add(getcurrent())  # so that a stop ends it
         try:
@@ -245,9 +245,9 @@ class Acceptor(WSGIServer):
         finally:
             handshakes.discard(getcurrent())
             sock.close()
-            self._turned_away -= 1
+            self._refusals -= 1
 
-    def _turn_away_at_once(self, sock: socket.socket, reason: str) -> None:
+    def _refuse_at_once(self, sock: socket.socket, reason: str) -> None:
         """Close, with the refusal ahead unless TLS is spoken: nothing is waited for."""
         if self.tls is None:
             raw = raw_socket(sock)

@@ -2,7 +2,7 @@
 
 What can wait, waits in the kernel's queue of connections: while more come than
 ``connection_rate`` lets in, or more than the CPU can serve, nobody is accepted for a
-moment. That brings two thousand pages back sooner than telling them to come again. Only
+moment. That brings two thousand clients back sooner than telling them to come again. Only
 what waiting cannot cure is refused: too many at once in all or from one address, and no
 descriptors.
 
@@ -46,7 +46,7 @@ class Request(Protocol):
     def abort(self, reason: str) -> None: ...
 
 
-class TurnedOut(ConnectionError):
+class Evicted(ConnectionError):
     """Raised in the greenlet of a connection that has to go for the sake of others."""
 
 
@@ -65,13 +65,13 @@ class Arrival:
         self.queued = False
         self.greenlet: greenlet | None = None
 
-    def turn_out(self) -> None:
-        """Have the greenlet raise TurnedOut, unless it comes to the end before."""
+    def evict(self) -> None:
+        """Have the greenlet raise Evicted, unless it comes to the end before."""
         get_hub().loop.run_callback(self._throw)
 
     def _throw(self) -> None:
         if not self.over and self.greenlet is not None:
-            self.greenlet.throw(TurnedOut("it has to go, since limits.handshakes is reached"))
+            self.greenlet.throw(Evicted("it has to go, since limits.handshakes is reached"))
 
 
 class Population:
@@ -171,14 +171,14 @@ class Admission:
     def arrives(self, limits: Limits) -> tuple[Arrival, int]:
         """A connection begins to say what it wants; also how many have to go for it."""
         arriving = self._population.arriving
-        turned_out = 0
+        evicted = 0
         while len(arriving) >= limits.handshakes and (oldest := self._overdue()):
             del arriving[oldest]
-            oldest.turn_out()
-            turned_out += 1
+            oldest.evict()
+            evicted += 1
         arrival = Arrival(self._clock())
         arriving[arrival] = None
-        return arrival, turned_out
+        return arrival, evicted
 
     def arrived(self, arrival: Arrival) -> None:
         """It has said what it wants, or is gone."""
@@ -204,7 +204,7 @@ def most_beside(host: str, limits: Limits) -> int | None:
     """How many may come from the network of ``host``; None for any number.
 
     On its own the limit leaves half of ``connections`` to others, and does not hold for
-    this machine, on which a proxy brings the pages of all addresses.
+    this machine, on which a proxy brings the clients of all addresses.
     """
     if limits.connections_per_address is not None:
         return limits.connections_per_address

@@ -1,4 +1,4 @@
-"""What waits for a page whose socket is blocked, and how a part of it is given up."""
+"""What waits for a client whose socket is blocked, and how a part of it is given up."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _PREFIX = envelope_prefix(Kind.EVENT, 0, "amiws-gevent", False)
 
 
 def lost_frame(count: int) -> bytes:
-    """What a page is told in the place of ``count`` messages."""
+    """What a client is told in the place of ``count`` messages."""
     event = Message(Kind.EVENT, [("Event", "MessagesDropped"), ("Count", str(count))])
     return text_frame(encode_message(_PREFIX, event))
 
 
 class Losses:
-    """What all pages with the policy `drop` have lost: ``messages``, in ``buffers``."""
+    """What all clients with the policy `drop` have lost: ``messages``, in ``buffers``."""
 
     def __init__(self) -> None:
         self.messages = 0
@@ -30,9 +30,9 @@ class Losses:
         self._count = 0
 
     def add(self, buffer: bytes) -> int:
-        """One page does not get ``buffer``; how many messages are in it.
+        """One client does not get ``buffer``; how many messages are in it.
 
-        All slow pages lose the same buffers one after another, so that the count of the
+        All slow clients lose the same buffers one after another, so that the count of the
         last one is kept.
         """
         if buffer is not self._counted:
@@ -45,7 +45,7 @@ class Losses:
 class Backlog(deque[bytes | memoryview]):
     """Buffers of whole frames in order; of the first a part may be sent (a memoryview).
 
-    A burst may block all pages at each of its buffers, so it is made and filled as a deque
+    A burst may block all clients at each of its buffers, so it is made and filled as a deque
     is: without a constructor of its own and without a dictionary. All sizes that are
     returned are costs: bytes and ITEM_COST for each buffer.
     """

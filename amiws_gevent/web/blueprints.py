@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import flask
 from werkzeug.routing import Rule
 
-from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins.loading import PluginError
 
 _VARIABLE = re.compile(r"<(?:([^<>:]+):)?[^<>]+>")
 _IMPLIED = frozenset({"HEAD", "OPTIONS"})

@@ -1,9 +1,9 @@
-"""What page requests and WebSockets have in common: reading a connection, and parting well.
+"""What client requests and WebSockets have in common: reading a connection, and parting well.
 
 One reader serves the request heads, the bodies and the frames of a connection, since
 the bytes behind a head may already be the first frames. Unlike a ``socket.makefile`` it
 can go on after a time limit, notes when bytes last came, and holds no memory while it
-waits, of which ten thousand idle pages make use.
+waits, of which ten thousand idle clients make use.
 """
 
 from __future__ import annotations
@@ -269,7 +269,7 @@ class Reader:
         return data
 
     def _await_bytes(self) -> None:
-        """Leave them in the kernel: ten thousand pages may have sent something at once.
+        """Leave them in the kernel: ten thousand clients may have sent something at once.
 
         That gevent waits only once a read has failed holds its errors too, for each page.
         """

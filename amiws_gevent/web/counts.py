@@ -1,4 +1,4 @@
-"""What is counted of pages that were refused or went; the log of those that fell behind."""
+"""What is counted of clients that were refused or went; the log of those that fell behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from amiws_gevent.web.frames import (
 SLOW = "slow"  # more than client_buffer would have waited
 SILENT = "silent"  # neither sends nor reads
 LOST = "lost"  # the connection ended without a Close frame
-BY_PAGE = "by_page"
+BY_CLIENT = "by_client"
 BY_SERVER = "by_server"  # with another code than these
 KINDS = {
     GOING_AWAY: "going_away",
@@ -39,17 +39,17 @@ KINDS = {
 
 FELL_BEHIND = (SLOW, SILENT)  # of which `Laggards` tells
 
-LOG_INTERVAL = 1.0  # seconds between two lines about pages that fell behind
-LOSS_INTERVAL = 60.0  # seconds between two lines about pages that lose messages
-MOST_NAMED = 3  # pages in one line
+LOG_INTERVAL = 1.0  # seconds between two lines about clients that fell behind
+LOSS_INTERVAL = 60.0  # seconds between two lines about clients that lose messages
+MOST_NAMED = 3  # clients in one line
 
-_FIRST_OF_THE_PAGES = 3000  # RFC 6455, section 7.4.2: codes that a page may make up
+_FIRST_OF_THE_CLIENTS = 3000  # RFC 6455, section 7.4.2: codes that a client may make up
 
 _log = logging.getLogger("amiws_gevent.web")
 
 
 class Named(Protocol):
-    """Who a page is."""
+    """Who a client is."""
 
     @property
     def address(self) -> str: ...
@@ -58,8 +58,8 @@ class Named(Protocol):
     def user(self) -> str | None: ...
 
 
-class Page(Named, Protocol):
-    """What is told of a page that is gone."""
+class Client(Named, Protocol):
+    """What is told of a client that is gone."""
 
     close_code: int
     close_kind: str
@@ -67,14 +67,14 @@ class Page(Named, Protocol):
 
 
 class WaitedFor(Named, Protocol):
-    """A page, and how much waits for it."""
+    """A client, and how much waits for it."""
 
     pending_bytes: int
 
 
-def name_of(page: Named) -> str:
-    """A page as the log names it: its address, and its user if it has one."""
-    return f"{page.address} ({page.user})" if page.user else page.address
+def name_of(client: Named) -> str:
+    """A client as the log names it: its address, and its user if it has one."""
+    return f"{client.address} ({client.user})" if client.user else client.address
 
 
 class Counts:
@@ -82,7 +82,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.closes: Counter[tuple[int, str]] = Counter()
-        """Pages that went, by close code (3000 and 4000 for all from there on) and kind."""
+        """Clients that went, by close code (3000 and 4000 for all from there on) and kind."""
         self.refused_connections: Counter[str] = Counter()
         """Connections that were refused, by the limit that they would have passed."""
         self.refused_upgrades: Counter[int] = Counter()
@@ -90,16 +90,16 @@ class Counts:
         self.pauses: Counter[str] = Counter()
         """How often accepting was paused, by reason."""
 
-    def closed(self, page: Page) -> None:
-        """A page is gone."""
-        code = page.close_code
-        if code >= _FIRST_OF_THE_PAGES:
+    def closed(self, client: Client) -> None:
+        """A client is gone."""
+        code = client.close_code
+        if code >= _FIRST_OF_THE_CLIENTS:
             code -= code % 1000
-        self.closes[code, page.close_kind] += 1
+        self.closes[code, client.close_kind] += 1
 
 
 class Laggards:
-    """Warns of pages that were too slow or fell silent, with a line a second at most.
+    """Warns of clients that were too slow or fell silent, with a line a second at most.
 
     A stalled network may end hundreds at once: the first has a line, of the others a few
     are named and all counted.
@@ -110,16 +110,18 @@ class Laggards:
         self._named: list[str] = []  # the first of those
         self._timer: Any = None  # while no further line may be written
 
-    def closed(self, page: Page) -> None:
-        """A page is gone; warn if that was for being slow or silent."""
-        if page.close_kind not in FELL_BEHIND:
+    def closed(self, client: Client) -> None:
+        """A client is gone; warn if that was for being slow or silent."""
+        if client.close_kind not in FELL_BEHIND:
             return
         if self._timer is not None:
             self._held_back += 1
             if len(self._named) < MOST_NAMED:
-                self._named.append(name_of(page))
+                self._named.append(name_of(client))
             return
-        _log.warning("page %s closed: %d %s", name_of(page), page.close_code, page.close_reason)
+        _log.warning(
+            "client %s closed: %d %s", name_of(client), client.close_code, client.close_reason
+        )
         self._hold_back()
 
     def stop(self) -> None:
@@ -136,7 +138,7 @@ class Laggards:
         self.stop()
         if self._held_back:
             _log.warning(
-                "%d more pages closed, too slow or silent: %s%s",
+                "%d more clients closed, too slow or silent: %s%s",
                 self._held_back,
                 ", ".join(self._named),
                 " and others" if self._held_back > len(self._named) else "",
@@ -147,23 +149,23 @@ class Laggards:
 
 
 class LossReport:
-    """Warns that slow pages lose messages, with a line in LOSS_INTERVAL at most."""
+    """Warns that slow clients lose messages, with a line in LOSS_INTERVAL at most."""
 
     def __init__(self) -> None:
         self._told = 0
         self._again = float("-inf")
 
-    def look(self, lost: int, pages: Iterable[WaitedFor], now: float) -> None:
-        """``lost`` messages in all so far, ``now`` in seconds; ``pages`` are the present ones."""
+    def look(self, lost: int, clients: Iterable[WaitedFor], now: float) -> None:
+        """``lost`` messages in all so far, ``now`` in seconds; ``clients`` are the present ones."""
         if lost == self._told or now < self._again:
             return
         self._again = now + LOSS_INTERVAL
-        slowest = max(pages, key=lambda page: page.pending_bytes, default=None)
+        slowest = max(clients, key=lambda client: client.pending_bytes, default=None)
         state = "none is slow now"
         if slowest is not None and slowest.pending_bytes:
             state = f"for {name_of(slowest)} {slowest.pending_bytes} bytes wait"
         _log.warning(
-            "slow pages lost %d messages (slow_pages: drop), %d so far; %s",
+            "slow clients lost %d messages (slow_clients: drop), %d so far; %s",
             lost - self._told,
             lost,
             state,

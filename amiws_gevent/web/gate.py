@@ -19,12 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from amiws_gevent.config import Settings
-from amiws_gevent.request import Headers as Headers
-from amiws_gevent.request import RequestInfo as RequestInfo
+from amiws_gevent.plugins.api import Headers as Headers
+from amiws_gevent.plugins.api import RequestInfo as RequestInfo
 from amiws_gevent.web.digest import DigestLogin, HtdigestFile, NonceTable, Outcome
 from amiws_gevent.web.former import FormerPasswords
-from amiws_gevent.web.guesses import LIMIT, FailedLogins
 from amiws_gevent.web.hosts import HostPolicy, host_name, names_of_this_machine
+from amiws_gevent.web.login_throttle import LIMIT, LoginThrottle
 from amiws_gevent.web.origin import OriginPolicy, parse_origin
 from amiws_gevent.web.session import SessionCookies
 
@@ -106,7 +106,7 @@ class Gate:
         self,
         settings: Settings,
         *,
-        failed_logins: FailedLogins | None = None,
+        failed_logins: LoginThrottle | None = None,
         former_passwords: FormerPasswords | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -120,7 +120,7 @@ class Gate:
         )
         self._login = _make_login(settings, former_passwords or FormerPasswords(), clock)
         self._login_on_websocket = settings.auth_websocket
-        self._failed = FailedLogins(clock=clock) if failed_logins is None else failed_logins
+        self._failed = LoginThrottle(clock=clock) if failed_logins is None else failed_logins
         self._most_failed = settings.limits.failed_logins
         self._failed_logins = _Throttle(clock)
         self._former_passwords = _Throttle(clock)

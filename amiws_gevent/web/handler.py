@@ -32,7 +32,7 @@ from greenlet import getcurrent
 
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import AmiwsError
-from amiws_gevent.web.admission import Arrival, TurnedOut
+from amiws_gevent.web.admission import Arrival, Evicted
 from amiws_gevent.web.app import ENVIRON_KEY
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.connection import (
@@ -81,14 +81,14 @@ class Site:
     """What the connections of a server have in common; a reload changes it for new requests.
 
     ``room`` is how many connections there are descriptors for; ``pacer`` lets requests
-    begin, ``drains`` what waits for pages go on.
+    begin, ``drains`` what waits for clients go on.
     """
 
     app: WSGIApplication
     gate: Upgrades
     limits: Limits
     clock: Callable[[], float]
-    slow_pages: str = "close"
+    slow_clients: str = "close"
     room: int = sys.maxsize
     stopping: bool = False
     pacer: Pacer = field(default_factory=Pacer)
@@ -115,7 +115,7 @@ class _Disarmed(WebSocket):  # type: ignore[misc]  # gevent-websocket has no typ
         """Nothing."""
 
 
-class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket has no types
+class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket has no types
     """Serves one connection until it ends, or is upgraded: then ``client`` has it."""
 
     # What the bases leave in a handler, as far as it is used here.
@@ -180,7 +180,7 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
         """The next request head; empty when the client is done or never began."""
         try:
             return self._wait_for_head()
-        except TurnedOut:
+        except Evicted:
             if self.idle:  # it has asked for nothing
                 return b""
             self.rfile.closed = False  # there is nothing wrong with its input
@@ -445,7 +445,7 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
         """The handshake is gevent-websocket's; what it makes of the connection is ours.
 
         Subprotocols of which none is ours are passed over, as amiws does, though a browser
-        then gives up (RFC 6455, section 4.1): a page that names one has to name ours.
+        then gives up (RFC 6455, section 4.1): a client that names one has to name ours.
         """
         offered = self.headers.get("Sec-WebSocket-Protocol", "").split(",")
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in map(str.strip, offered) else None
@@ -467,9 +467,9 @@ class PageHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket h
         )
 
     def _slow_policy(self) -> str:
-        """What becomes of the page once it is too slow, as it asked for, or else the settings."""
+        """What becomes of the client once it is too slow, as it asked for, or else the settings."""
         asked = dict(parse_qsl(self.environ["QUERY_STRING"])).get("slow", "").lower()
-        return asked if asked in ("close", "drop") else self.site.slow_pages
+        return asked if asked in ("close", "drop") else self.site.slow_clients
 
     def run_websocket(self) -> None:
         """Let go of the connection: a greenlet of its own serves it with half the memory."""

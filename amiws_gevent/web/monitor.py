@@ -21,13 +21,13 @@ from werkzeug.exceptions import HTTPException
 
 from amiws_gevent.config import Limits, ListenAddress
 from amiws_gevent.link import Link
-from amiws_gevent.request import RequestInfo
+from amiws_gevent.plugins.api import RequestInfo
 from amiws_gevent.web.acceptor import Acceptor
 from amiws_gevent.web.admission import Population
 from amiws_gevent.web.app import plain_error
-from amiws_gevent.web.endpoint import open_listener
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.handler import Site
+from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.websocket import WebSocketClient
 
 CONNECTIONS = 100  # at once, on a listener of its own

@@ -2,7 +2,7 @@
 
 One poll may find a thousand sockets with a request, with a TLS handshake that costs a
 millisecond, or with room again for what waits. gevent would serve them all before it
-polls again, and the AMI readers, the hub and all other pages would wait as long. Here
+polls again, and the AMI readers, the hub and all other clients would wait as long. Here
 they get BUDGET seconds a turn between them; the rest wait in the order in which they came.
 """
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.plugins import Plugins
-from amiws_gevent.request import RequestInfo
+from amiws_gevent.plugins.api import RequestInfo
+from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.web.gate import LOG_INTERVAL, Gate, Verdict
 
 _log = logging.getLogger("amiws_gevent.web.gate")

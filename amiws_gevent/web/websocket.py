@@ -1,24 +1,24 @@
-"""One page's WebSocket: what it says, read in its greenlet; what it is told, sent at once.
+"""One client's WebSocket: what it says, read in its greenlet; what it is told, sent at once.
 
 Every byte out, data, pong, ping and close alike, goes through ``offer``: one
 non-blocking send on the raw socket. What the kernel does not take waits in a backlog,
 and a watcher that exists only while the socket is blocked sends it on from the event
-loop, once there is time for it. So two senders never mix their bytes, and no page keeps
+loop, once there is time for it. So two senders never mix their bytes, and no client keeps
 another, or the one who offers, waiting.
 
 What ``offer`` does is one call through ``_send``, which is changed with the state, so
-that the state need not be asked for on the way that is taken for each page and batch:
+that the state need not be asked for on the way that is taken for each client and batch:
 
     state      _send        what it does
     open       the socket's send
-    blocked    _enqueue     adds to the backlog; past the bound the page is too slow
+    blocked    _enqueue     adds to the backlog; past the bound the client is too slow
     closing    len          takes all and sends nothing
 
 Past _UNREAD bytes in the backlog each further message of the client is taken only once it
 has read some of that: who asks without end and reads nothing costs little, and one that
 merely reads slowly is heard all the same.
 
-A page that is told to go (``close``) has CLOSE_TIME to answer with its own Close frame
+A client that is told to go (``close``) has CLOSE_TIME to answer with its own Close frame
 or to end the connection; then it is cut off (``abort``).
 """
 
@@ -40,7 +40,7 @@ from geventwebsocket.websocket import WebSocket
 from amiws_gevent.config import Limits
 from amiws_gevent.web.backlog import ITEM_COST, Backlog, Losses
 from amiws_gevent.web.connection import WOULD_BLOCK, Reader, hang_up, raw_socket, resent, writer_of
-from amiws_gevent.web.counts import BY_PAGE, BY_SERVER, KINDS, LOST, SILENT
+from amiws_gevent.web.counts import BY_CLIENT, BY_SERVER, KINDS, LOST, SILENT
 from amiws_gevent.web.frames import (
     ABNORMAL,
     CLOSE,
@@ -62,12 +62,12 @@ from amiws_gevent.web.frames import (
 from amiws_gevent.web.pacing import at_once, call_at_once
 
 CLOSE_TIME = 3.0  # seconds for the other side's Close frame, as many as a stop of the program has
-SILENT_PINGS = 2.5  # ping intervals without a byte after which a page is gone
+SILENT_PINGS = 2.5  # ping intervals without a byte after which a client is gone
 
 _UNREAD = 1 << 20  # bytes that may wait for a client that is heard freely
-_LAST_BYTES = 1 << 20  # bytes read away from a page that is done with and still sends
-_SENDS_PER_TURN = 16  # of one page's backlog, before others have their turn
-_WORK_PER_TURN = 64  # frames, or 4 KiB pieces of them, likewise for what one page says
+_LAST_BYTES = 1 << 20  # bytes read away from a client that is done with and still sends
+_SENDS_PER_TURN = 16  # of one client's backlog, before others have their turn
+_WORK_PER_TURN = 64  # frames, or 4 KiB pieces of them, likewise for what one client says
 _PING_FRAME = frame(PING, b"")
 _READ, _WRITE = 1, 2  # libev's event masks
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
@@ -76,7 +76,7 @@ _log = logging.getLogger("amiws_gevent.web")
 
 
 class Sessions(Protocol):
-    """What is done with pages; ``closed`` comes once for each page that ``opened`` got."""
+    """What is done with clients; ``closed`` comes once for each client that ``opened`` got."""
 
     def opened(self, client: WebSocketClient) -> None: ...
 
@@ -92,9 +92,9 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     ``amiws.v2`` or None, ``pending_bytes`` what waits for a blocked socket (with ITEM_COST
     for each buffer). ``closed`` says that the closing has begun; then ``close_code``,
     ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a Close frame
-    of the page).
+    of the client).
 
-    With ``losses`` a page that is too slow loses messages, counted there, in the place
+    With ``losses`` a client that is too slow loses messages, counted there, in the place
     of its connection. ``spread`` is given what is to be done once a blocked socket has
     room, which may be that of thousands at once; it calls it when there is time.
 
@@ -162,7 +162,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._write = writer_of(sock)
         self._send = self._write
         self._queue: Backlog | None = None
-        self._moved = 0.0  # the page's last sign of life, while it has a backlog
+        self._moved = 0.0  # the client's last sign of life, while it has a backlog
         self._pending_limit = limits.client_buffer
         self._room: Event | None = None  # what the greenlet that reads waits for, if it does
         self._losses = losses
@@ -170,7 +170,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._message = Message(limits.client_message)
         self._message_since: float | None = None
         self._pinged = clock()
-        self._done = False  # nothing more is wanted of the page
+        self._done = False  # nothing more is wanted of the client
         self._failed = False  # it broke a rule
         self._unanswered = 0  # pings since the last byte
         self._timer: Any = None
@@ -180,15 +180,15 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def __del__(self) -> None:
         """Nothing: the shipped one writes to the socket, whenever the garbage is collected."""
 
-    # What the page is told
+    # What the client is told
 
     def offer(self, data: bytes) -> None:
-        """Send whole frames, as much as goes at once; the rest as the page reads.
+        """Send whole frames, as much as goes at once; the rest as the client reads.
 
-        Never blocks and never raises, also once the page is gone. ``data`` is not
-        copied: all pages share it. A page for which more than ``client_buffer`` bytes
+        Never blocks and never raises, also once the client is gone. ``data`` is not
+        copied: all clients share it. A client for which more than ``client_buffer`` bytes
         would wait is closed with 1013; only a single buffer may be larger than that. With
-        ``losses`` such a page does not get ``data``, but is told how much it has lost.
+        ``losses`` such a client does not get ``data``, but is told how much it has lost.
         """
         try:
             sent = self._send(data)
@@ -224,9 +224,9 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._forget_pending()
 
     def tend(self, now: float, ping_interval: float, message_time: float) -> None:
-        """Do what is due: a ping, or the end of a page that is silent or never finishes.
+        """Do what is due: a ping, or the end of a client that is silent or never finishes.
 
-        Any byte is a sign of life, but from a page with a backlog only that it reads.
+        Any byte is a sign of life, but from a client with a backlog only that it reads.
         ``message_time`` bounds a message from the first to the last of its bytes. All in
         seconds.
         """
@@ -340,7 +340,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def _finish(
         self, code: int, reason: str, kind: str | None = None, *, drop: bool = False
     ) -> None:
-        """Send the Close frame, and give the page CLOSE_TIME for its part.
+        """Send the Close frame, and give the client CLOSE_TIME for its part.
 
         ``drop``: before all that is pending but for a frame of which a part is sent.
         """
@@ -363,7 +363,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._timer.start(self.abort, "no answer to the Close frame")
 
     def _fail(self, code: int, reason: str) -> None:
-        """The page broke a rule: close, and take nothing of what it sends as frames any more."""
+        """The client broke a rule: close, and take nothing of what it sends as frames any more."""
         self._failed = True
         self._finish(code, reason, drop=True)
         self._part()
@@ -374,13 +374,13 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         if self._queue is None:
             hang_up(self._socket)
 
-    # What the page says
+    # What the client says
 
     def run(self, sessions: Sessions, pace: Callable[[], None] = at_once) -> None:
-        """Serve the page until its connection is over, in the greenlet that calls this.
+        """Serve the client until its connection is over, in the greenlet that calls this.
 
         ``pace`` is called ahead of each read and each text, and of the end, since all
-        pages may send or go at once: it may wait until there is time.
+        clients may send or go at once: it may wait until there is time.
         """
         self._reader.pace = pace
         try:
@@ -460,7 +460,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
                 self.pending_bytes += self._queue.answer_ping(answer)
         elif opcode == CLOSE:
             code, reason = parse_close(payload)
-            self._finish(code, reason, BY_PAGE, drop=True)
+            self._finish(code, reason, BY_CLIENT, drop=True)
             self._part()
 
     def _linger(self) -> None:
@@ -478,8 +478,8 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def _tell(self, hook: Callable[..., None], *arguments: object) -> bool:
         try:
             hook(self, *arguments)
-        except Exception:  # noqa: BLE001  # a fault of ours must not look like one of the page's
-            _log.exception("page %s: its %s hook failed", self.address, hook.__name__)
+        except Exception:  # noqa: BLE001  # a fault of ours must not look like one of the client's
+            _log.exception("client %s: its %s hook failed", self.address, hook.__name__)
             return False
         return True
 

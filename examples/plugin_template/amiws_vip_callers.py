@@ -1,4 +1,4 @@
-"""Marks the calls of important people, and keeps pages from hanging them up.
+"""Marks the calls of important people, and keeps clients from hanging them up.
 
 A template: copy the folder, rename, throw away what you do not need. Every method
 whose name begins with ``amiws_`` is a hook; docs/plugins.md of amiws-gevent describes
@@ -12,8 +12,8 @@ them all. In the configuration::
 
 from pydantic import Field
 
-from amiws_gevent.ami import Message, PageAction
-from amiws_gevent.pluginapi import (
+from amiws_gevent.ami import ClientAction, Message
+from amiws_gevent.plugins import (
     AnyPath,
     ClientInfo,
     PluginContext,
@@ -77,7 +77,7 @@ class Plugin:
     # is the place to keep track of things too.
 
     def amiws_log_message(self, message: Message, server: ServerInfo) -> None:
-        """Sees what pages see. Asks only for the parameters that it needs."""
+        """Sees what clients see. Asks only for the parameters that it needs."""
         channel = (server.id, message.get("Channel", "") or "")
         if message.name == "Hangup":
             self.channels.discard(channel)  # what is collected must also be forgotten
@@ -89,7 +89,7 @@ class Plugin:
         if state == "disconnected":
             self.channels = {(id_, name) for id_, name in self.channels if id_ != server.id}
 
-    def amiws_authorize_action(self, action: PageAction, client: ClientInfo) -> str | None:
+    def amiws_authorize_action(self, action: ClientAction, client: ClientInfo) -> str | None:
         """Answers with the reason why not; None has no objection. Raising refuses."""
         if action.name.lower() != "hangup":  # Asterisk takes it in any case
             return None

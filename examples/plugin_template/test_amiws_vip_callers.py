@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from amiws_gevent.config import ConfigError
-from amiws_gevent.pluginapi import ServerInfo
-from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins import ServerInfo
+from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.testing import PluginHarness, event
 
 PLUGIN = Path(__file__).parent / "amiws_vip_callers.py"

@@ -1,10 +1,10 @@
 """``journal``: every message, with its time, in files that rotate and never fill the disk.
 
-It writes newline-delimited JSON, a line for each message as pages get it::
+It writes newline-delimited JSON, a line for each message as clients get it::
 
     {"time":"2026-11-22T18:12:04.027Z","message":{"type":3,"server_id":1,…}}
 
-The time is UTC. What stands in ``message`` are the very bytes that pages got, so
+The time is UTC. What stands in ``message`` are the very bytes that clients got, so
 that a journal can be played back: ``python -m amiws_gevent.simulator.replay FILE``::
 
     plugins:
@@ -57,7 +57,7 @@ import gevent
 from gevent.event import Event
 
 from amiws_gevent.ami import Message
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 
 from .archive import Archive, Stopped
 from .files import Folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import ServerInfo
 
 from .._matching import NameSet, ServerSet
 from .settings import Settings

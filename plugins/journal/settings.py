@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from amiws_gevent.pluginapi import AnyPath, PluginSettings, Seconds, SettingError, Size
+from amiws_gevent.plugins import AnyPath, PluginSettings, Seconds, SettingError, Size
 
 from .._matching import Names, Servers, written_as
 

@@ -1,6 +1,6 @@
 """Redacts and shortens callers' numbers and names, card numbers, passwords and other headers.
 
-Pages and plugins that log get the masked messages; nobody gets the others. It
+Clients and plugins that log get the masked messages; nobody gets the others. It
 is required: a message that it fails on is dropped. Most sites need one or two
 of its ready-made sets::
 
@@ -12,7 +12,7 @@ of its ready-made sets::
         variables: [PIN, "*PASSWORD*", "CARD*"]
 
 A style is ``redact`` (a fixed text), ``lastN`` or ``firstN`` (so many characters are still
-shown, never more than half of them), ``hash`` (pages can tell callers apart, see
+shown, never more than half of them), ``hash`` (clients can tell callers apart, see
 below) or ``keep``.
 
 ``callers``
@@ -89,7 +89,7 @@ number has the same hash on all servers and after a restart, with the same key.
 What to know:
 
 - ``server:`` in a rule is an older name of ``servers:``.
-- Extensions (``302``) stay, so that a page can tell who talks to whom. With
+- Extensions (``302``) stay, so that a client can tell who talks to whom. With
   ``shortest: 1`` they go too, and with them every other digit of a channel's name.
 - All of ``<unknown>``, ``anonymous`` and the like stay: they say that there is nothing.
 - Told apart from telephone numbers, and left: ``Uniqueid`` (``1795371260.16``), UUIDs, times,
@@ -99,10 +99,10 @@ What to know:
   of commands other than ``core show channel``, numbers with blanks or dashes that do not
   begin with ``+`` (in a header for callers they are masked all the same), card
   numbers that other digits touch, keys of DTMF (a rule for ``Digit`` does), JSON and
-  URL-encoded names inside of values, what a page put into an ``ActionID`` or the dialplan
+  URL-encoded names inside of values, what a client put into an ``ActionID`` or the dialplan
   into the name of an event.
-- A page that acts on a channel by its masked name gets ``No such channel`` of Asterisk.
-  Keep ``Channel`` by a rule where pages hang up or redirect such calls.
+- A client that acts on a channel by its masked name gets ``No such channel`` of Asterisk.
+  Keep ``Channel`` by a rule where clients hang up or redirect such calls.
 - A regular expression of yours sees each line of a value by itself; a line of over
   1,024 characters is redacted as a whole, unseen. Expressions that could take for
   ever are refused where that can be told (a repeat inside a repeat).
@@ -114,11 +114,11 @@ from amiws_plugins.mask.plans import Masker
 from amiws_plugins.mask.settings import Settings
 
 from amiws_gevent.ami import Message
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 
 
 class Plugin:
-    """Masks messages on their way to pages and logs."""
+    """Masks messages on their way to clients and logs."""
 
     REQUIRED = True
 

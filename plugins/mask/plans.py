@@ -17,7 +17,7 @@ from amiws_plugins.mask.settings import PROTECTED, RuleSettings, Settings
 from amiws_plugins.mask.styles import Look, Mask, style_of
 
 from amiws_gevent.ami import Kind, Message, Value
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import ServerInfo
 
 # Values that are remembered with what became of them, for each way of masking.
 KNOWN_VALUES = 4096

@@ -16,13 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from amiws_gevent.pluginapi import AnyPath, PluginSettings, SettingError
+from amiws_gevent.plugins import AnyPath, PluginSettings, SettingError
 
 SHORTEST_KEY = 16
 """Characters. Telephone numbers are few enough to try them all, so that the key must not be."""
 
 PROTECTED = frozenset({"event", "response", "actionid"})
-"""Headers that stay: they say what a message is and which page asked for it."""
+"""Headers that stay: they say what a message is and which client asked for it."""
 
 
 def _action(value: object) -> object:
@@ -76,7 +76,7 @@ class RuleSettings(PluginSettings):
             raise ValueError("variables are redacted, shortened, hashed or kept as a whole")
         for name in self.headers:
             if name.casefold() in PROTECTED:
-                message = f"{name} can't be masked: pages and answers depend on it"
+                message = f"{name} can't be masked: clients and answers depend on it"
                 raise SettingError("headers", message)
         return self
 

@@ -8,7 +8,7 @@
     - syslog_events:
         to: tls://logs.example.com       # or /dev/log, udp://HOST[:PORT], tcp://HOST[:PORT]
 
-List it several times for several receivers. It sees events as pages get them, after all
+List it several times for several receivers. It sees events as clients get them, after all
 filters and transforms. A line, here in three::
 
     <132>1 2026-11-22T18:12:20.973Z gw.example.com amiws-gevent 4711 PeerStatus
@@ -107,7 +107,7 @@ from collections.abc import Callable, Sequence
 import gevent
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 
 from .outbox import Outbox
 from .rfc5424 import LARGEST_SEQUENCE, Format, Parameters

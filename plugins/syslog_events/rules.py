@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from amiws_gevent.ami import Message
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import ServerInfo
 
 from .._matching import HeaderCondition, NameSet, Remembered, ServerSet
 from .defaults import default_rules

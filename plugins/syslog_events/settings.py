@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from amiws_gevent.pluginapi import AnyPath, PluginSettings, SettingError, Size
+from amiws_gevent.plugins import AnyPath, PluginSettings, SettingError, Size
 
 from .._matching import Names, Servers, Values, one_or_more, written_as
 from .text import Template

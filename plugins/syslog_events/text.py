@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from amiws_gevent.ami import Message
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import ServerInfo
 
 from .rfc5424 import escape_controls
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from gevent import socket as gsocket
 from gevent.ssl import SSLContext, SSLSocket
 
-from amiws_gevent.pluginapi import SettingError
+from amiws_gevent.plugins import SettingError
 
 
 class TlsSettings(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from amiws_gevent.pluginapi import shown
+from amiws_gevent.plugins import shown
 
 # RFC 5424, tables 1 and 2; a number in a configuration is theirs, not the shifted one.
 _FACILITY_NAMES = (

@@ -9,8 +9,8 @@
         secret_file: /etc/amiws/webhook.key
 
 That is all that most receivers need. For several receivers list the plugin several
-times. It sees events as pages get them, after all filters and transforms; answers to
-pages' actions are not sent.
+times. It sees events as clients get them, after all filters and transforms; answers to
+clients' actions are not sent.
 
 **What a receiver gets**, over HTTP/1.1, one POST at a time, in the events' order::
 
@@ -106,7 +106,7 @@ import logging
 import stat
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 
 from .._matching import NameSet, ServerSet
 from .circuit import Circuit, Policy

@@ -26,7 +26,7 @@ class Batch:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def body(self) -> bytes:
-        """``{"messages":[...],"lost":0}``, each message as pages got it."""
+        """``{"messages":[...],"lost":0}``, each message as clients got it."""
         return b'{"messages":[%b],"lost":%d}' % (b",".join(self.messages), self.lost)
 
 

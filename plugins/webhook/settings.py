@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from amiws_gevent.pluginapi import AnyPath, Delay, PluginSettings, Seconds, SettingError, Size
+from amiws_gevent.plugins import AnyPath, Delay, PluginSettings, Seconds, SettingError, Size
 
 from .._matching import Names, Servers
 from .client import tls_context

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from amiws_gevent.ami import parse_page_action
+from amiws_gevent.ami import parse_client_action
 from tests.browser import scenes
 from tests.browser.fakes import FakeAmiws
 
@@ -35,7 +35,7 @@ def test_json_examples_are_messages_or_actions() -> None:
     examples = [json.loads(block) for block in blocks("json")]
     actions = [example for example in examples if "Action" in example]
     messages = [example for example in examples if "Action" not in example]
-    assert [parse_page_action(json.dumps(action)).name for action in actions] == [
+    assert [parse_client_action(json.dumps(action)).name for action in actions] == [
         "Originate",
         "CoreShowChannels",
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from amiws_gevent.web.listener import WebServer
+from amiws_gevent.web.server import WebServer
 from tests.support.webserver import FakeSessions, make_settings, serving
 
 

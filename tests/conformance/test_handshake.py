@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from amiws_gevent.web.gate import RequestInfo, Verdict
-from amiws_gevent.web.listener import WebServer
+from amiws_gevent.web.server import WebServer
 from tests.support.webserver import ACCEPT, KEY, FakeGate, Frame, Peer, masked, page, serving
 
 
@@ -177,7 +177,7 @@ def test_the_gate_is_asked_before_the_handshake_is_looked_at() -> None:
         assert peer.handshake(Sec_WebSocket_Version="7").status == 401
 
 
-def test_pages_that_are_not_websockets_are_unharmed(server: WebServer) -> None:
+def test_clients_that_are_not_websockets_are_unharmed(server: WebServer) -> None:
     with page(server) as socket, Peer(server.port) as peer:
         assert peer.request("GET /page HTTP/1.1").body == b"GET /page "
         socket.send(masked(1, b"still here"))

@@ -1,4 +1,4 @@
-"""Actions of pages: what servers get, byte for byte, and what pages are told."""
+"""Actions of clients: what servers get, byte for byte, and what clients are told."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.ami_server import AmiServer
-from tests.support.page import Page, is_error
 from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client, is_error
 
 END_MARK = b"Action: EndMark\r\n\r\n"
 
@@ -20,8 +20,8 @@ class Setup(NamedTuple):
     first: AmiServer
     second: AmiServer
     program: Program
-    page: Page
-    other: Page
+    client: Client
+    other: Client
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +31,16 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         hosts = configuration(ami_host(first.port, "one"), ami_host(second.port, "two", "id: 7"))
         with (
             Program(folder, hosts) as program,
-            Page(program.port) as page,
-            Page(program.port) as other,
+            Client(program.port) as client,
+            Client(program.port) as other,
         ):
             first.wait_login()
             second.wait_login()
             program.wait_for_log("connected", 2)
-            yield Setup(first, second, program, page, other)
+            yield Setup(first, second, program, client, other)
 
 
-def received_since(server: AmiServer, before: int, page: Page) -> bytes:
+def received_since(server: AmiServer, before: int, client: Client) -> bytes:
     """What one server got since ``before`` bytes, up to a mark that is sent behind it."""
     wait_until(lambda: server.received[before:].endswith(END_MARK), "the end mark")
     return bytes(server.received[before:]).removesuffix(END_MARK)
@@ -48,10 +48,12 @@ def received_since(server: AmiServer, before: int, page: Page) -> bytes:
 
 def bytes_for(setup: Setup, action: Any, server: str = "first") -> bytes:
     before = {name: len(getattr(setup, name).received) for name in ("first", "second")}
-    setup.page.send(action)
-    setup.page.send({"Action": "EndMark"})
+    setup.client.send(action)
+    setup.client.send({"Action": "EndMark"})
     # The mark goes to both: that of the other may not come in the middle of what is next.
-    got = {name: received_since(getattr(setup, name), before[name], setup.page) for name in before}
+    got = {
+        name: received_since(getattr(setup, name), before[name], setup.client) for name in before
+    }
     return got[server]
 
 
@@ -84,7 +86,7 @@ def test_bytes_that_reach_the_server(setup: Setup, action: Any, expected: bytes)
 def test_an_action_without_a_server_id_goes_to_all(setup: Setup) -> None:
     before = len(setup.second.received)
     assert bytes_for(setup, {"Action": "Ping"}) == b"Action: Ping\r\n\r\n"
-    assert received_since(setup.second, before, setup.page) == b"Action: Ping\r\n\r\n"
+    assert received_since(setup.second, before, setup.client) == b"Action: Ping\r\n\r\n"
 
 
 def test_an_action_for_one_server_reaches_no_other(setup: Setup) -> None:
@@ -136,47 +138,50 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_refusal_comes_back_to_that_page_alone(setup: Setup, case: str) -> None:
+def test_a_refusal_comes_back_to_that_client_alone(setup: Setup, case: str) -> None:
     text, named = REFUSED[case]
     before = (len(setup.first.received), len(setup.second.received), len(setup.other.messages))
-    answer = setup.page.ask(text, is_error)
+    answer = setup.client.ask(text, is_error)
     assert list(answer) == ["type", "server_id", "server_name", "ssl", "data"]
     assert named.casefold() in answer["data"]["Message"].casefold()
     assert "\n" not in answer["data"]["Message"]
-    # Nothing of it reached a server or another page: what is sent next comes first.
-    setup.page.send({"Action": "EndMark"})
-    assert received_since(setup.first, before[0], setup.page) == b""
-    assert received_since(setup.second, before[1], setup.page) == b""
+    # Nothing of it reached a server or another client: what is sent next comes first.
+    setup.client.send({"Action": "EndMark"})
+    assert received_since(setup.first, before[0], setup.client) == b""
+    assert received_since(setup.second, before[1], setup.client) == b""
     assert not [m for m in setup.other.messages[before[2] :] if is_error(m)]
 
 
 def test_a_refusal_names_the_action_id(setup: Setup) -> None:
-    answer = setup.page.ask('{"Action": "Logoff", "ActionID": "mine-1"}', is_error)
+    answer = setup.client.ask('{"Action": "Logoff", "ActionID": "mine-1"}', is_error)
     assert answer["data"]["ActionID"] == "mine-1"
 
 
-def test_answers_go_to_every_classic_page(setup: Setup) -> None:
+def test_answers_go_to_every_classic_client(setup: Setup) -> None:
     action = {"Action": "CoreStatus", "AMIServerID": 1, "ActionID": "classic-1"}
 
     def is_answer(message: dict[str, Any]) -> bool:
         return bool(message["data"].get("ActionID") == "classic-1")
 
-    assert setup.page.ask(action, is_answer)["type"] == 4
+    assert setup.client.ask(action, is_answer)["type"] == 4
     assert setup.other.wait_for(is_answer, "the answer")["data"]["Response"] == "Success"
 
 
 def test_answers_go_to_the_requester_alone_on_v2(setup: Setup) -> None:
-    with Page(setup.program.port, "amiws.v2") as page, Page(setup.program.port, "amiws.v2") as two:
+    with (
+        Client(setup.program.port, "amiws.v2") as client,
+        Client(setup.program.port, "amiws.v2") as two,
+    ):
         action = {"Action": "CoreStatus", "AMIServerID": 1, "ActionID": "v2-1"}
-        answer = page.ask(action, lambda message: message["type"] == 4)
+        answer = client.ask(action, lambda message: message["type"] == 4)
         assert answer["data"]["ActionID"] == "v2-1"
         sent = setup.first.received.rpartition(b"Action: CoreStatus\r\n")[2]
         assert sent.startswith(b"ActionID: amiws-v2/")
-        nameless = page.ask({"Action": "Ping"}, lambda message: message["type"] == 4)
+        nameless = client.ask({"Action": "Ping"}, lambda message: message["type"] == 4)
         assert "ActionID" not in nameless["data"]
         # An event for all comes after: by then an answer for others would have come.
         setup.first.send(b"Event: After\r\nPrivilege: call,all\r\n\r\n")
-        for other in (two, setup.other, page):
+        for other in (two, setup.other, client):
             other.wait_for_event("After")
         assert [m["type"] for m in two.messages] == [3]
         assert not [m for m in setup.other.messages if m["data"].get("ActionID") == "v2-1"]
@@ -202,18 +207,18 @@ def test_a_list_asked_for_on_v2_comes_whole_and_restored(tmp_path: Path) -> None
     with (
         AmiServer(on_action=on_action) as server,
         Program(tmp_path, configuration(ami_host(server.port))) as program,
-        Page(program.port, "amiws.v2") as page,
-        Page(program.port, "amiws.v2") as other,
-        Page(program.port) as classic,
+        Client(program.port, "amiws.v2") as client,
+        Client(program.port, "amiws.v2") as other,
+        Client(program.port) as classic,
     ):
         server.wait_login()
         program.wait_for_log("connected")
-        page.send({"Action": "QueueStatus", "ActionID": "l"})
-        page.wait_for_event("QueueStatusComplete")
-        page.send({"Action": "Originate", "ActionID": "o"})
-        for everyone in (page, other, classic):
+        client.send({"Action": "QueueStatus", "ActionID": "l"})
+        client.wait_for_event("QueueStatusComplete")
+        client.send({"Action": "Originate", "ActionID": "o"})
+        for everyone in (client, other, classic):
             assert everyone.wait_for_event("OriginateResponse")["ActionID"] == "o"
-        names = [m["data"].get("Event", m["data"].get("Response")) for m in page.messages]
+        names = [m["data"].get("Event", m["data"].get("Response")) for m in client.messages]
         listed = ["Success", "QueueParams", "Other", "QueueStatusComplete"]
         assert [n for n in names if n in listed][-5:] == [*listed, "Success"]
         for everyone in (other, classic):
@@ -226,10 +231,10 @@ def test_a_server_that_is_not_connected(tmp_path: Path) -> None:
     with AmiServer() as up, AmiServer() as down:
         down.refuse()
         hosts = configuration(ami_host(up.port, "up"), ami_host(down.port, "down"))
-        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+        with Program(tmp_path, hosts) as program, Client(program.port) as client:
             up.wait_login()
             program.wait_for_log("connected")
-            answer = page.ask({"Action": "Ping", "ActionID": "9"}, is_error)
+            answer = client.ask({"Action": "Ping", "ActionID": "9"}, is_error)
             assert (answer["server_id"], answer["server_name"]) == (2, "down")
             assert "not connected" in answer["data"]["Message"]
             assert answer["data"]["ActionID"] == "9"

@@ -16,9 +16,9 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.certificates import Certificate, make_certificate
-from tests.support.page import Page, raw_page
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.storm import Storm
+from tests.support.ws_client import Client, raw_client
 
 LONG_HANDSHAKES = "limits:\n  tls_handshake_time: 600 s"
 # A thousand clients in one process have as little of a busy machine as it has.
@@ -26,7 +26,7 @@ PATIENCE_WITH_CLIENTS = f"{LONG_HANDSHAKES}\n  header_time: 600 s"
 
 
 class Seen(list[dict[str, Any]]):
-    """The messages of a page, and when each came."""
+    """The messages of a client, and when each came."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,11 +38,11 @@ class Seen(list[dict[str, Any]]):
 
 
 class Stream:
-    """Numbered events, ``RATE`` a second, and what a page had of them."""
+    """Numbered events, ``RATE`` a second, and what a client had of them."""
 
     RATE = 50
 
-    def __init__(self, server: AmiServer, page: Page) -> None:
+    def __init__(self, server: AmiServer, page: Client) -> None:
         self._server = server
         self._seen = page.messages = Seen()
         self._end = threading.Event()
@@ -67,7 +67,7 @@ class Stream:
 
     @property
     def ticks(self) -> list[int]:
-        """The numbers that the page has seen."""
+        """The numbers that the client has seen."""
         return [int(message["data"]["Number"]) for message in self._ticks()]
 
     def longest_delay(self) -> float:
@@ -106,7 +106,7 @@ def streaming(
         program = stack.enter_context(Program(folder, hosts, **options))
         if certificate is not None:
             page = {"url": f"wss://localhost:{program.port}/ws", "ssl": certificate.client()}
-        seen = stack.enter_context(Page(program.port, **page))
+        seen = stack.enter_context(Client(program.port, **page))
         server.wait_login()
         program.wait_for_log("connected")
         yield program, stack.enter_context(Stream(server, seen))
@@ -135,21 +135,21 @@ def test_a_storm_from_one_address(tmp_path: Path) -> None:
         assert answers["503"] >= 256, "and the others too, unless the request crosses the answer"
         assert sum(answers.values()) == 400
         stream.goes_on()
-        with Page(program.port), raw_page(program.port):
+        with Client(program.port), raw_client(program.port):
             stream.goes_on()
         assert "connections from 127.0.0.2 are refused: it has 50 already" in program.log
         assert program.log.count("are refused") == 1
 
 
 def test_slow_loris(tmp_path: Path) -> None:
-    """500 that never finish their request, where there may be 300 such: they go, pages come."""
+    """500 that never finish their request, where there may be 300 such: they go, clients come."""
     limits = "limits:\n  handshakes: 300\n  header_time: 600 s"
     with streaming(tmp_path, limits) as (program, stream):
         before = program.resident_bytes()
         with Storm(program.port, 500, "half") as storm:
             storm.wait()
             for _ in range(3):
-                with Page(program.port):
+                with Client(program.port):
                     stream.goes_on()
             assert "more than limits.handshakes, 300" in program.log
             assert program.resident_bytes() - before < 32 << 20
@@ -163,7 +163,7 @@ def test_tls_handshakes_that_are_never_finished(tmp_path: Path, certificate: Cer
     ):
         assert storm.wait() == {"open": 300}
         url = f"wss://localhost:{program.port}/ws"
-        with Page(program.port, url=url, ssl=certificate.client()):
+        with Client(program.port, url=url, ssl=certificate.client()):
             stream.goes_on()
 
 
@@ -182,12 +182,12 @@ def test_so_many_descriptors_and_no_more(tmp_path: Path) -> None:
             for sock in crowd[:20]:
                 sock.close()
             stream.goes_on()
-        with Page(program.port):
+        with Client(program.port):
             stream.goes_on()
 
 
-def test_servers_come_back_while_pages_have_all_that_they_get(tmp_path: Path) -> None:
-    """More servers than there are spare descriptors, and more pages than there is room for."""
+def test_servers_come_back_while_clients_have_all_that_they_get(tmp_path: Path) -> None:
+    """More servers than there are spare descriptors, and more clients than there is room for."""
     with ExitStack() as stack:
         servers = [stack.enter_context(AmiServer()) for _ in range(24)]
         hosts = [ami_host(server.port, f"pbx{n}") for n, server in enumerate(servers)]

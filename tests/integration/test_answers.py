@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.ami_server import AmiServer, Connection, Packet, answer, answer_success
-from tests.support.page import Page, is_error
 from tests.support.program import Program, ami_host, configuration
+from tests.support.ws_client import Client, is_error
 
 NEWS = b"Event: News\r\nPrivilege: call,all\r\n\r\n"
 
@@ -31,8 +31,8 @@ def lists(connection: Connection, packet: Packet) -> bytes:
     return answer(packet, "EventList: start") + f"{items}{end}".encode() + NEWS
 
 
-def events(page: Page) -> list[str]:
-    return [m["data"]["Event"] for m in page.messages if m["type"] == 3]
+def events(client: Client) -> list[str]:
+    return [m["data"]["Event"] for m in client.messages if m["type"] == 3]
 
 
 class Setup:
@@ -54,7 +54,7 @@ class Setup:
         self.server.wait_login()
         self.program.wait_for_log("connected")
         self.asking, self.other, self.classic = (
-            stack.enter_context(Page(self.program.port, protocol))
+            stack.enter_context(Client(self.program.port, protocol))
             for protocol in ("amiws.v2", "amiws.v2", None)
         )
 
@@ -67,8 +67,8 @@ def test_the_items_of_a_list_come_to_who_asked_and_to_no_other(action: str, tmp_
     with ExitStack() as stack:
         setup = Setup(tmp_path, stack, lists)
         setup.asking.send({"Action": action, "ActionID": "mine"})
-        for page in (setup.asking, setup.other, setup.classic):
-            page.wait_for_event("News")
+        for client in (setup.asking, setup.other, setup.classic):
+            client.wait_for_event("News")
         _, item, end, _ = [message["data"] for message in setup.asking.messages]
         assert (item["ActionID"], end["ActionID"]) == ("mine", "mine")
         assert events(setup.other) == events(setup.classic) == ["News"]
@@ -85,14 +85,14 @@ def test_no_token_reaches_another_however_the_header_is_written(tmp_path: Path) 
     with ExitStack() as stack:
         setup = Setup(tmp_path, stack, odd)
         setup.asking.send('{"Action": "UserEvent", "ActionID": "1", "actionid": "2"}')
-        for page in (setup.asking, setup.other, setup.classic):
-            assert page.wait_for_event("UserEvent")["actionid"] == "1"
+        for client in (setup.asking, setup.other, setup.classic):
+            assert client.wait_for_event("UserEvent")["actionid"] == "1"
         assert events(setup.asking) == ["Twice", "Odd", "UserEvent"]
         assert events(setup.other) == events(setup.classic) == ["UserEvent"]
         sent = setup.server.received.rpartition(b"Action: UserEvent\r\n")[2]
         assert sent.lower().count(b"actionid:") == 1
-        for page in (setup.asking, setup.other, setup.classic):
-            assert "amiws-v2/" not in str(page.messages)
+        for client in (setup.asking, setup.other, setup.classic):
+            assert "amiws-v2/" not in str(client.messages)
 
 
 def test_action_ids_of_ours_are_refused(tmp_path: Path) -> None:
@@ -124,15 +124,15 @@ def test_what_answers_an_action_is_held_back_by_no_filter(
 ) -> None:
     with ExitStack() as stack:
         setup = Setup(tmp_path, stack, lists, host=host, more=more)
-        page = setup.classic
-        page.send({"Action": action, **({"ActionID": "1"} if with_id else {})})
-        page.wait_for_event("News")
+        client = setup.classic
+        client.send({"Action": action, **({"ActionID": "1"} if with_id else {})})
+        client.wait_for_event("News")
         names = (
             ["Status", "StatusComplete"]
             if action == "Status"
             else ["PeerEntry", "PeerlistComplete"]
         )
-        assert events(page) == [*names, "News"]
+        assert events(client) == [*names, "News"]
 
 
 class TestUnderWay:
@@ -154,8 +154,8 @@ class TestUnderWay:
         for action in ("Originate", "Theirs", "Classic"):
             setup.server.wait_for(action)
 
-    def errors(self, page: Page) -> list[Any]:
-        return [message for message in page.messages if is_error(message)]
+    def errors(self, client: Client) -> list[Any]:
+        return [message for message in client.messages if is_error(message)]
 
     def wait_told(self, setup: Setup) -> str:
         """The text that the client who asked for Originate was told; checks all the others."""
@@ -205,7 +205,7 @@ class TestUnderWay:
             setup = Setup(tmp_path, stack, self.silent)
             self.ask(setup)
             setup.asking.close()
-            again = stack.enter_context(Page(setup.program.port, "amiws.v2"))
+            again = stack.enter_context(Client(setup.program.port, "amiws.v2"))
             setup.server.kill()
             setup.other.wait_for(is_error, "the answer to Theirs")
             again.ask({"Action": "Later", "ActionID": "l"}, is_error)

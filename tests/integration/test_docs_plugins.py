@@ -8,9 +8,9 @@ import urllib.request
 from pathlib import Path
 
 from tests.support.ami_server import AmiServer
-from tests.support.page import Page, is_error
 from tests.support.plugin_docs import boxes, write_plugins
 from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Page, is_error
 
 NO_CALLS = """\
 plugin_dirs: {folder}

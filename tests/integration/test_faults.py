@@ -1,4 +1,4 @@
-"""What goes wrong outside: servers vanish, pages stall, garbage. The others notice nothing."""
+"""What goes wrong outside: servers vanish, clients stall, garbage. The others notice nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from tests.support.ami_server import AmiServer, Connection
-from tests.support.page import Page, client_frame, is_error, raw_page
 from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client, client_frame, is_error, raw_client
 
 QUICK = "keepalive: 1\nconnect_timeout: 2"
 
@@ -24,33 +24,33 @@ def event(name: str, more: bytes = b"") -> bytes:
     return b"Event: " + name.encode() + b"\r\nPrivilege: call,all\r\n" + more + b"\r\n"
 
 
-def both_still_served(server: AmiServer, page: Page, name: str) -> None:
+def both_still_served(server: AmiServer, client: Client, name: str) -> None:
     """The healthy server's events reach the healthy page."""
     server.send(event(name))
-    page.wait_for_event(name)
+    client.wait_for_event(name)
 
 
 def test_a_killed_server_comes_back_by_itself(tmp_path: Path) -> None:
     with AmiServer() as healthy, AmiServer() as victim:
         hosts = configuration(ami_host(healthy.port, "good"), ami_host(victim.port, "bad"))
-        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+        with Program(tmp_path, hosts) as program, Client(program.port) as client:
             healthy.wait_login()
             victim.wait_login()
             program.wait_for_log("connected", 2)
             victim.kill()
             program.wait_for_log("connection lost")
-            page.ask({"Action": "Ping", "AMIServerID": 2}, is_error)
-            both_still_served(healthy, page, "WhileDown")
-            before = len(page.messages)
+            client.ask({"Action": "Ping", "AMIServerID": 2}, is_error)
+            both_still_served(healthy, client, "WhileDown")
+            before = len(client.messages)
             victim.restart()
             victim.wait_login()
-            # The banner tells pages that they should ask again.
-            wait_until(lambda: [m for m in page.messages[before:] if m["type"] == 1], "a banner")
-            banner = next(m for m in page.messages[before:] if m["type"] == 1)
+            # The banner tells clients that they should ask again.
+            wait_until(lambda: [m for m in client.messages[before:] if m["type"] == 1], "a banner")
+            banner = next(m for m in client.messages[before:] if m["type"] == 1)
             assert banner["server_id"] == 2
             assert banner["data"] == {"Product": "Asterisk Call Manager", "Version": "11.0.0"}
             victim.send(event("Back"))
-            page.wait_for_event("Back")
+            client.wait_for_event("Back")
             assert "bad" in program.log
 
 
@@ -64,36 +64,36 @@ def test_half_a_packet_and_a_close(tmp_path: Path) -> None:
 
     with AmiServer() as healthy, AmiServer(script) as victim:
         hosts = configuration(ami_host(healthy.port, "good"), ami_host(victim.port, "bad"))
-        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+        with Program(tmp_path, hosts) as program, Client(program.port) as client:
             second = victim.wait_connections(2)
             victim.wait_for(lambda _: second.logged_in)
             second.send(event("Later"))
-            page.wait_for_event("Later")
-            both_still_served(healthy, page, "Fine")
-            assert "Half" not in json.dumps(page.messages)
+            client.wait_for_event("Later")
+            both_still_served(healthy, client, "Fine")
+            assert "Half" not in json.dumps(client.messages)
             assert "Half" not in program.log
 
 
 def test_a_server_that_hangs_is_left_and_tried_again(tmp_path: Path) -> None:
     with AmiServer() as healthy, AmiServer(then="hang") as victim:
         hosts = configuration(ami_host(healthy.port, "good"), ami_host(victim.port, "bad", QUICK))
-        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+        with Program(tmp_path, hosts) as program, Client(program.port) as client:
             victim.wait_for(lambda server: server.connections and server.connections[0].hung)
             victim.then = None
             victim.wait_connections(2)
             victim.wait_login()
-            both_still_served(healthy, page, "Fine")
+            both_still_served(healthy, client, "Fine")
             program.wait_for_log("Ping")
 
 
 def test_a_refused_login_is_told_once_and_without_the_secret(tmp_path: Path) -> None:
     with AmiServer() as healthy, AmiServer(login="refuse") as victim:
         hosts = configuration(ami_host(healthy.port, "good"), ami_host(victim.port, "bad"))
-        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+        with Program(tmp_path, hosts) as program, Client(program.port) as client:
             healthy.wait_login()
             program.wait_for_log("refused")
-            both_still_served(healthy, page, "Fine")
-            answer = page.ask({"Action": "Ping", "AMIServerID": 2}, is_error)
+            both_still_served(healthy, client, "Fine")
+            answer = client.ask({"Action": "Ping", "AMIServerID": 2}, is_error)
             assert "not connected" in answer["data"]["Message"]
             assert program.log.count("refused the login") == 1, program.log
             assert "s3cret" not in program.log
@@ -123,58 +123,60 @@ def test_a_wrong_certificate(
             ami_host(good.port, "good", f"ssl: true\nssl_ca: {right}"),
             ami_host(bad.port, "bad", f"ssl: true\nssl_ca: {stranger}"),
         )
-        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+        with Program(tmp_path, hosts) as program, Client(program.port) as client:
             good.wait_login()
             program.wait_for_log("ssl_fingerprint")
-            both_still_served(good, page, "Fine")
-            assert page.wait_for_event("Fine")
+            both_still_served(good, client, "Fine")
+            assert client.wait_for_event("Fine")
             assert not bad.received
-            assert all(m["ssl"] is True for m in page.messages)
+            assert all(m["ssl"] is True for m in client.messages)
 
 
-def test_a_stalled_page_costs_the_others_nothing(tmp_path: Path) -> None:
-    """A page that never reads is closed past its bound; the other gets every message."""
+def test_a_stalled_client_costs_the_others_nothing(tmp_path: Path) -> None:
+    """A client that never reads is closed past its bound; the other gets every message."""
     limits = "limits:\n  client_buffer: 1 MiB"
     flood = event("Flood", b"Filler: " + b"x" * 900 + b"\r\n") * 100
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port), more=limits)) as program,
-        Page(program.port) as page,
-        raw_page(program.port) as stalled,
+        Client(program.port) as client,
+        raw_client(program.port) as stalled,
     ):
         server.wait_login()
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         before = program.resident_bytes()
         for number in range(1, 101):
             server.send(flood)
-            wait_until(lambda n=number: floods(page) == 100 * n, "all messages at the other page")
+            wait_until(
+                lambda n=number: floods(client) == 100 * n, "all messages at the other client"
+            )
         program.wait_for_log("1013 too slow")
         assert program.resident_bytes() - before < 32 << 20
 
 
-def floods(page: Page) -> int:
-    return sum(message["data"].get("Event") == "Flood" for message in page.messages)
+def floods(client: Client) -> int:
+    return sum(message["data"].get("Event") == "Flood" for message in client.messages)
 
 
-def test_a_page_that_vanishes_without_a_fin(tmp_path: Path) -> None:
+def test_a_client_that_vanishes_without_a_fin(tmp_path: Path) -> None:
     more = "limits:\n  ping_interval: 3"
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port), more=more)) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
-        with raw_page(program.port) as silent:  # answers no ping, as if its machine were gone
+        with raw_client(program.port) as silent:  # answers no ping, as if its machine were gone
             received = b""
             while chunk := silent.recv(65536):
                 received += chunk
         assert b"\x89" in received  # it was asked
-        both_still_served(server, page, "Fine")
-        resetting = raw_page(program.port)
+        both_still_served(server, client, "Fine")
+        resetting = raw_client(program.port)
         resetting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         resetting.close()
         program.wait_for_log("closed", 2)
-        both_still_served(server, page, "StillFine")
+        both_still_served(server, client, "StillFine")
 
 
 @pytest.mark.parametrize(
@@ -190,11 +192,11 @@ def test_a_page_that_vanishes_without_a_fin(tmp_path: Path) -> None:
     ],
     ids=["100 MB", "fragments", "unmasked", "no UTF-8", "reserved bits", "binary", "close code"],
 )
-def test_garbage_from_a_page_ends_that_page(
-    shared: tuple[AmiServer, Program, Page], sent: bytes, code: int
+def test_garbage_from_a_client_ends_that_client(
+    shared: tuple[AmiServer, Program, Client], sent: bytes, code: int
 ) -> None:
-    server, program, page = shared
-    with raw_page(program.port) as raw:
+    server, program, client = shared
+    with raw_client(program.port) as raw:
         raw.sendall(sent)
         received = b""
         try:
@@ -203,39 +205,39 @@ def test_garbage_from_a_page_ends_that_page(
         except ConnectionResetError:
             pass
     assert struct.pack("!H", code) in received, received
-    name = f"After{code}{len(page.messages)}"
-    both_still_served(server, page, name)
+    name = f"After{code}{len(client.messages)}"
+    both_still_served(server, client, name)
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AmiServer, Program, Page]]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AmiServer, Program, Client]]:
     folder = tmp_path_factory.mktemp("faults")
     with (
         AmiServer() as server,
         Program(folder, configuration(ami_host(server.port))) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
         program.wait_for_log("connected")
-        yield server, program, page
+        yield server, program, client
 
 
-def test_a_page_that_sends_100_megabytes(shared: tuple[AmiServer, Program, Page]) -> None:
-    server, program, page = shared
+def test_a_client_that_sends_100_megabytes(shared: tuple[AmiServer, Program, Client]) -> None:
+    server, program, client = shared
     before = program.resident_bytes()
-    with raw_page(program.port) as raw:
+    with raw_client(program.port) as raw:
         raw.sendall(b"\x81\xff" + struct.pack("!Q", 100 << 20) + b"mask")
         try:
             for _ in range(100):
                 raw.sendall(bytes(1 << 20))
         except OSError:
             pass  # closed on us, as it should
-    both_still_served(server, page, "After100MB")
+    both_still_served(server, client, "After100MB")
     assert program.resident_bytes() - before < 16 << 20
 
 
-def test_bytes_that_are_no_http(shared: tuple[AmiServer, Program, Page]) -> None:
-    server, program, page = shared
+def test_bytes_that_are_no_http(shared: tuple[AmiServer, Program, Client]) -> None:
+    server, program, client = shared
     for garbage in (
         b"\x16\x03\x01\x02\x00\x01\x00" + bytes(500),
         b"\x00" * 100_000,
@@ -248,7 +250,7 @@ def test_bytes_that_are_no_http(shared: tuple[AmiServer, Program, Page]) -> None
                     pass
             except ConnectionResetError:
                 pass
-    both_still_served(server, page, "AfterGarbage")
+    both_still_served(server, client, "AfterGarbage")
 
 
 def test_syslog_that_is_gone(tmp_path: Path) -> None:
@@ -258,13 +260,13 @@ def test_syslog_that_is_gone(tmp_path: Path) -> None:
         Program(
             tmp_path, configuration(ami_host(server.port), more="log_facility: local0")
         ) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
-        both_still_served(server, page, "Fine")
+        both_still_served(server, client, "Fine")
 
 
-def test_latin1_and_cut_utf8_reach_the_page_as_text(tmp_path: Path) -> None:
+def test_latin1_and_cut_utf8_reach_the_client_as_text(tmp_path: Path) -> None:
     bad = (
         b"Event: Odd\r\nCallerIDName: M\xfcller\r\nCut: \xe2\x82\r\nNul: a\x00b\r\nNoColon\r\n\r\n"
     )
@@ -272,14 +274,14 @@ def test_latin1_and_cut_utf8_reach_the_page_as_text(tmp_path: Path) -> None:
         hosts = configuration(
             ami_host(one.port, "utf8"), ami_host(two.port, "latin1", "ami_encoding: latin-1")
         )
-        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+        with Program(tmp_path, hosts) as program, Client(program.port) as client:
             one.wait_login()
             two.wait_login()
             program.wait_for_log("connected", 2)
             one.send(bad)
-            data = page.wait_for_event("Odd")
+            data = client.wait_for_event("Odd")
             assert data["CallerIDName"] == "M�ller"
             assert data["Nul"] == "a\x00b"
             assert data["Cut"].startswith("�")
             two.send(bad.replace(b"Odd", b"Latin"))
-            assert page.wait_for_event("Latin")["CallerIDName"] == "Müller"
+            assert client.wait_for_event("Latin")["CallerIDName"] == "Müller"

@@ -11,30 +11,30 @@ from pathlib import Path
 import pytest
 
 from tests.support.ami_server import AmiServer
-from tests.support.page import Page, is_error
 from tests.support.ports import free_port
 from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client, is_error
 
 
-def test_sigterm_closes_pages_with_1001_and_logs_off(tmp_path: Path) -> None:
+def test_sigterm_closes_clients_with_1001_and_logs_off(tmp_path: Path) -> None:
     with AmiServer() as server:
         with Program(tmp_path, configuration(ami_host(server.port))) as program:
             server.wait_login()
-            page = Page(program.port)
-            program.wait_for_log("page")
+            client = Client(program.port)
+            program.wait_for_log("client")
             program.process.send_signal(signal.SIGTERM)
-            assert page.wait_closed() == 1001
+            assert client.wait_closed() == 1001
             assert program.process.wait(WAIT) == 0
         server.wait_for("Logoff")
 
 
-def test_sigterm_with_a_page_that_does_not_read(tmp_path: Path) -> None:
-    from tests.support.page import raw_page
+def test_sigterm_with_a_client_that_does_not_read(tmp_path: Path) -> None:
+    from tests.support.ws_client import raw_client
 
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port))) as program,
-        raw_page(program.port),
+        raw_client(program.port),
     ):
         server.wait_login()
         program.process.send_signal(signal.SIGTERM)
@@ -73,7 +73,7 @@ def test_reload_touches_only_what_changed(tmp_path: Path) -> None:
         one = ami_host(stays.port, "stays")
         before = configuration(one, ami_host(goes.port, "goes"))
         after = configuration(one, ami_host(comes.port, "comes"))
-        with Program(tmp_path, before) as program, Page(program.port) as page:
+        with Program(tmp_path, before) as program, Client(program.port) as client:
             stays.wait_login()
             goes.wait_login()
             program.wait_for_log("connected", 2)
@@ -82,10 +82,10 @@ def test_reload_touches_only_what_changed(tmp_path: Path) -> None:
             goes.wait_for("Logoff")
             assert len(stays.connections) == 1
             stays.send(b"Event: SamePage\r\n\r\n")
-            page.wait_for_event("SamePage")
+            client.wait_for_event("SamePage")
             comes.send(b"Event: NewServer\r\n\r\n")
-            assert page.wait_for_event("NewServer")
-            answer = page.ask({"Action": "Ping", "AMIServerID": 3}, is_error)
+            assert client.wait_for_event("NewServer")
+            answer = client.ask({"Action": "Ping", "AMIServerID": 3}, is_error)
             assert "no such server" in answer["data"]["Message"]
 
 
@@ -102,21 +102,21 @@ def test_a_bad_file_is_refused_and_the_old_one_stays(tmp_path: Path, broken: str
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port))) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
         program.reload(broken)
         program.wait_for_log("not applied")
         server.send(b"Event: Still\r\n\r\n")
-        page.wait_for_event("Still")
+        client.wait_for_event("Still")
         assert len(server.connections) == 1
 
 
-def test_reload_moves_the_port_and_keeps_pages(tmp_path: Path) -> None:
+def test_reload_moves_the_port_and_keeps_clients(tmp_path: Path) -> None:
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port))) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
         old = program.port
@@ -125,9 +125,9 @@ def test_reload_moves_the_port_and_keeps_pages(tmp_path: Path) -> None:
             configuration(ami_host(server.port)).replace("ws_port: 0", f"ws_port: {new}")
         )
         program.wait_for_log("configuration applied")
-        with Page(new) as second:
+        with Client(new) as second:
             server.send(b"Event: Both\r\n\r\n")
-            page.wait_for_event("Both")
+            client.wait_for_event("Both")
             second.wait_for_event("Both")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", old))
@@ -144,7 +144,7 @@ def test_reload_to_a_port_in_use_is_refused(tmp_path: Path) -> None:
         text = configuration(ami_host(server.port)).replace("ws_port: 0", f"ws_port: {port}")
         program.reload(text)
         program.wait_for_log("not applied")
-        with Page(program.port):
+        with Client(program.port):
             pass
 
 
@@ -156,8 +156,8 @@ def test_reload_changes_the_log_level(tmp_path: Path) -> None:
         server.wait_login()
         program.reload(configuration(ami_host(server.port), more="log_level: debug"))
         program.wait_for_log("configuration applied")
-        with Page(program.port) as page:
-            page.ask({"Action": "CoreStatus"}, lambda m: m["type"] == 4)
+        with Client(program.port) as client:
+            client.ask({"Action": "CoreStatus"}, lambda m: m["type"] == 4)
             program.wait_for_log("action CoreStatus of")
 
 

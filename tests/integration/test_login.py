@@ -1,4 +1,4 @@
-"""Digest on pages and on the upgrade, the cookie, Origin: against the real program."""
+"""Digest on clients and on the upgrade, the cookie, Origin: against the real program."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from requests.auth import HTTPDigestAuth
 from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
-from tests.support.page import Page
 from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client
 
 REALM = "asterisk"
 
@@ -62,7 +62,7 @@ def setup(tmp_path: Path) -> Iterator[Setup]:
 
 def refused(setup: Setup, **options: object) -> InvalidStatus:
     with pytest.raises(InvalidStatus) as caught:
-        Page(setup.program.port, **options)  # type: ignore[arg-type]
+        Client(setup.program.port, **options)  # type: ignore[arg-type]
     return caught.value
 
 
@@ -94,7 +94,7 @@ def test_a_changed_auth_file_is_seen_and_revokes_the_cookie(setup: Setup) -> Non
     session.auth = HTTPDigestAuth("alice", "wonder: land")
     assert session.get(setup.url, timeout=20).status_code == 200
     cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
-    with Page(setup.program.port, additional_headers={"Cookie": cookie}):
+    with Client(setup.program.port, additional_headers={"Cookie": cookie}):
         pass
     setup.auth_file.write_text(htdigest_line("alice", "new password"))
     os.utime(setup.auth_file, (1, 1))
@@ -151,9 +151,9 @@ def test_the_upgrade_without_a_login_is_a_401_that_says_why(setup: Setup) -> Non
 def test_the_upgrade_with_digest(setup: Setup) -> None:
     challenge = requests.get(setup.url, timeout=20).headers["WWW-Authenticate"]
     header = digest_header(challenge, "/ws", 1)
-    with Page(setup.program.port, additional_headers={"Authorization": header}) as page:
+    with Client(setup.program.port, additional_headers={"Authorization": header}) as client:
         setup.server.send(b"Event: Hello\r\n\r\n")
-        page.wait_for_event("Hello")
+        client.wait_for_event("Hello")
     setup.program.wait_for_log("(alice)")
 
 
@@ -177,7 +177,7 @@ def test_a_foreign_origin_is_a_403_that_says_what_to_change(setup: Setup, origin
 def test_own_and_allowed_origins(setup: Setup, origin: str) -> None:
     challenge = requests.get(setup.url, timeout=20).headers["WWW-Authenticate"]
     header = digest_header(challenge, "/ws", 1)
-    with Page(
+    with Client(
         setup.program.port,
         additional_headers={"Authorization": header},
         origin=origin.format(port=setup.program.port),
@@ -189,9 +189,9 @@ def test_auth_websocket_false_gives_amiws_behaviour_back(setup: Setup) -> None:
     text = setup.program.file.read_text().replace("amihosts:", "auth_websocket: false\namihosts:")
     setup.program.reload(text)
     setup.program.wait_for_log("configuration applied")
-    with Page(setup.program.port) as page:
+    with Client(setup.program.port) as client:
         setup.server.send(b"Event: Open\r\n\r\n")
-        page.wait_for_event("Open")
+        client.wait_for_event("Open")
     assert requests.get(setup.url, timeout=20).status_code == 401
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.ami_server import AmiServer
-from tests.support.page import Page
 from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client
 
 WELL = FLAPPING = 100
 
@@ -31,7 +31,7 @@ def test_flapping_servers_cost_the_healthy_nothing(
     with AmiServer() as server:
         others = [ami_host(port, f"pbx{n}") for n, port in enumerate(neighbour_ports, 2)]
         hosts = configuration(ami_host(server.port), *others)
-        with Program(tmp_path, hosts) as program, Page(program.port) as page:
+        with Program(tmp_path, hosts) as program, Client(program.port) as client:
             server.wait_login()
             program.wait_for_log(" as user ", WELL)
             for number in range(1000):
@@ -39,7 +39,7 @@ def test_flapping_servers_cost_the_healthy_nothing(
             numbers = [str(number) for number in range(1000)]
 
             def received() -> list[str]:
-                data = [message["data"] for message in page.messages]
+                data = [message["data"] for message in client.messages]
                 return [item["Number"] for item in data if item.get("Event") == "Numbered"]
 
             wait_until(lambda: len(received()) == 1000, "all events")

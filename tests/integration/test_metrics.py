@@ -14,9 +14,9 @@ from requests.auth import HTTPDigestAuth
 
 from tests.support.ami_server import AmiServer
 from tests.support.metrics import Scrape, get, wait_for_metrics
-from tests.support.page import Page, is_error, raw_page
 from tests.support.ports import free_port
 from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client, is_error, raw_client
 
 PBX = {"server": "pbx", "server_id": "1"}
 LISTEN = "metrics_listen: 127.0.0.1:0\n"
@@ -32,19 +32,19 @@ def metrics_port(program: Program) -> int:
     return int(line.partition("/metrics,")[0].rpartition(":")[2])
 
 
-def numbers(page: Page) -> list[int]:
-    return [int(m["data"]["Number"]) for m in list(page.messages) if "Number" in m["data"]]
+def numbers(client: Client) -> list[int]:
+    return [int(m["data"]["Number"]) for m in list(client.messages) if "Number" in m["data"]]
 
 
-def test_events_deliveries_and_pages_are_counted(tmp_path: Path) -> None:
+def test_events_deliveries_and_clients_are_counted(tmp_path: Path) -> None:
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port))) as program,
-        Page(program.port) as one,
-        Page(program.port) as two,
-        Page(program.port, "amiws.v2") as three,
+        Client(program.port) as one,
+        Client(program.port) as two,
+        Client(program.port, "amiws.v2") as three,
     ):
-        pages = (one, two, three)
+        clients = (one, two, three)
         server.wait_login()
         before = wait_for_metrics(
             program.port,
@@ -55,7 +55,7 @@ def test_events_deliveries_and_pages_are_counted(tmp_path: Path) -> None:
             "three pages and a server",
         )
         server.send(b"".join(event(number) for number in range(100)))
-        wait_until(lambda: all(len(numbers(page)) == 100 for page in pages), "all events")
+        wait_until(lambda: all(len(numbers(client)) == 100 for client in clients), "all events")
         after = Scrape(program.port)
 
         def more(name: str, **labels: str) -> float:
@@ -87,39 +87,39 @@ def test_actions_and_what_was_odd_on_the_wire_are_counted(tmp_path: Path) -> Non
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port))) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
-        # Not by the login's answer: the page may have come too late for it.
+        # Not by the login's answer: the client may have come too late for it.
         wait_for_metrics(
             program.port, lambda s: s.value("amiws_server_connected", **PBX), "connected"
         )
-        page.send({"Action": "CoreStatus"})
-        page.ask("nonsense", is_error)
+        client.send({"Action": "CoreStatus"})
+        client.ask("nonsense", is_error)
         server.wait_for("CoreStatus")
         server.send(b"Event: Test\r\nno colon here\r\nNumber: 1\r\n\r\n")
-        wait_until(lambda: numbers(page), "the event")
+        wait_until(lambda: numbers(client), "the event")
         scrape = Scrape(program.port)
         assert scrape.value("amiws_actions_sent_total") == 1
         assert scrape.value("amiws_actions_refused_total") == 1
         assert scrape.value("amiws_server_faults_total", **PBX, fault="lines_without_colon") == 1
 
 
-def test_a_stalled_page_is_seen_before_and_after_it_is_closed(tmp_path: Path) -> None:
+def test_a_stalled_client_is_seen_before_and_after_it_is_closed(tmp_path: Path) -> None:
     limits = "limits:\n  client_buffer: 1 MiB"
     flood = b"".join(event(number, b"Filler: " + b"x" * 900 + b"\r\n") for number in range(100))
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port), more=limits)) as program,
-        Page(program.port) as page,
-        raw_page(program.port) as stalled,
+        Client(program.port) as client,
+        raw_client(program.port) as stalled,
     ):
         server.wait_login()
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         waited = 0.0
         for number in range(1, 101):
             server.send(flood)
-            wait_until(lambda n=number: len(numbers(page)) == 100 * n, "the other page's")
+            wait_until(lambda n=number: len(numbers(client)) == 100 * n, "the other client's")
             scrape = Scrape(program.port)
             waiting = scrape.value("amiws_client_pending_bytes_max")
             assert waiting <= 1 << 20
@@ -188,17 +188,17 @@ def test_asking_all_the_time_disturbs_no_message(tmp_path: Path) -> None:
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port))) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
         for number in range(0, 2000, 20):
             server.send(b"".join(event(n) for n in range(number, number + 20)))
             Scrape(program.port)
-        wait_until(lambda: len(numbers(page)) >= 2000, "all events")
-        assert numbers(page) == list(range(2000))
+        wait_until(lambda: len(numbers(client)) >= 2000, "all events")
+        assert numbers(client) == list(range(2000))
 
 
-def test_behind_the_login_of_the_pages(tmp_path: Path) -> None:
+def test_behind_the_login_of_the_clients(tmp_path: Path) -> None:
     users = tmp_path / "users.htdigest"
     ha1 = hashlib.md5(b"alice:pbx:secret").hexdigest()
     users.write_text(f"alice:pbx:{ha1}\n")
@@ -229,7 +229,7 @@ def test_an_address_of_their_own_asks_nobody_to_log_in(tmp_path: Path) -> None:
         wait_for_metrics(port, lambda s: s.value("amiws_server_connected", **PBX), "connected")
         assert get(port, "/healthz").body == b"ok\n"
         assert get(port, "/readyz").status == 200
-        assert get(port, "/").status == 404, "there are no pages"
+        assert get(port, "/").status == 404, "there are no clients"
         auth = HTTPDigestAuth("alice", "secret")
         for path in ("/metrics", "/healthz", "/readyz"):
             url = f"http://127.0.0.1:{program.port}{path}"
@@ -248,12 +248,12 @@ def test_all_interfaces_are_warned_of(tmp_path: Path) -> None:
         assert "metrics_listen asks for no login" in program.log
 
 
-def test_a_reload_moves_them_without_touching_pages(tmp_path: Path) -> None:
+def test_a_reload_moves_them_without_touching_clients(tmp_path: Path) -> None:
     with AmiServer() as server:
         host = ami_host(server.port)
         with (
             Program(tmp_path, configuration(host)) as program,
-            Page(program.port) as page,
+            Client(program.port) as client,
         ):
             server.wait_login()
             first, second = free_port(), free_port()
@@ -275,7 +275,7 @@ def test_a_reload_moves_them_without_touching_pages(tmp_path: Path) -> None:
             assert get(program.port, "/metrics").status == 200
             wait_until(lambda: not _listens(second), "nobody at the second any more")
             server.send(event(1))
-            wait_until(lambda: numbers(page) == [1], "the page goes on")
+            wait_until(lambda: numbers(client) == [1], "the client goes on")
             assert Scrape(program.port).value("amiws_clients_opened_total", view="classic") == 1
 
 
@@ -287,7 +287,7 @@ def _listens(port: int) -> bool:
     return True
 
 
-def test_a_port_in_use_refuses_the_reload_and_the_pages_stay_where_they_are(
+def test_a_port_in_use_refuses_the_reload_and_the_clients_stay_where_they_are(
     tmp_path: Path,
 ) -> None:
     with AmiServer() as server, socket.create_server(("127.0.0.1", 0)) as taken:
@@ -296,15 +296,15 @@ def test_a_port_in_use_refuses_the_reload_and_the_pages_stay_where_they_are(
         old = configuration(host, more=LISTEN)
         with Program(tmp_path, old) as program:
             server.wait_login()
-            port, pages = metrics_port(program), program.port
+            port, clients = metrics_port(program), program.port
             moved = old.replace("ws_port: 0", f"ws_port: {free_port()}")
             program.reload(moved.replace(LISTEN, f"metrics_listen: 127.0.0.1:{busy}\n"))
             program.wait_for_log("configuration not applied")
             assert f"port {busy} of 127.0.0.1 is in use" in program.log
             assert "set another metrics_listen" in program.log
             assert get(port, "/healthz").status == 200
-            assert get(pages, "/").status == 200
-            # And the other way round: the pages cannot move, so the metrics do not.
+            assert get(clients, "/").status == 200
+            # And the other way round: the clients cannot move, so the metrics do not.
             program.reload(
                 old.replace("ws_port: 0", f"ws_port: {busy}").replace(
                     LISTEN, "metrics_listen: '[::1]:0'\n"
@@ -312,7 +312,7 @@ def test_a_port_in_use_refuses_the_reload_and_the_pages_stay_where_they_are(
             )
             program.wait_for_log("configuration not applied", 2)
             assert get(port, "/healthz").status == 200
-            assert get(pages, "/").status == 200
+            assert get(clients, "/").status == 200
 
 
 def test_a_port_in_use_refuses_the_start(tmp_path: Path) -> None:
@@ -332,11 +332,11 @@ def test_a_port_in_use_refuses_the_start(tmp_path: Path) -> None:
 
 
 def test_while_it_stops_it_is_healthy_and_not_ready(tmp_path: Path) -> None:
-    """A page that does not answer the Close frame holds the end up for as long as it may."""
+    """A client that does not answer the Close frame holds the end up for as long as it may."""
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port), more=LISTEN)) as program,
-        raw_page(program.port),
+        raw_client(program.port),
     ):
         server.wait_login()
         port = metrics_port(program)
@@ -365,11 +365,11 @@ def test_what_a_plugin_does_is_counted(tmp_path: Path) -> None:
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port), more=more)) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
         server.send(b"".join(event(number) for number in range(4)))
-        wait_until(lambda: numbers(page) == [0, 1, 3], "what the plugin lets through")
+        wait_until(lambda: numbers(client) == [0, 1, 3], "what the plugin lets through")
         scrape = Scrape(program.port)
         (name,) = {
             dict(labels)["plugin"]

@@ -98,8 +98,8 @@ def test_the_wheel_carries_everything(wheel: Path) -> None:
         names = set(archive.namelist())
     data = f"amiws_gevent-{__version__}.data/data/share/amiws-gevent"
     assert names >= {*CARRIED, *(f"{data}/{name}" for name in SHARED)}
-    pages = {name.removeprefix("amiws_web_root/") for name in names if "_web_root/" in name}
-    assert pages == under(ROOT / "web_root")
+    clients = {name.removeprefix("amiws_web_root/") for name in names if "_web_root/" in name}
+    assert clients == under(ROOT / "web_root")
     assert not [name for name in names if name.startswith(("tests/", "bench/", "web_root/"))]
 
 

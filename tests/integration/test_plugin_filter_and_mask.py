@@ -1,4 +1,4 @@
-"""The filter and the mask in the real program: what pages get, and what a configuration may say."""
+"""The filter and the mask in the real program: what clients get, what a file may say."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.ami_server import AmiServer, Connection, Packet, answer
-from tests.support.page import Page, raw_page
 from tests.support.program import ROOT, Program, ami_host, configuration
+from tests.support.ws_client import Client, raw_client
 
 BUSY = ROOT / "tests" / "captures" / "asterisk-22.11-busy.raw.gz"
 KEY = "0123456789abcdef"
@@ -28,9 +28,9 @@ def with_plugins(server: AmiServer, plugins: str) -> str:
     return configuration(ami_host(server.port), more=f"plugins:\n{plugins}")
 
 
-def names(page: Page) -> list[str]:
-    """Of all events that the page got so far."""
-    return [message["data"]["Event"] for message in page.messages if message["type"] == 3]
+def names(client: Client) -> list[str]:
+    """Of all events that the client got so far."""
+    return [message["data"]["Event"] for message in client.messages if message["type"] == 3]
 
 
 def test_one_line_ends_a_flood_and_a_reload_changes_it(tmp_path: Path) -> None:
@@ -39,20 +39,22 @@ def test_one_line_ends_a_flood_and_a_reload_changes_it(tmp_path: Path) -> None:
     flood = event("VarSet") + event("RTCPSent") + event("Hangup") + event("Newexten")
     with AmiServer() as server, Program(tmp_path, with_plugins(server, deny)) as program:
         server.wait_login()
-        with Page(program.port) as page, Page(program.port, "amiws.v2") as other:
+        with Client(program.port) as client, Client(program.port, "amiws.v2") as other:
             server.send(flood + event("End"))
-            page.wait_for_event("End")
-            assert names(page) == ["Hangup", "Newexten", "End"]
+            client.wait_for_event("End")
+            assert names(client) == ["Hangup", "Newexten", "End"]
             program.reload(with_plugins(server, allow))
             program.wait_for_log("configuration applied")
             server.send(flood + event("End"))
-            page.ask({"Action": "Ping", "ActionID": "p"}, lambda m: m["data"].get("Ping") == "Pong")
-            assert names(page) == ["Hangup", "Newexten", "End", "Hangup", "End"]
+            client.ask(
+                {"Action": "Ping", "ActionID": "p"}, lambda m: m["data"].get("Ping") == "Pong"
+            )
+            assert names(client) == ["Hangup", "Newexten", "End", "Hangup", "End"]
             other.wait_for(lambda _message: names(other).count("End") == 2, "both ends")
-            assert names(other) == names(page)
+            assert names(other) == names(client)
 
 
-def test_no_caller_of_a_busy_hour_reaches_a_page(tmp_path: Path) -> None:
+def test_no_caller_of_a_busy_hour_reaches_a_client(tmp_path: Path) -> None:
     capture = gzip.decompress(BUSY.read_bytes())
     found = re.findall(rb"(?:CallerID|ConnectedLine)Num: (\d{6,})\r\n", capture)
     callers = set(found)
@@ -60,11 +62,11 @@ def test_no_caller_of_a_busy_hour_reaches_a_page(tmp_path: Path) -> None:
     plugins = "- mask:\n    callers: last4\n    dialled: last4\n"
     with AmiServer() as server, Program(tmp_path, with_plugins(server, plugins)) as program:
         server.wait_login()
-        with raw_page(program.port) as page:
+        with raw_client(program.port) as client:
             server.send(capture + event("End"))
             data = bytearray()
             while b'"Event":"End"' not in data[-65536:]:
-                chunk = page.recv(65536)
+                chunk = client.recv(65536)
                 assert chunk, "closed"
                 data += chunk
     assert data.count(b'{"type":3,') >= 40_503 + 1
@@ -75,7 +77,7 @@ def test_no_caller_of_a_busy_hour_reaches_a_page(tmp_path: Path) -> None:
             assert callers.isdisjoint(digits[start:end] for end in range(start + 6, start + 16))
 
 
-def test_answers_go_to_the_page_that_asked_whatever_is_masked(tmp_path: Path) -> None:
+def test_answers_go_to_the_client_that_asked_whatever_is_masked(tmp_path: Path) -> None:
     def status(connection: Connection, packet: Packet) -> None:
         connection.send(answer(packet, "Message: Secret"))
         action_id = packet.get("ActionID")
@@ -89,7 +91,7 @@ def test_answers_go_to_the_page_that_asked_whatever_is_masked(tmp_path: Path) ->
         Program(tmp_path, with_plugins(server, plugins)) as program,
     ):
         server.wait_login()
-        with Page(program.port, "amiws.v2") as asking, Page(program.port, "amiws.v2") as other:
+        with Client(program.port, "amiws.v2") as asking, Client(program.port, "amiws.v2") as other:
             asking.send({"Action": "Status", "ActionID": "15145550199"})
             asking.wait_for(lambda m: m["data"].get("Message") == "***", "the answer")
             data = asking.wait_for_event("Status")
@@ -106,11 +108,11 @@ def test_a_new_key_is_read_on_reload_and_a_lost_one_refuses_it(tmp_path: Path) -
     plugins = f"- mask:\n    callers: hash\n    key_file: {key_file}\n"
     with AmiServer() as server, Program(tmp_path, with_plugins(server, plugins)) as program:
         server.wait_login()
-        with Page(program.port) as page:
+        with Client(program.port) as client:
 
             def hashed(name: str) -> Any:
                 server.send(event(name, "CallerIDNum: 15145550199"))
-                return page.wait_for_event(name)["CallerIDNum"]
+                return client.wait_for_event(name)["CallerIDNum"]
 
             first = hashed("A")
             assert re.fullmatch("#[a-p]{12}", first)

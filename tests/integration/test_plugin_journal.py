@@ -22,8 +22,8 @@ import pytest
 from amiws_gevent.ami import Parser, encode_message, envelope_prefix
 from tests.support.ami_server import BANNER, AmiServer, Connection
 from tests.support.journal import files, message_lines, messages, names
-from tests.support.page import Page, raw_page
 from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client, raw_client
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 MESSAGE = len('{"time":"2026-11-22T12:00:00.000Z","message":')
@@ -56,11 +56,11 @@ def numbers(folder: Path) -> list[int]:
     return found
 
 
-class FastPage:
-    """A page that keeps the payload of each frame, and is never slow."""
+class FastClient:
+    """A client that keeps the payload of each frame, and is never slow."""
 
     def __init__(self, port: int) -> None:
-        self._socket = raw_page(port)
+        self._socket = raw_client(port)
         self._data = bytearray()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -127,18 +127,18 @@ class Replay:
 
 
 def run_replay(tmp_path: Path, count: int, *words: str | Path) -> list[bytes]:
-    """What a page gets of a second run of the program, whose server is the replay."""
+    """What a client gets of a second run of the program, whose server is the replay."""
     folder = tmp_path / "second"
     folder.mkdir()
     with (
         AmiServer(Connection.hang) as silent,
         Replay(tmp_path / "replay.log", *words, "--speed", "max", "--wait-for-client") as replay,
         Program(folder, with_journal(silent.port, folder / "journal", limits=ROOMY)) as program,
-        FastPage(program.port) as page,
+        FastClient(program.port) as client,
     ):
-        # The page has to be there before the first message: the server comes after it.
+        # The client has to be there before the first message: the server comes after it.
         program.reload(with_journal(replay.port, folder / "journal", limits=ROOMY))
-        received = page.wait_for(count)
+        received = client.wait_for(count)
         wait_until(lambda: "played" in replay.log.read_text(), "the end of the replay")
     assert journalled(folder / "journal") == received
     return received
@@ -158,10 +158,10 @@ def test_a_journal_replays_to_the_same_json(name: str, tmp_path: Path) -> None:
     if name.endswith(".gz"):
         capture = BANNER + gzip.decompress(capture)  # it begins with the login's answer
     count = len(Parser().receive_data(capture))
-    page_is_there = threading.Event()
+    client_is_there = threading.Event()
 
     def script(connection: Connection) -> None:
-        page_is_there.wait(20)
+        client_is_there.wait(20)
         banner, end, rest = capture.partition(b"\r\n")
         connection.send(banner + end)
         connection.read_packet()
@@ -174,10 +174,10 @@ def test_a_journal_replays_to_the_same_json(name: str, tmp_path: Path) -> None:
     with (
         AmiServer(script) as server,
         Program(tmp_path, with_journal(server.port, journal, small, ROOMY)) as program,
-        FastPage(program.port) as page,
+        FastClient(program.port) as client,
     ):
-        page_is_there.set()
-        received = page.wait_for(count)
+        client_is_there.set()
+        received = client.wait_for(count)
         wait_until(lambda: "jsonl.gz" not in names(journal)[-1], "the last file is not packed")
     assert len(received) == count
     assert journalled(journal) == received
@@ -191,7 +191,7 @@ def test_a_lost_connection_is_replayed_as_one(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
 
     def script(connection: Connection) -> None:
-        """The first hangs until the page is there, the second ends, the third stays."""
+        """The first hangs until the client is there, the second ends, the third stays."""
         number = server.connections.index(connection)
         server.login = "check" if number else "hang"
         server.then = "close" if number == 1 else None
@@ -200,12 +200,12 @@ def test_a_lost_connection_is_replayed_as_one(tmp_path: Path) -> None:
     with (
         AmiServer(script, replay=event(1)) as server,
         Program(tmp_path, with_journal(server.port, journal)) as program,
-        FastPage(program.port) as page,
+        FastClient(program.port) as client,
     ):
         server.wait_for(lambda server: server.connections and server.connections[0].hung)
         server.connections[0].close()
         wait_until(lambda: numbers(journal).count(1) == 2, "two sessions")
-    received = page.messages()
+    received = client.messages()
     assert [json.loads(text)["type"] for text in received] == [1, 4, 3] * 2
     assert journalled(journal) == received
     assert run_replay(tmp_path, 6, *files(journal)) == received
@@ -247,9 +247,9 @@ def test_a_kill_loses_at_most_what_had_not_reached_the_disk(tmp_path: Path) -> N
             with Program(tmp_path, settings) as program:
                 begun = sent
                 wait_until(lambda begun=begun: sent > begun + 1000, "much traffic")
-                with Page(program.port) as page:
-                    wait_until(lambda page=page: len(page.messages) > 200, "a page sees it")
-                    last = int(page.messages[-1]["data"]["Number"])
+                with Client(program.port) as client:
+                    wait_until(lambda client=client: len(client.messages) > 200, "a client sees it")
+                    last = int(client.messages[-1]["data"]["Number"])
                     # 50 ms is when it is flushed; a machine with other work is slower.
                     wait_until(lambda last=last: numbers(journal)[-1:] > [last], "it is on disk")
                     on_disk = numbers(journal)[-1]
@@ -353,14 +353,14 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallMount 
         yield SmallLimit(tmp_path / "disk")
 
 
-def test_a_full_disk_costs_no_page_a_message_and_is_said(
+def test_a_full_disk_costs_no_client_a_message_and_is_said(
     disk: SmallMount | SmallLimit, tmp_path: Path
 ) -> None:
     journal = disk.folder / "journal"
     with (
         AmiServer() as server,
         Program(tmp_path, with_journal(server.port, journal, "buffer: 64k")) as program,
-        Page(program.port) as page,
+        Client(program.port) as client,
     ):
         server.wait_login()
 
@@ -369,10 +369,10 @@ def test_a_full_disk_costs_no_page_a_message_and_is_said(
                 server.send(event(number, size=1000))
             wait_until(
                 lambda: (
-                    page.messages[-1:]
-                    and page.messages[-1]["data"].get("Number") == str(first + count - 1)
+                    client.messages[-1:]
+                    and client.messages[-1]["data"].get("Number") == str(first + count - 1)
                 ),
-                "a page gets all",
+                "a client gets all",
             )
 
         send(0, 100)
@@ -396,7 +396,7 @@ def test_a_full_disk_costs_no_page_a_message_and_is_said(
     assert found[:place] == list(range(place)), "what was kept"
     assert found[place + 1 :] == list(range(place + lost, 330)), "what came after"
     assert f"{lost} messages were lost" in log
-    assert "Numbered" in [message["data"].get("Event") for message in page.messages]
+    assert "Numbered" in [message["data"].get("Event") for message in client.messages]
 
 
 def test_a_start_on_a_full_disk(disk: SmallMount | SmallLimit, tmp_path: Path) -> None:
@@ -470,10 +470,10 @@ def test_what_was_received_before_a_stop_is_on_the_disk(tmp_path: Path) -> None:
     text = with_journal(1, journal).replace("flush_interval: 50 ms", slow)
     with AmiServer() as server:
         text = text.replace("port: 1\n", f"port: {server.port}\n")
-        with Program(tmp_path, text) as program, Page(program.port) as page:
+        with Program(tmp_path, text) as program, Client(program.port) as client:
             server.wait_login()
             server.send(event(7))
-            page.wait_for_event("Numbered")
+            client.wait_for_event("Numbered")
     assert numbers(journal) == [7]
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.certificates import make_certificate
-from tests.support.page import Page
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.rsyslog import Rsyslog
+from tests.support.ws_client import Client
 
 KINDS = ["local", "udp", "tcp", "tls"]
 WITHOUT_LOSS = ["local", "tcp", "tls"]
@@ -69,12 +69,12 @@ def wait_numbers(rsyslog: Rsyslog, wanted: range) -> None:
     wait_until(lambda: last in rsyslog.written, f"line {wanted[-1]}")
 
 
-def numbered_at(page: Page) -> int:
+def numbered_at(page: Client) -> int:
     return sum(m["data"].get("Event") == "Numbered" for m in list(page.messages))
 
 
-def wait_page(page: Page, count: int) -> None:
-    wait_until(lambda: numbered_at(page) >= count, f"{count} messages at the page")
+def wait_client(page: Client, count: int) -> None:
+    wait_until(lambda: numbered_at(page) >= count, f"{count} messages at the client")
 
 
 def find(rsyslog: Rsyslog, what: str, **fields: str) -> dict[str, Any]:
@@ -167,14 +167,14 @@ def test_stopped_and_started_again_each_line_comes_once(
     with (
         AmiServer() as server,
         Program(tmp_path, for_kind(rsyslog, kind, server.port, NUMBERED)) as program,
-        Page(program.port) as page,
+        Client(program.port) as page,
     ):
         server.wait_login()
         server.send(numbered(range(300)))
         wait_numbers(rsyslog, range(300))
         rsyslog.stop()
         server.send(numbered(range(300, 600)))
-        wait_page(page, 600)
+        wait_client(page, 600)
         rsyslog.start()
         server.send(numbered(range(600, 900)))
         wait_numbers(rsyslog, range(900))
@@ -186,14 +186,14 @@ def test_udp_loses_only_the_line_that_found_nobody(tmp_path: Path, rsyslog: Rsys
     with (
         AmiServer() as server,
         Program(tmp_path, for_kind(rsyslog, "udp", server.port, NUMBERED)) as program,
-        Page(program.port) as page,
+        Client(program.port) as page,
     ):
         server.wait_login()
         server.send(numbered(range(100)))
         wait_numbers(rsyslog, range(100))
         rsyslog.stop()
         server.send(numbered(range(100, 200)))
-        wait_page(page, 200)
+        wait_client(page, 200)
         program.wait_for_log("Connection refused")
         rsyslog.start()
         wait_numbers(rsyslog, range(200))
@@ -234,11 +234,11 @@ class Stream:
 def test_ended_in_the_middle_of_a_stream(
     tmp_path: Path, rsyslog: Rsyslog, kind: str, end: Callable[[Rsyslog], None]
 ) -> None:
-    """No line comes twice, and pages get every message meanwhile."""
+    """No line comes twice, and clients get every message meanwhile."""
     with (
         AmiServer() as server,
         Program(tmp_path, for_kind(rsyslog, kind, server.port, NUMBERED)) as program,
-        Page(program.port) as page,
+        Client(program.port) as page,
     ):
         server.wait_login()
         under_way = 0
@@ -251,7 +251,7 @@ def test_ended_in_the_middle_of_a_stream(
                 stream.wait_more(150)
                 rsyslog.start()
             stream.wait_more(100)
-        wait_page(page, stream.sent)
+        wait_client(page, stream.sent)
         wait_numbers(rsyslog, range(stream.sent))
         arrived = numbers_of(rsyslog)
         assert arrived == sorted(set(arrived))
@@ -266,14 +266,14 @@ def test_a_receiver_that_hangs_holds_up_nobody(tmp_path: Path, rsyslog: Rsyslog,
     with (
         AmiServer() as server,
         Program(tmp_path, for_kind(rsyslog, kind, server.port, NUMBERED)) as program,
-        Page(program.port) as page,
+        Client(program.port) as page,
     ):
         server.wait_login()
         server.send(numbered(range(10)))
         wait_numbers(rsyslog, range(10))
         rsyslog.freeze()
         server.send(numbered(range(10, 6000)))
-        wait_page(page, 6000)
+        wait_client(page, 6000)
         rsyslog.thaw()
         wait_numbers(rsyslog, range(6000))
         assert numbers_of(rsyslog) == list(range(6000))
@@ -286,7 +286,7 @@ def test_what_is_past_the_bounds_is_dropped_counted_and_told(
     with (
         AmiServer() as server,
         Program(tmp_path, for_kind(rsyslog, "tcp", server.port, more)) as program,
-        Page(program.port) as page,
+        Client(program.port) as page,
     ):
         server.wait_login()
         server.send(numbered(range(10)))
@@ -294,7 +294,7 @@ def test_what_is_past_the_bounds_is_dropped_counted_and_told(
         rsyslog.stop()
         program.wait_for_log("connection lost")
         server.send(numbered(range(10, 500)))
-        wait_page(page, 500)
+        wait_client(page, 500)
         rsyslog.start()
         wait_numbers(rsyslog, range(500))
         assert numbers_of(rsyslog) == [*range(10), *range(450, 500)]
@@ -315,11 +315,11 @@ def test_a_flood_ends_at_the_limit_with_a_count(tmp_path: Path, rsyslog: Rsyslog
     with (
         AmiServer() as server,
         Program(tmp_path, for_kind(rsyslog, "udp", server.port, more)) as program,
-        Page(program.port) as page,
+        Client(program.port) as page,
     ):
         server.wait_login()
         server.send(numbered(range(520)))
-        wait_page(page, 520)
+        wait_client(page, 520)
         told: list[int] = []
 
         def all_told() -> bool:
@@ -390,12 +390,12 @@ def test_the_end_of_the_program_sends_what_waits(
     with AmiServer() as server:
         with (
             Program(tmp_path, for_kind(rsyslog, kind, server.port, NUMBERED)) as program,
-            Page(program.port) as page,
+            Client(program.port) as page,
         ):
             server.wait_login()
             program.wait_for_log("lines are sent")
             server.send(numbered(range(200)))
-            wait_page(page, 200)
+            wait_client(page, 200)
             program.process.terminate()
             program.process.wait(60)
         wait_numbers(rsyslog, range(200))

@@ -1,4 +1,4 @@
-"""The webhook in the real program: signed batches, and pages that notice nothing of a receiver."""
+"""The webhook in the real program: signed batches, and clients that notice no receiver."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 from tests.support.ami_server import AmiServer
 from tests.support.certificates import make_certificate
 from tests.support.http_receiver import Receiver, Request, answer, hang, then_hang
-from tests.support.page import Page
 from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client
 
 KEY = b"0f1e2d3c4b5a"
 
@@ -56,22 +56,22 @@ def key_file(folder: Path, key: bytes = KEY) -> Path:
     return file
 
 
-def test_events_arrive_signed_and_as_pages_get_them(tmp_path: Path) -> None:
+def test_events_arrive_signed_and_as_clients_get_them(tmp_path: Path) -> None:
     with Receiver() as receiver, AmiServer() as server:
         plugin = webhook(
             f"{receiver.url}/hook/t0ken", f"secret_file: {key_file(tmp_path)}", 'events: [A, "B*"]'
         )
         with Program(tmp_path, configuration(ami_host(server.port), more=plugin)) as program:
             server.wait_login()
-            with Page(program.port) as page:
+            with Client(program.port) as client:
                 for number in range(300):
                     server.send(event("A", number, "Ch\xe4nnel: \xfc\r\nX: 1\r\nX: 2\r\n"))
                     server.send(event("Noise", number))
                     server.send(event("Bridge", number))
                 server.send(event("End"))
-                page.wait_for_event("End")
+                client.wait_for_event("End")
                 wait_until(lambda: len(receiver.messages()) == 600, "all events")
-                chosen = [m for m in page.messages if m["data"].get("Event") in ("A", "Bridge")]
+                chosen = [m for m in client.messages if m["data"].get("Event") in ("A", "Bridge")]
                 assert receiver.messages() == chosen
             assert all(genuine(request) for request in receiver.requests)
             assert all(request.json["lost"] == 0 for request in receiver.requests)
@@ -83,23 +83,23 @@ def test_events_arrive_signed_and_as_pages_get_them(tmp_path: Path) -> None:
             assert KEY.decode() not in program.log
 
 
-def test_pages_notice_nothing_of_a_receiver_that_hangs(tmp_path: Path) -> None:
+def test_clients_notice_nothing_of_a_receiver_that_hangs(tmp_path: Path) -> None:
     with Receiver(default=hang) as receiver, AmiServer() as server:
         plugin = webhook(receiver.url, "timeout: 6", "retry_delay: 10 ms", "retry_delay_max: 10 ms")
         with Program(tmp_path, configuration(ami_host(server.port), more=plugin)) as program:
             server.wait_login()
-            with Page(program.port) as page:
+            with Client(program.port) as client:
                 server.send(event("First"))
                 receiver.wait_for(1)
                 longest = 0.0
                 for number in range(200):
                     sent = time.monotonic()
                     server.send(event(f"Lone{number}", number))
-                    page.wait_for_event(f"Lone{number}")
+                    client.wait_for_event(f"Lone{number}")
                     longest = max(longest, time.monotonic() - sent)
                 assert longest < 4  # far below the timeout, as machines are shared
                 server.send(b"".join(event("Burst", number) for number in range(5000)))
-                wait_until(lambda: len(numbers(page.messages, "Burst")) == 5000, "the burst")
+                wait_until(lambda: len(numbers(client.messages, "Burst")) == 5000, "the burst")
                 receiver.default = answer(200)
                 program.wait_for_log("tried again: no answer within 6 s")
                 wait_until(lambda: numbers(receiver.messages(), "Burst")[-1:] == [4999], "delivery")
@@ -144,9 +144,9 @@ def test_the_end_of_the_program_sends_what_waits(tmp_path: Path) -> None:
         plugin = webhook(receiver.url).replace("20 ms", "1 h")
         with Program(tmp_path, configuration(ami_host(server.port), more=plugin)) as program:
             server.wait_login()
-            with Page(program.port) as page:
+            with Client(program.port) as client:
                 server.send(event("Last"))
-                page.wait_for_event("Last")
+                client.wait_for_event("Last")
         assert [m["data"]["Event"] for m in receiver.messages()] == ["Last"]
 
 

@@ -1,4 +1,4 @@
-"""Plugins in the real program: what they do to pages, and what their faults do not."""
+"""Plugins in the real program: what they do to clients, and what their faults do not."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from requests.auth import HTTPDigestAuth
 from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
-from tests.support.page import Page, is_error
 from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
+from tests.support.ws_client import Client, is_error
 
 QUIET = """
 # Drops what a wallboard does not show.
@@ -101,28 +101,28 @@ def site(tmp_path: Path, ami: AmiServer) -> Site:
     return Site(tmp_path, ami)
 
 
-def events(page: Page) -> list[str]:
-    return [message["data"]["Event"] for message in page.messages if message["type"] == 3]
+def events(client: Client) -> list[str]:
+    return [message["data"]["Event"] for message in client.messages if message["type"] == 3]
 
 
 def with_notes(source: str) -> str:
     return NOTE + textwrap.dedent(source)
 
 
-def test_a_file_in_a_folder_filters_an_event_out_for_all_pages(site: Site) -> None:
+def test_a_file_in_a_folder_filters_an_event_out_for_all_clients(site: Site) -> None:
     site.plugin("quiet", QUIET)
     assert len(QUIET.strip().splitlines()) <= 10
     with (
         site.program("quiet") as program,
-        Page(program.port) as classic,
-        Page(program.port, "amiws.v2") as v2,
+        Client(program.port) as classic,
+        Client(program.port, "amiws.v2") as v2,
     ):
         site.ami.wait_login()
         program.wait_for_log("connected")
         site.send("Newchannel", "VarSet", "Hangup", "RTCPSent", "Last")
-        for page in (classic, v2):
-            page.wait_for_event("Last")
-            assert events(page) == ["Newchannel", "Hangup", "Last"]
+        for client in (classic, v2):
+            client.wait_for_event("Last")
+            assert events(client) == ["Newchannel", "Hangup", "Last"]
 
 
 # Each with what is told of it, but for the plugin's name and file.
@@ -136,7 +136,7 @@ MISTAKES = {
     "model": ("def amiws_settings():\n    return dict\n", ":1: amiws_settings must return"),
 }
 SETTINGS = """
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.plugins.api import PluginSettings
 
 class Settings(PluginSettings):
     number: int
@@ -204,7 +204,7 @@ class TestMistakes:
         site.plugin("good", good)
         site.plugin("quiet", QUIET)
         site.plugin("bad", SETTINGS)
-        with site.program("quiet good") as program, Page(program.port) as page:
+        with site.program("quiet good") as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             refused = 0
@@ -227,8 +227,8 @@ class TestMistakes:
             assert "plugin bad: amiws_startup: " in program.log
             assert site.notes == ["starts", "ends", "starts"]
             site.send("VarSet", "Hangup")
-            page.wait_for_event("Hangup")
-            assert events(page) == ["Hangup"]
+            client.wait_for_event("Hangup")
+            assert events(client) == ["Hangup"]
         assert site.notes == ["starts", "ends", "starts", "ends"]
 
 
@@ -237,7 +237,7 @@ def test_plugins_are_listed_with_stars_for_secrets(site: Site) -> None:
         "mine",
         """
         from pydantic import SecretStr
-        from amiws_gevent.pluginapi import PluginSettings
+        from amiws_gevent.plugins.api import PluginSettings
 
         class Settings(PluginSettings):
             key: SecretStr
@@ -273,17 +273,17 @@ class TestAnswers:
             """
         site.plugin("one", tag.format(1))
         site.plugin("two", tag.format(2))
-        with site.program("one two") as program, Page(program.port) as page:
+        with site.program("one two") as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send("Keep1", "Keep2", "Drop1", "Drop2", "A")
-            assert page.wait_for_event("A")["Tags"] == "12"
-            assert events(page) == ["Keep1", "A"]
+            assert client.wait_for_event("A")["Tags"] == "12"
+            assert events(client) == ["Keep1", "A"]
             program.reload(site.configuration("two one"))
             program.wait_for_log("configuration applied")
             site.send("Keep1", "Keep2", "B")
-            assert page.wait_for_event("B")["Tags"] == "21"
-            assert events(page) == ["Keep1", "A", "Keep2", "B"]
+            assert client.wait_for_event("B")["Tags"] == "21"
+            assert events(client) == ["Keep1", "A", "Keep2", "B"]
 
     @pytest.mark.parametrize("required", [False, True])
     def test_a_fault_passes_the_message_or_for_a_required_plugin_drops_it(
@@ -304,21 +304,21 @@ class TestAnswers:
             """,
         )
         lines = f"- mask:\n    required: {'yes' if required else 'no'}\n"
-        with site.program(lines) as program, Page(program.port) as page:
+        with site.program(lines) as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send(*[f"{name}\r\nSecret: 1234" for name in ("A", "Raise", "Wait", "Wrong", "B")])
-            page.wait_for_event("B")
-            assert events(page) == (
+            client.wait_for_event("B")
+            assert events(client) == (
                 ["A", "B"] if required else ["A", "Raise", "Wait", "Wrong", "B"]
             )
-            assert page.wait_for_event("A")["Secret"] == "***"
+            assert client.wait_for_event("A")["Secret"] == "***"
 
     def test_the_same_plugin_twice_and_variables_in_settings(self, site: Site) -> None:
         site.plugin(
             "add",
             """
-            from amiws_gevent.pluginapi import PluginSettings
+            from amiws_gevent.plugins.api import PluginSettings
 
             class Settings(PluginSettings):
                 text: str
@@ -337,12 +337,12 @@ class TestAnswers:
         lines = "- add:\n    text: one\n- add:\n    text: ${TEXT}\n"
         with (
             site.program(lines, environ={"TEXT": "two"}) as program,
-            Page(program.port) as page,
+            Client(program.port) as client,
         ):
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send("A")
-            assert page.wait_for_event("A")["Tags"] == "onetwo"
+            assert client.wait_for_event("A")["Tags"] == "onetwo"
 
     def test_an_installed_plugin_by_the_name_of_its_entry_point(
         self, site: Site, tmp_path: Path
@@ -355,13 +355,13 @@ class TestAnswers:
         (library / "noise_plugin.py").write_text(QUIET)
         with (
             site.program("noise", environ={"PYTHONPATH": str(library)}) as program,
-            Page(program.port) as page,
+            Client(program.port) as client,
         ):
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send("VarSet", "Hangup")
-            page.wait_for_event("Hangup")
-            assert events(page) == ["Hangup"]
+            client.wait_for_event("Hangup")
+            assert events(client) == ["Hangup"]
 
 
 def faults_told(program: Program, plugin: str) -> list[str]:
@@ -390,13 +390,13 @@ class TestIsolation:
         # A busy machine may hold the program up within any hook: not so long as that.
         patient = [f"- {name}: {{hook_timeout: 10 s}}\n" for name in [*names, "raiser"]]
         listed = [*patient[:9], patient[-1], "- sleeper\n", *patient[9:-1]]
-        with site.program("".join(listed)) as program, Page(program.port) as page:
+        with site.program("".join(listed)) as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             wanted = [f"E{number}" for number in range(1000)]
             site.send(*wanted)
-            page.wait_for_event("E999")
-            assert events(page) == wanted
+            client.wait_for_event("E999")
+            assert events(client) == wanted
             (raised,) = faults_told(program, "raiser")
             assert (
                 f"amiws_filter_message: {site.plugins / 'raiser.py'}:2: ValueError: always"
@@ -410,7 +410,7 @@ class TestIsolation:
             program.reload()
             program.wait_for_log("configuration applied")
             site.send("Again", *["More"] * 20, "End")
-            page.wait_for_event("End")
+            client.wait_for_event("End")
             program.wait_for_log("suspended until the next reload", 2)
             assert len(faults_told(program, "raiser")) == 1, "within the same minute"
 
@@ -439,12 +439,12 @@ class TestIsolation:
                         pass
             """,
         )
-        with site.program("dodger stubborn") as program, Page(program.port) as page:
+        with site.program("dodger stubborn") as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send("A", "Bad", "B", "Worse", "C", "Worse", "D")
-            page.wait_for_event("D")
-            assert events(page) == ["A", "Bad", "B", "Worse", "C", "Worse", "D"]
+            client.wait_for_event("D")
+            assert events(client) == ["A", "Bad", "B", "Worse", "C", "Worse", "D"]
             assert "was cut off after" in faults_told(program, "dodger")[0]
             assert any("cannot be cut off" in line for line in faults_told(program, "stubborn"))
 
@@ -459,11 +459,11 @@ class TestIsolation:
                     pass
             """,
         )
-        with site.program("thinker") as program, Page(program.port) as page:
+        with site.program("thinker") as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send(*["A"] * 20, "End")
-            page.wait_for_event("End")
+            client.wait_for_event("End")
             took, suspended = faults_told(program, "thinker")
             assert re.search(r"amiws_filter_message: took \d+\.\d+ s; its timeout is 0\.05 s", took)
             assert "suspended" in suspended
@@ -484,7 +484,7 @@ class TestIsolation:
                 """,
             )
         listed = "".join(f"- {name}: {{hook_timeout: 250 ms}}\n" for name in ("held", "waiting"))
-        with site.program(listed) as program, Page(program.port) as page:
+        with site.program(listed) as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             for number in range(6):
@@ -494,7 +494,7 @@ class TestIsolation:
                     time.sleep(0.3)
                     program.process.send_signal(signal.SIGCONT)
                     site.send(f"{name}{number}")
-                    page.wait_for_event(f"{name}{number}")
+                    client.wait_for_event(f"{name}{number}")
             assert "plugin held" not in program.log
             assert "plugin waiting" not in program.log
 
@@ -504,12 +504,12 @@ class TestIsolation:
             ("filter_message", "transform_message", "log_message", "client_connected")
         ):
             site.plugin(f"exit{number}", source.format(f"amiws_{hook}"))
-        with site.program("exit0 exit1 exit2 exit3") as program, Page(program.port) as page:
+        with site.program("exit0 exit1 exit2 exit3") as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send("A", "B")
-            page.wait_for_event("B")
-            assert events(page) == ["A", "B"]
+            client.wait_for_event("B")
+            assert events(client) == ["A", "B"]
             for number in range(4):
                 program.wait_for_log(f"exit{number}.py:3: SystemExit: 1")
             assert program.process.poll() is None
@@ -527,13 +527,13 @@ class TestIsolation:
                     gevent.spawn(leave)
             """,
         )
-        with site.program("leaver") as program, Page(program.port) as page:
+        with site.program("leaver") as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send("Leave")
             program.wait_for_log(f"leaver.py:3: {error.partition('(')[0]}")
             site.send("B")
-            page.wait_for_event("B")
+            client.wait_for_event("B")
             (told,) = faults_told(program, "leaver")
             assert "a greenlet: " in told
             program.process.terminate()
@@ -546,16 +546,16 @@ class TestIsolation:
             "changer", f"def amiws_transform_message(message):\n    if message.name == 'Bad':\n"
             f"        {change}\n"
         )  # fmt: skip
-        with site.program("good changer") as program, Page(program.port) as page:
+        with site.program("good changer") as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             site.send("A", "Bad", "B")
-            page.wait_for_event("B")
-            assert events(page) == ["A", "B"]
+            client.wait_for_event("B")
+            assert events(client) == ["A", "B"]
             program.wait_for_log("plugin changer in amiws_transform_message")
             site.send("C", "Bad", "D")
-            page.wait_for_event("D")
-            assert events(page) == ["A", "B", "C", "Bad", "D"], "it is put right"
+            client.wait_for_event("D")
+            assert events(client) == ["A", "B", "C", "Bad", "D"], "it is put right"
             dropped, told = faults_told(program, "changer")
             assert "pbx: message dropped, since it was changed in place by " in dropped
             assert "plugin changer: amiws_transform_message: " in told
@@ -595,7 +595,7 @@ class TestIsolation:
         site.plugin("shut", "import time\ndef amiws_shutdown():\n    time.sleep(3600)\n")
         site.plugin("logs", with_notes("def amiws_log_message(message):\n    note(message.name)\n"))
         more = "limits: {plugin_queue: 20 KiB}\n"
-        with site.program("blocked shut logs", more) as program, Page(program.port) as page:
+        with site.program("blocked shut logs", more) as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             wanted = [f"E{number}" for number in range(1000)]
@@ -603,8 +603,8 @@ class TestIsolation:
                 site.send(name)
                 if name.endswith("9"):
                     wait_until(lambda last=name: last in site.notes, name)  # type: ignore[misc]
-            page.wait_for_event("E999")
-            assert events(page) == wanted
+            client.wait_for_event("E999")
+            assert events(client) == wanted
             assert [note for note in site.notes if note] == wanted
             assert "plugin blocked: calls dropped" in program.log
             assert not faults_told(program, "logs")
@@ -634,11 +634,11 @@ class TestAuthorize:
                 ("no", b"403 refused by the plugin door\n"),
             ):
                 with pytest.raises(InvalidStatus) as caught:
-                    Page(program.port, url=f"ws://127.0.0.1:{program.port}/ws?{target}")
+                    Client(program.port, url=f"ws://127.0.0.1:{program.port}/ws?{target}")
                 assert caught.value.response.status_code == 403
                 assert caught.value.response.body == reason
-            with Page(program.port):
-                program.wait_for_log("page 127.0.0.1")
+            with Client(program.port):
+                program.wait_for_log("client 127.0.0.1")
             assert "WebSocket of 127.0.0.1 refused: come back tomorrow" in program.log
 
     def test_an_action_that_is_refused_is_answered_and_not_sent(self, site: Site) -> None:
@@ -648,7 +648,7 @@ class TestAuthorize:
             import time
             def amiws_authorize_action(action, client):
                 if action.name == "Originate":
-                    return f"{client.view} pages may not call"
+                    return f"{client.view} clients may not call"
                 if action.name == "Fault":
                     raise ValueError
                 if action.name == "Slow":
@@ -657,21 +657,21 @@ class TestAuthorize:
         )
         with (
             site.program("rules") as program,
-            Page(program.port) as page,
-            Page(program.port) as other,
+            Client(program.port) as client,
+            Client(program.port) as other,
         ):
             site.ami.wait_login()
             program.wait_for_log("connected")
             for name, reason in (
-                ("Originate", "classic pages may not call"),
+                ("Originate", "classic clients may not call"),
                 ("Fault", "refused by the plugin rules"),
                 ("Slow", "refused by the plugin rules"),
             ):
-                answer = page.ask({"Action": name, "ActionID": f"id-{name}"}, is_error)
+                answer = client.ask({"Action": name, "ActionID": f"id-{name}"}, is_error)
                 assert answer["type"] == 4
                 assert answer["data"]["Message"] == reason
                 assert answer["data"]["ActionID"] == f"id-{name}"
-            page.ask({"Action": "CoreStatus"}, lambda m: m["data"].get("Response") == "Success")
+            client.ask({"Action": "CoreStatus"}, lambda m: m["data"].get("Response") == "Success")
             sent = {packet.action for packet in site.ami.actions}
             assert "CoreStatus" in sent
             assert not sent & {"Originate", "Fault", "Slow"}
@@ -692,7 +692,7 @@ def test_who_comes_and_goes(site: Site) -> None:
         ),
     )
     with site.program("visitors") as program:
-        with Page(program.port), Page(program.port, "amiws.v2"):
+        with Client(program.port), Client(program.port, "amiws.v2"):
             wait_until(lambda: len(site.notes) == 2, "both told")
         wait_until(lambda: len(site.notes) == 4, "both ends told")
     assert sorted(site.notes) == [
@@ -771,7 +771,7 @@ def test_changes_of_a_server_in_order_and_once(site: Site) -> None:
 
 
 COUNTER = """
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.plugins.api import PluginSettings
 
 class Settings(PluginSettings):
     tag: str = "-"
@@ -807,13 +807,13 @@ class TestReload:
         site.plugin("a", counter)
         site.plugin("b", counter)
         lines = "- a:\n    tag: a\n- b:\n    tag: {0}\n"
-        with site.program(lines.format("b")) as program, Page(program.port) as page:
+        with site.program(lines.format("b")) as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
 
             def counts(name: str) -> tuple[Any, Any]:
                 site.send(name)
-                event = page.wait_for_event(name)
+                event = client.wait_for_event(name)
                 return event["Count-a"], event.get("Count-b") or event.get("Count-c")
 
             def reload(text: str) -> list[str]:
@@ -835,17 +835,17 @@ class TestReload:
             swapped = "- b:\n    tag: c\n- a:\n    tag: a\n"
             reload(site.configuration(swapped))
             assert counts("Order") == ("2", "3")
-            data = page.wait_for_event("Order")
+            data = client.wait_for_event("Order")
             assert list(data).index("Count-c") < list(data).index("Count-a")
 
             assert "c ends" in reload(site.configuration("- a:\n    tag: a\n"))
             site.send("Gone")
-            assert "Count-c" not in page.wait_for_event("Gone")
+            assert "Count-c" not in client.wait_for_event("Gone")
 
     def test_a_new_start_that_fails_brings_the_old_one_back(self, site: Site) -> None:
         site.plugin("a", with_notes(COUNTER))
         lines = "- a:\n    tag: {0}\n    fails: {1}\n"
-        with site.program(lines.format("a", "no")) as program, Page(program.port) as page:
+        with site.program(lines.format("a", "no")) as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             program.reload(site.configuration(lines.format("b", "yes")))
@@ -853,7 +853,7 @@ class TestReload:
             assert re.search(r"plugin a: amiws_startup: \S+a\.py:\d+: OSError: locked", program.log)
             assert site.notes == ["a starts", "a ends", "b starts", "b ends", "a starts"]
             site.send("A")
-            assert "Count-a" in page.wait_for_event("A")
+            assert "Count-a" in client.wait_for_event("A")
 
     def test_so_does_a_port_that_is_taken(self, site: Site, ami: AmiServer) -> None:
         site.plugin("a", with_notes(COUNTER))
@@ -866,7 +866,7 @@ class TestReload:
     def test_no_message_is_lost_or_passes_unchanged_meanwhile(self, site: Site) -> None:
         slow = COUNTER.replace('"starts")', '"starts")\n        import time; time.sleep(0.1)')
         site.plugin("a", with_notes(slow))
-        with site.program("- a:\n    tag: t0\n") as program, Page(program.port) as page:
+        with site.program("- a:\n    tag: t0\n") as program, Client(program.port) as client:
             site.ami.wait_login()
             program.wait_for_log("connected")
             sent: list[str] = []
@@ -882,8 +882,8 @@ class TestReload:
                     send()
                     time.sleep(0.002)
                 send()
-            page.wait_for_event(sent[-1])
-            assert events(page) == sent
-            for message in page.messages:
+            client.wait_for_event(sent[-1])
+            assert events(client) == sent
+            for message in client.messages:
                 if message["type"] == 3:
                     assert any(name.startswith("Count-t") for name in message["data"]), message

@@ -11,18 +11,18 @@ import requests
 from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
-from tests.support.page import Page
 from tests.support.program import Program, ami_host, configuration
+from tests.support.ws_client import Client
 
 EVIL = "evil.example.com"
 
 
-def page_by_name(program: Program, name: str, **options: Any) -> Page:
-    """A page that the program itself has served, as its browser believes."""
+def client_by_name(program: Program, name: str, **options: Any) -> Client:
+    """A client that the program itself has served, as its browser believes."""
     authority = f"{name}:{program.port}"
     options.setdefault("origin", f"http://{authority}")
     connected = socket.create_connection(("127.0.0.1", program.port), timeout=20)
-    return Page(program.port, url=f"ws://{authority}/ws", sock=connected, **options)
+    return Client(program.port, url=f"ws://{authority}/ws", sock=connected, **options)
 
 
 def get(program: Program, name: str, path: str = "/") -> requests.Response:
@@ -37,12 +37,12 @@ def test_a_file_of_amiws_works_by_any_name_and_the_log_has_the_line_to_add(tmp_p
     ):
         server.wait_login()
         for _ in range(2):
-            with page_by_name(program, EVIL) as page:
+            with client_by_name(program, EVIL) as client:
                 server.send(b"Event: Hello\r\n\r\n")
-                page.wait_for_event("Hello")
+                client.wait_for_event("Hello")
         program.wait_for_log(f'allowed_hosts: ["{EVIL}"]')
         for name in ("127.0.0.1", "localhost", "pbx"):
-            with page_by_name(program, name):
+            with client_by_name(program, name):
                 pass
         assert program.log.count("DNS rebinding") == 1
         assert get(program, EVIL).status_code == 200
@@ -56,7 +56,7 @@ def test_with_allowed_hosts_other_names_are_refused(tmp_path: Path) -> None:
     ):
         server.wait_login()
         with pytest.raises(InvalidStatus) as caught:
-            page_by_name(program, EVIL)
+            client_by_name(program, EVIL)
         assert caught.value.response.status_code == 403
         setting = f'allowed_hosts: ["{EVIL}"]'
         assert setting in (caught.value.response.body or b"").decode()
@@ -65,10 +65,10 @@ def test_with_allowed_hosts_other_names_are_refused(tmp_path: Path) -> None:
             answer = get(program, EVIL, path)
             assert (answer.status_code, setting in answer.text) == (403, True), path
         for name in ("127.0.0.1", "localhost", "PBX.example.com", "a.wall.example.com"):
-            with page_by_name(program, name):
+            with client_by_name(program, name):
                 pass
             assert get(program, name).status_code == 200
-        with page_by_name(program, EVIL, origin=None):  # a program
+        with client_by_name(program, EVIL, origin=None):  # a program
             pass
 
 

@@ -1,4 +1,4 @@
-"""Each capture, from a scripted server through the program to a page: complete and in order."""
+"""Each capture, from a scripted server through the program to a client: complete and in order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.support.ami_server import AmiServer, Connection
-from tests.support.page import raw_page
 from tests.support.program import Program, ami_host, configuration
+from tests.support.ws_client import raw_client
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 COUNTS = {  # AMI.md: by type, counted by an independent parser
@@ -82,9 +82,9 @@ def frames(data: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_capture_reaches_a_page(name: str, tmp_path: Path) -> None:
+def test_capture_reaches_a_client(name: str, tmp_path: Path) -> None:
     capture = read_capture(name)
-    page_is_there = threading.Event()
+    client_is_there = threading.Event()
 
     def script(connection: Connection) -> None:
         rest = capture
@@ -92,7 +92,7 @@ def test_capture_reaches_a_page(name: str, tmp_path: Path) -> None:
             banner, end, rest = capture.partition(b"\r\n")
             connection.send(banner + end)
             connection.read_packet()
-        page_is_there.wait(60)
+        client_is_there.wait(60)
         connection.send(rest)
         while connection.read_packet() is not None:
             pass
@@ -100,12 +100,12 @@ def test_capture_reaches_a_page(name: str, tmp_path: Path) -> None:
     with (
         AmiServer(script) as server,
         Program(tmp_path, configuration(ami_host(server.port, "pbx-ü"))) as program,
-        raw_page(program.port) as page,
+        raw_client(program.port) as client,
     ):
-        page_is_there.set()
+        client_is_there.set()
         expected = list(packets(capture))
         wanted = sum(COUNTS[name].values())
-        received = read_messages(page, wanted)
+        received = read_messages(client, wanted)
     assert Counter(message["type"] for message in received) == COUNTS[name]
     for message in received:
         assert list(message) == ["type", "server_id", "server_name", "ssl", "data"]
@@ -121,18 +121,18 @@ def test_capture_reaches_a_page(name: str, tmp_path: Path) -> None:
             assert list(message["data"]) == list(packet)
 
 
-def read_messages(page: Any, count: int) -> list[dict[str, Any]]:
-    """Read as fast as the socket gives, then parse: a page that is never slow."""
+def read_messages(client: Any, count: int) -> list[dict[str, Any]]:
+    """Read as fast as the socket gives, then parse: a client that is never slow."""
     data = bytearray()
     found = 0
     while found < count:
-        chunk = page.recv(1 << 20)
+        chunk = client.recv(1 << 20)
         assert chunk, f"closed after {found} of {count} messages"
         data += chunk
         found += data.count(MARK, max(0, len(data) - len(chunk) - len(MARK) + 1))
-    page.settimeout(0.2)
+    client.settimeout(0.2)
     try:
-        while chunk := page.recv(1 << 20):
+        while chunk := client.recv(1 << 20):
             data += chunk
     except TimeoutError:
         pass

@@ -1,4 +1,4 @@
-"""Whatever a page sends becomes one whole action for a server, or an ActionError."""
+"""Whatever a client sends becomes one whole action for a server, or an ActionError."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from amiws_gevent.ami import (
     encode_message,
     envelope_prefix,
     error_response,
-    parse_page_action,
+    parse_client_action,
 )
 from amiws_gevent.ami.actions import SESSION_ACTIONS
 
@@ -43,7 +43,7 @@ def as_json(members: list[tuple[str, object]], ascii_only: bool) -> str:
 
 def check(text: str | bytes) -> None:
     try:
-        action = parse_page_action(text)
+        action = parse_client_action(text)
     except ActionError as error:
         answer = error_response(error.message, error.action_id)
         encode_message(envelope_prefix(answer.kind, 1, "pbx", False), answer).decode()

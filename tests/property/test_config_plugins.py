@@ -14,7 +14,7 @@ from tests.support.config import ONE_HOST
 from tests.support.plugins import write
 
 PLUGIN = """
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.plugins.api import PluginSettings
 
 class Settings(PluginSettings):
     numbers: list[int] = []

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 
 NAMES = st.text(alphabet="abAB*?[]!-1ß", min_size=1, max_size=6)
 PLAIN = st.text(alphabet="abAB1ß", max_size=6)

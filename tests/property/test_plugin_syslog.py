@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import ServerInfo
 
 # What ends or escapes things, besides any character at all, halves of pairs included.
 SIGNS = st.sampled_from(list('"\\][=<>{} \n\r\0\x7f\x85\u2028\u202e\ufeff\ud800é€😀'))

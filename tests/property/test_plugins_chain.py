@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.config import PluginEntry
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.chain import MessageChain, MessageHook, Steps
+from amiws_gevent.plugins.entry import PluginEntry
 from amiws_gevent.plugins.guard import PluginState
+from amiws_gevent.runtime.log import LogLimiter
 from tests.support.plugins import SERVER, entry
 
 KEEP, DROP, PASS, RAISE, WRONG, WAIT = "keep", "drop", "pass", "raise", "wrong", "wait"

@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.config import PluginEntry
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.pluginapi import ServerInfo
-from amiws_gevent.pluginload import PluginCode, load_plugin
-from amiws_gevent.plugins import Plugins, RunningPlugin
+from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.loading import PluginCode, load_plugin
+from amiws_gevent.plugins.manager import Plugins, RunningPlugin
+from amiws_gevent.runtime.log import LogLimiter
 
 SERVER = ServerInfo(1, "pbx", False)
 

@@ -14,7 +14,7 @@ NOON = 1795348800.0  # 2026-11-22 12:00:00 UTC
 
 
 def json_of(message: Message, server_id: int = 1, name: str = "pbx") -> bytes:
-    """The five-key JSON that pages get."""
+    """The five-key JSON that clients get."""
     return encode_message(envelope_prefix(message.kind, server_id, name, False), message)
 
 

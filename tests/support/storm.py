@@ -9,7 +9,7 @@ many had which answer (a status of HTTP, `cut` for an end without one, `open` fo
 without one after a while). It then keeps what is open until its standard input ends.
 KIND is what each does:
 
-- ``page`` asks for an upgrade, and wants an answer;
+- ``client`` asks for an upgrade, and wants an answer;
 - ``half`` sends half a request head;
 - ``hello`` sends half a TLS handshake.
 """
@@ -34,11 +34,11 @@ ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 60.0  # seconds for the last answer
 
 KEY = base64.b64encode(os.urandom(16)).decode()
-PAGE = (
+CLIENT = (
     "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
 ).encode()
-HALF = PAGE[:-30]
+HALF = CLIENT[:-30]
 
 
 class Storm:
@@ -48,7 +48,7 @@ class Storm:
         self,
         port: int,
         count: int,
-        kind: str = "page",
+        kind: str = "client",
         *,
         source: str = "127.0.0.1",
         ca: Path | None = None,
@@ -127,8 +127,8 @@ class Client:
 
 
 def run(port: int, count: int, source: str, kind: str, ca: str | None) -> dict[str, int]:
-    tls = ssl.create_default_context(cafile=ca) if ca and kind == "page" else None
-    data = {"page": PAGE, "half": HALF, "hello": b"\x16\x03\x01\x02\x00\x01\x00"}[kind]
+    tls = ssl.create_default_context(cafile=ca) if ca and kind == "client" else None
+    data = {"client": CLIENT, "half": HALF, "hello": b"\x16\x03\x01\x02\x00\x01\x00"}[kind]
     answers: Counter[str] = Counter()
     selector = selectors.DefaultSelector()
     kept: list[Any] = []
@@ -136,7 +136,7 @@ def run(port: int, count: int, source: str, kind: str, ca: str | None) -> dict[s
         client = Client(port, source, data, tls)
         kept.append(client)
         selector.register(client.socket, selectors.EVENT_WRITE, client)
-    end = time.monotonic() + (PATIENCE if kind == "page" else 1.0)
+    end = time.monotonic() + (PATIENCE if kind == "client" else 1.0)
     while selector.get_map() and time.monotonic() < end:
         for key, _ in selector.select(0.1):
             selector.modify(key.fileobj, selectors.EVENT_READ, key.data)

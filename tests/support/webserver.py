@@ -21,7 +21,7 @@ from gevent import socket, ssl
 
 from amiws_gevent.config import AmiHost, Limits, Settings
 from amiws_gevent.web.gate import RequestInfo, Verdict
-from amiws_gevent.web.listener import WebServer
+from amiws_gevent.web.server import WebServer
 from amiws_gevent.web.websocket import WebSocketClient
 
 PATIENCE = 60.0  # seconds that a test waits for what must come

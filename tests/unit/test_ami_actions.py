@@ -15,17 +15,17 @@ from amiws_gevent.ami import (
     envelope_prefix,
     error_response,
     holding_time,
-    parse_page_action,
+    parse_client_action,
 )
 
 
 def sent(text: str | bytes) -> bytes:
-    return encode_action(parse_page_action(text).headers)
+    return encode_action(parse_client_action(text).headers)
 
 
 def refused(text: str | bytes) -> ActionError:
     with pytest.raises(ActionError) as caught:
-        parse_page_action(text)
+        parse_client_action(text)
     return caught.value
 
 
@@ -90,18 +90,18 @@ def test_exact_bytes(text: str | bytes, expected: bytes) -> None:
     ],
 )
 def test_server_id(member: str, server_id: int | None) -> None:
-    action = parse_page_action(f'{{"Action": "Ping", {member}}}')
+    action = parse_client_action(f'{{"Action": "Ping", {member}}}')
     assert action.server_id == server_id
     assert all(name.lower() != "amiserverid" for name, _ in action.headers)
 
 
 def test_name_and_action_id() -> None:
-    action = parse_page_action('{"Action": " Ping\\t", "actionid": "\\u0001 x "}')
+    action = parse_client_action('{"Action": " Ping\\t", "actionid": "\\u0001 x "}')
     assert action.name == "Ping"
     assert action.action_id == "x "  # as Asterisk reads it and sends it back
-    assert parse_page_action('{"Action": "Ping"}').action_id is None
-    assert parse_page_action('{"Action": "Ping", "ActionID": 7}').action_id == "7"
-    assert parse_page_action('{"Action": "P", "ActionID": ["a", "b"]}').action_id == "a"
+    assert parse_client_action('{"Action": "Ping"}').action_id is None
+    assert parse_client_action('{"Action": "Ping", "ActionID": 7}').action_id == "7"
+    assert parse_client_action('{"Action": "P", "ActionID": ["a", "b"]}').action_id == "a"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_signs_whose_bytes_hold_a_line_end_elsewhere_are_harmless_in_utf8(sign: 
 @pytest.mark.parametrize("blanks", ["%s", " %s", "%s ", "\\u0001%s", "\\t%s\\u000b", "\\u00a0%s"])
 def test_actions_that_change_the_shared_session(name: str, blanks: str) -> None:
     error = refused('{"Action": "%s", "ActionID": "x"}' % (blanks % name))
-    assert "session that all pages share" in error.message
+    assert "session that all clients share" in error.message
     assert error.action_id == "x"
 
 
@@ -289,7 +289,7 @@ def test_encode_checks_whatever_it_is_given(headers: list[tuple[str, str]]) -> N
         encode_action(iter(headers))
 
 
-def test_encode_takes_the_actions_that_pages_may_not_send() -> None:
+def test_encode_takes_the_actions_that_clients_may_not_send() -> None:
     assert encode_action([("Action", "Logoff")]) == b"Action: Logoff\r\n\r\n"
 
 

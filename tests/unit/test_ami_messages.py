@@ -117,7 +117,7 @@ def test_check_passes_what_servers_send(repeat: list[tuple[str, str]]) -> None:
         (Message(Kind.EVENT, [("A", "1"), ("A", ["2"])]), "A is of type list"),  # type: ignore[list-item]
     ],
 )
-def test_check_names_what_no_page_could_use(message: Message, told: str) -> None:
+def test_check_names_what_no_client_could_use(message: Message, told: str) -> None:
     with pytest.raises(TypeError, match=told):
         message.check()
 

@@ -1,18 +1,18 @@
-"""The house keeps its shape: the rules of docs/architecture.md, checked in the source.
+"""The package keeps its shape: the rules of docs/architecture.md, checked in the source.
 
-Imports are read, not run, so that one inside a function counts as well.
+Imports are read, not run, so that one inside a function counts as well. A test names all
+files that break its rule.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "amiws_gevent"
@@ -39,44 +39,44 @@ IMPURE = {
 
 # What would stop all greenlets, or needs the monkey-patch in order not to.
 BLOCKING = {"asyncio", "multiprocessing", "queue", "requests", "subprocess", "threading"}
-GREENLET_ROOMS = ("pipeline", "hub", "link", "dispatch", "web", "server")
+OF_GREENLETS = ("pipeline", "hub", "link", "dispatch", "web", "server")
 
 LOOK_UPS = ("logging.getLogger", "get_original", "pluggy.HookspecMarker")
 
-MAX_MODULE_LINES = 500
 MAX_FUNCTION_LINES = 60  # a screen
 
-MODULES = sorted(PACKAGE.rglob("*.py"))
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def rooms() -> list[str]:
-    """The rooms in the order of the architecture's table; each may import those before it."""
+def modules() -> list[str]:
+    """The modules in the order of the architecture's table; each may import those before it."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    table = text.partition("\n| room |")[2].partition("\n\n")[0]
+    table = text.partition("\n| module |")[2].partition("\n\n")[0]
     names = [row.split("|")[1] for row in table.splitlines()[2:]]
-    return [room for name in names for room in re.findall(r"`(\w+)/?`", name)]
+    return [module for name in names for module in re.findall(r"`(\w+)/?`", name)]
 
 
-ROOMS = rooms()
+MODULES = modules()
 
 
 def name_of(path: Path) -> str:
-    """The dotted name of a module of the package."""
+    """The dotted name of a file of the package."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room_of(module: str) -> str:
-    """The room of a dotted name; empty for the package itself, which has the version."""
-    return module.removeprefix("amiws_gevent").lstrip(".").partition(".")[0]
+def module_of(name: str) -> str:
+    """The module of a dotted name; empty for the package itself, which has the version."""
+    return name.removeprefix("amiws_gevent").lstrip(".").partition(".")[0]
 
 
+@functools.cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), path)
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """The dotted names that a module imports; ``from a import b`` is ``a.b``."""
+    """The dotted names that a file imports; ``from a import b`` is ``a.b``."""
     package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
@@ -88,51 +88,57 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 def top_imports_of(path: Path) -> set[str]:
-    """The first words of what a module imports."""
+    """The first words of what a file imports."""
     return {name.partition(".")[0] for name in imports_of(path)}
 
 
-def own_imports_of(path: Path) -> set[str]:
-    """The modules of the package that a module imports."""
-    names = {name_of(module) for module in MODULES}
+@functools.cache
+def own_imports_of(path: Path) -> frozenset[str]:
+    """The files of the package that a file imports, by dotted name."""
+    names = {name_of(file) for file in FILES}
     found = set()
     for imported in imports_of(path):
         while imported and imported not in names:
             imported = imported.rpartition(".")[0]
         if imported.startswith("amiws_gevent"):
             found.add(imported)
+    return frozenset(found)
+
+
+def in_modules(*modules: str) -> list[Path]:
+    found = [path for path in FILES if module_of(name_of(path)) in modules]
+    assert found, modules
     return found
 
 
-def in_rooms(*rooms: str) -> list[Path]:
-    return [path for path in MODULES if room_of(name_of(path)) in rooms]
+def breaking(
+    rule: Callable[[Path], Iterable[str]], files: Iterable[Path] = FILES
+) -> dict[str, list[str]]:
+    """What ``rule`` finds wrong, by file."""
+    found = {name_of(path): list(rule(path)) for path in files}
+    return {name: faults for name, faults in found.items() if faults}
 
 
-per_module = pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_architecture_names_every_module_once() -> None:
+    assert len(set(MODULES)) == len(MODULES)
+    assert {module_of(name_of(path)) for path in FILES} == {"", *MODULES}
 
 
-def test_the_architecture_names_every_room_once() -> None:
-    assert len(set(ROOMS)) == len(ROOMS)
-    assert {room_of(name_of(path)) for path in MODULES} == {"", *ROOMS}
+def test_imports_point_up_in_the_table() -> None:
+    def rule(path: Path) -> Iterable[str]:
+        module = module_of(name_of(path))
+        imported = {module_of(name) for name in own_imports_of(path)} - {"", module}
+        allowed = set(MODULES[: MODULES.index(module)]) if module else set()
+        return imported - allowed
+
+    assert breaking(rule) == {}
 
 
-@per_module
-def test_imports_point_down(path: Path) -> None:
-    room = room_of(name_of(path))
-    imported = {room_of(name) for name in own_imports_of(path)} - {"", room}
-    if not room:
-        assert imported == set(), "the package itself imports nothing"
-    else:
-        below = set(ROOMS[ROOMS.index(room) :])
-        assert not imported & below, f"{room} imports what stands beside or below it"
-
-
-def test_no_module_imports_itself_by_a_way_round() -> None:
-    graph = {name_of(path): own_imports_of(path) for path in MODULES}
-    # `from package import name` in the package's own modules names the package.
+def test_no_file_imports_itself_by_a_way_round() -> None:
+    # `from package import name` in the package's own files names the package.
     edges = {
-        name: {to for to in imported if not name.startswith(f"{to}.")}
-        for name, imported in graph.items()
+        name_of(path): {to for to in own_imports_of(path) if not name_of(path).startswith(f"{to}.")}
+        for path in FILES
     }
     done: set[str] = set()
 
@@ -147,81 +153,91 @@ def test_no_module_imports_itself_by_a_way_round() -> None:
         visit(name, ())
 
 
-@pytest.mark.parametrize("path", in_rooms("ami"), ids=name_of)
-def test_the_protocol_knows_nothing_of_the_world(path: Path) -> None:
-    tops = top_imports_of(path)
-    allowed = sys.stdlib_module_names | {"amiws_gevent"}
-    if path.name == "jsonform.py":
-        allowed |= {"orjson"}
-    assert not tops & IMPURE
-    assert tops <= allowed
+def test_the_protocol_knows_nothing_of_the_world() -> None:
+    def rule(path: Path) -> Iterable[str]:
+        allowed = set(sys.stdlib_module_names) | {"amiws_gevent"}
+        if path.name == "jsonform.py":
+            allowed.add("orjson")
+        tops = top_imports_of(path)
+        return (tops - allowed) | (tops & IMPURE)
+
+    assert breaking(rule, in_modules("ami")) == {}
 
 
-@pytest.mark.parametrize("path", in_rooms("hub", "pipeline"), ids=name_of)
-def test_the_hub_knows_no_sockets(path: Path) -> None:
-    tops = top_imports_of(path)
-    assert not tops & {"socket", "ssl"}
+def test_the_hub_knows_no_sockets() -> None:
+    found = breaking(lambda path: top_imports_of(path) & {"socket", "ssl"}, in_modules("hub"))
+    assert found == {}
 
 
-@pytest.mark.parametrize("path", in_rooms(*GREENLET_ROOMS), ids=name_of)
-def test_no_greenlet_waits_outside_of_gevent(path: Path) -> None:
-    assert not top_imports_of(path) & BLOCKING
-    assert "time.sleep" not in path.read_text(encoding="utf-8")
+def test_no_greenlet_waits_outside_of_gevent() -> None:
+    def rule(path: Path) -> Iterable[str]:
+        yield from top_imports_of(path) & BLOCKING
+        if "time.sleep" in path.read_text(encoding="utf-8"):
+            yield "time.sleep"
+
+    assert breaking(rule, in_modules(*OF_GREENLETS)) == {}
 
 
-@per_module
-def test_module_globals_are_constants(path: Path) -> None:
+def test_module_globals_are_constants() -> None:
     """Upper-case names and types; beside them what another library keeps under a name."""
     constant = re.compile(r"_{0,2}[A-Z][A-Za-z0-9_]*|__[a-z_]+__")
-    for statement in tree_of(path).body:
-        if isinstance(statement, ast.Assign):
-            targets: list[ast.expr] = statement.targets
-        elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
-            targets = [statement.target]
-        else:
-            continue
-        if isinstance(statement.value, ast.Call) and ast.unparse(statement.value.func) in LOOK_UPS:
-            continue
-        for target in targets:
-            for name in ast.walk(target):
-                if isinstance(name, ast.Name):
-                    assert constant.fullmatch(name.id), f"{path.name}: {name.id} is no constant"
+
+    def rule(path: Path) -> Iterable[str]:
+        for statement in tree_of(path).body:
+            if isinstance(statement, ast.Assign):
+                targets: list[ast.expr] = statement.targets
+            elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
+                targets = [statement.target]
+            else:
+                continue
+            value = statement.value
+            if isinstance(value, ast.Call) and ast.unparse(value.func) in LOOK_UPS:
+                continue
+            names = [name.id for target in targets for name in names_in(target)]
+            yield from (name for name in names if not constant.fullmatch(name))
+
+    assert breaking(rule) == {}
 
 
-@per_module
-def test_nothing_changes_a_module_global(path: Path) -> None:
-    assert not any(isinstance(node, ast.Global) for node in ast.walk(tree_of(path)))
+def names_in(target: ast.expr) -> list[ast.Name]:
+    return [node for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
-@per_module
-def test_a_module_is_not_too_long(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
+def test_nothing_changes_a_module_global() -> None:
+    def rule(path: Path) -> Iterable[str]:
+        nodes = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Global)]
+        return [name for node in nodes for name in node.names]
+
+    assert breaking(rule) == {}
 
 
-@per_module
-def test_functions_fit_a_screen(path: Path) -> None:
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.FunctionDef):
-            assert node.end_lineno is not None
-            assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+def test_functions_fit_a_screen() -> None:
+    def rule(path: Path) -> Iterable[str]:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno is not None
+                if node.end_lineno - node.lineno >= MAX_FUNCTION_LINES:
+                    yield node.name
+
+    assert breaking(rule) == {}
 
 
-@per_module
-def test_a_module_says_what_it_is(path: Path) -> None:
-    assert ast.get_docstring(tree_of(path))
+def test_a_file_says_what_it_is() -> None:
+    assert [name_of(path) for path in FILES if not ast.get_docstring(tree_of(path))] == []
 
 
-@per_module
-def test_nothing_is_left_for_later(path: Path) -> None:
-    assert not re.search(r"\b(TODO|FIXME|XXX)\b", path.read_text(encoding="utf-8"))
+def test_nothing_is_left_for_later() -> None:
+    mark = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
+    assert breaking(lambda path: mark.findall(path.read_text(encoding="utf-8"))) == {}
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.name != "__init__.py"], ids=name_of
-)
-def test_each_module_has_its_test_file(path: Path) -> None:
-    words = [word.strip("_") for word in name_of(path).split(".")[1:]]
-    names = {f"test_{'_'.join(words)}.py"}
-    if [module.name for module in MODULES].count(path.name) == 1:
-        names.add(f"test_{words[-1]}.py")
-    assert any((UNIT_TESTS / name).is_file() for name in names), f"none of {sorted(names)}"
+def test_each_file_has_its_test_file() -> None:
+    def rule(path: Path) -> Iterable[str]:
+        words = [word.strip("_") for word in name_of(path).split(".")[1:]]
+        names = {f"test_{'_'.join(words)}.py"}
+        if [file.name for file in FILES].count(path.name) == 1:
+            names.add(f"test_{words[-1]}.py")
+        if not any((UNIT_TESTS / name).is_file() for name in names):
+            yield from names
+
+    assert breaking(rule, [path for path in FILES if path.name != "__init__.py"]) == {}

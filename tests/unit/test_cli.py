@@ -16,8 +16,8 @@ import pytest
 from amiws_gevent import __version__, cli, log
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.errors import ListenError
-from amiws_gevent.log import LogControl
-from amiws_gevent.signals import Signals
+from amiws_gevent.runtime.log import LogControl
+from amiws_gevent.runtime.signals import Signals
 from tests.support.greenlets import until
 
 CONFIGURATION = """\
@@ -241,7 +241,7 @@ class TestCheck:
 class TestPlugins:
     PLUGIN = """\
 from pydantic import SecretStr
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.plugins.api import PluginSettings
 import amiws_gevent.ami
 
 class Settings(PluginSettings):

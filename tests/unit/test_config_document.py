@@ -12,7 +12,7 @@ import yaml
 from amiws_gevent.config import ConfigError
 from amiws_gevent.config.document import Reader, compose, read_text
 from amiws_gevent.config.problems import Place
-from amiws_gevent.scalars import Scalar
+from amiws_gevent.values import Scalar
 
 FILE = Path("amiws.yaml")
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from amiws_gevent.config import fields
-from amiws_gevent.scalars import Scalar
+from amiws_gevent.values import Scalar
 
 
 def test_text_is_kept_as_it_is() -> None:
@@ -127,11 +127,11 @@ def test_a_realm_fits_into_htdigest_and_a_header() -> None:
             fields.realm(wrong)
 
 
-def test_what_becomes_of_slow_pages() -> None:
-    assert fields.slow_pages("Drop") == "drop"
-    assert fields.slow_pages(Scalar("close")) == "close"
+def test_what_becomes_of_slow_clients() -> None:
+    assert fields.slow_clients("Drop") == "drop"
+    assert fields.slow_clients(Scalar("close")) == "close"
     with pytest.raises(ValueError, match="must be close or drop, not 'wait'"):
-        fields.slow_pages("wait")
+        fields.slow_clients("wait")
 
 
 def test_login_methods() -> None:

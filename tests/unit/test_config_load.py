@@ -207,7 +207,7 @@ def test_relative_paths_count_from_the_base_or_the_current_directory(
     assert by_base.settings.amihosts[0].secret.get_secret_value() == SECRET
 
 
-def test_the_root_of_the_pages_follows_links(tmp_path: Path) -> None:
+def test_the_root_of_the_clients_follows_links(tmp_path: Path) -> None:
     (tmp_path / "v1").mkdir()
     (tmp_path / "pages").symlink_to("v1")
     made = load(tmp_path, ONE_HOST + "web_root: pages\n").settings
@@ -388,9 +388,11 @@ def test_a_secret_file_that_others_may_read(tmp_path: Path) -> None:
 
 def test_two_servers_of_one_name(tmp_path: Path) -> None:
     text = ONE_HOST + ONE_HOST.partition("\n")[2]
-    assert warnings(tmp_path, text) == [
-        "6: amihosts[1].name: server 'pbx1': is the name of amihosts[0] too; pages show both alike"
-    ]
+    (warning,) = warnings(tmp_path, text)
+    assert warning == (
+        "6: amihosts[1].name: server 'pbx1': "
+        "is the name of amihosts[0] too; clients show both alike"
+    )
 
 
 def test_authorities_that_are_not_used(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_the_defaults_are_amiws_s() -> None:
     assert (made.ws_host, made.ws_port) == ("", 8000)
     assert (made.auth_domain, made.auth_file, made.auth_websocket) == (None, None, True)
     assert (made.ssl_cert, made.ssl_key) == (None, None)
-    assert (made.metrics_listen, made.slow_pages) == (None, "close")
+    assert (made.metrics_listen, made.slow_clients) == (None, "close")
     assert (made.path, made.allowed_origins, made.session_lifetime) == (None, (), 43200.0)
     assert made.allowed_hosts is None
     assert made.amihosts == (

@@ -13,7 +13,7 @@ from tests.support.config import ONE_HOST, load, problems
 PLUGIN = """\
 from dataclasses import dataclass
 from pydantic import BaseModel
-from amiws_gevent.pluginapi import AnyPath, PluginSettings
+from amiws_gevent.plugins.api import AnyPath, PluginSettings
 
 @dataclass
 class Target:
@@ -81,7 +81,7 @@ def test_no_path_is_named_by_settings_without_any() -> None:
         ("plugins:\n- journal:\n    folder: ../link\n", "plugins[0].journal.folder"),
     ],
 )
-def test_the_folder_of_the_pages_cannot_be_another_too(
+def test_the_folder_of_the_clients_cannot_be_another_too(
     tmp_path: Path, more: str, place: str
 ) -> None:
     folder = tmp_path / "pages"
@@ -91,7 +91,7 @@ def test_the_folder_of_the_pages_cannot_be_another_too(
     assert f": {place}: is the folder of web_root too, and nothing in it would be served" in problem
 
 
-def test_a_plugin_may_say_in_a_text_where_the_pages_are(tmp_path: Path) -> None:
+def test_a_plugin_may_say_in_a_text_where_the_clients_are(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(PLUGIN)
     (tmp_path / "pages").mkdir()
     text = f"web_root: pages\nplugins:\n- ./mine.py: {{text: {tmp_path}/pages}}\n{ONE_HOST}"

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.config import PluginEntry, load_settings
+from amiws_gevent.config import load_settings
+from amiws_gevent.plugins.entry import PluginEntry
 from tests.support import config
 from tests.support.plugins import write
 
 SETTINGS = """
 from typing import Literal
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator, model_validator
-from amiws_gevent.pluginapi import AnyPath, PluginSettings, SettingError
+from amiws_gevent.plugins.api import AnyPath, PluginSettings, SettingError
 
 class Inner(PluginSettings):
     deep: int = 0
@@ -260,7 +261,7 @@ class TestSettings:
     def test_a_variable_s_value_is_in_no_message_of_our_types(self, tmp_path: Path) -> None:
         write(
             tmp_path,
-            "from amiws_gevent.pluginapi import PluginSettings, Seconds\n"
+            "from amiws_gevent.plugins.api import PluginSettings, Seconds\n"
             "class Settings(PluginSettings):\n    time: Seconds = 1.0\n"
             "def amiws_settings():\n    return Settings\n",
         )

@@ -145,7 +145,7 @@ def test_the_annotated_sample_shows_the_defaults() -> None:
         {"amihosts": [HOST], "metrics_listen": "[::1]:0"},
         {"amihosts": [HOST], "metrics_listen": ":9090"},
         {"amihosts": [HOST], "metrics_listen": "${METRICS}"},
-        {"amihosts": [HOST], "limits": {"connections_per_address": None}, "slow_pages": "Drop"},
+        {"amihosts": [HOST], "limits": {"connections_per_address": None}, "slow_clients": "Drop"},
         {"amihosts": [HOST], "limits": None, "web_root": 2024, "session_lifetime": 0.5},
     ],
 )
@@ -173,7 +173,7 @@ def test_what_editors_accept(document: object) -> None:
         ({"amihosts": [HOST], "log_level": 8}, "log_level"),
         ({"amihosts": [HOST], "log_facility": 41}, "log_facility"),
         ({"amihosts": [HOST], "auth_websocket": "maybe"}, "auth_websocket"),
-        ({"amihosts": [HOST], "slow_pages": "wait"}, "slow_pages"),
+        ({"amihosts": [HOST], "slow_clients": "wait"}, "slow_clients"),
         ({"amihosts": [HOST], "limits": {"ami_line": "5 parsecs"}}, "limits"),
         ({"amihosts": [HOST], "limits": {"idle_time": 0}}, "limits"),
         ({"amihosts": [HOST], "path": "x"}, ""),

@@ -37,7 +37,7 @@ def test_a_login_is_enough_without_tls_too() -> None:
     assert security_warnings(settings(**LOGIN)) == []
 
 
-def test_a_websocket_without_the_login_of_the_pages() -> None:
+def test_a_websocket_without_the_login_of_the_clients() -> None:
     (warning,) = security_warnings(settings(auth_websocket=False, **LOGIN))
     assert "auth_websocket" in warning
 

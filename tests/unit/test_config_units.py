@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from amiws_gevent.config import units
-from amiws_gevent.scalars import Scalar
+from amiws_gevent.values import Scalar
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import AmiwsError, NotConnected, SendBufferFull
-from amiws_gevent.log import LogLimiter
+from amiws_gevent.runtime.log import LogLimiter
 from tests.support.clock import Clock
 from tests.support.hosts import ami_host
 
@@ -52,10 +52,10 @@ def setup(*errors: AmiwsError | None) -> tuple[Dispatcher, list[FakeLink]]:
 
 
 def dispatch(
-    dispatcher: Dispatcher, action: Any, token: str | None = None, page: str = ALICE
+    dispatcher: Dispatcher, action: Any, token: str | None = None, client: str = ALICE
 ) -> list[Any]:
     text = action if isinstance(action, str) else json.dumps(action)
-    answers = dispatcher.dispatch(text, page=page, token=token)
+    answers = dispatcher.dispatch(text, client=client, token=token)
     return [json.loads(answer) for answer in answers]
 
 
@@ -111,13 +111,13 @@ def test_a_link_learns_what_an_action_may_hold_up() -> None:
     assert one.holding == [45.0, 0.0, 0.0]
 
 
-def test_a_v2_page_is_named_in_the_action_id() -> None:
+def test_a_v2_client_is_named_in_the_action_id() -> None:
     dispatcher, (one,) = setup(None)
     dispatch(dispatcher, {"Action": "Ping", "ActionID": "p"}, token="TOKEN")
     assert one.sent == [b"Action: Ping\r\nActionID: amiws-v2/TOKEN/p\r\n\r\n"]
 
 
-def test_an_action_id_that_leaves_no_room_for_the_page_is_refused() -> None:
+def test_an_action_id_that_leaves_no_room_for_the_client_is_refused() -> None:
     dispatcher, (one,) = setup(None)
     action = {"Action": "Ping", "ActionID": "x" * 1005}
     assert dispatch(dispatcher, action) == []
@@ -153,7 +153,7 @@ def test_wrong_actions_have_a_line_a_minute_for_each_client(
     dispatcher = Dispatcher({}, LogLimiter(60, clock))
     for _ in range(1000):
         dispatch(dispatcher, "no action")
-        dispatch(dispatcher, "no action", page=BOB)
+        dispatch(dispatcher, "no action", client=BOB)
     clock.now += 60
     dispatch(dispatcher, "no action")
     assert dispatcher.refused == 2001
@@ -173,8 +173,8 @@ def test_a_server_that_is_not_connected_has_a_line_a_minute(
     down = NotConnected("not connected")
     dispatcher, _ = setup(*[down] * 6)
     for action in ("CoreSettings", "CoreStatus", "CoreShowChannels"):
-        for page in (ALICE, BOB):
-            assert len(dispatch(dispatcher, {"Action": action}, page=page)) == 6
+        for client in (ALICE, BOB):
+            assert len(dispatch(dispatcher, {"Action": action}, client=client)) == 6
     assert dispatcher.refused == 36
     assert caplog.messages == [
         f"action CoreSettings of {ALICE} not sent to pbx{number}: not connected"

@@ -92,6 +92,6 @@ def test_fail2ban_finds_the_address_in_the_line_and_nowhere_else() -> None:
 def test_keys_and_limits_that_are_named_exist() -> None:
     for name in re.findall(r"`limits\.([a-z_]+)`", TEXT):
         assert name in Limits.model_fields
-    for name in ("metrics_listen", "log_level", "slow_pages"):
+    for name in ("metrics_listen", "log_level", "slow_clients"):
         assert f"`{name}`" in TEXT
         assert name in Settings.model_fields

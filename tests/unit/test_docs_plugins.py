@@ -21,14 +21,13 @@ import gevent
 import pytest
 import yaml
 
-from amiws_gevent import hookspecs, pluginapi, testing
-from amiws_gevent.ami import Message, PageAction
+from amiws_gevent import testing
+from amiws_gevent.ami import ClientAction, Message
 from amiws_gevent.config import ConfigError, LoadResult, load_settings
 from amiws_gevent.config.plugins import HOOK_TIMEOUT
-from amiws_gevent.pluginapi import ClientInfo, PluginContext, ServerInfo
-from amiws_gevent.pluginload import PluginError
-from amiws_gevent.plugins import guard, manager
-from amiws_gevent.request import RequestInfo
+from amiws_gevent.plugins import api, guard, hookspecs, manager
+from amiws_gevent.plugins.api import ClientInfo, PluginContext, RequestInfo, ServerInfo
+from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.testing import PluginHarness, event
 from tests.support.config import write
 from tests.support.http_receiver import Receiver, Request
@@ -277,7 +276,7 @@ def test_every_parameter_of_a_hook_is_explained() -> None:
     for kind, called in [
         (ServerInfo, "server"),
         (ClientInfo, "client"),
-        (PageAction, "action"),
+        (ClientAction, "action"),
         (RequestInfo, "request"),
         (PluginContext, "context"),
     ]:
@@ -288,8 +287,8 @@ def test_every_parameter_of_a_hook_is_explained() -> None:
 def test_what_settings_are_made_with_is_explained() -> None:
     section = TEXT.partition("\n## Settings")[2].partition("\n## ")[0]
     told = set(re.findall(r"`(\w+)(?:\(\w+\))?`", section))
-    hooks_get = {"ClientInfo", "PluginContext", "ServerInfo"}
-    assert set(pluginapi.__all__) - hooks_get <= told
+    hooks_get = {"ClientInfo", "Headers", "PluginContext", "RequestInfo", "ServerInfo"}
+    assert set(api.__all__) - hooks_get <= told
 
 
 def test_every_public_name_of_a_message_is_explained() -> None:

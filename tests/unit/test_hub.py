@@ -11,7 +11,7 @@ from amiws_gevent.ami import Kind, Message
 from amiws_gevent.hub import CLASSIC, CLIENTS_PER_TURN, PASS_BYTES, V2, Hub
 from amiws_gevent.pipeline import Batch, Pipeline, Source
 from amiws_gevent.routing import wrap
-from amiws_gevent.turns import give_way
+from amiws_gevent.runtime.loop import yield_to_loop
 from tests.support.hosts import ami_host
 
 
@@ -57,7 +57,7 @@ def hub() -> Iterator[Hub]:
 
 def settle() -> None:
     for _ in range(20):
-        give_way()
+        yield_to_loop()
 
 
 def test_all_clients_get_the_same_bytes_object_once_a_pass(hub: Hub) -> None:
@@ -172,7 +172,7 @@ def answer(token: str, action_id: str) -> Message:
     return Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", wrapped)])
 
 
-def test_answers_in_order_to_the_v2_page_that_asked(hub: Hub) -> None:
+def test_answers_in_order_to_the_v2_client_that_asked(hub: Hub) -> None:
     classic, asked, other = FakeClient(), FakeClient(), FakeClient()
     hub.add(classic, CLASSIC)
     hub.add(asked, V2, "T1")
@@ -264,7 +264,7 @@ def test_a_pass_is_bounded_and_nothing_is_lost_by_it(hub: Hub) -> None:
     assert max(map(len, client.offered)) <= PASS_BYTES
 
 
-def test_deliveries_are_messages_times_the_pages_that_got_them(hub: Hub) -> None:
+def test_deliveries_are_messages_times_the_clients_that_got_them(hub: Hub) -> None:
     classic = [FakeClient() for _ in range(3)]
     for client in classic:
         hub.add(client, CLASSIC)

@@ -336,7 +336,7 @@ class TestRefusal:
         assert "s3cret" not in caplog.text
         assert not lines(caplog, logging.WARNING)
 
-    def test_the_answer_reaches_pages_and_the_banner_does_not(self, server: AmiServer) -> None:
+    def test_the_answer_reaches_clients_and_the_banner_does_not(self, server: AmiServer) -> None:
         server.login = "refuse"
         server.before_answer = event(1)
         with Watched(server.port, SLOW) as watched:
@@ -386,7 +386,9 @@ class TestRefusal:
 
 
 class TestKeepAlive:
-    def test_silence_is_broken_by_pings_whose_answers_no_page_sees(self, server: AmiServer) -> None:
+    def test_silence_is_broken_by_pings_whose_answers_no_client_sees(
+        self, server: AmiServer
+    ) -> None:
         with Watched(server.port, keepalive=0.3) as watched:
             server.wait_for(lambda server: len(server.actions) > 5)
             assert watched.link.connected
@@ -437,12 +439,12 @@ class TestKeepAlive:
                 server.wait_for(lambda _, n=number: len(connection.packets) == n + 2)
                 connection.send(event(number))
             pings = [packet for packet in server.actions if packet.action == "Ping"]
-            foreign = Packet([("Action", "Ping"), ("ActionID", "a page's")])
+            foreign = Packet([("Action", "Ping"), ("ActionID", "a client's")])
             connection.send(b"".join(answer(ping, "Ping: Pong") for ping in [*pings, foreign]))
             until(lambda: len(watched.messages) == 6)
             assert watched.setbacks == []
         assert watched.seen() == ["PROMPT", "Success", *["Test"] * 3, "Success"]
-        assert watched.messages[-1].get("ActionID") == "a page's"
+        assert watched.messages[-1].get("ActionID") == "a client's"
 
     def test_traffic_needs_no_ping(self, server: AmiServer) -> None:
         with Watched(server.port, keepalive=2.0):
@@ -690,7 +692,7 @@ class TestSend:
 
 
 class TestStop:
-    def test_it_logs_off_and_no_page_sees_the_answer(self, server: AmiServer) -> None:
+    def test_it_logs_off_and_no_client_sees_the_answer(self, server: AmiServer) -> None:
         with Watched(server.port) as watched:
             watched.until_state(LinkState.CONNECTED)
         assert server.actions[-1].action == "Logoff"
@@ -868,7 +870,7 @@ class TestCallbacks:
 
         def bad(_: Link, messages: list[Message]) -> None:
             taken.extend(messages)
-            raise OSError("page trouble")
+            raise OSError("client trouble")
 
         def worse(*_: object) -> None:
             raise RuntimeError("state trouble")

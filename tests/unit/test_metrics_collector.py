@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from amiws_gevent.metrics import FAMILIES
 from amiws_gevent.metrics.collector import SAMPLES_PER_TURN
-from amiws_gevent.pausemeter import PauseMeter
-from tests.support.house import House
+from amiws_gevent.runtime.loop import PauseMeter
+from tests.support.assembly import House
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -68,7 +68,7 @@ class TestCost:
     """With the clock of the meter on the thread's CPU time: a busy machine is no pause."""
 
     @pytest.mark.parametrize("accept", ["", OPENMETRICS])
-    def test_200_servers_and_5000_pages_do_not_hold_the_loop(
+    def test_200_servers_and_5000_clients_do_not_hold_the_loop(
         self, large: House, accept: str
     ) -> None:
         longest = []
@@ -108,7 +108,7 @@ class TestCost:
         other.kill()
         assert len(turns) >= 5
 
-    def test_servers_and_pages_may_come_and_go_while_it_is_rendered(self, large: House) -> None:
+    def test_servers_and_clients_may_come_and_go_while_it_is_rendered(self, large: House) -> None:
         rendering = gevent.spawn(large.metrics.render, "")
         while not rendering.ready():
             gevent.sleep(0.001)

@@ -18,7 +18,7 @@ from amiws_gevent.config import Limits
 from amiws_gevent.hub import CLASSIC
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.metrics import FAMILIES
-from tests.support.house import FakeClient, House, ignore
+from tests.support.assembly import FakeClient, House, ignore
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 
@@ -50,7 +50,7 @@ def test_messages_by_server_and_type(house: House) -> None:
     assert found["amiws_messages_published_total", ""] == 4
 
 
-def test_what_pages_got_and_what_waits(house: House) -> None:
+def test_what_clients_got_and_what_waits(house: House) -> None:
     house.hub.add(FakeClient(), CLASSIC)
     house.pipeline.process(house.sources[1], [Message(Kind.EVENT, [("Event", "A")])] * 2)
     assert house.value("amiws_hub_pending_bytes") == house.hub.pending_bytes > 0
@@ -70,7 +70,7 @@ def test_dropped_messages_by_where(house: House) -> None:
     assert house.value("amiws_messages_dropped_total", "plugins") == 6
 
 
-def test_pages(house: House) -> None:
+def test_clients(house: House) -> None:
     house.clients += [SimpleNamespace(pending_bytes=size) for size in (0, 10, 500)]
     client: Any = FakeClient()
     house.pages.opened(client)
@@ -86,14 +86,14 @@ def test_pages(house: House) -> None:
     assert house.value("amiws_clients_opened_total", "v2") == 1
 
 
-def test_why_pages_went_and_what_slow_ones_lost(house: House) -> None:
+def test_why_clients_went_and_what_slow_ones_lost(house: House) -> None:
     assert house.value("amiws_clients_closed_total", "1013", "slow") == 0
     house.counts.closes[1013, "slow"] += 2
-    house.counts.closes[4000, "by_page"] += 1
+    house.counts.closes[4000, "by_client"] += 1
     house.losses.messages = 12
     found = house.samples()
     assert found["amiws_clients_closed_total", "1013,slow"] == 2
-    assert found["amiws_clients_closed_total", "4000,by_page"] == 1
+    assert found["amiws_clients_closed_total", "4000,by_client"] == 1
     assert found["amiws_clients_closed_total", "1006,silent"] == 0
     assert found["amiws_client_lost_messages_total", ""] == 12
 

@@ -10,7 +10,7 @@ import pytest
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.config import AmiHost
 from amiws_gevent.pipeline import Batch, Envelope, Pipeline, Source
-from amiws_gevent.plugins import Plugins
+from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.routing import wrap
 from tests.support.greenlets import WAIT, until
 from tests.support.hosts import ami_host
@@ -80,7 +80,7 @@ def test_what_is_said_in_the_name_of_a_server_is_not_counted_as_its_own() -> Non
     assert (len(batches), sum(source.received)) == (1, 0)
 
 
-def test_an_answer_to_a_v2_page_names_it_and_is_restored() -> None:
+def test_an_answer_to_a_v2_client_names_it_and_is_restored() -> None:
     action_id = dict(wrap([("Action", "Ping"), ("ActionID", "p")], "TOKEN"))["ActionID"]
     answer = Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", action_id)])
     plain = Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", "p")])
@@ -235,7 +235,7 @@ class TestPlugins:
         pipeline.drain(10)
         assert batches == []
 
-    def test_log_hooks_see_what_pages_get(self, tmp_path: Path, batches: list[Batch]) -> None:
+    def test_log_hooks_see_what_clients_get(self, tmp_path: Path, batches: list[Batch]) -> None:
         pipeline = self.pipeline(
             tmp_path,
             batches,

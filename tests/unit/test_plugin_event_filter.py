@@ -12,7 +12,7 @@ from amiws_plugins.event_filter import KNOWN_EVENTS, Plugin, Settings
 from pydantic import ValidationError
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 from amiws_gevent.testing import event as event_as_it_is
 from amiws_gevent.testing import response
 

@@ -16,7 +16,7 @@ from amiws_plugins.journal.files import FolderTaken
 from pydantic import ValidationError
 
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 from tests.support.greenlets import until
 from tests.support.journal import messages, names, settings
 from tests.support.leaks import open_descriptors

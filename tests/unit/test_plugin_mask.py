@@ -19,7 +19,7 @@ from amiws_plugins.mask.styles import shorten
 from pydantic import ValidationError
 
 from amiws_gevent.ami import Kind, Message, Parser, encode_message, envelope_prefix
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 from amiws_gevent.testing import event, response
 
 PBX1 = ServerInfo(1, "pbx1", False)
@@ -42,7 +42,7 @@ def spawn(*_arguments: object) -> Any:
 
 
 def masked(made: Plugin, message: Message, server: ServerInfo = PBX1) -> Message:
-    """What pages get."""
+    """What clients get."""
     before = message.headers
     result = made.amiws_transform_message(message, server)
     assert message.headers == before, "messages are shared"
@@ -924,7 +924,7 @@ def test_all_else_of_a_recorded_session_is_left_as_it_is(name: str) -> None:
         for (header, old), (_, new) in zip(message.headers, result.headers, strict=True):
             if not touched.search(header):
                 assert new == old, (header, message)
-            if header == "Channel":  # pages tell channels apart as before
+            if header == "Channel":  # clients tell channels apart as before
                 assert ids.setdefault(str(new), str(old)) == old
 
 

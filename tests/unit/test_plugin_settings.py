@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.ami import Message
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import ServerInfo
 from amiws_gevent.testing import PluginHarness, event
 from tests.support import config
 from tests.support.certificates import make_certificate

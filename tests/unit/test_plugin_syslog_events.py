@@ -19,7 +19,7 @@ from amiws_plugins.syslog_events.transports import Datagrams, Stream
 from gevent import socket as gsocket
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 

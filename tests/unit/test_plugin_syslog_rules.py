@@ -10,7 +10,7 @@ from amiws_plugins.syslog_events.rules import Rule, RuleBook, first_fit
 from amiws_plugins.syslog_events.settings import Settings
 
 from amiws_gevent.ami import Kind, Message, Parser
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import ServerInfo
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 PBX1 = ServerInfo(1, "pbx1", False)

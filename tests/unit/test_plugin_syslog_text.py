@@ -6,7 +6,7 @@ import pytest
 from amiws_plugins.syslog_events.text import Template, pairs
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins import ServerInfo
 
 SERVER = ServerInfo(7, "pbx1", False)
 

@@ -14,7 +14,7 @@ from amiws_plugins.syslog_events.units import (
     target,
 )
 
-from amiws_gevent.scalars import Scalar
+from amiws_gevent.values import Scalar
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from amiws_gevent.pluginload import load_plugin
+from amiws_gevent.plugins.loading import load_plugin
 from tests.support.plugin_docs import ONE_HOST
 from tests.support.program import ROOT
 

@@ -19,7 +19,7 @@ import yaml
 from amiws_plugins.webhook import Plugin
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.pluginapi import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo
 from tests.support.greenlets import WAIT, until
 from tests.support.http_receiver import Receiver, answer, hang
 

@@ -16,8 +16,7 @@ from gevent.event import Event
 from gevent.lock import Semaphore
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.pluginapi import ServerInfo
+from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.chain import (
     FILTER,
     LONGEST_TURN,
@@ -27,6 +26,7 @@ from amiws_gevent.plugins.chain import (
     Steps,
 )
 from amiws_gevent.plugins.guard import OVERRUNS_TO_SUSPEND, HookTimeout, PluginState
+from amiws_gevent.runtime.log import LogLimiter
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.leaks import live_greenlets
@@ -253,7 +253,7 @@ class TestFaults:
         chain.add(transform=lambda m, s: answer, required=True)
         assert chain.names("A") == []
 
-    def test_a_message_that_no_page_could_read(
+    def test_a_message_that_no_client_could_read(
         self, chain: Chain, caplog: pytest.LogCaptureFixture
     ) -> None:
         wrong = Message(Kind.EVENT, {"Event": None})

@@ -9,16 +9,16 @@ from typing import Any
 import gevent
 import pytest
 
-from amiws_gevent.config import PluginEntry
-from amiws_gevent.log import LogLimiter
-from amiws_gevent.pluginload import PluginError
-from amiws_gevent.plugins import Plugins
 from amiws_gevent.plugins.change import Change
+from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.loading import PluginError
+from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.runtime.log import LogLimiter
 from tests.support.plugins import SERVER, entry, event
 
 # Plugins that write down what happens to them, in a list that the test has put into builtins.
 NOTING = """
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.plugins.api import PluginSettings
 
 class Settings(PluginSettings):
     tag: str = "-"

@@ -12,7 +12,6 @@ from pathlib import Path
 import gevent
 import pytest
 
-from amiws_gevent.log import LogLimiter
 from amiws_gevent.plugins.guard import (
     OVERRUN_WINDOW,
     OVERRUNS_TO_SUSPEND,
@@ -21,6 +20,7 @@ from amiws_gevent.plugins.guard import (
     attempt,
     outcome,
 )
+from amiws_gevent.runtime.log import LogLimiter
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.plugins import entry

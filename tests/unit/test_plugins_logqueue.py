@@ -12,9 +12,9 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from amiws_gevent.log import LogLimiter
 from amiws_gevent.plugins.guard import PluginState
 from amiws_gevent.plugins.logqueue import NEWS_SIZE, Entry, LogQueue
+from amiws_gevent.runtime.log import LogLimiter
 from tests.support.greenlets import until
 from tests.support.plugins import entry
 

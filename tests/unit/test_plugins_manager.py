@@ -10,17 +10,16 @@ from typing import Any
 import gevent
 import pytest
 
-from amiws_gevent.ami import PageAction
-from amiws_gevent.pluginapi import ClientInfo, PluginContext
-from amiws_gevent.pluginload import PluginError
-from amiws_gevent.plugins import Plugins, manager
-from amiws_gevent.plugins.manager import plugin_of
-from amiws_gevent.request import Headers, RequestInfo
+from amiws_gevent.ami import ClientAction
+from amiws_gevent.plugins import manager
+from amiws_gevent.plugins.api import ClientInfo, Headers, PluginContext, RequestInfo
+from amiws_gevent.plugins.loading import PluginError
+from amiws_gevent.plugins.manager import Plugins, plugin_of
 from tests.support.greenlets import WAIT, until
 from tests.support.plugins import SERVER, entry, event, running
 
 REQUEST = RequestInfo("GET", "/ws", Headers([("Host", "a")]), "http", "192.0.2.1")
-ACTION = PageAction("Ping", None, "7", (("Action", "Ping"), ("ActionID", "7")))
+ACTION = ClientAction("Ping", None, "7", (("Action", "Ping"), ("ActionID", "7")))
 CLIENT = ClientInfo("192.0.2.1", "alice", "classic")
 
 NOTING = """
@@ -86,7 +85,7 @@ def calls(plugins: Plugins, index: int = 0) -> list[Any]:
 class TestLife:
     def test_startup_gets_its_context(self, tmp_path: Path) -> None:
         source = (
-            "from amiws_gevent.pluginapi import PluginSettings\n"
+            "from amiws_gevent.plugins.api import PluginSettings\n"
             "class Settings(PluginSettings):\n    number: int\n"
             + NOTING
             + "\n    def amiws_settings(self):\n        return Settings\n"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from amiws_gevent.ami import ActionError, Kind, Message, parse_page_action
+from amiws_gevent.ami import ActionError, Kind, Message, parse_client_action
 from amiws_gevent.routing import JSON_MARK, check_action_ids, unwrap, wrap
 
 
@@ -82,7 +82,7 @@ def test_events_for_all_sessions_are_listed_by_name(name: str) -> None:
 )
 def test_action_ids_that_would_pass_for_ours_are_refused(given: str) -> None:
     for headers in ({"ActionID": given}, {"ActionID": "mine", "actionid": given}):
-        action = parse_page_action(json.dumps({"Action": "A", **headers}))
+        action = parse_client_action(json.dumps({"Action": "A", **headers}))
         with pytest.raises(ActionError, match='begins with "amiws-') as caught:
             check_action_ids(action, None)
         assert caught.value.action_id == action.action_id
@@ -90,7 +90,9 @@ def test_action_ids_that_would_pass_for_ours_are_refused(given: str) -> None:
 
 def test_what_is_wrapped_may_look_like_an_address_but_not_like_an_own_one() -> None:
     def check(action_id: str) -> None:
-        check_action_ids(parse_page_action(json.dumps({"Action": "A", "ActionID": action_id})), "T")
+        check_action_ids(
+            parse_client_action(json.dumps({"Action": "A", "ActionID": action_id})), "T"
+        )
 
     check("amiws-v2/x/y")
     check("amiws-v3")

@@ -14,8 +14,8 @@ import pytest
 from amiws_gevent.config import ConfigError, LoadResult, load_settings
 from amiws_gevent.errors import ListenError, SendBufferFull
 from amiws_gevent.link import LinkState
-from amiws_gevent.pluginload import PluginError
 from amiws_gevent.plugins import manager
+from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.server import STOP_ALL_TIME, Server
 from tests.support import plugins as plugin_files
 from tests.support.ami_server import AmiServer, Connection, Packet
@@ -23,7 +23,7 @@ from tests.support.greenlets import WAIT, until
 
 # Writes down what happens, in a list that the test has put into builtins.
 NOTING = """
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.plugins.api import PluginSettings
 
 class Settings(PluginSettings):
     tag: str = "-"
@@ -316,7 +316,7 @@ class TestReload:
             house.configure(lines)
             house.reload()
             assert [what for what in house.happened if isinstance(what, str)] == expected
-        assert server._pipeline.plugins is server._pages.plugins
+        assert server._pipeline.plugins is server._clients.plugins
 
     @pytest.mark.parametrize(
         ("lines", "told"),

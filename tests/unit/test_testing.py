@@ -13,8 +13,8 @@ import pytest
 
 from amiws_gevent.ami import ActionError, Kind, Message
 from amiws_gevent.config import ConfigError
-from amiws_gevent.pluginapi import ClientInfo, ServerInfo
-from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins.api import ClientInfo, ServerInfo
+from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.testing import PluginHarness, event, response
 
 CAPTURES = Path(__file__).parent.parent / "captures"
@@ -98,7 +98,7 @@ def test_what_passes_and_what_is_dropped(folder: Path) -> None:
         assert plugin.dropped == [varset, varset]
 
 
-def test_json_is_what_pages_get(folder: Path) -> None:
+def test_json_is_what_clients_get(folder: Path) -> None:
     source = """
     def amiws_transform_message(message):
         return message.replace("CallerIDNum", "xxx")
@@ -273,7 +273,7 @@ def test_blueprints_answer(folder: Path) -> None:
 
 SETTINGS = """
 from pathlib import Path
-from amiws_gevent.pluginapi import PluginSettings
+from amiws_gevent.plugins.api import PluginSettings
 
 class Settings(PluginSettings):
     number: int = 1

@@ -19,7 +19,7 @@ import pytest
 import trustme
 from gevent import socket, ssl
 
-from amiws_gevent.pausemeter import PauseMeter
+from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web import acceptor
 from amiws_gevent.web.acceptor import Acceptor
 from tests.support.webserver import (
@@ -28,9 +28,9 @@ from tests.support.webserver import (
     FakeSessions,
     Frame,
     Peer,
+    client,
     make_settings,
     masked,
-    page,
     serving,
     wait_for,
 )
@@ -63,7 +63,7 @@ def test_https_and_wss(certificate: Certificate) -> None:
     with serving(settings, gate=gate, sessions=sessions) as server:
         with Peer(server.port, tls=certificate.trust) as peer:
             assert peer.request("GET /x HTTP/1.1").body == b"GET /x "
-        with page(server, tls=certificate.trust) as peer:
+        with client(server, tls=certificate.trust) as peer:
             peer.send(masked(1, b"x" * 60000))
             assert peer.frame() == Frame(1, b"x" * 60000)
             peer.send(masked(8, b"\x03\xe8"))
@@ -189,8 +189,8 @@ def test_a_peer_that_is_gone_before_the_handshake(
 
 def test_one_too_many_is_told_when_to_come_again(caplog: pytest.LogCaptureFixture) -> None:
     with serving(make_settings(limits={"connections": 2})) as server, ExitStack() as stack:
-        first = stack.enter_context(page(server))
-        stack.enter_context(page(server))
+        first = stack.enter_context(client(server))
+        stack.enter_context(client(server))
         for _ in range(3):
             with Peer(server.port) as peer:
                 peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -200,7 +200,7 @@ def test_one_too_many_is_told_when_to_come_again(caplog: pytest.LogCaptureFixtur
                 assert peer.rest() == b""
         first.socket.close()
         wait_for(lambda: server.connections == 1, "one is gone")
-        with page(server):
+        with client(server):
             pass
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1, "not one for each"
@@ -211,7 +211,7 @@ def test_one_too_many_over_tls(certificate: Certificate) -> None:
     settings = make_settings(**certificate.files, limits={"connections": 1})
     with (
         serving(settings) as server,
-        page(server, tls=certificate.trust),
+        client(server, tls=certificate.trust),
         Peer(server.port, tls=certificate.trust) as peer,
     ):
         assert peer.answer().status == 503
@@ -220,8 +220,8 @@ def test_one_too_many_over_tls(certificate: Certificate) -> None:
 @pytest.mark.parametrize("asks", [True, False])
 def test_many_too_many_are_all_told(asks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past so many they are not waited for."""
-    monkeypatch.setattr(acceptor, "MOST_TURNED_AWAY", 5)
-    with serving(make_settings(limits={"connections": 1})) as server, page(server):
+    monkeypatch.setattr(acceptor, "MOST_REFUSED", 5)
+    with serving(make_settings(limits={"connections": 1})) as server, client(server):
         with ExitStack() as stack:
             peers = [stack.enter_context(Peer(server.port)) for _ in range(30)]
             if asks:
@@ -232,17 +232,17 @@ def test_many_too_many_are_all_told(asks: bool, monkeypatch: pytest.MonkeyPatch)
                 assert (answer.status, answer.headers["retry-after"]) == (503, "5")
                 assert b"limits.connections" in answer.body
                 assert peer.rest() == b""
-        wait_for(lambda: server.connections == 1, "the one page")
+        wait_for(lambda: server.connections == 1, "the one client")
 
 
 def test_many_too_many_over_tls_are_only_closed(
     certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceptor, "MOST_TURNED_AWAY", 0)
+    monkeypatch.setattr(acceptor, "MOST_REFUSED", 0)
     settings = make_settings(**certificate.files, limits={"connections": 1})
     with (
         serving(settings) as server,
-        page(server, tls=certificate.trust),
+        client(server, tls=certificate.trust),
         Peer(server.port) as peer,
     ):
         assert peer.rest() == b""
@@ -251,18 +251,18 @@ def test_many_too_many_over_tls_are_only_closed(
 def test_one_too_many_from_one_address(caplog: pytest.LogCaptureFixture) -> None:
     settings = make_settings(ws_host="", limits={"connections_per_address": 2})
     with serving(settings) as server, ExitStack() as stack:
-        first = stack.enter_context(page(server))
-        stack.enter_context(page(server))
+        first = stack.enter_context(client(server))
+        stack.enter_context(client(server))
         for _ in range(3):
             with Peer(server.port) as peer:
                 answer = peer.answer()
                 assert (answer.status, answer.headers["retry-after"]) == (503, "5")
                 assert b"limits.connections_per_address" in answer.body
-        with page(server, host="::1"):
+        with client(server, host="::1"):
             assert server.connections == 3
         first.socket.close()
         wait_for(lambda: server.connections == 1, "two are gone")
-        with page(server):
+        with client(server):
             pass
         assert server.counts.refused_connections == {"connections_per_address": 3}
     assert [record.getMessage() for record in caplog.records] == [
@@ -387,11 +387,11 @@ def test_the_end_of_a_connection_is_no_request(monkeypatch: pytest.MonkeyPatch) 
         assert not server.counts.refused_connections
 
 
-def test_pages_and_answered_requests_do_not_count() -> None:
+def test_clients_and_answered_requests_do_not_count() -> None:
     with (
         serving(make_settings(limits={"handshakes": 1})) as server,
-        page(server),
-        page(server),
+        client(server),
+        client(server),
         Peer(server.port) as peer,
     ):
         assert peer.request().status == 200
@@ -532,7 +532,7 @@ def test_without_descriptors_it_waits_for_some(
 def test_descriptors_that_are_really_gone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: 1 << 30)
+    monkeypatch.setattr("amiws_gevent.web.server.limit_for_clients", lambda: 1 << 30)
     with serving() as server, ExitStack() as stack:
         peers = []
         while "no new connections" not in caplog.text:
@@ -550,13 +550,13 @@ def test_descriptors_that_are_really_gone(
         assert peers[-1].recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_the_last_descriptors_are_not_for_pages(
+def test_the_last_descriptors_are_not_for_clients(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """So that an AMI connection can come back while pages take all that they can get."""
+    """So that an AMI connection can come back while clients take all that they can get."""
     used = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
     free = [number for number in range(1000) if number not in used]
-    monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: free[12])
+    monkeypatch.setattr("amiws_gevent.web.server.limit_for_clients", lambda: free[12])
     monkeypatch.setattr("amiws_gevent.web.acceptor.ACCEPT_PAUSE", 0.05)
     with serving() as server:
         with ExitStack() as stack:
@@ -574,12 +574,12 @@ def test_the_last_descriptors_are_not_for_pages(
     assert "but the process may have" in caplog.text
 
 
-def test_each_server_has_a_descriptor_that_pages_do_not_get() -> None:
+def test_each_server_has_a_descriptor_that_clients_do_not_get() -> None:
     servers = [HOST.model_copy(update={"id": number}) for number in range(5)]
     with serving(make_settings(amihosts=servers)) as server, ExitStack() as stack:
         server._site.room = 3
         for _ in range(3):
-            stack.enter_context(page(server))
+            stack.enter_context(client(server))
         late = stack.enter_context(Peer(server.port))
         answer = late.answer()
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
@@ -591,20 +591,20 @@ def test_who_is_refused_does_not_take_the_last_descriptors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Slow ones would have them for seconds."""
-    monkeypatch.setattr(acceptor, "MOST_TURNED_AWAY_LAST", 3)
-    with serving(make_settings(limits={"connections": 1})) as server, page(server):
+    monkeypatch.setattr(acceptor, "MOST_REFUSED_LAST", 3)
+    with serving(make_settings(limits={"connections": 1})) as server, client(server):
         assert server._acceptor is not None
         server._acceptor._descriptors = 0
         with ExitStack() as stack:
             peers = [stack.enter_context(Peer(server.port)) for _ in range(10)]
             assert [peer.answer().status for peer in peers] == [503] * 10
-            assert server._acceptor._turned_away <= 3
+            assert server._acceptor._refusals <= 3
 
 
 def test_one_is_refused_for_each_pause_without_descriptors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("amiws_gevent.web.listener.limit_for_pages", lambda: 0)
+    monkeypatch.setattr("amiws_gevent.web.server.limit_for_clients", lambda: 0)
     monkeypatch.setattr("amiws_gevent.web.acceptor.ACCEPT_PAUSE", 100)
     with serving() as server, ExitStack() as stack:
         crowd = Crowd(stack, server.port, 10)
@@ -637,8 +637,8 @@ def test_a_connection_that_is_gone_before_the_accept(
 
 def test_each_connection_is_tuned() -> None:
     sessions = FakeSessions()
-    with serving(sessions=sessions) as server, page(server):
-        wait_for(lambda: sessions.clients, "a page")
+    with serving(sessions=sessions) as server, client(server):
+        wait_for(lambda: sessions.clients, "a client")
         option = sessions.clients[0]._socket.getsockopt
         assert option(socket.SOL_SOCKET, socket.SO_SNDBUF) == 128 * 1024
         assert option(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1

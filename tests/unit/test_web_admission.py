@@ -19,9 +19,9 @@ from amiws_gevent.web.admission import (
     MOST_WAITING,
     RATE,
     Admission,
+    Evicted,
     Population,
     TokenBucket,
-    TurnedOut,
     most_beside,
     network_of,
 )
@@ -176,15 +176,15 @@ def test_the_oldest_goes_once_it_has_had_its_time(door: Door) -> None:
     limits = Limits(handshakes=2)
     first, _ = door.admission.arrives(limits)
     door.clock.now += ARRIVAL_TIME
-    second, turned_out = door.admission.arrives(limits)
-    assert turned_out == 0
+    second, evicted = door.admission.arrives(limits)
+    assert evicted == 0
     assert door.admission.pause(limits) is None
-    third, turned_out = door.admission.arrives(limits)
-    assert turned_out == 1
+    third, evicted = door.admission.arrives(limits)
+    assert evicted == 1
     assert list(door.population.arriving) == [second, third]
     assert door.admission.pause(limits) is not None, "the second has not had its time"
-    _, turned_out = door.admission.arrives(limits)
-    assert turned_out == 0, "rather one more than one that is just coming"
+    _, evicted = door.admission.arrives(limits)
+    assert evicted == 0, "rather one more than one that is just coming"
     door.admission.arrived(first)  # gone already
 
 
@@ -196,8 +196,8 @@ def test_one_that_waits_for_the_cpu_is_not_the_one_to_go(door: Door) -> None:
 
     def others_come() -> None:
         door.clock.now += ARRIVAL_TIME
-        _, turned_out = door.admission.arrives(limits)
-        assert turned_out == 1
+        _, evicted = door.admission.arrives(limits)
+        assert evicted == 1
         assert first in door.population.arriving
         assert second not in door.population.arriving
 
@@ -215,8 +215,8 @@ def test_all_that_are_over_a_lowered_limit_go(door: Door) -> None:
     for _ in range(3):
         door.admission.arrives(Limits(handshakes=3))
     door.clock.now += ARRIVAL_TIME
-    _, turned_out = door.admission.arrives(Limits(handshakes=1))
-    assert turned_out == 3
+    _, evicted = door.admission.arrives(Limits(handshakes=1))
+    assert evicted == 3
     assert len(door.population.arriving) == 1
 
 
@@ -238,7 +238,7 @@ class Waiting:
             self._door.admission.arrived(self.arrival)
             gevent.sleep(0.01)
             self.ended.append("served")
-        except TurnedOut:
+        except Evicted:
             self.ended.append("turned out")
 
 
@@ -264,8 +264,8 @@ def test_one_that_has_not_begun_is_left_alone(
 ) -> None:
     door.admission.arrives(Limits(handshakes=1))
     door.clock.now += ARRIVAL_TIME
-    _, turned_out = door.admission.arrives(Limits(handshakes=1))
-    assert turned_out == 1
+    _, evicted = door.admission.arrives(Limits(handshakes=1))
+    assert evicted == 1
     gevent.sleep(0)
     assert not capsys.readouterr().err, "where gevent tells of an error"
 

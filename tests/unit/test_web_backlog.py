@@ -1,4 +1,4 @@
-"""What waits for a page, what is left out of it, and how the page is told."""
+"""What waits for a client, what is left out of it, and how the client is told."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 import flask
 import pytest
 
-from amiws_gevent.pluginload import PluginError
+from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.web.blueprints import add_blueprints
 
 

@@ -22,7 +22,7 @@ from amiws_gevent.web.connection import (
     refusal_bytes,
     tls_object,
 )
-from amiws_gevent.web.endpoint import open_listener
+from amiws_gevent.web.listener import open_listener
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

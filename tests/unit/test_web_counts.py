@@ -9,7 +9,7 @@ import pytest
 
 from amiws_gevent.web import counts
 from amiws_gevent.web.counts import (
-    BY_PAGE,
+    BY_CLIENT,
     KINDS,
     LOSS_INTERVAL,
     LOST,
@@ -36,11 +36,11 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_codes_that_pages_make_up_are_two() -> None:
+def test_codes_that_clients_make_up_are_two() -> None:
     made = Counts()
     for code in (1000, *range(3000, 5000)):
-        made.closed(Gone(BY_PAGE, code))
-    assert made.closes == {(1000, BY_PAGE): 1, (3000, BY_PAGE): 1000, (4000, BY_PAGE): 1000}
+        made.closed(Gone(BY_CLIENT, code))
+    assert made.closes == {(1000, BY_CLIENT): 1, (3000, BY_CLIENT): 1000, (4000, BY_CLIENT): 1000}
 
 
 def test_every_code_that_is_sent_has_a_kind() -> None:
@@ -49,7 +49,7 @@ def test_every_code_that_is_sent_has_a_kind() -> None:
 
 def test_only_those_who_fell_behind_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
     laggards = Laggards()
-    for kind in (BY_PAGE, LOST, *set(KINDS.values()) - {SLOW}):
+    for kind in (BY_CLIENT, LOST, *set(KINDS.values()) - {SLOW}):
         laggards.closed(Gone(kind))
     assert not caplog.records
 
@@ -60,7 +60,7 @@ def test_who_and_why(
     kind: str, user: str | None, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     Laggards().closed(Gone(kind, close_reason="too slow: 9 bytes wait", user=user))
-    assert warnings(caplog) == [f"page {name} closed: 1006 too slow: 9 bytes wait"]
+    assert warnings(caplog) == [f"client {name} closed: 1006 too slow: 9 bytes wait"]
 
 
 def test_one_line_an_interval_and_how_many_were_held_back(
@@ -78,12 +78,12 @@ def test_one_line_an_interval_and_how_many_were_held_back(
     wait_for(lambda: len(caplog.records) == 3, "the rest")
     first = [f"10.0.0.{number}:1 (ann)" for number in (1, 2, 3)]
     assert warnings(caplog)[1:] == [
-        f"9 more pages closed, too slow or silent: {', '.join(first)} and others",
-        "2 more pages closed, too slow or silent: 192.0.2.1:99, 192.0.2.1:99",
+        f"9 more clients closed, too slow or silent: {', '.join(first)} and others",
+        "2 more clients closed, too slow or silent: 192.0.2.1:99, 192.0.2.1:99",
     ]
     wait_for(lambda: laggards._timer is None, "the end of the interval")
     laggards.closed(Gone(SILENT, close_reason="no byte came for 63 s"))
-    assert warnings(caplog)[3:] == ["page 192.0.2.1:99 closed: 1006 no byte came for 63 s"]
+    assert warnings(caplog)[3:] == ["client 192.0.2.1:99 closed: 1006 no byte came for 63 s"]
     laggards.stop()
 
 
@@ -104,7 +104,7 @@ class Waiting:
     user: str | None = None
 
 
-def test_what_slow_pages_lose_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_slow_clients_lose_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     report = LossReport()
     slowest = Waiting(7, "10.0.0.2:9", "al")
     report.look(0, [slowest], 1000.0)
@@ -115,8 +115,11 @@ def test_what_slow_pages_lose_is_told_once_a_minute(caplog: pytest.LogCaptureFix
     report.look(9, [Waiting(0)], 1001.0 + LOSS_INTERVAL)
     report.look(9, [slowest], 1001.0 + 3 * LOSS_INTERVAL)
     assert warnings(caplog) == [
-        "slow pages lost 5 messages (slow_pages: drop), 5 so far; for 10.0.0.2:9 (al) 7 bytes wait",
-        "slow pages lost 4 messages (slow_pages: drop), 9 so far; none is slow now",
+        (
+            "slow clients lost 5 messages (slow_clients: drop), 5 so far; "
+            "for 10.0.0.2:9 (al) 7 bytes wait"
+        ),
+        "slow clients lost 4 messages (slow_clients: drop), 9 so far; none is slow now",
     ]
 
 
@@ -126,6 +129,6 @@ def test_what_was_not_told_is_told_at_the_end(caplog: pytest.LogCaptureFixture) 
     report.look(8, [], 1001.0)
     report.stop(8)
     assert [line.split(" messages")[0] for line in warnings(caplog)] == [
-        "slow pages lost 5",
-        "slow pages lost 3",
+        "slow clients lost 5",
+        "slow clients lost 3",
     ]

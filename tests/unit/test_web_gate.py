@@ -16,7 +16,13 @@ from amiws_gevent.config import Settings
 from amiws_gevent.web.digest import NONCE_LIFETIME
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.gate import MIGRATION, MOST_NAMES, NAMES, Gate, Headers, RequestInfo, Verdict
-from amiws_gevent.web.guesses import FAILURE_TIME, LIMIT, OF_ALL_USERS, PASSWORD, FailedLogins
+from amiws_gevent.web.login_throttle import (
+    FAILURE_TIME,
+    LIMIT,
+    OF_ALL_USERS,
+    PASSWORD,
+    LoginThrottle,
+)
 from tests.support.clock import Clock
 
 REALM = "call centre"
@@ -44,7 +50,7 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        self.failed = FailedLogins(clock=self.clock)
+        self.failed = LoginThrottle(clock=self.clock)
         self.former = FormerPasswords()
         self.reload()
 

@@ -425,10 +425,10 @@ def test_a_client_that_leaves_before_the_101(caplog: pytest.LogCaptureFixture) -
 # The upgrade, beyond tests/conformance/test_handshake.py
 
 
-def test_what_a_page_is_known_by() -> None:
+def test_what_a_client_is_known_by() -> None:
     sessions = FakeSessions()
     with serving(sessions=sessions) as server, page(server) as peer:
-        wait_for(lambda: sessions.clients, "a page")
+        wait_for(lambda: sessions.clients, "a client")
         client = sessions.clients[0]
         assert isinstance(client, WebSocketClient)
         assert client.address == "{}:{}".format(*peer.socket.getsockname())
@@ -441,12 +441,12 @@ def test_upgrade_after_requests_on_the_same_connection() -> None:
     with serving(make_settings(limits=limits)) as server, Peer(server.port) as peer:
         assert peer.request().status == 200
         assert peer.handshake().status == 101
-        gevent.sleep(2.2)  # no time limit of HTTP goes on for a page
+        gevent.sleep(2.2)  # no time limit of HTTP goes on for a client
         peer.send(b"\x81\x82\0\0\0\0hi")
         assert peer.frame().payload == b"hi"
 
 
-def test_a_page_keeps_nothing_of_its_request() -> None:
+def test_a_client_keeps_nothing_of_its_request() -> None:
     """Not even for the garbage collector, whose work keeps the AMI readers waiting."""
 
     def held() -> list[object]:
@@ -460,7 +460,7 @@ def test_a_page_keeps_nothing_of_its_request() -> None:
     gc.disable()
     try:
         with serving(sessions=sessions) as server, page(server, "X-Mark: remember-me\r\n"):
-            wait_for(lambda: sessions.clients, "a page")
+            wait_for(lambda: sessions.clients, "a client")
             wait_for(lambda: not held(), "the end of all that the request needed")
     finally:
         gc.enable()
@@ -495,7 +495,7 @@ def test_gevent_websocket_does_not_change_the_logging() -> None:
     assert type(logging.getLogger("geventwebsocket.handler")) is logging.Logger
 
 
-# Slow pages
+# Slow clients
 
 
 @pytest.mark.parametrize(
@@ -513,12 +513,12 @@ def test_gevent_websocket_does_not_change_the_logging() -> None:
         ("close", "?slow=%64rop", True),
     ],
 )
-def test_a_page_may_choose_what_becomes_of_it(policy: str, query: str, loses: bool) -> None:
+def test_a_client_may_choose_what_becomes_of_it(policy: str, query: str, loses: bool) -> None:
     sessions = FakeSessions()
-    settings = make_settings(slow_pages=policy)
+    settings = make_settings(slow_clients=policy)
     with serving(settings, sessions=sessions) as server, Peer(server.port) as peer:
         assert peer.handshake(target=f"/ws{query}").status == 101
-        wait_for(lambda: sessions.clients, "a page")
+        wait_for(lambda: sessions.clients, "a client")
         losses = sessions.clients[0]._losses
         assert losses is (server.losses if loses else None)
 

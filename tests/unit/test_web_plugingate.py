@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.plugins import Plugins
-from amiws_gevent.request import Headers, RequestInfo
+from amiws_gevent.plugins.api import Headers, RequestInfo
+from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.plugingate import PluginGate
 from tests.support.plugins import entry, running

@@ -1,4 +1,4 @@
-"""One page's socket: what offer does when it may not wait, and how a connection ends."""
+"""One client's socket: what offer does when it may not wait, and how a connection ends."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from amiws_gevent.config import Limits
 from amiws_gevent.web import websocket
 from amiws_gevent.web.backlog import ITEM_COST, Losses
 from amiws_gevent.web.connection import Reader
-from amiws_gevent.web.endpoint import open_listener
 from amiws_gevent.web.frames import text_frame, text_frames
+from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.greenlets import bytes_waiting
 from tests.support.webserver import FakeSessions, Frame, Peer, close_payload, masked, wait_for
@@ -30,7 +30,7 @@ CLOSE, PING, PONG = 8, 9, 10
 
 
 class Far(Peer):
-    """The page's end of a connection that is there already."""
+    """The client's end of a connection that is there already."""
 
     def __init__(self, sock: Any) -> None:
         self.socket = sock
@@ -39,7 +39,7 @@ class Far(Peer):
 
 
 class Line:
-    """A WebSocketClient and the page at the other end of it, over TLS or not."""
+    """A WebSocketClient and the client at the other end of it, over TLS or not."""
 
     def __init__(
         self,
@@ -266,7 +266,7 @@ def test_too_slow(make_line: MakeLine, tls: bool, size: int) -> None:
 
 @pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_page_that_never_reads_is_cut_off(make_line: MakeLine, tls: bool) -> None:
+def test_a_client_that_never_reads_is_cut_off(make_line: MakeLine, tls: bool) -> None:
     line = make_line(tls=tls, client_buffer=10_000)
     line.run()
     line.block(5000)
@@ -446,7 +446,9 @@ def dropped(frame: Frame) -> int:
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("size", [10, 1000, 30_000])
-def test_a_page_that_would_rather_lose_messages(make_line: MakeLine, tls: bool, size: int) -> None:
+def test_a_client_that_would_rather_lose_messages(
+    make_line: MakeLine, tls: bool, size: int
+) -> None:
     """What it gets is numbered without a gap but where it is told of one."""
     losses, bound = Losses(), 50 * size + 2000
     line = make_line(tls=tls, losses=losses, client_buffer=bound)
@@ -513,7 +515,7 @@ def test_lost_control_frames_are_no_messages(make_line: MakeLine) -> None:
     assert line.client.pending_bytes > pending
 
 
-def test_a_page_that_loses_messages_is_closed_all_the_same(make_line: MakeLine) -> None:
+def test_a_client_that_loses_messages_is_closed_all_the_same(make_line: MakeLine) -> None:
     line = make_line(losses=Losses(), client_buffer=1000)
     line.run()
     count = line.block()
@@ -536,7 +538,7 @@ def test_close_comes_behind_what_waits(line: Line) -> None:
     wait_for(lambda: line.sessions.ends == [(1001, "bye")], "the end")
 
 
-def test_a_page_that_closes_gets_its_answer_though_much_waits(
+def test_a_client_that_closes_gets_its_answer_though_much_waits(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(websocket, "CLOSE_TIME", 600.0)
@@ -600,7 +602,7 @@ def test_offer_to_one_who_is_gone_does_not_raise(make_line: MakeLine, tls: bool)
     assert line.client.close_code == 1006
 
 
-def test_a_blocked_page_that_vanishes(line: Line) -> None:
+def test_a_blocked_client_that_vanishes(line: Line) -> None:
     line.run()
     line.block()
     line.client.offer(text_frame(b"waits"))
@@ -776,14 +778,14 @@ def test_a_message_that_ends_in_time(line: Line) -> None:
 # How it ends
 
 
-def test_the_fields_of_a_page(line: Line) -> None:
+def test_the_fields_of_a_client(line: Line) -> None:
     client = line.client
     assert (client.address, client.user, client.subprotocol) == ("192.0.2.1:99", "ann", None)
 
 
 @pytest.mark.parametrize("how", ["closes", "ends its output", "sends half a frame and closes"])
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_page_that_vanishes(make_line: MakeLine, how: str, tls: bool) -> None:
+def test_a_client_that_vanishes(make_line: MakeLine, how: str, tls: bool) -> None:
     line = make_line(tls=tls)
     line.run()
     if how == "sends half a frame and closes":
@@ -829,9 +831,9 @@ def test_closed_comes_once_whatever_follows(line: Line) -> None:
 @pytest.mark.parametrize(
     ("sent", "kind"),
     [
-        (masked(CLOSE, close_payload(1000)), "by_page"),
-        (masked(CLOSE, close_payload(1001)), "by_page"),
-        (masked(CLOSE), "by_page"),
+        (masked(CLOSE, close_payload(1000)), "by_client"),
+        (masked(CLOSE, close_payload(1001)), "by_client"),
+        (masked(CLOSE), "by_client"),
         (b"\x81\x05hello", "protocol"),
         (masked(1, b"\xff"), "protocol"),
         (masked(2, b"x"), "protocol"),
@@ -840,7 +842,7 @@ def test_closed_comes_once_whatever_follows(line: Line) -> None:
     ],
     ids=["normal", "away", "no code", "unmasked", "no UTF-8", "binary", "too big", "vanished"],
 )
-def test_the_kind_of_an_end_that_the_page_makes(
+def test_the_kind_of_an_end_that_the_client_makes(
     make_line: MakeLine, sent: bytes | None, kind: str
 ) -> None:
     line = make_line(client_message=1000)
@@ -886,7 +888,7 @@ def test_each_text_and_the_end_wait_for_their_turn(line: Line) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_what_a_page_sends_stays_in_the_kernel_until_its_turn(
+def test_what_a_client_sends_stays_in_the_kernel_until_its_turn(
     make_line: MakeLine, tls: bool
 ) -> None:
     line = make_line(tls=tls)
@@ -936,8 +938,8 @@ def test_sessions_that_raise(line: Line, caplog: pytest.LogCaptureFixture) -> No
     assert line.sessions.ends == [(1011, "internal error")]
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.getMessage() for record in errors] == [
-        "page 192.0.2.1:99: its opened hook failed",
-        "page 192.0.2.1:99: its closed hook failed",
+        "client 192.0.2.1:99: its opened hook failed",
+        "client 192.0.2.1:99: its closed hook failed",
     ]
     assert all(record.exc_info for record in errors)
 

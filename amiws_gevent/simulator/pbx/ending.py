@@ -1,6 +1,6 @@
 """How calls end or lose a channel, from whatever state they are in.
 
-A call may be cut at any moment (a page hangs it up, an agent transfers it), so nothing
+A call may be cut at any moment (a client hangs it up, an agent transfers it), so nothing
 here asks how far its script has come: everything follows from what the call holds.
 """
 

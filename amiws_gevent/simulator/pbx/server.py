@@ -20,6 +20,7 @@ from typing import Final
 import gevent
 import gevent.event
 
+from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.simulator.pbx.answers import Answers
 from amiws_gevent.simulator.pbx.company import Pace
 from amiws_gevent.simulator.pbx.simulation import Simulation
@@ -27,7 +28,6 @@ from amiws_gevent.simulator.pbx.style import StyleName, style_named
 from amiws_gevent.simulator.serving.listener import Connection, Listener
 from amiws_gevent.simulator.serving.requests import Request, encode, is_true, refuse, respond
 from amiws_gevent.simulator.serving.session import BAD_FORMAT, NOT_ALLOWED, Account, Session
-from amiws_gevent.turns import give_way
 
 _log = logging.getLogger("amiws_gevent.simulator")
 
@@ -151,7 +151,7 @@ class SimulatedPbx:
             if simulation.now < now:
                 # More than one batch was due. Sockets have their turn, then the rest: who
                 # could not be sent to meanwhile would pass for one that does not read.
-                give_way()
+                yield_to_loop()
                 continue
             due = simulation.next_due
             nap = _LONGEST_NAP if due is None else due - self._now()

@@ -1,6 +1,6 @@
 """From the JSON of a message back to AMI: the bytes that are read as the same message.
 
-A journal keeps what pages got, not what a server sent: blanks round a colon,
+A journal keeps what clients got, not what a server sent: blanks round a colon,
 lines without one and bytes that were not UTF-8 are gone, a queue's members are
 a number. So the bytes differ from the server's, but the parser makes the same
 JSON of them, for every message that it can make itself. :class:`Proof` finds

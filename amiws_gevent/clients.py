@@ -1,0 +1,71 @@
+"""The clients: what is done when one comes, says something, or goes."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import Counter
+from typing import NamedTuple
+
+from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.hub import CLASSIC, V2, Hub
+from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.web.counts import FELL_BEHIND, name_of
+from amiws_gevent.web.websocket import WebSocketClient
+
+_log = logging.getLogger("amiws_gevent.clients")
+
+
+class _Subscription(NamedTuple):
+    info: ClientInfo
+    token: str | None
+
+
+class Clients:
+    """The web side's ``Sessions``: subscribes clients to the hub, dispatches their actions."""
+
+    def __init__(self, hub: Hub, dispatcher: Dispatcher) -> None:
+        self.plugins = Plugins()
+        self.opened_clients: Counter[str] = Counter()
+        """Clients that came, by view."""
+        self._hub = hub
+        self._dispatcher = dispatcher
+        self._subscriptions: dict[WebSocketClient, _Subscription] = {}
+
+    def opened(self, client: WebSocketClient) -> None:
+        """Subscribe a client whose upgrade was let through."""
+        view, token = CLASSIC, None
+        if client.subprotocol is not None:
+            view, token = V2, secrets.token_urlsafe(12)
+        info = ClientInfo(client.address, client.user, view)
+        self._subscriptions[client] = _Subscription(info, token)
+        self._hub.add(client, view, token)
+        self.opened_clients[view] += 1
+        _log.info("client %s connected", name_of(info))
+        self.plugins.client_connected(info)
+
+    def received(self, client: WebSocketClient, text: str) -> None:
+        """Carry a client's action to the servers it is for, or say why not."""
+        subscription = self._subscriptions[client]
+        for answer in self._dispatcher.dispatch(
+            text,
+            client=name_of(subscription.info),
+            token=subscription.token,
+            authorize=lambda action: self.plugins.authorize_action(action, subscription.info),
+        ):
+            client.send_text(answer)
+
+    def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
+        """Forget a client that is gone."""
+        subscription = self._subscriptions.pop(client, None)
+        if subscription is None:
+            return
+        info = subscription.info
+        self._hub.remove(client, info.view, subscription.token)
+        if subscription.token is not None:
+            self._dispatcher.forget(subscription.token)
+        # Hundreds may fall behind at once: the web server tells of those, a line a second.
+        level = logging.DEBUG if client.close_kind in FELL_BEHIND else logging.INFO
+        _log.log(level, "client %s closed: %d %s", name_of(info), code, reason)
+        self.plugins.client_disconnected(info, code, reason)

@@ -1,0 +1,133 @@
+"""How many wrong passwords may come from one address before none is looked at for a while.
+
+Failed logins are counted by user name and address (an IPv6 one by its /64), so that who
+guesses at one user stops no other behind the same NAT; and by address alone, but not of
+this machine, where a proxy brings everyone. Nobody can lock a user out from elsewhere,
+and a name that no user has counts like any, so that nothing tells them apart.
+
+What is counted goes as time makes up for it, and is never forgotten before, or random
+names would make room for more guesses. A failure stays for FAILURE_TIME, so that ENTRIES
+are full only while ENTRIES / FAILURE_TIME new names fail each second. Then, and where
+one address has half of them, further names of an address count as one.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from amiws_gevent.web.admission import is_this_machine, network_of
+
+FAILURE_TIME = 10.0  # seconds in which one failed login is made up for
+OF_ALL_USERS = 10  # so many times as much may come from one address for all user names
+ENTRIES = 16384  # users of addresses, and addresses; 400 bytes each at most
+
+PASSWORD, LIMIT = "password", "limit"  # why a login was refused; for counters
+
+_LONGEST_USER = 64  # signs; longer names that begin alike count as one
+_OTHERS = "others"  # no network: those for which there is no entry
+
+_Key = tuple[str, str]  # a network, and a user or ""
+
+
+class _Buckets:
+    """Leaky buckets, each kept as the one time at which it will be empty (GCRA, ITU-T I.371).
+
+    A failure leaks out in ``interval`` seconds. ``entries`` buckets at most are not empty,
+    ``of_one`` of one network.
+    """
+
+    def __init__(self, interval: float, entries: int, of_one: int) -> None:
+        self._interval = interval
+        self._entries = entries
+        self._of_one = of_one
+        self._empty_at: dict[_Key, float] = {}
+        self._of_network: Counter[str] = Counter()
+        self._due: list[tuple[float, _Key]] = []
+        """A heap with one item for each bucket, to be looked at when it may be empty."""
+
+    def __len__(self) -> int:
+        return len(self._empty_at)
+
+    def has_room(self, key: _Key, now: float) -> bool:
+        """Whether the key has a bucket, or may have one."""
+        self._forget_empty(now)
+        if key in self._empty_at:
+            return True
+        return len(self) < self._entries and self._of_network[key[0]] < self._of_one
+
+    def wait(self, key: _Key, now: float, most: int) -> float:
+        """Seconds until there is room for one more of ``most`` failures."""
+        return self._empty_at.get(key, now) - now - (most - 1) * self._interval
+
+    def fill(self, key: _Key, now: float) -> None:
+        """One more failure."""
+        empty_at = self._empty_at.get(key)
+        if empty_at is None:
+            empty_at = now
+            self._of_network[key[0]] += 1
+            heapq.heappush(self._due, (now + self._interval, key))
+        self._empty_at[key] = max(now, empty_at) + self._interval
+
+    def _forget_empty(self, now: float) -> None:
+        while self._due and self._due[0][0] <= now:
+            key = self._due[0][1]
+            empty_at = self._empty_at[key]
+            if empty_at > now:  # filled again meanwhile
+                heapq.heapreplace(self._due, (empty_at, key))
+                continue
+            heapq.heappop(self._due)
+            del self._empty_at[key]
+            self._of_network[key[0]] -= 1
+            if not self._of_network[key[0]]:
+                del self._of_network[key[0]]
+
+
+class LoginThrottle:
+    """Counts them; it outlives reloads, which must not let a guesser begin anew."""
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, entries: int = ENTRIES
+    ) -> None:
+        self._clock = clock
+        self._by_user = _Buckets(FAILURE_TIME, entries, entries // 2)
+        self._by_network = _Buckets(FAILURE_TIME / OF_ALL_USERS, entries, 1)
+        self.refused: Counter[str] = Counter()
+        """Logins that were refused, by reason."""
+
+    def __len__(self) -> int:
+        return len(self._by_user) + len(self._by_network)
+
+    def wait(self, address: str, user: str, most: int) -> float:
+        """Seconds until a login is looked at; 0 for now. ``most`` may fail at once."""
+        now = self._clock()
+        of_user, of_network = self._keys(address, user, now)
+        seconds = self._by_user.wait(of_user, now, most) if of_user else 0.0
+        if of_network:
+            of_all = self._by_network.wait(of_network, now, most * OF_ALL_USERS)
+            seconds = max(seconds, of_all)
+        return max(0.0, seconds)
+
+    def failed(self, address: str, user: str) -> None:
+        """A user name or password was wrong."""
+        now = self._clock()
+        self.refused[PASSWORD] += 1
+        of_user, of_network = self._keys(address, user, now)
+        if of_user:
+            self._by_user.fill(of_user, now)
+        if of_network:
+            self._by_network.fill(of_network, now)
+
+    def _keys(self, address: str, user: str, now: float) -> tuple[_Key | None, _Key | None]:
+        """Where a login of a user and its address counts; None for where it does not."""
+        network = network_of(address)
+        of_user = network, user[:_LONGEST_USER]
+        has_own = self._by_user.has_room(of_user, now)
+        if has_own and is_this_machine(address):
+            return of_user, None
+        of_network = network, ""
+        if not self._by_network.has_room(of_network, now):
+            of_network = _OTHERS, ""
+        return (of_user if has_own else None), of_network

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from amiws_gevent.clients import Clients
+from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.hub import CLASSIC, V2, Hub
+from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.web.counts import BY_CLIENT, KINDS, LOST, SILENT, SLOW
+from amiws_gevent.web.frames import text_frames
+from tests.support.hosts import ami_host
+from tests.support.plugins import entry, running
+
+
+class FakeClient:
+    """As much of a WebSocketClient as `Clients` uses."""
+
+    def __init__(self, subprotocol: str | None = None, user: str | None = None) -> None:
+        self.address = "192.0.2.7:5000"
+        self.user = user
+        self.subprotocol = subprotocol
+        self.close_kind = BY_CLIENT
+        self.told: list[Any] = []
+
+    def send_text(self, text: bytes | str) -> None:
+        self.told.append(json.loads(text))
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(text_frames, limit=1 << 20)
+
+
+@pytest.fixture
+def pages(hub: Hub) -> Clients:
+    return Clients(hub, Dispatcher({}))
+
+
+def started(folder: Path, source: str) -> Plugins:
+    plugins = running(entry(folder, source))
+    plugins.running[0].start()
+    return plugins
+
+
+def opened(pages: Clients, client: FakeClient) -> Any:
+    pages.opened(client)  # type: ignore[arg-type]
+    return client
+
+
+def test_a_client_is_subscribed_to_its_view_from_coming_to_going(pages: Clients, hub: Hub) -> None:
+    classic, v2 = opened(pages, FakeClient()), opened(pages, FakeClient("amiws.v2"))
+    assert (hub.count(CLASSIC), hub.count(V2)) == (1, 1)
+    pages.closed(classic, 1000, "")
+    assert (hub.count(CLASSIC), hub.count(V2)) == (0, 1)
+    pages.closed(v2, 1000, "")
+    pages.closed(v2, 1000, "")
+    assert (hub.count(CLASSIC), hub.count(V2)) == (0, 0)
+
+
+def test_an_action_that_cannot_be_sent_is_answered_to_its_client_alone(pages: Clients) -> None:
+    asking, other = opened(pages, FakeClient()), opened(pages, FakeClient())
+    pages.received(asking, "nonsense")
+    (answer,) = asking.told
+    assert answer["data"]["Response"] == "Error"
+    assert other.told == []
+
+
+def test_plugins_are_told_who_came_and_went(pages: Clients, tmp_path: Path) -> None:
+    pages.plugins = started(
+        tmp_path,
+        """
+        CALLS = []
+        def amiws_client_connected(client):
+            CALLS.append((client.address, client.user, client.view))
+        def amiws_client_disconnected(client, code, reason):
+            CALLS.append((client.user, code, reason))
+        """,
+    )
+    client = opened(pages, FakeClient("amiws.v2", "alice"))
+    pages.closed(client, 1001, "bye")
+    pages.closed(client, 1001, "bye")
+    (plugin,) = pages.plugins.running
+    assert plugin.queue.drain(10)
+    assert plugin.code.plugin.CALLS == [  # type: ignore[attr-defined]
+        ("192.0.2.7:5000", "alice", "v2"),
+        ("alice", 1001, "bye"),
+    ]
+    pages.plugins.stop()
+
+
+def test_an_action_that_a_plugin_refuses_reaches_no_server(hub: Hub, tmp_path: Path) -> None:
+    sent: list[bytes] = []
+    link: Any = SimpleNamespace(host=ami_host(), send=lambda data, **_awaited: sent.append(data))
+    pages = Clients(hub, Dispatcher({1: link}))
+    pages.plugins = started(
+        tmp_path,
+        """
+        def amiws_authorize_action(action, client):
+            if action.name == "Originate":
+                return f"{client.user} may not call"
+            if action.name == "Broken":
+                raise ValueError
+        """,
+    )
+    alice, bob = opened(pages, FakeClient(user="alice")), opened(pages, FakeClient(user="bob"))
+    pages.received(alice, '{"Action": "Originate", "ActionID": "7"}')
+    pages.received(alice, '{"Action": "Broken"}')
+    assert sent == []
+    first, second = alice.told
+    assert (first["type"], first["data"]) == (
+        4,
+        {"Response": "Error", "ActionID": "7", "Message": "alice may not call"},
+    )
+    assert second["data"]["Message"] == "refused by the plugin ./mine.py"
+    pages.received(alice, '{"Action": "Ping"}')
+    assert sent == [b"Action: Ping\r\n\r\n"]
+    assert len(alice.told) == 2
+    assert bob.told == []
+    pages.plugins.stop()
+
+
+def test_the_answers_of_a_client_that_left_are_not_waited_for(hub: Hub) -> None:
+    forgotten: list[str] = []
+    link: Any = SimpleNamespace(host=ami_host(), forget=forgotten.append)
+    pages = Clients(hub, Dispatcher({1: link}))
+    pages.closed(opened(pages, FakeClient()), 1000, "")
+    assert forgotten == []
+    pages.closed(opened(pages, FakeClient("amiws.v2")), 1000, "")
+    (prefix,) = forgotten
+    assert re.fullmatch("amiws-v2/[^/]{16}/", prefix)
+
+
+def test_who_came_is_counted(pages: Clients) -> None:
+    for client in (FakeClient(), FakeClient(), FakeClient("amiws.v2")):
+        pages.closed(opened(pages, client), 1000, "")
+    assert pages.opened_clients == {CLASSIC: 2, V2: 1}
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS.values(), BY_CLIENT, LOST, SILENT}))
+def test_a_client_that_goes_has_a_line_unless_the_web_server_tells_of_it(
+    kind: str, pages: Clients, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = opened(pages, FakeClient(user="ann"))
+    client.close_kind = kind
+    pages.closed(client, 1013, "a reason")
+    record = caplog.records[-1]
+    assert record.getMessage() == "client 192.0.2.7:5000 (ann) closed: 1013 a reason"
+    assert record.levelno == (logging.DEBUG if kind in (SLOW, SILENT) else logging.INFO)
