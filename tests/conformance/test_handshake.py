@@ -6,7 +6,7 @@ import pytest
 
 from amiws_gevent.web.gate import RequestInfo, Verdict
 from amiws_gevent.web.server import WebServer
-from tests.support.webserver import ACCEPT, KEY, FakeGate, Frame, Peer, masked, page, serving
+from tests.support.webserver import ACCEPT, KEY, FakeGate, Frame, Peer, masked, serving, upgraded
 
 
 def test_the_key_of_the_rfc(server: WebServer) -> None:
@@ -178,7 +178,7 @@ def test_the_gate_is_asked_before_the_handshake_is_looked_at() -> None:
 
 
 def test_clients_that_are_not_websockets_are_unharmed(server: WebServer) -> None:
-    with page(server) as socket, Peer(server.port) as peer:
+    with upgraded(server) as socket, Peer(server.port) as peer:
         assert peer.request("GET /page HTTP/1.1").body == b"GET /page "
         socket.send(masked(1, b"still here"))
         assert socket.frame().payload == b"still here"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from amiws_gevent.web.server import WebServer
-from tests.support.webserver import Frame, client, masked
+from tests.support.webserver import Frame, masked, upgraded
 
 MORE, TEXT, CLOSE, PING, PONG = 0, 1, 8, 9, 10
 LIMIT = 65536
@@ -22,13 +22,13 @@ def fragments(data: bytes, size: int) -> bytes:
 
 @pytest.mark.parametrize("control", [b"", masked(PONG, b"!")], ids=["alone", "with a pong"])
 def test_two_fragments(server: WebServer, control: bytes) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(TEXT, b"one ", fin=False) + control + masked(MORE, b"two"))
         assert peer.frame() == Frame(TEXT, b"one two")
 
 
 def test_a_ping_between_fragments_is_answered_first(server: WebServer) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(TEXT, b"a", fin=False) + masked(PING, b"now"))
         assert peer.frame() == Frame(PONG, b"now")
         peer.send(masked(MORE, b"b", fin=False) + masked(PING, b"again") + masked(MORE, b"c"))
@@ -39,60 +39,60 @@ def test_a_ping_between_fragments_is_answered_first(server: WebServer) -> None:
 @pytest.mark.parametrize("size", [1, 64, 1300, 4096])
 def test_many_fragments(server: WebServer, size: int) -> None:
     data = (b"0123456789abcdef" * 4096)[: LIMIT if size > 1 else 3000]
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(fragments(data, size))
         assert peer.frame() == Frame(TEXT, data)
 
 
 def test_empty_fragments(server: WebServer) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(TEXT, fin=False) + masked(MORE, fin=False) * 3 + masked(MORE))
         assert peer.frame() == Frame(TEXT, b"")
 
 
 @pytest.mark.parametrize("fin", [True, False])
 def test_a_fragment_of_no_message(server: WebServer, fin: bool) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(MORE, b"what", fin=fin) + masked(TEXT, b"x"))
         assert peer.closed() == 1002
 
 
 def test_a_fragment_behind_a_whole_message(server: WebServer) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(TEXT, b"whole") + masked(MORE, b"what"))
         assert peer.frame() == Frame(TEXT, b"whole")
         assert peer.closed() == 1002
 
 
 def test_a_message_within_a_message(server: WebServer) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(TEXT, b"a", fin=False) + masked(TEXT, b"b"))
         assert peer.closed() == 1002
 
 
 @pytest.mark.parametrize("opcode", [CLOSE, PING, PONG])
 def test_control_frames_in_fragments(server: WebServer, opcode: int) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(opcode, b"ab", fin=False) + masked(MORE, b"cd"))
         assert peer.closed() == 1002
 
 
 def test_a_close_between_fragments(server: WebServer) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(TEXT, b"a", fin=False) + masked(CLOSE, b"\x03\xe8"))
         assert peer.closed() == 1000
 
 
 @pytest.mark.parametrize("size", [LIMIT, 1000])
 def test_a_message_of_just_the_limit(server: WebServer, size: int) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(fragments(b"x" * LIMIT, size))
         assert peer.frame() == Frame(TEXT, b"x" * LIMIT)
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, LIMIT, 1000])
 def test_a_message_over_the_limit(server: WebServer, size: int) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(fragments(b"x" * (LIMIT + 1), size))
         assert peer.closed() == 1009
 
@@ -131,7 +131,7 @@ INVALID = {
 @pytest.mark.parametrize("text", VALID)
 @pytest.mark.parametrize("size", [1, 2, 3, 5000])
 def test_utf8_in_fragments_of_any_size(server: WebServer, text: str, size: int) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(fragments(text.encode(), size))
         assert peer.frame() == Frame(TEXT, text.encode())
 
@@ -139,19 +139,19 @@ def test_utf8_in_fragments_of_any_size(server: WebServer, text: str, size: int) 
 @pytest.mark.parametrize("data", INVALID.values(), ids=INVALID)
 @pytest.mark.parametrize("size", [1, 5000])
 def test_what_is_not_utf8(server: WebServer, data: bytes, size: int) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(fragments("κόσμε".encode() + data, size))
         assert peer.closed() == 1007
 
 
 def test_what_is_not_utf8_is_refused_before_the_message_ends(server: WebServer) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(TEXT, b"fine \xf4\x90", fin=False))
         assert peer.closed() == 1007
 
 
 def test_a_character_in_two_fragments_is_waited_for(server: WebServer) -> None:
-    with client(server) as peer:
+    with upgraded(server) as peer:
         peer.send(masked(TEXT, b"\xf0\x9f", fin=False) + masked(PING, b"?"))
         assert peer.frame() == Frame(PONG, b"?")
         peer.send(masked(MORE, b"\x8e\x89"))

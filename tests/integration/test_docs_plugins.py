@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.ami_server import AmiServer
 from tests.support.plugin_docs import boxes, write_plugins
 from tests.support.program import Program, ami_host, configuration, wait_until
-from tests.support.ws_client import Page, is_error
+from tests.support.ws_client import Client, is_error
 
 NO_CALLS = """\
 plugin_dirs: {folder}
@@ -42,8 +42,8 @@ def test_a_file_of_four_lines_filters_for_all_pages(tmp_path: Path) -> None:
         named = configuration(ami_host(server.port), more=f"plugins:\n- {tmp_path / first.name}\n")
         with (
             Program(tmp_path, plain) as program,
-            Page(program.port) as one,
-            Page(program.port, "amiws.v2") as two,
+            Client(program.port) as one,
+            Client(program.port, "amiws.v2") as two,
         ):
             server.wait_login()
             server.send(VAR_SET)
@@ -64,7 +64,7 @@ def test_the_plugins_of_the_tutorial_together(tmp_path: Path) -> None:
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port), more=more)) as program,
-        Page(program.port) as page,
+        Client(program.port) as page,
     ):
         server.wait_login()
         server.send(VAR_SET + HANGUP)
@@ -95,7 +95,7 @@ def test_faults_are_logged_as_shown(tmp_path: Path) -> None:
     with (
         AmiServer() as server,
         Program(tmp_path, configuration(ami_host(server.port), more=more)) as program,
-        Page(program.port) as page,
+        Client(program.port) as page,
     ):
         server.wait_login()
         for number in range(6):

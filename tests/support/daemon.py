@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from amiws_gevent import cli, log
+from amiws_gevent import cli
+from amiws_gevent.runtime import log
 from tests.support.ports import free_port
 from tests.support.program import ROOT, ami_host, configuration, wait_until
 

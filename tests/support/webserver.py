@@ -266,7 +266,7 @@ def upgrade_request(headers: str = "", *, target: str = "/ws", **replaced: str |
 
 
 @contextmanager
-def page(server: WebServer, headers: str = "", **options: Any) -> Iterator[Peer]:
+def upgraded(server: WebServer, headers: str = "", **options: Any) -> Iterator[Peer]:
     """A peer whose connection is upgraded."""
     with Peer(server.port, **options) as peer:
         assert peer.handshake(headers).status == 101

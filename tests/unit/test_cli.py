@@ -13,9 +13,10 @@ from types import ModuleType
 import gevent
 import pytest
 
-from amiws_gevent import __version__, cli, log
+from amiws_gevent import __version__, cli
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.errors import ListenError
+from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
 from tests.support.greenlets import until

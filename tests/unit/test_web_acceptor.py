@@ -28,10 +28,10 @@ from tests.support.webserver import (
     FakeSessions,
     Frame,
     Peer,
-    client,
     make_settings,
     masked,
     serving,
+    upgraded,
     wait_for,
 )
 
@@ -63,7 +63,7 @@ def test_https_and_wss(certificate: Certificate) -> None:
     with serving(settings, gate=gate, sessions=sessions) as server:
         with Peer(server.port, tls=certificate.trust) as peer:
             assert peer.request("GET /x HTTP/1.1").body == b"GET /x "
-        with client(server, tls=certificate.trust) as peer:
+        with upgraded(server, tls=certificate.trust) as peer:
             peer.send(masked(1, b"x" * 60000))
             assert peer.frame() == Frame(1, b"x" * 60000)
             peer.send(masked(8, b"\x03\xe8"))
@@ -189,8 +189,8 @@ def test_a_peer_that_is_gone_before_the_handshake(
 
 def test_one_too_many_is_told_when_to_come_again(caplog: pytest.LogCaptureFixture) -> None:
     with serving(make_settings(limits={"connections": 2})) as server, ExitStack() as stack:
-        first = stack.enter_context(client(server))
-        stack.enter_context(client(server))
+        first = stack.enter_context(upgraded(server))
+        stack.enter_context(upgraded(server))
         for _ in range(3):
             with Peer(server.port) as peer:
                 peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -200,7 +200,7 @@ def test_one_too_many_is_told_when_to_come_again(caplog: pytest.LogCaptureFixtur
                 assert peer.rest() == b""
         first.socket.close()
         wait_for(lambda: server.connections == 1, "one is gone")
-        with client(server):
+        with upgraded(server):
             pass
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1, "not one for each"
@@ -211,7 +211,7 @@ def test_one_too_many_over_tls(certificate: Certificate) -> None:
     settings = make_settings(**certificate.files, limits={"connections": 1})
     with (
         serving(settings) as server,
-        client(server, tls=certificate.trust),
+        upgraded(server, tls=certificate.trust),
         Peer(server.port, tls=certificate.trust) as peer,
     ):
         assert peer.answer().status == 503
@@ -221,7 +221,7 @@ def test_one_too_many_over_tls(certificate: Certificate) -> None:
 def test_many_too_many_are_all_told(asks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past so many they are not waited for."""
     monkeypatch.setattr(acceptor, "MOST_REFUSED", 5)
-    with serving(make_settings(limits={"connections": 1})) as server, client(server):
+    with serving(make_settings(limits={"connections": 1})) as server, upgraded(server):
         with ExitStack() as stack:
             peers = [stack.enter_context(Peer(server.port)) for _ in range(30)]
             if asks:
@@ -242,7 +242,7 @@ def test_many_too_many_over_tls_are_only_closed(
     settings = make_settings(**certificate.files, limits={"connections": 1})
     with (
         serving(settings) as server,
-        client(server, tls=certificate.trust),
+        upgraded(server, tls=certificate.trust),
         Peer(server.port) as peer,
     ):
         assert peer.rest() == b""
@@ -251,18 +251,18 @@ def test_many_too_many_over_tls_are_only_closed(
 def test_one_too_many_from_one_address(caplog: pytest.LogCaptureFixture) -> None:
     settings = make_settings(ws_host="", limits={"connections_per_address": 2})
     with serving(settings) as server, ExitStack() as stack:
-        first = stack.enter_context(client(server))
-        stack.enter_context(client(server))
+        first = stack.enter_context(upgraded(server))
+        stack.enter_context(upgraded(server))
         for _ in range(3):
             with Peer(server.port) as peer:
                 answer = peer.answer()
                 assert (answer.status, answer.headers["retry-after"]) == (503, "5")
                 assert b"limits.connections_per_address" in answer.body
-        with client(server, host="::1"):
+        with upgraded(server, host="::1"):
             assert server.connections == 3
         first.socket.close()
         wait_for(lambda: server.connections == 1, "two are gone")
-        with client(server):
+        with upgraded(server):
             pass
         assert server.counts.refused_connections == {"connections_per_address": 3}
     assert [record.getMessage() for record in caplog.records] == [
@@ -390,8 +390,8 @@ def test_the_end_of_a_connection_is_no_request(monkeypatch: pytest.MonkeyPatch) 
 def test_clients_and_answered_requests_do_not_count() -> None:
     with (
         serving(make_settings(limits={"handshakes": 1})) as server,
-        client(server),
-        client(server),
+        upgraded(server),
+        upgraded(server),
         Peer(server.port) as peer,
     ):
         assert peer.request().status == 200
@@ -579,7 +579,7 @@ def test_each_server_has_a_descriptor_that_clients_do_not_get() -> None:
     with serving(make_settings(amihosts=servers)) as server, ExitStack() as stack:
         server._site.room = 3
         for _ in range(3):
-            stack.enter_context(client(server))
+            stack.enter_context(upgraded(server))
         late = stack.enter_context(Peer(server.port))
         answer = late.answer()
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
@@ -592,7 +592,7 @@ def test_who_is_refused_does_not_take_the_last_descriptors(
 ) -> None:
     """Slow ones would have them for seconds."""
     monkeypatch.setattr(acceptor, "MOST_REFUSED_LAST", 3)
-    with serving(make_settings(limits={"connections": 1})) as server, client(server):
+    with serving(make_settings(limits={"connections": 1})) as server, upgraded(server):
         assert server._acceptor is not None
         server._acceptor._descriptors = 0
         with ExitStack() as stack:
@@ -637,7 +637,7 @@ def test_a_connection_that_is_gone_before_the_accept(
 
 def test_each_connection_is_tuned() -> None:
     sessions = FakeSessions()
-    with serving(sessions=sessions) as server, client(server):
+    with serving(sessions=sessions) as server, upgraded(server):
         wait_for(lambda: sessions.clients, "a client")
         option = sessions.clients[0]._socket.getsockopt
         assert option(socket.SOL_SOCKET, socket.SO_SNDBUF) == 128 * 1024

@@ -20,8 +20,8 @@ from tests.support.webserver import (
     FakeSessions,
     Peer,
     make_settings,
-    page,
     serving,
+    upgraded,
     wait_for,
 )
 
@@ -427,7 +427,7 @@ def test_a_client_that_leaves_before_the_101(caplog: pytest.LogCaptureFixture) -
 
 def test_what_a_client_is_known_by() -> None:
     sessions = FakeSessions()
-    with serving(sessions=sessions) as server, page(server) as peer:
+    with serving(sessions=sessions) as server, upgraded(server) as peer:
         wait_for(lambda: sessions.clients, "a client")
         client = sessions.clients[0]
         assert isinstance(client, WebSocketClient)
@@ -459,7 +459,7 @@ def test_a_client_keeps_nothing_of_its_request() -> None:
     sessions = FakeSessions()
     gc.disable()
     try:
-        with serving(sessions=sessions) as server, page(server, "X-Mark: remember-me\r\n"):
+        with serving(sessions=sessions) as server, upgraded(server, "X-Mark: remember-me\r\n"):
             wait_for(lambda: sessions.clients, "a client")
             wait_for(lambda: not held(), "the end of all that the request needed")
     finally:
@@ -483,13 +483,13 @@ def test_the_access_log_has_no_secrets(caplog: pytest.LogCaptureFixture) -> None
 
 def test_the_access_log_names_the_user(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="amiws_gevent.web")
-    with serving(gate=FakeGate(Verdict(200, user="ann"))) as server, page(server):
+    with serving(gate=FakeGate(Verdict(200, user="ann"))) as server, upgraded(server):
         pass
     assert re.search(r'127\.0\.0\.1:\d+ ann "GET /ws HTTP/1\.1" 101 ', caplog.text)
 
 
 def test_gevent_websocket_does_not_change_the_logging() -> None:
-    with serving() as server, page(server):
+    with serving() as server, upgraded(server):
         pass
     assert not logging.getLogger("geventwebsocket.handler").handlers
     assert type(logging.getLogger("geventwebsocket.handler")) is logging.Logger

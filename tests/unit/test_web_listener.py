@@ -12,7 +12,7 @@ import trustme
 from gevent import socket, ssl
 
 from amiws_gevent.errors import ListenError
-from amiws_gevent.web import endpoint
+from amiws_gevent.web import listener as listener_module
 from amiws_gevent.web.listener import open_listener, share_listener, tls_context
 from tests.support.webserver import make_settings
 
@@ -32,14 +32,14 @@ def test_all_interfaces() -> None:
 
 @pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
 def test_all_interfaces_without_ipv6(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    listen = endpoint._listen
+    listen = listener_module._listen
 
     def ipv4_only(family: int, address: Any, **options: Any) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(number, os.strerror(number))
         return listen(family, address, **options)
 
-    monkeypatch.setattr(endpoint, "_listen", ipv4_only)
+    monkeypatch.setattr(listener_module, "_listen", ipv4_only)
     with open_listener("", 0) as listener:
         assert listener.getsockname()[0] == "0.0.0.0"
 
@@ -92,7 +92,7 @@ def test_other_errors(monkeypatch: pytest.MonkeyPatch, number: int, words: str) 
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(endpoint, "_listen", refuse)
+    monkeypatch.setattr(listener_module, "_listen", refuse)
     for host in ("", "127.0.0.1"):
         with pytest.raises(ListenError, match=words):
             open_listener(host, 80)

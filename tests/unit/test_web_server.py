@@ -30,8 +30,8 @@ from tests.support.webserver import (
     echo_app,
     make_settings,
     masked,
-    page,
     serving,
+    upgraded,
     wait_for,
 )
 
@@ -83,7 +83,7 @@ def test_ipv4_and_ipv6_on_one_port() -> None:
     gate = FakeGate()
     with serving(make_settings(ws_host=""), gate=gate) as server:
         for host in ("127.0.0.1", "::1"):
-            with page(server, host=host):
+            with upgraded(server, host=host):
                 pass
     assert [request.address for request in gate.asked] == ["127.0.0.1", "::1"]
 
@@ -117,7 +117,7 @@ def test_a_certificate_that_is_none_leaves_no_listener(tmp_path: Path) -> None:
 
 def test_clients_and_connections_are_counted() -> None:
     with serving() as server:
-        with page(server), page(server), Peer(server.port) as peer:
+        with upgraded(server), upgraded(server), Peer(server.port) as peer:
             peer.request()
             wait_for(lambda: (len(server.clients), server.connections) == (2, 3), "all")
         wait_for(lambda: (len(server.clients), server.connections) == (0, 0), "none")
@@ -127,7 +127,7 @@ def test_clients_and_connections_are_counted() -> None:
 
 
 def test_pings_come_by_themselves() -> None:
-    with serving(make_settings(limits={"ping_interval": 0.2})) as server, page(server) as peer:
+    with serving(make_settings(limits={"ping_interval": 0.2})) as server, upgraded(server) as peer:
         for _ in range(3):
             assert peer.frame() == Frame(PING, b"")
             peer.send(masked(PONG))
@@ -137,7 +137,7 @@ def test_pings_come_by_themselves() -> None:
 def test_a_client_that_answers_no_ping_is_cut_off() -> None:
     sessions = FakeSessions()
     settings = make_settings(limits={"ping_interval": 0.1})
-    with serving(settings, sessions=sessions) as server, page(server) as silent:
+    with serving(settings, sessions=sessions) as server, upgraded(server) as silent:
         assert [frame.opcode for frame in silent.frames()] in ([PING] * 2, [PING] * 3)
         wait_for(lambda: sessions.ends, "the end")
     code, reason = sessions.ends[0]
@@ -147,7 +147,7 @@ def test_a_client_that_answers_no_ping_is_cut_off() -> None:
 
 def test_a_message_that_takes_too_long() -> None:
     settings = make_settings(limits={"ping_interval": 1, "idle_time": 0.2})
-    with serving(settings) as server, page(server) as peer:
+    with serving(settings) as server, upgraded(server) as peer:
         peer.send(masked(1, b"half of it", fin=False))
         assert peer.closed() == 1008
 
@@ -159,13 +159,13 @@ def test_ends_are_counted_by_code_and_kind() -> None:
     with serving() as server:
         ends = [masked(CLOSE, close_payload(code)) for code in (1000, 3001, 3999, 4711)]
         for end in [*ends, masked(CLOSE), b"\x81\x05hello", masked(1, b"\xff")]:
-            with page(server) as peer:
+            with upgraded(server) as peer:
                 peer.send(end)
                 peer.closed()
-        with page(server):
+        with upgraded(server):
             pass
         wait_for(lambda: server.counts.closes.total() == 8, "all")
-        with page(server):
+        with upgraded(server):
             server.stop(0.1)
     assert server.counts.closes == {
         (1000, "by_client"): 1,
@@ -185,7 +185,7 @@ def test_a_slow_client_is_told_of_with_its_user(caplog: pytest.LogCaptureFixture
     gate = FakeGate(Verdict(200, user="ann"))
     with serving(settings, sessions=sessions, gate=gate) as server, ExitStack() as stack:
         for number in range(3):
-            stack.enter_context(page(server, receive_buffer=4096))
+            stack.enter_context(upgraded(server, receive_buffer=4096))
             wait_for(lambda n=number: len(sessions.clients) == n + 1, "a client")
         for client in sessions.clients:
             client.send_text(b"x" * 10_000_000)
@@ -227,7 +227,7 @@ def test_a_listener_that_moves_leaves_as_much_room() -> None:
     with serving() as server, ExitStack() as stack:
         before = server._site.room
         for _ in range(5):
-            stack.enter_context(page(server))
+            stack.enter_context(upgraded(server))
         server.reload(make_settings(ws_host="::1"))
         assert server._site.room == before
 
@@ -267,7 +267,7 @@ def test_clients_that_all_speak_at_once_do_not_hold_the_loop() -> None:
 
     sessions = Slow()
     with serving(sessions=sessions) as server, ExitStack() as stack:
-        peers = [stack.enter_context(page(server)) for _ in range(150)]
+        peers = [stack.enter_context(upgraded(server)) for _ in range(150)]
         meter = PauseMeter(time.thread_time)  # not what other processes take
         meter.start()
         for peer in peers:
@@ -286,7 +286,7 @@ def test_clients_that_all_speak_at_once_do_not_hold_the_loop() -> None:
 def test_stop_closes_all_clients_and_waits_for_their_answers() -> None:
     sessions = FakeSessions()
     with serving(sessions=sessions) as server, ExitStack() as stack:
-        peers = [stack.enter_context(page(server)) for _ in range(20)]
+        peers = [stack.enter_context(upgraded(server)) for _ in range(20)]
         wait_for(lambda: len(server.clients) == 20, "all")
         stopping = gevent.spawn(server.stop, 600)
         for peer in peers:
@@ -304,8 +304,8 @@ def test_stop_cuts_off_who_does_not_answer() -> None:
     sessions = FakeSessions()
     with (
         serving(sessions=sessions) as server,
-        page(server) as silent,
-        page(server, receive_buffer=4096) as stalled,
+        upgraded(server) as silent,
+        upgraded(server, receive_buffer=4096) as stalled,
     ):
         wait_for(lambda: len(sessions.clients) == 2, "both")
         for client in sessions.clients:
@@ -402,7 +402,7 @@ def test_reload_changes_app_gate_and_limits_for_what_is_new() -> None:
         start_response("200 OK", [])
         return [b"other"]
 
-    with serving() as server, page(server) as before, Peer(server.port) as peer:
+    with serving() as server, upgraded(server) as before, Peer(server.port) as peer:
         assert peer.request("GET /x HTTP/1.1").body == b"GET /x "
         settings = make_settings(limits={"client_message": 1000})
         server.reload(settings, app=other, gate=FakeGate(Verdict(403, body=b"no\n")))
@@ -412,23 +412,23 @@ def test_reload_changes_app_gate_and_limits_for_what_is_new() -> None:
         assert before.frame() == Frame(1, b"x" * 2000)
         server.reload(settings, gate=FakeGate())
         assert peer.request().body == b"other"
-        with page(server) as after:
+        with upgraded(server) as after:
             after.send(masked(1, b"x" * 2000))
             assert after.closed() == 1009
 
 
 def test_reload_changes_what_becomes_of_slow_clients_that_are_new() -> None:
     sessions = FakeSessions()
-    with serving(sessions=sessions) as server, page(server):
+    with serving(sessions=sessions) as server, upgraded(server):
         server.reload(make_settings(slow_clients="drop"))
-        with page(server):
+        with upgraded(server):
             wait_for(lambda: len(sessions.clients) == 2, "both")
             assert [client._losses is not None for client in sessions.clients] == [False, True]
 
 
 def test_reload_takes_a_new_certificate(authority: Authority) -> None:
     settings = make_settings(**authority.files)
-    with serving(settings) as server, page(server, tls=authority.trust) as peer:
+    with serving(settings) as server, upgraded(server, tls=authority.trust) as peer:
         first = authority.serial(server.port)
         authority.renew()
         assert authority.serial(server.port) == first
@@ -445,20 +445,20 @@ def test_reload_refuses_a_bad_certificate(authority: Authority) -> None:
         with pytest.raises(ListenError, match=r"cert\.pem"):
             server.reload(settings, gate=FakeGate(Verdict(403)))
         assert authority.serial(server.port) == first
-        with page(server, tls=authority.trust):
+        with upgraded(server, tls=authority.trust):
             pass
 
 
 def test_reload_turns_tls_on_and_off_on_the_same_port(authority: Authority) -> None:
     plain, secure = make_settings(), make_settings(**authority.files)
     gate = FakeGate()
-    with serving(plain, gate=gate) as server, page(server) as first:
+    with serving(plain, gate=gate) as server, upgraded(server) as first:
         port = server.port
         server.reload(secure)
         assert server.port == port
-        with page(server, tls=authority.trust) as second:
+        with upgraded(server, tls=authority.trust) as second:
             server.reload(plain)
-            with page(server) as third:
+            with upgraded(server) as third:
                 assert still_there(first)
                 assert still_there(second)
                 assert still_there(third)
@@ -466,13 +466,13 @@ def test_reload_turns_tls_on_and_off_on_the_same_port(authority: Authority) -> N
 
 
 def test_reload_moves_to_another_port() -> None:
-    with serving() as server, page(server) as before:
+    with serving() as server, upgraded(server) as before:
         old = server.port
         server.reload(make_settings(ws_port=free_port()))
         assert server.port != old
         with pytest.raises(ConnectionRefusedError):
             Peer(old)
-        with page(server) as after:
+        with upgraded(server) as after:
             assert still_there(before)
             assert still_there(after)
         server.reload(make_settings(ws_port=server.port))  # nothing has changed
@@ -481,34 +481,34 @@ def test_reload_moves_to_another_port() -> None:
 
 def test_reload_moves_to_another_address_of_the_same_port() -> None:
     port = free_port()
-    with serving(make_settings(ws_host="", ws_port=port)) as server, page(server) as before:
+    with serving(make_settings(ws_host="", ws_port=port)) as server, upgraded(server) as before:
         server.reload(make_settings(ws_host="127.0.0.1", ws_port=port))
         with pytest.raises(ConnectionRefusedError):
             Peer(port, host="::1")
-        with page(server) as after:
+        with upgraded(server) as after:
             assert still_there(before)
             assert still_there(after)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
 def test_reload_that_cannot_move_stays(host: str) -> None:
-    with open_listener("127.0.0.1", 0) as taken, serving() as server, page(server) as before:
+    with open_listener("127.0.0.1", 0) as taken, serving() as server, upgraded(server) as before:
         port = server.port
         other = taken.getsockname()[1] if host == "127.0.0.1" else port
         with pytest.raises(ListenError):
             server.reload(make_settings(ws_host=host, ws_port=other), gate=FakeGate(Verdict(403)))
         assert server.port == port
-        with page(server) as after:
+        with upgraded(server) as after:
             assert still_there(before)
             assert still_there(after)
 
 
 def test_reload_to_an_address_that_is_none_on_the_same_port_stays() -> None:
     port = free_port()
-    with serving(make_settings(ws_port=port)) as server, page(server) as before:
+    with serving(make_settings(ws_port=port)) as server, upgraded(server) as before:
         with pytest.raises(ListenError, match="no address of this machine"):
             server.reload(make_settings(ws_host="192.0.2.1", ws_port=port))
-        with page(server) as after:
+        with upgraded(server) as after:
             assert still_there(before)
             assert still_there(after)
 
@@ -533,7 +533,7 @@ def test_no_connection_is_lost_in_a_reload(authority: Authority) -> None:
 
 
 def test_limits_of_a_reload_reach_the_sweeper() -> None:
-    with serving(make_settings(limits={"ping_interval": 1})) as server, page(server) as peer:
+    with serving(make_settings(limits={"ping_interval": 1})) as server, upgraded(server) as peer:
         server.reload(make_settings(limits={"ping_interval": 0.1}))
         assert peer.frame() == Frame(PING, b"")
     assert Limits().ping_interval == 25
