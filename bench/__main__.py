@@ -27,6 +27,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "pacedtls": sections.paced_stream_with_tls,
     "crowd": sections.crowd,
     "servers": sections.many_servers,
+    "huge": sections.huge_packets,
     "idle": sections.idle_clients,
     "storm": sections.reconnects,
     "stalled": sections.stalled_clients,

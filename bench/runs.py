@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from bench.source import HUGE_MESSAGES
 from bench.subjects import Certificate, Child, Subject, running, scratch
 
 Start = Callable[[int, Certificate], Subject]
@@ -131,6 +132,15 @@ def storm(
         "watcher_max_ms": got["latencies_ns"]["max"] / 1e6,
         **costs,
     }
+
+
+def huge(start: Start) -> Figures:
+    """Packets as large as they may be, with one page."""
+    with scene(start, 1) as run:
+        run.sink.say(f"expect {HUGE_MESSAGES}")
+        run.source.ask("huge")
+        _complete(run.sink)
+        return run.subject.costs()
 
 
 def _complete(sink: Child) -> dict[str, Any]:

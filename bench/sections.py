@@ -188,6 +188,19 @@ def many_servers(report: Report) -> None:
     report.ratio("p99 with 100 that flap", flapping_too["p99_ms"] / calm["p99_ms"], "about 1")
 
 
+def huge_packets(report: Report) -> None:
+    """What a server may send to keep the others waiting."""
+    mask = "plugins:\n- mask: {callers: last4, dialled: last4, cards: redact, variables: PIN}\n"
+    rows = {
+        "no plugin": runs.huge(start_ours),
+        "mask": runs.huge(lambda port, certificate: start_ours(port, certificate, mask)),
+    }
+    report.table("packets of 4 MB, of up to four million lines", rows)
+    for name, row in rows.items():
+        pause = row["reader_pause_ms"]
+        report.ratio(f"longest reader pause, {name}, ms", pause, "under 200")
+
+
 def idle_clients(report: Report) -> None:
     """Memory of clients that only listen."""
     row = runs.idle(start_ours, 10_000)

@@ -5,6 +5,7 @@ one a line, and answers each with a line of JSON:
 
     burst COUNT     so many events of the busy capture, as fast as they are read
     paced RATE S    RATE events a second for S seconds, each with the time it was sent
+    huge            packets as large as they may be, of which HUGE_MESSAGES reach pages
     quit            end
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 CAPTURE = Path(__file__).parent.parent / "tests" / "captures" / "asterisk-22.11-busy.raw.gz"
 MESSAGES_IN_CAPTURE = 40_503  # without the login's answer, which is sent at the login
+HUGE_MESSAGES = 6
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 LOGIN_ANSWER = b"Response: Success\r\nMessage: Authentication accepted\r\n\r\n"
 
@@ -74,6 +76,27 @@ def paced(connection: socket.socket, rate: float, seconds: float) -> dict[str, f
     return {"start": start, "messages": count, "worst_lag": worst}
 
 
+def huge(connection: socket.socket, size: int = 4_000_000) -> dict[str, float]:
+    """Send packets of ``size`` bytes; the first has too many headers for an event."""
+    answer = b"Response: Success\r\nMessage: Command output follows\r\n"
+    callers = b"".join(
+        b"Leg%dCallerIDName: caller %d\r\nAppData: text %d\r\n" % (n, n, n) for n in range(490)
+    )
+    packets = [
+        b"Event: Dropped\r\n" + b"a:\r\n" * (size // 4),
+        b"Event: Callers\r\n" + callers,
+        answer + b"Output: " + b"\r\nOutput: ".join([b"x" * 60] * (size // 70)) + b"\r\n",
+        answer + b"Output: \r\n" * (size // 10),
+        b"Response: Success\r\n" + b"a:\r\n" * (size // 4),
+        b"Response: Success\r\n" + b"".join(b"Line-%06d: a=b\r\n" % n for n in range(size // 18)),
+        b"Response: Follows\r\nPrivilege: Command\r\n" + b"\n" * size + b"--END COMMAND--\r\n",
+    ]
+    start = time.monotonic()
+    for packet in packets:
+        connection.sendall(packet + b"\r\n")
+    return {"start": start, "seconds": time.monotonic() - start}
+
+
 def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
@@ -87,6 +110,8 @@ def main() -> None:
             answer = burst(connection, events, int(words[0]))
         elif command == "paced":
             answer = paced(connection, float(words[0]), float(words[1]))
+        elif command == "huge":
+            answer = huge(connection)
         else:
             break
         print(json.dumps(answer), flush=True)

@@ -8,7 +8,6 @@ edge, by :meth:`Message.data`.
 from __future__ import annotations
 
 import enum
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 Value = str | int | float
@@ -121,10 +120,15 @@ class Message:
         """
         if self._unique is not None:
             return {**self._unique}
-        merged: defaultdict[str, list[Value]] = defaultdict(list)
+        merged: dict[str, Value | list[Value]] = {}
         for name, value in self._pairs:
-            merged[name].append(value)
-        return {name: values if len(values) > 1 else values[0] for name, values in merged.items()}
+            if name not in merged:
+                merged[name] = value
+            elif isinstance(known := merged[name], list):
+                known.append(value)
+            else:
+                merged[name] = [known, value]
+        return merged
 
     def replace(self, name: str, value: Value | None) -> Message:
         """A copy in which the header called ``name`` (in any case) has this one value.

@@ -26,6 +26,20 @@ KNOWN_HEADERS = 1024
 KNOWN_EVENTS = 1024
 SHORTEST_CALLER = 3  # characters of a caller that is looked for in texts
 
+# How much of one message is looked at: what is past these bounds is redacted unseen, so that no
+# message takes more than some 0.1 s, in which nothing else would be served. Nothing that
+# Asterisk sends in an event comes near them.
+MOST_HEADERS = 2000
+"""Headers: twice what an event may have. Of a response that has more the rest is left out."""
+MOST_CHARACTERS = 800_000
+"""Characters of values longer than `LONGEST_KNOWN`: command output of 5,000 lines of 120."""
+LINE = 40
+"""Characters that a line counts as more than it has."""
+MOST_CALLERS = 64
+"""Callers that one message names: more than twice those of AttendedTransfer."""
+MOST_MENTIONS = 1000
+"""Times that they are named in its texts."""
+
 EVENT = Kind.EVENT
 _CALLERS = frozenset({Part.NUMBER, Part.NAME, Part.BOTH})
 _NUMBERED = re.compile(r"[A-Za-z]+-\d{6}(-\d{6})?")  # Line-000001-000003 of GetConfig
@@ -215,7 +229,10 @@ class Masker:
         plans = scope.plans
         pairs: list[Pair] = []
         searched: list[tuple[int, Plan, str]] = []
-        changed = False
+        changed = len(headers) > MOST_HEADERS
+        if changed:
+            headers = headers[:MOST_HEADERS]
+        room = MOST_CHARACTERS
         for pair in headers:
             name, value = pair
             plan = plans[name]
@@ -225,18 +242,31 @@ class Masker:
             if not isinstance(value, str) and not plan.is_whole:
                 pairs.append(pair)
                 continue
-            text = str(value)
+            text = whole = str(value)
+            if len(whole) > LONGEST_KNOWN:
+                text, room = self._looked_at(whole, room)
             if plan.is_searched and text:
                 searched.append((len(pairs), plan, text))
             new = plan.values[text]
-            if new != text or plan.name != name:
+            if new != whole or plan.name != name:
                 changed = True
                 pairs.append((plan.name, new))
             else:
                 pairs.append(pair)
         if searched and self._search(scope, headers, pairs, searched):
-            changed = tuple(pairs) != headers
+            changed = tuple(pairs) != message.headers
         return _message(message.kind, pairs) if changed else None
+
+    def _looked_at(self, text: str, room: int) -> tuple[str, int]:
+        """A long text, all lines past the room redacted, and what room is left."""
+        size = len(text) + LINE * text.count("\n")
+        if size <= room:
+            return text, room - size
+        end = 0
+        while (newline := text.find("\n", end)) >= 0 and room >= newline + 1 - end + LINE:
+            room -= newline + 1 - end + LINE
+            end = newline + 1
+        return text[:end] + self.look.text, 0
 
     def _search(
         self,
@@ -251,14 +281,22 @@ class Masker:
             return False
         within = self.presets.within
         in_texts = [one for one in callers if within is None or not within.covers(one[0])]
+        mask_of_value = self._mask_of_value(scope, variables)
         changed = False
+        mentions = 0 if len(callers) <= MOST_CALLERS else MOST_MENTIONS + 1
         for index, plan, value in searched:
             new = None
-            if plan.part is Part.VALUE:
-                new = self._value_of(scope, plan, value, variables)
-            if new is None:
+            if plan.part is Part.VALUE and mask_of_value is not None:
+                new = mask_of_value(plan, value)
+            elif mentions > MOST_MENTIONS:
+                new = self.look.text
+            else:
                 told = callers if plan.part is Part.DIALLED else in_texts
-                if any(original in value for original, _ in told):
+                found = sum([value.count(original) for original, _ in told])
+                mentions += found
+                if mentions > MOST_MENTIONS:
+                    new = self.look.text
+                elif found:
                     new = scans.own_callers(plan.before(value), told, plan.after)
             if new is not None and new != pairs[index][1]:
                 pairs[index] = (pairs[index][0], new)
@@ -286,16 +324,16 @@ class Masker:
                 callers[value] = self.look.text if new is None else str(new)
         return sorted(callers.items(), key=lambda one: -len(one[0])), variables
 
-    def _value_of(
-        self, scope: _Scope, plan: Plan, value: str, variables: Sequence[str]
-    ) -> str | None:
-        """What the value of these variables becomes; None: what any text does."""
+    def _mask_of_value(
+        self, scope: _Scope, variables: Sequence[str]
+    ) -> Callable[[Plan, str], str] | None:
+        """What a value of these variables becomes; None: what any text does."""
         for variable in variables:
             mask = scope.variables.mask_of(variable)
             if mask is not None:
-                return mask(value)
+                return lambda _plan, value: mask(value)
         if any(self._statistics.fits(variable) for variable in variables):
-            return plan.before(value)
+            return lambda plan, value: plan.before(value)
         return None
 
     def _scope(

@@ -94,6 +94,8 @@ def cards(mask: Mask) -> Mask:
 
     def found(groups: re.Match[str]) -> str:
         text = groups[0]
+        if len(text) < _CARD_LENGTHS.start:
+            return text
         places = [group.span() for group in _DIGITS.finditer(text)]
         result, done, index = "", 0, 0
         while index < len(places):
@@ -166,17 +168,21 @@ class Variables:
 
     def within(self, text: str) -> str:
         """A text with the values of assignments masked, each up to the end of its line."""
-        if "=" in text or "VARIABLE" in text.upper():
+        if ("=" in text or "VARIABLE" in text.upper()) and self._found(text):
             return "\n".join(map(self._line, text.split("\n")))
         return text
 
-    def _line(self, line: str) -> str:
-        found = [
+    def _found(self, text: str) -> list[tuple[int, int, Mask]]:
+        """Assignments of variables that are masked: where their values and they begin."""
+        return [
             (place.end(), place.start(), mask)
             for expression in (_ASSIGNMENT, _AGI_ASSIGNMENT)
-            for place in expression.finditer(line)
+            for place in expression.finditer(text)
             if (mask := self.mask_of(place[1])) is not None
         ]
+
+    def _line(self, line: str) -> str:
+        found = self._found(line)
         if not found:
             return line
         end, start, mask = min(found, key=lambda place: place[0])
@@ -239,7 +245,8 @@ def matched(expression: re.Pattern[str], mask: Mask, too_long: str, *, luhn: boo
 def own_callers(text: str, found: Sequence[tuple[str, str]], rest: Mask) -> str:
     """A text with the message's own callers masked as in their headers, all else by ``rest``.
 
-    ``found`` are pairs of what a header held and what it holds now, longest first.
+    ``found`` are pairs of what a header held and what it holds now, longest first. The work is
+    their number times the text and the places where they stand in it; the caller bounds both.
     """
     for index, (original, masked) in enumerate(found):
         if original in text:

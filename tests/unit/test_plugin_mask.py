@@ -14,7 +14,15 @@ import yaml
 from amiws_plugins import mask
 from amiws_plugins._matching import MAX_MATCHED
 from amiws_plugins.mask import Plugin, Settings
-from amiws_plugins.mask.plans import KNOWN_HEADERS, KNOWN_VALUES
+from amiws_plugins.mask.plans import (
+    KNOWN_HEADERS,
+    KNOWN_VALUES,
+    LINE,
+    MOST_CALLERS,
+    MOST_CHARACTERS,
+    MOST_HEADERS,
+    MOST_MENTIONS,
+)
 from amiws_plugins.mask.styles import shorten
 from pydantic import ValidationError
 
@@ -362,6 +370,76 @@ def test_a_removed_caller_is_not_told_by_a_text() -> None:
     made = plugin("{callers: last4, rules: [{headers: CallerIDName, action: remove}]}")
     result = masked(made, event("X", CallerIDName="Bob Ray", AppData="for Bob Ray"))
     assert result.headers[1:] == (("AppData", "for ***"),)
+
+
+# More than it looks through
+
+
+def of_many_callers(count: int) -> Message:
+    callers = [(f"A{number}CallerIDName", f"name {number:05}") for number in range(count)]
+    texts = [("AppData", "for name 00001"), ("AppData", "for nobody"), ("AppData", "")]
+    return Message(Kind.EVENT, [("Event", "X"), *callers, *texts])
+
+
+def test_as_many_callers_as_it_looks_for() -> None:
+    result = masked(BOTH, of_many_callers(MOST_CALLERS))
+    assert result.getall("AppData") == ["for ***", "for nobody", ""]
+
+
+def test_texts_of_a_message_that_names_more_are_redacted() -> None:
+    result = masked(BOTH, of_many_callers(MOST_CALLERS + 1))
+    assert result.getall("AppData") == ["***", "***", ""]
+
+
+def test_very_many_callers_in_very_many_texts() -> None:
+    """9,000 of each took 7 s, these ended in a RecursionError."""
+    count = 450
+    callers = [(f"A{number}CallerIDName", f"name {number:05}") for number in range(count)]
+    text = ", ".join(value for _, value in callers)
+    message = Message(Kind.EVENT, [("Event", "X"), *callers, *[("AppData", text)] * count])
+    result = masked(BOTH, message)
+    assert {value for _, value in result.headers[1:]} == {"***"}
+    assert [name for name, _ in result.headers] == [name for name, _ in message.headers]
+
+
+def test_texts_that_name_callers_too_often_are_redacted() -> None:
+    def texts(*mentions: int) -> list[str]:
+        pairs = [("AppData", "Bob Ray " * count + "Eve") for count in mentions]
+        message = Message(Kind.EVENT, [("Event", "X"), ("CallerIDName", "Bob Ray"), *pairs])
+        return masked(BOTH, message).getall("AppData")
+
+    half = MOST_MENTIONS // 2
+    assert texts(half, half, 0) == ["*** " * half + "Eve"] * 2 + ["Eve"]
+    assert texts(half, half + 1, 0) == ["*** " * half + "Eve", "***", "***"]
+
+
+def output(text: str, *more: tuple[str, str]) -> Message:
+    return Message(Kind.COMMAND, [("Response", "Success"), ("Output", text), *more])
+
+
+def test_lines_past_what_it_looks_through_are_redacted() -> None:
+    line = "PJSIP/15145550199@trunk " + "." * 95 + "\n"
+    lines = MOST_CHARACTERS // (len(line) + LINE)
+    assert lines == 5000
+    hidden = line.replace("15145550199", "***")
+    assert masked(REDACTED, output(line * lines)).get("Output") == hidden * lines
+    result = masked(REDACTED, output(line * (lines + 9), ("X", "a" * 300), ("Y", "1514555")))
+    more = (("Output", hidden * lines + "***"), ("X", "***"), ("Y", "***"))
+    assert result.headers[1:] == more
+
+
+def test_a_line_past_it_is_redacted_as_a_whole() -> None:
+    assert masked(REDACTED, output("a" * MOST_CHARACTERS + "1")).get("Output") == "***"
+    assert masked(REDACTED, output("a" * MOST_CHARACTERS)).get("Output") == "a" * MOST_CHARACTERS
+
+
+def test_headers_past_it_are_left_out() -> None:
+    pairs = [("Response", "Success"), *[(f"Line-{n:06}", "1514555") for n in range(MOST_HEADERS)]]
+    result = masked(REDACTED, Message(Kind.RESPONSE, pairs))
+    assert [name for name, _ in result.headers] == [name for name, _ in pairs[:-1]]
+    assert {value for _, value in result.headers[1:]} == {"***"}
+    same = Message(Kind.RESPONSE, [("Response", "Success"), *[("X", "1")] * MOST_HEADERS])
+    assert masked(REDACTED, same).headers == same.headers[:-1]
 
 
 @pytest.mark.parametrize(
