@@ -12,10 +12,11 @@ them all. In the configuration::
 
 from pydantic import Field
 
-from amiws_gevent.ami import ClientAction, Message
 from amiws_gevent.plugins import (
     AnyPath,
+    ClientAction,
     ClientInfo,
+    Message,
     PluginContext,
     PluginSettings,
     ServerInfo,
