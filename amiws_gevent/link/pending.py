@@ -73,6 +73,7 @@ class Pending:
         self._limit = limit
         self._asked: deque[_Asked] = deque()
         self._list: _Asked | None = None  # answered, and its items are coming
+        self._own = 0  # of the asked, how many are the program's own
         self._late = False  # answers of our own may come that nothing in here is for
 
     def __len__(self) -> int:
@@ -95,8 +96,7 @@ class Pending:
         """
         if not self._asked and self._list is None and not self._late:
             return messages
-        passed = [self._receive(message) for message in messages]
-        return [message for message in passed if message is not None]
+        return [kept for message in messages if (kept := self._receive(message)) is not None]
 
     def forget(self, prefix: str) -> None:
         """Forget the actions whose ActionID begins with ``prefix``."""
@@ -115,6 +115,7 @@ class Pending:
         under_way = self._all()
         self._asked.clear()
         self._list = None
+        self._own = 0
         self._late = False
         answers = []
         for asked in under_way:
@@ -133,12 +134,13 @@ class Pending:
         return [*([] if self._list is None else [self._list]), *self._asked]
 
     def _add(self, asked: _Asked) -> None:
-        if len(self._asked) >= self._limit:
-            same = [other for other in self._asked if other.own == asked.own]
-            if len(same) >= self._limit:
-                self._asked.remove(same[0])
-                self._leave(same[0], f"more than {self._limit} actions are under way")
+        if (self._own if asked.own else len(self._asked) - self._own) >= self._limit:
+            oldest = next(other for other in self._asked if other.own == asked.own)
+            self._asked.remove(oldest)
+            self._own -= oldest.own
+            self._leave(oldest, f"more than {self._limit} actions are under way")
         self._asked.append(asked)
+        self._own += asked.own
 
     def _leave(self, asked: _Asked, reason: str) -> None:
         """What was not answered, or not to its end, is not waited for any more."""
@@ -183,6 +185,7 @@ class Pending:
         # A client's that an answer of our own overtakes stays: see above.
         before = [asked for asked in waiting[:place] if answered.own and not asked.own]
         self._asked = deque([*before, *waiting[place + 1 :]])
+        self._own = sum(asked.own for asked in self._asked)
         for asked in waiting[:place]:
             if asked.form.unanswered:
                 asked.over()
@@ -191,6 +194,8 @@ class Pending:
         return answered
 
     def _event(self, event: Message) -> Message | None:
+        if self._list is None and not self._own and not self._late:
+            return event
         if not event.has("ActionID"):
             return self._bare_event(event)
         action_id = event.get("ActionID") or ""
@@ -229,5 +234,7 @@ class Pending:
         The session has sent a Ping before and one behind it, so what comes between the two
         answers is of no other action.
         """
+        if not self._own:
+            return None
         first = next((asked for asked in self._asked if asked.own), None)
         return first if first is not None and first.form.unanswered else None
