@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +16,7 @@ import pytest
 from amiws_gevent import __version__, cli
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.errors import ListenError
+from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
@@ -43,22 +44,18 @@ class Server:
         settings: Settings,
         *,
         load: Callable[[], LoadResult] | None = None,
-        demo: bool = False,
         log: LogControl | None = None,
         pid_file: Path | None = None,
     ) -> None:
         self.settings = settings
         self.load = load
-        self.demo = demo
+        self.plugins = Roster()
         self.log = log
         self.pid_file = pid_file
         self.started = False
         self.url = f"http://{settings.ws_host}:{settings.ws_port}/"
         self.told: list[str] = []
         self.made.append(self)
-
-    def blame(self, files: Iterable[str], what: str, error: BaseException) -> bool:
-        return False
 
     def start(self) -> None:
         type(self).opening(self)
@@ -311,7 +308,6 @@ class TestRun:
         assert cli.main(["-f", str(file)]) == 0
         (server,) = servers
         assert [host.name for host in server.settings.amihosts] == ["pbx"]
-        assert not server.demo
         assert server.log is not None
 
     def test_what_is_there_to_stay_is_not_looked_through_for_garbage(
@@ -511,11 +507,16 @@ class TestDaemon:
         assert child.said == ("" if listens else told)
 
 
+def simulated(settings: Settings) -> bool:
+    names = [host.name for host in settings.amihosts]
+    return names == ["pbx-berlin (Asterisk 13)", "pbx-lisbon (Asterisk 22)"]
+
+
 class TestDemo:
     def test_it_needs_no_file_and_stays_on_this_machine(self, servers: list[Server]) -> None:
         assert cli.main(["--demo"]) == 0
         (server,) = servers
-        assert server.demo
+        assert simulated(server.settings)
         assert server.load is None
         assert (server.settings.ws_host, server.settings.ws_port) == ("127.0.0.1", 8000)
 
@@ -523,7 +524,7 @@ class TestDemo:
         file.write_text(f"ws_port: 8123\n{CONFIGURATION}")
         assert cli.main(["--demo", "-f", str(file)]) == 0
         (server,) = servers
-        assert server.demo
+        assert simulated(server.settings)
         assert server.load is not None
         assert server.settings.ws_port == 8123
 
