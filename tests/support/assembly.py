@@ -1,4 +1,4 @@
-"""All measured without a socket, and what the metrics say of them."""
+"""All that is measured, without a socket, and what the metrics say of them."""
 
 from __future__ import annotations
 

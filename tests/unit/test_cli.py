@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import logging
 import os
 import signal
 import sys
@@ -12,6 +14,7 @@ from types import ModuleType
 
 import gevent
 import pytest
+from gevent import socket as gsocket
 
 from amiws_gevent import __version__, cli
 from amiws_gevent.config import LoadResult, Settings
@@ -20,6 +23,8 @@ from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
+from amiws_gevent.runtime.watchdog import Place
+from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from tests.support.greenlets import until
 
 CONFIGURATION = """\
@@ -507,6 +512,20 @@ class TestDaemon:
         assert child.said == ("" if listens else told)
 
 
+def test_who_keeps_the_program_from_its_end_is_told_and_the_pid_file_goes(tmp_path: Path) -> None:
+    said = []
+
+    class Control:
+        def tell_now(self, logger: logging.Logger, level: int, text: str) -> None:
+            said.append((level, text))
+
+    pid_file = tmp_path / "amiws.pid"
+    pid_file.write_text(f"{os.getpid()}\n")
+    cli._tell_stall(Roster(), Control(), pid_file, [Place("/a.py", 3, "f")])  # type: ignore[arg-type]
+    assert said == [(logging.CRITICAL, "does not end, kept by /a.py:3; ended by force")]
+    assert not pid_file.exists()
+
+
 def simulated(settings: Settings) -> bool:
     names = [host.name for host in settings.amihosts]
     return names == ["pbx-berlin (Asterisk 13)", "pbx-lisbon (Asterisk 22)"]
@@ -582,6 +601,39 @@ class TestDemo:
         file.write_text(CONFIGURATION)
         assert cli.main(["--demo", "-f", str(file)]) == 0
         assert len(servers) == 2
+
+    def test_the_servers_of_the_file_are_replaced_after_a_reload_too(
+        self, file: Path, servers: list[Server]
+    ) -> None:
+        ports = []
+
+        def reload(server: Server) -> int:
+            assert server.load is not None
+            file.write_text(f"ws_port: 8125\n{CONFIGURATION}")
+            again = server.load().settings
+            assert again.ws_port == 8125
+            assert again.amihosts == server.settings.amihosts
+            ports.extend(pbx.port for pbx in again.amihosts)
+            for port in ports:
+                gsocket.create_connection(("127.0.0.1", port), timeout=60).close()
+            return 0
+
+        Server.deed = reload
+        assert cli.main(["--demo", "-f", str(file)]) == 0
+        assert len(ports) == 2
+        for port in ports:
+            with pytest.raises(ConnectionRefusedError):
+                gsocket.create_connection(("127.0.0.1", port), timeout=60)
+
+    def test_without_a_port_for_a_simulated_server_it_does_not_start(
+        self, servers: list[Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(pbx: SimulatedPbx) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr(SimulatedPbx, "start", fail)
+        assert cli.main(["--demo"]) == 71
+        assert servers == []
 
     @pytest.mark.parametrize("port", ["x", "65536", "-1", "\u0661"])
     def test_what_is_no_port(self, port: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
 
 import gevent
 import pytest
 
-from amiws_gevent.config import ConfigError
+from amiws_gevent.config import ConfigError, LoadResult
 from amiws_gevent.errors import SendBufferFull
 from amiws_gevent.server import STOP_ALL_TIME
 from tests.support.ami_server import AmiServer
@@ -105,6 +106,92 @@ def test_one_that_comes_during_another_follows_it(house: House) -> None:
     until(lambda: "b starts" in house.happened)
     notes = [what for what in house.happened if isinstance(what, str)]
     assert notes == ["a starts", "a ends", "b starts"]
+
+
+def test_however_many_come_during_another_one_follows(house: House) -> None:
+    house.plugin(
+        "import gevent\n"
+        + NOTING.replace("self.tag =", "HAPPENED.append(0); gevent.sleep(0.1); self.tag =")
+    )
+    house.configure()
+    server = house.start()
+    house.configure("- ./mine.py: {tag: a}\n")
+    server.request_reload()
+    until(lambda: house.happened == [0])
+    read = []
+    load = server._reload._load
+
+    def noted() -> LoadResult:
+        assert load is not None
+        read.append(0)
+        return load()
+
+    server._reload._load = noted
+    for _ in range(5):
+        server.request_reload()
+    until(lambda: server._reload._greenlet is not None and server._reload._greenlet.dead)
+    assert len(read) == 1
+
+
+def test_what_fails_last_takes_back_all_that_came_before(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.plugin()
+    house.configure("- ./mine.py: {tag: a}\n")
+    server = house.start()
+    before = server.port, server.settings, server._web._site.app, server._web._site.gate
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = taken.getsockname()[1]
+        house.configure("- ./mine.py: {tag: b}\n", host(2, "other"), "metrics_listen: 127.0.0.1:0")
+        house.file.write_text(house.file.read_text().replace("ws_port: 0", f"ws_port: {busy}"))
+        house.reload()
+    assert "set another ws_port" in caplog.text
+    assert before == (
+        server.port,
+        server.settings,
+        server._web._site.app,
+        server._web._site.gate,
+    )
+    assert server._monitor.port is None
+    assert [link.host.name for link in server._pool.links.values()] == ["absent"]
+    notes = [what for what in house.happened if isinstance(what, str)]
+    assert notes == ["a starts", "a ends", "b starts", "b ends", "a starts"]
+
+
+def test_a_fault_of_ours_takes_back_what_was_prepared_and_messages_go_on(
+    house: House, ami: AmiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.plugin()
+    house.configure("- ./mine.py: {tag: a}\n", host(ami.port))
+    server = house.start()
+    until(lambda: ("pbx", "connected") in house.happened)
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("amiws_gevent.reload.create_app", fail)
+    monkeypatch.setattr(gevent.get_hub(), "handle_error", lambda *_: None)
+    house.configure("- ./mine.py: {tag: b}\n", host(ami.port))
+    house.reload()
+    notes = [what for what in house.happened if isinstance(what, str)]
+    assert notes == ["a starts", "a ends", "b starts", "b ends", "a starts"]
+    assert not server._last_reload.applied
+    ami.send(b"Event: After\r\n\r\n")
+    until(lambda: "After" in house.happened)
+
+
+def test_counters_outlive_what_it_builds(house: House) -> None:
+    """Former passwords do so too: tests/integration/test_login_throttle.py."""
+    house.configure()
+    web = house.start()._web
+    site, gate = web._site, web._site.gate._gate
+    house.configure(more="log_level: debug")
+    house.reload()
+    assert web._site is site
+    assert (site.counts, site.losses) == (web.counts, web.losses)
+    assert site.counts is web.counts
+    assert site.gate._gate is not gate
+    assert site.gate._gate._failed is gate._failed
 
 
 @pytest.mark.parametrize("where", ["import", "startup"])
