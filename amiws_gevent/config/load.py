@@ -50,15 +50,6 @@ class LoadResult:
     slips: list[str]
 
 
-@dataclass
-class LastReload:
-    """What became of the last reload; the start counts as one that went well."""
-
-    applied: bool
-    applied_at: float
-    """Of the last that was applied, in seconds since 1970."""
-
-
 def load_settings(
     path: Path,
     *,

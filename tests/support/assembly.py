@@ -1,4 +1,4 @@
-"""All measured without a socket, and what the metrics say of them."""
+"""All that is measured, without a socket, and what the metrics say of them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from amiws_gevent.ami import Message
 from amiws_gevent.clients import Clients
-from amiws_gevent.config import LastReload, Limits
+from amiws_gevent.config import Limits
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link
 from amiws_gevent.metrics import FAMILIES, Measured, Metrics
 from amiws_gevent.pipeline import Pipeline, Source
+from amiws_gevent.reload import LastReload
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import SLOW, Counts
@@ -51,23 +52,25 @@ class House:
         self.losses = Losses()
         self.failed_logins = LoginThrottle()
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
-        self.metrics = Metrics(
-            Measured(
-                hub=self.hub,
-                pipeline=self.pipeline,
-                pages=self.pages,
-                dispatcher=self.dispatcher,
-                links=self.links,
-                sources=self.sources,
-                pauses=self.pauses,
-                clients=lambda: self.clients,
-                connections=lambda: 7,
-                counts=lambda: self.counts,
-                losses=lambda: self.losses,
-                failed_logins=self.failed_logins,
-                log_lines_lost=lambda: 3,
-                last_reload=self.last_reload,
-            )
+        self.metrics = Metrics(self._measured())
+
+    def _measured(self) -> Measured:
+        web: Any = SimpleNamespace(
+            clients=self.clients, connections=7, counts=self.counts, losses=self.losses
+        )
+        pool: Any = SimpleNamespace(links=self.links, sources=self.sources)
+        log: Any = SimpleNamespace(lost=3)
+        return Measured(
+            hub=self.hub,
+            pipeline=self.pipeline,
+            clients=self.pages,
+            dispatcher=self.dispatcher,
+            pool=pool,
+            web=web,
+            pauses=self.pauses,
+            failed_logins=self.failed_logins,
+            last_reload=self.last_reload,
+            log=log,
         )
 
     def samples(self, accept: str = "") -> dict[tuple[str, str], float]:
