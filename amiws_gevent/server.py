@@ -40,7 +40,6 @@ from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.blueprints import add_blueprints
 from amiws_gevent.web.counts import Counts
 from amiws_gevent.web.former import FormerPasswords
-from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.login_throttle import LoginThrottle
 from amiws_gevent.web.monitor import MonitorListener, monitor_app, monitor_blueprint, readiness
@@ -92,7 +91,7 @@ class Server:
         self._links: dict[int, Link] = {}
         self._sources: dict[int, Source] = {}
         self._dispatcher = Dispatcher(self._links)
-        self._hub = Hub(text_frames, limit=settings.limits.hub_buffer)
+        self._hub = Hub(limit=settings.limits.hub_buffer)
         self._pipeline = Pipeline(self._hub.publish, limit=settings.limits.plugin_messages)
         self._clients = Clients(self._hub, self._dispatcher)
         self._limiter = LogLimiter()
