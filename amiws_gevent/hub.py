@@ -161,7 +161,7 @@ class Hub:
 
     def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
-        self.published_messages += len(batch)
+        self.published_messages += len(batch.json)
         if not self._views:
             return
         self._number += 1
@@ -211,7 +211,7 @@ class Hub:
     def _pass(self, batches: Sequence[Batch]) -> None:
         first = self._number - len(self._pending) - len(batches)
         turn_end = time.monotonic() + TURN
-        for view, subscribers in list(self._views.items()):
+        for view, subscribers in tuple(self._views.items()):
             if time.monotonic() > turn_end:
                 yield_to_loop()
                 turn_end = time.monotonic() + TURN

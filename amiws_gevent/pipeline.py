@@ -101,14 +101,15 @@ def make_batch(source: Source, position: Position, read: Sequence[Message]) -> B
     """The messages of one read with their JSON; answers to ``amiws.v2`` clients are restored."""
     prefixes = source.prefixes
     json = [encode_message(prefixes[message.kind], message) for message in read]
-    marked = [index for index, text in enumerate(json) if JSON_MARK in text]
-    if not marked:
+    if JSON_MARK not in b"".join(json):  # in one text: half the time of looking through each
         return Batch(source.info, position, read, json, {})
     messages = list(read)
     requesters: dict[int, str] = {}
-    for index in marked:
-        requester, restored = unwrap(messages[index])
-        if restored is messages[index]:  # other text that looks like it
+    for index, message in enumerate(read):
+        if JSON_MARK not in json[index]:
+            continue
+        requester, restored = unwrap(message)
+        if restored is message:  # other text that looks like it
             continue
         messages[index] = restored
         json[index] = encode_message(prefixes[restored.kind], restored)
@@ -164,7 +165,7 @@ class Pipeline:
     def emit(self, source: Source, position: Position, messages: Sequence[Message]) -> None:
         """Make the JSON of messages that have passed the plugins, and publish them."""
         batch = self._batch(source, position, messages)
-        if not batch:
+        if not batch.json:
             return
         self._publish(batch)
         if self.plugins.logs_messages:
