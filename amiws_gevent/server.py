@@ -29,7 +29,6 @@ from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.runtime.notify import notify
 from amiws_gevent.web.former import FormerPasswords
-from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.login_throttle import LoginThrottle
 from amiws_gevent.web.monitor import MonitorListener, Readiness, monitor_blueprint, readiness
 from amiws_gevent.web.server import WebServer
@@ -61,7 +60,7 @@ class Server:
         pid_file: Path | None = None,
     ) -> None:
         self.plugins = Roster()
-        self._hub = Hub(text_frames, limit=settings.limits.hub_buffer)
+        self._hub = Hub(limit=settings.limits.hub_buffer)
         self._pipeline = Pipeline(self._hub.publish)
         self._pool = Pool(self._pipeline)
         self._dispatcher = Dispatcher(self._pool.links)

@@ -16,10 +16,10 @@ import gevent
 
 from amiws_gevent import __version__
 from amiws_gevent.ami import Counters, Kind
-from amiws_gevent.clients import Clients
+from amiws_gevent.clients import VIEW_NAMES, Clients
 from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
-from amiws_gevent.hub import CLASSIC, V2, Hub
+from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.pipeline import Pipeline
@@ -102,13 +102,13 @@ def _dropped(measured: Measured) -> Iterator[Values]:
 
 
 def _clients(measured: Measured) -> Iterator[Values]:
-    for view in (CLASSIC, V2):
-        yield (view,), measured.hub.count(view)
+    for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.hub.counts()).items():
+        yield (view,), count
 
 
 def _opened(measured: Measured) -> Iterator[Values]:
-    for view in (CLASSIC, V2):
-        yield (view,), measured.clients.opened_clients[view]
+    for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.clients.opened_clients).items():
+        yield (view,), count
 
 
 def _closed(measured: Measured) -> Iterator[Values]:

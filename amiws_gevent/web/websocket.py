@@ -37,6 +37,7 @@ from gevent.event import Event
 from gevent.hub import get_hub
 from geventwebsocket.websocket import WebSocket
 
+from amiws_gevent.batch import Item
 from amiws_gevent.config import Limits
 from amiws_gevent.web.backlog import ITEM_COST, Backlog, Losses
 from amiws_gevent.web.connection import WOULD_BLOCK, Reader, hang_up, raw_socket, resent, writer_of
@@ -182,7 +183,11 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     # What the client is told
 
-    def offer(self, data: bytes) -> None:
+    def offer(self, item: Item) -> None:
+        """Send what the hub has; as ``send_frames``."""
+        self.send_frames(item.data)
+
+    def send_frames(self, data: bytes) -> None:
         """Send whole frames, as much as goes at once; the rest as the client reads.
 
         Never blocks and never raises, also once the client is gone. ``data`` is not
@@ -200,11 +205,15 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     def send_text(self, text: bytes | str) -> None:
         """Send one text message, UTF-8 if bytes; like ``offer`` it never blocks or raises."""
-        self.offer(text_frame(text.encode("utf-8", "replace") if isinstance(text, str) else text))
+        self.send_frames(
+            text_frame(text.encode("utf-8", "replace") if isinstance(text, str) else text)
+        )
 
     def send_frame(self, message: bytes | str, opcode: int) -> None:
         """The shipped class's way out, so that its ``send`` cannot go past ``offer``."""
-        self.offer(frame(opcode, message.encode() if isinstance(message, str) else bytes(message)))
+        self.send_frames(
+            frame(opcode, message.encode() if isinstance(message, str) else bytes(message))
+        )
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin to close, behind what is still to be sent; returns at once."""
@@ -247,7 +256,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
             self._pinged = now
             self._unanswered += 1
             if self._queue is None:
-                self.offer(_PING_FRAME)
+                self.send_frames(_PING_FRAME)
 
     def _not_sent(self, data: bytes, error: OSError) -> None:
         if isinstance(error, WOULD_BLOCK):
@@ -353,7 +362,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         if drop and self._queue is not None:
             self.pending_bytes = self._queue.give_up(resent(self._socket))
         if self._queue is None:
-            self.offer(last)
+            self.send_frames(last)
         else:
             self._queue.append(last)
             self.pending_bytes += len(last) + ITEM_COST
@@ -455,7 +464,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         if opcode == PING:
             answer = frame(PONG, payload)
             if self._queue is None or self.closed:
-                self.offer(answer)
+                self.send_frames(answer)
             else:
                 self.pending_bytes += self._queue.answer_ping(answer)
         elif opcode == CLOSE:

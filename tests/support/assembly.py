@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from amiws_gevent.ami import Message
+from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import Limits
 from amiws_gevent.dispatch import Dispatcher
@@ -23,7 +24,6 @@ from amiws_gevent.reload import LastReload
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import SLOW, Counts
-from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.login_throttle import LoginThrottle
 from tests.support.hosts import ami_host
 
@@ -42,7 +42,7 @@ class House:
         hosts = [ami_host(id=n, name=f"pbx{n}") for n in range(1, self.servers + 1)]
         self.links = {host.id: Link(host, Limits(), on_messages=ignore) for host in hosts}
         self.sources = {host.id: Source(host) for host in hosts}
-        self.hub = Hub(text_frames, limit=1 << 20)
+        self.hub = Hub(limit=1 << 20)
         running = SimpleNamespace(running=self.plugins, changes_messages=False, logs_messages=False)
         self.pipeline = Pipeline(self.hub.publish, running)  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(self.links)
@@ -99,7 +99,7 @@ class FakeClient:
     subprotocol = "amiws.v2"
     close_kind = SLOW
 
-    def offer(self, data: bytes) -> None:
+    def offer(self, item: Item) -> None:
         """Taken."""
 
 

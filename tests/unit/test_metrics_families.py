@@ -14,8 +14,8 @@ import pytest
 
 from amiws_gevent import __version__
 from amiws_gevent.ami import Kind, Message
+from amiws_gevent.clients import CLASSIC
 from amiws_gevent.config import Limits
-from amiws_gevent.hub import CLASSIC
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.metrics import FAMILIES
 from tests.support.assembly import FakeClient, House, ignore

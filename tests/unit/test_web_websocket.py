@@ -83,7 +83,7 @@ class Line:
     def block(self, size: int = 1000) -> int:
         """Offer numbered texts until they wait; how many."""
         for number in range(100_000):
-            self.client.offer(text_frame(b"%d " % number + b"x" * size))
+            self.client.send_frames(text_frame(b"%d " % number + b"x" * size))
             if self.client.pending_bytes:
                 return number + 1
         raise AssertionError("never blocked")
@@ -145,7 +145,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_offered_is_sent_at_once(line: Line) -> None:
-    line.client.offer(text_frame(b"now"))
+    line.client.send_frames(text_frame(b"now"))
     assert line.far.socket._sock.recv(100) == text_frame(b"now"), "without the event loop"
     assert line.client.pending_bytes == 0
     assert line.client._watcher is None
@@ -176,14 +176,14 @@ def test_what_blocks_waits_and_comes_in_order(make_line: MakeLine, tls: bool) ->
     line.run()
     count = line.block()
     for number in range(count, count + 500):
-        line.client.offer(text_frame(b"%d " % number))
+        line.client.send_frames(text_frame(b"%d " % number))
     assert line.client.pending_bytes > 500 * 4
     numbers = [line.far.frame().payload.split(b" ")[0] for _ in range(count + 500)]
     assert numbers == [b"%d" % number for number in range(count + 500)]
     wait_for(lambda: line.client._watcher is None, "an end of the watching")
     assert line.client.pending_bytes == 0
     assert line.client._queue is None
-    line.client.offer(text_frame(b"direct again"))
+    line.client.send_frames(text_frame(b"direct again"))
     assert line.far.frame() == Frame(1, b"direct again")
 
 
@@ -224,7 +224,7 @@ def test_a_buffer_larger_than_all_others(make_line: MakeLine, tls: bool) -> None
     line = make_line(tls=tls, client_buffer=1000)
     line.run()
     text = bytes(range(97, 123)) * 100_000
-    line.client.offer(text_frame(text))
+    line.client.send_frames(text_frame(text))
     assert line.client.pending_bytes > 1000, "one buffer may be larger than the bound"
     assert line.far.frame() == Frame(1, text)
     assert not line.client.closed
@@ -233,7 +233,7 @@ def test_a_buffer_larger_than_all_others(make_line: MakeLine, tls: bool) -> None
 def test_what_waits_is_not_copied(line: Line) -> None:
     line.block()
     shared = text_frame(b"shared by all")
-    line.client.offer(shared)
+    line.client.send_frames(shared)
     assert line.client._queue is not None
     assert line.client._queue[-1] is shared
 
@@ -245,13 +245,13 @@ def test_too_slow(make_line: MakeLine, tls: bool, size: int) -> None:
     line.run()
     sent = line.block(size)
     while not line.client.closed:
-        line.client.offer(text_frame(b"%d " % sent + b"x" * size))
+        line.client.send_frames(text_frame(b"%d " % sent + b"x" * size))
         sent += 1
         assert line.client.pending_bytes <= max(100_000, size + 300)
     assert line.client.close_code == 1013
     assert line.client.pending_bytes <= max(size, 65536 * tls) + 300, "freed at once"
     before = line.client.pending_bytes
-    line.client.offer(text_frame(b"too late"))
+    line.client.send_frames(text_frame(b"too late"))
     assert line.client.pending_bytes == before
     texts = list(iter(line.far.frame, Frame(CLOSE, close_payload(1013, line.client.close_reason))))
     line.far.send(masked(CLOSE, close_payload(1013)))
@@ -270,7 +270,7 @@ def test_a_client_that_never_reads_is_cut_off(make_line: MakeLine, tls: bool) ->
     line = make_line(tls=tls, client_buffer=10_000)
     line.run()
     line.block(5000)
-    line.client.offer(text_frame(b"x" * 10_000))
+    line.client.send_frames(text_frame(b"x" * 10_000))
     assert line.client.closed
     wait_for(lambda: line.client.pending_bytes == 0, "all is freed")
     wait_for(lambda: line.sessions.ends, "the end")
@@ -362,7 +362,7 @@ def test_one_whose_backlog_stays_is_heard_as_it_reads(make_line: MakeLine) -> No
 
     def refill() -> None:
         while line.client.pending_bytes < 99_000:
-            line.client.offer(text_frame(b"x" * 1000))
+            line.client.send_frames(text_frame(b"x" * 1000))
 
     line.block()
     refill()
@@ -456,12 +456,12 @@ def test_a_client_that_would_rather_lose_messages(
     count = line.block(size)
     for _ in range(300):
         batch = [b"%d " % number + b"x" * size for number in range(count, count + 5)]
-        line.client.offer(text_frames(batch))
+        line.client.send_frames(text_frames(batch))
         count += 5
         assert line.client.pending_bytes < bound + 200
     assert not line.client.closed
     seen, gaps = read_numbers(line, count)
-    line.client.offer(text_frame(b"%d " % count))
+    line.client.send_frames(text_frame(b"%d " % count))
     assert line.far.frame().payload == b"%d " % count, "and then it goes on"
     assert seen == count
     assert gaps == losses.messages > 0
@@ -490,7 +490,7 @@ def test_each_gap_is_told_in_its_place(make_line: MakeLine) -> None:
     gaps = 0
     for _ in range(20):  # read a part, and fall behind again
         for _ in range(80):
-            line.client.offer(text_frame(b"%d " % count + b"x" * 1000))
+            line.client.send_frames(text_frame(b"%d " % count + b"x" * 1000))
             count += 1
         line.far.take(0)
         pending = line.client.pending_bytes
@@ -507,7 +507,7 @@ def test_lost_control_frames_are_no_messages(make_line: MakeLine) -> None:
     line.run()
     line.block(5000)
     pending = line.client.pending_bytes
-    line.client.offer(websocket.frame(PONG, b"x" * 100) * 30)
+    line.client.send_frames(websocket.frame(PONG, b"x" * 100) * 30)
     assert line.client.pending_bytes == pending
     assert losses.messages == 0
     line.client.send_text("x" * 2000)
@@ -530,7 +530,7 @@ def test_close_comes_behind_what_waits(line: Line) -> None:
     line.run()
     count = line.block()
     line.client.close(1001, "bye")
-    line.client.offer(text_frame(b"behind"))
+    line.client.send_frames(text_frame(b"behind"))
     frames = [line.far.frame() for _ in range(count + 1)]
     assert frames[-1] == Frame(CLOSE, close_payload(1001, "bye"))
     line.far.send(masked(CLOSE, close_payload(1001)))
@@ -545,7 +545,7 @@ def test_a_client_that_closes_gets_its_answer_though_much_waits(
     line.run()
     count = line.block()
     for _ in range(50):
-        line.client.offer(text_frame(b"unread"))
+        line.client.send_frames(text_frame(b"unread"))
     line.far.send(masked(CLOSE, close_payload(1000)))
     wait_for(lambda: line.client.closed, "closed")
     texts = line.texts()  # the end comes with the last byte
@@ -559,7 +559,7 @@ def test_senders_do_not_mix_their_bytes(line: Line) -> None:
 
     def talk(letter: bytes) -> None:
         for _ in range(40):
-            line.client.offer(text_frame(letter * 3000))
+            line.client.send_frames(text_frame(letter * 3000))
             gevent.sleep(0)
 
     for letter in b"abcd":
@@ -583,9 +583,9 @@ def test_offer_after_the_end_does_nothing(make_line: MakeLine, tls: bool) -> Non
     line = make_line(tls=tls)
     line.run()
     line.client.abort("over")
-    line.client.offer(text_frame(b"x"))
+    line.client.send_frames(text_frame(b"x"))
     wait_for(lambda: line.greenlet is not None and line.greenlet.dead, "the end")
-    line.client.offer(text_frame(b"x"))
+    line.client.send_frames(text_frame(b"x"))
     line.client.send_text("x")
     line.client.close(1000)
     line.client.abort("again")
@@ -597,7 +597,7 @@ def test_offer_after_the_end_does_nothing(make_line: MakeLine, tls: bool) -> Non
 def test_offer_to_one_who_is_gone_does_not_raise(make_line: MakeLine, tls: bool) -> None:
     line = make_line(tls=tls)
     line.far.socket.close()  # with nobody reading on our side
-    wait_for(lambda: line.client.offer(text_frame(b"x")) or line.client.closed, "noticed")
+    wait_for(lambda: line.client.send_frames(text_frame(b"x")) or line.client.closed, "noticed")
     assert line.client.close_reason.startswith("connection lost: ")
     assert line.client.close_code == 1006
 
@@ -605,7 +605,7 @@ def test_offer_to_one_who_is_gone_does_not_raise(make_line: MakeLine, tls: bool)
 def test_a_blocked_client_that_vanishes(line: Line) -> None:
     line.run()
     line.block()
-    line.client.offer(text_frame(b"waits"))
+    line.client.send_frames(text_frame(b"waits"))
     line.far.socket.close()  # with bytes unread: a reset
     wait_for(lambda: line.sessions.ends, "the end")
     assert line.sessions.ends[0][0] == 1006
@@ -704,7 +704,7 @@ def test_a_shrinking_backlog_is_a_sign_of_life(line: Line) -> None:
     line.run()
     line.block()
     for _ in range(100):
-        line.client.offer(text_frame(b"x" * 1000))
+        line.client.send_frames(text_frame(b"x" * 1000))
     for seconds in (25, 50):
         line.client.tend(line.now + seconds, 25, 600)
     line.now += 60
