@@ -27,6 +27,7 @@ import gevent
 from gevent.event import Event
 
 from amiws_gevent.ami import Kind, is_answer
+from amiws_gevent.batch import Item
 from amiws_gevent.pipeline import Batch
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
@@ -46,7 +47,7 @@ _log = logging.getLogger("amiws_gevent.hub")
 class Client(Protocol):
     """One subscriber."""
 
-    def offer(self, data: bytes) -> None:
+    def offer(self, item: Item) -> None:
         """Take whole frames; never blocks, never raises, closes itself past its bound."""
 
 
@@ -208,16 +209,17 @@ class Hub:
         for buffer, messages, clients in self._deliveries(batches, first):
             self.deliveries += messages * len(clients)
             self.delivered_bytes += len(buffer) * len(clients)
+            item = Item(buffer, messages, {})
             for start in range(0, len(clients), CLIENTS_PER_TURN):
                 if start:
                     yield_to_loop()
-                self._offer(buffer, clients[start : start + CLIENTS_PER_TURN])
+                self._offer(item, clients[start : start + CLIENTS_PER_TURN])
 
-    def _offer(self, buffer: bytes, clients: Sequence[Client]) -> None:
+    def _offer(self, item: Item, clients: Sequence[Client]) -> None:
         """Nothing but what is needed: this loop is what all clients wait for."""
         for client in clients:
             try:
-                client.offer(buffer)
+                client.offer(item)
             except Exception:  # noqa: BLE001 - whatever it is, it is this client's alone
                 _log.exception("a client failed to take an offer; it gets no more")
                 self._forget(client)

@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from amiws_gevent.ami import Message
+from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LastReload, Limits
 from amiws_gevent.dispatch import Dispatcher
@@ -96,7 +97,7 @@ class FakeClient:
     subprotocol = "amiws.v2"
     close_kind = SLOW
 
-    def offer(self, data: bytes) -> None:
+    def offer(self, item: Item) -> None:
         """Taken."""
 
 

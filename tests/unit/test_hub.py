@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from amiws_gevent.ami import Kind, Message
+from amiws_gevent.batch import Item
 from amiws_gevent.hub import CLASSIC, CLIENTS_PER_TURN, PASS_BYTES, V2, Hub
 from amiws_gevent.pipeline import Batch, Pipeline, Source
 from amiws_gevent.routing import wrap
@@ -19,8 +20,8 @@ class FakeClient:
     def __init__(self) -> None:
         self.offered: list[bytes] = []
 
-    def offer(self, data: bytes) -> None:
-        self.offered.append(data)
+    def offer(self, item: Item) -> None:
+        self.offered.append(item.data)
 
     @property
     def lines(self) -> list[bytes]:
@@ -121,8 +122,8 @@ def test_one_who_comes_during_a_pass_gets_nothing_of_it(hub: Hub, view: str) -> 
     late_has_come: list[bool] = []
 
     class Doorkeeper(FakeClient):
-        def offer(self, data: bytes) -> None:
-            super().offer(data)
+        def offer(self, item: Item) -> None:
+            super().offer(item)
             if not late_has_come:
                 late_has_come.append(True)
                 hub.add(late, view)
@@ -236,7 +237,7 @@ def test_a_long_pass_lets_others_run(hub: Hub) -> None:
 
 def test_a_client_that_raises_costs_only_itself(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(FakeClient):
-        def offer(self, data: bytes) -> None:
+        def offer(self, item: Item) -> None:
             raise RuntimeError("a bug")
 
     broken, fine = Broken(), FakeClient()
