@@ -16,6 +16,7 @@ from gevent import socket, ssl
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import ListenError
 from amiws_gevent.runtime.loop import PauseMeter
+from amiws_gevent.web.backlog import Backlog, LossyBacklog
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.server import WebServer
@@ -422,7 +423,8 @@ def test_reload_changes_what_becomes_of_slow_clients_that_are_new() -> None:
         configure(server, make_settings(slow_clients="drop"))
         with upgraded(server):
             wait_for(lambda: len(sessions.clients) == 2, "both")
-            assert [client._losses is not None for client in sessions.clients] == [False, True]
+            sources = [client._outlet._make_source() for client in sessions.clients]
+            assert list(map(type, sources)) == [Backlog, LossyBacklog]
 
 
 def test_reload_takes_a_new_certificate(authority: Authority) -> None:
