@@ -51,7 +51,7 @@ class Clients:
             view, token = V2, secrets.token_urlsafe(12)
         info = ClientInfo(client.address, client.user, view.name)
         self._subscriptions[client] = _Subscription(info, view, token)
-        self._hub.add(client, view, token)
+        self._hub.add(client.outlet, view, token)
         self.opened_clients[view.name] += 1
         _log.info("client %s connected", name_of(info))
         self.plugins.client_connected(info)
@@ -73,7 +73,7 @@ class Clients:
         if subscription is None:
             return
         info = subscription.info
-        self._hub.remove(client, subscription.view, subscription.token)
+        self._hub.remove(client.outlet, subscription.view, subscription.token)
         if subscription.token is not None:
             self._dispatcher.forget(subscription.token)
         # Hundreds may fall behind at once: the web server tells of those, a line a second.

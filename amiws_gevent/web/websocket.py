@@ -22,7 +22,6 @@ import gevent
 from gevent import socket
 from gevent.hub import get_hub
 
-from amiws_gevent.batch import Item
 from amiws_gevent.config import Limits
 from amiws_gevent.web.backlog import Backlog
 from amiws_gevent.web.connection import Reader, raw_socket
@@ -76,7 +75,8 @@ class WebSocketClient:
     ``address`` is the peer's with its port, ``user`` who logged in, ``subprotocol``
     ``amiws.v2`` or None. ``closed`` says that the closing has begun; then ``close_code``,
     ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a Close frame
-    of the client). ``make_source`` and ``spread`` are the outlet's.
+    of the client). ``outlet`` takes what it is sent;
+    ``make_source`` and ``spread`` are the outlet's.
     """
 
     __slots__ = (
@@ -85,7 +85,6 @@ class WebSocketClient:
         "_failed",
         "_message",
         "_message_limit",
-        "_outlet",
         "_pinged",
         "_reader",
         "_socket",
@@ -98,6 +97,7 @@ class WebSocketClient:
         "close_kind",
         "close_reason",
         "closed",
+        "outlet",
         "subprotocol",
         "user",
     )
@@ -125,7 +125,7 @@ class WebSocketClient:
         self.close_reason = ""
         self._socket = sock
         self._reader = reader
-        self._outlet = Outlet(
+        self.outlet = Outlet(
             sock,
             self,
             limit=limits.client_buffer,
@@ -145,16 +145,12 @@ class WebSocketClient:
     @property
     def pending_bytes(self) -> int:
         """What waits for the client, bytes and ITEM_COST for each buffer."""
-        return self._outlet.pending_bytes
-
-    def offer(self, item: Item) -> None:
-        """Send an item of the client's view; never blocks or raises."""
-        self._outlet.offer(item)
+        return self.outlet.pending_bytes
 
     def send_text(self, text: bytes | str) -> None:
         """Send this client alone a text message, UTF-8 if bytes; never blocks or raises."""
         data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-        self._outlet.send(text_frame(data))
+        self.outlet.send(text_frame(data))
 
     def tend(self, now: float, ping_interval: float, message_time: float) -> None:
         """Do what is due: a ping, or the end of a client that is silent or never finishes.
@@ -169,7 +165,7 @@ class WebSocketClient:
         # Two pings have to be unanswered, however long the process itself stood still
         # and whatever the interval was before.
         if self._unanswered > 1 and now - self._alive > SILENT_PINGS * ping_interval:
-            asked = self._outlet.awaited or self._reader.heard > self._alive
+            asked = self.outlet.awaited or self._reader.heard > self._alive
             what = "nothing was read" if asked else "no byte came"
             self.abort(f"{what} for {now - self._alive:.0f} s", SILENT)
         elif message is not None and now - message.since > message_time:
@@ -177,12 +173,12 @@ class WebSocketClient:
         elif now - self._pinged >= ping_interval:
             self._pinged = now
             self._unanswered += 1
-            if not self._outlet.blocked:
-                self._outlet.send(_PING_FRAME)
+            if not self.outlet.blocked:
+                self.outlet.send(_PING_FRAME)
 
     def _look_for_life(self) -> None:
         """Any byte is a sign of it, but while some wait for the client only that it reads."""
-        outlet = self._outlet
+        outlet = self.outlet
         self._alive = max(self._alive, outlet.moved)
         if not outlet.blocked:
             self._alive = max(self._alive, self._reader.heard)
@@ -200,7 +196,7 @@ class WebSocketClient:
         if not self.closed:
             self.closed = True
             self.close_kind, self.close_reason = kind, reason
-        self._outlet.abort()
+        self.outlet.abort()
 
     def fell_behind(self, pending: int) -> None:
         """The outlet has no room for what is to be sent."""
@@ -222,7 +218,7 @@ class WebSocketClient:
         self.closed = True
         self.close_code, self.close_reason = code, reason
         self.close_kind = kind or KINDS.get(code, BY_SERVER)
-        self._outlet.finish(close_frame(code, reason), frame_end if drop else None)
+        self.outlet.finish(close_frame(code, reason), frame_end if drop else None)
         self._timer = get_hub().loop.timer(CLOSE_TIME)
         self._timer.start(self.abort, "no answer to the Close frame")
 
@@ -235,7 +231,7 @@ class WebSocketClient:
     def _part(self) -> None:
         """Both sides have said their last."""
         self._done = True
-        self._outlet.end()
+        self.outlet.end()
 
     # What the client says
 
@@ -284,7 +280,7 @@ class WebSocketClient:
         By what it has read, not by how much waits: with ``slow: drop`` the backlog of a client
         on a slow network may never get shorter, and its pings and actions have to be heard.
         """
-        outlet = self._outlet
+        outlet = self.outlet
         if not outlet.blocked or self.closed or self._message is not None:
             return
         if outlet.pending_bytes > min(_UNREAD, outlet.limit // 2):
@@ -311,7 +307,7 @@ class WebSocketClient:
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
             # Only the newest ping needs an answer, as soon as possible (RFC 6455, 5.5.3).
-            self._outlet.send_next(frame(PONG, payload))
+            self.outlet.send_next(frame(PONG, payload))
         elif opcode == CLOSE:
             code, reason = parse_close(payload)
             self._finish(code, reason, BY_CLIENT, drop=True)
@@ -324,7 +320,7 @@ class WebSocketClient:
         side may lose the Close frame.
         """
         with suppress(OSError):
-            if self._failed or self._outlet.blocked:
+            if self._failed or self.outlet.blocked:
                 self._reader.discard(_LAST_BYTES)
             else:
                 raw_socket(self._socket).recv(_LAST_BYTES)
@@ -340,7 +336,7 @@ class WebSocketClient:
     def _release(self) -> None:
         """Give back the socket and all that hangs on it; ``offer`` goes on to do nothing."""
         self.closed = True
-        self._outlet.release()
+        self.outlet.release()
         if self._timer is not None:
             self._timer.stop()
             self._timer.close()

@@ -31,7 +31,7 @@ LABELS = {family.name: family.labels for family in FAMILIES}
 
 
 @dataclass
-class House:
+class Assembly:
     """So many servers; clients and plugins are what is put into the lists."""
 
     servers: int = 1
@@ -98,6 +98,9 @@ class FakeClient:
     user = None
     subprotocol = "amiws.v2"
     close_kind = SLOW
+
+    def __init__(self) -> None:
+        self.outlet = self
 
     def offer(self, item: Item) -> None:
         """Taken."""

@@ -9,11 +9,11 @@ import gevent
 import pytest
 
 from tests.support.ami_server import AmiServer
-from tests.support.house import House, housed
+from tests.support.assembled import Whole, housed
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def program(tmp_path: Path) -> Iterator[Whole]:
     with housed(tmp_path) as made:
         yield made
 

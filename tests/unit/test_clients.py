@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from amiws_gevent.batch import Item
 from amiws_gevent.clients import CLASSIC, V2, Clients
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
@@ -27,6 +28,10 @@ class FakeClient:
         self.subprotocol = subprotocol
         self.close_kind = BY_CLIENT
         self.told: list[Any] = []
+        self.outlet = self
+
+    def offer(self, item: Item) -> None:
+        """Taken."""
 
     def send_text(self, text: bytes | str) -> None:
         self.told.append(json.loads(text))

@@ -16,68 +16,68 @@ from amiws_gevent.link.pool import Pool
 from amiws_gevent.pipeline import Source
 from amiws_gevent.plugins.api import ServerInfo
 from tests.support.ami_server import AmiServer, Connection, Packet
+from tests.support.assembled import Whole, host
 from tests.support.greenlets import WAIT, until
 from tests.support.hosts import ami_host
-from tests.support.house import House, host
 
 
-def states(house: House) -> list[str]:
-    return [what[1] for what in house.happened if isinstance(what, tuple)]
+def states(program: Whole) -> list[str]:
+    return [what[1] for what in program.happened if isinstance(what, tuple)]
 
 
-def test_each_change_once_and_in_order(house: House, ami: AmiServer) -> None:
-    house.plugin()
-    house.configure("- ./mine.py\n", host(ami.port))
-    house.start()
-    until(lambda: states(house) == ["connected"])
+def test_each_change_once_and_in_order(program: Whole, ami: AmiServer) -> None:
+    program.plugin()
+    program.configure("- ./mine.py\n", host(ami.port))
+    program.start()
+    until(lambda: states(program) == ["connected"])
     ami.kill()
-    until(lambda: states(house) == ["connected", "disconnected"])
+    until(lambda: states(program) == ["connected", "disconnected"])
     gevent.sleep(1.5)  # attempts that fail
-    assert states(house) == ["connected", "disconnected"]
+    assert states(program) == ["connected", "disconnected"]
     ami.restart()
-    until(lambda: states(house) == ["connected", "disconnected", "connected"])
+    until(lambda: states(program) == ["connected", "disconnected", "connected"])
 
 
-def test_a_refused_login(house: House, ami: AmiServer) -> None:
+def test_a_refused_login(program: Whole, ami: AmiServer) -> None:
     ami.login = "refuse"
-    house.plugin()
-    house.configure("- ./mine.py\n", host(ami.port))
-    house.start()
-    until(lambda: states(house) == ["refused"])
+    program.plugin()
+    program.configure("- ./mine.py\n", host(ami.port))
+    program.start()
+    until(lambda: states(program) == ["refused"])
 
 
-def test_a_server_that_was_never_there(house: House) -> None:
-    house.plugin()
-    house.configure("- ./mine.py\n")
-    house.start()
-    until(lambda: states(house) == ["disconnected"])
+def test_a_server_that_was_never_there(program: Whole) -> None:
+    program.plugin()
+    program.configure("- ./mine.py\n")
+    program.start()
+    until(lambda: states(program) == ["disconnected"])
 
 
-def test_one_that_is_taken_out_of_the_configuration(house: House, ami: AmiServer) -> None:
-    house.plugin()
+def test_one_that_is_taken_out_of_the_configuration(program: Whole, ami: AmiServer) -> None:
+    program.plugin()
     other = host(1, "absent", ", id: 9")
-    house.configure("- ./mine.py\n", host(ami.port, "pbx", ", id: 1") + other)
-    house.start()
-    until(lambda: ("pbx", "connected") in house.happened)
-    house.configure("- ./mine.py\n", other)
-    house.reload()
-    until(lambda: ("pbx", "disconnected") in house.happened)
+    program.configure("- ./mine.py\n", host(ami.port, "pbx", ", id: 1") + other)
+    program.start()
+    until(lambda: ("pbx", "connected") in program.happened)
+    program.configure("- ./mine.py\n", other)
+    program.reload()
+    until(lambda: ("pbx", "disconnected") in program.happened)
 
 
-def test_one_whose_configuration_changes(house: House, ami: AmiServer) -> None:
-    house.plugin()
-    house.configure("- ./mine.py\n", host(ami.port))
-    house.start()
-    until(lambda: states(house) == ["connected"])
-    house.configure("- ./mine.py\n", host(ami.port, more=", keepalive: 99"))
-    house.reload()
-    until(lambda: states(house) == ["connected", "disconnected", "connected"])
+def test_one_whose_configuration_changes(program: Whole, ami: AmiServer) -> None:
+    program.plugin()
+    program.configure("- ./mine.py\n", host(ami.port))
+    program.start()
+    until(lambda: states(program) == ["connected"])
+    program.configure("- ./mine.py\n", host(ami.port, more=", keepalive: 99"))
+    program.reload()
+    until(lambda: states(program) == ["connected", "disconnected", "connected"])
     assert len(ami.connections) == 2
 
 
 @pytest.mark.parametrize("stays", [True, False], ids=["renamed", "taken out"])
 def test_one_that_was_replaced_says_nothing_any_more(
-    house: House, ami: AmiServer, monkeypatch: pytest.MonkeyPatch, stays: bool
+    program: Whole, ami: AmiServer, monkeypatch: pytest.MonkeyPatch, stays: bool
 ) -> None:
     """Not even what it hears while it logs off; its successor hears the same."""
 
@@ -86,23 +86,23 @@ def test_one_that_was_replaced_says_nothing_any_more(
         Connection._logoff(connection, packet)
 
     monkeypatch.setitem(Connection._HANDLERS, "logoff", last_words)
-    house.plugin()
+    program.plugin()
     other = host(1, "absent", ", id: 9")
-    house.configure("- ./mine.py\n", host(ami.port, "old", ", id: 1") + other)
-    server = house.start()
-    until(lambda: ("old", "connected") in house.happened)
+    program.configure("- ./mine.py\n", host(ami.port, "old", ", id: 1") + other)
+    server = program.start()
+    until(lambda: ("old", "connected") in program.happened)
     replaced = server._pool.links[1]
     successor = host(ami.port, "new", ", id: 1") if stays else ""
-    house.configure("- ./mine.py\n", successor + other)
-    house.reload()
+    program.configure("- ./mine.py\n", successor + other)
+    program.reload()
     until(lambda: replaced.state is LinkState.STOPPED)
     assert ami.connections[0].packets[-1].action == "Logoff"
-    assert "Late" not in house.happened
+    assert "Late" not in program.happened
     assert server._pool.sources.keys() == server._pool.links.keys()
     if stays:
-        until(lambda: ("new", "connected") in house.happened)
+        until(lambda: ("new", "connected") in program.happened)
         ami.send(b"Event: News\r\n\r\n")
-        until(lambda: "News" in house.happened)
+        until(lambda: "News" in program.happened)
 
 
 class FakePipeline:

@@ -540,7 +540,7 @@ def test_a_client_may_choose_what_becomes_of_it(policy: str, query: str, loses: 
     with serving(settings, sessions=sessions) as server, Peer(server.port) as peer:
         assert peer.handshake(target=f"/ws{query}").status == 101
         wait_for(lambda: sessions.clients, "a client")
-        source = sessions.clients[0]._outlet._make_source()
+        source = sessions.clients[0].outlet._make_source()
         assert getattr(source, "losses", None) is (server.losses if loses else None)
 
 

@@ -423,7 +423,7 @@ def test_reload_changes_what_becomes_of_slow_clients_that_are_new() -> None:
         configure(server, make_settings(slow_clients="drop"))
         with upgraded(server):
             wait_for(lambda: len(sessions.clients) == 2, "both")
-            sources = [client._outlet._make_source() for client in sessions.clients]
+            sources = [client.outlet._make_source() for client in sessions.clients]
             assert list(map(type, sources)) == [Backlog, LossyBacklog]
 
 

@@ -84,7 +84,7 @@ class Line:
 
     def offer(self, data: bytes, messages: int = 1) -> None:
         """As the hub does."""
-        self.client.offer(Item(data, messages, {}))
+        self.client.outlet.offer(Item(data, messages, {}))
 
     def block(self, size: int = 1000) -> int:
         """Offer numbered texts until they wait; how many."""
@@ -154,7 +154,7 @@ def test_what_is_offered_is_sent_at_once(line: Line) -> None:
     line.offer(text_frame(b"now"))
     assert line.far.socket._sock.recv(100) == text_frame(b"now"), "without the event loop"
     assert line.client.pending_bytes == 0
-    assert line.client._outlet._watcher is None
+    assert line.client.outlet._watcher is None
 
 
 def test_texts_and_frames_go_the_same_way(line: Line) -> None:
@@ -187,9 +187,9 @@ def test_what_blocks_waits_and_comes_in_order(make_line: MakeLine, tls: bool) ->
     assert line.client.pending_bytes > 500 * 4
     numbers = [line.far.frame().payload.split(b" ")[0] for _ in range(count + 500)]
     assert numbers == [b"%d" % number for number in range(count + 500)]
-    wait_for(lambda: line.client._outlet._watcher is None, "an end of the watching")
+    wait_for(lambda: line.client.outlet._watcher is None, "an end of the watching")
     assert line.client.pending_bytes == 0
-    assert line.client._outlet._source is None
+    assert line.client.outlet._source is None
     line.offer(text_frame(b"direct again"))
     assert line.far.frame() == Frame(1, b"direct again")
 
@@ -241,7 +241,7 @@ def test_what_waits_is_not_copied(line: Line) -> None:
     line.block()
     shared = text_frame(b"shared by all")
     line.offer(shared)
-    source = line.client._outlet._source
+    source = line.client.outlet._source
     assert source is not None
     assert source.pull() is shared
 
@@ -290,7 +290,7 @@ def test_small_buffers_count_as_what_they_cost(make_line: MakeLine) -> None:
     line = make_line(client_buffer=100_000)
     line.block()
     while not line.client.closed:
-        answers = line.client._outlet._answers
+        answers = line.client.outlet._answers
         line.client.send_text(b"")
     assert answers is not None
     waits = list(iter(answers.pull, None))
@@ -340,7 +340,7 @@ def test_pings_that_come_while_closing_are_not_answered(line: Line) -> None:
 
 
 def is_deaf(line: Line) -> bool:
-    return line.client._outlet.awaited
+    return line.client.outlet.awaited
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -53,7 +53,7 @@ class Plugin:
 """
 
 
-class House:
+class Whole:
     """A server in this process, its files, and what its plugins have noted."""
 
     def __init__(self, folder: Path, happened: list[Any]) -> None:
@@ -109,11 +109,11 @@ def host(port: int, name: str = "pbx", more: str = "") -> str:
 
 
 @contextmanager
-def housed(folder: Path) -> Iterator[House]:
-    """A house with nothing in it yet; stopped at the end."""
+def housed(folder: Path) -> Iterator[Whole]:
+    """A program with nothing in it yet; stopped at the end."""
     happened: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.HAPPENED", happened, raising=False)
-        made = House(folder, happened)
+        made = Whole(folder, happened)
         yield made
         made.stop()
