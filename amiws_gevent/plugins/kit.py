@@ -5,9 +5,86 @@
 `LogLimiter`
     A line in the log for what may come with every message: one in a while, and how many
     like it were left out.
+`Outbox`
+    What waits for a receiver, bounded; past the bounds the oldest go, and are counted.
 """
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence, Sized
+from typing import Generic, TypeVar
 
 from amiws_gevent.runtime.backoff import Backoff
 from amiws_gevent.runtime.log import LogLimiter
 
-__all__ = ["Backoff", "LogLimiter"]
+__all__ = ["Backoff", "LogLimiter", "Outbox"]
+
+T = TypeVar("T", bound=Sized)
+
+
+class Outbox(Generic[T]):
+    """At most ``most`` items and ``most_bytes`` bytes; past either the oldest are dropped.
+
+    ``size`` gives the bytes of an item. For a plugin with one greenlet that takes out.
+    """
+
+    def __init__(self, most: int, most_bytes: int, size: Callable[[T], int] = len) -> None:
+        self.most = most
+        self.most_bytes = most_bytes
+        self.dropped = 0
+        """Items dropped since the start, none of which was taken out."""
+        self.bytes = 0
+        self.held, self.held_bytes = 0, 0
+        """Items that were taken out and not done with, which take up room as well: 0 unless set."""
+        self._size = size
+        self._items: deque[T] = deque()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def has_room(self, size: int) -> bool:
+        """Whether one more item of so many bytes can be put and nothing be dropped for it."""
+        return self._fits(1, size)
+
+    def put(self, item: T) -> int:
+        """Take an item, in the place of the oldest ones if there is no room.
+
+        How many were dropped for it; it is one of them if all room is held.
+        """
+        self._items.append(item)
+        self.bytes += self._size(item)
+        return self._hold_bounds()
+
+    def put_first(self, item: T) -> None:
+        """Take an item before all others, whatever the bounds: the next to be taken out."""
+        self._items.appendleft(item)
+        self.bytes += self._size(item)
+
+    def put_back(self, items: Sequence[T]) -> None:
+        """Items taken out and not begun go first again, in the order given."""
+        for item in reversed(items):
+            self.put_first(item)
+        self._hold_bounds()
+
+    def first(self) -> T:
+        """The item that is next; IndexError without one."""
+        return self._items[0]
+
+    def pop(self) -> T:
+        """Take the next item out; IndexError without one."""
+        item = self._items.popleft()
+        self.bytes -= self._size(item)
+        return item
+
+    def _hold_bounds(self) -> int:
+        dropped = 0
+        while self._items and not self._fits(0, 0):
+            self.pop()
+            dropped += 1
+        self.dropped += dropped
+        return dropped
+
+    def _fits(self, more: int, size: int) -> bool:
+        number = self.held + len(self) + more
+        return number <= self.most and self.held_bytes + self.bytes + size <= self.most_bytes

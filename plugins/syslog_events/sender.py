@@ -11,9 +11,8 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from amiws_gevent.plugins.kit import Backoff
+from amiws_gevent.plugins.kit import Backoff, Outbox
 
-from .outbox import Outbox
 from .tls import explain
 from .transports import Transport
 
@@ -39,7 +38,7 @@ class Sender:
     def __init__(
         self,
         transport: Transport,
-        outbox: Outbox,
+        outbox: Outbox[bytes],
         *,
         where: object,
         tell_loss: Callable[[int, int], bytes],

@@ -26,7 +26,8 @@ from typing import Any, Protocol
 import gevent
 from gevent import socket as gsocket
 
-from .outbox import Outbox
+from amiws_gevent.plugins.kit import Outbox
+
 from .units import Target
 
 CONNECT_TIME = 10.0
@@ -70,13 +71,13 @@ class Transport(Protocol):
     def fileno(self) -> int:
         """The descriptor of the open socket."""
 
-    def flush(self, outbox: Outbox) -> bool:
+    def flush(self, outbox: Outbox[bytes]) -> bool:
         """Read, then write lines until none is left or the socket takes no more.
 
         True: it could go on, but others should run. False: nothing more to do now.
         """
 
-    def give_up(self, outbox: Outbox) -> int:
+    def give_up(self, outbox: Outbox[bytes]) -> int:
         """After an OSError: put back what was not begun; how many lines may be lost."""
 
     def finish(self) -> None:
@@ -111,7 +112,7 @@ class Datagrams:
         assert self._socket is not None
         return self._socket.fileno()
 
-    def flush(self, outbox: Outbox) -> bool:
+    def flush(self, outbox: Outbox[bytes]) -> bool:
         assert self._socket is not None
         self.blocked = False
         for _ in range(LINES_A_TURN):
@@ -138,7 +139,7 @@ class Datagrams:
             self._refused()
             raise
 
-    def _send(self, outbox: Outbox) -> bool:
+    def _send(self, outbox: Outbox[bytes]) -> bool:
         assert self._socket is not None
         try:
             self._socket.send(outbox.first())
@@ -159,7 +160,7 @@ class Datagrams:
             self._lost += 1
             self._careful = True
 
-    def give_up(self, outbox: Outbox) -> int:
+    def give_up(self, outbox: Outbox[bytes]) -> int:
         lost, self._lost = self._lost, 0
         return lost
 
@@ -214,7 +215,7 @@ class Stream:
         descriptor: int = self._socket.fileno()
         return descriptor
 
-    def flush(self, outbox: Outbox) -> bool:
+    def flush(self, outbox: Outbox[bytes]) -> bool:
         self.blocked = False
         self._note_answers()  # first: TLS answers an end, which nobody acknowledges any more
         self._listen()
@@ -243,7 +244,7 @@ class Stream:
         if not struct.unpack("i", waiting)[0]:
             self._unanswered = 0
 
-    def _take(self, outbox: Outbox) -> None:
+    def _take(self, outbox: Outbox[bytes]) -> None:
         frames: list[bytes] = []
         room = CHUNK
         while len(outbox):
@@ -272,7 +273,7 @@ class Stream:
         self._lines = []
         return True
 
-    def give_up(self, outbox: Outbox) -> int:
+    def give_up(self, outbox: Outbox[bytes]) -> int:
         begun = len(self._lines) if self._begun else self._lines_begun()
         outbox.put_back(self._lines[begun:])
         self._lines = []

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 import gevent
 import pytest
 from amiws_plugins.syslog_events import sender as module
-from amiws_plugins.syslog_events.outbox import Outbox
 from amiws_plugins.syslog_events.sender import FIRST_DELAY, Sender
 
-from amiws_gevent.plugins.kit import Backoff
+from amiws_gevent.plugins.kit import Backoff, Outbox
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 
@@ -41,7 +40,7 @@ class FakeTransport:
     def fileno(self) -> int:
         return self._read
 
-    def flush(self, outbox: Outbox) -> bool:
+    def flush(self, outbox: Outbox[bytes]) -> bool:
         self.before_flush()
         self.blocked = False
         if self.breaks is not None:
@@ -55,7 +54,7 @@ class FakeTransport:
         self.sent.append(outbox.pop())
         return True
 
-    def give_up(self, outbox: Outbox) -> int:
+    def give_up(self, outbox: Outbox[bytes]) -> int:
         lost, self.in_hand = self.in_hand, 0
         return lost
 
@@ -89,7 +88,7 @@ class Running:
     ) -> None:
         """Without ``retry`` the delays are the sender's own."""
         self.transport = transport
-        self.outbox = Outbox(max_lines, 1 << 20)
+        self.outbox: Outbox[bytes] = Outbox(max_lines, 1 << 20)
         self.clock = Clock(0.0)
         self.sender = Sender(
             transport,
@@ -210,7 +209,7 @@ def test_the_end_of_a_connection_is_noticed_without_a_line(
 def test_what_the_queue_dropped_is_told_first(
     transport: FakeTransport, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    running.outbox.max_lines = 3
+    running.outbox.most = 3
     transport.refuses = OSError("away")
     until(lambda: transport.opened >= 1)
     running.put(*(b"%d" % number for number in range(10)))
@@ -224,7 +223,7 @@ def test_what_was_dropped_while_it_took_nothing_is_told_afterwards(
     transport: FakeTransport, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     until(lambda: running.sender.connected)
-    running.outbox.max_lines = 2
+    running.outbox.most = 2
     transport.room = 1
     running.put(b"a")
     running.wait_sent(b"a")

@@ -12,7 +12,6 @@ from typing import Any
 import gevent
 import pytest
 from amiws_plugins.syslog_events import transports
-from amiws_plugins.syslog_events.outbox import Outbox
 from amiws_plugins.syslog_events.transports import (
     CHUNK,
     LINES_A_TURN,
@@ -24,21 +23,22 @@ from amiws_plugins.syslog_events.transports import (
 from amiws_plugins.syslog_events.units import Target
 from gevent import socket as gsocket
 
+from amiws_gevent.plugins.kit import Outbox
 from tests.support.greenlets import until
 
 
-def outbox_of(*lines: bytes) -> Outbox:
-    outbox = Outbox(100_000, 1 << 30)
+def outbox_of(*lines: bytes) -> Outbox[bytes]:
+    outbox: Outbox[bytes] = Outbox(100_000, 1 << 30)
     for line in lines:
         outbox.put(line)
     return outbox
 
 
-def left(outbox: Outbox) -> list[bytes]:
+def left(outbox: Outbox[bytes]) -> list[bytes]:
     return [outbox.pop() for _ in range(len(outbox))]
 
 
-def flush(transport: Any, outbox: Outbox) -> None:
+def flush(transport: Any, outbox: Outbox[bytes]) -> None:
     """Until nothing is left or the socket takes no more."""
     while transport.flush(outbox):
         gevent.sleep(0)
@@ -312,7 +312,7 @@ def test_what_a_receiver_says_on_a_stream_is_read_and_left(listener: Listener) -
     accepted.close()
 
 
-def fill(stream: Stream, outbox: Outbox) -> None:
+def fill(stream: Stream, outbox: Outbox[bytes]) -> None:
     """Until the other side's buffer and ours are full."""
     until(lambda: (flush(stream, outbox), stream.blocked)[1])
 

@@ -1,17 +1,18 @@
-"""Lines that wait: the bounds."""
+"""What plugins share: what waits for a receiver, within its bounds."""
 
 from __future__ import annotations
 
 import pytest
-from amiws_plugins.syslog_events.outbox import Outbox
+
+from amiws_gevent.plugins.kit import Outbox
 
 
-def drain(outbox: Outbox) -> list[bytes]:
+def drain(outbox: Outbox[bytes]) -> list[bytes]:
     return [outbox.pop() for _ in range(len(outbox))]
 
 
 def test_first_in_first_out() -> None:
-    outbox = Outbox(10, 1000)
+    outbox: Outbox[bytes] = Outbox(10, 1000)
     for line in (b"a", b"b", b"c"):
         outbox.put(line)
     assert outbox.first() == b"a"
@@ -22,7 +23,7 @@ def test_first_in_first_out() -> None:
 
 
 def test_past_the_number_the_oldest_goes() -> None:
-    outbox = Outbox(2, 1000)
+    outbox: Outbox[bytes] = Outbox(2, 1000)
     for line in (b"a", b"b", b"c", b"d"):
         outbox.put(line)
     assert drain(outbox) == [b"c", b"d"]
@@ -30,7 +31,7 @@ def test_past_the_number_the_oldest_goes() -> None:
 
 
 def test_past_the_bytes_the_oldest_go() -> None:
-    outbox = Outbox(100, 10)
+    outbox: Outbox[bytes] = Outbox(100, 10)
     for line in (b"1234", b"5678", b"90", b"abcdef"):
         outbox.put(line)
     assert drain(outbox) == [b"90", b"abcdef"]
@@ -43,7 +44,7 @@ def test_past_the_bytes_the_oldest_go() -> None:
 
 
 def test_lines_that_are_put_back_are_the_oldest() -> None:
-    outbox = Outbox(3, 1000)
+    outbox: Outbox[bytes] = Outbox(3, 1000)
     outbox.put(b"c")
     outbox.put(b"d")
     outbox.put_back([b"a", b"b"])
@@ -54,7 +55,7 @@ def test_lines_that_are_put_back_are_the_oldest() -> None:
 
 
 def test_a_line_may_go_before_a_full_queue() -> None:
-    outbox = Outbox(2, 2)
+    outbox: Outbox[bytes] = Outbox(2, 2)
     outbox.put(b"a")
     outbox.put(b"b")
     outbox.put_first(b"news")
@@ -62,3 +63,28 @@ def test_a_line_may_go_before_a_full_queue() -> None:
     assert outbox.dropped == 0
     outbox.put(b"cd")
     assert drain(outbox) == [b"cd"]
+
+
+def test_what_is_held_takes_room_until_it_is_done_with() -> None:
+    outbox: Outbox[bytes] = Outbox(3, 10)
+    outbox.held, outbox.held_bytes = 1, 4
+    assert [outbox.put(line) for line in (b"a", b"b", b"c")] == [0, 0, 1]
+    assert not outbox.has_room(0)
+    assert outbox.put(b"12345") == 1
+    assert drain(outbox) == [b"c", b"12345"]
+    outbox.held = outbox.held_bytes = 0
+    assert outbox.has_room(10)
+    assert not outbox.has_room(11)
+
+
+def test_the_newest_goes_where_all_room_is_held() -> None:
+    outbox: Outbox[bytes] = Outbox(2, 10)
+    outbox.held = 2
+    assert outbox.put(b"a") == 1
+    assert (len(outbox), outbox.bytes, outbox.dropped) == (0, 0, 1)
+
+
+def test_items_of_any_kind_with_a_size_of_their_own() -> None:
+    outbox: Outbox[tuple[str, int]] = Outbox(10, 10, lambda item: item[1])
+    assert [outbox.put(item) for item in (("a", 4), ("b", 6), ("c", 5))] == [0, 0, 2]
+    assert outbox.pop() == ("c", 5)
