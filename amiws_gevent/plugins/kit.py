@@ -7,20 +7,64 @@
     like it were left out.
 `Outbox`
     What waits for a receiver, bounded; past the bounds the oldest go, and are counted.
+`tls_context`, `fingerprint`, `same_fingerprint`, `explain`
+    TLS as a client: a context made of the settings that the program itself has (ssl_ca,
+    ssl_verify, ssl_cert, ssl_key), which certificate the other side presented, and an error
+    of a socket or of TLS in words for the log.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence, Sized
+from pathlib import Path
 from typing import Generic, TypeVar
 
+from amiws_gevent.plugins.api import SettingError
 from amiws_gevent.runtime.backoff import Backoff
 from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.tls import (
+    ClientContext,
+    TlsFileError,
+    client_context,
+    explain,
+    fingerprint,
+    same_fingerprint,
+)
 
-__all__ = ["Backoff", "LogLimiter", "Outbox"]
+__all__ = [
+    "Backoff",
+    "ClientContext",
+    "LogLimiter",
+    "Outbox",
+    "explain",
+    "fingerprint",
+    "same_fingerprint",
+    "tls_context",
+]
 
 T = TypeVar("T", bound=Sized)
+
+
+def tls_context(
+    *,
+    verify: bool = True,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    kind: type[ClientContext] = ClientContext,
+) -> ClientContext:
+    """TLS 1.2 or later to somebody whose certificate and name are checked, with ``verify``.
+
+    Authorities are those of the file ``ca`` (PEM), by default the system's; ``cert`` and its
+    ``key`` are our own certificate. The files are read now. Raises SettingError for ssl_ca or
+    ssl_cert where one is of no use. ``wrap_socket`` of the context does the handshake, and
+    closes the socket where that fails.
+    """
+    try:
+        return client_context(verify=verify, ca=ca, cert=cert, key=key, kind=kind)
+    except TlsFileError as error:
+        raise SettingError(error.setting, str(error)) from None
 
 
 class Outbox(Generic[T]):

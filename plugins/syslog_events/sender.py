@@ -11,9 +11,8 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from amiws_gevent.plugins.kit import Backoff, Outbox
+from amiws_gevent.plugins.kit import Backoff, Outbox, explain
 
-from .tls import explain
 from .transports import Transport
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0

@@ -19,9 +19,12 @@ from typing import Any
 import gevent
 import urllib3
 from gevent import socket as gsocket
-from gevent.ssl import SSLContext, SSLSocket
+from gevent.ssl import SSLSocket
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
+
+from amiws_gevent.plugins import kit
+from amiws_gevent.plugins.kit import ClientContext
 
 from .answer import KEPT_BODY, Answer
 from .endpoint import Endpoint
@@ -84,22 +87,8 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _TlsContext(SSLContext):
-    """Leaves no socket open when a handshake fails or is cut off; gevent's leaves some."""
-
+class _TlsContext(ClientContext):
     sslsocket_class = _TlsSocket
-
-    def wrap_socket(self, sock: Any, *arguments: Any, **options: Any) -> Any:
-        wrapped = None
-        try:
-            sock.getpeername()  # of one that was reset already the wrapping would lose it
-            options["do_handshake_on_connect"] = False
-            wrapped = super().wrap_socket(sock, *arguments, **options)
-            wrapped.do_handshake()
-        except BaseException:
-            (wrapped or sock).close()
-            raise
-        return wrapped
 
 
 class Client:
@@ -115,7 +104,7 @@ class Client:
         *,
         connect_timeout: float,
         timeout: float,
-        context: SSLContext | None = None,
+        context: ClientContext | None = None,
     ) -> None:
         _silence_urllib3(unverified=context is not None and context.verify_mode == ssl.CERT_NONE)
         self._target = endpoint.target
@@ -157,21 +146,9 @@ class Client:
         self._pool.close()
 
 
-def tls_context(ca: Path | None, *, verify: bool) -> SSLContext:
-    """TLS 1.2 or later; the system's authorities unless ``ca`` is a file of others (PEM).
-
-    Raises OSError (`ssl.SSLError` is one) for a file that cannot be used.
-    """
-    context = _TlsContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif ca is not None:
-        context.load_verify_locations(cafile=str(ca))
-    else:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    return context
+def tls_context(ca: Path | None, *, verify: bool) -> ClientContext:
+    """As that of the kit, with sockets that are fair. Raises SettingError."""
+    return kit.tls_context(ca=ca, verify=verify, kind=_TlsContext)
 
 
 def connect(host: str, port: int, timeout: float) -> gsocket.socket:

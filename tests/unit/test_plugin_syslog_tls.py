@@ -15,13 +15,13 @@ from typing import Any
 import gevent
 import pytest
 from amiws_plugins.syslog_events import transports
-from amiws_plugins.syslog_events.tls import explain, handshake, make_context
+from amiws_plugins.syslog_events.tls import handshake, make_context
 from amiws_plugins.syslog_events.transports import Stream, octet_counted
 from amiws_plugins.syslog_events.units import Target
 from gevent import socket as gsocket
 from gevent.ssl import SSLContext
 
-from amiws_gevent.plugins.kit import Outbox
+from amiws_gevent.plugins.kit import Outbox, explain
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.greenlets import until
 
