@@ -128,7 +128,7 @@ class AmiHost(Checked):
             COMPUTED: "yes with `ssl_ca`, or with `ssl: yes` and no `ssl_fingerprint`; else no"
         },
     )
-    ssl_fingerprint: fields.Fingerprint | None = Field(
+    ssl_fingerprint: values.Fingerprint | None = Field(
         default=None,
         description="SHA-256 of the one certificate to accept, in hexadecimal, colons or not: "
         "for Asterisk's self-signed ones.",

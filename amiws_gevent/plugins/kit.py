@@ -7,10 +7,10 @@
     like it were left out.
 `Outbox`
     What waits for a receiver, bounded; past the bounds the oldest go, and are counted.
-`tls_context`, `fingerprint`, `same_fingerprint`, `explain`
+`tls_context`, `Fingerprint`, `fingerprint`, `same_fingerprint`, `explain`
     TLS as a client: a context made of the settings that the program itself has (ssl_ca,
-    ssl_verify, ssl_cert, ssl_key), which certificate the other side presented, and an error
-    of a socket or of TLS in words for the log.
+    ssl_verify, ssl_cert, ssl_key), the type of a setting such as ssl_fingerprint, what the
+    other side presented, and an error of a socket or of TLS in words for the log.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ from amiws_gevent.runtime.tls import (
     fingerprint,
     same_fingerprint,
 )
+from amiws_gevent.values import Fingerprint
 
 __all__ = [
     "Backoff",
     "ClientContext",
+    "Fingerprint",
     "LogLimiter",
     "Outbox",
     "explain",
