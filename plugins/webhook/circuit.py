@@ -13,9 +13,10 @@ import enum
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from amiws_gevent.plugins.kit import Backoff
+
+from .settings import Settings
 
 
 class State(enum.Enum):
@@ -24,31 +25,22 @@ class State(enum.Enum):
     HALF_OPEN = "half-open"
 
 
-@dataclass(frozen=True)
-class Policy:
-    """All times in seconds; ``failures`` is how many in a row open the circuit."""
-
-    failures: int
-    retry_delay: float
-    retry_delay_max: float
-    cooldown: float
-    cooldown_max: float
-
-
 class Circuit:
     """The state of one receiver. An attempt is `begin`, then `succeeded` or `failed`."""
 
     def __init__(
         self,
-        policy: Policy,
+        settings: Settings,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self._most_failures = policy.failures
+        self._most_failures = settings.circuit_failures
         self._retry = Backoff(
-            policy.retry_delay / 2, policy.retry_delay_max, lowest=0.0, random=random
+            settings.retry_delay / 2, settings.retry_delay_max, lowest=0.0, random=random
         )
-        self._cooldown = Backoff(policy.cooldown / 2, policy.cooldown_max, spread=0.0)
+        self._cooldown = Backoff(
+            settings.circuit_cooldown / 2, settings.circuit_cooldown_max, spread=0.0
+        )
         self._clock = clock
         self._not_before = clock()
         self.state = State.CLOSED

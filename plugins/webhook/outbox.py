@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 from amiws_gevent.plugins import kit
 
+from .settings import Settings
+
 _Waiting = tuple[bytes, float]  # a message and when it came
 
 
@@ -33,28 +35,18 @@ class Batch:
         return b'{"messages":[%b],"lost":%d}' % (b",".join(self.messages), self.lost)
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """When a batch is full, and how much may wait, the batch under way included.
+class Outbox:
+    """The queue of one receiver. ``put`` from anywhere, all else from its sender.
 
-    Bytes are those of the messages' JSON and a comma for each; ``delay`` in seconds.
+    The settings say when a batch is full, and how much may wait, the batch under way
+    included. Bytes are those of the messages' JSON and a comma for each.
     """
 
-    batch_messages: int
-    batch_bytes: int
-    queue_messages: int
-    queue_bytes: int
-    delay: float
-
-
-class Outbox:
-    """The queue of one receiver. ``put`` from anywhere, all else from its sender."""
-
-    def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
-        self._bounds = bounds
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
         self._clock = clock
         self._waiting: kit.Outbox[_Waiting] = kit.Outbox(
-            bounds.queue_messages, bounds.queue_bytes, _size
+            settings.queue_messages, settings.queue_bytes, _size
         )
         self._batch: Batch | None = None
         self._on_the_wire = False
@@ -78,7 +70,7 @@ class Outbox:
 
     def _put(self, item: _Waiting) -> int:
         size = _size(item)
-        if size > self._bounds.queue_bytes:  # never fits: nothing else need go for it
+        if size > self._settings.queue_bytes:  # never fits: nothing else need go for it
             return 1
         lost = 0
         if self._batch and not self._on_the_wire and not self._waiting.has_room(size):
@@ -89,11 +81,11 @@ class Outbox:
         """Seconds until a batch is to go out, 0 for now; None while nothing waits."""
         if self._batch is not None:
             return 0.0
-        waiting, bounds = self._waiting, self._bounds
+        waiting, settings = self._waiting, self._settings
         if not waiting:
             return None
-        full = len(waiting) >= bounds.batch_messages or waiting.bytes >= bounds.batch_bytes
-        return 0.0 if full else max(0.0, waiting.first()[1] + bounds.delay - self._clock())
+        full = len(waiting) >= settings.batch_messages or waiting.bytes >= settings.batch_bytes
+        return 0.0 if full else max(0.0, waiting.first()[1] + settings.batch_delay - self._clock())
 
     def take(self) -> Batch:
         """The batch to send now; there must be one. It is on the wire until it is told how it went.
@@ -128,12 +120,12 @@ class Outbox:
 
     def _cut(self) -> Batch:
         """At least one message, whatever its size, and then what fits."""
-        bounds, waiting = self._bounds, self._waiting
+        settings, waiting = self._settings, self._waiting
         messages: list[bytes] = []
         size = 0
-        while waiting and len(messages) < bounds.batch_messages:
+        while waiting and len(messages) < settings.batch_messages:
             more = _size(waiting.first())
-            if messages and size + more > bounds.batch_bytes:
+            if messages and size + more > settings.batch_bytes:
                 break
             size += more
             messages.append(waiting.pop()[0])
