@@ -7,6 +7,8 @@
     like it were left out.
 `Outbox`
     What waits for a receiver, bounded; past the bounds the oldest go, and are counted.
+`connect`
+    A connected socket, in bounded time, whatever the name server and the addresses do.
 `tls_context`, `Fingerprint`, `fingerprint`, `same_fingerprint`, `explain`
     TLS as a client: a context made of the settings that the program itself has (ssl_ca,
     ssl_verify, ssl_cert, ssl_key), the type of a setting such as ssl_fingerprint, what the
@@ -15,10 +17,15 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections import deque
 from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import gevent
+from gevent import socket as gsocket
 
 from amiws_gevent.plugins.api import SettingError
 from amiws_gevent.runtime.backoff import Backoff
@@ -37,8 +44,10 @@ __all__ = [
     "Backoff",
     "ClientContext",
     "Fingerprint",
+    "HostNotFound",
     "LogLimiter",
     "Outbox",
+    "connect",
     "explain",
     "fingerprint",
     "same_fingerprint",
@@ -46,6 +55,55 @@ __all__ = [
 ]
 
 T = TypeVar("T", bound=Sized)
+
+
+class HostNotFound(OSError):
+    """A name has no address; ``str()`` is why."""
+
+
+def connect(
+    host: str,
+    port: int,
+    timeout: float,
+    *,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+    make: type[gsocket.socket] = gsocket.socket,
+) -> gsocket.socket:
+    """A connected socket without a timeout; waits cooperatively.
+
+    All addresses are tried in the system's order, each for an even share of what is left of
+    ``timeout`` seconds, so that a dead one does not use up the time of the others. The
+    look-up has as long. Raises HostNotFound, or the OSError of the last address.
+    """
+    failure = OSError("it has no address")
+    found = _look_up(host, port, timeout, kind)
+    deadline = time.monotonic() + timeout
+    for index, (family, _, protocol, _, address) in enumerate(found):
+        sock = make(family, kind, protocol)
+        try:
+            sock.settimeout(max(0.001, (deadline - time.monotonic()) / (len(found) - index)))
+            sock.connect(address)
+            sock.settimeout(None)
+        except OSError as error:
+            sock.close()
+            silent = isinstance(error, TimeoutError) and not error.errno
+            failure = TimeoutError("no answer in time") if silent else error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure
+
+
+def _look_up(host: str, port: int, timeout: float, kind: socket.SocketKind) -> list[Any]:
+    try:
+        with gevent.Timeout(timeout, TimeoutError("the name server does not answer")):
+            return list(gsocket.getaddrinfo(host, port, type=kind))
+    except UnicodeError:
+        raise HostNotFound(f"{host} is no host name") from None
+    except OSError as error:
+        raise HostNotFound(explain(error)) from None
 
 
 def tls_context(

@@ -20,13 +20,13 @@ import socket
 import ssl
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import gevent
 from gevent import socket as gsocket
 
-from amiws_gevent.plugins.kit import Outbox
+from amiws_gevent.plugins.kit import Outbox, connect
 
 from .units import Target
 
@@ -104,9 +104,9 @@ class Datagrams:
 
     def _connect(self) -> gsocket.socket:
         if self._target.kind == "local":
-            return _connected(socket.AF_UNIX, socket.SOCK_DGRAM, self._target.path)
+            return _to_file(self._target.path)
         with _time_limit():
-            return _connected_to_host(self._target, socket.SOCK_DGRAM)
+            return _to_host(self._target, socket.SOCK_DGRAM)
 
     def fileno(self) -> int:
         assert self._socket is not None
@@ -198,7 +198,7 @@ class Stream:
 
     def open(self) -> None:
         with _time_limit():
-            self._socket = _connected_to_host(self._target, socket.SOCK_STREAM)
+            self._socket = _to_host(self._target, socket.SOCK_STREAM)
             _prepare(self._socket)
             if self._secure is not None:
                 self._socket = self._secure(self._socket)
@@ -318,30 +318,26 @@ def line_feed(line: bytes) -> bytes:
     return line + b"\n"
 
 
-def _time_limit() -> gevent.Timeout:
-    text = f"no connection within {CONNECT_TIME:g} s"
-    return gevent.Timeout(CONNECT_TIME, TimeoutError(errno.ETIMEDOUT, text))
-
-
-def _connected_to_host(target: Target, kind: socket.SocketKind) -> gsocket.socket:
-    """A socket to the first address of the host that takes one; else the last one's error."""
-    try:
-        found = gsocket.getaddrinfo(target.host, target.port, type=kind)
-    except UnicodeError:
-        raise OSError(errno.EINVAL, f"{target.host} is no host name") from None
-    failure = OSError(errno.EADDRNOTAVAIL, "its name has no address")
-    for family, _, _, _, address in found:
+@contextlib.contextmanager
+def _time_limit() -> Iterator[None]:
+    with gevent.Timeout(CONNECT_TIME) as limit:
         try:
-            return _connected(family, kind, address)
-        except OSError as error:
-            failure = error
-    raise failure
+            yield
+        except gevent.Timeout as expired:
+            if expired is not limit:
+                raise
+            text = f"no connection within {CONNECT_TIME:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, text) from None
 
 
-def _connected(family: int, kind: socket.SocketKind, address: Any) -> gsocket.socket:
-    made = gsocket.socket(family, kind)
+def _to_host(target: Target, kind: socket.SocketKind) -> gsocket.socket:
+    return connect(target.host, target.port, CONNECT_TIME, kind=kind)
+
+
+def _to_file(path: str) -> gsocket.socket:
+    made = gsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        made.connect(address)
+        made.connect(path)
     except BaseException:
         made.close()
         raise

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -152,32 +151,19 @@ def tls_context(ca: Path | None, *, verify: bool) -> ClientContext:
 
 
 def connect(host: str, port: int, timeout: float) -> gsocket.socket:
-    """A connected socket, all addresses tried in the system's order. Raises Unreachable.
+    """A connected socket that is fair. Raises Unreachable.
 
-    ``timeout`` bounds the look-up and, in even shares, all attempts together.
+    ``timeout`` bounds the look-up, and all attempts together.
     """
     try:
-        with gevent.Timeout(timeout, TimeoutError("the name server does not answer")):
-            found = gsocket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise Unreachable(f"cannot find {host}: {_words(error)}") from None
-    failure = "it has no address"
-    for family, kind, protocol, _, address in found:
-        sock = _PlainSocket(family, kind, protocol)
-        try:
-            sock.settimeout(timeout / len(found))
-            sock.connect(address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(timeout)  # now for the TLS handshake
-        except OSError as error:
-            sock.close()
-            failure = _words(error)
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise Unreachable(f"cannot connect: {failure}")
+        sock = kit.connect(host, port, timeout, make=_PlainSocket)
+    except kit.HostNotFound as error:
+        raise Unreachable(f"cannot find {host}: {error}") from None
+    except OSError as error:
+        raise Unreachable(f"cannot connect: {kit.explain(error)}") from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.settimeout(timeout)  # now for the TLS handshake
+    return sock
 
 
 def reason(error: BaseException) -> str:
@@ -186,26 +172,16 @@ def reason(error: BaseException) -> str:
         error = inner[-1]
     if isinstance(error, Unreachable):
         return str(error)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
         return "it closed the connection without an answer"
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or 'the handshake failed'}"
+        return kit.explain(error)
     if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     if isinstance(error, http.client.HTTPException | HTTPError):
         return f"its answer is no HTTP ({type(error).__name__})"
-    detail = f": {_words(error)}" if isinstance(error, OSError) else ""
+    detail = f": {kit.explain(error)}" if isinstance(error, OSError) else ""
     return f"{type(error).__name__}{detail}"
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, TimeoutError) and not error.errno:
-        return str(error) if str(error) != "timed out" else "no answer in time"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno)
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _seconds(timeout: Any) -> float:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from amiws_gevent.plugins.kit import Outbox
+import gevent
+import pytest
+from gevent import socket as gsocket
+
+from amiws_gevent.plugins import SettingError
+from amiws_gevent.plugins.kit import HostNotFound, Outbox, connect, tls_context
 
 
 def drain(outbox: Outbox[bytes]) -> list[bytes]:
@@ -88,3 +97,77 @@ def test_items_of_any_kind_with_a_size_of_their_own() -> None:
     outbox: Outbox[tuple[str, int]] = Outbox(10, 10, lambda item: item[1])
     assert [outbox.put(item) for item in (("a", 4), ("b", 6), ("c", 5))] == [0, 0, 2]
     assert outbox.pop() == ("c", 5)
+
+
+# -- connections -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listening() -> Iterator[Any]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[Any]:
+    """The address of a system that answers nothing."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as server,
+        socket.create_connection(server.getsockname()),  # fills the backlog
+    ):
+        yield server.getsockname()
+
+
+def found_at(monkeypatch: pytest.MonkeyPatch, *places: Any) -> None:
+    infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+    monkeypatch.setattr(gsocket, "getaddrinfo", lambda *_, **__: infos)
+
+
+def test_the_next_address_has_its_share_of_the_time(
+    listening: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with silence() as silent:
+        found_at(monkeypatch, silent, listening)
+        with connect("two.example", 1, 4.0) as sock:
+            assert sock.getpeername() == listening
+            assert sock.gettimeout() is None
+
+
+def test_all_addresses_together_have_the_time_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with silence() as silent, gevent.Timeout(60):
+        found_at(monkeypatch, silent, silent)
+        with pytest.raises(TimeoutError, match="no answer in time"):
+            connect("two.example", 1, 0.2)
+
+
+def test_the_failure_of_the_last_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found_at(monkeypatch, ("127.0.0.1", 1))
+    with pytest.raises(ConnectionRefusedError):
+        connect("one.example", 1, 60)
+    found_at(monkeypatch)
+    with pytest.raises(OSError, match="it has no address"):
+        connect("none.example", 1, 60)
+
+
+def test_a_name_that_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(host: str, *_: Any, **__: Any) -> Any:
+        host.encode("idna")
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(gsocket, "getaddrinfo", look_up)
+    with pytest.raises(HostNotFound, match=r"^Name or service not known$"):
+        connect("nowhere.example", 1, 60)
+    with pytest.raises(HostNotFound, match=r"^a\.\.b is no host name$"):
+        connect("a..b", 1, 60)
+    monkeypatch.setattr(gsocket, "getaddrinfo", lambda *_, **__: gevent.sleep(60))
+    with pytest.raises(HostNotFound, match="the name server does not answer"):
+        connect("slow.example", 1, 0.05)
+
+
+# -- TLS ---------------------------------------------------------------------------------
+
+
+def test_a_file_of_tls_that_is_of_no_use_is_an_error_of_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"gone\.pem: cannot be used") as caught:
+        tls_context(ca=tmp_path / "gone.pem")
+    assert caught.value.key == "ssl_ca"
