@@ -48,13 +48,13 @@ class Clients:
     def received(self, client: WebSocketClient, text: str) -> None:
         """Carry a client's action to the servers it is for, or say why not."""
         subscription = self._subscriptions[client]
-        for answer in self._dispatcher.dispatch(
+        self._dispatcher.dispatch(
             text,
             client=name_of(subscription.info),
             token=subscription.token,
             authorize=lambda action: self.plugins.authorize_action(action, subscription.info),
-        ):
-            client.send_text(answer)
+            answer=client.send_text,
+        )
 
     def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
         """Forget a client that is gone."""

@@ -39,7 +39,7 @@ _WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _STARTED = b"\0"
 _STDIN, _STDOUT, _STDERR = range(3)
 
-_log = logging.getLogger("amiws_gevent.runtime.daemon")
+_log = logging.getLogger("amiws_gevent.daemon")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from gevent.hub import Hub
 
 from amiws_gevent.runtime.log import LogLimiter
 
-_log = logging.getLogger("amiws_gevent.runtime.greenlets")
+_log = logging.getLogger("amiws_gevent.greenlets")
 
 
 class GreenletWatch:

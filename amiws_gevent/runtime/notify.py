@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 # systemd reads its socket at once; should it not, the service goes on without it.
 SEND_TIME = 1.0  # seconds
 
-_log = logging.getLogger("amiws_gevent.runtime.notify")
+_log = logging.getLogger("amiws_gevent.notify")
 
 
 def notify(

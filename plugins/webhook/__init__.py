@@ -32,7 +32,7 @@ job belongs after that.
 **A batch comes at least once.** When its answer got lost it comes again, with the same
 ``webhook-id`` (also there as ``X-Amiws-Delivery``) and body, but a new time and signature:
 remember the ids that you have worked off, and answer 2xx to a repeat without doing
-anything. docs/plugins.md has a whole receiver that does.
+anything. docs/plugins/webhook.md has a whole receiver that does.
 
 **To verify** that a request is genuine and new (Python)::
 

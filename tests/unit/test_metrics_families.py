@@ -124,7 +124,7 @@ def test_nobody_is_connected(house: House) -> None:
 
 
 def test_actions(house: House) -> None:
-    house.dispatcher.dispatch(json.dumps({"Action": "Ping"}), page="p")
+    house.dispatcher.dispatch(json.dumps({"Action": "Ping"}), client="p", answer=lambda _json: None)
     house.dispatcher.sent = 4
     assert house.value("amiws_actions_refused_total") == 1
     assert house.value("amiws_actions_sent_total") == 4
