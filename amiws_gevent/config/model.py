@@ -128,7 +128,7 @@ class AmiHost(Checked):
             COMPUTED: "yes with `ssl_ca`, or with `ssl: yes` and no `ssl_fingerprint`; else no"
         },
     )
-    ssl_fingerprint: fields.Fingerprint | None = Field(
+    ssl_fingerprint: values.Fingerprint | None = Field(
         default=None,
         description="SHA-256 of the one certificate to accept, in hexadecimal, with or without "
         "colons. For the self-signed certificates of Asterisk.",

@@ -10,7 +10,6 @@ wire.py      a socket without blocking calls and its bounded send buffer
 dial.py      addresses and time limits up to a connected socket
 tls.py       certificates, verification, fingerprints
 resolve.py   names to addresses
-backoff.py   how long to wait
 """
 
 from .link import Link, LinkState, Timings

@@ -18,13 +18,13 @@ from amiws_gevent.ami import MOST_HEADERS, Counters, Message, Parser
 from amiws_gevent.ami.actions import check_action_name
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.errors import NotConnected
-from amiws_gevent.link.backoff import Backoff
 from amiws_gevent.link.dial import DialFailed, Dialled, Dialler, endpoint
 from amiws_gevent.link.pending import Pending
 from amiws_gevent.link.query import MAX_BYTES, MAX_MESSAGES, Answer, Query
 from amiws_gevent.link.report import Report
 from amiws_gevent.link.session import Ended, Refused, Session, broken
 from amiws_gevent.link.wire import Wire
+from amiws_gevent.runtime.backoff import Backoff
 from amiws_gevent.runtime.log import LogLimiter
 
 _log = logging.getLogger("amiws_gevent.link")

@@ -18,9 +18,9 @@ from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
 from amiws_gevent.link import Link, LinkState, Timings
 from amiws_gevent.link import session as session_module
-from amiws_gevent.link.backoff import Backoff
 from amiws_gevent.link.dial import Dialler
 from amiws_gevent.link.resolve import Resolver
+from amiws_gevent.runtime.backoff import Backoff
 from tests.support.ami_server import FULLY_BOOTED, AmiServer, Connection, Packet, answer
 from tests.support.certificates import make_certificate
 from tests.support.greenlets import WAIT, bytes_waiting, until
