@@ -31,8 +31,9 @@ There are three kinds:
   dropped for this plugin alone, counted and told.
 - All others are waited for, each at most as long as it says.
 
-All these times are the hook's own: the CPU time that it computes, and the time that it
-waits while the event loop runs. What a busy machine takes from it does not count.
+Only the hook's own time counts: the CPU time that it computes, the time that it waits
+while the event loop runs, and on Linux the time that it blocks the thread in C (a query
+of a driver that gevent does not know). Time that a busy machine takes does not count.
 
 The message hooks and the log hook get ``message``, an ``amiws_gevent.ami.Message``:
 ``message.kind``, ``message.name`` (of an event), ``message.get("Channel")`` without
@@ -149,7 +150,7 @@ def amiws_transform_message(message: Message, server: ServerInfo) -> Message | N
 def amiws_log_message(message: Message, server: ServerInfo, json: bytes) -> None:
     """See a message as clients get it, after filters and transforms.
 
-    ``json`` is its five-key JSON text, as sent to pages. Fires in the plugin's own
+    ``json`` is its five-key JSON text, as sent to clients. Fires in the plugin's own
     greenlet. Raising is logged; the message counts as done.
     """
 
@@ -198,7 +199,7 @@ def amiws_client_disconnected(client: ClientInfo, code: int, reason: str) -> Non
 
 @hookspec
 def amiws_blueprints() -> list[Blueprint]:  # type: ignore[empty-body]
-    """Add Flask blueprints: clients and HTTP interfaces, behind the same login as all pages.
+    """Add Flask blueprints: pages and HTTP interfaces, behind the same login as all others.
 
     Fires when the web application is built, at the start and at each reload,
     after ``amiws_startup``: make new ones each time. Raising, taking more than 5

@@ -468,6 +468,24 @@ class TestIsolation:
             assert re.search(r"amiws_filter_message: took \d+\.\d+ s; its timeout is 0\.05 s", took)
             assert "suspended" in suspended
 
+    def test_so_is_blocking_the_thread_in_c(self, site: Site) -> None:
+        site.plugin(
+            "blocker",
+            """
+            import ctypes
+            def amiws_filter_message(message):
+                ctypes.CDLL(None).usleep(100_000)
+            """,
+        )
+        with site.program("blocker") as program, Client(program.port) as client:
+            site.ami.wait_login()
+            program.wait_for_log("connected")
+            site.send(*["A"] * 20, "End")
+            client.wait_for_event("End")
+            took, suspended = faults_told(program, "blocker")
+            assert re.search(r"amiws_filter_message: took \d+\.\d+ s; its timeout is 0\.05 s", took)
+            assert "suspended" in suspended
+
     def test_time_that_the_process_does_not_get_is_no_overrun(self, site: Site) -> None:
         # Each of them is stopped as by a machine that is busy: once within computing, once
         # while it waits.
