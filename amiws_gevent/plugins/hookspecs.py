@@ -78,7 +78,7 @@ def amiws_settings() -> type[BaseModel]:  # type: ignore[empty-body]
 
 @hookspec
 def amiws_startup(context: PluginContext) -> None:
-    """Get ready.
+    """Prepare the plugin.
 
     Fires once for each load of the plugin, before any server is connected;
     after a reload only when the plugin is new, its file has changed or its
@@ -92,7 +92,7 @@ def amiws_startup(context: PluginContext) -> None:
 
 @hookspec
 def amiws_shutdown() -> None:
-    """Let go of files and sockets.
+    """Close files and sockets.
 
     Fires when the program ends and when a reload drops or replaces the
     plugin; has 2 seconds, less if the whole program is late. What was queued

@@ -104,9 +104,7 @@ def _outcome(pid: int, reading: int, signals: Signals) -> int:
     status = os.waitstatus_to_exitcode(waitpid(pid, 0)[1])
     if status < 0:
         name = signal.Signals(-status).name
-        print(
-            f"amiws-gevent: {name} ended the daemon before it had started", file=sys.stderr
-        )
+        print(f"amiws-gevent: {name} ended the daemon before it had started", file=sys.stderr)
         return 128 - status
     if status == 0:
         print("amiws-gevent: the daemon was told to end before it had started", file=sys.stderr)

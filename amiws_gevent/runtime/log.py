@@ -242,7 +242,7 @@ class LossyHandler(logging.Handler):
 
     def _tell(self, like: logging.LogRecord) -> bool:
         notice = logging.LogRecord(
-            "amiws_gevent.runtime.log",
+            "amiws_gevent.log",
             logging.WARNING,
             "",
             0,

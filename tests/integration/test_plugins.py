@@ -754,7 +754,7 @@ class TestBlueprints:
         site.plugin("web", WEB.format(route))
         done = site.run("first web")
         assert done.returncode == 78
-        assert f"plugin web: blueprint hello: the route {route} is taken by" in done.stderr
+        assert f"plugin web: blueprint hello: the route {route} already belongs to" in done.stderr
 
     def test_a_clash_on_reload_changes_nothing(self, site: Site) -> None:
         site.plugin("first", WEB.format("/hello").replace('"hello"', '"first"'))

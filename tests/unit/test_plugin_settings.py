@@ -70,8 +70,8 @@ def test_servers_are_named_alike(
 def test_the_older_name_of_servers(key: str, written: str) -> None:
     rule = {key: written}
     with PluginHarness("event_filter", {"rules": [{"deny": "A", **rule}]}) as plugin:
-        assert plugin.feed(event("A"), server=PBX1) != []
-        assert plugin.feed(event("A"), server=BERLIN) == []
+        assert plugin.feed(event("A", Privilege="call,all"), server=PBX1) != []
+        assert plugin.feed(event("A", Privilege="call,all"), server=BERLIN) == []
     with PluginHarness("mask", {"rules": [{"headers": "X", **rule}]}) as plugin:
         message = event("A", X="secret")
         assert plugin.feed(message, server=PBX1) == [message]
@@ -80,7 +80,7 @@ def test_the_older_name_of_servers(key: str, written: str) -> None:
 
 def test_one_rule_needs_no_list() -> None:
     with PluginHarness("event_filter", {"rules": {"deny": "A"}}) as plugin:
-        assert plugin.feed(event("A")) == []
+        assert plugin.feed(event("A", Privilege="call,all")) == []
     with PluginHarness("mask", {"rules": {"headers": "X"}}) as plugin:
         masked: list[Message] = plugin.feed(event("A", X="secret"))
         assert masked == [event("A", X="***")]
@@ -152,7 +152,7 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
         (
             "event_filter",
             "rules:\n- deny: A\n  kind: []",
-            "5: P.rules[0].kind: is empty: leave it out for events",
+            "5: P.rules[0].kind: is empty; leave it out to mean events",
         ),
         (
             "event_filter",

@@ -202,7 +202,7 @@ def test_an_exception_is_one_line_with_its_frames(control: log.LogControl, daemo
     (line,) = daemon.lines()
     assert re.search(
         r"link: reading: ValueError: bad\\nthing "
-        r"\[test_log\.py:\d+ test_an_exception\w+ > test_log\.py:\d+ inner\]$",
+        r"\[test_runtime_log\.py:\d+ test_an_exception\w+ > test_runtime_log\.py:\d+ inner\]$",
         line,
     )
 
