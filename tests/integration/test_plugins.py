@@ -628,7 +628,7 @@ class TestIsolation:
             assert not faults_told(program, "logs")
             program.process.terminate()
             assert program.process.wait(WAIT) == 0
-            assert "plugin blocked: ended with" in program.log
+            assert "plugin blocked: stopped with" in program.log
             assert "plugin shut: amiws_shutdown: " in program.log
 
 
