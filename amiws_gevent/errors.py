@@ -2,13 +2,13 @@
 
     AmiwsError                  whatever is below
       StartError                the program cannot start or go on; has an exit status
-        UsageError              2: wrong words on the command line
+        UsageError              2: a mistake on the command line
         ConfigError             78: the configuration (defined in config, adds its problems)
         PidFileError            73: the pid file is locked or cannot be written
         ListenError             71: a port in use, a certificate that cannot be loaded
       NotConnected              an action for a server that is not connected
       ConnectionLost            the connection ended before an own query was answered
-      SendBufferFull            a server takes actions slower than clients send them
+      SendBufferFull            a server reads actions more slowly than clients send them
       ActionError               an action of a client that cannot be sent (defined in ami.actions)
 
 Split only where recovery differs: a StartError ends the program (or refuses a

@@ -164,10 +164,10 @@ def expression_problem(pattern: str) -> str | None:
             warnings.simplefilter("error")
             re.compile(pattern)
     except (re.error, Warning, OverflowError, RecursionError) as error:
-        return f"is no regular expression: {error}"
+        return f"is not a valid regular expression: {error}"
     if _has_nested_repeat(pattern):
         return (
-            "has a repeat inside a repeat, which can take for ever on a long value; "
+            "has a repeat inside a repeat, which can take forever on a long value; "
             "make the inner one possessive (\\d++ instead of \\d+)"
         )
     return None
@@ -249,7 +249,7 @@ class ValueForm(PluginSettings):
         if isinstance(value, str):
             return {"glob" if is_glob(value) else "is": value}
         if not isinstance(value, dict | ValueForm):
-            raise ValueError('must be a text, or one of is, glob, regex ("" for an empty value)')
+            raise ValueError('must be a text ("" for an empty one), or have is, glob or regex')
         return value
 
     @model_validator(mode="after")

@@ -47,11 +47,11 @@ an ``allow`` outside of ``rules``, else ``allow``.
   a rule says. They are those with an ``ActionID``, but for OriginateResponse, SIPQualifyPeerDone
   and UserEvent, which go to everybody; and, since items of an action without ``ActionID`` have
   none, those without ``Privilege``: what Asterisk sends to everybody always has one.
-- A regular expression sees the first 1,024 characters of a value. One that could
-  take for ever is refused where that can be told (a repeat inside a repeat); it
-  cannot be cut off once it runs.
+- A regular expression sees the first 1,024 characters of a value. It cannot be cut off
+  once it runs, so one that could take for ever (a repeat inside a repeat) is refused;
+  not all of these are found.
 - It only ever drops. What it lets through, plugins listed after it may drop.
-- Headers are seen as the server sent them, even if ``mask`` changes them for pages.
+- Headers are seen as the server sent them, even if ``mask`` changes them for clients.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ class RuleSettings(PluginSettings):
         if bool(self.deny) == bool(self.allow):
             raise ValueError("must have either deny or allow, with names of events")
         if not self.kind:
-            raise SettingError("kind", "is empty: leave it out for events")
+            raise SettingError("kind", "is empty; leave it out to mean events")
         if "*" not in self.names and self.kind != ("event",):
-            raise ValueError('only events have names: with another kind write "*" for the name')
+            raise ValueError('only events have names; with other kinds the name must be "*"')
         return self
 
     @property
@@ -140,7 +140,7 @@ class Settings(PluginSettings):
         if not (self.deny or self.allow or self.rules):
             raise ValueError("drops nothing: give deny, allow or rules")
         if not self.drops_the_rest and not self.deny and not any(r.deny for r in self.rules):
-            raise ValueError("drops nothing: rules that only allow need default: deny")
+            raise ValueError("drops nothing: with rules that only allow, set default: deny")
         return self
 
     @property
@@ -203,7 +203,7 @@ class _ServerDecisions:
 
 
 class Plugin:
-    """Drops what the rules deny; what they allow it leaves to the next plugin."""
+    """Drops messages that the rules deny; the next plugin decides about the others."""
 
     def __init__(self) -> None:
         self._rules: Sequence[_Rule] = ()

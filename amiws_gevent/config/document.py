@@ -1,4 +1,4 @@
-"""A YAML document as text with places: what stands where, before anyone says what it means.
+"""A YAML document as text with places, before its keys are interpreted.
 
 Scalars stay the text of the file, as libyaml's tokens are for amiws: a secret
 ``0123``, ``yes`` or ``1e5`` is that text. Nothing here knows a key's meaning,
@@ -35,11 +35,11 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise _whole(path, 0, "there is no such file; name it with --file") from None
+        raise _whole(path, 0, "does not exist; name the file with --file") from None
     except IsADirectoryError:
-        raise _whole(path, 0, "is a folder; name the file in it with --file") from None
+        raise _whole(path, 0, "is a folder, not a file; name the file with --file") from None
     except PermissionError:
-        raise _whole(path, 0, "may not be read by the user that this runs as") from None
+        raise _whole(path, 0, "cannot be read by the user this runs as") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise _whole(path, line, "is not UTF-8 text; save it in that encoding") from None
@@ -119,8 +119,8 @@ class Reader:
         if _is_cut_secret(node, place):
             self.warn(
                 place,
-                "ends before the # in its line, where YAML begins a comment; put the secret in "
-                "quotes, with the # or without it",
+                "ends before the #, which begins a comment; if the # belongs to the secret, put "
+                "it in quotes, else put the secret alone in quotes",
             )
         unset: list[str] = []
 
@@ -182,8 +182,7 @@ class Reader:
         if node.tag not in _TAGS:
             self.problem(
                 place,
-                "has a YAML tag, which means nothing here; "
-                "text that begins with ! must be in quotes",
+                "has a YAML tag, which is not supported; text that begins with ! must be in quotes",
             )
 
 

@@ -1,7 +1,7 @@
-"""What the files that the configuration names must be: there, readable, and of one piece.
+"""Checks the files that the configuration names: they exist, are readable and valid.
 
-The functions answer with what is wrong, as text for a person, or None; none of
-them ever shows what a file holds.
+The functions return what is wrong, as text for a person, or None. No text shows what a
+file contains.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def why_no_authorities(path: Path) -> str | None:
 
 
 def why_no_pair(certificate: Path, key: Path) -> tuple[str, str] | None:
-    """Which of two readable files spoils them as a TLS pair, and why; None if they fit.
+    """Which of two readable files is wrong as part of a TLS pair, and why; None if they fit.
 
     The first of the answer is ``ssl_cert`` or ``ssl_key``.
     """
@@ -70,7 +70,7 @@ def why_no_pair(certificate: Path, key: Path) -> tuple[str, str] | None:
         trial.load_cert_chain(certificate, key, password=_refuse_passphrase)
     except _EncryptedKey:
         return "ssl_key", (
-            "is protected by a passphrase, which nobody is there to type; "
+            "is protected by a passphrase, which a daemon cannot ask for; "
             "store it without one (openssl pkey -in KEY -out NEWKEY)"
         )
     except ssl.SSLError as error:
@@ -95,7 +95,7 @@ def read_secret(path: Path) -> str:
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text in its first line") from None
     if not text:
-        raise ValueError("has nothing in its first line, which is to be the secret")
+        raise ValueError("has an empty first line; the secret must be there")
     return text
 
 

@@ -1,7 +1,7 @@
-"""What files and folders a configuration names, in whatever setting, those of plugins too.
+"""The files and folders that a configuration names in any setting, plugins' included.
 
-Nothing of it may be served as a static file. The settings are walked, not their keys
-listed, so that a key that is added tomorrow, or by a plugin, counts as well.
+None of them may be served as a static file. All settings are walked, so that a new key or
+a plugin's counts as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can be wrong with a configuration, and how it is told."""
+"""Problems of a configuration, and the error that lists them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What follows from a key, and what must hold between keys.
+"""Rules between keys, and defaults that follow from other keys.
 
-The functions work on what was given, sound or not, before the models validate
-it, so that a wrong port does not hide a missing certificate. They fill in what
-follows and return what contradicts itself. Files are looked at only when a
-configuration file is being loaded (see ``LoadContext``).
+The functions run before the models validate, so that a wrong port does not hide a missing
+certificate: values may be wrong. They fill in defaults and return contradictions. Files
+are checked only when a configuration file is loaded (see ``LoadContext``).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Given = MutableMapping[str, Any]
 # Any of these turns TLS to a server on; amiws knows the first two.
 TLS_KEYS = ("ssl_cert", "ssl_key", "ssl_ca", "ssl_verify", "ssl_fingerprint")
 
-WS_PORT = 8000  # where the pages are without the key
+WS_PORT = 8000  # the default
 
 # A path's end tells more than its beginning does; show most of it.
 _PATH_LENGTH = 120
@@ -41,7 +40,7 @@ def complete_host(given: Given, context: object) -> list[Found]:
 
 
 def complete_settings(given: Given, context: object) -> list[Found]:
-    """The rules of the whole: ids, pairs of keys, and the folder of the pages."""
+    """The rules of the whole: ids, pairs of keys, ports, and web_root."""
     return [
         *_together(given, "ssl_cert", "ssl_key"),
         *_together(given, "auth_domain", "auth_file"),
@@ -59,18 +58,18 @@ def _together(given: Given, one: str, other: str) -> Iterator[Found]:
 
 
 def _apart(given: Given) -> Iterator[Found]:
-    """The pages and the metrics cannot have the same port of the same address."""
+    """The web server and the metrics cannot have the same port of the same address."""
     try:
-        pages = fields.ListenAddress(
+        web = fields.ListenAddress(
             fields.listen_host(given.get("ws_host", "")),
             units.whole_number(given.get("ws_port", WS_PORT), 1, 65535),
         )
         metrics = fields.listen_address(given.get("metrics_listen"))
     except ValueError:
         return
-    same_host = metrics.host == pages.host or not metrics.host or not pages.host
-    if metrics.port == pages.port and same_host:
-        yield ("metrics_listen",), "is where the pages are (ws_port); give it a port of its own"
+    same_host = metrics.host == web.host or not metrics.host or not web.host
+    if metrics.port == web.port and same_host:
+        yield ("metrics_listen",), "has the port of ws_port; give it another one"
 
 
 def _complete_tls(given: Given) -> Iterator[Found]:
@@ -94,7 +93,7 @@ def _complete_secret(given: Given, context: object) -> Iterator[Found]:
     if "secret_file" not in given:
         return
     if "secret" in given:
-        yield ("secret_file",), "stands beside secret; give one of the two"
+        yield ("secret_file",), "is given with secret; give only one of them"
         return
     # Whatever is wrong below is said of secret_file; the secret is not missing.
     given["secret"] = "-"  # noqa: S105  # never used: the problem below ends validation

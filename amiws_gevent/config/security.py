@@ -1,4 +1,4 @@
-"""What an operator should know about who can act on the PBX, said at each start."""
+"""Warnings at each start about who can control the PBX."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def security_warnings(settings: Settings) -> list[str]:
         )
     if settings.auth_file is not None and not settings.auth_websocket:
         warnings.append(
-            "auth_websocket is off: the pages ask for a login, the WebSocket does not, so whoever "
+            "auth_websocket is off: pages need a login, the WebSocket does not, so whoever "
             f"reaches port {settings.ws_port} can act on the PBX; remove auth_websocket: no"
         )
     metrics = settings.metrics_listen

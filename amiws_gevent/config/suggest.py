@@ -1,4 +1,4 @@
-"""What an unknown key or name was probably meant to be."""
+"""Suggestions for unknown keys and names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def unknown_key(word: str, known: Iterable[str], elsewhere: Mapping[str, str]) -
     meant = nearest(word, known)
     advice = f'; did you mean "{meant}"?' if meant else ""
     if word in elsewhere:
-        advice += f" (in {elsewhere[word]} it is known)"
+        advice += f" (it is a key of {elsewhere[word]})"
     return f"unknown key, ignored{advice}"
 
 
@@ -40,14 +40,14 @@ def unknown_event(name: str) -> str | None:
     word = name.casefold()
     if any(word == known.casefold() for known in EVENT_NAMES):
         return None
-    message = f"{shown(name)} is no event of Asterisk's, and names are compared whole"
+    message = f"{shown(name)} is not an event of Asterisk, and only whole names match"
     wider = [known for known in EVENT_NAMES if word in known.casefold()]
     if wider and len(word) >= SHORTEST_PART:
-        return f"{message}; if you mean those with it in their name, write {', '.join(wider)}"
+        return f"{message}; for all events with it in their name write {', '.join(wider)}"
     meant = nearest(name, EVENT_NAMES)
     if meant is not None:
         return f'{message}; did you mean "{meant}"?'
     narrower = [known for known in EVENT_NAMES if known in name]
     if narrower:
-        return f"{message}; amiws lets {', '.join(narrower)} pass for it"
-    return f"{message}; it may be one of another module's"
+        return f"{message}; in amiws it lets {', '.join(narrower)} pass"
+    return f"{message}; another module of Asterisk may have it"

@@ -1,9 +1,8 @@
-"""What is wrong with a text that is not YAML, in words for who wrote it.
+"""Explains YAML errors to the author of the file.
 
-PyYAML says where it could not go on, and in its own terms. The slips that people make are
-few: a tab, no blank behind a colon, a line that begins in the wrong column, a second
-document. They are looked for in the lines round the place. No message shows a value: it may
-be a secret.
+PyYAML says where parsing failed, in its own terms. Common mistakes are few: a tab, no space
+after a colon, a line that begins in the wrong column, a second document. They are looked
+for in the lines near the place. No message shows a value: it may be a secret.
 """
 
 from __future__ import annotations
@@ -50,10 +49,10 @@ def missing_blank(line: str) -> str | None:
     """What is wrong with ``key:value`` or ``-key: value``; None if the line is neither."""
     colon = _NO_BLANK_AFTER_COLON.match(line)
     if colon is not None:
-        return f'needs a blank behind the colon of {colon[1]}: write "{colon[1]}: …"'
+        return f'needs a space after the colon of {colon[1]}: write "{colon[1]}: …"'
     dash = _NO_BLANK_AFTER_DASH.match(line)
     if dash is not None:
-        return f'needs a blank behind the dash before {dash[1]}: write "- {dash[1]}: …"'
+        return f'needs a space after the dash before {dash[1]}: write "- {dash[1]}: …"'
     return None
 
 
@@ -68,7 +67,7 @@ def _second_document(
     for line in (at, before):
         if line is not None and (found := _ANOTHER_DOCUMENT.match(lines[line])):
             return line + 1, (
-                f'begins a second document ("{found[1]}"), and a configuration is one; '
+                f'begins a second document ("{found[1]}"); a configuration has only one: '
                 "remove the line"
             )
     return None
@@ -78,8 +77,11 @@ def _tab(line: str, at: int, column: int, error: yaml.MarkedYAMLError) -> Told |
     if "'\\t'" not in str(error.problem):
         return None
     if line[:column].isspace() or column == 0:
-        return at + 1, f"{_NOT_YAML}begins with a tab; indent with blanks, YAML takes no tabs there"
-    return at + 1, f"{_NOT_YAML}has a tab where a blank must be"
+        return (
+            at + 1,
+            f"{_NOT_YAML}begins with a tab; indent with spaces instead",
+        )
+    return at + 1, f"{_NOT_YAML}has a tab where a space must be"
 
 
 def _blank(

@@ -1,6 +1,6 @@
-"""Plugins: what their authors import, and what the program does with them.
+"""Plugins: the types that their authors import, and the program's side of them.
 
-What authors import is named here; the guide is docs/plugins.md.
+Authors import from here; their guide is docs/plugins.md.
 
     api.py         the types that hooks get, and those of settings
     kit.py         tools for plugins: back-off, log lines that are limited, an outbox, TLS
@@ -9,11 +9,11 @@ What authors import is named here; the guide is docs/plugins.md.
     loading.py     finding and importing a plugin's code
     entry.py       one plugin with its validated settings
     manager.py     the running plugins, one method for each hook
-    change.py      from the running plugins to those of new settings
+    change.py      exchanges the running plugins for those of new settings
     chain.py       messages through filters and transforms
     logqueue.py    the queue and greenlet of one plugin's log hooks
-    spent.py       what a call has computed and waited
-    guard.py       faults and overruns: counted, named, told once a minute
+    spent.py       how much of its time limit a call has used
+    guard.py       faults and overruns: counted, and logged once a minute
 """
 
 from amiws_gevent.ami import ClientAction, Kind, Message

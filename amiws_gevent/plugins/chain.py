@@ -7,8 +7,7 @@ is cut off by one timer for the batch, not one for each call, and a hook that
 does not let itself be cut off is left behind with its greenlet, while another
 takes up the messages where it stands.
 
-What counts against a hook's timeout is what it computes and what it waits, not what
-the machine takes from it: see `Spent`.
+Only a hook's own time counts against its timeout, not that of a busy machine: see `Spent`.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ def watched(hook: MessageHook) -> MessageHook:
 def _is_still(message: Message, kind: Kind, headers: tuple[tuple[str, Value], ...]) -> bool:
     try:
         return message.kind is kind and message.headers == headers
-    except Exception:  # noqa: BLE001 - there is no telling what it is now
+    except Exception:  # noqa: BLE001 - it may be anything now
         return False
 
 
@@ -205,7 +204,7 @@ class MessageChain:
         return _FAILED
 
     def _check_time(self, spent: Spent) -> None:
-        """Whether a call that was long by the wall clock was so by its own doing."""
+        """Count a call that was too long by the wall clock, if its own time was too long."""
         state = self._steps.all[self._step].state
         seconds, cut_off = spent.end(), self._cut_since == spent.since
         if cut_off or seconds > state.timeout:

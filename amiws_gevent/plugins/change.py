@@ -1,9 +1,8 @@
-"""From the running plugins to those of new settings, whole or not at all.
+"""Exchanges the running plugins for those of new settings: all of them, or none.
 
-A plugin whose code and settings are as they were runs on. Those that are gone
-are stopped before those that are new start, since both may want the same file
-or port: a plugin with changed settings is one of each. If anything then
-refuses, what was stopped is started again.
+A plugin with the same code and settings runs on. Old plugins stop before new ones start,
+since both may want the same file or port; a plugin with changed settings is stopped and
+started. If a new one cannot start, the old ones are started again.
 """
 
 from __future__ import annotations
@@ -75,7 +74,10 @@ class Change:
             try:
                 plugin.start()
             except PluginError as error:
-                _log.error("%s; it stays off, since the reload was refused", error)
+                _log.error(
+                    "%s; it cannot be started again after the refused reload and stays off",
+                    error,
+                )
 
     def finish(self) -> None:
         """The new plugins are in use: tell those that stayed."""

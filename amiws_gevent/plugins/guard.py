@@ -1,9 +1,9 @@
-"""Keeps a plugin's faults to the plugin: counted, named, told once a minute.
+"""Contains a plugin's faults: counts them and logs each, with the plugin's name, once a minute.
 
-A message hook that waits past its plugin's timeout is cut off; a plugin whose
-message hooks overrun again and again is suspended until the next reload, so
-that the stream does not pay for it message by message. A required plugin is
-not: it may drop messages, but what it did not get to see must not pass.
+A message hook that waits past its plugin's timeout is cut off. A plugin whose message
+hooks overrun again and again is suspended until the next reload, so that it does not delay
+every message. A required plugin is not suspended: messages that it has not seen must not
+pass.
 
 All hooks but those on the message path and in the log queue are called by
 `attempt` in a greenlet of their own, so that whoever asks goes on in time
@@ -27,8 +27,8 @@ from amiws_gevent.runtime.log import LogLimiter
 
 OVERRUNS_TO_SUSPEND = 5
 OVERRUN_WINDOW = 60.0  # seconds in which that many overruns suspend a plugin
-END_TIME = 0.2  # seconds that a greenlet of a plugin has to end, once it was told to
-LOOKS = 10  # how often within its limit it is looked at how long a call has been waiting
+END_TIME = 0.2  # seconds that a plugin's greenlet has to end after it was killed
+LOOKS = 10  # how often within its limit a call's waiting time is checked
 
 _log = logging.getLogger("amiws_gevent.plugins")
 
@@ -38,7 +38,7 @@ class HookTimeout(BaseException):
 
 
 class PluginState:
-    """What is known of one running plugin: its faults, its time, whether it is suspended."""
+    """The state of one running plugin: its faults, its time, whether it is suspended."""
 
     def __init__(
         self,
@@ -55,27 +55,27 @@ class PluginState:
         self.suspended = False
         """Its message hooks are not called. Of a required plugin this drops all messages."""
         self.seconds = 0.0
-        """What message hooks took, of the stream's time."""
+        """Time that message hooks took, in which messages waited."""
         self.log_seconds = 0.0
-        """What log hooks took, waits included; nobody waited for them."""
+        """Time that log hooks took, waits included; no message waited for them."""
         self.dropped = 0
         """Messages that this plugin dropped, by its answer or, if required, by a fault."""
         self.faults: Counter[str] = Counter()
-        """By hook, how often it raised, overran or gave an answer that is none."""
+        """By hook, how often it raised, overran or returned a wrong type."""
         self._overruns: deque[float] = deque(maxlen=OVERRUNS_TO_SUSPEND)
         self._limiter = limiter
         self._clock = clock
 
     def failed(self, hook: str, error: BaseException) -> None:
-        """Count a hook's error and tell it, at most once a minute for each hook."""
+        """Count a hook's error and log it, at most once a minute for each hook."""
         self._fault(hook, "raised", describe(error, self.origin))
 
     def answered(self, hook: str, answer: object, wanted: str) -> None:
-        """Count an answer that means nothing, and tell it like an error."""
+        """Count an answer of a wrong type, and log it like an error."""
         self._fault(hook, "answered", f"returned {type(answer).__name__}, not {wanted}")
 
     def overran(self, hook: str, seconds: float, *, cut_off: bool = False) -> None:
-        """Count a message hook that took longer than the timeout; suspend one that keeps at it."""
+        """Count a message hook that took longer than the timeout; suspend one that repeats it."""
         what = "was cut off after" if cut_off else "took"
         self._fault(hook, "overran", f"{what} {seconds:.3g} s; its timeout is {self.timeout:g} s")
         now = self._clock()
@@ -86,7 +86,7 @@ class PluginState:
 
     def stuck(self, hook: str) -> None:
         """Suspend a plugin, required or not, whose message hook does not let itself be cut off."""
-        self._fault(hook, "overran", "goes on waiting after it was cut off")
+        self._fault(hook, "overran", "still waits after it was cut off")
         self._suspend(f"cannot be cut off in {hook}")
 
     def resume(self) -> None:

@@ -1,8 +1,7 @@
-"""Holds a plugin's functions to the hook specifications, and binds them for being called.
+"""Checks a plugin's functions against the hook specifications, and binds them for calls.
 
-What is wrong is found when the plugin is loaded, with the line that has to be
-changed: a hook that is misspelt would never be called, and one with a wrong
-parameter would fail on each message.
+Mistakes are found when the plugin is loaded, with the line to change: a misspelt hook would
+never be called, and one with a wrong parameter would fail on each message.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from amiws_gevent.plugins import hookspecs
 
 PREFIX = "amiws_"
 
-SLIP = 0.9  # how like a hook's name another name has to be in order to be taken for a slip
+SLIP = 0.9  # how similar to a hook's name another name must be to count as a misspelling
 
 # Options of pluggy's marker; the marker alone is allowed, and not needed.
 _WITHOUT_EFFECT = ("tryfirst", "trylast", "hookwrapper", "wrapper", "specname", "optionalhook")
@@ -50,7 +49,7 @@ def find_hooks(plugin: object) -> dict[str, Callable[..., Any]]:
             _check_kind(name, function, manager.parse_hookimpl_opts(plugin, name) or {})
             hooks[name] = _bound(name, function, getattr(manager.hook, name).spec.argnames)
     if not hooks:
-        raise HookMistake("has no hook: no function whose name begins with amiws_")
+        raise HookMistake("has no hook: no function name begins with amiws_")
     return hooks
 
 
@@ -96,7 +95,7 @@ def _check_kind(name: str, function: Any, options: Mapping[str, Any]) -> None:
     without_effect = [option for option in _WITHOUT_EFFECT if options.get(option)]
     if without_effect:
         raise HookMistake(
-            f"{name}: {without_effect[0]} means nothing here; "
+            f"{name}: {without_effect[0]} has no effect; "
             "plugins are asked in the order of the configuration",
             place,
         )

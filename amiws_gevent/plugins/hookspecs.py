@@ -30,8 +30,9 @@ There are three kinds:
   dropped for this plugin alone, counted and logged.
 - The program waits for all others, each at most as long as its text says.
 
-All these times are the hook's own: the CPU time that it computes, and the time that it
-waits while the event loop runs. What a busy machine takes from it does not count.
+Only the hook's own time counts: the CPU time that it computes, the time that it waits
+while the event loop runs, and on Linux the time that it blocks the thread in C (a query
+of a driver that gevent does not know). Time that a busy machine takes does not count.
 
 The message hooks and the log hook get ``message``, an ``amiws_gevent.plugins.Message``:
 ``message.kind``, ``message.name`` (of an event), ``message.get("Channel")`` without
@@ -76,7 +77,7 @@ def amiws_settings() -> type[BaseModel]:  # type: ignore[empty-body]
 
 @hookspec
 def amiws_startup(context: PluginContext) -> None:
-    """Get ready.
+    """Prepare the plugin.
 
     Called once for each load of the plugin, before any server is connected. After a
     reload it is called only if the plugin is new, or its file or its settings changed:

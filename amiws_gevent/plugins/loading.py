@@ -1,4 +1,4 @@
-"""Finds plugins, imports them and holds them to the specifications, before anything runs.
+"""Finds plugins, imports them and checks them against the specifications.
 
 The configuration names a plugin by the path of a Python file, by the name of a
 file in one of ``plugin_dirs`` (without ``.py``), or by the name of an installed
@@ -6,8 +6,8 @@ entry point of the group ``amiws_gevent``; they are looked for in this order.
 
 A file is executed afresh each time it is loaded, as a module of its own that
 ``import`` does not find: so a reload sees what was changed in it, two files of
-the same name do not meet, and a plugin that is listed twice is there twice. It
-stands alone: what it imports has to be installed. An installed plugin is a
+the same name do not clash, and a plugin that is listed twice runs twice. It
+cannot import files beside it: what it imports has to be installed. An installed plugin is a
 module like any other, imported once; to change its code takes a restart.
 """
 
@@ -98,7 +98,7 @@ def describe(error: BaseException, origin: str) -> str:
     try:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - it is the plugin's own class
-        text = "(its text cannot be had)"
+        text = "(no text: its __str__ raises)"
     if len(text) > LONGEST_TEXT:
         text = text[: LONGEST_TEXT - 1] + "…"
     return f"{where}: {kind}: {text}" if text else f"{where}: {kind}"
@@ -116,7 +116,7 @@ def _plugin_of(module: object) -> object:
         for name, value in vars(module).items():
             if name.startswith(PREFIX) and inspect.isfunction(value):
                 raise HookMistake(
-                    f"{name} stands beside the class Plugin; hooks are its methods", place_of(value)
+                    f"{name} is outside the class Plugin; make it a method", place_of(value)
                 )
     return factory()
 
@@ -224,9 +224,7 @@ def _hint(error: BaseException, path: Path) -> str:
         (path.parent / f"{wanted}.py").is_file() or (path.parent / wanted).is_dir()
     )
     if beside or "relative import" in str(error):
-        return (
-            "; a plugin's file stands alone: install what it imports (pip), or put it in the file"
-        )
+        return "; a plugin cannot import files beside its own: install them (pip), or use one file"
     return ""
 
 

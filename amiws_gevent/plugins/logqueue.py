@@ -1,8 +1,8 @@
-"""The queue of one plugin's hooks that are told of something, and that nobody waits for.
+"""The queue of one plugin's hooks that nobody waits for.
 
-Putting never blocks: what does not fit is dropped for this plugin alone,
-counted, and told. One greenlet per plugin takes entries in order, so a hook may
-wait for a disk or the network.
+Putting never blocks: an entry that does not fit is dropped for this plugin alone, counted
+and logged. One greenlet per plugin takes entries in order, so a hook may wait for a disk
+or the network.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from amiws_gevent.runtime.loop import yield_to_loop
 LONGEST_TURN = 0.005  # seconds of hooks that only compute, then others have theirs
 
 NEWS_SIZE = 1024
-"""Bytes that an entry counts for which is no message."""
+"""Bytes that an entry counts for if it is not a message."""
 
 _log = logging.getLogger("amiws_gevent.plugins")
 
 
 class Entry(NamedTuple):
-    """One call of a hook that is to come; ``size`` in bytes is what it counts for.
+    """One queued call of a hook; it counts for ``size`` bytes.
 
-    Of messages ``limit`` bytes may wait. What is no message, and so comes seldom,
-    has as much room beside it: a plugin that counts clients must not miss one.
+    Messages may take ``limit`` bytes of the queue. Other calls are rare and have as much
+    again, since a plugin that counts clients must not miss one.
     """
 
     hook: str
@@ -65,7 +65,7 @@ class LogQueue:
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> None:
-        """Begin to take entries out; what was put before waits until then."""
+        """Start to take entries, those put before included."""
         self._greenlet = gevent.spawn(self._run)
 
     def put(self, entries: Iterable[Entry]) -> None:
@@ -88,16 +88,18 @@ class LogQueue:
         return any(self._idle.wait(timeout / LOOKS) for _ in range(LOOKS))
 
     def stop(self, timeout: float) -> None:
-        """End the greenlet when all is done, but after ``timeout`` seconds and a moment at most.
+        """End the greenlet when the queue is empty, or after ``timeout`` seconds.
 
-        What is queued then stays so, for another ``start``.
+        Entries that are left stay queued for another ``start``.
         """
         greenlet = self._greenlet
         if greenlet is None:
             return
         if not self.drain(timeout):
             _log.warning(
-                "plugin %s: ended with %d calls still queued", self._state.name, len(self._entries)
+                "plugin %s: stopped with %d calls still queued",
+                self._state.name,
+                len(self._entries),
             )
         self._greenlet = None
         greenlet.kill(timeout=END_TIME)

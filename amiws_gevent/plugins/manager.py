@@ -1,7 +1,7 @@
 """All running plugins behind one typed method for each hook.
 
 The rest of the program knows no plugin and no pluggy: it calls these methods,
-which contain what plugins do. Only ``start`` and ``blueprints`` raise, so
+which contain plugins' faults. Only ``start`` and ``blueprints`` raise, so
 that a plugin that cannot work refuses the start or the reload.
 """
 
@@ -41,7 +41,7 @@ QUEUED = (LOG, SERVER_CHANGED, CLIENT_CONNECTED, CLIENT_DISCONNECTED, RELOAD)
 
 CALL_TIME = 5.0  # seconds for amiws_authorize_… and amiws_blueprints
 STARTUP_TIME = 10.0  # seconds for amiws_startup
-DRAIN_TIME = 1.0  # seconds that a plugin which ends has for what is queued
+DRAIN_TIME = 1.0  # seconds that a plugin that is stopped has for its queue
 SHUTDOWN_TIME = 2.0  # seconds for amiws_shutdown
 
 
@@ -112,7 +112,7 @@ class RunningPlugin:
 
 
 def plugin_of(running: Iterable[RunningPlugin], files: Iterable[str]) -> RunningPlugin | None:
-    """The plugin that the first of ``files`` is of that is any plugin's; None: no plugin's."""
+    """The plugin of the first of ``files`` that belongs to one; None: none does."""
     among = tuple(running)
     for file in files:
         for plugin in among:
@@ -144,10 +144,10 @@ class Plugins:
         return MessageChain(self._steps)
 
     def spoilt(self, error: Exception) -> str:
-        """A message that has come through the chain is none any more, as ``error`` tells.
+        """A message came out of the chain broken: some hook changed it in place.
 
-        Returns who may have changed it in place. From here on hooks are watched, so that
-        the next time it is known, and the message is put right.
+        Returns the hooks that may have done it. From here on hooks are watched, so that
+        the next time the hook is known and the message is restored.
         """
         self._steps = Steps([*map(watched, self._filters)], [*map(watched, self._transforms)])
         hooks = [(hook.state, FILTER) for hook in self._filters]
@@ -164,15 +164,15 @@ class Plugins:
             queue.put(entries)
 
     def server_changed(self, server: ServerInfo, state: str, reason: str) -> None:
-        """Queue the news of a connection for all plugins."""
+        """Queue a change of a link for all plugins."""
         self._tell(SERVER_CHANGED, server, state, reason)
 
     def client_connected(self, client: ClientInfo) -> None:
-        """Queue the news of a client that came."""
+        """Queue a client's coming for all plugins."""
         self._tell(CLIENT_CONNECTED, client)
 
     def client_disconnected(self, client: ClientInfo, code: int, reason: str) -> None:
-        """Queue the news of a client that went."""
+        """Queue a client's end for all plugins."""
         self._tell(CLIENT_DISCONNECTED, client, code, reason)
 
     def _tell(self, hook: str, *arguments: Any) -> None:
@@ -180,11 +180,11 @@ class Plugins:
             queue.put([Entry(hook, arguments)])
 
     def authorize_client(self, request: RequestInfo, user: str | None) -> str | None:
-        """None: may open a WebSocket; else why not."""
+        """Why the request may not open a WebSocket; None: it may."""
         return self._refusal("amiws_authorize_client", request, user)
 
     def authorize_action(self, action: ClientAction, client: ClientInfo) -> str | None:
-        """None: the action may be sent; else why not."""
+        """Why the action may not be sent; None: it may."""
         return self._refusal("amiws_authorize_action", action, client)
 
     def _refusal(self, hook: str, *arguments: Any) -> str | None:

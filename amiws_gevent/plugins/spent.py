@@ -1,13 +1,11 @@
-"""What a hook's call has had of its time limit, whatever else the machine does meanwhile.
+"""How much of its time limit a hook's call has used, whatever else the machine does meanwhile.
 
-Two clocks, since a hook can use up time in two ways. Computing is the CPU time of the
-thread while the call has it: on a busy machine, or in a process that was stopped, the
-wall clock goes on and the hook does nothing wrong. Waiting is the wall clock while the
-event loop runs: somebody looks every ``tick`` seconds, and of what lies between two looks
-at most one tick counts, so that a loop that stood still counts for no more than that.
-
-What neither of the two sees is a call that waits in C, without gevent: to the program it
-looks like a machine that has given the core to somebody else.
+A hook can use time in three ways. Computing is the CPU time of the thread while the call
+has it. Waiting is the wall clock while the event loop runs: somebody looks every ``tick``
+seconds, and of the time between two looks at most one tick counts, so that a loop that
+stood still counts for no more than that. Blocking is a wait in C, without gevent, which
+stops the event loop: `BlockedTime` tells it from a busy machine or a stopped process, in
+which the wall clock goes on and the hook does nothing wrong.
 """
 
 from __future__ import annotations
@@ -19,24 +17,31 @@ from typing import Any
 
 from greenlet import greenlet
 
+from amiws_gevent.runtime.blocked import BlockedTime, Snapshot
+
+_THREAD = BlockedTime()  # of the thread in which all hooks run
+
 
 class Spent:
     """The time of the calls of one greenlet, one call after the other; all in seconds.
 
-    ``since`` is when the call that runs began by ``clock`` (inf: none runs). It may be
-    set for each call without a look at the CPU clock, which costs ten times as much as
-    the other: that is asked at each ``turn``, and of what the turn has computed up to a
-    call all counts that may have been before it. So a call may get away with some of what it
-    has computed, and is never charged with what others have.
+    ``since`` is when the running call began by ``clock`` (inf: none runs). It may be set
+    for each call without reading the CPU clock, which costs ten times as much: that is
+    read at each ``turn``. All the wall time from there to the call is taken off what the
+    turn has computed and was blocked. So a call may be charged with less than it has used,
+    never with what others have. The kernel is asked for blocked time only if a call
+    looks late: when more than a ``tick`` of its turn is not CPU time.
     """
 
     __slots__ = (
         "_away",
+        "_before",
+        "_blocked",
         "_clock",
-        "_computed",
         "_cpu",
         "_cpu_clock",
         "_of",
+        "_used",
         "_waited",
         "_wall",
         "since",
@@ -48,31 +53,35 @@ class Spent:
         tick: float,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
+        blocked: BlockedTime = _THREAD,
     ) -> None:
         self.tick = tick
         self.since = math.inf
         self._clock = clock
         self._cpu_clock = cpu_clock
+        self._blocked = blocked
         self._wall = self._cpu = 0.0  # both clocks at the last turn or return
-        # Of the call that began at `_of`, if that is the one that runs; it has left then.
+        self._before: Snapshot | None = None  # the kernel's figures then
+        # Of the call that began at `_of`, if that is the running one and it has waited.
         self._of = math.inf
-        self._computed = self._waited = 0.0
+        self._used = self._waited = 0.0  # computing and blocked; waiting
         self._away = math.inf  # since when it waits, or was last looked at
 
     def turn(self) -> float:
         """The greenlet begins to work; returns the time."""
         self._cpu = self._cpu_clock()
         self._wall = self._clock()
+        self._before = self._blocked.snapshot(self._wall)
         return self._wall
 
     def leave(self) -> None:
         """The call begins to wait."""
         if self.since == math.inf:
             return
-        computed = self._computing()
+        used = self._using()
         if self._of != self.since:
             self._of, self._waited = self.since, 0.0
-        self._computed = computed
+        self._used = used
         self._away = self._clock()
 
     def come_back(self) -> None:
@@ -83,7 +92,7 @@ class Spent:
         self.turn()
 
     def look(self) -> float:
-        """What a call that waits has had so far; to be called each ``tick``."""
+        """The time that a waiting call has used so far; to be called each ``tick``."""
         if self.since == math.inf:
             return 0.0
         if self._of != self.since or self._away == math.inf:
@@ -91,26 +100,31 @@ class Spent:
         now = self._clock()
         self._waited += self._waiting(now)
         self._away = now
-        return self._computed + self._waited
+        return self._used + self._waited
 
     def end(self) -> float:
-        """What the call has had that ends here."""
-        spent = self._computing() + (self._waited if self._of == self.since else 0.0)
+        """The call ends; returns the time that it has used."""
+        spent = self._using() + (self._waited if self._of == self.since else 0.0)
         self._of = math.inf
         self.turn()
         return spent
 
-    def _computing(self) -> float:
-        before = self._computed if self._of == self.since else 0.0
+    def _using(self) -> float:
+        earlier = self._used if self._of == self.since else 0.0
+        used = self._cpu_clock() - self._cpu
+        if self._before is not None:
+            wall = self._clock() - self._wall
+            if wall - used > self.tick:
+                used += self._blocked.since(self._before, wall, used)
         others = max(0.0, self.since - self._wall)
-        return before + max(0.0, self._cpu_clock() - self._cpu - others)
+        return earlier + max(0.0, used - others)
 
     def _waiting(self, now: float) -> float:
         return min(max(0.0, now - self._away), self.tick)
 
 
 class Metered(greenlet):
-    """A greenlet that tells its ``spent`` when it waits: as gevent's hub calls these."""
+    """A greenlet that tells its ``spent`` when it waits and goes on; gevent's hub calls these."""
 
     spent: Spent
 

@@ -1,10 +1,9 @@
-"""What makes the program a daemon: leaving the terminal, and the pid file.
+"""Makes the program a daemon: it leaves the terminal and keeps a pid file.
 
-The parent does not leave before the child serves: it waits at a pipe whose
-writing end only the child holds. A byte means "started"; the end of the pipe
-without one means that the child ended, and the child's status becomes the
-parent's. Until then the child keeps the parent's stderr, so that what it has
-to say about a failed start is seen where the start was asked for.
+The parent waits until the child serves, at a pipe whose writing end only the child holds.
+A byte means "started". The end of the pipe without a byte means that the child ended; the
+parent then exits with the child's status. Until the child serves it keeps the parent's
+stderr, so that errors of the start appear where it was started.
 """
 
 from __future__ import annotations
@@ -191,13 +190,12 @@ class PidFile:
         if found.st_uid != os.geteuid():
             raise PidFileError(
                 f"the pid file {self.path} (-p) belongs to {_user(found.st_uid)}, not to "
-                f"{_user(os.geteuid())}: not written to. Remove it, or name one in a folder "
+                f"{_user(os.geteuid())}. Remove it, or name one in a folder "
                 f"that only this user can write to, such as -p /run/{self.path.name}"
             )
         if found.st_nlink > 1:
             raise PidFileError(
-                f"the pid file {self.path} (-p) has {found.st_nlink} names: not written to. "
-                "Remove it"
+                f"the pid file {self.path} (-p) has {found.st_nlink} names (hard links); remove it"
             )
 
     def _lock(self, descriptor: int) -> None:
@@ -209,9 +207,9 @@ class PidFile:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
         except BlockingIOError as error:
             pid = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-            told = f"already running with process id {pid}: it holds the pid file {self.path} (-p)"
+            told = f"already running as process {pid}, which holds the pid file {self.path} (-p)"
             if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                told += "; or others do, since others can write to it: then remove it"
+                told += "; if no such process runs, another user holds it: then remove it"
             raise PidFileError(told) from error
 
     def _is_in_place(self, descriptor: int) -> bool:

@@ -7,7 +7,7 @@ import resource
 import sys
 from contextlib import suppress
 
-_SPARE = 32  # for what is not a client: AMI connections that come back, files, name look-ups
+_SPARE = 32  # for all but clients: AMI connections that are made again, files, name look-ups
 _SPARE_SHARE = 4  # of the limit, one part in so many at most
 
 
@@ -44,7 +44,7 @@ def raise_limit() -> tuple[int, int]:
 
 
 def limit_for_clients() -> int:
-    """Where descriptors for clients end: the kernel gives the lowest free one, so that a
-    connection from this number on means that there are few left for all else."""
+    """The first descriptor that no client gets. The kernel gives the lowest free number, so
+    a connection with this one means that few are left for all else."""
     highest = limit()
     return highest - min(_SPARE, highest // _SPARE_SHARE)

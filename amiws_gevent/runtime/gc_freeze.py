@@ -1,13 +1,13 @@
 """Keeps full garbage collections short, however many clients there are.
 
-While Python looks for garbage in cycles nothing else runs, and the AMI readers wait: 5 ms
-for 1,000 clients, more than that for what the start leaves. Nearly all that it looks
-through is there to stay. So what was left by a full collection that took long is set
-aside (``gc.freeze``): the next one looks at what is new since.
+While Python collects garbage nothing else runs, and the AMI readers wait: 5 ms for 1,000
+clients, longer for the objects of the start. Nearly all of these objects live long. So
+after a full collection that took long, the objects left are frozen (``gc.freeze``): the
+next collection looks only at newer ones.
 
-What is set aside is freed like all else when nothing refers to it any more, and a client
-goes that way. But cycles would stay for ever, so all is looked through again once it may
-be worth while: when twice as much is set aside as the last time, and ``ROOM`` more.
+A frozen object is still freed when nothing refers to it, as with a closed client. Frozen
+cycles are not, so all are collected again when there are more than twice as many frozen
+objects as after the last time, and ``ROOM``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FULL = 2  # the oldest generation, and all younger ones with it
 
 
 class GcFreeze:
-    """As long as it is entered, sets aside what stays; ``clock`` gives seconds."""
+    """A context manager that freezes long-lived objects; ``clock`` gives seconds."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class GcFreeze:
         self._room = room
         self._begun = 0.0
         self._limit = 0
-        """Objects set aside from which on all are looked through; 0: this has just begun."""
+        """Frozen objects past which all are collected again; 0: not yet known."""
 
     def __enter__(self) -> None:
         gc.collect()
@@ -46,8 +46,8 @@ class GcFreeze:
         gc.callbacks.append(self._on_collection)
 
     def __exit__(self, *_: object) -> None:
-        # What is set aside stays so, since the process ends: the interpreter's last collection
-        # would free log handlers at a time when gevent 24.10 can no more do what they need.
+        # Objects stay frozen, since the process ends: the interpreter's last collection would
+        # free log handlers when gevent 24.10 can no longer do what they need.
         gc.callbacks.remove(self._on_collection)
 
     def _on_collection(self, phase: str, info: dict[str, Any]) -> None:

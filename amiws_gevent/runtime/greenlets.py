@@ -1,8 +1,7 @@
-"""Greenlets that die by surprise: told in the log, and by the exit status.
+"""Logs greenlets that end with an error, and counts them for the exit status.
 
-SystemExit and KeyboardInterrupt are no exception to that: gevent would end the program,
-and say nothing, since it takes them for the wish of whoever runs it. A greenlet that raises
-them is more likely a plugin's, or a library's that thinks that it is alone.
+That includes SystemExit and KeyboardInterrupt, with which gevent would end the program
+without a word. A greenlet that raises them is more likely a plugin's, or a library's.
 """
 
 from __future__ import annotations
@@ -31,12 +30,13 @@ class GreenletWatch:
     def __init__(self, limiter: LogLimiter | None = None) -> None:
         self.deaths = 0
         self.blame: Callable[[Sequence[str], str, BaseException], bool] = _nobody
-        """Given the files that an error came through, innermost first, what was running, and
-        the error: whether it was somebody's who is told of it, and whose fault it counts as."""
+        """Called with the files that an error came through (innermost first), what was running,
+        and the error. True if it is a plugin's: then that plugin is blamed in the log and
+        in its count of faults."""
         self._limiter = limiter or LogLimiter()
 
     def install(self, hub: Hub) -> None:
-        """Take over the reporting of ``hub``; how it ends the program stays its own."""
+        """Report the errors of ``hub``; it still ends the program as before."""
         inherited = hub.handle_error
 
         def handle_error(
@@ -68,7 +68,7 @@ class GreenletWatch:
 
 
 def _is_death(hub: Hub, error: BaseException) -> bool:
-    """Whether the error is the end of a greenlet, and not that of the program."""
+    """Whether the error ends only its greenlet, not the program."""
     if isinstance(error, SystemExit):
         return True
     if isinstance(error, KeyboardInterrupt):
@@ -77,7 +77,7 @@ def _is_death(hub: Hub, error: BaseException) -> bool:
 
 
 def _signals_raise() -> bool:
-    """Whether a KeyboardInterrupt may be a signal that has hit whoever was running."""
+    """Whether a KeyboardInterrupt may come from a signal, in any greenlet."""
     handlers = map(signal.getsignal, (signal.SIGINT, signal.SIGTERM))
     return signal.default_int_handler in handlers
 

@@ -1,9 +1,9 @@
-"""Log lines to syslog, and in the foreground to standard error too, that never block.
+"""Log lines to syslog, and in the foreground to standard error too, without blocking.
 
-A syslog daemon that is stuck, absent or restarted, and a terminal or pipe that
-nobody reads, may cost log lines but never the program: every write is
-non-blocking, a line that cannot be written is dropped and counted, and the
-first write that succeeds again says how many were lost.
+A syslog daemon that is stuck, absent or restarted, or a terminal or pipe that nobody reads,
+may lose log lines but never stops the program. Every write is non-blocking, a line that
+cannot be written is dropped and counted, and the next line that can be written says how
+many were lost.
 
 Syslog lines have the form of RFC 3164, section 4.1, as glibc's ``syslog(3)``
 writes it on a local socket (no host name)::
@@ -87,7 +87,7 @@ def escape(text: str) -> str:
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
-def room_of(logger_name: str) -> str:
+def module_of(logger_name: str) -> str:
     """``link`` for ``amiws_gevent.link``; other loggers keep their whole name."""
     return logger_name.removeprefix("amiws_gevent.")
 
@@ -269,17 +269,17 @@ class SyslogHandler(LossyHandler):
         text = _text(record)
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text}: {describe_exception(record.exc_info[1])}"
-        body = f"{self.ident}[{record.process}]: {room_of(record.name)}: {text}"
+        body = f"{self.ident}[{record.process}]: {module_of(record.name)}: {text}"
         return [fit(head + body)]
 
 
 class TerminalHandler(LossyHandler):
-    """Lines for a person: time with milliseconds, level, room, text; tracebacks in full."""
+    """Lines for a person: time with milliseconds, level, module, text; tracebacks in full."""
 
     def lines(self, record: logging.LogRecord) -> list[bytes]:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
         head = f"{when}.{int(record.msecs):03d} {severity(record.levelno)[1]:<7}"
-        lines = [f"{head} {room_of(record.name)}: {_text(record)}"]
+        lines = [f"{head} {module_of(record.name)}: {_text(record)}"]
         if record.exc_info and record.exc_info[1] is not None:
             trace = "".join(traceback.format_exception(record.exc_info[1]))
             lines.extend("    " + line for line in trace.rstrip("\n").split("\n"))
@@ -311,7 +311,7 @@ class LogControl:
 
     @property
     def lost(self) -> int:
-        """Lines that syslog has not taken since the start."""
+        """Lines that syslog did not take, since the start."""
         return self._syslog.lost_in_all
 
     def reconfigure(self, facility: int, level: int) -> None:
@@ -323,13 +323,13 @@ class LogControl:
             logging.getLogger(name).setLevel(lowest)
 
     def tell_now(self, logger: logging.Logger, level: int, text: str) -> None:
-        """Log a line without the locks of ``logging``, which whoever stands still may hold."""
+        """Log a line without the locks of ``logging``, which a blocked thread may hold."""
         record = logging.LogRecord(logger.name, level, "", 0, "%s", (text,), None)
         for handler in self._handlers:
             handler.emit(record)
 
     def close(self) -> None:
-        """Take the handlers off again and close the socket; for tests and the last moment."""
+        """Remove the handlers and close the socket; for tests and the program's end."""
         for handler in self._handlers:
             logging.getLogger().removeHandler(handler)
             handler.close()
@@ -354,8 +354,8 @@ def configure(
     daemon's socket, ``terminal`` a descriptor in place of standard error's. Nothing
     here fails when the daemon is absent: it is tried again while lines come.
     """
-    # A greenlet that logs would be given a Thread object for it, which it keeps to its end:
-    # a fourth of all objects that the garbage collector would look through for a page.
+    # Each greenlet that logs would keep a Thread object until it ends: a fourth of all objects
+    # of a client that the garbage collector would look through.
     logging.logThreads = False
     on_terminal = None
     if foreground:
@@ -383,11 +383,11 @@ def _stderr_descriptor() -> int:
 
 
 class LogLimiter:
-    """Lets one line a key pass in ``interval`` seconds and counts the others.
+    """Passes one line for each key in ``interval`` seconds and counts the others.
 
-    For faults that may come with every message or client. ``max_keys`` keys at most have
-    a line of their own within an interval; all others share one, so that no number of
-    keys fills the log.
+    For faults that may come with every message or client. At most ``max_keys`` keys have
+    a line of their own within an interval; all others share one, so that many keys cannot
+    fill the log.
     """
 
     def __init__(
@@ -403,7 +403,7 @@ class LogLimiter:
         self._shared: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()  # one, of the rest
 
     def allow(self, key: Hashable) -> int | None:
-        """None: say nothing now. Else say it, and that so many like it were left out."""
+        """None: log nothing now. Else log it, with the number of lines suppressed before."""
         now = self._clock()
         seen = self._seen
         if key not in seen and not self._has_room(now):

@@ -29,12 +29,12 @@ _LAST = -2  # libev's lowest priority: behind every socket that one poll found r
 
 
 def yield_to_loop() -> None:
-    """Let the event loop look at its sockets, serve all that are ready, and come back.
+    """Let the event loop poll its sockets and serve those that are ready; then return.
 
-    ``gevent.sleep(0)`` does less: it lets other greenlets run that wait for nothing, and
-    comes back without a look at a socket. gevent calls what is queued up to 50 times in
-    a row, so that 50 pieces of 2 ms with such sleeps between them keep every socket
-    waiting for 100 ms. A timer that is due is looked at only behind a poll.
+    ``gevent.sleep(0)`` does less: it lets other runnable greenlets run, and returns without
+    polling a socket. gevent runs its queue up to 50 times in a row, so 50 pieces of 2 ms
+    with such sleeps between them keep every socket waiting for 100 ms. A timer that is due
+    runs only after a poll.
     """
     hub = gevent.get_hub()
     timer = hub.loop.timer(0.0, priority=_LAST)

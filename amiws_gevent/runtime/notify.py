@@ -1,4 +1,4 @@
-"""What systemd is told (the protocol of sd_notify(3)), and what it told us."""
+"""Notifies systemd (the protocol of sd_notify(3)) and recognises its journal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def notify(
             sender.settimeout(SEND_TIME)
             sender.sendto("\n".join(lines).encode(), address)
     except OSError as error:
-        _log.warning("systemd could not be told %s: %s", ", ".join(lines), error)
+        _log.warning("cannot notify systemd of %s: %s", ", ".join(lines), error)
         return False
     return True
 

@@ -1,12 +1,12 @@
-"""SIGTERM, SIGINT and SIGHUP: taken first of all, honoured once there is something to act on.
+"""SIGTERM, SIGINT and SIGHUP: taken first of all, obeyed once there is something to act on.
 
     before the server runs    SIGHUP waits; the others end the start, at once in `Signals.may_end`
-    while it runs             each does what `Signals.handed_to` was given
-    behind that               the end is under way, and nothing is done
+    while it runs             each calls the function that `Signals.handed_to` was given
+    afterwards                the program is ending, and nothing is done
 
-At no time does the default action of a signal hold, which would end the process without
-its clean-up. The handlers are Python's, so they run even while a greenlet computes and
-the event loop does not turn. Imports nothing that the monkey-patch changes.
+The default action of these signals would end the process without its clean-up, so it never
+applies. The handlers are Python's: they run even while a greenlet computes and the event
+loop does not turn. Imports nothing that the monkey-patch changes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
+
+from amiws_gevent.runtime import blocked
 
 if TYPE_CHECKING:
     from greenlet import greenlet
@@ -36,10 +38,11 @@ class Signals:
         self._actions: tuple[Callable[[], None], Callable[[], None]] | None = None
 
     def take(self) -> None:
-        """From here on nothing is done but to note what comes."""
+        """From here on these signals are only noted; so is SIGCONT, for `blocked`."""
         signal.signal(signal.SIGTERM, self._on_end)
         signal.signal(signal.SIGINT, self._on_end)
         signal.signal(signal.SIGHUP, self._on_reload)
+        blocked.note_stops()
 
     @contextmanager
     def may_end(self) -> Iterator[None]:

@@ -1,13 +1,12 @@
-"""Ends the program when it was told to end and something computes without an end.
+"""Ends the program if a signal has asked for the end and the event loop is blocked.
 
-All greenlets share one thread, so a plugin that loops keeps the orderly end from ever
-beginning. A thread of the operating system watches from outside. It sleeps until a signal
-asks for the end; then the program has END_TIME. If it is not over by then and the event
-loop does not turn, or in no case within LAST_TIME, what the main thread is doing is told,
-and the process ends at once.
+All greenlets share one thread, so a plugin that loops keeps the orderly end from starting.
+A thread of the operating system watches. It sleeps until a signal asks for the end. Then
+the program has END_TIME, and LAST_TIME if the event loop still turns. When that is over,
+the thread logs what the main thread is doing, and ends the process at once.
 
-What keeps Python's lock while it computes (C code that never gives it up) stops this
-thread as well; such a process ends by SIGKILL alone.
+C code that never releases Python's lock blocks this thread as well; only SIGKILL ends such
+a process.
 """
 
 from __future__ import annotations

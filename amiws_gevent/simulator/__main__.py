@@ -33,7 +33,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Exit status: 0 after a signal, 2 wrong words, 71 no port to be had, 70 a fault of ours."""
+    """Exit status: 0 after a signal; 2 a mistake on the command line, 71 a port that cannot be
+    opened, 70 an internal error.
+    """
     options = _arguments(words)
     try:
         pbx = SimulatedPbx(

@@ -1,14 +1,13 @@
-"""Who is connected, who may come in, and how fast: counted and decided here, without a listener.
+"""Counts connections and decides which are accepted, and when; it has no listener itself.
 
-What can wait, waits in the kernel's queue of connections: while more come than
-``connection_rate`` lets in, or more than the CPU can serve, nobody is accepted for a
-moment. That brings two thousand clients back sooner than telling them to come again. Only
-what waiting cannot cure is refused: too many at once in all or from one address, and no
-descriptors.
+Connections wait in the kernel's queue while they come faster than ``connection_rate`` or
+than the CPU can serve: for a moment none is accepted. That brings two thousand clients back
+sooner than refusing them. A connection is refused only if waiting would not help: there
+are too many in all or from one address, or no descriptors are left.
 
-Connections that do not come to say what they want (``handshakes``) must not keep others
-out: past the limit the newest is let in, and the oldest has to go, once it has had
-ARRIVAL_TIME for itself; until then the newest waits.
+Connections that have not yet sent a request (``handshakes``) must not keep others out.
+Past the limit the oldest is evicted for the newest, once it has had ARRIVAL_TIME; until
+then the newest waits.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.websocket import WebSocketClient
 
 BURST_TIME = 5.0  # seconds of `connection_rate` that may come at once
-ARRIVAL_TIME = 2.0  # seconds for handshake and request head that nobody is denied
+ARRIVAL_TIME = 2.0  # seconds that every connection has for its handshake and request head
 MOST_WAITING = 64  # for the pacer; more wait in the kernel, which costs no memory here
 
-_PAUSE = 0.02  # seconds: short for who waits, and long enough that several come of it
+_PAUSE = 0.02  # seconds: short for a client, and long enough to let several in afterwards
 _BUSY_PAUSE = 0.005
 
-# Why one is refused, or the next not accepted yet; for counters.
+# Why a connection is refused, or the next not accepted yet; labels of counters.
 CONNECTIONS, ADDRESS, DESCRIPTORS = "connections", "connections_per_address", "descriptors"
 HANDSHAKES, RATE, BUSY = "handshakes", "connection_rate", "busy"
 
 
 class Request(Protocol):
-    """What is done with HTTP connections when the server stops."""
+    """An HTTP connection, as far as stopping the server needs it."""
 
     idle: bool
 
@@ -47,14 +46,14 @@ class Request(Protocol):
 
 
 class Evicted(ConnectionError):
-    """Raised in the greenlet of a connection that has to go for the sake of others."""
+    """Raised in the greenlet of a connection that is evicted."""
 
 
 class Arrival:
-    """A connection within its TLS handshake or a request head, since ``since`` (on the clock).
+    """A connection in its TLS handshake or request head, since ``since`` (on the clock).
 
-    ``greenlet`` is the one that waits for it, once it does; ``over`` is set at the end.
-    While it is ``queued`` it waits for the CPU: ``since`` is put off by as long.
+    ``greenlet`` is the one that reads it; ``over`` is set at the end. While it is ``queued``
+    it waits for the CPU, and ``since`` is moved by that time.
     """
 
     __slots__ = ("greenlet", "over", "queued", "since")
@@ -66,16 +65,16 @@ class Arrival:
         self.greenlet: greenlet | None = None
 
     def evict(self) -> None:
-        """Have the greenlet raise Evicted, unless it comes to the end before."""
+        """Raise Evicted in the greenlet, unless it ends before."""
         get_hub().loop.run_callback(self._throw)
 
     def _throw(self) -> None:
         if not self.over and self.greenlet is not None:
-            self.greenlet.throw(Evicted("it has to go, since limits.handshakes is reached"))
+            self.greenlet.throw(Evicted("evicted: limits.handshakes is reached"))
 
 
 class Population:
-    """Who is connected: ``total`` of all, from the accept on, and each in what it is at."""
+    """The connections: ``total`` of all from the accept on, and each by its state."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -87,12 +86,12 @@ class Population:
         self._empty = Event()
 
     def came(self, host: str) -> None:
-        """One more."""
+        """Count one connection more."""
         self.total += 1
         self._by_network[network_of(host)] += 1
 
     def left(self, host: str) -> None:
-        """One less."""
+        """Count one connection less."""
         network = network_of(host)
         self._by_network[network] -= 1
         if not self._by_network[network]:
@@ -102,22 +101,22 @@ class Population:
             self._empty.set()
 
     def beside(self, host: str) -> int:
-        """How many there are from the network of ``host``."""
+        """How many connections there are from the network of ``host``."""
         return self._by_network[network_of(host)]
 
     def wait_until_empty(self, timeout: float) -> None:
-        """Wait until nobody is connected, ``timeout`` seconds at most."""
+        """Wait until there is no connection, at most ``timeout`` seconds."""
         if self.total:
             self._empty.clear()
             self._empty.wait(timeout)
 
 
 class TokenBucket:
-    """A rate that holds in the long run, with BURST_TIME's worth of it at once."""
+    """Limits a rate in the long run; BURST_TIME's worth of it may come at once."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._taken = 0.0  # that is not made up for by the time since
+        self._taken = 0.0  # connections not yet made up for by the time since
         self._since = clock()
 
     def wait(self, rate: float) -> float:
@@ -140,7 +139,7 @@ class Pause(NamedTuple):
 
 
 class Admission:
-    """Decides about the next connection, with the limits that hold now."""
+    """Decides about the next connection by the limits of this moment."""
 
     def __init__(self, population: Population, pacer: Pacer, *, clock: Callable[[], float]) -> None:
         self._population = population
@@ -149,7 +148,7 @@ class Admission:
         self._bucket = TokenBucket(clock)
 
     def pause(self, limits: Limits) -> Pause | None:
-        """Why nobody should be accepted for a moment, if so."""
+        """How long to accept nothing, and why; None: accept now."""
         if self._pacer.waiting >= MOST_WAITING:
             return Pause(_BUSY_PAUSE, BUSY)
         if (seconds := self._bucket.wait(limits.connection_rate)) > 0:
@@ -159,7 +158,7 @@ class Admission:
         return None
 
     def refusal(self, host: str, limits: Limits) -> str | None:
-        """Count one that was accepted from ``host``; why it may not stay, if so."""
+        """Count a connection accepted from ``host``; why it is refused, or None."""
         self._bucket.take()
         if self._population.total >= limits.connections:
             return CONNECTIONS
@@ -169,7 +168,7 @@ class Admission:
         return None
 
     def arrives(self, limits: Limits) -> tuple[Arrival, int]:
-        """A connection begins to say what it wants; also how many have to go for it."""
+        """A connection begins its handshake or request; also how many were evicted for it."""
         arriving = self._population.arriving
         evicted = 0
         while len(arriving) >= limits.handshakes and (oldest := self._overdue()):
@@ -181,12 +180,12 @@ class Admission:
         return arrival, evicted
 
     def arrived(self, arrival: Arrival) -> None:
-        """It has said what it wants, or is gone."""
+        """Its request head is read, or it is closed."""
         arrival.over = True
         self._population.arriving.pop(arrival, None)
 
     def wait_for_turn(self, arrival: Arrival) -> None:
-        """Wait until there is time to compute, which does not count against the client."""
+        """Wait for the CPU; that time does not count against the client."""
         begun = self._clock()
         arrival.queued = True
         self._pacer.wait()
@@ -194,17 +193,17 @@ class Admission:
         arrival.since += self._clock() - begun
 
     def _overdue(self) -> Arrival | None:
-        """The first to have come of those that have had their time and not said what they want."""
+        """The oldest connection that has used up ARRIVAL_TIME without a request."""
         latest = self._clock() - ARRIVAL_TIME
         arriving = self._population.arriving
         return next((one for one in arriving if one.since <= latest and not one.queued), None)
 
 
 def most_beside(host: str, limits: Limits) -> int | None:
-    """How many may come from the network of ``host``; None for any number.
+    """How many connections the network of ``host`` may have; None: any number.
 
-    On its own the limit leaves half of ``connections`` to others, and does not hold for
-    this machine, on which a proxy brings the clients of all addresses.
+    The default is half of ``connections``. This machine has no limit by default, since a
+    proxy on it brings the clients of all addresses.
     """
     if limits.connections_per_address is not None:
         return limits.connections_per_address
@@ -219,7 +218,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def network_of(host: str) -> str:
-    """What counts as one address: an IPv4 one, or a /64 of IPv6, which is what one host gets."""
+    """What counts as one address: an IPv4 address, or the /64 that one IPv6 host gets."""
     if ":" not in host:
         return host
     address = ipaddress.IPv6Address(host.partition("%")[0])

@@ -1,4 +1,4 @@
-"""The Flask application: the files of web_root and whatever blueprints bring, behind the gate."""
+"""The Flask application: the files of web_root and the blueprints, behind the gate."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from amiws_gevent.config import Settings, named_paths
 from amiws_gevent.web.gate import Gate, Headers, RequestInfo
 from amiws_gevent.web.static import StaticFiles, file_response, redirect_to_folder
 
-# Where the web server's handler leaves the RequestInfo that it made of the raw request.
+# Where the web server's handler puts the RequestInfo of the raw request.
 ENVIRON_KEY = "amiws.request"
 
 _NO_INDEX = (
     "Not Found: web_root has no index.html. Put one into the folder that web_root of the "
-    "configuration names, or take web_root out to get the dashboard of the program."
+    "configuration names, or remove web_root to get the dashboard that comes with the program."
 )
 
 
@@ -30,12 +30,12 @@ def create_app(
     blueprints: Iterable[flask.Blueprint] = (),
     private_files: Iterable[Path] = (),
 ) -> flask.Flask:
-    """A new application; it holds nothing outside itself.
+    """A new application; it changes nothing outside itself.
 
-    Every request is asked of the gate once, before anything else; ``flask.g.user`` is who
-    logged in, or None. The rules of ``blueprints`` come before the files of web_root.
-    ``private_files`` are never served, nor is what the configuration names, in whatever
-    setting, nor are backups of either.
+    The gate checks every request once, first of all; ``flask.g.user`` is the user who logged
+    in, or None. The routes of ``blueprints`` come before the files of web_root.
+    ``private_files`` are never served, nor are files that any setting of the configuration
+    names, nor backups of either.
     """
     app = flask.Flask("amiws_gevent.web", static_folder=None, template_folder=None)
     # Each slash as it was sent: a merged `//` would be answered by a redirect.
@@ -50,7 +50,7 @@ def create_app(
 
 
 def request_info(environ: WSGIEnvironment) -> RequestInfo:
-    """What the handler left, or the nearest that WSGI alone has to it."""
+    """The handler's RequestInfo, or one made from the WSGI environ."""
     info = environ.get(ENVIRON_KEY)
     if isinstance(info, RequestInfo):
         return info
@@ -80,7 +80,7 @@ def _guard(app: flask.Flask, gate: Gate) -> None:
     def add_headers(response: flask.Response) -> flask.Response:
         for name, value in flask.g.get("headers", ()):
             response.headers.add(name, value)
-        # A type that is not so would let a page that is only text run as a script.
+        # A browser must not take a text file for a script.
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-cache")
         return response

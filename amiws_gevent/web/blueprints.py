@@ -1,4 +1,4 @@
-"""Plugins' blueprints in the application; a route that is taken is refused, not hidden."""
+"""Adds plugins' blueprints to the application; two equal routes are an error."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def add_blueprints(app: flask.Flask, blueprints: Iterable[tuple[str, flask.Bluep
                 if _clash(rule, other):
                     raise PluginError(
                         f"plugin {plugin}: blueprint {blueprint.name}: "
-                        f"the route {rule.rule} is taken by {other.endpoint}"
+                        f"the route {rule.rule} already belongs to {other.endpoint}"
                     )
             there.append(rule)
 
 
 def _clash(one: Rule, other: Rule) -> bool:
-    """Whether a request may be meant for both."""
+    """Whether one request can match both."""
     if (_pattern(one), one.subdomain, one.host) != (_pattern(other), other.subdomain, other.host):
         return False
     if one.methods is None or other.methods is None:

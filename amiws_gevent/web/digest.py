@@ -3,13 +3,13 @@
 Texts of headers come as WSGI has them, each character one byte (Latin-1).
 
 A nonce carries the time it was made and an HMAC of it under a secret of this process, so
-that a challenge costs no memory. Only the first right answer makes an entry: the nonce
-counts (``nc``) seen with that nonce. Browsers send requests side by side, so counts come
+that a challenge costs no memory. Only a right answer makes an entry: the nonce counts
+(``nc``) seen with that nonce. Browsers send requests side by side, so counts come
 out of order: any count that is new within a window is taken, a second use is not.
 
     right answer, nonce good, count new        the user
     right answer, nonce expired or unknown     refused with stale=true: a browser asks again
-    right answer, count seen or too far back   with a new nonce and never bothers its user
+    right answer, count seen or too far back   with the new nonce, without asking its user
     anything else                              refused; a browser asks its user
 """
 
@@ -42,9 +42,9 @@ NONCE_LIFETIME = 300.0
 NONCE_TABLE = 10_000
 # Browsers have 6 connections to a host; a proxy in front may reorder some more.
 NC_WINDOW = 256
-# A writer is given this long to finish, and a file system this coarse in its time stamps.
+# A writer has this long to finish; time stamps of file systems may be this coarse.
 SETTLE_TIME = 2.0
-# How long an unreadable file leaves its last content in force.
+# How long the last content of an unreadable file stays valid.
 GRACE_TIME = 10.0
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -82,7 +82,7 @@ def parse_authorization(header: str) -> dict[str, str]:
         raise BadAuthorization("the Authorization header is too long")
     scheme, _, rest = header.strip(" \t").partition(" ")
     if scheme.lower() != "digest":
-        raise BadAuthorization("the Authorization header is not of the scheme Digest")
+        raise BadAuthorization("the Authorization header is not a Digest login")
     parameters: dict[str, str] = {}
     position, end = 0, len(rest.rstrip(" \t,"))
     while position < end:
@@ -121,10 +121,10 @@ class _Counts:
 
 
 class NonceTable:
-    """Makes nonces and says which are good; bounded, whatever clients do.
+    """Makes nonces and checks them; bounded, whatever clients do.
 
-    When the table is full the oldest entry goes, and with it every nonce not in the
-    table that was made before: forgetting counts must not make a replay good again.
+    When the table is full, the oldest entry is evicted, and every older nonce without an
+    entry becomes invalid: forgetting counts must not make a replay valid again.
     """
 
     def __init__(
@@ -198,12 +198,12 @@ class NonceTable:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a login: ``user`` when it was right, otherwise ``reason``.
+    """The result of a login: ``user`` if it was right, otherwise ``reason``.
 
-    ``stale``: the password was right, the nonce was not; ``former``: it was right until
-    it was changed; ``passed_over``: nobody looked whether it is right. ``reason`` is empty
-    when no login was tried. ``claimed`` is the user name sent, not to be trusted, for the
-    log. ``ha1`` is the user's, never to be shown.
+    ``stale``: the password was right, the nonce was not. ``former``: the password was right
+    until it was changed. ``passed_over``: the password was not checked. ``reason`` is empty
+    if no login was tried. ``claimed`` is the user name as sent, for the log; do not trust
+    it. ``ha1`` is the user's; never show it.
     """
 
     user: str | None = None
@@ -234,7 +234,7 @@ class DigestLogin:
         self._ha1_of = ha1_of
         self._former_of = former_of
         self._nonces = nonces
-        # Stands for the HA1 of a user that does not exist, so that both take the same work.
+        # In place of the HA1 of an unknown user, so that the check takes as long.
         self._nobody = secrets.token_hex(16).encode("ascii")
 
     def challenge(self, *, stale: bool = False) -> str:
@@ -261,7 +261,7 @@ class DigestLogin:
         """Check one request, once: the second time its nonce count is a replay.
 
         ``target`` is the raw one of the request line. ``may_try`` is asked with the user
-        name before the password is looked at.
+        name before the password is checked.
         """
         if not authorization:
             return Outcome()
@@ -299,12 +299,12 @@ class DigestLogin:
             raise BadAuthorization("the login is for another realm")
         if parameters["uri"] != target:
             raise BadAuthorization(
-                "the uri of the login is not that of the request (a proxy that changes paths?)"
+                "the login is for another uri than the request (does a proxy change paths?)"
             )
         if parameters["qop"].lower() != "auth":
-            raise BadAuthorization("the login is not of qop=auth")
+            raise BadAuthorization("the login does not use qop=auth")
         if parameters.get("algorithm", "MD5").upper() != "MD5":
-            raise BadAuthorization("the login is not of algorithm=MD5")
+            raise BadAuthorization("the login does not use algorithm=MD5")
         if parameters.get("userhash", "false").lower() != "false":
             raise BadAuthorization("the login hides its user name (userhash)")
         if not _NC.fullmatch(parameters["nc"]) or int(parameters["nc"], 16) == 0:
@@ -321,8 +321,8 @@ def _response(ha1: bytes, method: str, parameters: Mapping[str, str]) -> bytes:
 def parse_htdigest(content: bytes, realm: str) -> tuple[dict[str, bytes], list[int]]:
     """The users of a realm with their HA1, and the numbers of the lines that are no entry.
 
-    Blank lines and ``#`` comments are passed over; of a user that comes twice the first
-    line counts, as in amiws. A user name is UTF-8 without control characters.
+    Blank lines and ``#`` comments are skipped; of two lines for one user the first counts,
+    as in amiws. A user name is UTF-8 without control characters.
     """
     users: dict[str, bytes] = {}
     bad_lines: list[int] = []
@@ -344,12 +344,12 @@ def parse_htdigest(content: bytes, realm: str) -> tuple[dict[str, bytes], list[i
 class HtdigestFile:
     """The users of one realm in an htdigest file, read again whenever the file changes.
 
-    Looked at on every call: a removed user is out at once, and a ``stat`` is cheap beside
-    the answer that follows. Two things shield from a writer at work: while a changed file
-    is younger than SETTLE_TIME, an empty or broken one leaves the users as they were (and
-    it is read each time, as its time stamp may not tell a second change); an unreadable
-    one leaves them for GRACE_TIME, after which nobody gets in. ``former`` is told of the
-    users of each file that is read.
+    The file is checked on every call, so that a removed user is out at once; a ``stat`` is
+    cheap beside the answer that follows. A half-written file does no harm: for SETTLE_TIME
+    after a change an empty or broken file leaves the users as they were (and is read each
+    time, as its time stamp may not show a second change). An unreadable file leaves them
+    for GRACE_TIME; then nobody can log in. ``former`` is given the users of each file
+    that is read.
     """
 
     def __init__(
@@ -408,7 +408,7 @@ class HtdigestFile:
             return
         if bad_lines:
             _log.warning(
-                "auth_file %s: line %s is not user:realm:HA1 and is passed over",
+                "auth_file %s: ignored line %s: not user:realm:HA1",
                 self._path,
                 ", ".join(map(str, bad_lines[:10])),
             )

@@ -1,7 +1,8 @@
-"""The passwords before the present ones, as HA1s.
+"""Former passwords, as HA1s.
 
-Who tries one knew what once was right, and does not guess: a wallboard that nobody has
-told the new password. So this outlives what reads the users: a reload makes that anew.
+A client that still sends one, such as a wallboard that was not given the new password, is
+not guessing, so it does not count as a failed login. This outlives a reload, which reads
+the users anew.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ MOST_FORMER = 10_000  # users whose password before the last change is remembere
 
 
 class FormerPasswords:
-    """Told each change of the users, it has those that a change took away.
+    """Keeps each user's HA1 of before the last change.
 
-    Those of another realm are forgotten: an HA1 is good for its realm alone.
+    A new realm clears it: an HA1 is valid for its realm alone.
     """
 
     def __init__(self) -> None:
@@ -23,7 +24,7 @@ class FormerPasswords:
         self._former: dict[str, bytes] = {}
 
     def users_are(self, realm: str, users: Mapping[str, bytes]) -> None:
-        """The users with their HA1 from here on; not to be changed any more."""
+        """Take the users with their HA1 as they are now; the caller must not change them."""
         if realm != self._realm:
             self._realm, self._users = realm, {}
             self._former.clear()
@@ -36,5 +37,5 @@ class FormerPasswords:
             del self._former[next(iter(self._former))]
 
     def ha1(self, user: str) -> bytes | None:
-        """That of before the last change, or before the user was removed."""
+        """The user's HA1 before the last change or removal; None without one."""
         return self._former.get(user)

@@ -1,13 +1,13 @@
-"""By which names browsers may reach this server: the check against DNS rebinding.
+"""The names by which browsers may reach this program: the check against DNS rebinding.
 
-A web site that a user visits may let a name of its own point at this server. To the
-browser its pages then are of this server's origin, whatever ``Origin`` is compared with;
-that the name in ``Host`` is not one of ours is all that gives them away. A login stops
-them (cookies and passwords are kept for each name apart) and so does TLS (there is no
-certificate of ours with their name). Where neither is, the names have to be known.
+A web site that a user visits may point a name of its own at this machine. The browser then
+takes its pages to be of our origin, and ``Origin`` does not tell; only the foreign name in
+``Host`` does. A login stops this attack (browsers keep cookies and passwords for each name
+apart), and so does TLS (our certificate does not have the foreign name). Without either,
+the allowed names must be configured.
 
-These pass always, since no web site can have them: IP addresses, names without a dot,
-and those below the domains of `NOBODYS`.
+Some names always pass, since no web site can have them: IP addresses, names without a dot,
+and names below the domains of `NOBODYS`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class HostPolicy:
 
     An entry is a name, ``.name`` for it and all below it, ``*.name`` for those below it
     alone, or ``*`` for all. ``enforced`` is False without the key (``allowed`` None):
-    then ``allows`` says which names are known, and the others are only worth a warning.
+    then ``allows`` says which names are known, and the others cause only a warning.
     """
 
     def __init__(self, allowed: Iterable[str] | None, own: Iterable[str] = ()) -> None:

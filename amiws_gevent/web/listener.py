@@ -1,4 +1,4 @@
-"""Where pages come in: the listening socket and the TLS context, with errors to act on."""
+"""The listening socket and the TLS context of the web server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gevent import socket, ssl
 from amiws_gevent.config import Settings
 from amiws_gevent.errors import ListenError
 
-BACKLOG = 4096  # all pages of a large site come back at once; net.core.somaxconn caps it
+BACKLOG = 4096  # all clients of a large site reconnect at once; net.core.somaxconn caps it
 
 
 def open_listener(
@@ -46,12 +46,12 @@ def open_listener(
 
 
 def share_listener(listener: socket.socket) -> socket.socket:
-    """The same queue of connections once more, so that the first can be closed without a gap."""
+    """A second socket for the same queue of connections, so that the first can be closed."""
     return socket.socket(listener.family, listener.type, fileno=os.dup(listener.fileno()))
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """TLS 1.2 and later with the certificate of the settings; None if they have none.
+    """The TLS context (1.2 and later) with the certificate of the settings; None without one.
 
     Raises ListenError for a file that cannot be read, or is not what it should be.
     """
@@ -101,11 +101,11 @@ def _listen_error(
         )
     elif error.errno == errno.EACCES:
         text = (
-            f"{where} may not be opened by this user: ports below 1024 need root or "
+            f"{where}: this user may not open it; ports below 1024 need root or "
             f"CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd). Or set another {port_key}"
         )
     elif error.errno == errno.EADDRNOTAVAIL:
-        text = f"{host_key} {host} is no address of this machine; `ip addr` shows which are"
+        text = f"{host_key} {host} is not an address of this machine; `ip addr` lists them"
     else:
         text = f"cannot listen on {where}: {error.strerror or error}"
     return ListenError(text)
@@ -120,4 +120,4 @@ def _check_readable(key: str, path: Path) -> None:
 
 
 def _no_passphrase() -> str:
-    raise ValueError("the key has a passphrase, which a daemon cannot be asked for")
+    raise ValueError("the key has a passphrase, and a daemon cannot ask for it")

@@ -1,14 +1,15 @@
-"""How many wrong passwords may come from one address before none is looked at for a while.
+"""Throttles logins: after too many wrong passwords from an address, none is checked for a while.
 
-Failed logins are counted by user name and address (an IPv6 one by its /64), so that who
-guesses at one user stops no other behind the same NAT; and by address alone, but not of
-this machine, where a proxy brings everyone. Nobody can lock a user out from elsewhere,
-and a name that no user has counts like any, so that nothing tells them apart.
+Failed logins are counted by user name and address (an IPv6 one by its /64), so that an
+attack on one user does not lock out others behind the same NAT. They are also counted by
+address alone, except for this machine, where a proxy brings everyone. Nobody can lock a
+user out from elsewhere. A name that no user has counts like any other, so that the answer
+does not tell which users there are.
 
-What is counted goes as time makes up for it, and is never forgotten before, or random
-names would make room for more guesses. A failure stays for FAILURE_TIME, so that ENTRIES
-are full only while ENTRIES / FAILURE_TIME new names fail each second. Then, and where
-one address has half of them, further names of an address count as one.
+A failure is forgotten after FAILURE_TIME and never earlier, or random names would make room
+for more attempts. So ENTRIES are full only while ENTRIES / FAILURE_TIME new names fail each
+second. Then, and where one address has half of them, further names of an address count
+as one.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from collections.abc import Callable
 
 from amiws_gevent.web.admission import is_this_machine, network_of
 
-FAILURE_TIME = 10.0  # seconds in which one failed login is made up for
-OF_ALL_USERS = 10  # so many times as much may come from one address for all user names
+FAILURE_TIME = 10.0  # seconds after which a failed login is forgotten
+OF_ALL_USERS = 10  # an address may fail this many times as often over all user names
 ENTRIES = 16384  # users of addresses, and addresses; 400 bytes each at most
 
 PASSWORD, LIMIT = "password", "limit"  # why a login was refused; for counters
 
-_LONGEST_USER = 64  # signs; longer names that begin alike count as one
+_LONGEST_USER = 64  # characters; longer names that begin alike count as one
 _OTHERS = "others"  # no network: those for which there is no entry
 
 _Key = tuple[str, str]  # a network, and a user or ""
@@ -46,7 +47,7 @@ class _Buckets:
         self._empty_at: dict[_Key, float] = {}
         self._of_network: Counter[str] = Counter()
         self._due: list[tuple[float, _Key]] = []
-        """A heap with one item for each bucket, to be looked at when it may be empty."""
+        """A heap with one item for each bucket: when to check whether it is empty."""
 
     def __len__(self) -> int:
         return len(self._empty_at)
@@ -63,7 +64,7 @@ class _Buckets:
         return self._empty_at.get(key, now) - now - (most - 1) * self._interval
 
     def fill(self, key: _Key, now: float) -> None:
-        """One more failure."""
+        """Count a failure."""
         empty_at = self._empty_at.get(key)
         if empty_at is None:
             empty_at = now
@@ -86,7 +87,7 @@ class _Buckets:
 
 
 class LoginThrottle:
-    """Counts them; it outlives reloads, which must not let a guesser begin anew."""
+    """Counts failed logins. It outlives reloads, so that a reload does not reset an attacker."""
 
     def __init__(
         self, *, clock: Callable[[], float] = time.monotonic, entries: int = ENTRIES
@@ -95,13 +96,13 @@ class LoginThrottle:
         self._by_user = _Buckets(FAILURE_TIME, entries, entries // 2)
         self._by_network = _Buckets(FAILURE_TIME / OF_ALL_USERS, entries, 1)
         self.refused: Counter[str] = Counter()
-        """Logins that were refused, by reason."""
+        """Logins refused, by reason."""
 
     def __len__(self) -> int:
         return len(self._by_user) + len(self._by_network)
 
     def wait(self, address: str, user: str, most: int) -> float:
-        """Seconds until a login is looked at; 0 for now. ``most`` may fail at once."""
+        """Seconds until a login is checked; 0: now. ``most`` failures may come at once."""
         now = self._clock()
         of_user, of_network = self._keys(address, user, now)
         seconds = self._by_user.wait(of_user, now, most) if of_user else 0.0
@@ -121,7 +122,7 @@ class LoginThrottle:
             self._by_network.fill(of_network, now)
 
     def _keys(self, address: str, user: str, now: float) -> tuple[_Key | None, _Key | None]:
-        """Where a login of a user and its address counts; None for where it does not."""
+        """The keys under which a login counts: of user and address, of the address; or None."""
         network = network_of(address)
         of_user = network, user[:_LONGEST_USER]
         has_own = self._by_user.has_room(of_user, now)

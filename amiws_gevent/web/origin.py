@@ -1,8 +1,8 @@
 """Which web sites may open a WebSocket (RFC 6454; RFC 6455, section 10.2).
 
-A browser sends ``Origin`` with every WebSocket and lets no page forge it, and lets any
-page connect anywhere: without this check any web site that an operator visits can drive
-the PBX.
+A browser lets a page of any site connect anywhere, and sends the site as ``Origin``, which
+the page cannot forge. Without this check any web site that an operator visits could
+control the PBX.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HOST_NAME = re.compile(r"[a-z0-9._-]+")
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port, each in the one spelling that compares."""
+    """Scheme, host and port, normalised for comparison."""
 
     scheme: str
     host: str
@@ -90,8 +90,8 @@ class OriginPolicy:
     def allows(self, origins: Sequence[str], hosts: Sequence[str], scheme: str) -> bool:
         """Whether a request may go on: all its ``Origin`` and ``Host`` values, and its scheme.
 
-        Without ``Origin`` it comes from a program, which could send any. With two of
-        either it is no honest request, whatever is allowed.
+        Without ``Origin`` it comes from a program, which could send any. A request with two
+        of either header is always refused.
         """
         if len(origins) > 1 or len(hosts) > 1:
             return False

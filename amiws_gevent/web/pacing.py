@@ -1,9 +1,9 @@
-"""Spreads what connections ask for over many turns of the event loop.
+"""Spreads the work for connections over many turns of the event loop.
 
 One poll may find a thousand sockets with a request, with a TLS handshake that costs a
-millisecond, or with room again for what waits. gevent would serve them all before it
-polls again, and the AMI readers, the hub and all other clients would wait as long. Here
-they get BUDGET seconds a turn between them; the rest wait in the order in which they came.
+millisecond, or writable again. gevent would serve them all before the next poll, and the
+AMI readers, the hub and all other clients would wait as long. Here they share BUDGET
+seconds a turn; the rest wait in order.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _LAST = -2  # libev's lowest priority: behind every socket that the same poll fo
 
 
 def at_once() -> None:
-    """In the place of ``Pacer.wait``: no wait."""
+    """In place of ``Pacer.wait``: returns at once."""
 
 
 def call_at_once(work: Callable[[], None]) -> None:
-    """In the place of ``Pacer.call``."""
+    """In place of ``Pacer.call``: calls ``work`` at once."""
     work()
 
 
 class Pacer:
-    """Lets work begin while the turn has time for it; ``clock`` gives seconds.
+    """Starts work while the turn has time left; ``clock`` gives seconds.
 
-    It has a timer only while there is something to spread.
+    It has a timer only while there is work.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -41,7 +41,7 @@ class Pacer:
         self._waiting: deque[Callable[[], object]] = deque()
         self._end = 0.0  # of the time that this turn has for work
         self._timer: Any = None
-        self._begun = False  # a turn, which the timer ends
+        self._begun = False  # whether a turn has begun, which the timer ends
 
     @property
     def waiting(self) -> int:
@@ -49,7 +49,7 @@ class Pacer:
         return len(self._waiting)
 
     def wait(self) -> None:
-        """Return at once if the turn has time left and nobody came before; else when it has."""
+        """Return at once if the turn has time left and nothing waits; else in order, later."""
         if self._may_begin():
             return
         waiter: Waiter[None] = Waiter()
@@ -63,7 +63,7 @@ class Pacer:
             raise
 
     def call(self, work: Callable[[], None]) -> None:
-        """Call ``work``, which may not wait nor raise, when ``wait`` would return."""
+        """Call ``work`` when ``wait`` would return; it must not wait or raise."""
         if self._may_begin():
             work()
         else:

@@ -1,4 +1,4 @@
-"""What plugins have to say of an upgrade, behind the gate's own checks."""
+"""Asks plugins about a WebSocket upgrade, after the gate's own checks."""
 
 from __future__ import annotations
 

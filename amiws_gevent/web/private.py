@@ -1,8 +1,8 @@
-"""Files that are never served, whatever folder they lie in and by whatever name.
+"""Files that are never served, in whatever folder and by whatever name.
 
-A private path is a file or a folder with all that is in it; a file's backups are as
-private as it is. All is compared by device and inode, so that links, other spellings of
-a path and file systems without case make no difference.
+A private path is a file, or a folder with all files in it; a file's backups are private
+too. Files are compared by device and inode, so that links, other spellings of a path and
+file systems without case make no difference.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ENDING = (
 
 
 class PrivateFiles:
-    """The paths of one configuration, asked of each file that is about to be sent."""
+    """The private paths of one configuration; each file is checked before it is sent."""
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
         # As named and as it is: a backup lies beside the one or the other. No file has a NUL.
@@ -71,7 +71,7 @@ class PrivateFiles:
         return False
 
     def _private_names(self, root: Path) -> Iterator[Path]:
-        """The backups that there are, and what is right in a private folder."""
+        """The existing backups, and the files in private folders."""
         for path in self._paths:
             if os.path.realpath(path) != str(root):
                 yield from _listed(path)

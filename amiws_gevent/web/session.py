@@ -1,8 +1,8 @@
-"""The cookie by which a page's WebSocket is known after a Digest login on the page.
+"""The session cookie: it opens the WebSocket after a Digest login on a page.
 
 A browser's WebSocket cannot always answer a Digest challenge. The cookie is the user
-name and the time, signed under a key made from that user's HA1: a restart leaves it
-good, a changed password or a removed user ends it at once, and nothing is stored.
+name and the time, signed with a key made from that user's HA1. It stays valid over a
+restart, a changed password or a removed user ends it at once, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itsdangerous import BadData, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
-# Other paths or parent domains may set cookies of the same name; only so many are tried.
+# Other paths or parent domains may set cookies of the same name; only this many are tried.
 MAX_CANDIDATES = 4
 
 
@@ -32,14 +32,14 @@ class _Signer(TimestampSigner):
 
 @dataclass(frozen=True)
 class Session:
-    """A cookie that is good: whose it is, and its age in seconds."""
+    """A valid cookie: its user, and its age in seconds."""
 
     user: str
     age: float
 
 
 class SessionCookies:
-    """Makes and checks the cookies of one instance, told apart by its port.
+    """Makes and checks the cookies of one instance, which its port identifies.
 
     Cookies are not kept apart by port, so the port is in the name and in the signature.
     ``lifetime`` is in seconds; ``clock`` is wall-clock time, as it outlives the process.
@@ -77,7 +77,7 @@ class SessionCookies:
     def check(
         self, headers: Iterable[str], ha1_of: Callable[[str], bytes | None]
     ) -> Session | None:
-        """The first good cookie among the ``Cookie`` headers, None without one.
+        """The first valid cookie among the ``Cookie`` headers, None without one.
 
         ``ha1_of`` gives a user's HA1 of this moment, None when there is no such user.
         """

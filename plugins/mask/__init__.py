@@ -101,7 +101,7 @@ What to know:
   numbers that other digits touch, keys of DTMF (a rule for ``Digit`` does), JSON and
   URL-encoded names inside of values, what a client put into an ``ActionID`` or the dialplan
   into the name of an event.
-- What is more than it looks through in one message is redacted unseen: texts past 800,000
+- Past these bounds a message is not searched but redacted: texts past 800,000
   characters (some 5,000 lines of command output), free texts of a message that names more than
   64 callers, or names them more than 1,000 times. Of a response of more than 2,000 headers
   (``Getconfig`` of a long file) the rest is left out.

@@ -19,16 +19,16 @@ from amiws_plugins.mask.styles import Look, Mask, style_of
 from amiws_gevent.ami import Kind, Message, Value
 from amiws_gevent.plugins import ServerInfo
 
-# Values that are remembered with what became of them, for each way of masking.
+# Values remembered with their masked form, for each way of masking.
 KNOWN_VALUES = 4096
 LONGEST_KNOWN = 256  # characters
 KNOWN_HEADERS = 1024
 KNOWN_EVENTS = 1024
 SHORTEST_CALLER = 3  # characters of a caller that is looked for in texts
 
-# How much of one message is looked at: what is past these bounds is redacted unseen, so that no
-# message takes more than some 0.1 s, in which nothing else would be served. Nothing that
-# Asterisk sends in an event comes near them.
+# How much of one message is searched. Past these bounds all is redacted, so that no message
+# takes more than some 0.1 s, in which nothing else would be served. No event of Asterisk comes
+# near them.
 MOST_HEADERS = 2000
 """Headers: twice what an event may have. Of a response that has more the rest is left out."""
 MOST_CHARACTERS = 800_000
@@ -258,7 +258,7 @@ class Masker:
         return _message(message.kind, pairs) if changed else None
 
     def _looked_at(self, text: str, room: int) -> tuple[str, int]:
-        """A long text, all lines past the room redacted, and what room is left."""
+        """A long text, its lines past ``room`` characters redacted; and the room that is left."""
         size = len(text) + LINE * text.count("\n")
         if size <= room:
             return text, room - size

@@ -48,7 +48,7 @@ def test_a_second_start_is_refused_and_harms_nothing(daemons: Daemons) -> None:
     first = daemons.pid
     done = daemons.start()
     assert done.returncode == 73
-    assert f"already running with process id {first}" in done.stderr
+    assert f"already running as process {first}" in done.stderr
     assert daemons.pid == first
     assert listens(daemons.port)
 

@@ -468,6 +468,24 @@ class TestIsolation:
             assert re.search(r"amiws_filter_message: took \d+\.\d+ s; its timeout is 0\.05 s", took)
             assert "suspended" in suspended
 
+    def test_so_is_blocking_the_thread_in_c(self, site: Site) -> None:
+        site.plugin(
+            "blocker",
+            """
+            import ctypes
+            def amiws_filter_message(message):
+                ctypes.CDLL(None).usleep(100_000)
+            """,
+        )
+        with site.program("blocker") as program, Client(program.port) as client:
+            site.ami.wait_login()
+            program.wait_for_log("connected")
+            site.send(*["A"] * 20, "End")
+            client.wait_for_event("End")
+            took, suspended = faults_told(program, "blocker")
+            assert re.search(r"amiws_filter_message: took \d+\.\d+ s; its timeout is 0\.05 s", took)
+            assert "suspended" in suspended
+
     def test_time_that_the_process_does_not_get_is_no_overrun(self, site: Site) -> None:
         # Each of them is stopped as by a machine that is busy: once within computing, once
         # while it waits.
@@ -610,7 +628,7 @@ class TestIsolation:
             assert not faults_told(program, "logs")
             program.process.terminate()
             assert program.process.wait(WAIT) == 0
-            assert "plugin blocked: ended with" in program.log
+            assert "plugin blocked: stopped with" in program.log
             assert "plugin shut: amiws_shutdown: " in program.log
 
 
@@ -736,7 +754,7 @@ class TestBlueprints:
         site.plugin("web", WEB.format(route))
         done = site.run("first web")
         assert done.returncode == 78
-        assert f"plugin web: blueprint hello: the route {route} is taken by" in done.stderr
+        assert f"plugin web: blueprint hello: the route {route} already belongs to" in done.stderr
 
     def test_a_clash_on_reload_changes_nothing(self, site: Site) -> None:
         site.plugin("first", WEB.format("/hello").replace('"hello"', '"first"'))

@@ -138,9 +138,9 @@ def test_secret_files(tmp_path: Path, content: bytes, secret: str) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "has nothing in its first line"),
-        (b"\nhunter2", "has nothing in its first line"),
-        (b"\r\n", "has nothing in its first line"),
+        (b"", "has an empty first line"),
+        (b"\nhunter2", "has an empty first line"),
+        (b"\r\n", "has an empty first line"),
         (b"hunter\xff", "is not UTF-8"),
         (None, "does not exist"),
     ],

@@ -184,7 +184,7 @@ def test_ports(tmp_path: Path, port: str) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(tmp_path / "none.yaml")
-    assert str(caught.value) == f"{tmp_path}/none.yaml: there is no such file; name it with --file"
+    assert str(caught.value) == f"{tmp_path}/none.yaml: does not exist; name the file with --file"
     assert caught.value.exit_status == 78
 
 
@@ -247,7 +247,7 @@ def test_unknown_keys_are_warned_of(tmp_path: Path) -> None:
     result = load(tmp_path, text)
     assert [line.removeprefix(f"{tmp_path}/amiws.yaml:") for line in result.warnings] == [
         '1: log_levl: unknown key, ignored; did you mean "log_level"?',
-        '2: port: unknown key, ignored; did you mean "ws_port"? (in amihosts it is known)',
+        '2: port: unknown key, ignored; did you mean "ws_port"? (it is a key of amihosts)',
         "4: zzz: unknown key, ignored",
         "10: amihosts[0].prot: server 'pbx1': unknown key, ignored; did you mean \"port\"?",
         "11: amihosts[0].x-y: server 'pbx1': unknown key, ignored",
@@ -266,7 +266,7 @@ def test_what_is_not_followed_by_a_blank_shows_no_value(tmp_path: Path) -> None:
     assert "hunter2" not in f"{caught.value}{caught.value.warnings}"
     assert caught.value.warnings == [
         (
-            f"{path}:6: amihosts[1].secret: server 'pbx2': needs a blank behind the colon of "
+            f"{path}:6: amihosts[1].secret: server 'pbx2': needs a space after the colon of "
             'secret: write "secret: …"'
         )
     ]
@@ -293,12 +293,12 @@ def test_events_that_asterisk_does_not_have(tmp_path: Path) -> None:
     text = ONE_HOST + '    event_names: "QueueCaller, Hangupp,newchannel"\n'
     assert warnings(tmp_path, text) == [
         (
-            "6: amihosts[0].event_names: server 'pbx1': 'Hangupp' is no event of Asterisk's, and "
-            'names are compared whole; did you mean "Hangup"?'
+            "6: amihosts[0].event_names: server 'pbx1': 'Hangupp' is not an event of Asterisk, and "
+            'only whole names match; did you mean "Hangup"?'
         ),
         (
-            "6: amihosts[0].event_names: server 'pbx1': 'QueueCaller' is no event of Asterisk's, "
-            "and names are compared whole; if you mean those with it in their name, write "
+            "6: amihosts[0].event_names: server 'pbx1': 'QueueCaller' is not an event of Asterisk, "
+            "and only whole names match; for all events with it in their name write "
             "QueueCallerAbandon, QueueCallerJoin, QueueCallerLeave"
         ),
     ]
@@ -326,7 +326,7 @@ def test_keys_that_the_command_line_replaces_are_not_read(tmp_path: Path) -> Non
     assert (result.settings.ws_port, result.warnings) == (81, [])
     assert [host.name for host in result.settings.amihosts] == ["demo"]
     path = write(tmp_path, "metrics_listen: :81\n")
-    with pytest.raises(ConfigError, match="is where the pages are"):
+    with pytest.raises(ConfigError, match="has the port of ws_port"):
         load_settings(path, base=tmp_path, replaced={"ws_port": 81, "amihosts": [host]})
 
 

@@ -390,7 +390,7 @@ class TestSettings:
             (said,) = problems(tmp_path, f"plugins:\n- {entry}\n")
             assert (
                 said
-                == '2: plugins[0]: needs a blank behind the colon of webhook: write "webhook: …"'
+                == '2: plugins[0]: needs a space after the colon of webhook: write "webhook: …"'
             )
 
 

@@ -78,7 +78,7 @@ def test_a_secret_from_a_file_beside_the_base(tmp_path: Path) -> None:
 def test_a_secret_file_beside_a_secret(tmp_path: Path) -> None:
     completed, found = host(secret="a", secret_file=str(tmp_path / "none"))
     assert completed["secret"] == "a"
-    assert found == {"secret_file": "stands beside secret; give one of the two"}
+    assert found == {"secret_file": "is given with secret; give only one of them"}
 
 
 def test_a_secret_file_that_is_not_there_leaves_one_problem(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_the_warning_names_the_nearest_key() -> None:
 
 def test_the_warning_names_the_place_where_the_key_is_known() -> None:
     message = unknown_key("keepalive", KNOWN, {"keepalive": "amihosts"})
-    assert message == "unknown key, ignored (in amihosts it is known)"
+    assert message == "unknown key, ignored (it is a key of amihosts)"
 
 
 def test_a_key_that_resembles_nothing_is_just_unknown() -> None:
@@ -52,16 +52,16 @@ def test_an_event_of_asterisk_is_no_matter(name: str) -> None:
         (
             "queuecaller",
             (
-                "if you mean those with it in their name, write "
+                "for all events with it in their name write "
                 "QueueCallerAbandon, QueueCallerJoin, QueueCallerLeave"
             ),
         ),
-        ("XyzHangupXyzXyzXyz", "amiws lets Hangup pass for it"),
-        ("zzz", "it may be one of another module's"),
-        ("e", "it may be one of another module's"),
+        ("XyzHangupXyzXyzXyz", "in amiws it lets Hangup pass"),
+        ("zzz", "another module of Asterisk may have it"),
+        ("e", "another module of Asterisk may have it"),
     ],
 )
 def test_an_event_that_asterisk_has_not(name: str, advice: str) -> None:
     assert unknown_event(name) == (
-        f"'{name}' is no event of Asterisk's, and names are compared whole; {advice}"
+        f"'{name}' is not an event of Asterisk, and only whole names match; {advice}"
     )

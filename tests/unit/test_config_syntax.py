@@ -16,36 +16,36 @@ HOST = "amihosts:\n  - name: a\n    host: b\n"
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("ws_port: 1\namihosts:\n\t- name: a\n", "3: begins with a tab; indent with blanks"),
-        ("limits:\n  ami_line: 1\n \tami_packet: 1\n", "3: begins with a tab; indent with blanks"),
-        ("ws_port:\t8000\n", "1: has a tab where a blank must be"),
+        ("ws_port: 1\namihosts:\n\t- name: a\n", "3: begins with a tab; indent with spaces"),
+        ("limits:\n  ami_line: 1\n \tami_packet: 1\n", "3: begins with a tab; indent with spaces"),
+        ("ws_port:\t8000\n", "1: has a tab where a space must be"),
         (
             "web_root: x\nws_port:8000\namihosts:\n- name: a\n",
-            '2: needs a blank behind the colon of ws_port: write "ws_port: …"',
+            '2: needs a space after the colon of ws_port: write "ws_port: …"',
         ),
         (
             "ws_port:8000\n\n# note\nweb_root: x\n",
-            '1: needs a blank behind the colon of ws_port: write "ws_port: …"',
+            '1: needs a space after the colon of ws_port: write "ws_port: …"',
         ),
         (
             "amihosts:\n  - name:a\n    host: b\n",
-            '2: needs a blank behind the colon of name: write "name: …"',
+            '2: needs a space after the colon of name: write "name: …"',
         ),
         (
             HOST + "    secret:hunter2\n    port: 1\n",
-            '4: needs a blank behind the colon of secret: write "secret: …"',
+            '4: needs a space after the colon of secret: write "secret: …"',
         ),
         (
             HOST + "    secret:hunter2\n",
-            '4: needs a blank behind the colon of secret: write "secret: …"',
+            '4: needs a space after the colon of secret: write "secret: …"',
         ),
         (
             "amihosts:\n  -name: a\n   host: b\n",
-            '2: needs a blank behind the dash before name: write "- name: …"',
+            '2: needs a space after the dash before name: write "- name: …"',
         ),
         (
             HOST + "  -name: c\n",
-            '4: needs a blank behind the dash before name: write "- name: …"',
+            '4: needs a space after the dash before name: write "- name: …"',
         ),
         (
             "ws_port: 8000\n  web_root: x\n",
@@ -87,14 +87,14 @@ def test_what_is_not_yaml(text: str, told: str) -> None:
 )
 def test_a_second_document(text: str, line: int, sign: str) -> None:
     assert refusal(text) == (
-        f'amiws.yaml:{line}: begins a second document ("{sign}"), and a configuration is one; '
+        f'amiws.yaml:{line}: begins a second document ("{sign}"); a configuration has only one: '
         "remove the line"
     )
 
 
 def test_a_file_that_is_one_line_without_a_blank() -> None:
     assert refusal("# note\nws_port:8000\n") == (
-        'amiws.yaml:2: needs a blank behind the colon of ws_port: write "ws_port: …"'
+        'amiws.yaml:2: needs a space after the colon of ws_port: write "ws_port: …"'
     )
 
 

@@ -864,7 +864,10 @@ def test_the_key_is_not_shown(tmp_path: Path) -> None:
         ("rules: [{headers: A, luhn: true}]", "luhn and ignore_case go with a pattern"),
         ("rules: [{pattern: a, action: keep}]", "action: keep is for whole headers"),
         ("rules: [{pattern: '(a)(b)'}]", "pattern: has several groups"),
-        ("rules: [{pattern: '(a'}]", "rules.0.pattern: Value error, is no regular expression"),
+        (
+            "rules: [{pattern: '(a'}]",
+            "rules.0.pattern: Value error, is not a valid regular",
+        ),
         ("rules: [{pattern: '(a*b*)*c'}]", "a repeat inside a repeat"),
     ],
 )

@@ -152,7 +152,7 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
         (
             "event_filter",
             "rules:\n- deny: A\n  kind: []",
-            "5: P.rules[0].kind: is empty: leave it out for events",
+            "5: P.rules[0].kind: is empty; leave it out to mean events",
         ),
         (
             "event_filter",

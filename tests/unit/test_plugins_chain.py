@@ -447,7 +447,7 @@ class TestStubborn:
         assert all(m.get("Tags") == "x" for m in kept)
         assert state.suspended
         assert hook.calls == 2, "it is suspended at once"
-        assert "goes on waiting after it was cut off" in caplog.text
+        assert "still waits after it was cut off" in caplog.text
         assert "cannot be cut off" in caplog.text
         hook.let_go = True
         until(lambda: hook.ended)

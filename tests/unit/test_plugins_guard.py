@@ -20,6 +20,7 @@ from amiws_gevent.plugins.guard import (
     attempt,
     outcome,
 )
+from amiws_gevent.runtime.blocked import BlockedTime, Snapshot
 from amiws_gevent.runtime.log import LogLimiter
 from tests.support.clock import Clock
 from tests.support.greenlets import until
@@ -240,7 +241,20 @@ class TestCalls:
         assert state.call("amiws_authorize_client", hook, limit=0.02) == (False, None)
         assert re.search(r"HookTimeout: took 0\.0\d+ s; its limit is 0\.02 s", caplog.text)
 
-    def test_one_that_gets_no_cpu_or_no_turn_has_not(self, state: PluginState) -> None:
+    def test_so_has_one_that_was_blocked_for_longer(
+        self, state: PluginState, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(BlockedTime, "since", lambda *figures: 0.5)
+        monkeypatch.setattr(BlockedTime, "snapshot", lambda *now: Snapshot(0.0, 0, 0))
+        call = state.call("amiws_authorize_client", lambda: time.sleep(0.05), limit=0.2)
+        assert call == (False, None)
+        assert re.search(r"HookTimeout: took 0\.5\d* s; its limit is 0\.2 s", caplog.text)
+
+    def test_one_that_gets_no_cpu_or_no_turn_has_not(
+        self, state: PluginState, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(BlockedTime, "since", lambda *figures: 0.0)
+
         def hook() -> str:
             gevent.spawn(stand_still)  # while the hook waits
             for _ in range(3):
@@ -249,7 +263,7 @@ class TestCalls:
             return "in time"
 
         def stand_still() -> None:
-            time.sleep(0.6)  # not gevent's: the whole process waits
+            time.sleep(0.6)  # not gevent's: in place of a machine that is busy
 
         well = state.call("amiws_authorize_client", hook, limit=0.5)
         assert well == (True, "in time")

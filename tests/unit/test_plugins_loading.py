@@ -287,7 +287,7 @@ class TestMistakes:
         (tmp_path / "folder").mkdir()
         said = mistake(tmp_path, f"{line}\n{FILTER}")
         assert said.startswith("plugin ./mine.py: /mine.py:1: ")
-        assert said.endswith("put it in the file")
+        assert said.endswith("or use one file")
         told = "No module named 'no_such_module'"
         assert mistake(tmp_path, "import no_such_module\n") == (
             f"plugin ./mine.py: /mine.py:1: ModuleNotFoundError: {told}"
@@ -299,8 +299,8 @@ class TestMistakes:
             tmp_path, "class Plugin:\n    def amiws_reload(self):\n        pass\n\n" + FILTER
         )
         assert said == (
-            "plugin ./mine.py: /mine.py:5: amiws_filter_message stands beside the class Plugin; "
-            "hooks are its methods"
+            "plugin ./mine.py: /mine.py:5: amiws_filter_message is outside the class Plugin; "
+            "make it a method"
         )
 
     def test_a_property_that_raises_in_the_place_of_a_hook(self, tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ class TestDescribe:
             tmp_path,
             f"class Odd(Exception):\n    def __str__(self):\n        {body}\nraise Odd\n",
         )
-        assert describe(error, origin) == f"{origin}:4: Odd: (its text cannot be had)"
+        assert describe(error, origin) == f"{origin}:4: Odd: (no text: its __str__ raises)"
 
     def test_an_error_without_text(self, tmp_path: Path) -> None:
         error, origin = self.raised(tmp_path, "assert False\n")

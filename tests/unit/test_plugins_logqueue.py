@@ -233,7 +233,7 @@ class TestStop:
         with gevent.Timeout(60):
             made.queue.stop(0.02)
         assert ended == made.seen == [1]
-        assert "plugin mine: ended with 2 calls still queued" in caplog.text
+        assert "plugin mine: stopped with 2 calls still queued" in caplog.text
         assert not made.state.faults
 
     def test_a_hook_that_does_not_let_itself_be_ended_is_left(self, made: Queue) -> None:

@@ -10,17 +10,34 @@ import pytest
 from gevent.event import Event
 
 from amiws_gevent.plugins.spent import Metered, Spent
+from amiws_gevent.runtime.blocked import BlockedTime, Snapshot
 from tests.support.clock import Clock
 
 TICK = 0.5
+
+
+class Kernel(BlockedTime):
+    """What the kernel would say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocked = 0.0
+        self.asked = 0
+
+    def snapshot(self, now: float) -> Snapshot | None:
+        return Snapshot(self.blocked, 0, 0)
+
+    def since(self, before: Snapshot, wall: float, cpu: float) -> float:
+        self.asked += 1
+        return self.blocked - before.run_queue
 
 
 class Call:
     """A call under test; it begins with the thread's first turn."""
 
     def __init__(self) -> None:
-        self.wall, self.cpu = Clock(), Clock(7.0)
-        self.spent = Spent(TICK, self.wall, self.cpu)
+        self.wall, self.cpu, self.kernel = Clock(), Clock(7.0), Kernel()
+        self.spent = Spent(TICK, self.wall, self.cpu, self.kernel)
         self.spent.turn()
         self.begin()
 
@@ -33,6 +50,10 @@ class Call:
 
     def stand_still(self, seconds: float) -> None:
         self.wall.now += seconds
+
+    def block(self, seconds: float) -> None:
+        self.wall.now += seconds
+        self.kernel.blocked += seconds
 
 
 @pytest.fixture
@@ -49,6 +70,36 @@ def test_being_kept_from_computing_does_not(call: Call) -> None:
     call.compute(1)
     call.stand_still(60)
     assert call.spent.end() == pytest.approx(1)
+
+
+def test_being_blocked_counts(call: Call) -> None:
+    call.compute(1)
+    call.block(2)
+    call.stand_still(60)
+    assert call.spent.end() == pytest.approx(3)
+
+
+def test_so_it_does_before_a_wait(call: Call) -> None:
+    call.block(2)
+    call.spent.leave()
+    call.stand_still(TICK)
+    call.spent.come_back()
+    call.block(3)
+    assert call.spent.end() == pytest.approx(5 + TICK)
+
+
+def test_what_the_turn_was_blocked_before_does_not(call: Call) -> None:
+    call.block(5)
+    call.begin()
+    call.stand_still(2)
+    assert call.spent.end() == 0
+
+
+def test_the_kernel_is_asked_only_of_a_call_that_looks_late(call: Call) -> None:
+    call.compute(60)
+    call.stand_still(TICK)
+    call.spent.end()
+    assert call.kernel.asked == 0
 
 
 def test_nor_does_what_the_turn_computed_before(call: Call) -> None:

@@ -155,7 +155,7 @@ class TestPidFile:
     def test_a_second_one_is_refused_and_named_the_first(self, tmp_path: Path) -> None:
         path = tmp_path / "amiws.pid"
         with PidFile(path):
-            with pytest.raises(PidFileError, match=f"process id {os.getpid()}"), PidFile(path):
+            with pytest.raises(PidFileError, match=f"process {os.getpid()}"), PidFile(path):
                 pass
             assert path.read_text() == f"{os.getpid()}\n"
 
@@ -205,8 +205,8 @@ class TestPidFile:
         owner = path.stat().st_uid
         monkeypatch.setattr(os, "geteuid", lambda: 123_456_789)
         told = (
-            f"{pwd.getpwuid(owner).pw_name} (user id {owner}), not to user id 123456789: not "
-            f"written to. Remove it, or name one in a folder that only this user can write to, "
+            f"{pwd.getpwuid(owner).pw_name} (user id {owner}), not to user id 123456789. "
+            f"Remove it, or name one in a folder that only this user can write to, "
             f"such as -p /run/{path.name}"
         )
         with pytest.raises(PidFileError, match=re.escape(told)), PidFile(path):
@@ -251,7 +251,7 @@ class TestPidFile:
         path = tmp_path / "amiws.pid"
         with PidFile(path):
             path.chmod(0o666)
-            with pytest.raises(PidFileError, match="others can write to it"), PidFile(path):
+            with pytest.raises(PidFileError, match="another user holds it"), PidFile(path):
                 pass
 
     def test_no_such_folder(self, tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ class TestPidFile:
         assert holder.stdin is not None
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(PidFileError, match=f"process id {holder.pid}"), PidFile(path):
+        with pytest.raises(PidFileError, match=f"process {holder.pid}"), PidFile(path):
             pass
         holder.kill()
         holder.communicate()

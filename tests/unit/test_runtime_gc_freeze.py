@@ -30,7 +30,7 @@ def only_when_told() -> Iterator[None]:
     gc.enable()
 
 
-def long_lived(*, took: float, room: int = EVERYTHING) -> GcFreeze:
+def freezing(*, took: float, room: int = EVERYTHING) -> GcFreeze:
     """One by whose clock each collection takes ``took`` seconds."""
     times = itertools.count()
     return GcFreeze(lambda: next(times) * took, long=0.01, room=room)
@@ -45,12 +45,12 @@ def cycle() -> weakref.ref[Thing]:
 
 def test_what_the_start_leaves_is_set_aside() -> None:
     before = gc.get_freeze_count()
-    with long_lived(took=1):
+    with freezing(took=1):
         assert gc.get_freeze_count() > before + 10_000
 
 
 def test_what_a_long_collection_leaves_is_set_aside_and_freed_all_the_same() -> None:
-    with long_lived(took=1):
+    with freezing(took=1):
         things = [Thing() for _ in range(1000)]
         watched = weakref.ref(things[0])
         before = gc.get_freeze_count()
@@ -61,7 +61,7 @@ def test_what_a_long_collection_leaves_is_set_aside_and_freed_all_the_same() -> 
 
 
 def test_what_a_short_one_leaves_is_not() -> None:
-    with long_lived(took=0.001):
+    with freezing(took=0.001):
         things = [Thing() for _ in range(1000)]
         before = gc.get_freeze_count()
         gc.collect()
@@ -70,7 +70,7 @@ def test_what_a_short_one_leaves_is_not() -> None:
 
 
 def test_young_garbage_is_no_reason() -> None:
-    with long_lived(took=1):
+    with freezing(took=1):
         things = [Thing() for _ in range(1000)]
         before = gc.get_freeze_count()
         gc.collect(1)
@@ -79,7 +79,7 @@ def test_young_garbage_is_no_reason() -> None:
 
 
 def test_garbage_in_what_is_set_aside_goes_once_there_is_much() -> None:
-    with long_lived(took=1, room=100):
+    with freezing(took=1, room=100):
         one, two = Thing(), Thing()
         one.other, two.other = two, one
         watched = weakref.ref(one)
@@ -96,7 +96,7 @@ def test_garbage_in_what_is_set_aside_goes_once_there_is_much() -> None:
 
 
 def test_garbage_goes_as_ever() -> None:
-    with long_lived(took=1):
+    with freezing(took=1):
         watched = cycle()
         gc.collect()
         assert watched() is None
@@ -104,7 +104,7 @@ def test_garbage_goes_as_ever() -> None:
 
 def test_afterwards_collections_are_as_before_and_what_is_set_aside_stays_so() -> None:
     callbacks = list(gc.callbacks)
-    with long_lived(took=1):
+    with freezing(took=1):
         assert len(gc.callbacks) == len(callbacks) + 1
         before = gc.get_freeze_count()
     assert gc.callbacks == callbacks

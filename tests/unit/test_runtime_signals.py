@@ -20,7 +20,7 @@ ENDING = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 @pytest.fixture
 def signals() -> Iterator[Signals]:
-    before = {number: signal.getsignal(number) for number in NUMBERS}
+    before = {number: signal.getsignal(number) for number in (*NUMBERS, signal.SIGCONT)}
     taken = Signals()
     taken.take()
     yield taken

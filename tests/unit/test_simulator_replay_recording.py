@@ -95,11 +95,11 @@ def test_an_empty_file_is_a_journal_just_begun(tmp_path: Path) -> None:
     [
         (
             b'{"time":"2026-11-22T12:00:00.000Z","mess',
-            "no JSON: unexpected control character in string at character 41",
+            "is not JSON: unexpected control character in string at character 41",
         ),
-        (b"\0\0\0\0", "no JSON: "),
-        (b"[]", 'no line of a journal: no "time"'),
-        (b"{}", 'no line of a journal: no "time"'),
+        (b"\0\0\0\0", "is not JSON: "),
+        (b"[]", 'is not a line of a journal: it has no "time"'),
+        (b"{}", 'is not a line of a journal: it has no "time"'),
         (b'{"time":"noon","message":{}}', "Invalid isoformat string: 'noon'"),
         (b'{"time":"2026-11-22T12:00:00.000Z"}', 'no "message"'),
         (b'{"time":"2026-11-22T12:00:00.000Z","message":"x"}', 'no "message"'),
@@ -126,7 +126,7 @@ def test_a_torn_last_line_is_told(tmp_path: Path) -> None:
     line = journal_line(json_of(event("A")))
     reader = Reader(named(tmp_path / "a.jsonl", line + line[:-1]))
     assert reader.names() == ["A"]
-    assert ":2: left out: the line is not whole" in reader.told[0]
+    assert ":2: left out: the line is incomplete" in reader.told[0]
 
 
 def test_what_the_journal_lost_is_told(tmp_path: Path) -> None:
@@ -254,8 +254,8 @@ def test_a_packed_file_that_was_cut_off_is_played_as_far_as_it_goes(
         (b"\x7fELF\0\0\0", "neither a journal nor a capture of AMI"),
         (b"just text\nand more\n", "it begins with b'just text'"),
         (b"\xd4\xc3\xb2\xa1\x02\0:\0", "neither a journal nor a capture"),
-        (b'{"type":3,"data":{}}\n', "JSON, but no line of a journal"),
-        (b"[1]\n", "JSON, but no line of a journal"),
+        (b'{"type":3,"data":{}}\n', "JSON, but not a line of a journal"),
+        (b"[1]\n", "JSON, but not a line of a journal"),
         (b"\x1f\x8b\x08 but no gzip file", "cannot be read"),
         (b"\r\n\r\n", "neither a journal nor a capture"),
     ],

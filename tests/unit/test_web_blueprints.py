@@ -53,7 +53,7 @@ def test_without_any_nothing_changes() -> None:
 @pytest.mark.parametrize("route", ["/", "/metrics", "/<path:other>"])
 def test_a_route_of_the_program_is_taken(route: str) -> None:
     with pytest.raises(
-        PluginError, match=rf"plugin p0: blueprint a: the route {route} is taken by"
+        PluginError, match=rf"plugin p0: blueprint a: the route {route} already belongs to"
     ):
         added(blueprint("a", "/x", route))
 
@@ -61,12 +61,14 @@ def test_a_route_of_the_program_is_taken(route: str) -> None:
 @pytest.mark.parametrize("route", ["/x", "/x/<name>", "/x/<string:y>/<int:z>"])
 def test_a_route_of_another_plugin_is_taken(route: str) -> None:
     other = route.replace("name", "other").replace("y>", "q>")
-    with pytest.raises(PluginError, match=r"plugin p1: blueprint b: the route .* is taken by a\."):
+    with pytest.raises(
+        PluginError, match=r"plugin p1: blueprint b: the route .* already belongs to a\."
+    ):
         added(blueprint("a", route), blueprint("b", other))
 
 
 def test_a_route_that_a_plugin_has_twice() -> None:
-    with pytest.raises(PluginError, match="plugin p0: blueprint a: the route /x is taken"):
+    with pytest.raises(PluginError, match="plugin p0: blueprint a: the route /x already belongs"):
         added(blueprint("a", "/x", "/x"))
 
 

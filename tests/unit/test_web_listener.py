@@ -75,7 +75,9 @@ def test_a_port_that_was_in_use_a_moment_ago() -> None:
 
 
 def test_an_address_of_another_machine() -> None:
-    with pytest.raises(ListenError, match=r"ws_host 192\.0\.2\.1 is no address of this machine"):
+    with pytest.raises(
+        ListenError, match=r"ws_host 192\.0\.2\.1 is not an address of this machine"
+    ):
         open_listener("192.0.2.1", 0)
 
 

@@ -115,7 +115,7 @@ class SimulatedPbx:
         return len(self._listener.connections)
 
     def wait(self, stop: gevent.event.Event) -> bool:
-        """Waits until ``stop`` is set; False if the simulation died of a fault before that."""
+        """Waits until ``stop`` is set; False if the simulation failed before that."""
         ended = gevent.event.Event()
         stop.rawlink(lambda _: ended.set())
         if self._life is not None:
@@ -195,7 +195,7 @@ class SimulatedPbx:
 
     def _was_dropped(self, connection: Connection[PbxSession], why: str) -> None:
         self.dropped += 1
-        _log.warning("%s: %s is dropped: %s", self.name, connection, why)
+        _log.warning("%s: closed %s: %s", self.name, connection, why)
 
 
 class PbxSession(Session):

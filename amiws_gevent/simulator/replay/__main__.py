@@ -80,7 +80,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Exit status: 0 after the end or a signal; 2 for wrong words, 66 for files, 71 for a port."""
+    """Exit status: 0 after the end or a signal; 2 a mistake on the command line, 66 a file,
+    71 a port.
+    """
     options = _arguments(words)
     faults = _Faults()
     recording = Recording(

@@ -139,7 +139,7 @@ class Recording:
     def _read(self, line: bytes, where: str, proof: Proof) -> Packet | None:
         """One line; None for one without a message to play. Raises ValueError, CannotRebuild."""
         if not line.endswith(b"\n"):
-            raise ValueError("the line is not whole (the program was killed while it wrote it?)")
+            raise ValueError("the line is incomplete (was the program killed while it wrote it?)")
         time, message = _parse(line)
         if not isinstance(message, dict):
             self._tell(f"{where}: {message} messages were lost here when the journal was written")
@@ -224,7 +224,7 @@ def _is_journal(file: Path) -> bool:
         return True
     if beginning.startswith((b"{", b"[")):
         raise WrongFile(
-            f'{file}:1: JSON, but no line of a journal, such as {{"time":"…","message":{{…}}}}'
+            f'{file}:1: JSON, but not a line of a journal, such as {{"time":"…","message":{{…}}}}'
         )
     first_line = beginning.lstrip(b"\r\n").partition(b"\n")[0]
     if banner_of(beginning) or (b":" in first_line and b"\0" not in first_line):
@@ -246,13 +246,13 @@ def _parse(line: bytes) -> tuple[float, dict[str, Any] | int]:
     try:
         entry = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise ValueError(f"no JSON: {error.msg} at character {error.pos + 1}") from None
+        raise ValueError(f"is not JSON: {error.msg} at character {error.pos + 1}") from None
     if not isinstance(entry, dict) or not isinstance(entry.get("time"), str):
-        raise ValueError('no line of a journal: no "time"')
+        raise ValueError('is not a line of a journal: it has no "time"')
     time = datetime.fromisoformat(entry["time"]).timestamp()
     found = entry.get("message", entry.get("lost"))
     if not isinstance(found, dict | int):
-        raise ValueError('no line of a journal: no "message"')
+        raise ValueError('is not a line of a journal: it has no "message"')
     return time, found
 
 
