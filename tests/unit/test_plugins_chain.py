@@ -513,6 +513,7 @@ class TestStubborn:
         assert one.calls == 1
         assert two.calls == 3
         one.let_go = two.let_go = True
+        until(lambda: one.ended and two.ended)
 
 
 class TestTimeOfOthers:

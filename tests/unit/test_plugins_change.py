@@ -183,6 +183,7 @@ class TestKept:
         house.apply(same, queue_limit=2000)
         assert house.plugins.running[0].queue.limit == 2000
 
+    @pytest.mark.slow
     def test_being_told_waits_for_nobody(self, house: House) -> None:
         blocked = "import gevent\ndef amiws_reload():\n    gevent.sleep(3600)\n"
         made = house.entry(source=blocked)

@@ -240,6 +240,7 @@ class TestCalls:
         assert state.call("amiws_authorize_client", hook, limit=0.02) == (False, None)
         assert re.search(r"HookTimeout: took 0\.0\d+ s; its limit is 0\.02 s", caplog.text)
 
+    @pytest.mark.slow
     def test_one_that_gets_no_cpu_or_no_turn_has_not(self, state: PluginState) -> None:
         def hook() -> str:
             gevent.spawn(stand_still)  # while the hook waits

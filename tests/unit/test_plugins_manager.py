@@ -271,6 +271,7 @@ class TestTold:
                 ("went", "alice", 1001),
             ]
 
+    @pytest.mark.slow
     def test_a_hook_that_blocks_costs_its_own_plugin_alone(self, started: Running) -> None:
         blocked = "import gevent\ndef amiws_log_message():\n    gevent.sleep(3600)\n"
         plugins = started(blocked, NOTING)

@@ -190,6 +190,7 @@ class TestLife:
     def test_the_end_is_promised_within_five_seconds(self) -> None:
         assert STOP_ALL_TIME < 5
 
+    @pytest.mark.slow
     def test_the_end_takes_no_longer_than_promised(
         self, house: House, ami: AmiServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -226,6 +227,7 @@ class TestServers:
     def states(self, house: House) -> list[str]:
         return [what[1] for what in house.happened if isinstance(what, tuple)]
 
+    @pytest.mark.slow
     def test_each_change_once_and_in_order(self, house: House, ami: AmiServer) -> None:
         house.plugin()
         house.configure("- ./mine.py\n", host(ami.port))

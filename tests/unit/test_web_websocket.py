@@ -515,6 +515,7 @@ def test_lost_control_frames_are_no_messages(make_line: MakeLine) -> None:
     assert line.client.pending_bytes > pending
 
 
+@pytest.mark.slow
 def test_a_client_that_loses_messages_is_closed_all_the_same(make_line: MakeLine) -> None:
     line = make_line(losses=Losses(), client_buffer=1000)
     line.run()
