@@ -68,7 +68,7 @@ test-all: test-packages
 test-lowest: test-packages
 	$(MAKE) --no-print-directory pytest VENV=.venv-lowest CONSTRAINTS=.make/lowest.txt
 
-# SECTIONS may name what to measure: make bench SECTIONS="page bursts"
+# SECTIONS may name what to measure: make bench SECTIONS="client bursts"
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m bench $(SECTIONS)
 

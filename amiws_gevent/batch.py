@@ -1,9 +1,17 @@
-"""What a server said on its way to clients: where it stands in the stream, and what is sent."""
+"""What a server said on its way to clients: where it stands in the stream, and what is sent.
+
+All of it is plain data, which knows no link and no client, so that it could cross to
+another process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from amiws_gevent.ami import Message
+from amiws_gevent.plugins.api import ServerInfo
 
 
 class Position(NamedTuple):
@@ -12,7 +20,34 @@ class Position(NamedTuple):
     epoch: str
     """A new one begins whenever what was before is not known any more."""
     offset: int
-    """Reads of the server in this epoch, up to and with this one."""
+    """Reads of the server in this epoch, up to and with this one; what the program itself says
+    in the name of the server counts as a read."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """All that clients may get of one read of a server, in order; not to be changed.
+
+    Lists side by side, since an object for each message would cost as much as its frame.
+    What filters and rights ask for is in ``messages``: nobody parses the JSON again.
+    """
+
+    server: ServerInfo
+    position: Position
+    messages: Sequence[Message]
+    json: Sequence[bytes]
+    """The five-key JSON text of each of ``messages``, valid UTF-8, without a line end."""
+    requesters: Mapping[int, str]
+    """Of each message that answers one client, by index, the token of that client: it is for
+    nobody else."""
+    size: int = field(init=False)
+    """Bytes of JSON."""
+
+    def __post_init__(self) -> None:
+        self.size = sum(map(len, self.json))
+
+    def __len__(self) -> int:
+        return len(self.json)
 
 
 class Item(NamedTuple):
@@ -22,4 +57,5 @@ class Item(NamedTuple):
     messages: int
     """How many messages are in ``data``."""
     positions: Mapping[int, Position]
-    """By server id, where who has had ``data`` stands then."""
+    """By server id, where who has had ``data`` stands then. A read of which more is to come in
+    another item is not counted yet, and an answer to one client moves nobody."""

@@ -11,7 +11,9 @@ import argparse
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,21 +22,24 @@ import gevent
 from amiws_gevent import __version__
 from amiws_gevent.config import (
     WS_PORT,
+    AmiHost,
     ConfigError,
     LoadResult,
     Settings,
     load_settings,
     security_warnings,
 )
-from amiws_gevent.errors import StartError
+from amiws_gevent.errors import ListenError, StartError
 from amiws_gevent.runtime import log
-from amiws_gevent.runtime.daemon import Child, PidFile, daemonise
+from amiws_gevent.runtime.daemon import Child, PidFile, daemonise, drop_pid_file
 from amiws_gevent.runtime.gc_freeze import GcFreeze
 from amiws_gevent.runtime.greenlets import GreenletWatch
 from amiws_gevent.runtime.notify import is_journal
 from amiws_gevent.runtime.signals import EndAsked, Signals
+from amiws_gevent.runtime.watchdog import Place, Watchdog
 
 if TYPE_CHECKING:
+    from amiws_gevent.plugins.roster import Roster
     from amiws_gevent.server import Server
 
 CONFIG_FILE = Path("/etc/amiws.yaml")
@@ -62,6 +67,9 @@ SIGINT and SIGTERM end the program, SIGHUP applies a changed configuration.
 Exit status: 0 ended as asked; 2 wrong words on the command line; 70 a fault of the program,
 or a plugin that kept it from its end; 71 cannot listen; 73 the pid file is locked or cannot be
 written; 78 wrong configuration."""
+
+Configured = tuple[Settings, Callable[[], LoadResult] | None]
+"""The settings of the start, and what reads them anew; None: nothing does."""
 
 _log = logging.getLogger("amiws_gevent.cli")
 
@@ -248,32 +256,32 @@ def _serve(
     pid_file: Path | None = None,
 ) -> int:
     """Start the program and run it until it is told to end; returns the exit status."""
-    settings = result.settings
-    syslog = log.syslog_listens()
-    # Not to the journal twice: it has what goes to syslog, with facility and level.
-    foreground = child is None and not (syslog and is_journal(STDERR))
-    control = log.configure(settings.log_facility, settings.log_level, foreground=foreground)
-    if child is not None and not syslog:  # its standard error is the starter's, until it serves
-        print(NO_SYSLOG, file=sys.stderr)
+    control = _open_log(result.settings, child)
     watch = GreenletWatch()
     watch.install(gevent.get_hub())
     _log.info("amiws-gevent %s starts", __version__)
     for warning in result.warnings:
         _log.warning("%s", warning)
+    configured: Configured = result.settings, load
+    source = _simulated(configured) if demo else contextlib.nullcontext(configured)
     try:
         # Not before the fork: what it imports may start threads or open files.
         from amiws_gevent.server import Server
 
-        with GcFreeze():
-            server = Server(settings, load=load, demo=demo, log=control, pid_file=pid_file)
-            watch.blame = server.blame
+        with GcFreeze(), source as (settings, load):
+            server = Server(settings, load=load, log=control, pid_file=pid_file)
+            watch.blame = server.plugins.blame
             _start(server, signals)
             if demo:
                 ending = "; Ctrl-C ends it" if child is None else ""
                 print(f"Open {server.url} in a browser{ending}.", flush=True)
             if child is not None:
                 child.started()
-            with signals.handed_to(end=server.request_stop, reload=server.request_reload):
+            tell = partial(_tell_stall, server.plugins, control, pid_file)
+            with (
+                signals.handed_to(end=server.request_stop, reload=server.request_reload),
+                Watchdog(tell, EXIT_SOFTWARE),
+            ):
                 status = server.run()
     except StartError as error:
         if child is not None:  # its log does not go to the terminal
@@ -286,6 +294,53 @@ def _serve(
             sys.excepthook(type(error), error, error.__traceback__)
         status = EXIT_SOFTWARE
     return status or (EXIT_SOFTWARE if watch.deaths else 0)
+
+
+def _open_log(settings: Settings, child: Child | None) -> log.LogControl:
+    syslog = log.syslog_listens()
+    # Not to the journal twice: it has what goes to syslog, with facility and level.
+    foreground = child is None and not (syslog and is_journal(STDERR))
+    if child is not None and not syslog:  # its standard error is the starter's, until it serves
+        print(NO_SYSLOG, file=sys.stderr)
+    return log.configure(settings.log_facility, settings.log_level, foreground=foreground)
+
+
+@contextlib.contextmanager
+def _simulated(configured: Configured) -> Iterator[Configured]:
+    """The same with simulated PBXs, which run within, in the place of the servers."""
+    from amiws_gevent.simulator import demo  # by others it is not needed
+
+    settings, load = configured
+    try:
+        pbxs = demo.start()
+    except OSError as error:
+        raise ListenError(f"no port for a simulated PBX: {error.strerror}") from error
+    hosts = tuple(map(AmiHost.model_validate, pbxs.hosts))
+
+    def with_pbxs(settings: Settings) -> Settings:
+        return settings.model_copy(update={"amihosts": hosts})
+
+    def reload(load: Callable[[], LoadResult]) -> LoadResult:
+        result = load()
+        return replace(result, settings=with_pbxs(result.settings))
+
+    try:
+        yield with_pbxs(settings), load and partial(reload, load)
+    finally:
+        pbxs.stop()
+
+
+def _tell_stall(
+    plugins: Roster, control: log.LogControl, pid_file: Path | None, places: Sequence[Place]
+) -> None:
+    """Say who keeps the program from its end, and remove the pid file.
+
+    In the watchdog's thread, while the main one stands wherever it does: so no lock.
+    """
+    text = f"does not end, kept by {plugins.whereabouts(places)}; ended by force"
+    control.tell_now(_log, logging.CRITICAL, text)
+    if pid_file is not None:
+        drop_pid_file(pid_file)
 
 
 def _start(server: Server, signals: Signals) -> None:

@@ -8,17 +8,28 @@ from collections import Counter
 from typing import NamedTuple
 
 from amiws_gevent.dispatch import Dispatcher
-from amiws_gevent.hub import CLASSIC, V2, Hub
+from amiws_gevent.hub import Hub
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.views import View, without_answers
 from amiws_gevent.web.counts import FELL_BEHIND, name_of
+from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.websocket import WebSocketClient
+
+CLASSIC = View("classic", text_frames)
+"""All that is for everybody, as amiws sends it."""
+
+V2 = View("v2", text_frames, (without_answers,))
+"""``amiws.v2``: answers go to who asked alone."""
+
+VIEW_NAMES = (CLASSIC.name, V2.name)
 
 _log = logging.getLogger("amiws_gevent.clients")
 
 
 class _Subscription(NamedTuple):
     info: ClientInfo
+    view: View
     token: str | None
 
 
@@ -28,7 +39,7 @@ class Clients:
     def __init__(self, hub: Hub, dispatcher: Dispatcher) -> None:
         self.plugins = Plugins()
         self.opened_clients: Counter[str] = Counter()
-        """Clients that came, by view."""
+        """Clients that came, by the name of their view."""
         self._hub = hub
         self._dispatcher = dispatcher
         self._subscriptions: dict[WebSocketClient, _Subscription] = {}
@@ -38,23 +49,23 @@ class Clients:
         view, token = CLASSIC, None
         if client.subprotocol is not None:
             view, token = V2, secrets.token_urlsafe(12)
-        info = ClientInfo(client.address, client.user, view)
-        self._subscriptions[client] = _Subscription(info, token)
-        self._hub.add(client, view, token)
-        self.opened_clients[view] += 1
+        info = ClientInfo(client.address, client.user, view.name)
+        self._subscriptions[client] = _Subscription(info, view, token)
+        self._hub.add(client.outlet, view, token)
+        self.opened_clients[view.name] += 1
         _log.info("client %s connected", name_of(info))
         self.plugins.client_connected(info)
 
     def received(self, client: WebSocketClient, text: str) -> None:
         """Carry a client's action to the servers it is for, or say why not."""
         subscription = self._subscriptions[client]
-        for answer in self._dispatcher.dispatch(
+        self._dispatcher.dispatch(
             text,
             client=name_of(subscription.info),
             token=subscription.token,
             authorize=lambda action: self.plugins.authorize_action(action, subscription.info),
-        ):
-            client.send_text(answer)
+            answer=client.send_text,
+        )
 
     def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
         """Forget a client that is gone."""
@@ -62,7 +73,7 @@ class Clients:
         if subscription is None:
             return
         info = subscription.info
-        self._hub.remove(client, info.view, subscription.token)
+        self._hub.remove(client.outlet, subscription.view, subscription.token)
         if subscription.token is not None:
             self._dispatcher.forget(subscription.token)
         # Hundreds may fall behind at once: the web server tells of those, a line a second.

@@ -76,8 +76,12 @@ class Dispatcher:
         client: str,
         token: str | None = None,
         authorize: Callable[[ClientAction], str | None] = lambda _action: None,
-    ) -> list[bytes]:
-        """Send one action; returns the JSON of the errors to answer that client with.
+        answer: Callable[[bytes], None],
+    ) -> None:
+        """Send one action; ``answer`` gets the JSON of each error to answer that client with.
+
+        It may be called now or, once this has returned, from another greenlet; it must
+        not block, and takes it that the client may be gone by then.
 
         ``client`` names the client in the log (address and user). ``token``
         addresses the answers to an ``amiws.v2`` client; None for the classic
@@ -95,9 +99,10 @@ class Dispatcher:
                 raise ActionError(refusal, action_id=action.action_id)
         except ActionError as error:
             self._refuse(("client", client), "action of %s refused: %s", client, error)
-            return [encode_message(OWN_PREFIX, error_response(str(error), error.action_id))]
+            answer(encode_message(OWN_PREFIX, error_response(str(error), error.action_id)))
+            return
         action_id = None if token is None else dict(headers)["ActionID"]
-        return self._send(action, data, action_id, targets, client)
+        self._send(action, data, action_id, targets, client, answer)
 
     def forget(self, token: str) -> None:
         """The ``amiws.v2`` client of that token is gone."""
@@ -123,8 +128,8 @@ class Dispatcher:
         action_id: str | None,
         targets: Iterable[ActionTarget],
         client: str,
-    ) -> list[bytes]:
-        answers = []
+        answer: Callable[[bytes], None],
+    ) -> None:
         for target in targets:
             host = target.host
             try:
@@ -138,11 +143,10 @@ class Dispatcher:
                 text = "action %s of %s not sent to %s: %s"
                 self._refuse(("server", host.id), text, action.name, client, host.name, error)
                 prefix = envelope_prefix(Kind.RESPONSE, host.id, host.name, host.ssl)
-                answers.append(encode_message(prefix, error_response(str(error), action.action_id)))
+                answer(encode_message(prefix, error_response(str(error), action.action_id)))
             else:
                 self.sent += 1
                 _log.debug("action %s of %s sent to %s", action.name, client, host.name)
-        return answers
 
     def _refuse(self, key: tuple[str, object], text: str, *arguments: object) -> None:
         """Count it, and log it with a line a minute for each client and each server.

@@ -7,11 +7,13 @@
         PidFileError            73: the pid file is locked or cannot be written
         ListenError             71: a port in use, a certificate that cannot be loaded
       NotConnected              an action for a server that is not connected
+      ConnectionLost            the connection ended before an own query was answered
       SendBufferFull            a server takes actions slower than clients send them
       ActionError               an action of a client that cannot be sent (defined in ami.actions)
 
 Split only where recovery differs: a StartError ends the program (or refuses a
-reload), the others are answered to the client that asked.
+reload), the others are answered to the client that asked. ConnectionLost is no
+NotConnected, after which asking again does nothing twice.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ class ListenError(StartError):
 
 class NotConnected(AmiwsError):
     """The server that an action is for has no logged-in AMI connection."""
+
+
+class ConnectionLost(AmiwsError):
+    """The connection ended before the answer was complete: what was asked may be done or not."""
 
 
 class SendBufferFull(AmiwsError):

@@ -1,44 +1,44 @@
 """Who gets what: batches in, the same bytes out to all clients of a view.
 
 The pipeline publishes one batch for each read of a link. A greenlet of the
-hub's own joins what is pending, has it framed once for each view, and offers
-the same buffer to every client of that view. It wakes only when there is
+hub's own joins what is pending, has it written once for each view, and offers
+the same item to every client of that view. It wakes only when there is
 something to send, and lets others run between every ``CLIENTS_PER_TURN``
-clients, so that however many clients there are, the AMI readers come to their
-sockets. What comes in meanwhile is joined into the next pass: the busier the
-hub, the larger its buffers, the fewer its writes.
+clients and after ``TURN`` seconds, so that however many clients and views there
+are, the AMI readers come to their sockets. What comes in meanwhile is joined into
+the next pass: the busier the hub, the larger its buffers, the fewer its writes.
 
-A client gets exactly what is published after it was added. Batches are counted
+A client gets exactly what is published after it was added. Batches are numbered
 as they are published, and who comes while some of them wait is served apart
-in the next pass, with those that came behind it.
+in the next pass, with those that came behind it. (These numbers are the hub's own;
+positions are the servers'.)
 
-The hub knows no sockets: a client is whatever takes an ``offer``.
+The hub knows no sockets: a client is whatever takes an ``offer``. Nor does it know
+which views there are: one is there while it has clients.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import gevent
 from gevent.event import Event
 
-from amiws_gevent.ami import Kind, is_answer
-from amiws_gevent.pipeline import Batch
+from amiws_gevent.batch import Batch, Item, Position
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
+from amiws_gevent.views import View
 
 CLIENTS_PER_TURN = 512  # some 2 ms of sends
+TURN = 0.002  # seconds of one pass, then others have theirs; looked at between views
 
 PASS_BYTES = 1 << 20
 """JSON of one pass, bytes, but for a single batch that is larger: a buffer well below what a
 client may have waiting, and small enough that the next clients get it out of the cache."""
-
-CLASSIC = "classic"
-V2 = "v2"
 
 _log = logging.getLogger("amiws_gevent.hub")
 
@@ -46,22 +46,22 @@ _log = logging.getLogger("amiws_gevent.hub")
 class Client(Protocol):
     """One subscriber."""
 
-    def offer(self, data: bytes) -> None:
+    def offer(self, item: Item) -> None:
         """Take whole frames; never blocks, never raises, closes itself past its bound."""
 
 
 Group = dict[Client, None]
 """Clients in the order in which they came."""
 
-Delivery = tuple[bytes, int, Sequence[Client]]
-"""A buffer, how many messages are in it, and who gets it."""
+Delivery = tuple[Item, Sequence[Client]]
+"""What is sent, and who gets it."""
 
 
-class _View:
-    """The clients of one view, by the position of the first batch that they get.
+class _Subscribers:
+    """The clients of one view, by the number of the first batch that they get.
 
-    A batch's position is the number of those published before it. Most clients came
-    before all that waits; only those that did not are kept by position.
+    A batch's number is how many were published before it. Most clients came before
+    all that waits; only those that did not are kept by number.
     """
 
     def __init__(self) -> None:
@@ -71,9 +71,9 @@ class _View:
     def __len__(self) -> int:
         return len(self._settled) + sum(map(len, self._late.values()))
 
-    def add(self, client: Client, position: int) -> None:
-        """``client`` gets the batches from ``position`` on."""
-        self._late.setdefault(position, {})[client] = None
+    def add(self, client: Client, number: int) -> None:
+        """``client`` gets the batches from ``number`` on."""
+        self._late.setdefault(number, {})[client] = None
 
     def remove(self, client: Client) -> None:
         """``client`` gets nothing any more; to remove one who is not there is no error."""
@@ -87,8 +87,8 @@ class _View:
         """
         groups = [(first, self._settled)]
         if self._late:
-            for position in [position for position in self._late if position <= first]:
-                self._settled.update(self._late.pop(position))
+            for number in [number for number in self._late if number <= first]:
+                self._settled.update(self._late.pop(number))
             groups += [(at, group) for at, group in self._late.items() if at < end]
         return groups if self._settled else groups[1:]
 
@@ -96,24 +96,22 @@ class _View:
 class Hub:
     """Subscribers by view, and the batches that wait for the next pass.
 
-    ``frames`` turns the JSON of messages into the bytes that go to a client.
     ``limit`` bounds the bytes of JSON that wait for a pass: past it the oldest
     batches are dropped, counted in ``dropped_messages`` and logged.
     """
 
-    def __init__(self, frames: Callable[[Iterable[bytes]], bytes], *, limit: int) -> None:
+    def __init__(self, *, limit: int) -> None:
         self.limit = limit
         self.dropped_messages = 0
         self.published_messages = 0
         self.deliveries = 0
         """Messages that were given to clients: each counts once for each client that got it."""
         self.delivered_bytes = 0
-        """Bytes of their frames, likewise for each page."""
-        self._frames = frames
-        self._views = {CLASSIC: _View(), V2: _View()}
+        """Bytes of their frames, likewise for each client."""
+        self._views: dict[View, _Subscribers] = {}
         self._by_token: dict[str, Client] = {}
-        self._position = 0
-        """Batches that were ever queued: the position of the next one."""
+        self._number = 0
+        """Batches that were ever queued: the number of the next one."""
         self._pending: deque[Batch] = deque()
         self._pending_bytes = 0
         self._wake = Event()
@@ -130,24 +128,31 @@ class Hub:
         if self._greenlet is not None:
             self._greenlet.kill()
 
-    def add(self, client: Client, view: str, token: str | None = None) -> None:
+    def add(self, client: Client, view: View, token: str | None = None) -> None:
         """Subscribe to what is published from now on.
 
         ``token`` is where answers wrapped for this client are sent.
         """
-        self._views[view].add(client, self._position)
+        self._views.setdefault(view, _Subscribers()).add(client, self._number)
         if token is not None:
             self._by_token[token] = client
 
-    def remove(self, client: Client, view: str, token: str | None = None) -> None:
+    def remove(self, client: Client, view: View, token: str | None = None) -> None:
         """Unsubscribe; to remove one who is not there is no error."""
-        self._views[view].remove(client)
+        subscribers = self._views.get(view)
+        if subscribers is not None:
+            subscribers.remove(client)
+            if not subscribers:
+                del self._views[view]
         if token is not None:
             self._by_token.pop(token, None)
 
-    def count(self, view: str) -> int:
-        """How many clients a view has."""
-        return len(self._views[view])
+    def counts(self) -> Counter[str]:
+        """How many clients there are, by the name of their view."""
+        counted: Counter[str] = Counter()
+        for view, subscribers in self._views.items():
+            counted[view.name] += len(subscribers)
+        return counted
 
     @property
     def pending_bytes(self) -> int:
@@ -156,10 +161,10 @@ class Hub:
 
     def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
-        self.published_messages += len(batch)
-        if not any(self._views.values()):
+        self.published_messages += len(batch.json)
+        if not self._views:
             return
-        self._position += 1
+        self._number += 1
         self._pending.append(batch)
         self._pending_bytes += batch.size
         if self._pending_bytes > self.limit:
@@ -204,53 +209,63 @@ class Hub:
         return batches
 
     def _pass(self, batches: Sequence[Batch]) -> None:
-        first = self._position - len(self._pending) - len(batches)
-        for buffer, messages, clients in self._deliveries(batches, first):
-            self.deliveries += messages * len(clients)
-            self.delivered_bytes += len(buffer) * len(clients)
-            for start in range(0, len(clients), CLIENTS_PER_TURN):
-                if start:
-                    yield_to_loop()
-                self._offer(buffer, clients[start : start + CLIENTS_PER_TURN])
+        first = self._number - len(self._pending) - len(batches)
+        turn_end = time.monotonic() + TURN
+        for view, subscribers in tuple(self._views.items()):
+            if time.monotonic() > turn_end:
+                yield_to_loop()
+                turn_end = time.monotonic() + TURN
+            for start, group in subscribers.groups(first, first + len(batches)):
+                for item, clients in self._deliveries(view, batches[start - first :], group):
+                    self._deliver(item, clients)
 
-    def _offer(self, buffer: bytes, clients: Sequence[Client]) -> None:
+    def _deliver(self, item: Item, clients: Sequence[Client]) -> None:
+        self.deliveries += item.messages * len(clients)
+        self.delivered_bytes += len(item.data) * len(clients)
+        for start in range(0, len(clients), CLIENTS_PER_TURN):
+            if start:
+                yield_to_loop()
+            self._offer(item, clients[start : start + CLIENTS_PER_TURN])
+
+    def _offer(self, item: Item, clients: Sequence[Client]) -> None:
         """Nothing but what is needed: this loop is what all clients wait for."""
         for client in clients:
             try:
-                client.offer(buffer)
+                client.offer(item)
             except Exception:  # noqa: BLE001 - whatever it is, it is this client's alone
                 _log.exception("a client failed to take an offer; it gets no more")
                 self._forget(client)
 
     def _forget(self, client: Client) -> None:
-        for view in self._views.values():
-            view.remove(client)
+        for view in list(self._views):
+            self.remove(client, view)
 
-    def _deliveries(self, batches: Sequence[Batch], first: int) -> Iterator[Delivery]:
-        """The buffers of one pass and who gets each; ``first`` is the first batch's position."""
-        end = first + len(batches)
-        for start, group in self._views[CLASSIC].groups(first, end):
-            for_all = [batch.for_all() for batch in batches[start - first :]]
-            messages = sum(map(len, for_all))
-            if messages:
-                yield self._frames(chain.from_iterable(for_all)), messages, list(group)
-        for start, group in self._views[V2].groups(first, end):
-            yield from self._v2_deliveries(batches[start - first :], group)
-
-    def _v2_deliveries(self, batches: Sequence[Batch], group: Group) -> Iterator[Delivery]:
-        """The same for one group of ``amiws.v2``; answers come between what is for all."""
+    def _deliveries(self, view: View, batches: Sequence[Batch], group: Group) -> Iterator[Delivery]:
+        """The items of some clients of a view; answers to one come between what is for all."""
         run: list[bytes] = []
-        for envelope in chain.from_iterable(batches):
-            if envelope.requester is None:
-                if envelope.message.kind is Kind.QUEUE or not is_answer(envelope.message):
-                    run.append(envelope.json)
+        positions: dict[int, Position] = {}
+        for batch in batches:
+            asking = self._asking(batch, group) if batch.requesters else None
+            if not asking:
+                run += view.texts(batch)
+                positions[batch.server.id] = batch.position
                 continue
-            requester = self._by_token.get(envelope.requester)
-            if requester is None or requester not in group:
-                continue
-            if run:
-                yield self._frames(run), len(run), list(group)
-                run = []
-            yield self._frames([envelope.json]), 1, [requester]
+            chosen = view.select(batch)
+            for index in sorted({*chosen, *asking}):
+                if index not in asking:
+                    run.append(batch.json[index])
+                    continue
+                if not chosen or index > chosen[-1]:  # no more of this read for all
+                    positions[batch.server.id] = batch.position
+                if run:
+                    yield Item(view.encode(run), len(run), {**positions}), list(group)
+                    run = []
+                yield Item(view.encode([batch.json[index]]), 1, {}), [asking[index]]
+            positions[batch.server.id] = batch.position
         if run:
-            yield self._frames(run), len(run), list(group)
+            yield Item(view.encode(run), len(run), positions), list(group)
+
+    def _asking(self, batch: Batch, group: Group) -> dict[int, Client]:
+        """Who of the group gets an answer of the batch, by the answer's index."""
+        clients = ((index, self._by_token.get(token)) for index, token in batch.requesters.items())
+        return {index: one for index, one in clients if one is not None and one in group}

@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 
 from amiws_gevent.ami import ClientAction, Kind, Message, Parser, parse_client_action
+from amiws_gevent.batch import Batch
 from amiws_gevent.config import AmiHost, Limits, load_settings
-from amiws_gevent.pipeline import Batch, Pipeline, Source
+from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.plugins.api import ClientInfo, Headers, RequestInfo, ServerInfo
 from amiws_gevent.plugins.change import Change
 from amiws_gevent.plugins.entry import PluginEntry

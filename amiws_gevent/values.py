@@ -1,4 +1,4 @@
-"""Sizes, times and paths of the file: read alike in the main configuration and by plugins.
+"""Sizes, times, paths and fingerprints of the file, for the main configuration and plugins.
 
 Each function takes the text of the file, or a value of the right type from code, and
 raises ValueError with a message that says what to write instead. The types at the
@@ -172,6 +172,18 @@ def absolute(value: object, base: Path) -> Path:
     return base / str(value)
 
 
+def fingerprint(value: object) -> str:
+    """The SHA-256 of a certificate: 64 lower-case hexadecimal digits, colons taken out."""
+    digits = re.sub(r"^sha-?256(?: fingerprint)?[:= ]", "", str(value).strip().lower())
+    digits = digits.replace(":", "").replace(" ", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError(
+            "must be the SHA-256 of the server's certificate, 64 hexadecimal digits with or "
+            f"without colons (openssl x509 -noout -fingerprint -sha256), not {shown(value)}"
+        )
+    return digits
+
+
 def text_pattern(pattern: str) -> dict[str, Any]:
     """The JSON Schema of text that fits ``pattern``, or that a variable is part of."""
     return {"type": "string", "pattern": f"{pattern}|{_REPLACED}"}
@@ -201,6 +213,7 @@ _SECONDS_SCHEMA: dict[str, Any] = {
 }
 _DELAY_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number", "minimum": 0}, _TIME_PATTERN]}
 _PATH_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+_FINGERPRINT_SCHEMA: dict[str, Any] = {"type": ["string", "number"]}
 
 Size = Annotated[int, BeforeValidator(size), WithJsonSchema(_SIZE_SCHEMA)]
 """Bytes, at least 1: ``1048576``, ``512k``, ``4 MiB``; units count in 1,024s."""
@@ -213,3 +226,6 @@ Delay = Annotated[float, BeforeValidator(delay), WithJsonSchema(_DELAY_SCHEMA)]
 
 AnyPath = Annotated[Path, BeforeValidator(path), WithJsonSchema(_PATH_SCHEMA)]
 """A path, absolute or not, made absolute: from the folder of the configuration file."""
+
+Fingerprint = Annotated[str, BeforeValidator(fingerprint), WithJsonSchema(_FINGERPRINT_SCHEMA)]
+"""The SHA-256 of a certificate as openssl prints it, or without colons; its digits."""

@@ -230,17 +230,16 @@ class Plugin:
         known = self._known.get(server.id)
         if known is None or known.server is not server:
             known = self._learn(server)
-        headers = message.headers
         if message.kind is EVENT:
-            # Nearly always the first header; message.name would fold the names of all.
-            is_first = headers and headers[0][0] == "Event"
-            rules, drops = known.events[str(headers[0][1]) if is_first else message.name]
+            rules, drops = known.events[message.name]
         else:
             rules, drops = known.kinds[message.kind]
-        for rule in rules:
-            if all(condition.fits(headers) for condition in rule.conditions):
-                drops = rule.drops
-                break
+        if rules:
+            headers = message.headers
+            for rule in rules:
+                if all(condition.fits(headers) for condition in rule.conditions):
+                    drops = rule.drops
+                    break
         if drops and not (message.kind is EVENT and may_be_answer(message)):
             return False
         return None

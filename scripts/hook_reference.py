@@ -1,4 +1,4 @@
-"""Writes the reference of the hooks into docs/plugins.md, from their specifications.
+"""Writes the reference of the hooks into docs/hooks.md, from their specifications.
 
 ``python scripts/hook_reference.py`` from the top of the repository. A test fails while
 the page is not what this writes.
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from amiws_gevent.plugins import hookspecs
 
-PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
-BEGIN = "<!-- hooks: made by scripts/hook_reference.py from amiws_gevent/hookspecs.py -->\n"
+PAGE = Path(__file__).parent.parent / "docs" / "hooks.md"
+BEGIN = "<!-- hooks: made by scripts/hook_reference.py from amiws_gevent/plugins/hookspecs.py -->\n"
 END = "<!-- end -->"
 
 

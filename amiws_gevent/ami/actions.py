@@ -113,7 +113,7 @@ def encode_action(headers: Iterable[tuple[str, str]]) -> bytes:
     """
     listed = tuple(headers)
     try:
-        _check_action_name(listed)
+        _action_name(listed)
         if len(listed) > MAX_HEADERS:
             raise ActionError(
                 f"the action has {len(listed)} headers, Asterisk takes at most {MAX_HEADERS}"
@@ -133,6 +133,20 @@ def error_response(message: str, action_id: str | None) -> Message:
     return Message(Kind.RESPONSE, headers)
 
 
+def check_action_name(headers: Iterable[tuple[str, str]]) -> str:
+    """The name of the one action in the headers, without the blanks round it.
+
+    Raises ActionError where there is none or several, or for one of SESSION_ACTIONS.
+    """
+    name = _action_name(tuple(headers))
+    if name.lower() in SESSION_ACTIONS:
+        raise ActionError(
+            f"the action {_quoted(name)} is refused:"
+            " it would end or change the AMI session that all clients share"
+        )
+    return name
+
+
 def holding_time(headers: Iterable[tuple[str, str]]) -> float:
     """Seconds for which Asterisk may answer nothing else in the session that sent this action.
 
@@ -141,7 +155,7 @@ def holding_time(headers: Iterable[tuple[str, str]]) -> float:
     action_originate). `math.inf` for a ``Timeout`` of 0 or less, which is none (``dial.c``).
     """
     listed = tuple(headers)
-    if _check_action_name(listed).lower() != "originate":
+    if _action_name(listed).lower() != "originate":
         return 0.0
     if _value(listed, "async").lower() in _TRUE:
         return 0.0
@@ -202,12 +216,7 @@ def _client_action(members: _Members) -> ClientAction:
             headers += [(name, element) for element in _header_values(name, value)]
     if len(server_ids) > 1:
         raise ActionError('"AMIServerID" is given more than once; name one server or none')
-    action = _check_action_name(headers)
-    if action.lower() in SESSION_ACTIONS:
-        raise ActionError(
-            f"the action {_quoted(action)} is refused:"
-            " it would end or change the AMI session that all clients share"
-        )
+    action = check_action_name(headers)
     encode_action(headers)
     action_id = _first(headers, "actionid")
     return ClientAction(
@@ -245,7 +254,7 @@ def _header_value(name: str, value: object) -> str:
     )
 
 
-def _check_action_name(headers: Sequence[tuple[str, str]]) -> str:
+def _action_name(headers: Sequence[tuple[str, str]]) -> str:
     """The name of the one action in the headers, without the blanks round it."""
     actions = [value for name, value in headers if name.lower() == "action"]
     if not actions:

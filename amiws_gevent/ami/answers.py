@@ -9,7 +9,10 @@ events that end them.
 
 from __future__ import annotations
 
-from .messages import Kind, Message
+from collections.abc import Mapping
+from itertools import product
+
+from .messages import Kind, Message, Value
 
 BROADCASTS = frozenset(
     {
@@ -34,11 +37,25 @@ _ITEM_PRIVILEGES = frozenset(
 _ANSWER_KINDS = frozenset({Kind.RESPONSE, Kind.COMMAND, Kind.QUEUE})
 
 
+def _spellings(name: str) -> frozenset[str]:
+    """The name in every mixture of upper and lower case.
+
+    So it is found among a message's names without folding each of them, in half the time:
+    each event that ``event_names`` or a filter would drop is looked through for two.
+    """
+    return frozenset(map("".join, product(*zip(name.lower(), name.upper(), strict=True))))
+
+
+_EVENT = Kind.EVENT
+_ACTION_ID = _spellings("ActionID")
+_PRIVILEGE = _spellings("Privilege")
+
+
 def is_answer(message: Message) -> bool:
     """Whether a message certainly answers one action: of events those with its ActionID."""
-    if message.kind is not Kind.EVENT:
+    if message.kind is not _EVENT:
         return message.kind in _ANSWER_KINDS
-    return message.has("ActionID") and message.name.lower() not in BROADCASTS
+    return _has_askers_id(message, _headers(message))
 
 
 def may_be_answer(message: Message) -> bool:
@@ -49,8 +66,24 @@ def may_be_answer(message: Message) -> bool:
     has. A server that is no Asterisk may send news without ``Privilege``: they cannot be
     told from such items.
     """
-    if message.kind is Kind.EVENT:
-        privilege = message.get("Privilege")
-        if privilege is None or privilege in _ITEM_PRIVILEGES:
-            return True
-    return is_answer(message)
+    if message.kind is not _EVENT:
+        return message.kind in _ANSWER_KINDS
+    headers = _headers(message)
+    for name in headers:
+        if name in _PRIVILEGE:
+            return headers[name] in _ITEM_PRIVILEGES or _has_askers_id(message, headers)
+    return True
+
+
+def _has_askers_id(message: Message, headers: Mapping[str, Value]) -> bool:
+    return not _ACTION_ID.isdisjoint(headers) and message.name.lower() not in BROADCASTS
+
+
+def _headers(message: Message) -> Mapping[str, Value]:
+    """By name as it is written, in order, the first value of each."""
+    if message._unique is not None:
+        return message._unique
+    headers: dict[str, Value] = {}
+    for name, value in message._pairs:
+        headers.setdefault(name, value)
+    return headers

@@ -25,6 +25,9 @@ class Kind(enum.IntEnum):
     QUEUE = 6
 
 
+_EVENT = Kind.EVENT  # a look-up less for each message
+
+
 class Message:
     """One message; immutable by convention.
 
@@ -81,7 +84,7 @@ class Message:
     @property
     def name(self) -> str:
         """The event's name for an EVENT, "" for all other kinds."""
-        if self.kind is not Kind.EVENT:
+        if self.kind is not _EVENT:
             return ""
         if self._unique is not None:
             first = next(iter(self._unique), None)

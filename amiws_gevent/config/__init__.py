@@ -5,7 +5,7 @@ with all its problems. The settings' own rules are in ``model``.
 """
 
 from amiws_gevent.config.fields import ListenAddress
-from amiws_gevent.config.load import LastReload, LoadResult, load_settings
+from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, Limits, Settings
 from amiws_gevent.config.named import named_paths
 from amiws_gevent.config.problems import ConfigError, Problem
@@ -16,7 +16,6 @@ __all__ = [
     "WS_PORT",
     "AmiHost",
     "ConfigError",
-    "LastReload",
     "Limits",
     "ListenAddress",
     "LoadResult",

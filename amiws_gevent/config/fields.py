@@ -218,7 +218,6 @@ _PLUGINS_SCHEMA: dict[str, Any] = {
     },
 }
 _LISTEN_SCHEMA = text_pattern(r"^([^:]*|\[.*\]):[0-9]+$")
-_FINGERPRINT_SCHEMA: dict[str, Any] = {"type": ["string", "number"]}
 
 Port = Annotated[int, BeforeValidator(_within(1, 65535)), WithJsonSchema(_number_schema(1, 65535))]
 ListenPort = Annotated[
@@ -250,9 +249,6 @@ EventNames = Annotated[
 Origins = Annotated[tuple[str, ...], BeforeValidator(units.origins), WithJsonSchema(_TEXTS_SCHEMA)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(units.hosts), WithJsonSchema(_TEXTS_SCHEMA)]
 Encoding = Annotated[str, BeforeValidator(units.encoding), WithJsonSchema(_TEXT_SCHEMA)]
-Fingerprint = Annotated[
-    str, BeforeValidator(units.fingerprint), WithJsonSchema(_FINGERPRINT_SCHEMA)
-]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(paths), WithJsonSchema(_TEXTS_SCHEMA)]
 Plugins = Annotated[tuple[PluginEntry, ...], SkipValidation, WithJsonSchema(_PLUGINS_SCHEMA)]
 Folder = Annotated[Path, BeforeValidator(folder), WithJsonSchema(_TEXT_SCHEMA)]

@@ -16,7 +16,7 @@ from amiws_gevent.config.document import Reader, compose, read_text
 from amiws_gevent.config.model import AmiHost, Limits, Settings, file_keys
 from amiws_gevent.config.named import named_root
 from amiws_gevent.config.plugins import read_plugins
-from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path
+from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path, worded
 from amiws_gevent.config.suggest import nearest, unknown_event, unknown_key
 from amiws_gevent.config.syntax import missing_blank
 from amiws_gevent.values import LoadContext, Scalar, folder_of_file, shown
@@ -31,10 +31,7 @@ _PLACES: Mapping[type[BaseModel], str] = {
 }
 
 _QUOTING = "; a text that begins with # & * or ! must be in quotes"
-_WRONG_KIND = {
-    "tuple_type": 'must be a list of servers, each beginning with "- "',
-    "model_type": "must be a mapping, lines of `key: value` under it",
-}
+_SERVERS = 'must be a list of servers, each beginning with "- "'
 
 
 @dataclass(frozen=True)
@@ -48,15 +45,6 @@ class LoadResult:
     settings: Settings
     warnings: list[str]
     slips: list[str]
-
-
-@dataclass
-class LastReload:
-    """What became of the last reload; the start counts as one that went well."""
-
-    applied: bool
-    applied_at: float
-    """Of the last that was applied, in seconds since 1970."""
 
 
 def load_settings(
@@ -197,7 +185,9 @@ class _Loading:
     def _worded(self, kind: str, place: Place, message: str) -> str:
         if kind == "missing":
             return self._missing(place)
-        return _WRONG_KIND.get(kind, message)
+        if kind == "tuple_type" and place == ("amihosts",):
+            return _SERVERS
+        return worded(kind, message)
 
     def _missing(self, place: Place) -> str:
         key = str(place[-1])

@@ -95,17 +95,17 @@ class AmiHost(Checked):
     login: fields.Login = Field(
         default="plain",
         description="How to log in: `plain` as amiws does, or `md5`, which answers a challenge "
-        "and keeps the secret off the wire.",
+        "and does not send the secret.",
     )
     event_names: fields.EventNames = _written(
         "",
-        description="Whole names of the events that clients get, in a list or with commas between "
-        "them, in any case; empty for all.",
+        description="Events that clients get: whole names, as a list or separated by commas, in "
+        "any case; empty for all.",
     )
     ssl: fields.Flag = Field(
         default=False,
-        description="TLS to the server. `yes` verifies its certificate, unless `ssl_verify: no` "
-        "or `ssl_fingerprint` say otherwise.",
+        description="TLS to the server. `yes` verifies its certificate, unless there is "
+        "`ssl_verify: no` or `ssl_fingerprint`.",
         json_schema_extra={COMPUTED: "no; yes if another `ssl_` key is given"},
     )
     ssl_cert: values.AnyPath | None = Field(
@@ -118,33 +118,33 @@ class AmiHost(Checked):
     )
     ssl_ca: values.AnyPath | None = Field(
         default=None,
-        description="File of the CAs (PEM) to verify the server's certificate with, in place of "
-        "the system's.",
+        description="File with the CAs (PEM) that verify the server's certificate, instead of the "
+        "system's.",
     )
     ssl_verify: fields.Flag = Field(
         default=True,
-        description="Verify the server's certificate and name by `ssl_ca` or the system's CAs.",
+        description="Verify the server's certificate and name with `ssl_ca` or the system's CAs.",
         json_schema_extra={
             COMPUTED: "yes with `ssl_ca`, or with `ssl: yes` and no `ssl_fingerprint`; else no"
         },
     )
-    ssl_fingerprint: fields.Fingerprint | None = Field(
+    ssl_fingerprint: values.Fingerprint | None = Field(
         default=None,
-        description="SHA-256 of the one certificate to accept, in hexadecimal, colons or not: "
-        "for Asterisk's self-signed ones.",
+        description="SHA-256 of the one certificate to accept, in hexadecimal, with or without "
+        "colons. For the self-signed certificates of Asterisk.",
     )
     ami_encoding: fields.Encoding | None = Field(
         default=None,
-        description="Encoding to try for values that are not UTF-8, such as `latin-1` or "
-        "`cp1251`; without it their undecodable bytes become U+FFFD.",
+        description="Encoding of values that are not UTF-8, such as `latin-1` or `cp1251`; without "
+        "it bytes that cannot be decoded become U+FFFD.",
     )
     connect_timeout: values.Seconds = _written(
-        "10 s", description="Seconds until a connection with TLS, banner and login must be there."
+        "10 s", description="Time to connect, including TLS, banner and login, seconds."
     )
     keepalive: values.Seconds = _written(
         "30 s",
-        description="Seconds of silence after which the server is asked for a sign of life, "
-        "and after as many more given up.",
+        description="Silence after which the server is sent a `Ping`, seconds. After as much "
+        "silence again the link is closed.",
     )
 
     @classmethod
@@ -160,30 +160,30 @@ class Limits(Checked):
     )
     ami_packet: values.Size = _written(
         "4 MiB",
-        description="Longest packet taken from a server, bytes; a longer one is dropped, and so is "
+        description="Longest packet taken from a server, bytes. A longer one is dropped, and so is "
         "an event of more than 1,000 headers.",
     )
     ami_send_buffer: values.Size = _written(
-        "1 MiB", description="Actions that wait for a server, bytes; past it they are refused."
+        "1 MiB", description="Actions that may wait for one server, bytes. More are refused."
     )
     client_message: values.Size = _written(
         "256 KiB", description="Longest message taken from a client, bytes (close code 1009)."
     )
     client_buffer: values.Size = _written(
         "32 MiB",
-        description="What may wait for one client that reads slowly, bytes; past it the client is "
-        "closed (1013), unless `slow_clients` or the client says otherwise. Clients share what "
-        "waits, so all slow ones together hold little more.",
+        description="What may wait for one client that reads slowly, bytes. With more, the client "
+        "is closed (1013), unless `slow_clients` or the client says otherwise. Clients share what "
+        "waits, so all slow ones together need little more memory.",
     )
     plugin_queue: values.Size = _written(
         "16 MiB",
-        description="Messages that wait for one plugin that logs, bytes of JSON; past it the "
-        "newest are dropped for that plugin.",
+        description="Messages that may wait for one plugin that logs, bytes of JSON. With more, "
+        "the newest are dropped for that plugin.",
     )
     plugin_messages: fields.Count = Field(
         default=50000,
-        description="Messages of one server that wait for plugins that filter or transform; past "
-        "it the newest are dropped.",
+        description="Messages of one server that may wait for plugins that filter or transform. "
+        "With more, the newest are dropped.",
     )
     hub_buffer: values.Size = _written(
         "64 MiB", description="What may wait for all clients together, bytes."
@@ -193,40 +193,42 @@ class Limits(Checked):
     )
     connections_per_address: fields.Count | None = Field(
         default=None,
-        description="The same from one address, which may be that of a whole call centre, or of "
-        "a proxy; IPv6 addresses count by their first 64 bits.",
+        description="The same from one address, which may be that of a whole call centre or of a "
+        "proxy. The first 64 bits count as the address for IPv6.",
         json_schema_extra={COMPUTED: "half of `connections`; any number from this machine"},
     )
     connection_rate: fields.Count = Field(
         default=1000,
-        description="New connections a second. Those of five seconds may come at once; the rest "
-        "waits.",
+        description="New connections a second. Up to five seconds' worth may come in one burst; "
+        "more have to wait.",
     )
     handshakes: fields.Count = Field(
         default=2000,
-        description="Connections at once whose TLS handshake or request headers are not complete; "
-        "past it the oldest is closed.",
+        description="Connections at once whose TLS handshake or request headers are not complete. "
+        "With more, the oldest is closed.",
     )
     failed_logins: fields.Count = Field(
         default=20,
-        description="Wrong passwords for one user name from one address that may come at once, and "
-        "then one more every 10 seconds; past it logins are answered with 429, right or wrong. Ten "
-        "times as much for all user names together, unless from this machine.",
+        description="Wrong passwords for one user name from one address that may come at once. "
+        "After that one login every 10 seconds is checked, and others are answered with 429, "
+        "whether the password is right or not. For all user names of one address together there "
+        "is a second limit, ten times as high; it does not apply to this machine.",
     )
     header_size: values.Size = _written("32 KiB", description="All headers of one request, bytes.")
     header_time: values.Seconds = _written(
-        "10 s", description="Seconds in which a request's headers must have come."
+        "10 s", description="Time in which the headers of a request must be complete, seconds."
     )
     tls_handshake_time: values.Seconds = _written(
-        "10 s", description="Seconds that a client may take for its part of the TLS handshake."
+        "10 s",
+        description="Time that a client may take for its part of the TLS handshake, seconds.",
     )
     idle_time: values.Seconds = _written(
         "60 s",
-        description="Seconds after which an HTTP connection without a request is closed, and "
-        "in which a client's message must be complete.",
+        description="Time after which an HTTP connection without a request is closed, and in which "
+        "a message of a client must be complete, seconds.",
     )
     ping_interval: values.Seconds = _written(
-        "25 s", description="Seconds between the pings to a client's WebSocket."
+        "25 s", description="Time between two pings to a client's WebSocket, seconds."
     )
 
 
@@ -252,7 +254,7 @@ class Settings(Checked):
     )
     web_root: fields.Folder = _written(
         "./web_root",
-        description="Folder of the static files. Without the key and without such a folder, the "
+        description="Folder of the static files. If neither the key nor the folder exists, the "
         "dashboard that is installed with the program.",
     )
     auth_domain: fields.Realm | None = Field(
@@ -269,19 +271,19 @@ class Settings(Checked):
     )
     session_lifetime: values.Seconds = _written(
         "12 h",
-        description="Seconds for which the cookie of a login on a page opens the WebSocket.",
+        description="Time for which the cookie of a login on a page opens the WebSocket, seconds.",
     )
     allowed_origins: fields.Origins = _written(
         "",
-        description="Other web sites whose pages may open the WebSocket (`https://host:port`), in "
-        'a list or with commas between them; `"*"` for all.',
+        description="Other web sites whose pages may open the WebSocket (`https://host:port`), as "
+        'a list or separated by commas; `"*"` for all.',
     )
     allowed_hosts: fields.Hosts | None = Field(
         default=None,
-        description="Names by which browsers may reach this server, besides those that always may: "
-        "`pbx.example.com`, `.example.com` for that and all below it, `*.example.com` for those "
-        'below it alone, `"*"` for all; a list, or with commas between them, which may be empty. '
-        "See [Names of this server](#names-of-this-server).",
+        description="Names by which browsers may reach this server, besides those that are always "
+        "allowed: `pbx.example.com`, `.example.com` for that name and all below it, "
+        '`*.example.com` for those below it only, `"*"` for all. A list, or separated by commas; '
+        "it may be empty. See [Names of this server](#names-of-this-server).",
         json_schema_extra={COMPUTED: "any name, with a warning where it matters"},
     )
     ssl_cert: values.AnyPath | None = Field(
@@ -292,26 +294,27 @@ class Settings(Checked):
     )
     metrics_listen: fields.Listen | None = Field(
         default=None,
-        description="`HOST:PORT` to which `/metrics`, `/healthz` and `/readyz` move, answered "
-        "there without a login, over plain HTTP; without it they are on `ws_port`, behind the "
+        description="`HOST:PORT` at which `/metrics`, `/healthz` and `/readyz` are answered, "
+        "without a login, over plain HTTP. Without the key they are at `ws_port`, behind the "
         "login. See docs/operations.md.",
     )
     slow_clients: fields.SlowClients = Field(
         default="close",
         description="What happens to a client for which more than `client_buffer` waits: `close` "
-        "ends its connection, `drop` leaves messages out and tells it how many. A client may "
-        "choose by `?slow=drop` or `?slow=close`.",
+        "closes it, `drop` leaves out messages and tells it how many. A client can choose for "
+        "itself with `?slow=drop` or `?slow=close`.",
     )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
     plugin_dirs: fields.Paths = _written(
         "",
-        description="Folders in which files of plugins are looked for, one or a list; relative "
-        "ones count from the folder of this file.",
+        description="Folders with files of plugins, one or a list; relative ones count from the "
+        "folder of this file.",
     )
     plugins: fields.Plugins = Field(
         default=(),
-        description="Plugins in the order in which they are asked: names or paths, each with its "
+        description="Plugins, in the order in which they are asked: names or paths, each with its "
         "settings under it. See docs/plugins.md.",
+        json_schema_extra={COMPUTED: "none"},
     )
     amihosts: tuple[AmiHost, ...] = Field(
         description="The Asterisk servers, at least one.", json_schema_extra={"minItems": 1}

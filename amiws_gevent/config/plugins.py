@@ -16,7 +16,6 @@ for who writes YAML.
 from __future__ import annotations
 
 import json
-import re
 import typing
 from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, ValidationEr
 from amiws_gevent import values
 from amiws_gevent.config import units
 from amiws_gevent.config.document import Reader, is_nothing
-from amiws_gevent.config.problems import Place
+from amiws_gevent.config.problems import Place, worded
 from amiws_gevent.config.suggest import nearest
 from amiws_gevent.config.syntax import missing_blank
 from amiws_gevent.plugins.api import SettingError
@@ -52,24 +51,6 @@ _TELLING = 12  # letters of a secret that a message must not have
 
 DEEPEST = 20  # lists and mappings within each other
 MOST_VALUES = 100_000  # of one plugin; YAML's aliases can make many of a few lines
-
-_KINDS = {
-    "bool": "must be yes or no",
-    "int": "must be a whole number",
-    "float": "must be a number",
-    "string": "must be text, not a list or a mapping",
-    "list": 'must be a list, each item beginning with "- "',
-    "mapping": "must be a mapping, lines of `key: value` under it",
-}
-_KIND_OF = {
-    **dict.fromkeys(("bool_parsing", "bool_type"), "bool"),
-    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "int"),
-    **dict.fromkeys(("float_parsing", "float_type"), "float"),
-    "string_type": "string",
-    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "list"),
-    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "dataclass_type"), "mapping"),
-}
-"""Pydantic's kinds of errors that it tells in the words of Python."""
 
 _FORM = 'must be a name, or one name with its settings under it ("- NAME:", then "    KEY: value")'
 
@@ -237,7 +218,7 @@ class _Entry:
 
     def _explain(self, code: PluginCode, found: ErrorDetails) -> None:
         kind, loc = found["type"], found["loc"]
-        message = _worded(kind, found["msg"])
+        message = worded(kind, found["msg"])
         cause = found.get("ctx", {}).get("error")
         place = self._place
         for step in loc:  # among them pydantic may have what it tried there ("list[str]")
@@ -266,13 +247,6 @@ def _timeout(value: object) -> float:
     if not SHORTEST_TIMEOUT <= seconds <= LONGEST_TIMEOUT:
         raise ValueError(f"must be from {SHORTEST_TIMEOUT * 1000:g} ms to {LONGEST_TIMEOUT:g} s")
     return seconds
-
-
-def _worded(kind: str, message: str) -> str:
-    """Pydantic's message, for people who know YAML and no Python."""
-    if kind in _KIND_OF:
-        return _KINDS[_KIND_OF[kind]]
-    return re.sub(r"^[A-Z][a-z]+ should ", "must ", message.removeprefix("Value error, "))
 
 
 def _no_setting(code: PluginCode, loc: Sequence[str | int], given: Container[str]) -> str:

@@ -10,6 +10,24 @@ from pathlib import Path
 from amiws_gevent.errors import StartError
 from amiws_gevent.values import shown
 
+_KINDS = {
+    "bool": "must be yes or no",
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "string": "must be text, not a list or a mapping",
+    "list": 'must be a list, each item beginning with "- "',
+    "mapping": "must be a mapping, lines of `key: value` under it",
+}
+_KIND_OF = {
+    **dict.fromkeys(("bool_parsing", "bool_type"), "bool"),
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "int"),
+    **dict.fromkeys(("float_parsing", "float_type"), "float"),
+    "string_type": "string",
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "dataclass_type"), "mapping"),
+}
+"""Pydantic's kinds of errors that it tells in the words of Python."""
+
 # The names and indexes that lead to a value: ("amihosts", 1, "port").
 Place = tuple[str | int, ...]
 
@@ -67,3 +85,10 @@ def key_path(place: Sequence[str | int]) -> str:
             name = step if re.fullmatch(r"[\w.-]{1,40}", step) else shown(step)
             text += f".{name}" if text else name
     return text
+
+
+def worded(kind: str, message: str) -> str:
+    """Pydantic's message, for people who know YAML and no Python."""
+    if kind in _KIND_OF:
+        return _KINDS[_KIND_OF[kind]]
+    return re.sub(r"^[A-Z][a-z]+ should ", "must ", message.removeprefix("Value error, "))

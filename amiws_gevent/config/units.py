@@ -133,18 +133,6 @@ def encoding(value: object) -> str:
     return found.name
 
 
-def fingerprint(value: object) -> str:
-    """The SHA-256 of a certificate: 64 lower-case hexadecimal digits, colons taken out."""
-    digits = re.sub(r"^sha-?256(?: fingerprint)?[:= ]", "", str(value).strip().lower())
-    digits = digits.replace(":", "").replace(" ", "")
-    if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise ValueError(
-            "must be the SHA-256 of the server's certificate, 64 hexadecimal digits with or "
-            f"without colons (openssl x509 -noout -fingerprint -sha256), not {shown(value)}"
-        )
-    return digits
-
-
 def origins(value: object) -> tuple[str, ...]:
     """Origins as browsers send them (RFC 6454 section 6.1), in the order given, once each."""
     found: dict[str, None] = {}

@@ -7,21 +7,24 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import NoReturn
 
 import gevent
 
 from amiws_gevent.ami import MOST_HEADERS, Counters, Message, Parser
+from amiws_gevent.ami.actions import check_action_name
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.errors import NotConnected
-from amiws_gevent.link.backoff import Backoff
 from amiws_gevent.link.dial import DialFailed, Dialled, Dialler, endpoint
 from amiws_gevent.link.pending import Pending
+from amiws_gevent.link.query import MAX_BYTES, MAX_MESSAGES, Answer, Query
 from amiws_gevent.link.report import Report
 from amiws_gevent.link.session import Ended, Refused, Session, broken
 from amiws_gevent.link.wire import Wire
+from amiws_gevent.runtime.backoff import Backoff
 from amiws_gevent.runtime.log import LogLimiter
 
 _log = logging.getLogger("amiws_gevent.link")
@@ -58,6 +61,7 @@ class Timings:
     down_warning: float = 15.0  # down for longer: an operator should act
 
 
+Action = Mapping[str, str] | Iterable[tuple[str, str]]
 OnMessages = Callable[["Link", list[Message]], None]
 OnState = Callable[["Link", LinkState, str], None]
 
@@ -129,7 +133,7 @@ class Link:
 
     @property
     def under_way(self) -> int:
-        """Actions sent with an ActionID that the server has not yet answered."""
+        """Actions of clients sent with an ActionID that the server has not yet answered."""
         return len(self._pending)
 
     def faults(self) -> dict[str, int]:
@@ -184,20 +188,58 @@ class Link:
         Raises NotConnected, which says why, or SendBufferFull where the server takes
         actions so slowly that ``limits.ami_send_buffer`` bytes wait already.
         """
-        if self._session is None or not self.connected:
-            raise NotConnected(f"server {self.host.name} is not connected ({self._excuse()})")
+        with self._ready() as session:
+            session.send(data, holding, action_id=action_id, name=name)
+
+    def ask(
+        self,
+        action: Action,
+        *,
+        timeout: float,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+    ) -> Answer:
+        """Ask the server for the program itself; no client, plugin or log sees the answer.
+
+        ``action`` is its headers, the name among them; an ActionID in it is replaced. The
+        calling greenlet waits for the whole answer, the items of a list included, up to
+        ``timeout`` seconds. Past them, or with more than ``max_messages`` or ``max_bytes``,
+        the `Answer` says that and has what came. A greenlet that is killed meanwhile leaves
+        nothing behind; what comes later goes to nobody. Events that Asterisk sends to all
+        sessions (`ami.BROADCASTS`) are news all the same.
+
+        Raises ActionError for what cannot be sent or would end the session, NotConnected
+        and SendBufferFull as `send` does, and ConnectionLost if the connection ends before
+        the answer has come: what was asked may be done or not.
+        """
+        if gevent.getcurrent() is self._greenlet:
+            raise RuntimeError("ask from a callback of the link, whose greenlet has to read")
+        pairs = action.items() if isinstance(action, Mapping) else action
+        headers = [(name, value) for name, value in pairs if name.lower() != "actionid"]
+        called = check_action_name(headers)
+        query = Query(called, max_messages=max_messages, max_bytes=max_bytes)
+        with self._ready() as session:
+            session.ask(called, headers, query)
         try:
-            self._session.send(data, holding)
-        except OSError as error:
-            raise NotConnected(
-                f"server {self.host.name} is not connected ({broken(error)})"
-            ) from error
-        if action_id is not None:
-            self._pending.add(action_id, name)
+            return query.wait(timeout)
+        finally:
+            session.pending.cancel(query)
 
     def forget(self, prefix: str) -> None:
         """Nobody waits any more for answers with an ActionID that begins with ``prefix``."""
         self._pending.forget(prefix)
+
+    @contextmanager
+    def _ready(self) -> Iterator[Session]:
+        """The session to send on; raises NotConnected, also for an OSError within."""
+        if self._session is None or not self.connected:
+            raise NotConnected(f"server {self.host.name} is not connected ({self._excuse()})")
+        try:
+            yield self._session
+        except OSError as error:
+            raise NotConnected(
+                f"server {self.host.name} is not connected ({broken(error)})"
+            ) from error
 
     # -- what the session tells ------------------------------------------------------
 
@@ -213,7 +255,7 @@ class Link:
     def received(self, messages: list[Message]) -> None:
         """Of `session.Owner`: whole messages came."""
         try:
-            self._on_messages(self, self._pending.receive(messages))
+            self._on_messages(self, messages)
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the connection
             self._complain("taking messages", error)
         if self._stopping and self._session is not None:
@@ -267,6 +309,7 @@ class Link:
         wire = Wire(dialled.sock, self._limits.ami_send_buffer)
         session = Session(self.host, self._limits, wire, self, name=self._name, clock=self._clock)
         self._session = session
+        self._pending = session.pending
         self.parser = session.parser
         try:
             self._change(LinkState.LOGGING_IN, dialled.address)

@@ -6,97 +6,235 @@ the actions; all items of a list come between its response and its end; and with
 response all that was asked before it is over, whether it was answered or not (the action
 ``IAXnetstats`` never is).
 
-What is asked without an ActionID of its own, as on the classic socket, is not in here.
+Clients' actions are in here, and the program's own: Ping, Logoff and queries. What answers
+one of its own goes to its taker, or to nobody, and is not passed on. Answers of its own
+end nothing of a client's: a proxy in between may answer Ping by itself.
+
+What a client asks without an ActionID, as on the classic socket, is not in here.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Protocol
 
-from amiws_gevent.ami import Kind, Message, error_response
+from amiws_gevent.ami import BROADCASTS, Kind, Message, error_response
+from amiws_gevent.ami.lists import begins_list, ends_list, is_bare_item, list_form
+from amiws_gevent.routing import OWN_ACTION_ID
 
 LIMIT = 1000
-"""Actions of one connection that are remembered; their ActionIDs are at most 1 KB each."""
+"""Actions of clients that are remembered, and as many of the program's own; their
+ActionIDs are at most 1 KB each."""
 
 _RESPONSES = frozenset({Kind.RESPONSE, Kind.COMMAND})
+_TEXTS = frozenset({Kind.QUEUE, Kind.UNKNOWN})
 
 
-class _Asked(NamedTuple):
-    action_id: str
-    """As it was sent."""
-    name: str
-    """Of the action, for people."""
+class Taker(Protocol):
+    """Who waits for the answer to an action of the program's own."""
+
+    def take(self, message: Message, *, ends: bool) -> bool:
+        """A message of the answer; ``ends``: the event that ends a list.
+
+        False for: no more of it. Then nothing else is called.
+        """
+
+    def over(self, reason: str) -> None:
+        """No more comes; ``reason`` says why the answer is not whole, "" if it is."""
+
+    def lost(self, reason: str) -> None:
+        """The connection has ended before."""
+
+
+class _Asked:
+    __slots__ = ("action_id", "form", "name", "own", "taker")
+
+    def __init__(self, action_id: str, name: str, own: bool, taker: Taker | None) -> None:
+        self.action_id = action_id  # as it was sent
+        self.name = name  # of the action
+        self.form = list_form(name)
+        self.own = own
+        self.taker = taker
+
+    def take(self, message: Message, *, ends: bool = False) -> None:
+        if self.taker is not None and not self.taker.take(message, ends=ends):
+            self.taker = None
+
+    def over(self, reason: str = "") -> None:
+        if self.taker is not None:
+            self.taker.over(reason)
+            self.taker = None
 
 
 class Pending:
     """The actions under way; past ``limit`` the oldest is forgotten."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._asked: deque[_Asked] = deque(maxlen=limit)
+        self._limit = limit
+        self._asked: deque[_Asked] = deque()
         self._list: _Asked | None = None  # answered, and its items are coming
+        self._own = 0  # of the asked, how many are the program's own
+        self._late = False  # answers of our own may come that nothing in here is for
 
     def __len__(self) -> int:
-        return len(self._asked) + (self._list is not None)
+        """How many answers clients wait for."""
+        return sum(not asked.own for asked in self._all())
 
     def add(self, action_id: str, name: str) -> None:
-        """Remember an action that was sent just now."""
-        self._asked.append(_Asked(action_id, name))
+        """Remember an action of a client that was sent just now."""
+        self._add(_Asked(action_id, name, own=False, taker=None))
+
+    def add_own(self, action_id: str, name: str, taker: Taker | None = None) -> None:
+        """Remember one of the program's own, with an ActionID that says so."""
+        self._add(_Asked(action_id, name, own=True, taker=taker))
 
     def receive(self, messages: list[Message]) -> list[Message]:
-        """Take note of what the server has sent; returns it as it is to be passed on.
+        """Take note of what the server has sent; returns what is to be passed on.
 
         An item of a list that carries no ActionID (those of ``IAXpeers``) gets that of its
         action, so that it finds its way like all others.
         """
-        if not self:
+        if not self._asked and self._list is None and not self._late:
             return messages
-        return [self._receive(message) for message in messages]
+        return [kept for message in messages if (kept := self._receive(message)) is not None]
 
     def forget(self, prefix: str) -> None:
         """Forget the actions whose ActionID begins with ``prefix``."""
-        kept = [asked for asked in self._asked if not asked.action_id.startswith(prefix)]
-        self._asked = deque(kept, maxlen=self._asked.maxlen)
+        self._asked = deque(a for a in self._asked if not a.action_id.startswith(prefix))
         if self._list is not None and self._list.action_id.startswith(prefix):
             self._list = None
 
+    def cancel(self, taker: Taker) -> None:
+        """Nobody waits for this any more; what still comes of its answer goes to nobody."""
+        for asked in self._all():
+            if asked.taker is taker:
+                asked.taker = None
+
     def fail(self, server: str, reason: str) -> list[Message]:
-        """Forget all: the connection is over. Returns the answers to those who asked."""
-        listed = [] if self._list is None else [self._list]
-        under_way = [*listed, *self._asked]
+        """Forget all: the connection is over. Returns the answers to clients who asked."""
+        under_way = self._all()
         self._asked.clear()
         self._list = None
-        return [
-            error_response(
+        self._own = 0
+        self._late = False
+        answers = []
+        for asked in under_way:
+            text = (
                 f"the outcome of {asked.name} is unknown: the connection to server {server}"
-                f" ended before the answer was complete ({reason})",
-                asked.action_id,
+                f" ended before the answer was complete ({reason})"
             )
-            for asked in under_way
-        ]
+            if not asked.own:
+                answers.append(error_response(text, asked.action_id))
+            elif asked.taker is not None:
+                asked.taker.lost(text)
+        return answers
 
-    def _receive(self, message: Message) -> Message:
+    def _all(self) -> list[_Asked]:
+        """In the order in which they were asked."""
+        return [*([] if self._list is None else [self._list]), *self._asked]
+
+    def _add(self, asked: _Asked) -> None:
+        if (self._own if asked.own else len(self._asked) - self._own) >= self._limit:
+            oldest = next(other for other in self._asked if other.own == asked.own)
+            self._asked.remove(oldest)
+            self._own -= oldest.own
+            self._leave(oldest, f"more than {self._limit} actions are under way")
+        self._asked.append(asked)
+        self._own += asked.own
+
+    def _leave(self, asked: _Asked, reason: str) -> None:
+        """What was not answered, or not to its end, is not waited for any more."""
+        self._late = self._late or asked.own
+        asked.over(reason)
+
+    # -- what comes ------------------------------------------------------------------
+
+    def _receive(self, message: Message) -> Message | None:
+        """The message to pass on; None if it is for none but the program."""
+        if message.kind is Kind.EVENT:
+            return self._event(message)
         if message.kind in _RESPONSES:
-            self._answered(message)
-        elif self._list is not None and message.kind is Kind.EVENT:
-            return self._listed(message, self._list)
+            return self._response(message)
+        if message.kind in _TEXTS:
+            return self._text(message)
         return message
 
-    def _answered(self, response: Message) -> None:
-        self._list = None
-        action_id = response.get("ActionID")
-        if not any(asked.action_id == action_id for asked in self._asked):
-            return
-        while (asked := self._asked.popleft()).action_id != action_id:
-            pass  # it was over before, without an answer
-        if (response.get("EventList") or "").casefold() == "start":
-            self._list = asked
+    def _response(self, response: Message) -> Message | None:
+        action_id = response.get("ActionID") or ""
+        own = action_id.startswith(OWN_ACTION_ID)
+        if self._list is not None and (self._list.own or not own):
+            self._leave(self._list, "the next answer came before the end of the list")
+            self._list = None
+        asked = self._answered(action_id)
+        if asked is not None:
+            asked.take(response)
+            if begins_list(asked.form, response):
+                self._list = asked
+            else:
+                asked.over()
+        return None if own else response
 
-    def _listed(self, event: Message, asked: _Asked) -> Message:
-        if event.has("ActionID"):
-            if event.has("EventList") and event.get("ActionID") == asked.action_id:
-                self._list = None
+    def _answered(self, action_id: str) -> _Asked | None:
+        """Take out the action that is answered; what was asked before it is over."""
+        waiting = list(self._asked)
+        ids = [asked.action_id for asked in waiting]
+        if action_id not in ids:
+            return None
+        place = ids.index(action_id)
+        answered = waiting[place]
+        # A client's that an answer of our own overtakes stays: see above.
+        before = [asked for asked in waiting[:place] if answered.own and not asked.own]
+        self._asked = deque([*before, *waiting[place + 1 :]])
+        self._own = sum(asked.own for asked in self._asked)
+        for asked in waiting[:place]:
+            if asked.form.unanswered:
+                asked.over()
+            elif asked.own:
+                self._leave(asked, "the server answered a later action and not this one")
+        return answered
+
+    def _event(self, event: Message) -> Message | None:
+        if self._list is None and not self._own and not self._late:
             return event
-        if event.has("Privilege"):  # news in between
+        if not event.has("ActionID"):
+            return self._bare_event(event)
+        action_id = event.get("ActionID") or ""
+        if event.name.lower() in BROADCASTS:
             return event
-        return event.replace("ActionID", asked.action_id)
+        if self._list is not None and action_id == self._list.action_id:
+            self._listed(self._list, event)
+        elif (asked := self._at_work()) is not None and action_id == asked.action_id:
+            asked.take(event)
+        return None if action_id.startswith(OWN_ACTION_ID) else event
+
+    def _bare_event(self, event: Message) -> Message | None:
+        asked = self._list
+        if asked is None or not is_bare_item(asked.form, event):
+            return event
+        self._listed(asked, event)
+        return None if asked.own else event.replace("ActionID", asked.action_id)
+
+    def _listed(self, asked: _Asked, event: Message) -> None:
+        ends = ends_list(asked.form, event)
+        asked.take(event, ends=ends)
+        if ends:
+            self._list = None
+            asked.over()
+
+    def _text(self, message: Message) -> Message | None:
+        asked = self._at_work()
+        if asked is None:
+            return message
+        asked.take(message)
+        return None
+
+    def _at_work(self) -> _Asked | None:
+        """The query of the program's own without a response that the server is at.
+
+        The session has sent a Ping before and one behind it, so what comes between the two
+        answers is of no other action.
+        """
+        if not self._own:
+            return None
+        first = next((asked for asked in self._asked if asked.own), None)
+        return first if first is not None and first.form.unanswered else None

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn, Protocol
 
 import gevent
 
-from amiws_gevent.ami import Kind, Message, Parser
+from amiws_gevent.ami import Kind, Message, Parser, encode_action, holding_time
+from amiws_gevent.ami.lists import list_form
 from amiws_gevent.ami.login import logoff_action, ping_action
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.errors import AmiwsError, SendBufferFull
 from amiws_gevent.link.holdup import Holdup
 from amiws_gevent.link.login import Login, Stage
+from amiws_gevent.link.pending import Pending, Taker
 from amiws_gevent.link.tls import explain
 from amiws_gevent.link.wire import Wire
 from amiws_gevent.routing import OWN_ACTION_ID
@@ -48,6 +50,23 @@ class Owner(Protocol):
     def lost(self, packets: int) -> None: ...
 
 
+class _Once:
+    """Takes the one message that answers a Ping or a Logoff; nobody asks if none comes."""
+
+    def __init__(self, tell: Callable[[Message], None]) -> None:
+        self._tell = tell
+
+    def take(self, message: Message, *, ends: bool) -> bool:
+        self._tell(message)
+        return False
+
+    def over(self, reason: str) -> None:
+        pass
+
+    def lost(self, reason: str) -> None:
+        pass
+
+
 class Session:
     """Runs one connection; ``name`` is for the debug log, times are in seconds.
 
@@ -67,6 +86,8 @@ class Session:
         self.parser = Parser(
             encoding=host.ami_encoding, max_line=limits.ami_line, max_packet=limits.ami_packet
         )
+        self.pending = Pending()
+        """What the server has not yet answered; the owner fails it when the session is over."""
         self._host = host
         self._wire = wire
         self._owner = owner
@@ -78,8 +99,7 @@ class Session:
         self._held_bytes = 0
         self._heard = clock()
         self._pinged = 0.0  # when the last Ping went out; 0.0: never
-        self._pings = 0
-        self._pings_unanswered = 0
+        self._own = 0  # actions of the program's own that were sent
         self._holdup = Holdup()
         self._logging_off = False
         self._verdict = ""  # why this side ends the connection
@@ -114,23 +134,54 @@ class Session:
         """What the server has not yet taken."""
         return self._wire.pending_bytes
 
-    def send(self, data: bytes, holding: float = 0.0) -> None:
-        """Send a whole action; raises SendBufferFull or, when it broke just now, OSError.
+    def send(
+        self,
+        data: bytes,
+        holding: float = 0.0,
+        *,
+        action_id: str | None = None,
+        name: str = "",
+    ) -> None:
+        """Send a client's action; raises SendBufferFull or, when it broke just now, OSError.
 
         ``holding`` is what `ami.holding_time` says of it: for so many seconds more the
-        server may be silent.
+        server may be silent. With its ``action_id`` and ``name`` it is under way from now.
         """
         self._wire.write(data)
+        if action_id is not None:
+            self.pending.add(action_id, name)
         if holding:
-            self._ping()
-            self._holdup.began(self._pings, holding, self._clock())
+            self._ping_behind(holding)
+
+    def ask(self, name: str, headers: Iterable[tuple[str, str]], taker: Taker) -> None:
+        """Send an action of the program's own; its answer goes to ``taker``. Raises as `send`.
+
+        ``headers`` are all but the ActionID, which is given here. An action without a
+        response has a Ping on both sides, which tell where its answer begins and ends.
+        """
+        action_id = self._next_action_id()
+        listed = tuple(headers)
+        data = encode_action((*listed, ("ActionID", action_id)))
+        if list_form(name).unanswered:
+            before, after = self._next_action_id(), self._next_action_id()
+            self._wire.write(ping_action(before) + data + ping_action(after))
+            self.pending.add_own(before, "Ping")
+            self.pending.add_own(action_id, name, taker)
+            self.pending.add_own(after, "Ping")
+            return
+        self._wire.write(data)
+        self.pending.add_own(action_id, name, taker)
+        holding = holding_time(listed)
+        if holding:
+            self._ping_behind(holding)
 
     def log_off(self) -> None:
         """Ask the server to end the session; `run` ends with its answer."""
         if self._logging_off:
             return
         self._logging_off = True
-        self._write_own(logoff_action(OWN_ACTION_ID + "logoff"))
+        action_id = OWN_ACTION_ID + "logoff"
+        self._write_own(logoff_action(action_id), action_id, "Logoff", self._said_goodbye)
 
     # -- reading ---------------------------------------------------------------------
 
@@ -138,8 +189,7 @@ class Session:
         self._log_notes()
         if self._login is not None:
             messages = self._log_in(self._login, messages, size)
-        if self._pings_unanswered or self._logging_off:
-            messages = [message for message in messages if not self._is_own(message)]
+        messages = self.pending.receive(messages)
         if messages:
             self._last = messages[-_FAREWELLS:]
             self._owner.received(messages)
@@ -173,20 +223,9 @@ class Session:
         self._owner.logged_in(_banner(held))
         return held + rest
 
-    def _is_own(self, message: Message) -> bool:
-        if message.kind is not Kind.RESPONSE:
-            return False
-        action_id = message.get("ActionID") or ""
-        if not action_id.startswith(OWN_ACTION_ID):
-            return False
-        if self._logging_off and (message.get("Response") or "").casefold() == "goodbye":
+    def _said_goodbye(self, response: Message) -> None:
+        if (response.get("Response") or "").casefold() == "goodbye":
             self._end("logged off")
-        elif self._pings_unanswered:
-            self._pings_unanswered -= 1
-            number = action_id.removeprefix(OWN_ACTION_ID)
-            if number.isdecimal():
-                self._holdup.answered(int(number), self._clock())
-        return True
 
     def _log_notes(self) -> None:
         notes = self.parser.pop_notes()
@@ -245,19 +284,36 @@ class Session:
                 left,
             )
 
+    def _ping_behind(self, holding: float) -> None:
+        self._ping()
+        self._holdup.began(self._own, holding, self._clock())
+
     def _ping(self) -> None:
         self._pinged = self._clock()
-        self._pings += 1
-        self._pings_unanswered += 1
-        self._write_own(ping_action(f"{OWN_ACTION_ID}{self._pings}"))
+        action_id = self._next_action_id()
+        number = self._own
+        self._write_own(
+            ping_action(action_id),
+            action_id,
+            "Ping",
+            lambda _pong: self._holdup.answered(number, self._clock()),
+        )
 
-    def _write_own(self, data: bytes) -> None:
+    def _next_action_id(self) -> str:
+        self._own += 1
+        return f"{OWN_ACTION_ID}{self._own}"
+
+    def _write_own(
+        self, data: bytes, action_id: str, name: str, tell: Callable[[Message], None]
+    ) -> None:
         try:
             self._wire.write(data)
         except SendBufferFull:
             return  # a server that reads nothing answers nothing: the next look ends it
         except OSError as error:
             self._end(broken(error))
+        else:
+            self.pending.add_own(action_id, name, _Once(tell))
 
     def _end(self, reason: str) -> None:
         self._verdict = self._verdict or reason

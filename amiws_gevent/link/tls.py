@@ -7,16 +7,16 @@ host name. Whatever is refused says which fingerprint the server presented.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ssl
 from pathlib import Path
 
 from gevent import socket as gsocket
-from gevent.ssl import SSLContext, SSLSocket
+from gevent.ssl import SSLSocket
 
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import AmiwsError
+from amiws_gevent.runtime import tls
+from amiws_gevent.runtime.tls import ClientContext, TlsFileError, fingerprint, same_fingerprint
 
 # What OpenSSL's reasons mean for the person who reads the log (SSLError.reason, as in
 # openssl/sslerr.h; versions name the same fault differently).
@@ -60,10 +60,10 @@ class TlsClient:
 
     def __init__(self, host: AmiHost) -> None:
         self._host = host
-        self._pin = _plain_digits(host.ssl_fingerprint) if host.ssl_fingerprint else None
+        self._pin = host.ssl_fingerprint
         self._files = [path for path in (host.ssl_cert, host.ssl_key, host.ssl_ca) if path]
         self._stamp: list[tuple[int, int, int]] | None = None
-        self._context: SSLContext | None = None
+        self._context: ClientContext | None = None
 
     @property
     def unverified(self) -> bool:
@@ -82,7 +82,7 @@ class TlsClient:
             sock.close()
             raise
         wrapped, presented = self._wrap(sock, context)
-        if self._pin is not None and not hmac.compare_digest(_plain_digits(presented), self._pin):
+        if self._pin is not None and not same_fingerprint(presented, self._pin):
             wrapped.close()
             raise TlsFailed(
                 "the server's certificate is not the one of ssl_fingerprint",
@@ -106,23 +106,14 @@ class TlsClient:
         wrapped.close()
         return presented
 
-    def _wrap(self, sock: gsocket.socket, context: SSLContext) -> tuple[SSLSocket, str]:
-        wrapped: SSLSocket | None = None
+    def _wrap(self, sock: gsocket.socket, context: ClientContext) -> tuple[SSLSocket, str]:
         try:
-            sock.getpeername()  # one that was reset already would leak from a failing wrap
-            wrapped = context.wrap_socket(
-                sock, server_hostname=self._host.host, do_handshake_on_connect=False
-            )
-            wrapped.do_handshake()
-            return wrapped, fingerprint(wrapped.getpeercert(binary_form=True) or b"")
+            wrapped = context.wrap_socket(sock, server_hostname=self._host.host)
         except (OSError, ValueError) as error:  # ValueError: a name that no TLS can carry
-            (wrapped or sock).close()
             raise _failure(error) from error
-        except BaseException:
-            (wrapped or sock).close()
-            raise
+        return wrapped, fingerprint(wrapped)
 
-    def _current_context(self) -> SSLContext:
+    def _current_context(self) -> ClientContext:
         try:
             stamp = [_stamp(path) for path in self._files]
             if self._context is None or stamp != self._stamp:
@@ -130,24 +121,14 @@ class TlsClient:
                 self._stamp = stamp
         except OSError as error:
             named = ", ".join(str(path) for path in self._files)
-            raise TlsFailed(f"cannot load the TLS files ({named}): {error}") from error
+            why = error.why if isinstance(error, TlsFileError) else error
+            raise TlsFailed(f"cannot load the TLS files ({named}): {why}") from error
         return self._context
 
-    def _make_context(self, verify: bool) -> SSLContext:
+    def _make_context(self, verify: bool) -> ClientContext:
         host = self._host
-        context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.options |= ssl.OP_NO_RENEGOTIATION  # a write would have to wait for reads
-        context.check_hostname = verify
-        context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
-        if verify and host.ssl_ca is not None:
-            context.load_verify_locations(cafile=str(host.ssl_ca))
-        elif verify:
-            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        if host.ssl_cert is not None:
-            # an encrypted key must fail, not ask for its passphrase on a terminal
-            context.load_cert_chain(str(host.ssl_cert), str(host.ssl_key), password="")
-        return context
+        ca = host.ssl_ca if verify else None
+        return tls.client_context(verify=verify, ca=ca, cert=host.ssl_cert, key=host.ssl_key)
 
 
 def _failure(error: OSError | ValueError) -> TlsFailed:
@@ -161,25 +142,12 @@ def _failure(error: OSError | ValueError) -> TlsFailed:
 
 def explain(error: ssl.SSLError) -> str:
     """An error of OpenSSL in words for the log."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not accepted: {error.verify_message}"
-    reason = getattr(error, "reason", None) or str(error)  # made in Python it has none
-    meaning = _MEANINGS.get(reason)
-    return f"TLS: {meaning} ({reason})" if meaning else f"TLS: {reason}"
-
-
-def fingerprint(certificate: bytes) -> str:
-    """SHA-256 of a certificate in DER form as ``AB:CD:...``, as openssl prints it."""
-    return hashlib.sha256(certificate).digest().hex(":").upper()
+    return tls.explain(error, "the server's", _MEANINGS)
 
 
 def setting_for(presented: str) -> str:
     """The line to paste into a server's settings that pins this fingerprint."""
     return f'ssl_fingerprint: "{presented}"'
-
-
-def _plain_digits(text: str) -> str:
-    return text.replace(":", "").replace(" ", "").lower()
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: counters that the other measured keep anyway, read when it asks.
+"""Metrics for Prometheus: counters that the other parts keep anyway, read when it asks.
 
 families.py   every metric: its name, its labels, where its number is
 collector.py  the registry, and rendering in pieces

@@ -39,7 +39,7 @@ class Metrics:
 
 
 class _MeasuredCollector:
-    """Reads the measured; prometheus_client's ``Collector``."""
+    """Reads what is measured; prometheus_client's ``Collector``."""
 
     def __init__(self, measured: Measured) -> None:
         self._measured = measured

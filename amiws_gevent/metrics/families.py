@@ -8,7 +8,7 @@ sends. docs/operations.md has a row for each metric.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -16,20 +16,22 @@ import gevent
 
 from amiws_gevent import __version__
 from amiws_gevent.ami import Counters, Kind
-from amiws_gevent.clients import Clients
-from amiws_gevent.config import AmiHost, LastReload
+from amiws_gevent.clients import VIEW_NAMES, Clients
+from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
-from amiws_gevent.hub import CLASSIC, V2, Hub
+from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
-from amiws_gevent.pipeline import Pipeline, Source
+from amiws_gevent.link.pool import Pool
+from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import RunningPlugin
+from amiws_gevent.reload import LastReload
+from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web.admission import ADDRESS, CONNECTIONS, DESCRIPTORS, HANDSHAKES
-from amiws_gevent.web.backlog import Losses
-from amiws_gevent.web.counts import BY_CLIENT, LOST, SILENT, SLOW, Counts
+from amiws_gevent.web.counts import BY_CLIENT, LOST, SILENT, SLOW
 from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from amiws_gevent.web.login_throttle import LIMIT, PASSWORD, LoginThrottle
-from amiws_gevent.web.websocket import WebSocketClient
+from amiws_gevent.web.server import WebServer
 
 # What rates are asked of is there from the start, as 0; the rest once it happens.
 EXPECTED_ENDS = (
@@ -51,18 +53,14 @@ class Measured:
 
     hub: Hub
     pipeline: Pipeline
-    pages: Clients
+    clients: Clients
     dispatcher: Dispatcher
-    links: Mapping[int, Link]
-    sources: Mapping[int, Source]
+    pool: Pool
+    web: WebServer
     pauses: PauseMeter
-    clients: Callable[[], Collection[WebSocketClient]]
-    connections: Callable[[], int]
-    counts: Callable[[], Counts]
-    losses: Callable[[], Losses]
     failed_logins: LoginThrottle
-    log_lines_lost: Callable[[], int]
     last_reload: LastReload
+    log: LogControl | None
 
 
 Values = tuple[tuple[str, ...], float]
@@ -93,8 +91,7 @@ def _build(measured: Measured) -> Iterator[Values]:
 
 
 def _received(measured: Measured) -> Iterator[Values]:
-    sources = [measured.sources[server_id] for server_id in measured.links]
-    for source in sources:
+    for source in list(measured.pool.sources.values()):
         for kind in Kind:
             yield (*_server(source.host), kind.name.lower()), source.received[kind]
 
@@ -105,28 +102,30 @@ def _dropped(measured: Measured) -> Iterator[Values]:
 
 
 def _clients(measured: Measured) -> Iterator[Values]:
-    for view in (CLASSIC, V2):
-        yield (view,), measured.hub.count(view)
+    for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.hub.counts()).items():
+        yield (view,), count
 
 
 def _opened(measured: Measured) -> Iterator[Values]:
-    for view in (CLASSIC, V2):
-        yield (view,), measured.pages.opened_clients[view]
+    for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.clients.opened_clients).items():
+        yield (view,), count
 
 
 def _closed(measured: Measured) -> Iterator[Values]:
-    for (code, kind), count in (dict.fromkeys(EXPECTED_ENDS, 0) | measured.counts().closes).items():
+    for (code, kind), count in (
+        dict.fromkeys(EXPECTED_ENDS, 0) | measured.web.counts.closes
+    ).items():
         yield (str(code), kind), count
 
 
 def _refused(measured: Measured) -> Iterator[Values]:
-    counted = dict.fromkeys(EXPECTED_REFUSALS, 0) | measured.counts().refused_connections
+    counted = dict.fromkeys(EXPECTED_REFUSALS, 0) | measured.web.counts.refused_connections
     for limit, count in counted.items():
         yield (limit,), count
 
 
 def _refused_upgrades(measured: Measured) -> Iterator[Values]:
-    counted = dict.fromkeys(EXPECTED_STATUSES, 0) | measured.counts().refused_upgrades
+    counted = dict.fromkeys(EXPECTED_STATUSES, 0) | measured.web.counts.refused_upgrades
     for status, count in counted.items():
         yield (str(int(status)),), count
 
@@ -137,34 +136,34 @@ def _refused_logins(measured: Measured) -> Iterator[Values]:
 
 
 def _accept_pauses(measured: Measured) -> Iterator[Values]:
-    for reason, count in list(measured.counts().pauses.items()):
+    for reason, count in list(measured.web.counts.pauses.items()):
         yield (reason,), count
 
 
 def _pending(measured: Measured) -> float:
-    return sum([client.pending_bytes for client in measured.clients()])
+    return sum([client.pending_bytes for client in measured.web.clients])
 
 
 def _most_pending(measured: Measured) -> float:
-    return max([client.pending_bytes for client in measured.clients()], default=0)
+    return max([client.pending_bytes for client in measured.web.clients], default=0)
 
 
 def _by_server(read: Callable[[Link], float]) -> Callable[[Measured], Iterator[Values]]:
     def values(measured: Measured) -> Iterator[Values]:
-        for link in list(measured.links.values()):
+        for link in list(measured.pool.links.values()):
             yield _server(link.host), read(link)
 
     return values
 
 
 def _states(measured: Measured) -> Iterator[Values]:
-    for link in list(measured.links.values()):
+    for link in list(measured.pool.links.values()):
         for state in LinkState:
             yield (*_server(link.host), state.name.lower()), link.state is state
 
 
 def _faults(measured: Measured) -> Iterator[Values]:
-    for link in list(measured.links.values()):
+    for link in list(measured.pool.links.values()):
         counted = link.faults()
         for fault in FAULTS:
             yield (*_server(link.host), fault), counted.get(fault, 0)
@@ -307,7 +306,7 @@ FAMILIES = (
         "Messages that slow clients lost in place of their connection (slow_clients: drop), by "
         "client.",
         (),
-        lambda measured: measured.losses().messages,
+        lambda measured: measured.web.losses.messages,
     ),
     Family(
         "amiws_client_pending_bytes",
@@ -325,7 +324,7 @@ FAMILIES = (
         "amiws_connections",
         "HTTP and WebSocket connections of ws_port (limits.connections bounds them).",
         (),
-        lambda measured: measured.connections(),
+        lambda measured: measured.web.connections,
     ),
     Family(
         "amiws_connections_refused_total",
@@ -431,6 +430,6 @@ FAMILIES = (
         "amiws_log_lines_lost_total",
         "Lines that syslog did not take.",
         (),
-        lambda measured: measured.log_lines_lost(),
+        lambda measured: measured.log.lost if measured.log else 0,
     ),
 )

@@ -3,6 +3,7 @@
 What authors import is named here; the guide is docs/plugins.md.
 
     api.py         the types that hooks get, and those of settings
+    kit.py         tools for plugins: back-off, log lines that are limited, an outbox, TLS
     hookspecs.py   the hooks
     hookcheck.py   functions against the specifications
     loading.py     finding and importing a plugin's code

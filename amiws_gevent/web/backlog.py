@@ -1,11 +1,15 @@
-"""What waits for a client whose socket is blocked, and how a part of it is given up."""
+"""What waits for a client whose socket is blocked: what becomes of one that is too slow.
+
+Each is a source of an ``outlet``. All sizes are costs: bytes and ITEM_COST for each buffer.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
-from amiws_gevent.web.frames import count_texts, frame_end, text_frame
+from amiws_gevent.batch import Item
 
 ITEM_COST = 64
 """Bytes that one more buffer costs besides its own: the header of the object, what the
@@ -14,10 +18,10 @@ allocator rounds up, and its place in the backlog. A pong of two bytes costs as 
 _PREFIX = envelope_prefix(Kind.EVENT, 0, "amiws-gevent", False)
 
 
-def lost_frame(count: int) -> bytes:
-    """What a client is told in the place of ``count`` messages."""
+def lost_message(count: int) -> bytes:
+    """What a client is told in the place of ``count`` messages, as JSON."""
     event = Message(Kind.EVENT, [("Event", "MessagesDropped"), ("Count", str(count))])
-    return text_frame(encode_message(_PREFIX, event))
+    return encode_message(_PREFIX, event)
 
 
 class Losses:
@@ -26,81 +30,83 @@ class Losses:
     def __init__(self) -> None:
         self.messages = 0
         self.buffers = 0
-        self._counted = b""
-        self._count = 0
 
-    def add(self, buffer: bytes) -> int:
-        """One client does not get ``buffer``; how many messages are in it.
-
-        All slow clients lose the same buffers one after another, so that the count of the
-        last one is kept.
-        """
-        if buffer is not self._counted:
-            self._counted, self._count = buffer, count_texts(buffer)
-        self.messages += self._count
+    def add(self, messages: int) -> None:
+        """One client does not get a buffer with as many messages."""
+        self.messages += messages
         self.buffers += 1
-        return self._count
 
 
-class Backlog(deque[bytes | memoryview]):
-    """Buffers of whole frames in order; of the first a part may be sent (a memoryview).
+class Backlog:
+    """Keeps all in order; a client that would need more room has to go (`close`)."""
 
-    A burst may block all clients at each of its buffers, so it is made and filled as a deque
-    is: without a constructor of its own and without a dictionary. All sizes that are
-    returned are costs: bytes and ITEM_COST for each buffer.
+    __slots__ = ("_buffers", "pending_bytes")
+
+    def __init__(self) -> None:
+        self._buffers: deque[bytes] = deque()
+        self.pending_bytes = 0
+
+    def push(self, item: Item, room: int, /) -> bool:
+        """Keep ``item``; False if there is no room for it."""
+        pending = self.pending_bytes + len(item.data) + ITEM_COST
+        if pending > room:
+            return False
+        self._buffers.append(item.data)
+        self.pending_bytes = pending
+        return True
+
+    def pull(self) -> bytes | None:
+        """The oldest; None if there is none."""
+        if not self._buffers:
+            return None
+        data = self._buffers.popleft()
+        self.pending_bytes -= len(data) + ITEM_COST
+        return data
+
+
+class LossyBacklog:
+    """Keeps in order what there is room for; the client is told how much it lost (`drop`).
+
+    Losses without anything between them are told in one sum, in the place of what is lost,
+    by a message that ``frame`` makes a whole frame of. ``losses`` counts them.
     """
 
-    __slots__ = ("_gap", "_notice", "_pong")
+    __slots__ = ("_buffers", "_frame", "losses", "pending_bytes")
 
-    _gap: int  # messages that are lost in the place of `_notice`, if there is one
-    _notice: bytes
-    _pong: bytes  # the last one that was put in
+    def __init__(self, losses: Losses, frame: Callable[[bytes], bytes]) -> None:
+        self.losses = losses
+        self.pending_bytes = 0
+        self._frame = frame
+        self._buffers: deque[bytes | int] = deque()  # a number: as many messages are lost
 
-    def answer_ping(self, pong: bytes) -> int:
-        """Send ``pong`` next, in the place of one that waits there already.
-
-        Only the newest ping needs an answer (RFC 6455, section 5.5.3), and that is due as
-        soon as possible: so two pongs wait at most, the one whose sending may have begun
-        and the next. Returns by how much the backlog has grown.
-        """
-        if len(self) > 1 and self[1] is getattr(self, "_pong", None):
-            grown = len(pong) - len(self[1])
-            self[1] = pong
+    def push(self, item: Item, room: int, /) -> bool:
+        """Keep ``item``, or the number of its messages if there is no room for it."""
+        pending = self.pending_bytes + len(item.data) + ITEM_COST
+        if pending <= room:
+            self._buffers.append(item.data)
+            self.pending_bytes = pending
         else:
-            grown = len(pong) + ITEM_COST
-            self.insert(1, pong)
-        self._pong = pong
-        return grown
+            self.losses.add(item.messages)
+            self._leave_out(item.messages)
+        return True
 
-    def leave_out(self, count: int) -> int:
-        """In the place of what would come next, tell that ``count`` messages are lost.
+    def _leave_out(self, messages: int) -> None:
+        if not messages:
+            return
+        gap = self._buffers[-1] if self._buffers else None
+        if isinstance(gap, int):
+            self._buffers[-1] = gap + messages
+        else:
+            self._buffers.append(messages)
+            self.pending_bytes += ITEM_COST
 
-        Losses without anything between them are told in one sum, unless that may be on
-        its way already: SSL_write has to be given again what it was given before.
-        Returns by how much the backlog has grown.
-        """
-        if not count:
-            return 0
-        before = 0
-        if len(self) > 1 and self[-1] is getattr(self, "_notice", None):
-            before = len(self.pop()) + ITEM_COST
-            count += self._gap
-        self._gap, self._notice = count, lost_frame(count)
-        self.append(self._notice)
-        return len(self._notice) + ITEM_COST - before
-
-    def give_up(self, again: int) -> int:
-        """Drop all but the rest of a frame of which a part is sent; returns what it costs.
-
-        ``again`` is how many bytes of the first buffer have to be sent as they are.
-        """
-        first = self[0]
-        frames = first.obj if isinstance(first, memoryview) else first
-        assert isinstance(frames, bytes)
-        sent = len(frames) - len(first)
-        rest = frames[sent : frame_end(frames, min(sent + again, len(frames)))]
-        self.clear()
-        if not rest:
-            return 0
-        self.append(rest)
-        return len(rest) + ITEM_COST
+    def pull(self) -> bytes | None:
+        """The oldest, or a notice of what was lost in its place; None if there is none."""
+        if not self._buffers:
+            return None
+        data = self._buffers.popleft()
+        if isinstance(data, int):
+            self.pending_bytes -= ITEM_COST
+            return self._frame(lost_message(data))
+        self.pending_bytes -= len(data) + ITEM_COST
+        return data

@@ -69,7 +69,8 @@ class Client(Named, Protocol):
 class WaitedFor(Named, Protocol):
     """A client, and how much waits for it."""
 
-    pending_bytes: int
+    @property
+    def pending_bytes(self) -> int: ...
 
 
 def name_of(client: Named) -> str:

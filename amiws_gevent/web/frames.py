@@ -34,7 +34,6 @@ INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 
 _FIN = 0x80
-_OPCODE = 0x0F
 _LONGEST_CONTROL = 125  # RFC 6455, section 5.5
 _NOT_ON_THE_WIRE = frozenset((1004, NO_CODE, ABNORMAL))
 
@@ -114,15 +113,6 @@ def frame_end(frames: bytes, offset: int) -> int:
     return end
 
 
-def count_texts(frames: bytes) -> int:
-    """How many text messages are in whole frames of a server; only their headers are looked at."""
-    count = position = 0
-    while position < len(frames):
-        count += frames[position] & _OPCODE == TEXT
-        position = _next_frame(frames, position)
-    return count
-
-
 def _next_frame(frames: bytes, position: int) -> int:
     """Where the frame that begins at ``position`` ends."""
     size = frames[position + 1]
@@ -163,22 +153,17 @@ def parse_close(payload: bytes) -> tuple[int, str]:
 class Message:
     """The text message that is coming in, from its first fragment to its last.
 
-    ``limit`` bounds the sum of its fragments in bytes. Each fragment is checked for
-    UTF-8 when it comes, so that a bad one is refused before the rest is sent.
+    Each fragment is checked for UTF-8 when it comes, so that a bad one is refused before
+    the rest is sent. ``since`` is when its first header came, ``size`` the bytes so far.
     """
 
-    __slots__ = ("_decoder", "_text", "limit", "size")
+    __slots__ = ("_decoder", "_text", "since", "size")
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, since: float = 0.0) -> None:
+        self.since = since
         self.size = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._text: io.StringIO | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether a fragment has come and the last one has not."""
-        return self._text is not None
 
     def add(self, payload: bytes, *, fin: bool) -> str | None:
         """Take the payload of one data frame; the whole text if it was the last.
@@ -200,17 +185,15 @@ class Message:
         self.size += len(payload)
         if not fin:
             return None
-        text = self._text.getvalue()
-        self._text = self._decoder = None
-        self.size = 0
-        return text
+        return self._text.getvalue()
 
 
-def read_header(stream: Stream, message: Message) -> FrameHeader:
+def read_header(stream: Stream, message: Message | None, limit: int) -> FrameHeader:
     """Read and check the header of a client's next frame.
 
     Raises FrameError with the code to close with, and EOFError where the input ends.
-    ``message`` says whether a fragment may come now, and how much room is left.
+    ``message`` is the one that has begun, None if the next data frame begins one; ``limit``
+    bounds the bytes of a message.
     """
     try:
         header = Header.decode_header(stream)
@@ -224,24 +207,24 @@ def read_header(stream: Stream, message: Message) -> FrameHeader:
     if not checked.mask:
         raise FrameError(PROTOCOL_ERROR, "a frame without a mask")
     if checked.opcode in (CONTINUATION, TEXT, BINARY):
-        _check_data(checked, message)
+        _check_data(checked, message, limit)
     elif checked.opcode not in (CLOSE, PING, PONG):
         raise FrameError(PROTOCOL_ERROR, f"opcode {checked.opcode} is unknown")
     return checked
 
 
-def _check_data(header: FrameHeader, message: Message) -> None:
-    if message.begun != (header.opcode == CONTINUATION):
+def _check_data(header: FrameHeader, message: Message | None, limit: int) -> None:
+    if (message is not None) != (header.opcode == CONTINUATION):
         raise FrameError(
             PROTOCOL_ERROR,
-            "a new message within another" if message.begun else "a fragment of no message",
+            "a new message within another" if message else "a fragment of no message",
         )
     if header.opcode == BINARY:
         raise FrameError(UNSUPPORTED_DATA, "a binary message: send actions as text")
     if header.length >> 63:
         raise FrameError(PROTOCOL_ERROR, "the highest bit of a length is set")
-    if message.size + header.length > message.limit:
-        raise FrameError(TOO_BIG, f"a message of more than {message.limit} bytes")
+    if header.length + (message.size if message else 0) > limit:
+        raise FrameError(TOO_BIG, f"a message of more than {limit} bytes")
 
 
 def read_payload(stream: Stream, header: FrameHeader) -> bytes:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from socket import SHUT_RDWR
 from types import TracebackType
@@ -27,14 +28,13 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 import gevent
 from gevent.pywsgi import Input
 from geventwebsocket.handler import WebSocketHandler
-from geventwebsocket.websocket import WebSocket
 from greenlet import getcurrent
 
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import AmiwsError
 from amiws_gevent.web.admission import Arrival, Evicted
 from amiws_gevent.web.app import ENVIRON_KEY
-from amiws_gevent.web.backlog import Losses
+from amiws_gevent.web.backlog import Backlog, Losses, LossyBacklog
 from amiws_gevent.web.connection import (
     RETRY_LATER,
     HeadTooLarge,
@@ -46,7 +46,9 @@ from amiws_gevent.web.connection import (
     refusal_bytes,
 )
 from amiws_gevent.web.counts import Counts
+from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.gate import Headers, RequestInfo, Verdict
+from amiws_gevent.web.outlet import Source
 from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.websocket import WebSocketClient
 
@@ -96,6 +98,12 @@ class Site:
     counts: Counts = field(default_factory=Counts)
     losses: Losses = field(default_factory=Losses)
 
+    def __post_init__(self) -> None:
+        self.sources: dict[str, Callable[[], Source]] = {
+            "close": Backlog,
+            "drop": partial(LossyBacklog, self.losses, text_frame),
+        }
+
 
 class RequestError(AmiwsError):
     """A request that is answered with ``status`` and the end of its connection."""
@@ -104,15 +112,6 @@ class RequestError(AmiwsError):
         super().__init__(text)
         self.status = status
         self.headers = headers
-
-
-class _Disarmed(WebSocket):  # type: ignore[misc]  # gevent-websocket has no types
-    """What the handshake leaves behind: the shipped ``__del__`` would write to the socket."""
-
-    __slots__ = ()
-
-    def __del__(self) -> None:
-        """Nothing."""
 
 
 class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket has no types
@@ -137,6 +136,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self._served = 0
         self._peer_gone = False
         self._user: str | None = None
+        self._subprotocol: str | None = None
         self._on_101: list[tuple[str, str]] = []
 
     def abort(self, reason: str) -> None:
@@ -408,9 +408,30 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             return [verdict.body]
         self._user = verdict.user
         self._on_101 = list(verdict.headers)
-        environ["HTTP_UPGRADE"] = "websocket"
-        super().upgrade_websocket()
+        self._offer_subprotocol()
+        self.upgrade_connection()  # gevent-websocket's: the 101, and a WebSocket object
+        self._leave_websocket()
         return None
+
+    def _offer_subprotocol(self) -> None:
+        """Take ours if the client names it.
+
+        Subprotocols of which none is ours are passed over, as amiws does, though a browser
+        then gives up (RFC 6455, section 4.1): a client that names one has to name ours.
+        """
+        offered = self.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        if SUBPROTOCOL in map(str.strip, offered):
+            self._subprotocol = SUBPROTOCOL
+            self._on_101.append(("Sec-WebSocket-Protocol", SUBPROTOCOL))
+
+    def _leave_websocket(self) -> None:
+        """Drop the WebSocket object that comes with the handshake.
+
+        It refers to this handler, which would be garbage; and closes itself as it goes, with
+        a frame to the client, unless it is closed.
+        """
+        self.environ.pop("wsgi.websocket").closed = True
+        self.websocket = None
 
     def _check_upgrade(self, request: RequestInfo) -> Verdict:
         if self.site.stopping:
@@ -441,39 +462,24 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             return _refusal(HTTPStatus.BAD_REQUEST, "A Sec-WebSocket-Key is 16 bytes in base64.")
         return None
 
-    def upgrade_connection(self) -> None:
-        """The handshake is gevent-websocket's; what it makes of the connection is ours.
+    def _slow_policy(self) -> str:
+        """What becomes of the client once it is too slow, as it asked for, or else the settings."""
+        asked = dict(parse_qsl(self.environ["QUERY_STRING"])).get("slow", "").lower()
+        return asked if asked in self.site.sources else self.site.slow_clients
 
-        Subprotocols of which none is ours are passed over, as amiws does, though a browser
-        then gives up (RFC 6455, section 4.1): a client that names one has to name ours.
-        """
-        offered = self.headers.get("Sec-WebSocket-Protocol", "").split(",")
-        subprotocol = SUBPROTOCOL if SUBPROTOCOL in map(str.strip, offered) else None
-        if subprotocol:
-            self._on_101.append(("Sec-WebSocket-Protocol", subprotocol))
-        super().upgrade_connection()
-        self.websocket.__class__ = _Disarmed
-        del self.environ["wsgi.websocket"]  # it refers to this handler, which would be garbage
-        self.websocket = WebSocketClient(
+    def run_websocket(self) -> None:
+        """Let go of the connection: a greenlet of its own serves it with half the memory."""
+        self.client = WebSocketClient(
             self.socket,
             self.rfile,
             address=self.peer,
             user=self._user,
-            subprotocol=subprotocol,
+            subprotocol=self._subprotocol,
             limits=self.site.limits,
-            losses=self.site.losses if self._slow_policy() == "drop" else None,
+            make_source=self.site.sources[self._slow_policy()],
             spread=self.site.drains.call,
             clock=self.site.clock,
         )
-
-    def _slow_policy(self) -> str:
-        """What becomes of the client once it is too slow, as it asked for, or else the settings."""
-        asked = dict(parse_qsl(self.environ["QUERY_STRING"])).get("slow", "").lower()
-        return asked if asked in ("close", "drop") else self.site.slow_clients
-
-    def run_websocket(self) -> None:
-        """Let go of the connection: a greenlet of its own serves it with half the memory."""
-        self.client = self.websocket
         self.rfile.deadline = None
         self.socket.settimeout(None)
         self.socket = None

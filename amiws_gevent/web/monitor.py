@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from wsgiref.types import WSGIApplication
 
 import flask
+from gevent import socket, ssl
 from werkzeug.exceptions import HTTPException
 
 from amiws_gevent.config import Limits, ListenAddress
@@ -25,12 +24,14 @@ from amiws_gevent.plugins.api import RequestInfo
 from amiws_gevent.web.acceptor import Acceptor
 from amiws_gevent.web.admission import Population
 from amiws_gevent.web.app import plain_error
+from amiws_gevent.web.endpoint import Endpoint, Move
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.handler import Site
-from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.websocket import WebSocketClient
 
 CONNECTIONS = 100  # at once, on a listener of its own
+
+_KEY = "metrics_listen"
 
 _log = logging.getLogger("amiws_gevent.web")
 
@@ -113,73 +114,51 @@ class _NoUpgrades:
 
 
 class MonitorListener:
-    """Serves ``app`` at an address that may change, or nowhere while there is none."""
+    """Serves ``blueprint`` at an address that may change, or nowhere while there is none."""
 
     def __init__(
         self,
-        app: WSGIApplication,
-        limits: Limits,
+        blueprint: flask.Blueprint,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._site = Site(app, _NoUpgrades(), _own(limits), clock)
+        self.blueprint = blueprint
+        self._site = Site(monitor_app(blueprint), _NoUpgrades(), _own(Limits()), clock)
         self._population = Population()
-        self._acceptor: Acceptor | None = None
-        self._address: ListenAddress | None = None
+        self._endpoint = Endpoint(self._accept, host_key=_KEY, port_key=_KEY)
 
     @property
     def port(self) -> int | None:
         """The TCP port that is listened on; None without an address."""
-        return self._acceptor.port if self._acceptor else None
+        return self._endpoint.port
 
-    def use(self, limits: Limits) -> None:
-        """Hold new requests to other limits."""
-        self._site.limits = _own(limits)
+    def prepare(self, address: ListenAddress | None) -> Move:
+        """Open what is to be listened on, for `configure`; raises ListenError, as it was."""
+        return self._endpoint.move(address)
 
-    @contextmanager
-    def moving_to(self, address: ListenAddress | None) -> Iterator[None]:
-        """Listen there, and no longer where it was, unless the block raises.
+    def configure(self, limits: Limits, move: Move) -> None:
+        """Listen there, and hold new requests to other limits; cannot fail.
 
-        Raises ListenError, without entering the block, and all is as it was. Who is
-        connected stays so.
+        Who is connected stays so.
         """
-        old = self._acceptor
-        before = self._address
-        if address == before:
-            yield
-            return
-        in_the_way = old is not None and address is not None and address.port == old.port
-        if old is not None and in_the_way:
-            old.close()
-        new = None
-        try:
-            new = self._accept_at(address)
-            yield
-        except BaseException:
-            if new is not None:
-                new.close()
-            if old is not None and before is not None and in_the_way:
-                self._acceptor = self._accept_at(before._replace(port=old.port))
-            raise
-        if old is not None and not in_the_way:
-            old.close()
-        self._acceptor, self._address = new, address
+        self._site.limits = _own(limits)
+        before = self._endpoint.address
+        move.finish()
+        address = self._endpoint.address
+        if address is not None and address != before:
+            host = f"[{address.host}]" if ":" in address.host else address.host
+            text = "metrics at http://%s:%d/metrics, without a login"
+            _log.info(text, host or "*", self.port)
 
     def stop(self) -> None:
         """Accept no more, and cut off who is connected."""
-        if self._acceptor is not None:
-            self._acceptor.close()
+        self._endpoint.close()
         for request in list(self._population.requests):
             request.abort("the program ends")
 
-    def _accept_at(self, address: ListenAddress | None) -> Acceptor | None:
-        if address is None:
-            return None
-        listener = open_listener(*address, host_key="metrics_listen", port_key="metrics_listen")
-        acceptor = Acceptor(listener, self._site, self._population, tls=None, adopt=_never)
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> Acceptor:
+        acceptor = Acceptor(listener, self._site, self._population, tls=tls, adopt=_never)
         acceptor.start()
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        _log.info("metrics at http://%s:%d/metrics, without a login", host or "*", acceptor.port)
         return acceptor
 
 

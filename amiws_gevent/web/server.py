@@ -10,8 +10,7 @@ from wsgiref.types import WSGIApplication
 import gevent
 from gevent import socket, ssl
 
-from amiws_gevent.config import Settings
-from amiws_gevent.errors import ListenError
+from amiws_gevent.config import ListenAddress, Settings
 from amiws_gevent.runtime.descriptors import limit, limit_for_clients
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.web.acceptor import Acceptor
@@ -19,9 +18,10 @@ from amiws_gevent.web.admission import Population
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.connection import host_of
 from amiws_gevent.web.counts import Counts, Laggards, LossReport
+from amiws_gevent.web.endpoint import Endpoint, Move
 from amiws_gevent.web.frames import GOING_AWAY
 from amiws_gevent.web.handler import Site, Upgrades
-from amiws_gevent.web.listener import open_listener, share_listener, tls_context
+from amiws_gevent.web.listener import tls_context
 from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.websocket import Sessions, WebSocketClient
 
@@ -35,38 +35,40 @@ _log = logging.getLogger("amiws_gevent.web")
 
 
 class WebServer:
-    """Serves ``app``, asks ``gate`` before an upgrade, and gives the clients to ``sessions``.
+    """Gives the clients that its gate lets in to ``sessions``, and all else to its application.
 
-    ``listener`` is listened on in place of what the settings say, until those change.
+    It listens once it has both: ``prepare``, then ``configure``, at the start and for each
+    reload. ``listener`` is listened on in place of what the first settings say.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        *,
-        app: WSGIApplication,
-        gate: Upgrades,
         sessions: Sessions,
+        *,
         listener: socket.socket | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = settings
-        self._site = Site(app, gate, settings.limits, clock, settings.slow_clients)
+        self.counts = Counts()
+        """Who was refused, and why clients went."""
+        self.losses = Losses()
+        """What slow clients have lost."""
         self._sessions = sessions
-        self._listener = listener
+        self._clock = clock
+        self._site: Site | None = None
+        self._endpoint = Endpoint(self._accept, listener=listener)
         self._population = Population()
         self._laggards = Laggards()
         self._loss_report = LossReport()
         self._own_descriptors = 0
         self._clients_pacer = Pacer()  # another than for who comes: a storm of those is long
-        self._acceptor: Acceptor | None = None
         self._sweeper: gevent.Greenlet[..., None] | None = None
 
     @property
     def port(self) -> int:
-        """The TCP port that is listened on, once started."""
-        assert self._acceptor is not None
-        return self._acceptor.port
+        """The TCP port that is listened on, once configured."""
+        port = self._endpoint.port
+        assert port is not None
+        return port
 
     @property
     def clients(self) -> Collection[WebSocketClient]:
@@ -78,63 +80,40 @@ class WebServer:
         """How many connections there are, HTTP and WebSocket."""
         return self._population.total
 
-    @property
-    def counts(self) -> Counts:
-        """Who was refused, and why clients went."""
-        return self._site.counts
+    def prepare(self, settings: Settings) -> Move:
+        """Read the certificates anew and open what is to be listened on, for `configure`.
 
-    @property
-    def losses(self) -> Losses:
-        """What slow clients have lost."""
-        return self._site.losses
-
-    def start(self) -> None:
-        """Listen and accept; raises ListenError with nothing left open."""
-        tls = tls_context(self._settings)
-        listener = self._listener or open_listener(self._settings.ws_host, self._settings.ws_port)
-        # The kernel gives the lowest number that is free: those below are taken, and stay so.
-        self._own_descriptors = listener.fileno() + 1
-        self._accept_on(listener, tls)
-        self._share_descriptors()
-        self._sweeper = gevent.spawn(self._sweep)
-
-    def reload(
-        self,
-        settings: Settings,
-        *,
-        app: WSGIApplication | None = None,
-        gate: Upgrades | None = None,
-    ) -> None:
-        """Apply to new requests and connections; who is connected stays so.
-
-        Certificates are read anew. A changed address or port, or TLS or not, moves the
-        listening without a gap. Raises ListenError with all as it was before.
+        A changed address or port, or TLS or not, moves the listening without a gap. Raises
+        ListenError with all as it was.
         """
-        acceptor = self._acceptor
-        assert acceptor is not None
-        tls = tls_context(settings)
-        if _address(settings) != _address(self._settings):
-            self._accept_on(self._open_beside(settings), tls)
-        elif (tls is None) != (acceptor.tls is None):
-            self._accept_on(share_listener(acceptor.listener), tls)
-        else:
-            acceptor.tls = tls
-        self._settings = settings
-        self._site.app = app or self._site.app
-        self._site.gate = gate or self._site.gate
-        self._site.limits = settings.limits
-        self._site.slow_clients = settings.slow_clients
-        self._share_descriptors()
+        address = ListenAddress(settings.ws_host, settings.ws_port)
+        return self._endpoint.move(address, tls_context(settings))
+
+    def configure(
+        self, settings: Settings, move: Move, *, app: WSGIApplication, gate: Upgrades
+    ) -> None:
+        """Apply to new requests and connections; who is connected stays so. Cannot fail."""
+        site = self._site
+        if site is None:
+            site = self._site = Site(
+                app, gate, settings.limits, self._clock, counts=self.counts, losses=self.losses
+            )
+            self._sweeper = gevent.spawn(self._sweep, site)
+        site.app, site.gate = app, gate
+        site.limits, site.slow_clients = settings.limits, settings.slow_clients
+        move.finish()
+        self._share_descriptors(site, settings)
 
     def stop(self, timeout: float = 3.0) -> None:
         """Accept no more, close all clients with 1001, and cut off who is left at the end.
 
         Requests under way may finish. Takes ``timeout`` seconds and a moment at most.
         """
+        if self._site is None:
+            return
         population = self._population
         self._site.stopping = True
-        if self._acceptor is not None:
-            self._acceptor.close()
+        self._endpoint.close()
         for client in list(population.clients):
             client.close(GOING_AWAY, _GOING)
         for request in list(population.requests):
@@ -153,8 +132,11 @@ class WebServer:
         self._laggards.stop()
         self._loss_report.stop(self.losses.messages)
 
-    def _accept_on(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Take connections here from now on, and no longer where they came before."""
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> Acceptor:
+        assert self._site is not None
+        if not self._own_descriptors:
+            # The kernel gives the lowest number that is free: those below are taken, and stay so.
+            self._own_descriptors = listener.fileno() + 1
         acceptor = Acceptor(
             listener,
             self._site,
@@ -164,69 +146,44 @@ class WebServer:
             descriptors=limit_for_clients(),
         )
         acceptor.start()
-        if self._acceptor is not None:
-            self._acceptor.close()
-        self._acceptor = acceptor
+        return acceptor
 
-    def _share_descriptors(self) -> None:
+    def _share_descriptors(self, site: Site, settings: Settings) -> None:
         """Keep one for each server, so that all can come back while clients take what they get."""
-        servers = len(self._settings.amihosts)
-        room = max(0, limit_for_clients() - self._own_descriptors - servers)
-        self._site.room = room
-        if self._settings.limits.connections > room:
+        servers = len(settings.amihosts)
+        site.room = max(0, limit_for_clients() - self._own_descriptors - servers)
+        if settings.limits.connections > site.room:
             _log.warning(
                 "limits.connections is %d, but the process may have %d descriptors, enough for "
                 "%d connections: raise LimitNOFILE (systemd) or `ulimit -n`, or lower the limit",
-                self._settings.limits.connections,
+                settings.limits.connections,
                 limit(),
-                room,
+                site.room,
             )
-
-    def _open_beside(self, settings: Settings) -> socket.socket:
-        """A listener for new settings, while the one before still listens if it can."""
-        try:
-            return open_listener(settings.ws_host, settings.ws_port)
-        except ListenError:
-            if settings.ws_port != self._settings.ws_port:
-                raise
-        # The same port of another address: it is our own listener that is in the way.
-        old = self._acceptor
-        assert old is not None
-        old.close()
-        try:
-            return open_listener(settings.ws_host, settings.ws_port)
-        except ListenError:
-            before = open_listener(self._settings.ws_host, self._settings.ws_port)
-            self._accept_on(before, old.tls)
-            raise
 
     def _adopt(self, client: WebSocketClient) -> None:
         self._population.clients.add(client)
         gevent.spawn_raw(self._serve, client)
 
     def _serve(self, client: WebSocketClient) -> None:
-        if self._site.stopping:
+        if self._site is not None and self._site.stopping:
             client.close(GOING_AWAY, _GOING)
         try:
             client.run(self._sessions, self._clients_pacer.wait)
         finally:
             self._population.clients.discard(client)
             self._population.left(host_of(client.address))
-            self._site.counts.closed(client)
+            self.counts.closed(client)
             self._laggards.closed(client)
 
-    def _sweep(self) -> None:
+    def _sweep(self, site: Site) -> None:
         """Ping the clients, and end those that fell silent; tell of what slow ones have lost."""
         while True:
-            limits = self._site.limits
+            limits = site.limits
             gevent.sleep(limits.ping_interval / _SWEEPS_PER_PING)
-            now = self._site.clock()
+            now = self._clock()
             for number, client in enumerate(list(self._population.clients), 1):
                 client.tend(now, limits.ping_interval, limits.idle_time)
                 if not number % _CLIENTS_PER_TURN:
                     yield_to_loop()
             self._loss_report.look(self.losses.messages, list(self._population.clients), now)
-
-
-def _address(settings: Settings) -> tuple[str, int]:
-    return settings.ws_host, settings.ws_port

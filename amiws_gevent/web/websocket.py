@@ -1,21 +1,9 @@
-"""One client's WebSocket: what it says, read in its greenlet; what it is told, sent at once.
+"""One client's WebSocket: what it says, read in its greenlet, and how the two part.
 
-Every byte out, data, pong, ping and close alike, goes through ``offer``: one
-non-blocking send on the raw socket. What the kernel does not take waits in a backlog,
-and a watcher that exists only while the socket is blocked sends it on from the event
-loop, once there is time for it. So two senders never mix their bytes, and no client keeps
-another, or the one who offers, waiting.
+What it is told goes out through its outlet, data, pong, ping and close alike.
 
-What ``offer`` does is one call through ``_send``, which is changed with the state, so
-that the state need not be asked for on the way that is taken for each client and batch:
-
-    state      _send        what it does
-    open       the socket's send
-    blocked    _enqueue     adds to the backlog; past the bound the client is too slow
-    closing    len          takes all and sends nothing
-
-Past _UNREAD bytes in the backlog each further message of the client is taken only once it
-has read some of that: who asks without end and reads nothing costs little, and one that
+Past _UNREAD bytes that wait in there each further message of the client is taken only once
+it has read some of that: who asks without end and reads nothing costs little, and one that
 merely reads slowly is heard all the same.
 
 A client that is told to go (``close``) has CLOSE_TIME to answer with its own Close frame
@@ -25,21 +13,18 @@ or to end the connection; then it is cut off (``abort``).
 from __future__ import annotations
 
 import logging
-import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
 import gevent
-from gevent import socket, ssl
-from gevent.event import Event
+from gevent import socket
 from gevent.hub import get_hub
-from geventwebsocket.websocket import WebSocket
 
 from amiws_gevent.config import Limits
-from amiws_gevent.web.backlog import ITEM_COST, Backlog, Losses
-from amiws_gevent.web.connection import WOULD_BLOCK, Reader, hang_up, raw_socket, resent, writer_of
+from amiws_gevent.web.backlog import Backlog
+from amiws_gevent.web.connection import Reader, raw_socket
 from amiws_gevent.web.counts import BY_CLIENT, BY_SERVER, KINDS, LOST, SILENT
 from amiws_gevent.web.frames import (
     ABNORMAL,
@@ -54,11 +39,13 @@ from amiws_gevent.web.frames import (
     Message,
     close_frame,
     frame,
+    frame_end,
     parse_close,
     read_header,
     read_payload,
     text_frame,
 )
+from amiws_gevent.web.outlet import Outlet, Source
 from amiws_gevent.web.pacing import at_once, call_at_once
 
 CLOSE_TIME = 3.0  # seconds for the other side's Close frame, as many as a stop of the program has
@@ -66,11 +53,8 @@ SILENT_PINGS = 2.5  # ping intervals without a byte after which a client is gone
 
 _UNREAD = 1 << 20  # bytes that may wait for a client that is heard freely
 _LAST_BYTES = 1 << 20  # bytes read away from a client that is done with and still sends
-_SENDS_PER_TURN = 16  # of one client's backlog, before others have their turn
-_WORK_PER_TURN = 64  # frames, or 4 KiB pieces of them, likewise for what one client says
+_WORK_PER_TURN = 64  # frames, or 4 KiB pieces of them, before others have their turn
 _PING_FRAME = frame(PING, b"")
-_READ, _WRITE = 1, 2  # libev's event masks
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
 
 _log = logging.getLogger("amiws_gevent.web")
 
@@ -85,51 +69,35 @@ class Sessions(Protocol):
     def closed(self, client: WebSocketClient, code: int, reason: str) -> None: ...
 
 
-class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has no types
+class WebSocketClient:
     """An upgraded connection.
 
     ``address`` is the peer's with its port, ``user`` who logged in, ``subprotocol``
-    ``amiws.v2`` or None, ``pending_bytes`` what waits for a blocked socket (with ITEM_COST
-    for each buffer). ``closed`` says that the closing has begun; then ``close_code``,
+    ``amiws.v2`` or None. ``closed`` says that the closing has begun; then ``close_code``,
     ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a Close frame
-    of the client).
-
-    With ``losses`` a client that is too slow loses messages, counted there, in the place
-    of its connection. ``spread`` is given what is to be done once a blocked socket has
-    room, which may be that of thousands at once; it calls it when there is time.
-
-    The shipped class is kept for its interface; all that it does is replaced: its
-    ``close`` loses the code, its ``send_frame`` lets two senders mix their bytes, its
-    ``receive`` has no limits, and its ``__del__`` writes to the socket.
+    of the client). ``outlet`` takes what it is sent;
+    ``make_source`` and ``spread`` are the outlet's.
     """
 
     __slots__ = (
+        "_alive",
         "_done",
         "_failed",
-        "_losses",
         "_message",
-        "_message_since",
-        "_moved",
-        "_pending_limit",
+        "_message_limit",
         "_pinged",
-        "_queue",
         "_reader",
-        "_room",
-        "_send",
         "_socket",
-        "_spread",
         "_timer",
         "_unanswered",
-        "_watcher",
         "_work",
-        "_write",
         "address",
         "clock",
         "close_code",
         "close_kind",
         "close_reason",
         "closed",
-        "pending_bytes",
+        "outlet",
         "subprotocol",
         "user",
     )
@@ -143,68 +111,81 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         user: str | None,
         subprotocol: str | None,
         limits: Limits,
-        losses: Losses | None = None,
+        make_source: Callable[[], Source] = Backlog,
         spread: Callable[[Callable[[], None]], None] = call_at_once,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # Not the base class's: it keeps the request, and a validator that is not used.
         self.closed = False
         self.address = address
         self.user = user
         self.subprotocol = subprotocol
         self.clock = clock
-        self.pending_bytes = 0
         self.close_code = ABNORMAL
         self.close_kind = LOST
         self.close_reason = ""
         self._socket = sock
         self._reader = reader
-        self._write = writer_of(sock)
-        self._send = self._write
-        self._queue: Backlog | None = None
-        self._moved = 0.0  # the client's last sign of life, while it has a backlog
-        self._pending_limit = limits.client_buffer
-        self._room: Event | None = None  # what the greenlet that reads waits for, if it does
-        self._losses = losses
-        self._spread = spread
-        self._message = Message(limits.client_message)
-        self._message_since: float | None = None
-        self._pinged = clock()
+        self.outlet = Outlet(
+            sock,
+            self,
+            limit=limits.client_buffer,
+            make_source=make_source,
+            spread=spread,
+            clock=clock,
+        )
+        self._message_limit = limits.client_message
+        self._message: Message | None = None  # that has begun and is not whole yet
+        self._pinged = self._alive = clock()  # the client's last sign of life
+        self._unanswered = 0  # pings since then
         self._done = False  # nothing more is wanted of the client
         self._failed = False  # it broke a rule
-        self._unanswered = 0  # pings since the last byte
         self._timer: Any = None
-        self._watcher: Any = None
         self._work = 0
 
-    def __del__(self) -> None:
-        """Nothing: the shipped one writes to the socket, whenever the garbage is collected."""
-
-    # What the client is told
-
-    def offer(self, data: bytes) -> None:
-        """Send whole frames, as much as goes at once; the rest as the client reads.
-
-        Never blocks and never raises, also once the client is gone. ``data`` is not
-        copied: all clients share it. A client for which more than ``client_buffer`` bytes
-        would wait is closed with 1013; only a single buffer may be larger than that. With
-        ``losses`` such a client does not get ``data``, but is told how much it has lost.
-        """
-        try:
-            sent = self._send(data)
-        except OSError as error:
-            self._not_sent(data, error)
-            return
-        if sent != len(data):
-            self._block(memoryview(data)[sent:])
+    @property
+    def pending_bytes(self) -> int:
+        """What waits for the client, bytes and ITEM_COST for each buffer."""
+        return self.outlet.pending_bytes
 
     def send_text(self, text: bytes | str) -> None:
-        """Send one text message, UTF-8 if bytes; like ``offer`` it never blocks or raises."""
-        self.offer(text_frame(text.encode("utf-8", "replace") if isinstance(text, str) else text))
+        """Send this client alone a text message, UTF-8 if bytes; never blocks or raises."""
+        data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+        self.outlet.send(text_frame(data))
 
-    def send_frame(self, message: bytes | str, opcode: int) -> None:
-        """The shipped class's way out, so that its ``send`` cannot go past ``offer``."""
-        self.offer(frame(opcode, message.encode() if isinstance(message, str) else bytes(message)))
+    def tend(self, now: float, ping_interval: float, message_time: float) -> None:
+        """Do what is due: a ping, or the end of a client that is silent or never finishes.
+
+        ``message_time`` bounds a message from the first to the last of its bytes. All in
+        seconds.
+        """
+        if self.closed:
+            return
+        self._look_for_life()
+        message = self._message
+        # Two pings have to be unanswered, however long the process itself stood still
+        # and whatever the interval was before.
+        if self._unanswered > 1 and now - self._alive > SILENT_PINGS * ping_interval:
+            asked = self.outlet.awaited or self._reader.heard > self._alive
+            what = "nothing was read" if asked else "no byte came"
+            self.abort(f"{what} for {now - self._alive:.0f} s", SILENT)
+        elif message is not None and now - message.since > message_time:
+            self._fail(POLICY_VIOLATION, f"a message took more than {message_time:.0f} s")
+        elif now - self._pinged >= ping_interval:
+            self._pinged = now
+            self._unanswered += 1
+            if not self.outlet.blocked:
+                self.outlet.send(_PING_FRAME)
+
+    def _look_for_life(self) -> None:
+        """Any byte is a sign of it, but while some wait for the client only that it reads."""
+        outlet = self.outlet
+        self._alive = max(self._alive, outlet.moved)
+        if not outlet.blocked:
+            self._alive = max(self._alive, self._reader.heard)
+        if self._alive >= self._pinged:
+            self._unanswered = 0
+
+    # How it ends
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin to close, behind what is still to be sent; returns at once."""
@@ -215,127 +196,15 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         if not self.closed:
             self.closed = True
             self.close_kind, self.close_reason = kind, reason
-        raw = raw_socket(self._socket)
-        with suppress(OSError):  # gone already
-            if self.pending_bytes:  # nor need the kernel keep what nobody reads
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            raw.shutdown(socket.SHUT_RDWR)  # wakes the greenlet that reads
-        self._send = len
-        self._forget_pending()
+        self.outlet.abort()
 
-    def tend(self, now: float, ping_interval: float, message_time: float) -> None:
-        """Do what is due: a ping, or the end of a client that is silent or never finishes.
+    def fell_behind(self, pending: int) -> None:
+        """The outlet has no room for what is to be sent."""
+        self._finish(TRY_AGAIN_LATER, f"too slow: {pending} bytes wait", drop=True)
 
-        Any byte is a sign of life, but from a client with a backlog only that it reads.
-        ``message_time`` bounds a message from the first to the last of its bytes. All in
-        seconds.
-        """
-        if self.closed:
-            return
-        heard = self._reader.heard if self._queue is None else self._moved
-        if heard >= self._pinged:
-            self._unanswered = 0
-        # Two pings have to be unanswered, however long the process itself stood still
-        # and whatever the interval was before.
-        if self._unanswered > 1 and now - heard > SILENT_PINGS * ping_interval:
-            not_asked = self._room is None and self._reader.heard <= heard
-            what = "no byte came" if not_asked else "nothing was read"
-            self.abort(f"{what} for {now - heard:.0f} s", SILENT)
-        elif self._message_since is not None and now - self._message_since > message_time:
-            self._fail(POLICY_VIOLATION, f"a message took more than {message_time:.0f} s")
-        elif now - self._pinged >= ping_interval:
-            self._pinged = now
-            self._unanswered += 1
-            if self._queue is None:
-                self.offer(_PING_FRAME)
-
-    def _not_sent(self, data: bytes, error: OSError) -> None:
-        if isinstance(error, WOULD_BLOCK):
-            self._block(data)
-        else:
-            self.abort(f"connection lost: {error.strerror or error}")
-
-    def _block(self, rest: bytes | memoryview) -> None:
-        """The kernel takes no more: keep ``rest`` and send it on once there is room."""
-        self._queue = Backlog((rest,))
-        self._moved = self._reader.heard
-        self.pending_bytes = len(rest) + ITEM_COST
-        self._send = self._enqueue
-        self._watch(_WRITE)
-
-    def _enqueue(self, data: bytes) -> int:
-        assert self._queue is not None
-        size = len(data)
-        pending = self.pending_bytes + size + ITEM_COST
-        if pending <= self._pending_limit:
-            self._queue.append(data)
-            self.pending_bytes = pending
-        elif self._losses is not None:
-            self.pending_bytes += self._queue.leave_out(self._losses.add(data))
-        else:
-            self._finish(TRY_AGAIN_LATER, f"too slow: {self.pending_bytes} bytes wait", drop=True)
-        return size
-
-    def _watch(self, events: int) -> None:
-        """Have ``_drain`` called once the socket is ready for ``events``."""
-        if self._watcher is None or self._watcher.events != events:
-            self._unwatch()
-            self._watcher = get_hub().loop.io(self._socket.fileno(), events)
-        self._watcher.start(self._ready)
-
-    def _unwatch(self) -> None:
-        if self._watcher is not None:
-            self._watcher.stop()
-            self._watcher.close()
-            self._watcher = None
-
-    def _ready(self) -> None:
-        self._watcher.stop()  # until then it would tell so at each turn of the loop
-        self._spread(self._drain)
-
-    def _drain(self) -> None:
-        """Send what is pending until the socket blocks again or others should have a turn."""
-        queue = self._queue
-        if queue is None:  # cut off meanwhile
-            return
-        for _ in range(_SENDS_PER_TURN):
-            data = queue[0]
-            try:
-                sent = self._write(data)
-            except WOULD_BLOCK as error:
-                self._watch(_READ if isinstance(error, ssl.SSLWantReadError) else _WRITE)
-                return
-            except OSError as error:
-                self.abort(f"connection lost: {error.strerror or error}")
-                return
-            self._moved = self.clock()
-            self._hear_again()
-            self.pending_bytes -= sent
-            if sent < len(data):
-                queue[0] = memoryview(data)[sent:]
-                continue
-            queue.popleft()
-            self.pending_bytes -= ITEM_COST
-            if not queue:
-                self._caught_up()
-                return
-        self._watch(_WRITE)
-
-    def _caught_up(self) -> None:
-        self._reader.heard = self._moved
-        self._forget_pending()
-        if not self.closed:
-            self._send = self._write
-        elif self._done:
-            hang_up(self._socket)
-
-    def _forget_pending(self) -> None:
-        self._queue = None
-        self.pending_bytes = 0
-        self._unwatch()
-        self._hear_again()
-
-    # How it ends
+    def connection_lost(self, error: OSError) -> None:
+        """The outlet cannot send any more."""
+        self.abort(f"connection lost: {error.strerror or error}")
 
     def _finish(
         self, code: int, reason: str, kind: str | None = None, *, drop: bool = False
@@ -349,16 +218,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self.closed = True
         self.close_code, self.close_reason = code, reason
         self.close_kind = kind or KINDS.get(code, BY_SERVER)
-        last = close_frame(code, reason)
-        if drop and self._queue is not None:
-            self.pending_bytes = self._queue.give_up(resent(self._socket))
-        if self._queue is None:
-            self.offer(last)
-        else:
-            self._queue.append(last)
-            self.pending_bytes += len(last) + ITEM_COST
-        self._send = len
-        self._hear_again()
+        self.outlet.finish(close_frame(code, reason), frame_end if drop else None)
         self._timer = get_hub().loop.timer(CLOSE_TIME)
         self._timer.start(self.abort, "no answer to the Close frame")
 
@@ -369,10 +229,9 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         self._part()
 
     def _part(self) -> None:
-        """Both sides have said their last: end the output as soon as all is sent."""
+        """Both sides have said their last."""
         self._done = True
-        if self._queue is None:
-            hang_up(self._socket)
+        self.outlet.end()
 
     # What the client says
 
@@ -418,30 +277,24 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def _await_reading(self) -> None:
         """Between two messages, wait until a client that does not read what waits reads some.
 
-        By what it has read, not by how much waits: with ``losses`` the backlog of a client
+        By what it has read, not by how much waits: with ``slow: drop`` the backlog of a client
         on a slow network may never get shorter, and its pings and actions have to be heard.
         """
-        if not self.pending_bytes or self.closed or self._message_since is not None:
+        outlet = self.outlet
+        if not outlet.blocked or self.closed or self._message is not None:
             return
-        if self.pending_bytes > min(_UNREAD, self._pending_limit // 2):
-            self._room = Event()
-            self._room.wait()
-            self._room = None
-
-    def _hear_again(self) -> None:
-        if self._room is not None:
-            self._room.set()
+        if outlet.pending_bytes > min(_UNREAD, outlet.limit // 2):
+            outlet.wait_until_some_is_sent()
 
     def _receive_frame(self) -> str | None:
         """Take the next frame; the text if it completes one."""
-        message = self._message
-        header = read_header(self._reader, message)
+        header = read_header(self._reader, self._message, self._message_limit)
         if header.opcode < CLOSE:
-            if self._message_since is None:
-                self._message_since = self.clock()
-            text = message.add(read_payload(self._reader, header), fin=header.fin)
+            if self._message is None:
+                self._message = Message(self.clock())
+            text = self._message.add(read_payload(self._reader, header), fin=header.fin)
             if header.fin:
-                self._message_since = None
+                self._message = None
         else:
             text = None
             self._control(header.opcode, read_payload(self._reader, header))
@@ -453,11 +306,8 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
-            answer = frame(PONG, payload)
-            if self._queue is None or self.closed:
-                self.offer(answer)
-            else:
-                self.pending_bytes += self._queue.answer_ping(answer)
+            # Only the newest ping needs an answer, as soon as possible (RFC 6455, 5.5.3).
+            self.outlet.send_next(frame(PONG, payload))
         elif opcode == CLOSE:
             code, reason = parse_close(payload)
             self._finish(code, reason, BY_CLIENT, drop=True)
@@ -470,7 +320,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
         side may lose the Close frame.
         """
         with suppress(OSError):
-            if self._failed or self._queue is not None:
+            if self._failed or self.outlet.blocked:
                 self._reader.discard(_LAST_BYTES)
             else:
                 raw_socket(self._socket).recv(_LAST_BYTES)
@@ -486,8 +336,7 @@ class WebSocketClient(WebSocket):  # type: ignore[misc]  # gevent-websocket has 
     def _release(self) -> None:
         """Give back the socket and all that hangs on it; ``offer`` goes on to do nothing."""
         self.closed = True
-        self._send = self._write = len
-        self._forget_pending()
+        self.outlet.release()
         if self._timer is not None:
             self._timer.stop()
             self._timer.close()

@@ -1,7 +1,7 @@
 """Marks the calls of important people, and keeps clients from hanging them up.
 
-A template: copy the folder, rename, throw away what you do not need. Every method
-whose name begins with ``amiws_`` is a hook; docs/plugins.md of amiws-gevent describes
+A template: copy the folder, rename it, and delete what you do not need. Every method
+whose name begins with ``amiws_`` is a hook; docs/hooks.md of amiws-gevent describes
 them all. In the configuration::
 
     plugins:
@@ -12,10 +12,11 @@ them all. In the configuration::
 
 from pydantic import Field
 
-from amiws_gevent.ami import ClientAction, Message
 from amiws_gevent.plugins import (
     AnyPath,
+    ClientAction,
     ClientInfo,
+    Message,
     PluginContext,
     PluginSettings,
     ServerInfo,
@@ -26,7 +27,7 @@ class Settings(PluginSettings):
     """What may stand under the plugin's name. Anything else is an error that --check finds."""
 
     numbers: list[str] = Field([], description="Numbers of important people")
-    # Whole once read: a relative one counts from where the program was started.
+    # A relative path counts from the folder of the configuration file.
     file: AnyPath | None = Field(
         None, description="File with more of them, one a line; read again by SIGHUP"
     )
@@ -34,50 +35,50 @@ class Settings(PluginSettings):
 
 
 class Plugin:
-    """One instance for each time that the plugin stands in the configuration."""
+    """One instance for each time that the plugin is listed in the configuration."""
 
-    # A plugin without which no message may go on (a redaction) says True.
+    # True for a plugin without which no message may pass, such as a redaction.
     REQUIRED = False
 
     def __init__(self) -> None:
-        # Called before there are settings, and for --check too: nothing but empty fields.
+        # Called before there are settings, and for --check too: only create empty fields.
         self.numbers: frozenset[str] = frozenset()
         self.channels: set[tuple[int, str]] = set()
 
     def amiws_settings(self) -> type[Settings]:
-        """Names the model; what the file says is validated with it."""
+        """Returns the model with which the settings of the file are validated."""
         return Settings
 
     def amiws_startup(self, context: PluginContext) -> None:
-        """Gets the settings. What raises here refuses the start, with file and line."""
+        """Gets the settings. If it raises, the start is refused, with file and line."""
         self.settings: Settings = context.settings
         self.log = context.log
         self.numbers = self.read_numbers()
         self.log.info("%d important numbers", len(self.numbers))
 
     def amiws_reload(self) -> None:
-        """SIGHUP, and our settings are as before: the file may not be."""
+        """Called on SIGHUP if our settings did not change. The file may have changed."""
         self.numbers = self.read_numbers()
 
     def read_numbers(self) -> frozenset[str]:
-        """A method without the prefix is our own."""
+        """Not a hook, as its name does not begin with amiws_."""
         lines = self.settings.file.read_text().splitlines() if self.settings.file else []
         return frozenset([*self.settings.numbers, *(line.strip() for line in lines)]) - {""}
 
-    # Messages wait for filters and transforms. Be quick: look things up in what was
-    # prepared at the start.
+    # Messages wait for filters and transforms. Be quick: use what was prepared at the
+    # start.
 
     def amiws_transform_message(self, message: Message) -> Message | None:
-        """Answers with another message; None leaves it as it is."""
+        """Returns another message; None leaves it as it is."""
         if message.get("CallerIDNum") in self.numbers:
             return message.replace(self.settings.header, "yes")
         return None
 
-    # Nothing waits for the log hook. It is called in the order of the messages, so it
-    # is the place to keep track of things too.
+    # Nothing waits for the log hook. It is called in the order of the messages, so it can
+    # also keep track of calls.
 
     def amiws_log_message(self, message: Message, server: ServerInfo) -> None:
-        """Sees what clients see. Asks only for the parameters that it needs."""
+        """Sees what clients see. It has only the parameters that it needs."""
         channel = (server.id, message.get("Channel", "") or "")
         if message.name == "Hangup":
             self.channels.discard(channel)  # what is collected must also be forgotten
@@ -85,12 +86,12 @@ class Plugin:
             self.channels.add(channel)
 
     def amiws_server_changed(self, server: ServerInfo, state: str) -> None:
-        """The end of a call may have been missed meanwhile: forget them all."""
+        """While a server is not connected, ends of calls are missed: forget its calls."""
         if state == "disconnected":
             self.channels = {(id_, name) for id_, name in self.channels if id_ != server.id}
 
     def amiws_authorize_action(self, action: ClientAction, client: ClientInfo) -> str | None:
-        """Answers with the reason why not; None has no objection. Raising refuses."""
+        """Returns the reason of a refusal; None does not object. Raising refuses."""
         if action.name.lower() != "hangup":  # Asterisk takes it in any case
             return None
         channels = [value for name, value in action.headers if name.lower() == "channel"]
@@ -103,5 +104,5 @@ class Plugin:
         return None
 
     def amiws_shutdown(self) -> None:
-        """The place to close files and sockets; called after a failed start too."""
+        """Close files and sockets here. It is also called after a failed start."""
         self.log.info("%d important calls at the end", len(self.channels))

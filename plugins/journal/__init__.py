@@ -61,8 +61,7 @@ from amiws_gevent.plugins import PluginContext, ServerInfo
 
 from .archive import Archive, Stopped
 from .files import Folder
-from .selection import Selection
-from .settings import Settings
+from .settings import Selection, Settings
 from .writer import Writer
 
 _ARCHIVE_RETRY = 60.0  # seconds until old files are looked after again, if that failed

@@ -1,4 +1,4 @@
-"""The settings of ``journal``."""
+"""The settings of ``journal``, and which messages they choose."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from amiws_gevent.plugins import AnyPath, PluginSettings, Seconds, SettingError, Size
+from amiws_gevent.ami import Kind, Message
+from amiws_gevent.plugins import (
+    AnyPath,
+    PluginSettings,
+    Seconds,
+    ServerInfo,
+    SettingError,
+    Size,
+)
 
-from .._matching import Names, Servers, written_as
+from .._matching import Names, NameSet, Servers, ServerSet, written_as
 
 SMALLEST_FILE = 64 * 1024
 
@@ -103,3 +111,21 @@ class Settings(PluginSettings):
         if not can_be_made:
             raise SettingError("folder", f"{folder} cannot be made: there is no folder {parent}")
         return self
+
+
+class Selection:
+    """Which messages a journal keeps: the rules of the settings, compiled."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._types = frozenset(settings.types or Kind)
+        self._servers = ServerSet(settings.servers)
+        self._events = NameSet(settings.events or ("*",))
+        self._except = NameSet(settings.except_events)
+
+    def accepts(self, message: Message, server: ServerInfo) -> bool:
+        """Whether the message is kept; rules for events do not hold back others."""
+        if message.kind not in self._types or not self._servers.fits(server):
+            return False
+        if message.kind is not Kind.EVENT:
+            return True
+        return self._events.fits(message.name) and not self._except.fits(message.name)

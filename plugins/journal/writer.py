@@ -23,13 +23,15 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from amiws_gevent.plugins.kit import Backoff
+
 from .files import Folder, FolderTaken, JournalFile, mend, open_file
 from .settings import Settings
 
 BATCH = 256 * 1024
 """Bytes after which lines are written without waiting for the interval."""
 
-RETRY_SHORTEST, RETRY_LONGEST = 1.0, 60.0  # seconds
+RETRY_LONGEST = 60.0  # seconds; the first is 1
 
 # What may pass by itself, so that it does not refuse the start.
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -74,7 +76,7 @@ class Writer:
         self._outage_since = 0.0
         self._lost_in_outage = 0
         self._retry_at = 0.0
-        self._retry_delay = 0.0
+        self._retry = Backoff(0.5, RETRY_LONGEST, spread=0.0)
         self._second = -1
         self._stamp = b""
         self._day = ""
@@ -292,8 +294,7 @@ class Writer:
             with contextlib.suppress(OSError):  # it is mended again before it is gone on with
                 mend(self._descriptor)
         now = self._clock()
-        self._retry_delay = min(max(RETRY_SHORTEST, self._retry_delay * 2), RETRY_LONGEST)
-        self._retry_at = now + self._retry_delay
+        self._retry_at = now + self._retry.next()
         if not self._outage:
             self._outage_since = now
             self._lost_in_outage = 0
@@ -310,7 +311,7 @@ class Writer:
     def _recover(self) -> None:
         if self._outage:
             self._outage = ""
-            self._retry_delay = 0.0
+            self._retry.reset()
             self._log.warning(
                 "writes to %s again after %.0f s; %d messages were lost",
                 self._path,

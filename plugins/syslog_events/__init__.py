@@ -108,8 +108,8 @@ import gevent
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.plugins import PluginContext, ServerInfo
+from amiws_gevent.plugins.kit import Outbox
 
-from .outbox import Outbox
 from .rfc5424 import LARGEST_SEQUENCE, Format, Parameters
 from .rules import CONNECTION, Rule, RuleBook, first_fit
 from .sender import Sender

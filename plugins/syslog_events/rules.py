@@ -10,14 +10,49 @@ from amiws_gevent.plugins import ServerInfo
 
 from .._matching import HeaderCondition, NameSet, Remembered, ServerSet
 from .defaults import default_rules
-from .limit import Limiter
 from .settings import RuleSettings, Settings
 from .text import Template, pairs
+from .units import Rate
 
 CONNECTION = "AMIConnection"
 """The name under which rules choose changes of the connection to a server."""
 
 _UNSAID = frozenset({"event", "privilege"})
+
+
+class Limiter:
+    """Lets ``rate.count`` lines pass in each ``rate.seconds`` and counts the others.
+
+    So that a flood of events fills no disk.
+    """
+
+    def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
+        self.rate = rate
+        self.suppressed = 0
+        """Lines held back that nobody was told of yet."""
+        self.ends = 0.0
+        """When the present time span ends, on the clock."""
+        self._clock = clock
+        self._passed = 0
+
+    def allow(self) -> bool:
+        """Whether one more line may go."""
+        if not self.rate.count:
+            return True
+        now = self._clock()
+        if now >= self.ends:
+            self.ends = now + self.rate.seconds
+            self._passed = 0
+        if self._passed < self.rate.count:
+            self._passed += 1
+            return True
+        self.suppressed += 1
+        return False
+
+    def take(self) -> int:
+        """The lines held back since the last call."""
+        taken, self.suppressed = self.suppressed, 0
+        return taken
 
 
 class Rule:

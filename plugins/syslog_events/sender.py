@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +11,15 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from .outbox import Outbox
-from .tls import explain
+from amiws_gevent.plugins.kit import Backoff, Outbox, explain
+
 from .transports import Transport
 
-FIRST_DELAY = 0.5
-"""Seconds before the first new attempt; each failure doubles it."""
-LONGEST_DELAY = 30.0
+FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+"""Seconds before a new attempt, of which chance may take a half; each failure doubles them."""
+
 STEADY_TIME = 10.0
-"""Seconds after which a connection counts as sound, and delays begin again with the first."""
+"""Seconds after which a connection counts as sound, and delays begin anew."""
 
 BLOCKED_TIME = 0.5
 """Seconds after which a socket that took no more is tried anyway: ``ENOBUFS`` wakes nobody."""
@@ -38,13 +37,13 @@ class Sender:
     def __init__(
         self,
         transport: Transport,
-        outbox: Outbox,
+        outbox: Outbox[bytes],
         *,
         where: object,
         tell_loss: Callable[[int, int], bytes],
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
-        random: Callable[[], float] = random.random,
+        retry: Backoff | None = None,
     ) -> None:
         self.connected = False
         self.uncertain = 0
@@ -55,8 +54,7 @@ class Sender:
         self._tell_loss = tell_loss
         self._log = log
         self._clock = clock
-        self._random = random
-        self._delay = FIRST_DELAY
+        self._retry = retry or Backoff(FIRST_DELAY / 2, LONGEST_DELAY, spread=0.5)
         self._failing = False
         self._again = False  # whether to end this connection for a new one
         self._proven = False  # whether this connection has taken lines without a fault
@@ -80,7 +78,7 @@ class Sender:
                 self._again = False
                 self._connection()
                 if not self._ending:
-                    self._stopping.wait(self._next_delay())
+                    self._stopping.wait(self._retry.next())
         finally:
             self._transport.close()
             self._ended.set()
@@ -106,12 +104,6 @@ class Sender:
     def _ending(self) -> bool:
         return self._again or self._stopping.is_set()
 
-    def _next_delay(self) -> float:
-        """Doubling, with a half of it left to chance: receivers serve many senders."""
-        delay = self._delay
-        self._delay = min(2 * delay, LONGEST_DELAY)
-        return delay * (1 + self._random()) / 2
-
     def _connection(self) -> None:
         """One connection, from its beginning to its end."""
         try:
@@ -133,7 +125,7 @@ class Sender:
             self.connected = False
             self._transport.close()
         if self._clock() - began >= STEADY_TIME:
-            self._delay = FIRST_DELAY
+            self._retry.reset()
 
     def _unreachable(self, error: OSError) -> None:
         self._log_failure("%s: cannot be reached: %s; lines wait", self._where, explain(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -16,6 +15,7 @@ from pydantic import (
 )
 
 from amiws_gevent.plugins import AnyPath, PluginSettings, SettingError, Size
+from amiws_gevent.plugins.kit import Fingerprint
 
 from .._matching import Names, Servers, Values, one_or_more, written_as
 from .text import Template
@@ -38,17 +38,6 @@ def _header_names(value: object, names: ValidatorFunctionWrapHandler) -> tuple[s
         return ()
     found: tuple[str, ...] = names(value)
     return found
-
-
-def _fingerprint(value: object) -> str:
-    digits = re.sub(r"^sha-?256(?: fingerprint)?[:= ]", "", str(value).strip().lower())
-    digits = digits.replace(":", "").replace(" ", "")
-    if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise ValueError(
-            "must be the SHA-256 of the receiver's certificate, 64 hexadecimal digits with or "
-            "without colons (openssl x509 -noout -fingerprint -sha256)"
-        )
-    return digits
 
 
 def _name_of(names: dict[str, int]) -> PlainSerializer:
@@ -151,7 +140,7 @@ class Settings(PluginSettings):
     ssl_server_name: str | None = Field(
         None, min_length=1, description="The name in its certificate, if it is not the host."
     )
-    ssl_fingerprint: Annotated[str, BeforeValidator(_fingerprint)] | None = Field(
+    ssl_fingerprint: Fingerprint | None = Field(
         None, description="SHA-256 of its certificate; replaces the check of authority and name."
     )
     ssl_cert: AnyPath | None = Field(None, description="Our certificate (PEM), if it wants one.")

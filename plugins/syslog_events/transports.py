@@ -20,13 +20,14 @@ import socket
 import ssl
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import gevent
 from gevent import socket as gsocket
 
-from .outbox import Outbox
+from amiws_gevent.plugins.kit import Outbox, connect
+
 from .units import Target
 
 CONNECT_TIME = 10.0
@@ -70,13 +71,13 @@ class Transport(Protocol):
     def fileno(self) -> int:
         """The descriptor of the open socket."""
 
-    def flush(self, outbox: Outbox) -> bool:
+    def flush(self, outbox: Outbox[bytes]) -> bool:
         """Read, then write lines until none is left or the socket takes no more.
 
         True: it could go on, but others should run. False: nothing more to do now.
         """
 
-    def give_up(self, outbox: Outbox) -> int:
+    def give_up(self, outbox: Outbox[bytes]) -> int:
         """After an OSError: put back what was not begun; how many lines may be lost."""
 
     def finish(self) -> None:
@@ -103,15 +104,15 @@ class Datagrams:
 
     def _connect(self) -> gsocket.socket:
         if self._target.kind == "local":
-            return _connected(socket.AF_UNIX, socket.SOCK_DGRAM, self._target.path)
+            return _to_file(self._target.path)
         with _time_limit():
-            return _connected_to_host(self._target, socket.SOCK_DGRAM)
+            return _to_host(self._target, socket.SOCK_DGRAM)
 
     def fileno(self) -> int:
         assert self._socket is not None
         return self._socket.fileno()
 
-    def flush(self, outbox: Outbox) -> bool:
+    def flush(self, outbox: Outbox[bytes]) -> bool:
         assert self._socket is not None
         self.blocked = False
         for _ in range(LINES_A_TURN):
@@ -138,7 +139,7 @@ class Datagrams:
             self._refused()
             raise
 
-    def _send(self, outbox: Outbox) -> bool:
+    def _send(self, outbox: Outbox[bytes]) -> bool:
         assert self._socket is not None
         try:
             self._socket.send(outbox.first())
@@ -159,7 +160,7 @@ class Datagrams:
             self._lost += 1
             self._careful = True
 
-    def give_up(self, outbox: Outbox) -> int:
+    def give_up(self, outbox: Outbox[bytes]) -> int:
         lost, self._lost = self._lost, 0
         return lost
 
@@ -197,7 +198,7 @@ class Stream:
 
     def open(self) -> None:
         with _time_limit():
-            self._socket = _connected_to_host(self._target, socket.SOCK_STREAM)
+            self._socket = _to_host(self._target, socket.SOCK_STREAM)
             _prepare(self._socket)
             if self._secure is not None:
                 self._socket = self._secure(self._socket)
@@ -214,7 +215,7 @@ class Stream:
         descriptor: int = self._socket.fileno()
         return descriptor
 
-    def flush(self, outbox: Outbox) -> bool:
+    def flush(self, outbox: Outbox[bytes]) -> bool:
         self.blocked = False
         self._note_answers()  # first: TLS answers an end, which nobody acknowledges any more
         self._listen()
@@ -243,7 +244,7 @@ class Stream:
         if not struct.unpack("i", waiting)[0]:
             self._unanswered = 0
 
-    def _take(self, outbox: Outbox) -> None:
+    def _take(self, outbox: Outbox[bytes]) -> None:
         frames: list[bytes] = []
         room = CHUNK
         while len(outbox):
@@ -272,7 +273,7 @@ class Stream:
         self._lines = []
         return True
 
-    def give_up(self, outbox: Outbox) -> int:
+    def give_up(self, outbox: Outbox[bytes]) -> int:
         begun = len(self._lines) if self._begun else self._lines_begun()
         outbox.put_back(self._lines[begun:])
         self._lines = []
@@ -317,30 +318,26 @@ def line_feed(line: bytes) -> bytes:
     return line + b"\n"
 
 
-def _time_limit() -> gevent.Timeout:
-    text = f"no connection within {CONNECT_TIME:g} s"
-    return gevent.Timeout(CONNECT_TIME, TimeoutError(errno.ETIMEDOUT, text))
-
-
-def _connected_to_host(target: Target, kind: socket.SocketKind) -> gsocket.socket:
-    """A socket to the first address of the host that takes one; else the last one's error."""
-    try:
-        found = gsocket.getaddrinfo(target.host, target.port, type=kind)
-    except UnicodeError:
-        raise OSError(errno.EINVAL, f"{target.host} is no host name") from None
-    failure = OSError(errno.EADDRNOTAVAIL, "its name has no address")
-    for family, _, _, _, address in found:
+@contextlib.contextmanager
+def _time_limit() -> Iterator[None]:
+    with gevent.Timeout(CONNECT_TIME) as limit:
         try:
-            return _connected(family, kind, address)
-        except OSError as error:
-            failure = error
-    raise failure
+            yield
+        except gevent.Timeout as expired:
+            if expired is not limit:
+                raise
+            text = f"no connection within {CONNECT_TIME:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, text) from None
 
 
-def _connected(family: int, kind: socket.SocketKind, address: Any) -> gsocket.socket:
-    made = gsocket.socket(family, kind)
+def _to_host(target: Target, kind: socket.SocketKind) -> gsocket.socket:
+    return connect(target.host, target.port, CONNECT_TIME, kind=kind)
+
+
+def _to_file(path: str) -> gsocket.socket:
+    made = gsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        made.connect(address)
+        made.connect(path)
     except BaseException:
         made.close()
         raise

@@ -32,7 +32,7 @@ job belongs after that.
 **A batch comes at least once.** When its answer got lost it comes again, with the same
 ``webhook-id`` (also there as ``X-Amiws-Delivery``) and body, but a new time and signature:
 remember the ids that you have worked off, and answer 2xx to a repeat without doing
-anything. docs/plugins.md has a whole receiver that does.
+anything. docs/plugins/webhook.md has a whole receiver that does.
 
 **To verify** that a request is genuine and new (Python)::
 
@@ -109,9 +109,9 @@ from amiws_gevent.ami import Kind, Message
 from amiws_gevent.plugins import PluginContext, ServerInfo
 
 from .._matching import NameSet, ServerSet
-from .circuit import Circuit, Policy
+from .circuit import Circuit
 from .courier import Courier
-from .outbox import Bounds, Outbox
+from .outbox import Outbox
 from .report import Report
 from .sender import Sender
 from .settings import Settings
@@ -143,8 +143,8 @@ class Plugin:
         self._servers = ServerSet(settings.servers)
         self._courier = Courier(settings)
         self._sender = Sender(
-            Outbox(_bounds(settings)),
-            Circuit(_policy(settings)),
+            Outbox(settings),
+            Circuit(settings),
             Report(context.log, str(settings.url)),
             self._courier,
         )
@@ -184,23 +184,3 @@ def _warn(settings: Settings, log: logging.Logger) -> None:
         log.warning("%s: everybody can read the key of the signature: chmod o-r it", key)
     if not url.tls and not url.loopback and (settings.headers or url.login is not None):
         log.warning("%s: headers and login go there in the clear; use https", url)
-
-
-def _bounds(settings: Settings) -> Bounds:
-    return Bounds(
-        batch_messages=settings.batch_messages,
-        batch_bytes=settings.batch_bytes,
-        queue_messages=settings.queue_messages,
-        queue_bytes=settings.queue_bytes,
-        delay=settings.batch_delay,
-    )
-
-
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        failures=settings.circuit_failures,
-        retry_delay=settings.retry_delay,
-        retry_delay_max=settings.retry_delay_max,
-        cooldown=settings.circuit_cooldown,
-        cooldown_max=settings.circuit_cooldown_max,
-    )

@@ -1,4 +1,4 @@
-"""When a receiver may be tried: back-off after a failure, a circuit after several.
+"""When a receiver may be tried: two back-offs, one between failures, one after several.
 
 closed      attempts go out; after a failure the next one waits for a time drawn from
             0 to a bound that doubles with each failure ("full jitter")
@@ -13,9 +13,10 @@ import enum
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-_MAX_DOUBLINGS = 30
+from amiws_gevent.plugins.kit import Backoff
+
+from .settings import Settings
 
 
 class State(enum.Enum):
@@ -24,31 +25,24 @@ class State(enum.Enum):
     HALF_OPEN = "half-open"
 
 
-@dataclass(frozen=True)
-class Policy:
-    """All times in seconds; ``failures`` is how many in a row open the circuit."""
-
-    failures: int
-    retry_delay: float
-    retry_delay_max: float
-    cooldown: float
-    cooldown_max: float
-
-
 class Circuit:
     """The state of one receiver. An attempt is `begin`, then `succeeded` or `failed`."""
 
     def __init__(
         self,
-        policy: Policy,
+        settings: Settings,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self._policy = policy
+        self._most_failures = settings.circuit_failures
+        self._retry = Backoff(
+            settings.retry_delay / 2, settings.retry_delay_max, lowest=0.0, random=random
+        )
+        self._cooldown = Backoff(
+            settings.circuit_cooldown / 2, settings.circuit_cooldown_max, spread=0.0
+        )
         self._clock = clock
-        self._random = random
         self._not_before = clock()
-        self._cooldown = policy.cooldown
         self.state = State.CLOSED
         self.failures = 0
         """Failures in a row."""
@@ -66,22 +60,14 @@ class Circuit:
         """The receiver answered as one that lives."""
         self.state = State.CLOSED
         self.failures = 0
-        self._cooldown = self._policy.cooldown
+        self._retry.reset()
+        self._cooldown.reset()
         self._not_before = self._clock()
 
     def failed(self, retry_after: float) -> None:
         """It did not; ``retry_after`` is how long it asks to be left alone, seconds."""
         self.failures += 1
-        if self.state is State.HALF_OPEN:
-            self._cooldown = min(self._policy.cooldown_max, 2 * self._cooldown)
+        if self.failures >= self._most_failures:
             self.state = State.OPEN
-        elif self.failures >= self._policy.failures:
-            self.state = State.OPEN
-        pause = self._cooldown if self.state is State.OPEN else self._jitter()
+        pause = (self._cooldown if self.state is State.OPEN else self._retry).next()
         self._not_before = self._clock() + max(pause, retry_after)
-
-    def _jitter(self) -> float:
-        doublings = min(self.failures - 1, _MAX_DOUBLINGS)
-        policy = self._policy
-        bound = min(policy.retry_delay_max, policy.retry_delay * float(1 << doublings))
-        return self._random() * bound

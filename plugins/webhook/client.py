@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -19,9 +18,12 @@ from typing import Any
 import gevent
 import urllib3
 from gevent import socket as gsocket
-from gevent.ssl import SSLContext, SSLSocket
+from gevent.ssl import SSLSocket
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
+
+from amiws_gevent.plugins import kit
+from amiws_gevent.plugins.kit import ClientContext
 
 from .answer import KEPT_BODY, Answer
 from .endpoint import Endpoint
@@ -84,22 +86,8 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _TlsContext(SSLContext):
-    """Leaves no socket open when a handshake fails or is cut off; gevent's leaves some."""
-
+class _TlsContext(ClientContext):
     sslsocket_class = _TlsSocket
-
-    def wrap_socket(self, sock: Any, *arguments: Any, **options: Any) -> Any:
-        wrapped = None
-        try:
-            sock.getpeername()  # of one that was reset already the wrapping would lose it
-            options["do_handshake_on_connect"] = False
-            wrapped = super().wrap_socket(sock, *arguments, **options)
-            wrapped.do_handshake()
-        except BaseException:
-            (wrapped or sock).close()
-            raise
-        return wrapped
 
 
 class Client:
@@ -115,7 +103,7 @@ class Client:
         *,
         connect_timeout: float,
         timeout: float,
-        context: SSLContext | None = None,
+        context: ClientContext | None = None,
     ) -> None:
         _silence_urllib3(unverified=context is not None and context.verify_mode == ssl.CERT_NONE)
         self._target = endpoint.target
@@ -157,50 +145,25 @@ class Client:
         self._pool.close()
 
 
-def tls_context(ca: Path | None, *, verify: bool) -> SSLContext:
-    """TLS 1.2 or later; the system's authorities unless ``ca`` is a file of others (PEM).
-
-    Raises OSError (`ssl.SSLError` is one) for a file that cannot be used.
-    """
-    context = _TlsContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif ca is not None:
-        context.load_verify_locations(cafile=str(ca))
-    else:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    return context
+def tls_context(ca: Path | None, *, verify: bool) -> ClientContext:
+    """As that of the kit, with sockets that are fair. Raises SettingError."""
+    return kit.tls_context(ca=ca, verify=verify, kind=_TlsContext)
 
 
 def connect(host: str, port: int, timeout: float) -> gsocket.socket:
-    """A connected socket, all addresses tried in the system's order. Raises Unreachable.
+    """A connected socket that is fair. Raises Unreachable.
 
-    ``timeout`` bounds the look-up and, in even shares, all attempts together.
+    ``timeout`` bounds the look-up, and all attempts together.
     """
     try:
-        with gevent.Timeout(timeout, TimeoutError("the name server does not answer")):
-            found = gsocket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise Unreachable(f"cannot find {host}: {_words(error)}") from None
-    failure = "it has no address"
-    for family, kind, protocol, _, address in found:
-        sock = _PlainSocket(family, kind, protocol)
-        try:
-            sock.settimeout(timeout / len(found))
-            sock.connect(address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(timeout)  # now for the TLS handshake
-        except OSError as error:
-            sock.close()
-            failure = _words(error)
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise Unreachable(f"cannot connect: {failure}")
+        sock = kit.connect(host, port, timeout, make=_PlainSocket)
+    except kit.HostNotFound as error:
+        raise Unreachable(f"cannot find {host}: {error}") from None
+    except OSError as error:
+        raise Unreachable(f"cannot connect: {kit.explain(error)}") from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.settimeout(timeout)  # now for the TLS handshake
+    return sock
 
 
 def reason(error: BaseException) -> str:
@@ -209,26 +172,16 @@ def reason(error: BaseException) -> str:
         error = inner[-1]
     if isinstance(error, Unreachable):
         return str(error)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
         return "it closed the connection without an answer"
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or 'the handshake failed'}"
+        return kit.explain(error)
     if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     if isinstance(error, http.client.HTTPException | HTTPError):
         return f"its answer is no HTTP ({type(error).__name__})"
-    detail = f": {_words(error)}" if isinstance(error, OSError) else ""
+    detail = f": {kit.explain(error)}" if isinstance(error, OSError) else ""
     return f"{type(error).__name__}{detail}"
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, TimeoutError) and not error.errno:
-        return str(error) if str(error) != "timed out" else "no answer in time"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno)
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _seconds(timeout: Any) -> float:

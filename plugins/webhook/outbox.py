@@ -11,9 +11,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from amiws_gevent.plugins import kit
+
+from .settings import Settings
+
+_Waiting = tuple[bytes, float]  # a message and when it came
 
 
 @dataclass(frozen=True)
@@ -30,28 +35,19 @@ class Batch:
         return b'{"messages":[%b],"lost":%d}' % (b",".join(self.messages), self.lost)
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """When a batch is full, and how much may wait, the batch under way included.
+class Outbox:
+    """The queue of one receiver. ``put`` from anywhere, all else from its sender.
 
-    Bytes are those of the messages' JSON and a comma for each; ``delay`` in seconds.
+    The settings say when a batch is full, and how much may wait, the batch under way
+    included. Bytes are those of the messages' JSON and a comma for each.
     """
 
-    batch_messages: int
-    batch_bytes: int
-    queue_messages: int
-    queue_bytes: int
-    delay: float
-
-
-class Outbox:
-    """The queue of one receiver. ``put`` from anywhere, all else from its sender."""
-
-    def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
-        self._bounds = bounds
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
         self._clock = clock
-        self._waiting: deque[tuple[bytes, float]] = deque()
-        self._waiting_bytes = 0
+        self._waiting: kit.Outbox[_Waiting] = kit.Outbox(
+            settings.queue_messages, settings.queue_bytes, _size
+        )
         self._batch: Batch | None = None
         self._on_the_wire = False
         self.lost = 0
@@ -59,36 +55,37 @@ class Outbox:
 
     def __len__(self) -> int:
         """Messages that wait, those of the batch under way included."""
-        return len(self._waiting) + (len(self._batch.messages) if self._batch else 0)
+        return len(self._waiting) + self._waiting.held
 
     @property
     def size(self) -> int:
         """Bytes that wait, those of the batch under way included."""
-        return self._waiting_bytes + (self._batch.size if self._batch else 0)
+        return self._waiting.bytes + self._waiting.held_bytes
 
     def put(self, json: bytes) -> int:
         """Take a message; returns how many, old ones or itself, were dropped for room."""
-        size = len(json) + 1
-        lost = self._make_room(size)
-        if self._fits(size):
-            self._waiting.append((json, self._clock()))
-            self._waiting_bytes += size
-        else:
-            lost += 1
+        lost = self._put((json, self._clock()))
         self.lost += lost
         return lost
+
+    def _put(self, item: _Waiting) -> int:
+        size = _size(item)
+        if size > self._settings.queue_bytes:  # never fits: nothing else need go for it
+            return 1
+        lost = 0
+        if self._batch and not self._on_the_wire and not self._waiting.has_room(size):
+            lost = len(self._finish().messages)
+        return lost + self._waiting.put(item)
 
     def due_in(self) -> float | None:
         """Seconds until a batch is to go out, 0 for now; None while nothing waits."""
         if self._batch is not None:
             return 0.0
-        if not self._waiting:
+        waiting, settings = self._waiting, self._settings
+        if not waiting:
             return None
-        bounds = self._bounds
-        full = (
-            len(self._waiting) >= bounds.batch_messages or self._waiting_bytes >= bounds.batch_bytes
-        )
-        return 0.0 if full else max(0.0, self._waiting[0][1] + bounds.delay - self._clock())
+        full = len(waiting) >= settings.batch_messages or waiting.bytes >= settings.batch_bytes
+        return 0.0 if full else max(0.0, waiting.first()[1] + settings.batch_delay - self._clock())
 
     def take(self) -> Batch:
         """The batch to send now; there must be one. It is on the wire until it is told how it went.
@@ -97,6 +94,8 @@ class Outbox:
         """
         if self._batch is None:
             self._batch = self._cut()
+            self._waiting.held = len(self._batch.messages)
+            self._waiting.held_bytes = self._batch.size
         self._on_the_wire = True
         return self._batch
 
@@ -116,38 +115,22 @@ class Outbox:
         batch = self._batch
         assert batch is not None
         self._batch = None
+        self._waiting.held = self._waiting.held_bytes = 0
         return batch
 
     def _cut(self) -> Batch:
         """At least one message, whatever its size, and then what fits."""
-        bounds = self._bounds
+        settings, waiting = self._settings, self._waiting
         messages: list[bytes] = []
         size = 0
-        while self._waiting and len(messages) < bounds.batch_messages:
-            json = self._waiting[0][0]
-            if messages and size + len(json) + 1 > bounds.batch_bytes:
+        while waiting and len(messages) < settings.batch_messages:
+            more = _size(waiting.first())
+            if messages and size + more > settings.batch_bytes:
                 break
-            size += len(json) + 1
-            messages.append(json)
-            self._waiting.popleft()
-        self._waiting_bytes -= size
+            size += more
+            messages.append(waiting.pop()[0])
         return Batch(tuple(messages), size, self.lost)
 
-    def _fits(self, size: int) -> bool:
-        bounds = self._bounds
-        return len(self) < bounds.queue_messages and self.size + size <= bounds.queue_bytes
 
-    def _make_room(self, size: int) -> int:
-        lost = 0
-        if size > self._bounds.queue_bytes:  # never fits: nothing else need go for it
-            return lost
-        while not self._fits(size):
-            if self._batch is not None and not self._on_the_wire:
-                lost += len(self._finish().messages)
-            elif self._waiting:
-                json, _ = self._waiting.popleft()
-                self._waiting_bytes -= len(json) + 1
-                lost += 1
-            else:
-                break
-        return lost
+def _size(item: _Waiting) -> int:
+    return len(item[0]) + 1

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from amiws_gevent.plugins.kit import LogLimiter
+
 from .circuit import State
 
 INTERVAL = 60.0
@@ -23,8 +25,7 @@ class Report:
     ) -> None:
         self._log = log
         self._receiver = receiver
-        self._clock = clock
-        self._told: dict[str, float] = {}
+        self._limiter = LogLimiter(INTERVAL, clock)
         self._dropped = 0
         self._refused = 0
 
@@ -78,10 +79,7 @@ class Report:
 
     def _seldom(self, kind: str, text: str, *arguments: object) -> bool:
         """Log it unless that was done within the interval; whether it was."""
-        now = self._clock()
-        last = self._told.get(kind)
-        if last is not None and now - last < INTERVAL:
+        if self._limiter.allow(kind) is None:
             return False
-        self._told[kind] = now
         self._log.warning(f"%s: {text}", self._receiver, *arguments)
         return True

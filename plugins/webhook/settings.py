@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from gevent.ssl import SSLContext
 from pydantic import (
     BeforeValidator,
     Field,
@@ -16,6 +15,7 @@ from pydantic import (
 )
 
 from amiws_gevent.plugins import AnyPath, Delay, PluginSettings, Seconds, SettingError, Size
+from amiws_gevent.plugins.kit import ClientContext
 
 from .._matching import Names, Servers
 from .client import tls_context
@@ -153,15 +153,9 @@ class Settings(PluginSettings):
         except ValueError as error:
             raise SettingError(where, str(error)) from None
 
-    def tls(self) -> SSLContext | None:
+    def tls(self) -> ClientContext | None:
         """The context for an https url, None for http. ValueError as above."""
-        if not self.url.tls:
-            return None
-        try:
-            return tls_context(self.ssl_ca, verify=self.ssl_verify)
-        except OSError as error:
-            told = error.strerror or str(error)
-            raise SettingError("ssl_ca", f"{self.ssl_ca}: cannot be used: {told}") from None
+        return tls_context(self.ssl_ca, verify=self.ssl_verify) if self.url.tls else None
 
 
 def _without_line_end(data: bytes) -> bytes:

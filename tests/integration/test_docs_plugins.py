@@ -108,7 +108,7 @@ def test_faults_are_logged_as_shown(tmp_path: Path) -> None:
 
 
 def _shown(name: str) -> list[str]:
-    """The lines that the page shows below a plugin's box."""
+    """The lines that the guide shows below a plugin's box."""
     listed = boxes()
     index = next(index for index, box in enumerate(listed) if box.name == name)
     return listed[index + 1].text.splitlines()

@@ -134,7 +134,7 @@ def test_a_slip_of_the_pen_shows_no_secret(folder: Path, place: int, cut: int, s
 
 @given(text=st.text())
 def test_values_once_read_read_the_same(text: str) -> None:
-    readers = (units.event_names, units.origins, units.hosts, units.encoding, units.fingerprint)
+    readers = (units.event_names, units.origins, units.hosts, units.encoding, values.fingerprint)
     for read in readers:
         try:
             found = read(text)

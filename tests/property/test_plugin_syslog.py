@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from amiws_plugins.syslog_events.outbox import Outbox
 from amiws_plugins.syslog_events.rfc5424 import Format, parameter_name
 from amiws_plugins.syslog_events.text import Template, pairs
 from amiws_plugins.syslog_events.transports import Stream, line_feed, octet_counted
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.plugins import ServerInfo
+from amiws_gevent.plugins.kit import Outbox
 
 # What ends or escapes things, besides any character at all, halves of pairs included.
 SIGNS = st.sampled_from(list('"\\][=<>{} \n\r\0\x7f\x85\u2028\u202e\ufeff\ud800é€😀'))
@@ -186,7 +186,7 @@ def test_no_line_comes_twice_however_connections_break(
     lengths: list[int], connections: list[tuple[int, int]], secure: bool
 ) -> None:
     lines = [b"%03d" % number + b"x" * length for number, length in enumerate(lengths)]
-    outbox = Outbox(10_000, 1 << 30)
+    outbox: Outbox[bytes] = Outbox(10_000, 1 << 30)
     for line in lines:
         outbox.put(line)
     arrived: list[bytes] = []
@@ -208,7 +208,7 @@ def test_no_line_comes_twice_however_connections_break(
 def test_the_queue_keeps_its_bounds_and_the_newest(
     lines: list[bytes], most_lines: int, most_bytes: int
 ) -> None:
-    outbox = Outbox(most_lines, most_bytes)
+    outbox: Outbox[bytes] = Outbox(most_lines, most_bytes)
     for line in lines:
         outbox.put(line)
     kept = [outbox.pop() for _ in range(len(outbox))]

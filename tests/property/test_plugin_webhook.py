@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 from amiws_plugins.webhook.answer import Answer, excerpt
-from amiws_plugins.webhook.circuit import Circuit, Policy, State
-from amiws_plugins.webhook.outbox import Bounds, Outbox
+from amiws_plugins.webhook.circuit import Circuit, State
+from amiws_plugins.webhook.outbox import Outbox
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support.webhook import Bounds, Policy
 
 BOUNDS = st.builds(
     lambda batch, size, queue, room: Bounds(batch, size, 2 * batch + queue, 2 * size + room, 1.0),

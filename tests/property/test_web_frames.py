@@ -30,13 +30,14 @@ def test_unmasking_is_xor_and_its_own_inverse(payload: bytes, mask: bytes) -> No
 
 def text_of(pieces: list[bytes]) -> str | int | None:
     """What comes of a message in these fragments: its text, or the code of the refusal."""
-    message = Message(1000)
+    message = None
     outcome = None
     try:
         for number, piece in enumerate(pieces, 1):
             frame = masked(0 if number > 1 else 1, piece, fin=number == len(pieces))
             stream = io.BytesIO(frame)
-            header = read_header(stream, message)
+            header = read_header(stream, message, 1000)
+            message = message or Message()
             outcome = message.add(read_payload(stream, header), fin=header.fin)
     except FrameError as error:
         return error.code
@@ -54,14 +55,16 @@ def test_a_text_in_fragments_comes_out_whole(text: str, cuts: list[int]) -> None
 
 def read_all(stream: io.BytesIO) -> int:
     """Read frames to the end of the input (0) or to the first that is refused (its code)."""
-    message = Message(100)
+    message = None
     try:
         while True:
-            header = read_header(stream, message)
+            header = read_header(stream, message, 100)
             payload = read_payload(stream, header)
             assert len(payload) == header.length <= 125
             if header.opcode < 8:
+                message = message or Message()
                 message.add(payload, fin=header.fin)
+                message = None if header.fin else message
             elif header.opcode == 8:
                 parse_close(payload)
     except FrameError as error:

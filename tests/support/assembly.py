@@ -1,4 +1,4 @@
-"""All measured without a socket, and what the metrics say of them."""
+"""All that is measured, without a socket, and what the metrics say of them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from amiws_gevent.ami import Message
+from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
-from amiws_gevent.config import LastReload, Limits
+from amiws_gevent.config import Limits
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link
 from amiws_gevent.metrics import FAMILIES, Measured, Metrics
 from amiws_gevent.pipeline import Pipeline, Source
+from amiws_gevent.reload import LastReload
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import SLOW, Counts
-from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.login_throttle import LoginThrottle
 from tests.support.hosts import ami_host
 
@@ -30,7 +31,7 @@ LABELS = {family.name: family.labels for family in FAMILIES}
 
 
 @dataclass
-class House:
+class Assembly:
     """So many servers; clients and plugins are what is put into the lists."""
 
     servers: int = 1
@@ -41,7 +42,7 @@ class House:
         hosts = [ami_host(id=n, name=f"pbx{n}") for n in range(1, self.servers + 1)]
         self.links = {host.id: Link(host, Limits(), on_messages=ignore) for host in hosts}
         self.sources = {host.id: Source(host) for host in hosts}
-        self.hub = Hub(text_frames, limit=1 << 20)
+        self.hub = Hub(limit=1 << 20)
         running = SimpleNamespace(running=self.plugins, changes_messages=False, logs_messages=False)
         self.pipeline = Pipeline(self.hub.publish, running)  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(self.links)
@@ -51,23 +52,25 @@ class House:
         self.losses = Losses()
         self.failed_logins = LoginThrottle()
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
-        self.metrics = Metrics(
-            Measured(
-                hub=self.hub,
-                pipeline=self.pipeline,
-                pages=self.pages,
-                dispatcher=self.dispatcher,
-                links=self.links,
-                sources=self.sources,
-                pauses=self.pauses,
-                clients=lambda: self.clients,
-                connections=lambda: 7,
-                counts=lambda: self.counts,
-                losses=lambda: self.losses,
-                failed_logins=self.failed_logins,
-                log_lines_lost=lambda: 3,
-                last_reload=self.last_reload,
-            )
+        self.metrics = Metrics(self._measured())
+
+    def _measured(self) -> Measured:
+        web: Any = SimpleNamespace(
+            clients=self.clients, connections=7, counts=self.counts, losses=self.losses
+        )
+        pool: Any = SimpleNamespace(links=self.links, sources=self.sources)
+        log: Any = SimpleNamespace(lost=3)
+        return Measured(
+            hub=self.hub,
+            pipeline=self.pipeline,
+            clients=self.pages,
+            dispatcher=self.dispatcher,
+            pool=pool,
+            web=web,
+            pauses=self.pauses,
+            failed_logins=self.failed_logins,
+            last_reload=self.last_reload,
+            log=log,
         )
 
     def samples(self, accept: str = "") -> dict[tuple[str, str], float]:
@@ -96,7 +99,10 @@ class FakeClient:
     subprotocol = "amiws.v2"
     close_kind = SLOW
 
-    def offer(self, data: bytes) -> None:
+    def __init__(self) -> None:
+        self.outlet = self
+
+    def offer(self, item: Item) -> None:
         """Taken."""
 
 

@@ -1,4 +1,4 @@
-"""The boxes of docs/plugins.md and of other pages, which tests run."""
+"""The pages for authors of plugins, and the boxes of these and other pages, which tests run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import NamedTuple
 
 from tests.support.program import ROOT
 
-PAGE = ROOT / "docs" / "plugins.md"
+DOCS = ROOT / "docs"
+GUIDE = DOCS / "plugins.md"
+HOOKS = DOCS / "hooks.md"
+REPLAY = DOCS / "replay.md"
+SHIPPED = {page.stem: page for page in sorted((DOCS / "plugins").glob("*.md"))}
+PAGES = (GUIDE, HOOKS, REPLAY, *SHIPPED.values())
 
 _BOX = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"# ([\w./-]+)\n")
@@ -17,11 +22,12 @@ ONE_HOST = "amihosts:\n- name: pbx1\n  host: 127.0.0.1\n  username: amiws\n  sec
 
 
 class Box(NamedTuple):
-    """A fenced block: what it is in, its text, the heading above it.
+    """A fenced block: its page, what it is in, its text, the heading above it.
 
     ``name`` is the file that its first line names; empty for what is shown only.
     """
 
+    page: Path
     language: str
     name: str
     text: str
@@ -29,8 +35,12 @@ class Box(NamedTuple):
     line: int
 
 
-def boxes(file: Path = PAGE) -> list[Box]:
-    """All of a page, in order."""
+def boxes(*pages: Path) -> list[Box]:
+    """All of the pages, in order; without any named, of those for authors of plugins."""
+    return [box for page in pages or PAGES for box in _boxes(page)]
+
+
+def _boxes(file: Path) -> list[Box]:
     page = file.read_text(encoding="utf-8")
     found = []
     for box in _BOX.finditer(page):
@@ -40,12 +50,12 @@ def boxes(file: Path = PAGE) -> list[Box]:
         above = _BOX.sub("", page[: box.start()])
         heading = re.findall(r"^#+ (.+)$", above, re.MULTILINE)[-1]
         line = page.count("\n", 0, box.start()) + 1
-        found.append(Box(language, name[1] if name else "", text, heading, line))
+        found.append(Box(file, language, name[1] if name else "", text, heading, line))
     return found
 
 
 def write_plugins(folder: Path) -> None:
-    """Put all Python files of the page into ``folder``."""
+    """Put all Python files of the pages into ``folder``."""
     for box in boxes():
         if box.language == "python":
             (folder / box.name).write_text(box.text, encoding="utf-8")

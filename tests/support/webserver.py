@@ -79,6 +79,18 @@ def echo_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
     return [text]
 
 
+def configure(
+    server: WebServer,
+    settings: Settings,
+    *,
+    app: Callable[..., Any] = echo_app,
+    gate: FakeGate | None = None,
+) -> None:
+    """As the start and a reload do."""
+    move = server.prepare(settings)
+    server.configure(settings, move, app=app, gate=gate or FakeGate())
+
+
 @contextmanager
 def serving(
     settings: Settings | None = None,
@@ -89,14 +101,8 @@ def serving(
     **more: Any,
 ) -> Iterator[WebServer]:
     """A started server; stopped at the end, when nobody may be left in it."""
-    server = WebServer(
-        settings or make_settings(),
-        app=app,
-        gate=gate or FakeGate(),
-        sessions=sessions or FakeSessions(),
-        **more,
-    )
-    server.start()
+    server = WebServer(sessions or FakeSessions(), **more)
+    configure(server, settings or make_settings(), app=app, gate=gate)
     try:
         yield server
     finally:

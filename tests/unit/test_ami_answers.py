@@ -45,3 +45,21 @@ def test_an_item_without_action_id_is_told_by_its_privilege() -> None:
         assert may_be_answer(item)
     for text in ("call,all", "call", "system,all", "<none>", ""):
         assert not may_be_answer(event(("Event", "Hangup"), ("Privilege", text)))
+
+
+@pytest.mark.parametrize("repeats", [[], [("ChanVariable", "a"), ("ChanVariable", "b")]])
+def test_headers_are_found_in_any_case_and_beside_such_as_repeat(
+    repeats: list[tuple[str, str]],
+) -> None:
+    news = [("Event", "Hangup"), ("pRIVILEGe", "call,all"), *repeats]
+    assert not may_be_answer(event(*news))
+    assert is_answer(event(*news, ("aCTIONiD", "1")))
+    assert may_be_answer(event(*news, ("aCTIONiD", "1")))
+    assert not is_answer(event(*news, ("ActionIDs", "1"), ("Action", "x"), ("ID", "y")))
+
+
+@pytest.mark.parametrize("repeats", [[], [("ChanVariable", "a"), ("ChanVariable", "b")]])
+def test_of_several_privileges_the_first_counts(repeats: list[tuple[str, str]]) -> None:
+    of_item, of_news = ("privilege", "Call"), ("Privilege", "call,all")
+    assert may_be_answer(event(("Event", "Status"), of_item, of_news, *repeats))
+    assert not may_be_answer(event(("Event", "Status"), of_news, of_item, *repeats))

@@ -39,7 +39,7 @@ IMPURE = {
 
 # What would stop all greenlets, or needs the monkey-patch in order not to.
 BLOCKING = {"asyncio", "multiprocessing", "queue", "requests", "subprocess", "threading"}
-OF_GREENLETS = ("pipeline", "hub", "link", "dispatch", "web", "server")
+OF_GREENLETS = ("pipeline", "hub", "link", "dispatch", "web", "reload", "server")
 
 LOOK_UPS = ("logging.getLogger", "get_original", "pluggy.HookspecMarker")
 
@@ -167,6 +167,16 @@ def test_the_protocol_knows_nothing_of_the_world() -> None:
 def test_the_hub_knows_no_sockets() -> None:
     found = breaking(lambda path: top_imports_of(path) & {"socket", "ssl"}, in_modules("hub"))
     assert found == {}
+
+
+def test_the_simulator_is_the_command_lines_alone() -> None:
+    """The program serves no PBX of its own; ``--demo`` gives it the addresses of some."""
+
+    def rule(path: Path) -> Iterable[str]:
+        return [name for name in own_imports_of(path) if module_of(name) == "simulator"]
+
+    others = [path for path in FILES if module_of(name_of(path)) not in ("cli", "simulator")]
+    assert breaking(rule, others) == {}
 
 
 def test_no_greenlet_waits_outside_of_gevent() -> None:

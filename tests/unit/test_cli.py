@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import gevent
 import pytest
+from gevent import socket as gsocket
 
 from amiws_gevent import __version__, cli
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.errors import ListenError
+from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
+from amiws_gevent.runtime.watchdog import Place
+from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from tests.support.greenlets import until
 
 CONFIGURATION = """\
@@ -43,22 +49,18 @@ class Server:
         settings: Settings,
         *,
         load: Callable[[], LoadResult] | None = None,
-        demo: bool = False,
         log: LogControl | None = None,
         pid_file: Path | None = None,
     ) -> None:
         self.settings = settings
         self.load = load
-        self.demo = demo
+        self.plugins = Roster()
         self.log = log
         self.pid_file = pid_file
         self.started = False
         self.url = f"http://{settings.ws_host}:{settings.ws_port}/"
         self.told: list[str] = []
         self.made.append(self)
-
-    def blame(self, files: Iterable[str], what: str, error: BaseException) -> bool:
-        return False
 
     def start(self) -> None:
         type(self).opening(self)
@@ -311,7 +313,6 @@ class TestRun:
         assert cli.main(["-f", str(file)]) == 0
         (server,) = servers
         assert [host.name for host in server.settings.amihosts] == ["pbx"]
-        assert not server.demo
         assert server.log is not None
 
     def test_what_is_there_to_stay_is_not_looked_through_for_garbage(
@@ -511,11 +512,30 @@ class TestDaemon:
         assert child.said == ("" if listens else told)
 
 
+def test_who_keeps_the_program_from_its_end_is_told_and_the_pid_file_goes(tmp_path: Path) -> None:
+    said = []
+
+    class Control:
+        def tell_now(self, logger: logging.Logger, level: int, text: str) -> None:
+            said.append((level, text))
+
+    pid_file = tmp_path / "amiws.pid"
+    pid_file.write_text(f"{os.getpid()}\n")
+    cli._tell_stall(Roster(), Control(), pid_file, [Place("/a.py", 3, "f")])  # type: ignore[arg-type]
+    assert said == [(logging.CRITICAL, "does not end, kept by /a.py:3; ended by force")]
+    assert not pid_file.exists()
+
+
+def simulated(settings: Settings) -> bool:
+    names = [host.name for host in settings.amihosts]
+    return names == ["pbx-berlin (Asterisk 13)", "pbx-lisbon (Asterisk 22)"]
+
+
 class TestDemo:
     def test_it_needs_no_file_and_stays_on_this_machine(self, servers: list[Server]) -> None:
         assert cli.main(["--demo"]) == 0
         (server,) = servers
-        assert server.demo
+        assert simulated(server.settings)
         assert server.load is None
         assert (server.settings.ws_host, server.settings.ws_port) == ("127.0.0.1", 8000)
 
@@ -523,7 +543,7 @@ class TestDemo:
         file.write_text(f"ws_port: 8123\n{CONFIGURATION}")
         assert cli.main(["--demo", "-f", str(file)]) == 0
         (server,) = servers
-        assert server.demo
+        assert simulated(server.settings)
         assert server.load is not None
         assert server.settings.ws_port == 8123
 
@@ -581,6 +601,39 @@ class TestDemo:
         file.write_text(CONFIGURATION)
         assert cli.main(["--demo", "-f", str(file)]) == 0
         assert len(servers) == 2
+
+    def test_the_servers_of_the_file_are_replaced_after_a_reload_too(
+        self, file: Path, servers: list[Server]
+    ) -> None:
+        ports = []
+
+        def reload(server: Server) -> int:
+            assert server.load is not None
+            file.write_text(f"ws_port: 8125\n{CONFIGURATION}")
+            again = server.load().settings
+            assert again.ws_port == 8125
+            assert again.amihosts == server.settings.amihosts
+            ports.extend(pbx.port for pbx in again.amihosts)
+            for port in ports:
+                gsocket.create_connection(("127.0.0.1", port), timeout=60).close()
+            return 0
+
+        Server.deed = reload
+        assert cli.main(["--demo", "-f", str(file)]) == 0
+        assert len(ports) == 2
+        for port in ports:
+            with pytest.raises(ConnectionRefusedError):
+                gsocket.create_connection(("127.0.0.1", port), timeout=60)
+
+    def test_without_a_port_for_a_simulated_server_it_does_not_start(
+        self, servers: list[Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(pbx: SimulatedPbx) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr(SimulatedPbx, "start", fail)
+        assert cli.main(["--demo"]) == 71
+        assert servers == []
 
     @pytest.mark.parametrize("port", ["x", "65536", "-1", "\u0661"])
     def test_what_is_no_port(self, port: str, capsys: pytest.CaptureFixture[str]) -> None:

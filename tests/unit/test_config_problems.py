@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amiws_gevent.config import ConfigError, Problem
-from amiws_gevent.config.problems import Place, key_path
+from amiws_gevent.config.problems import Place, key_path, worded
 from amiws_gevent.errors import StartError
 
 FILE = Path("/etc/amiws.yaml")
@@ -51,3 +51,20 @@ def test_an_error_has_one_problem_a_line_in_the_order_of_the_file() -> None:
 def test_it_ends_the_start_as_sysexits_has_it() -> None:
     assert issubclass(ConfigError, StartError)
     assert ConfigError.exit_status == 78
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "told"),
+    [
+        ("int_parsing", "Input should be a valid integer", "must be a whole number"),
+        (
+            "tuple_type",
+            "Input should be a valid tuple",
+            'must be a list, each item beginning with "- "',
+        ),
+        ("too_long", "List should have at most 2 items", "must have at most 2 items"),
+        ("value_error", "Value error, must be blue", "must be blue"),
+    ],
+)
+def test_what_pydantic_says_is_put_in_words_for_yaml(kind: str, message: str, told: str) -> None:
+    assert worded(kind, message) == told

@@ -190,30 +190,6 @@ def test_encodings_that_header_names_are_not_in(value: str) -> None:
         units.encoding(value)
 
 
-DIGEST = "5f3b0a8d9e1142c7602dee7493ab0518c46fd2397ab80155e6902c4d83f71baa"
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        DIGEST,
-        DIGEST.upper(),
-        ":".join(DIGEST[i : i + 2] for i in range(0, 64, 2)),
-        f"sha256 Fingerprint={DIGEST.upper()}",
-        f"SHA256:{DIGEST}",
-        f" {DIGEST} ",
-    ],
-)
-def test_fingerprint(value: str) -> None:
-    assert units.fingerprint(value) == DIGEST
-
-
-@pytest.mark.parametrize("value", ["", DIGEST[:40], DIGEST + "00", "z" * 64, None, []])
-def test_what_is_no_fingerprint(value: object) -> None:
-    with pytest.raises(ValueError, match="64 hexadecimal digits"):
-        units.fingerprint(value)
-
-
 @pytest.mark.parametrize(
     ("value", "origin"),
     [

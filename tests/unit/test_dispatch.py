@@ -55,7 +55,8 @@ def dispatch(
     dispatcher: Dispatcher, action: Any, token: str | None = None, client: str = ALICE
 ) -> list[Any]:
     text = action if isinstance(action, str) else json.dumps(action)
-    answers = dispatcher.dispatch(text, client=client, token=token)
+    answers: list[bytes] = []
+    dispatcher.dispatch(text, client=client, token=token, answer=answers.append)
     return [json.loads(answer) for answer in answers]
 
 

@@ -2,25 +2,32 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import gevent
 import pytest
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.hub import CLASSIC, CLIENTS_PER_TURN, PASS_BYTES, V2, Hub
-from amiws_gevent.pipeline import Batch, Pipeline, Source
+from amiws_gevent.batch import Batch, Item
+from amiws_gevent.hub import CLIENTS_PER_TURN, PASS_BYTES, Hub
+from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.routing import wrap
 from amiws_gevent.runtime.loop import yield_to_loop
+from amiws_gevent.views import View, without_answers
 from tests.support.hosts import ami_host
 
 
 class FakeClient:
     def __init__(self) -> None:
-        self.offered: list[bytes] = []
+        self.items: list[Item] = []
 
-    def offer(self, data: bytes) -> None:
-        self.offered.append(data)
+    def offer(self, item: Item) -> None:
+        self.items.append(item)
+
+    @property
+    def offered(self) -> list[bytes]:
+        return [item.data for item in self.items]
 
     @property
     def lines(self) -> list[bytes]:
@@ -32,14 +39,22 @@ def lines(payloads: Iterable[bytes]) -> bytes:
     return b"".join(payload + b"\n" for payload in payloads)
 
 
-def batch(*messages: Message) -> Batch:
+CLASSIC = View("classic", lines)
+V2 = View("v2", lines, (without_answers,))
+
+
+def batch(*messages: Message, source: Source | None = None) -> Batch:
     batches: list[Batch] = []
-    Pipeline(batches.append).process(Source(ami_host()), messages)
+    Pipeline(batches.append).process(source or Source(ami_host()), messages)
     return batches[0]
 
 
-def events(*names: str) -> Batch:
-    return batch(*(Message(Kind.EVENT, [("Event", n), ("Privilege", "call")]) for n in names))
+def news(name: str) -> Message:
+    return Message(Kind.EVENT, [("Event", name), ("Privilege", "call")])
+
+
+def events(*names: str, source: Source | None = None) -> Batch:
+    return batch(*map(news, names), source=source)
 
 
 def names(client: FakeClient) -> list[str]:
@@ -49,7 +64,7 @@ def names(client: FakeClient) -> list[str]:
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    hub = Hub(lines, limit=1 << 20)
+    hub = Hub(limit=1 << 20)
     hub.start()
     yield hub
     hub.stop()
@@ -85,7 +100,7 @@ def test_a_client_gets_what_came_in_its_time(hub: Hub) -> None:
     hub.publish(events("C"))
     settle()
     assert (names(early), names(late)) == (["A", "B"], ["B", "C"])
-    assert hub.count(CLASSIC) == 1
+    assert hub.counts() == {"classic": 1}
 
 
 def test_without_clients_nothing_is_kept(hub: Hub) -> None:
@@ -97,8 +112,8 @@ def test_without_clients_nothing_is_kept(hub: Hub) -> None:
     assert hub.published_messages == 1
 
 
-@pytest.mark.parametrize("view", [CLASSIC, V2])
-def test_one_who_comes_while_batches_wait_gets_those_behind_alone(hub: Hub, view: str) -> None:
+@pytest.mark.parametrize("view", [CLASSIC, V2], ids=["classic", "v2"])
+def test_one_who_comes_while_batches_wait_gets_those_behind_alone(hub: Hub, view: View) -> None:
     """All are joined for who was there before; nobody gets what was published before it came."""
     clients = [FakeClient() for _ in range(4)]
     for number, client in enumerate(clients):
@@ -114,15 +129,15 @@ def test_one_who_comes_while_batches_wait_gets_those_behind_alone(hub: Hub, view
     assert hub.deliveries == 8 + 6 + 4 + 2
 
 
-@pytest.mark.parametrize("view", [CLASSIC, V2])
-def test_one_who_comes_during_a_pass_gets_nothing_of_it(hub: Hub, view: str) -> None:
+@pytest.mark.parametrize("view", [CLASSIC, V2], ids=["classic", "v2"])
+def test_one_who_comes_during_a_pass_gets_nothing_of_it(hub: Hub, view: View) -> None:
     """Whichever view is served first: the other's clients come before their turn in the pass."""
     late = FakeClient()
     late_has_come: list[bool] = []
 
     class Doorkeeper(FakeClient):
-        def offer(self, data: bytes) -> None:
-            super().offer(data)
+        def offer(self, item: Item) -> None:
+            super().offer(item)
             if not late_has_come:
                 late_has_come.append(True)
                 hub.add(late, view)
@@ -138,7 +153,7 @@ def test_one_who_comes_during_a_pass_gets_nothing_of_it(hub: Hub, view: str) -> 
 
 
 def test_one_who_comes_after_batches_were_dropped_is_still_in_its_place() -> None:
-    hub = Hub(lines, limit=400)  # not started: nothing is taken out
+    hub = Hub(limit=400)  # not started: nothing is taken out
     early, late = FakeClient(), FakeClient()
     hub.add(early, CLASSIC)
     for number in range(10):
@@ -201,7 +216,7 @@ def test_an_answer_to_one_who_has_left_goes_nowhere(hub: Hub) -> None:
 def test_past_the_limit_the_oldest_are_dropped_counted_and_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hub = Hub(lines, limit=400)  # not started: nothing is taken out
+    hub = Hub(limit=400)  # not started: nothing is taken out
     client = FakeClient()
     hub.add(client, CLASSIC)
     with caplog.at_level(logging.WARNING):
@@ -236,7 +251,7 @@ def test_a_long_pass_lets_others_run(hub: Hub) -> None:
 
 def test_a_client_that_raises_costs_only_itself(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(FakeClient):
-        def offer(self, data: bytes) -> None:
+        def offer(self, item: Item) -> None:
             raise RuntimeError("a bug")
 
     broken, fine = Broken(), FakeClient()
@@ -248,7 +263,7 @@ def test_a_client_that_raises_costs_only_itself(hub: Hub, caplog: pytest.LogCapt
     settle()
     assert names(fine) == ["A", "B"]
     assert "a bug" in caplog.text
-    assert hub.count(CLASSIC) == 1, "it is not offered to again"
+    assert hub.counts() == {"classic": 1}, "it is not offered to again"
 
 
 def test_a_pass_is_bounded_and_nothing_is_lost_by_it(hub: Hub) -> None:
@@ -279,3 +294,187 @@ def test_deliveries_are_messages_times_the_clients_that_got_them(hub: Hub) -> No
     assert [len(client.lines) for client in clients] == [2, 2, 2, 3, 2]
     assert hub.deliveries == 11
     assert hub.delivered_bytes == sum(len(data) for c in clients for data in c.offered)
+
+
+@dataclass(frozen=True)
+class Named:
+    """The filter of a view to come."""
+
+    names: frozenset[str]
+
+    def __call__(self, batch: Batch, indexes: Sequence[int]) -> Sequence[int]:
+        return [index for index in indexes if batch.messages[index].name in self.names]
+
+
+def only(*names: str) -> View:
+    return View("events", lines, (without_answers, Named(frozenset(names))))
+
+
+class TestViews:
+    """The hub knows no view by name."""
+
+    def test_clients_of_equal_views_share_every_byte(self, hub: Hub) -> None:
+        one, same, other = FakeClient(), FakeClient(), FakeClient()
+        hub.add(one, only("A", "B"))
+        hub.add(same, only("B", "A"))
+        hub.add(other, only("C"))
+        hub.publish(events("A", "C"))
+        hub.publish(events("X", "B"))
+        settle()
+        assert (names(one), names(other)) == (["A", "B"], ["C"])
+        assert len(one.items) == 1
+        assert one.items[0] is same.items[0]
+
+    def test_one_who_gets_nothing_of_a_pass_is_not_written_to(self, hub: Hub) -> None:
+        client = FakeClient()
+        hub.add(client, only("A"))
+        hub.publish(events("B"))
+        settle()
+        assert client.items == []
+        assert hub.deliveries == 0
+
+    def test_an_answer_to_a_client_need_not_pass_its_filters(self, hub: Hub) -> None:
+        asked, other, filtered = FakeClient(), FakeClient(), FakeClient()
+        hub.add(asked, only("B"), "T1")
+        hub.add(other, only("B"), "T2")
+        hub.add(filtered, CLASSIC)
+        hub.publish(batch(news("A"), news("B"), answer("T1", "one"), news("A"), news("B")))
+        settle()
+        assert names(asked) == ["B", "one", "B"]
+        assert names(other) == ["B", "B"]
+        assert names(filtered) == ["A", "B", "A", "B"]
+
+    def test_clients_are_counted_by_the_name_of_their_view(self, hub: Hub) -> None:
+        for view in (CLASSIC, only("A"), only("B"), only("B")):
+            hub.add(FakeClient(), view)
+        assert hub.counts() == {"classic": 1, "events": 3}
+
+    def test_a_view_that_nobody_has_any_more_is_forgotten(self, hub: Hub) -> None:
+        for number in range(100):
+            client = FakeClient()
+            hub.add(client, only(f"E{number}"))
+            hub.remove(client, only(f"E{number}"))
+            hub.remove(client, only("never there"))
+        assert len(hub._views) == 0
+        hub.publish(events("E1"))
+        assert hub.pending_bytes == 0, "without clients nothing is kept"
+
+    def test_who_leaves_in_a_pass_and_comes_again_gets_what_comes_then(self, hub: Hub) -> None:
+        view = only("A", "B")
+        leaving = FakeClient()
+
+        class Doorkeeper(FakeClient):
+            def offer(self, item: Item) -> None:
+                super().offer(item)
+                if len(self.items) == 1:
+                    hub.remove(leaving, view)
+                    hub.add(leaving, view)
+                    hub.publish(events("B"))
+
+        hub.add(Doorkeeper(), CLASSIC)
+        hub.add(leaving, view)
+        hub.publish(events("A"))
+        settle()
+        assert names(leaving) == ["B"]
+
+    def test_others_run_between_views_that_take_long(
+        self, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("amiws_gevent.hub.TURN", -1.0)
+        clients = [FakeClient() for _ in range(4)]
+        for number, client in enumerate(clients):
+            hub.add(client, only("A", f"E{number}"))
+        turns = []
+
+        def other() -> None:
+            while not clients[-1].items:
+                turns.append(sum(bool(client.items) for client in clients))
+                gevent.sleep(0)
+
+        hub.publish(events("A"))
+        gevent.joinall([gevent.spawn(other)], raise_error=True)
+        assert len({turn for turn in turns if turn}) >= 2
+
+
+class TestPositions:
+    """An item says where a client stands that has had it."""
+
+    def test_the_last_read_of_each_server_in_the_pass(self, hub: Hub) -> None:
+        client = FakeClient()
+        hub.add(client, CLASSIC)
+        one, two = Source(ami_host(), epoch="e1"), Source(ami_host(id=2), epoch="e2")
+        for source in (one, two, one):
+            hub.publish(events("A", "B", source=source))
+        settle()
+        (item,) = client.items
+        assert item.messages == 6
+        assert item.positions == {1: ("e1", 2), 2: ("e2", 1)}
+
+    def test_reads_of_which_a_view_has_nothing_are_had_as_well(self, hub: Hub) -> None:
+        client = FakeClient()
+        hub.add(client, only("A"))
+        source = Source(ami_host(), epoch="e")
+        for name in "AB":
+            hub.publish(events(name, source=source))
+        settle()
+        assert [item.positions for item in client.items] == [{1: ("e", 2)}]
+
+    def test_one_who_comes_later_stands_at_what_it_was_given(self, hub: Hub) -> None:
+        early, late = FakeClient(), FakeClient()
+        one, two = Source(ami_host(), epoch="e1"), Source(ami_host(id=2), epoch="e2")
+        hub.add(early, CLASSIC)
+        hub.publish(events("A", source=one))
+        hub.add(late, CLASSIC)
+        hub.publish(events("B", source=two))
+        settle()
+        assert early.items[0].positions == {1: ("e1", 1), 2: ("e2", 1)}
+        assert late.items[0].positions == {2: ("e2", 1)}
+
+    @pytest.mark.parametrize(
+        ("read", "of_all"),
+        [
+            ("A1B", [("A", None), ("B", 2)]),  # a read is had with its last message for all
+            ("AB1", [("AB", 2)]),
+            ("A1", [("A", 2)]),
+            ("1A", [("A", 2)]),
+            ("A1B2", [("A", None), ("B", 2)]),
+            ("A12B", [("A", None), ("B", 2)]),
+            ("A3", [("A", 2)]),  # whose answer it is has gone
+        ],
+    )
+    def test_a_read_that_answers_cut_is_had_with_its_last_piece(
+        self, hub: Hub, read: str, of_all: list[tuple[str, int | None]]
+    ) -> None:
+        clients = {str(number): FakeClient() for number in (1, 2)}
+        bystander = FakeClient()
+        for number, client in clients.items():
+            hub.add(client, V2, f"T{number}")
+        hub.add(bystander, V2, "T9")
+        source = Source(ami_host(), epoch="e")
+        source.advance()
+        messages = [answer(f"T{c}", c) if c.isdigit() else news(c) for c in read]
+        hub.publish(batch(*messages, source=source))
+        settle()
+        assert ["".join(names_of(item)) for item in bystander.items] == [text for text, _ in of_all]
+        found = [item.positions for item in bystander.items]
+        assert found == [{1: ("e", at)} if at else {} for _, at in of_all]
+        for number, client in clients.items():
+            own = [item for item in client.items if item not in bystander.items]
+            assert ["".join(names_of(item)) for item in own] == [c for c in read if c == number]
+            assert all(item.positions == {} for item in own), "an answer moves nobody"
+
+    def test_in_a_piece_the_reads_before_it_are_had(self, hub: Hub) -> None:
+        client = FakeClient()
+        hub.add(client, V2, "T1")
+        source = Source(ami_host(), epoch="e")
+        hub.publish(events("A", source=source))
+        hub.publish(batch(news("B"), answer("T1", "1"), news("C"), source=source))
+        settle()
+        found = [("".join(names_of(item)), item.positions) for item in client.items]
+        assert found == [("AB", {1: ("e", 1)}), ("1", {}), ("C", {1: ("e", 2)})]
+
+
+def names_of(item: Item) -> list[str]:
+    client = FakeClient()
+    client.offer(item)
+    return names(client)

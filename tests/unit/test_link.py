@@ -13,14 +13,14 @@ from typing import Any
 import gevent
 import pytest
 
-from amiws_gevent.ami import Kind, Message
+from amiws_gevent.ami import ActionError, Kind, Message
 from amiws_gevent.config import AmiHost, Limits
-from amiws_gevent.errors import NotConnected, SendBufferFull
+from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
 from amiws_gevent.link import Link, LinkState, Timings
 from amiws_gevent.link import session as session_module
-from amiws_gevent.link.backoff import Backoff
 from amiws_gevent.link.dial import Dialler
 from amiws_gevent.link.resolve import Resolver
+from amiws_gevent.runtime.backoff import Backoff
 from tests.support.ami_server import FULLY_BOOTED, AmiServer, Connection, Packet, answer
 from tests.support.certificates import make_certificate
 from tests.support.greenlets import WAIT, bytes_waiting, until
@@ -208,6 +208,141 @@ class TestUnanswered:
             server.wait_connections(2)
             watched.until_state(LinkState.CONNECTED)
             assert "fault while answering for the server" in caplog.text
+
+
+def parked(connection: Connection, packet: Packet) -> bytes | None:
+    """Answers ``ParkedCalls`` with two items, amid news of the same name; else nothing."""
+    if packet.action != "ParkedCalls":
+        return None
+    own = f"ActionID: {packet.get('ActionID')}\r\n"
+    item = f"Event: ParkedCall\r\n{own}\r\n"
+    news = "Event: ParkedCall\r\nPrivilege: call,all\r\n\r\n"
+    end = f"Event: ParkedCallsComplete\r\n{own}EventList: Complete\r\n\r\n"
+    return answer(packet, "EventList: start") + f"{news}{item}{news}{item}{end}".encode()
+
+
+class TestAsk:
+    """Queries of the program's own."""
+
+    def test_the_whole_answer_comes_to_who_asks_and_to_nobody_else(self, server: AmiServer) -> None:
+        server.on_action = parked
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            asking = [
+                gevent.spawn(watched.link.ask, action, timeout=WAIT)
+                for action in ({"Action": "ParkedCalls"}, [("Action", "ParkedCalls")])
+            ]
+            for one in asking:
+                got = one.get()
+                assert (got.complete, got.reason, got.refusal) == (True, "", "")
+                assert [item.name for item in got.items] == ["ParkedCall"] * 2
+                assert (got.end and got.end.name) == "ParkedCallsComplete"
+            assert watched.link.under_way == 0
+        assert watched.seen() == ["PROMPT", "Success", *["ParkedCall"] * 4]
+        assert watched.unanswered == []
+
+    def test_only_who_asks_waits(self, server: AmiServer) -> None:
+        server.on_action = lambda _connection, _packet: None
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            asking = gevent.spawn(watched.link.ask, {"Action": "Silent"}, timeout=WAIT)
+            server.wait_for("Silent")
+            server.send(event(1))
+            until(lambda: "Test" in watched.seen())
+            assert not asking.dead
+            asking.kill()
+
+    def test_a_lost_connection_is_told_at_once(self, server: AmiServer) -> None:
+        server.on_action = lambda _connection, _packet: None
+        with Watched(server.port, SLOW) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            asking = gevent.spawn(watched.link.ask, {"Action": "Silent"}, timeout=3600)
+            server.wait_for("Silent")
+            server.kill()
+            with pytest.raises(ConnectionLost, match="the outcome of Silent is unknown"):
+                asking.get(timeout=WAIT)
+            assert watched.unanswered == []
+            with pytest.raises(NotConnected, match="not connected"):
+                watched.link.ask({"Action": "Silent"}, timeout=3600)
+
+    def test_a_stop_is_told_too(self, server: AmiServer) -> None:
+        server.on_action = lambda connection, _packet: connection.hang()
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            asking = gevent.spawn(watched.link.ask, {"Action": "Silent"}, timeout=3600)
+            server.wait_for(lambda server: server.connections[0].hung)
+            watched.link.stop(0.01)
+            with pytest.raises(ConnectionLost, match=r"closed by amiws-gevent"):
+                asking.get(timeout=WAIT)
+
+    @pytest.mark.parametrize("killed", [True, False])
+    def test_what_comes_after_it_was_given_up_comes_to_nobody(
+        self, killed: bool, server: AmiServer
+    ) -> None:
+        given_up = threading.Event()
+
+        def late(connection: Connection, packet: Packet) -> bytes | None:
+            given_up.wait(WAIT)
+            return parked(connection, packet) or answer(packet)
+
+        server.on_action = late
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            asking = gevent.spawn(
+                watched.link.ask, {"Action": "ParkedCalls"}, timeout=WAIT if killed else 0.01
+            )
+            if killed:
+                server.wait_for("ParkedCalls")
+                asking.kill()
+            else:
+                assert asking.get().reason == "no whole answer within 0.01 s"
+            given_up.set()
+            assert watched.link.ask({"Action": "Last"}, timeout=WAIT).complete
+        assert watched.seen() == ["PROMPT", "Success", *["ParkedCall"] * 2]
+
+    def test_an_answer_over_its_bounds_is_cut_and_the_rest_comes_to_nobody(
+        self, server: AmiServer
+    ) -> None:
+        server.on_action = parked
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            got = watched.link.ask({"Action": "ParkedCalls"}, timeout=WAIT, max_messages=2)
+            assert (len(got.items), got.complete) == (1, False)
+            assert got.reason.startswith("the answer has more than 2 messages")
+            until(lambda: len(watched.seen()) == 4)
+            assert watched.link.ask({"Action": "ParkedCalls"}, timeout=WAIT).complete
+        assert watched.seen() == ["PROMPT", "Success", *["ParkedCall"] * 4]
+
+    def test_its_action_ids_are_short_whatever_the_action_says(self, server: AmiServer) -> None:
+        """Over 67 bytes Asterisk breaks the items of ConfbridgeList."""
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            watched.link.ask({"Action": "A", "actionid": "x" * 100}, timeout=WAIT)
+            sent = server.actions[-1]
+            assert len(sent.get("ActionID")) <= 60
+            assert [name.lower() for name, _ in sent].count("actionid") == 1
+
+    def test_what_would_end_the_session_is_refused(self, server: AmiServer) -> None:
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            for action in ({"Action": " Logoff"}, {"Action": "A", "X": "a\nb"}, {}):
+                with pytest.raises(ActionError):
+                    watched.link.ask(action, timeout=WAIT)
+            assert [packet.action for packet in server.actions] == ["Login"]
+
+    def test_a_full_buffer_is_told(self, server: AmiServer) -> None:
+        with Watched(server.port, limits=Limits(ami_send_buffer=1000)) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            with pytest.raises(SendBufferFull):
+                watched.link.ask({"Action": "A", "X": "x" * 990}, timeout=WAIT)
+
+    def test_from_the_links_own_greenlet_it_is_a_fault(
+        self, server: AmiServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        watched = Watched(server.port)
+        watched.link._on_messages = lambda link, _: link.ask({"Action": "A"}, timeout=WAIT)
+        with watched:
+            until(lambda: "whose greenlet has to read" in caplog.text)
 
 
 class TestLogin:

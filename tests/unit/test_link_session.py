@@ -278,6 +278,49 @@ def test_other_actions_have_no_ping_behind_them() -> None:
     assert play.written[1:] == [b"Action: Status\r\n\r\n"]
 
 
+class Nobody:
+    """A `Taker` that needs nothing."""
+
+    def take(self, message: Message, *, ends: bool) -> bool:
+        return True
+
+    def over(self, reason: str) -> None: ...
+
+    def lost(self, reason: str) -> None: ...
+
+
+def asked(play: Play, *headers: tuple[str, str]) -> list[bytes]:
+    """What is sent for a query of the program's own."""
+    play.steps.append(lambda: play.session.ask(headers[0][1], headers, Nobody()))
+    play.run()
+    return play.written[1:]
+
+
+def test_an_own_query_has_an_action_id_of_ours() -> None:
+    play = Play(BANNER + ACCEPTED)
+    status = ("Action", "Status"), ("Channel", "SIP/1")
+    assert asked(play, *status) == [
+        b"Action: Status\r\nChannel: SIP/1\r\nActionID: amiws-gevent-1\r\n\r\n"
+    ]
+
+
+def test_an_own_originate_holds_up_the_server_like_a_clients() -> None:
+    play = Play(BANNER + ACCEPTED)
+    originate = [("Action", "Originate"), ("Timeout", "90000")]
+    play.steps += [lambda: play.session.ask("Originate", originate, Nobody())]
+    play.steps += [*[play.later(30)] * 3, PONG % 2 + EVENT]
+    assert play.run() == "closed by the server"
+    assert play.written[2:] == [b"Action: Ping\r\nActionID: amiws-gevent-2\r\n\r\n"]
+
+
+def test_an_own_query_without_a_response_has_a_ping_on_both_sides() -> None:
+    ping = b"Action: Ping\r\nActionID: amiws-gevent-%d\r\n\r\n"
+    play = Play(BANNER + ACCEPTED)
+    assert asked(play, ("Action", "Queues")) == [
+        ping % 2 + b"Action: Queues\r\nActionID: amiws-gevent-1\r\n\r\n" + ping % 3
+    ]
+
+
 def test_an_originate_that_was_not_sent_holds_up_nothing() -> None:
     play = Play(BANNER + ACCEPTED)
 

@@ -15,42 +15,42 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from amiws_gevent.metrics import FAMILIES
 from amiws_gevent.metrics.collector import SAMPLES_PER_TURN
 from amiws_gevent.runtime.loop import PauseMeter
-from tests.support.assembly import House
+from tests.support.assembly import Assembly
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def assembly() -> Assembly:
+    return Assembly()
 
 
 class TestForm:
-    def test_both_formats_say_the_same(self, house: House) -> None:
-        plain, openmetrics = house.samples(), house.samples(OPENMETRICS)
+    def test_both_formats_say_the_same(self, assembly: Assembly) -> None:
+        plain, openmetrics = assembly.samples(), assembly.samples(OPENMETRICS)
         assert {key for key in plain if key[0].startswith("amiws_")} == {
             key for key in openmetrics if key[0].startswith("amiws_")
         }
-        body, content_type = house.metrics.render(OPENMETRICS)
+        body, content_type = assembly.metrics.render(OPENMETRICS)
         assert content_type.startswith("application/openmetrics-text; version=1.0.0")
         assert body.endswith(b"# EOF\n")
-        body, content_type = house.metrics.render("*/*")
+        body, content_type = assembly.metrics.render("*/*")
         assert content_type.startswith("text/plain; version=0.0.4")
         assert body.startswith(b"# HELP amiws_build_info What runs; always 1.\n# TYPE ")
 
-    def test_what_only_grows_is_a_counter_and_the_rest_gauges(self, house: House) -> None:
-        body, _ = house.metrics.render("")
+    def test_what_only_grows_is_a_counter_and_the_rest_gauges(self, assembly: Assembly) -> None:
+        body, _ = assembly.metrics.render("")
         assert b"# TYPE amiws_deliveries_total counter\namiws_deliveries_total 0.0\n" in body
         assert b"# TYPE amiws_hub_pending_bytes gauge\namiws_hub_pending_bytes 0.0\n" in body
 
-    def test_every_family_has_a_sample_or_is_of_plugins(self, house: House) -> None:
-        names = {name for name, _ in house.samples()}
+    def test_every_family_has_a_sample_or_is_of_plugins(self, assembly: Assembly) -> None:
+        names = {name for name, _ in assembly.samples()}
         missing = {family.name for family in FAMILIES} - names
         missing.remove("amiws_accept_pauses_total")
         assert all(name.startswith("amiws_plugin_") for name in missing)
 
     def test_two_programs_in_one_process_do_not_meet(self) -> None:
-        one, other = House(), House()
+        one, other = Assembly(), Assembly()
         one.hub.published_messages = 1
         assert one.value("amiws_messages_published_total") == 1
         assert other.value("amiws_messages_published_total") == 0
@@ -58,10 +58,10 @@ class TestForm:
 
 
 @pytest.fixture
-def large() -> House:
-    house = House(servers=200)
-    house.clients += [SimpleNamespace(pending_bytes=size) for size in range(5000)]
-    return house
+def large() -> Assembly:
+    assembly = Assembly(servers=200)
+    assembly.clients += [SimpleNamespace(pending_bytes=size) for size in range(5000)]
+    return assembly
 
 
 class TestCost:
@@ -69,7 +69,7 @@ class TestCost:
 
     @pytest.mark.parametrize("accept", ["", OPENMETRICS])
     def test_200_servers_and_5000_clients_do_not_hold_the_loop(
-        self, large: House, accept: str
+        self, large: Assembly, accept: str
     ) -> None:
         longest = []
         while not longest or (min(longest) >= 0.010 and len(longest) < 20):
@@ -86,7 +86,7 @@ class TestCost:
         assert min(longest) < 0.010
 
     def test_others_run_while_the_process_is_looked_at(
-        self, house: House, monkeypatch: pytest.MonkeyPatch
+        self, assembly: Assembly, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """With many descriptors that takes long, and no part of it passes the event loop."""
         turns = []
@@ -104,11 +104,13 @@ class TestCost:
 
         monkeypatch.setattr(ProcessCollector, "collect", slow)
         other = gevent.spawn(run)
-        house.metrics.render("")
+        assembly.metrics.render("")
         other.kill()
         assert len(turns) >= 5
 
-    def test_servers_and_clients_may_come_and_go_while_it_is_rendered(self, large: House) -> None:
+    def test_servers_and_clients_may_come_and_go_while_it_is_rendered(
+        self, large: Assembly
+    ) -> None:
         rendering = gevent.spawn(large.metrics.render, "")
         while not rendering.ready():
             gevent.sleep(0.001)
@@ -121,8 +123,8 @@ class TestCost:
         assert len(parsed) > len(FAMILIES) - 10
 
 
-def test_reading_changes_nothing(house: House) -> None:
+def test_reading_changes_nothing(assembly: Assembly) -> None:
     def settled(read: Callable[[], dict[tuple[str, str], float]]) -> dict[tuple[str, str], float]:
         return {key: value for key, value in read().items() if key[0].startswith("amiws_")}
 
-    assert settled(house.samples) == settled(house.samples)
+    assert settled(assembly.samples) == settled(assembly.samples)

@@ -14,18 +14,18 @@ import pytest
 
 from amiws_gevent import __version__
 from amiws_gevent.ami import Kind, Message
+from amiws_gevent.clients import CLASSIC
 from amiws_gevent.config import Limits
-from amiws_gevent.hub import CLASSIC
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.metrics import FAMILIES
-from tests.support.assembly import FakeClient, House, ignore
+from tests.support.assembly import Assembly, FakeClient, ignore
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def assembly() -> Assembly:
+    return Assembly()
 
 
 def plugin(name: str, **values: Any) -> Any:
@@ -37,11 +37,11 @@ def plugin(name: str, **values: Any) -> Any:
     )
 
 
-def test_messages_by_server_and_type(house: House) -> None:
-    source = house.sources[1]
+def test_messages_by_server_and_type(assembly: Assembly) -> None:
+    source = assembly.sources[1]
     events = [Message(Kind.EVENT, [("Event", "A")])] * 3
-    house.pipeline.process(source, [Message(Kind.PROMPT, [("Product", "x")]), *events])
-    found = house.samples()
+    assembly.pipeline.process(source, [Message(Kind.PROMPT, [("Product", "x")]), *events])
+    found = assembly.samples()
     name = "amiws_messages_received_total"
     assert found[name, "pbx1,1,event"] == 3
     assert found[name, "pbx1,1,prompt"] == 1
@@ -50,59 +50,59 @@ def test_messages_by_server_and_type(house: House) -> None:
     assert found["amiws_messages_published_total", ""] == 4
 
 
-def test_what_clients_got_and_what_waits(house: House) -> None:
-    house.hub.add(FakeClient(), CLASSIC)
-    house.pipeline.process(house.sources[1], [Message(Kind.EVENT, [("Event", "A")])] * 2)
-    assert house.value("amiws_hub_pending_bytes") == house.hub.pending_bytes > 0
-    assert house.value("amiws_deliveries_total") == 0
-    house.hub.start()
+def test_what_clients_got_and_what_waits(assembly: Assembly) -> None:
+    assembly.hub.add(FakeClient(), CLASSIC)
+    assembly.pipeline.process(assembly.sources[1], [Message(Kind.EVENT, [("Event", "A")])] * 2)
+    assert assembly.value("amiws_hub_pending_bytes") == assembly.hub.pending_bytes > 0
+    assert assembly.value("amiws_deliveries_total") == 0
+    assembly.hub.start()
     gevent.sleep(0.01)
-    house.hub.stop()
-    assert house.value("amiws_hub_pending_bytes") == 0
-    assert house.value("amiws_deliveries_total") == 2
-    assert house.value("amiws_delivered_bytes_total") == house.hub.delivered_bytes > 0
+    assembly.hub.stop()
+    assert assembly.value("amiws_hub_pending_bytes") == 0
+    assert assembly.value("amiws_deliveries_total") == 2
+    assert assembly.value("amiws_delivered_bytes_total") == assembly.hub.delivered_bytes > 0
 
 
-def test_dropped_messages_by_where(house: House) -> None:
-    house.hub.dropped_messages = 5
-    house.pipeline.dropped_messages = 6
-    assert house.value("amiws_messages_dropped_total", "hub") == 5
-    assert house.value("amiws_messages_dropped_total", "plugins") == 6
+def test_dropped_messages_by_where(assembly: Assembly) -> None:
+    assembly.hub.dropped_messages = 5
+    assembly.pipeline.dropped_messages = 6
+    assert assembly.value("amiws_messages_dropped_total", "hub") == 5
+    assert assembly.value("amiws_messages_dropped_total", "plugins") == 6
 
 
-def test_clients(house: House) -> None:
-    house.clients += [SimpleNamespace(pending_bytes=size) for size in (0, 10, 500)]
+def test_clients(assembly: Assembly) -> None:
+    assembly.clients += [SimpleNamespace(pending_bytes=size) for size in (0, 10, 500)]
     client: Any = FakeClient()
-    house.pages.opened(client)
-    found = house.samples()
+    assembly.pages.opened(client)
+    found = assembly.samples()
     assert found["amiws_client_pending_bytes", ""] == 510
     assert found["amiws_client_pending_bytes_max", ""] == 500
     assert found["amiws_connections", ""] == 7
     assert found["amiws_clients", "v2"] == 1
     assert found["amiws_clients", "classic"] == 0
     assert found["amiws_clients_opened_total", "v2"] == 1
-    house.pages.closed(client, 1013, "too slow: 5 bytes wait")
-    assert house.value("amiws_clients", "v2") == 0
-    assert house.value("amiws_clients_opened_total", "v2") == 1
+    assembly.pages.closed(client, 1013, "too slow: 5 bytes wait")
+    assert assembly.value("amiws_clients", "v2") == 0
+    assert assembly.value("amiws_clients_opened_total", "v2") == 1
 
 
-def test_why_clients_went_and_what_slow_ones_lost(house: House) -> None:
-    assert house.value("amiws_clients_closed_total", "1013", "slow") == 0
-    house.counts.closes[1013, "slow"] += 2
-    house.counts.closes[4000, "by_client"] += 1
-    house.losses.messages = 12
-    found = house.samples()
+def test_why_clients_went_and_what_slow_ones_lost(assembly: Assembly) -> None:
+    assert assembly.value("amiws_clients_closed_total", "1013", "slow") == 0
+    assembly.counts.closes[1013, "slow"] += 2
+    assembly.counts.closes[4000, "by_client"] += 1
+    assembly.losses.messages = 12
+    found = assembly.samples()
     assert found["amiws_clients_closed_total", "1013,slow"] == 2
     assert found["amiws_clients_closed_total", "4000,by_client"] == 1
     assert found["amiws_clients_closed_total", "1006,silent"] == 0
     assert found["amiws_client_lost_messages_total", ""] == 12
 
 
-def test_who_was_not_let_in(house: House) -> None:
-    house.counts.refused_connections["connections"] += 3
-    house.counts.refused_upgrades[HTTPStatus.FORBIDDEN] += 4
-    house.counts.pauses["busy"] += 5
-    found = house.samples()
+def test_who_was_not_let_in(assembly: Assembly) -> None:
+    assembly.counts.refused_connections["connections"] += 3
+    assembly.counts.refused_upgrades[HTTPStatus.FORBIDDEN] += 4
+    assembly.counts.pauses["busy"] += 5
+    found = assembly.samples()
     assert found["amiws_connections_refused_total", "connections"] == 3
     assert found["amiws_connections_refused_total", "descriptors"] == 0
     assert found["amiws_upgrades_refused_total", "403"] == 4
@@ -110,33 +110,35 @@ def test_who_was_not_let_in(house: House) -> None:
     assert found["amiws_accept_pauses_total", "busy"] == 5
 
 
-def test_logins_that_were_refused(house: House) -> None:
-    assert house.value("amiws_logins_refused_total", "limit") == 0
-    house.failed_logins.failed("192.0.2.7", "anna")
-    house.failed_logins.refused["limit"] += 3
-    assert house.value("amiws_logins_refused_total", "password") == 1
-    assert house.value("amiws_logins_refused_total", "limit") == 3
+def test_logins_that_were_refused(assembly: Assembly) -> None:
+    assert assembly.value("amiws_logins_refused_total", "limit") == 0
+    assembly.failed_logins.failed("192.0.2.7", "anna")
+    assembly.failed_logins.refused["limit"] += 3
+    assert assembly.value("amiws_logins_refused_total", "password") == 1
+    assert assembly.value("amiws_logins_refused_total", "limit") == 3
 
 
-def test_nobody_is_connected(house: House) -> None:
-    assert house.value("amiws_client_pending_bytes") == 0
-    assert house.value("amiws_client_pending_bytes_max") == 0
+def test_nobody_is_connected(assembly: Assembly) -> None:
+    assert assembly.value("amiws_client_pending_bytes") == 0
+    assert assembly.value("amiws_client_pending_bytes_max") == 0
 
 
-def test_actions(house: House) -> None:
-    house.dispatcher.dispatch(json.dumps({"Action": "Ping"}), client="p")
-    house.dispatcher.sent = 4
-    assert house.value("amiws_actions_refused_total") == 1
-    assert house.value("amiws_actions_sent_total") == 4
+def test_actions(assembly: Assembly) -> None:
+    assembly.dispatcher.dispatch(
+        json.dumps({"Action": "Ping"}), client="p", answer=lambda _json: None
+    )
+    assembly.dispatcher.sent = 4
+    assert assembly.value("amiws_actions_refused_total") == 1
+    assert assembly.value("amiws_actions_sent_total") == 4
 
 
-def test_servers(house: House) -> None:
-    link = house.links[1]
+def test_servers(assembly: Assembly) -> None:
+    link = assembly.links[1]
     link.state = LinkState.CONNECTED
     link.logins = 3
     link.failed_attempts = 9
     link._faults["packets_cut"] = 2
-    found = house.samples()
+    found = assembly.samples()
     assert found["amiws_server_connected", "pbx1,1"] == 1
     assert found["amiws_server_state", "pbx1,1,connected"] == 1
     assert found["amiws_server_state", "pbx1,1,logging_in"] == 0
@@ -148,27 +150,27 @@ def test_servers(house: House) -> None:
     assert found["amiws_server_pending_bytes", "pbx1,1"] == 0
 
 
-def test_a_server_that_was_never_reached_has_not_been_reconnected(house: House) -> None:
-    assert house.value("amiws_server_reconnects_total", "pbx1", "1") == 0
-    assert house.value("amiws_server_connected", "pbx1", "1") == 0
+def test_a_server_that_was_never_reached_has_not_been_reconnected(assembly: Assembly) -> None:
+    assert assembly.value("amiws_server_reconnects_total", "pbx1", "1") == 0
+    assert assembly.value("amiws_server_connected", "pbx1", "1") == 0
 
 
 def test_two_servers_of_one_name_are_told_apart_by_their_id() -> None:
-    house = House(servers=2)
-    for number, link in house.links.items():
-        house.links[number] = Link(
+    assembly = Assembly(servers=2)
+    for number, link in assembly.links.items():
+        assembly.links[number] = Link(
             link.host.model_copy(update={"name": "same"}), Limits(), on_messages=ignore
         )
-    assert house.value("amiws_server_connected", "same", "2") == 0
+    assert assembly.value("amiws_server_connected", "same", "2") == 0
 
 
-def test_the_event_loop(house: House) -> None:
-    now = [house.pauses._clock()]
-    house.pauses._clock = lambda: now[0]
-    house.pauses.polled()
+def test_the_event_loop(assembly: Assembly) -> None:
+    now = [assembly.pauses._clock()]
+    assembly.pauses._clock = lambda: now[0]
+    assembly.pauses.polled()
     now[0] += 0.25
-    house.pauses.about_to_poll()
-    found = house.samples()
+    assembly.pauses.about_to_poll()
+    found = assembly.samples()
     assert found["amiws_reader_pause_seconds", ""] == pytest.approx(0.25)
     assert found["amiws_reader_pause_longest_seconds", ""] == pytest.approx(0.25)
     assert found["amiws_reader_long_pauses_total", ""] == 1
@@ -176,8 +178,8 @@ def test_the_event_loop(house: House) -> None:
     assert found["amiws_loop_turns_total", ""] == 1
 
 
-def test_plugins(house: House) -> None:
-    house.plugins += [
+def test_plugins(assembly: Assembly) -> None:
+    assembly.plugins += [
         plugin(
             "journal",
             log_seconds=1.5,
@@ -193,7 +195,7 @@ def test_plugins(house: House) -> None:
             faults={"amiws_transform_message": 3, "greenlet": 1},
         ),
     ]
-    found = house.samples()
+    found = assembly.samples()
     assert found["amiws_plugin_seconds_total", "journal,log"] == 1.5
     assert found["amiws_plugin_seconds_total", "mask,messages"] == 0.5
     assert found["amiws_plugin_faults_total", "journal,amiws_log_message"] == 0
@@ -206,16 +208,16 @@ def test_plugins(house: House) -> None:
     assert found["amiws_plugin_suspended", "journal"] == 0
 
 
-def test_the_last_reload(house: House) -> None:
+def test_the_last_reload(assembly: Assembly) -> None:
     applied = "amiws_config_last_reload_successful"
-    assert house.value(applied) == 1
-    house.last_reload.applied = False
-    assert house.value(applied) == 0
-    assert house.value("amiws_config_last_reload_success_timestamp_seconds") == 1_800_000_000.5
+    assert assembly.value(applied) == 1
+    assembly.last_reload.applied = False
+    assert assembly.value(applied) == 0
+    assert assembly.value("amiws_config_last_reload_success_timestamp_seconds") == 1_800_000_000.5
 
 
-def test_the_rest(house: House) -> None:
-    found = house.samples()
+def test_the_rest(assembly: Assembly) -> None:
+    found = assembly.samples()
     assert found["amiws_log_lines_lost_total", ""] == 3
     (build,) = [labels for name, labels in found if name == "amiws_build_info"]
     assert build.startswith(f"{__version__},3."), build
@@ -224,10 +226,10 @@ def test_the_rest(house: House) -> None:
 
 
 def test_a_name_with_quotes_and_line_ends_stays_a_label() -> None:
-    house = House()
-    host = house.links[1].host.model_copy(update={"name": 'a"b\\c'})
-    house.links[1] = Link(host, Limits(), on_messages=ignore)
-    assert house.value("amiws_server_connected", 'a"b\\c', "1") == 0
+    assembly = Assembly()
+    host = assembly.links[1].host.model_copy(update={"name": 'a"b\\c'})
+    assembly.links[1] = Link(host, Limits(), on_messages=ignore)
+    assert assembly.value("amiws_server_connected", 'a"b\\c', "1") == 0
 
 
 def test_names_follow_prometheus() -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 import pytest
 
 from amiws_gevent.ami import Kind, Message
+from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import AmiHost
-from amiws_gevent.pipeline import Batch, Envelope, Pipeline, Source
+from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.routing import wrap
 from tests.support.greenlets import WAIT, until
@@ -21,11 +23,23 @@ def event(name: str, *more: tuple[str, str]) -> Message:
     return Message(Kind.EVENT, [("Event", name), *more])
 
 
+class Envelope(NamedTuple):
+    """One message of a batch."""
+
+    message: Message
+    json: bytes
+    requester: str | None
+
+
 def process(host: AmiHost, *messages: Message) -> list[Envelope]:
     batches: list[Batch] = []
     Pipeline(batches.append).process(Source(host), messages)
     assert len(batches) <= 1, "one batch a read"
-    return list(batches[0]) if batches else []
+    return [
+        Envelope(message, text, batch.requesters.get(index))
+        for batch in batches
+        for index, (message, text) in enumerate(zip(batch.messages, batch.json, strict=True))
+    ]
 
 
 def test_one_batch_in_order_with_the_five_keys() -> None:
@@ -122,6 +136,83 @@ def test_what_a_server_sends_is_counted_by_kind_before_anything_is_held_back() -
     pipeline.process(source, [event("VarSet"), event("VarSet"), Message(Kind.QUEUE, [])])
     assert source.received == [0, 1, 0, 3, 0, 0, 1]
     assert Source(ami_host()).received == [0] * 7
+
+
+class TestPositions:
+    """Each read has its place in the server's stream, whatever comes of it."""
+
+    def test_reads_are_counted_whether_or_not_something_is_left_of_them(self) -> None:
+        batches: list[Batch] = []
+        source = Source(ami_host(event_names=frozenset({"hangup"})), epoch="e")
+        pipeline = Pipeline(batches.append)
+        news = event("VarSet", ("Privilege", "dialplan,all"))
+        for read in ([news, event("Hangup")], [news], [event("Hangup")]):
+            pipeline.process(source, read)
+        assert [batch.position for batch in batches] == [Position("e", 1), Position("e", 3)]
+
+    def test_what_is_said_in_the_name_of_a_server_has_a_position_of_its_own(self) -> None:
+        batches: list[Batch] = []
+        source = Source(ami_host())
+        pipeline = Pipeline(batches.append)
+        pipeline.process(source, [event("A")])
+        pipeline.pass_on(source, [Message(Kind.RESPONSE, [("Response", "Error")])])
+        pipeline.process(source, [event("B")])
+        assert [batch.position.offset for batch in batches] == [1, 2, 3]
+
+    def test_each_stream_has_an_epoch_and_an_offset_of_its_own(self) -> None:
+        batches: list[Batch] = []
+        pipeline = Pipeline(batches.append)
+        one, other, again = Source(ami_host()), Source(ami_host(id=2)), Source(ami_host())
+        for source in (one, one, other, again):
+            pipeline.process(source, [event("A")])
+        assert [batch.position.offset for batch in batches] == [1, 2, 1, 1]
+        assert len({batch.position.epoch for batch in batches}) == 3
+        assert batches[0].position.epoch == batches[1].position.epoch == one.epoch
+
+    def test_a_read_keeps_its_position_while_it_waits_for_plugins(self, tmp_path: Path) -> None:
+        batches: list[Batch] = []
+        drops = """
+            import gevent
+            def amiws_filter_message(message):
+                gevent.sleep(0)
+                return message.name != "Drop"
+            """
+        plugins = running(entry(tmp_path, drops, hook_timeout=600.0))
+        pipeline = Pipeline(batches.append, plugins, limit=4)
+        source = Source(ami_host(), epoch="e")
+        for name in ("A", "Drop", "B", "C"):
+            pipeline.process(source, [event(name)])
+        assert source.offset == 4, "given when the read arrives"
+        pipeline.process(source, [event("too many")] * 4)
+        pipeline.drain(10)
+        pipeline.process(source, [event("F")])
+        pipeline.drain(10)
+        assert [batch.position.offset for batch in batches] == [1, 3, 4, 6]
+
+    def test_a_message_that_spoils_its_batch_leaves_its_position(self, tmp_path: Path) -> None:
+        batches: list[Batch] = []
+        spoils = """
+            def amiws_transform_message(message):
+                if message.name == "Bad":
+                    message.kind = "x"
+            """
+        plugins = running(entry(tmp_path, spoils, hook_timeout=600.0))
+        pipeline = Pipeline(batches.append, plugins)
+        source = Source(ami_host(), epoch="e")
+        pipeline.process(source, [event("Bad"), event("A")])
+        pipeline.drain(10)
+        assert [batch.position for batch in batches] == [Position("e", 1)]
+
+
+def test_a_batch_knows_the_server_and_no_link() -> None:
+    batches: list[Batch] = []
+    source = Source(ami_host(id=3, name="pbx", ssl=True), epoch="e")
+    messages = [event("A"), event("B")]
+    Pipeline(batches.append).process(source, messages)
+    (batch,) = batches
+    assert batch.server == source.info
+    assert batch.messages == messages
+    assert pickle.loads(pickle.dumps(batch)) == batch
 
 
 class TestPlugins:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amiws_plugins.syslog_events.rules import Rule, RuleBook, first_fit
+from amiws_plugins.syslog_events.rules import Limiter, Rule, RuleBook, first_fit
 from amiws_plugins.syslog_events.settings import Settings
+from amiws_plugins.syslog_events.units import Rate
 
 from amiws_gevent.ami import Kind, Message, Parser
 from amiws_gevent.plugins import ServerInfo
+from tests.support.clock import Clock
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 PBX1 = ServerInfo(1, "pbx1", False)
@@ -185,3 +187,34 @@ def test_no_hash_or_challenge_is_shown() -> None:
     rule = find(book(), message)
     assert rule is not None
     assert rule.parameters(message) == [("AccountID", "101"), ("Severity", "Error")]
+
+
+def test_so_many_pass_and_the_others_are_counted() -> None:
+    clock = Clock()
+    limiter = Limiter(Rate(3, 60), clock)
+    assert [limiter.allow() for _ in range(5)] == [True, True, True, False, False]
+    assert limiter.suppressed == 2
+    assert limiter.ends == 1060.0
+    clock.now = 1059.9
+    assert not limiter.allow()
+    clock.now = 1060.0
+    assert limiter.allow()
+    assert limiter.ends == 1120.0
+    assert limiter.take() == 3
+    assert limiter.take() == 0
+    assert limiter.suppressed == 0
+
+
+def test_the_span_begins_with_a_line() -> None:
+    clock = Clock()
+    limiter = Limiter(Rate(1, 60), clock)
+    clock.now = 5000.0
+    assert limiter.allow()
+    clock.now = 5059.0
+    assert not limiter.allow()
+
+
+def test_without_a_limit_all_pass() -> None:
+    limiter = Limiter(Rate(0, 0), Clock())
+    assert all(limiter.allow() for _ in range(10_000))
+    assert limiter.take() == 0

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import gevent
 import pytest
 from amiws_plugins.syslog_events import sender as module
-from amiws_plugins.syslog_events.outbox import Outbox
-from amiws_plugins.syslog_events.sender import Sender
+from amiws_plugins.syslog_events.sender import FIRST_DELAY, Sender
 
+from amiws_gevent.plugins.kit import Backoff, Outbox
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 
@@ -40,7 +40,7 @@ class FakeTransport:
     def fileno(self) -> int:
         return self._read
 
-    def flush(self, outbox: Outbox) -> bool:
+    def flush(self, outbox: Outbox[bytes]) -> bool:
         self.before_flush()
         self.blocked = False
         if self.breaks is not None:
@@ -54,7 +54,7 @@ class FakeTransport:
         self.sent.append(outbox.pop())
         return True
 
-    def give_up(self, outbox: Outbox) -> int:
+    def give_up(self, outbox: Outbox[bytes]) -> int:
         lost, self.in_hand = self.in_hand, 0
         return lost
 
@@ -83,9 +83,12 @@ def transport() -> Iterator[FakeTransport]:
 class Running:
     """A sender with its greenlet."""
 
-    def __init__(self, transport: FakeTransport, max_lines: int = 1000) -> None:
+    def __init__(
+        self, transport: FakeTransport, max_lines: int = 1000, retry: Backoff | None = None
+    ) -> None:
+        """Without ``retry`` the delays are the sender's own."""
         self.transport = transport
-        self.outbox = Outbox(max_lines, 1 << 20)
+        self.outbox: Outbox[bytes] = Outbox(max_lines, 1 << 20)
         self.clock = Clock(0.0)
         self.sender = Sender(
             transport,
@@ -94,7 +97,7 @@ class Running:
             tell_loss=lambda dropped, uncertain: b"lost %d %d" % (dropped, uncertain),
             log=logging.getLogger("test.syslog"),
             clock=self.clock,
-            random=lambda: 1.0,
+            retry=retry,
         )
         self.greenlet = gevent.spawn(self.sender.run)
 
@@ -106,11 +109,14 @@ class Running:
         until(lambda: self.transport.sent == list(lines))
 
 
+def quick() -> Backoff:
+    return Backoff(0.005, 30.0, spread=0.0)
+
+
 @pytest.fixture
 def running(transport: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
     monkeypatch.setattr(module, "BLOCKED_TIME", 0.01)
-    made = Running(transport)
+    made = Running(transport, retry=quick())
     yield made
     made.greenlet.kill()
 
@@ -150,28 +156,27 @@ def test_lines_wait_for_a_receiver_that_is_not_there(
     ]
 
 
-def test_attempts_get_rarer_until_a_connection_is_sound(
-    transport: FakeTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "FIRST_DELAY", 1.0)
+def test_attempts_get_rarer_until_a_connection_is_sound(transport: FakeTransport) -> None:
     running = Running(transport)
-    delays = [running.sender._next_delay() for _ in range(8)]
-    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
-    running.sender._random = lambda: 0.0
-    assert running.sender._next_delay() == 15.0
+    retry = running.sender._retry
+    retry._random = lambda: 1.0
+    delays = [retry.next() for _ in range(9)]
+    assert delays == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    retry._random = lambda: 0.0
+    assert retry.next() == 15.0
     until(lambda: running.sender.connected)
     running.clock.now = 11.0
     transport.breaks = ConnectionResetError(104, "Connection reset by peer")
     running.put(b"a")
     until(lambda: not running.sender.connected)
-    assert running.sender._delay == 2.0  # the first one again, which it waits for now
+    assert retry._step == FIRST_DELAY  # the first one again, which it waits for now
     running.greenlet.kill()
 
 
 def test_a_short_connection_is_not_sound(transport: FakeTransport, running: Running) -> None:
     transport.before_flush = lambda: setattr(transport, "breaks", OSError("flaps"))
     until(lambda: transport.opened >= 4)
-    assert running.sender._delay >= 8 * 0.01
+    assert running.sender._retry.next() >= 8 * 0.01
 
 
 def test_a_break_is_counted_and_told_to_the_receiver_first(
@@ -204,7 +209,7 @@ def test_the_end_of_a_connection_is_noticed_without_a_line(
 def test_what_the_queue_dropped_is_told_first(
     transport: FakeTransport, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    running.outbox.max_lines = 3
+    running.outbox.most = 3
     transport.refuses = OSError("away")
     until(lambda: transport.opened >= 1)
     running.put(*(b"%d" % number for number in range(10)))
@@ -218,7 +223,7 @@ def test_what_was_dropped_while_it_took_nothing_is_told_afterwards(
     transport: FakeTransport, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     until(lambda: running.sender.connected)
-    running.outbox.max_lines = 2
+    running.outbox.most = 2
     transport.room = 1
     running.put(b"a")
     running.wait_sent(b"a")

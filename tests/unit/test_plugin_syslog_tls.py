@@ -15,13 +15,13 @@ from typing import Any
 import gevent
 import pytest
 from amiws_plugins.syslog_events import transports
-from amiws_plugins.syslog_events.outbox import Outbox
-from amiws_plugins.syslog_events.tls import explain, handshake, make_context
+from amiws_plugins.syslog_events.tls import handshake, make_context
 from amiws_plugins.syslog_events.transports import Stream, octet_counted
 from amiws_plugins.syslog_events.units import Target
 from gevent import socket as gsocket
 from gevent.ssl import SSLContext
 
+from amiws_gevent.plugins.kit import Outbox, explain
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.greenlets import until
 
@@ -192,8 +192,8 @@ def stream_to(receiver: Receiver, **given: Any) -> Stream:
     return Stream(target, octet_counted, lambda sock: handshake(sock, "logs.example", chosen))
 
 
-def send(stream: Stream, *lines: bytes) -> Outbox:
-    outbox = Outbox(100_000, 1 << 30)
+def send(stream: Stream, *lines: bytes) -> Outbox[bytes]:
+    outbox: Outbox[bytes] = Outbox(100_000, 1 << 30)
     for line in lines:
         outbox.put(line)
     while stream.flush(outbox):
@@ -229,7 +229,7 @@ def test_a_receiver_that_ends_is_noticed_before_writing(
     stream.open()
     send(stream, b"one")
     assert said.wait(60)
-    outbox = Outbox(10, 1000)
+    outbox: Outbox[bytes] = Outbox(10, 1000)
     outbox.put(b"two")
     with pytest.raises(OSError, match=r"."):
         stream.flush(outbox)

@@ -13,7 +13,6 @@ from typing import Any
 import gevent
 import pytest
 from amiws_plugins.syslog_events import transports
-from amiws_plugins.syslog_events.outbox import Outbox
 from amiws_plugins.syslog_events.transports import (
     CHUNK,
     LINES_A_TURN,
@@ -25,21 +24,22 @@ from amiws_plugins.syslog_events.transports import (
 from amiws_plugins.syslog_events.units import Target
 from gevent import socket as gsocket
 
+from amiws_gevent.plugins.kit import Outbox
 from tests.support.greenlets import until
 
 
-def outbox_of(*lines: bytes) -> Outbox:
-    outbox = Outbox(100_000, 1 << 30)
+def outbox_of(*lines: bytes) -> Outbox[bytes]:
+    outbox: Outbox[bytes] = Outbox(100_000, 1 << 30)
     for line in lines:
         outbox.put(line)
     return outbox
 
 
-def left(outbox: Outbox) -> list[bytes]:
+def left(outbox: Outbox[bytes]) -> list[bytes]:
     return [outbox.pop() for _ in range(len(outbox))]
 
 
-def flush(transport: Any, outbox: Outbox) -> None:
+def flush(transport: Any, outbox: Outbox[bytes]) -> None:
     """Until nothing is left or the socket takes no more."""
     while transport.flush(outbox):
         gevent.sleep(0)
@@ -315,7 +315,7 @@ def test_what_a_receiver_says_on_a_stream_is_read_and_left(listener: Listener) -
     accepted.close()
 
 
-def fill(stream: Stream, outbox: Outbox) -> None:
+def fill(stream: Stream, outbox: Outbox[bytes]) -> None:
     """Until the other side's buffer and ours are full."""
     until(lambda: (flush(stream, outbox), stream.blocked)[1])
 
@@ -510,3 +510,40 @@ def test_at_the_end_the_receiver_gets_all_that_was_written(listener: Listener) -
     assert accepted.recv(100) == b"4 last"
     assert accepted.recv(100) == b""
     accepted.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[Any]:
+    """The address of a system that answers nothing."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as listening,
+        socket.create_connection(listening.getsockname()),  # fills the backlog
+    ):
+        yield listening.getsockname()
+
+
+def found_at(monkeypatch: pytest.MonkeyPatch, *places: Any) -> None:
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+    monkeypatch.setattr(gsocket, "getaddrinfo", lambda *_, **__: answers)
+
+
+def test_an_address_that_is_silent_leaves_time_for_the_next(
+    listener: Listener, silent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found_at(monkeypatch, silent, ("127.0.0.1", listener.port))
+    monkeypatch.setattr(transports, "CONNECT_TIME", 4.0)
+    stream = Stream(listener.target, octet_counted)
+    stream.open()
+    stream.close()
+
+
+def test_all_addresses_together_have_the_time_of_one(
+    listener: Listener, silent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit must not count as the failure of one address, and be over with it."""
+    found_at(monkeypatch, silent, silent)
+    monkeypatch.setattr(transports, "CONNECT_TIME", 0.2)
+    stream = Stream(listener.target, octet_counted)
+    with gevent.Timeout(60), pytest.raises(TimeoutError):
+        stream.open()
+    stream.close()

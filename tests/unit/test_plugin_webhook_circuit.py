@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from amiws_plugins.webhook.circuit import Circuit, Policy, State
+from amiws_plugins.webhook.circuit import Circuit, State
 
-POLICY = Policy(failures=3, retry_delay=1.0, retry_delay_max=4.0, cooldown=30.0, cooldown_max=100.0)
+from tests.support.webhook import Policy
+
+POLICY = Policy(
+    circuit_failures=3,
+    retry_delay=1.0,
+    retry_delay_max=4.0,
+    circuit_cooldown=30.0,
+    circuit_cooldown_max=100.0,
+)
 
 
 class World:

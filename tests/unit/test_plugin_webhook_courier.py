@@ -9,12 +9,13 @@ import gevent
 import pytest
 from amiws_plugins.webhook.answer import Answer
 from amiws_plugins.webhook.courier import Courier
-from amiws_plugins.webhook.outbox import Batch, Bounds, Outbox
+from amiws_plugins.webhook.outbox import Batch, Outbox
 from amiws_plugins.webhook.settings import Settings
 from amiws_plugins.webhook.signing import Key
 
 from tests.support.greenlets import until
 from tests.support.http_receiver import Receiver
+from tests.support.webhook import Bounds
 
 NOW = 1767225600.75
 
@@ -49,7 +50,7 @@ def test_what_a_receiver_gets() -> None:
 
 def test_a_repeat_has_the_same_id_and_body_but_a_new_time_and_signature() -> None:
     times = iter((NOW, NOW + 60))
-    outbox = Outbox(Bounds(2, 1000, 10, 1000, delay=0))
+    outbox = Outbox(Bounds(2, 1000, 10, 1000, batch_delay=0))
     outbox.put(b'{"a":1}')
     with receiver() as target:
         settings = Settings.model_validate({"url": target.url, "secret": "key"})

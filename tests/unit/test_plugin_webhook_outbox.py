@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from amiws_plugins.webhook.outbox import Bounds, Outbox
+from amiws_plugins.webhook.outbox import Outbox
 
 from tests.support.clock import Clock
+from tests.support.webhook import Bounds
 
 
 def make(clock: Clock | None = None, **bounds: Any) -> Outbox:
@@ -17,7 +18,7 @@ def make(clock: Clock | None = None, **bounds: Any) -> Outbox:
         "batch_bytes": 1000,
         "queue_messages": 10,
         "queue_bytes": 10000,
-        "delay": 2.0,
+        "batch_delay": 2.0,
     }
     return Outbox(Bounds(**{**defaults, **bounds}), clock or Clock(100.0))
 
@@ -81,7 +82,7 @@ def test_what_is_in_a_batch_takes_room_until_it_is_done() -> None:
 
 
 def test_with_no_delay_a_message_is_due_at_once() -> None:
-    outbox = make(delay=0.0)
+    outbox = make(batch_delay=0.0)
     fill(outbox, 1)
     assert outbox.due_in() == 0
 

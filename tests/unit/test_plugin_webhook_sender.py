@@ -12,20 +12,33 @@ from typing import Any
 import gevent
 import pytest
 from amiws_plugins.webhook.answer import Answer
-from amiws_plugins.webhook.circuit import Circuit, Policy, State
+from amiws_plugins.webhook.circuit import Circuit, State
 from amiws_plugins.webhook.client import NoAnswer
-from amiws_plugins.webhook.outbox import Batch, Bounds, Outbox
+from amiws_plugins.webhook.outbox import Batch, Outbox
 from amiws_plugins.webhook.report import Report
 from amiws_plugins.webhook.sender import Sender
 
 from tests.support.greenlets import WAIT, until
+from tests.support.webhook import Bounds, Policy
 
 BOUNDS = Bounds(
-    batch_messages=3, batch_bytes=1000, queue_messages=20, queue_bytes=10000, delay=0.02
+    batch_messages=3, batch_bytes=1000, queue_messages=20, queue_bytes=10000, batch_delay=0.02
 )
-QUICK = Policy(failures=3, retry_delay=0.02, retry_delay_max=0.04, cooldown=0.05, cooldown_max=0.1)
+QUICK = Policy(
+    circuit_failures=3,
+    retry_delay=0.02,
+    retry_delay_max=0.04,
+    circuit_cooldown=0.05,
+    circuit_cooldown_max=0.1,
+)
 LONG = 600.0  # seconds that no test waits for
-SLOW = Policy(failures=3, retry_delay=LONG, retry_delay_max=LONG, cooldown=LONG, cooldown_max=LONG)
+SLOW = Policy(
+    circuit_failures=3,
+    retry_delay=LONG,
+    retry_delay_max=LONG,
+    circuit_cooldown=LONG,
+    circuit_cooldown_max=LONG,
+)
 
 Result = Answer | NoAnswer | Callable[[], Answer]
 
@@ -82,7 +95,7 @@ def put(sender: Sender, *numbers: int) -> None:
 
 def test_a_full_batch_goes_out_at_once(setup: Setup) -> None:
     carrier = Carrier()
-    sender = setup.start(carrier, bounds=Bounds(3, 1000, 20, 10000, delay=60.0))
+    sender = setup.start(carrier, bounds=Bounds(3, 1000, 20, 10000, batch_delay=60.0))
     for number in range(4):
         gevent.sleep(0.01)
         put(sender, number)
@@ -93,7 +106,7 @@ def test_a_full_batch_goes_out_at_once(setup: Setup) -> None:
 
 def test_what_is_not_full_goes_out_after_the_delay(setup: Setup) -> None:
     carrier = Carrier()
-    sender = setup.start(carrier, bounds=Bounds(3, 1000, 20, 10000, delay=0.5))
+    sender = setup.start(carrier, bounds=Bounds(3, 1000, 20, 10000, batch_delay=0.5))
     start = time.monotonic()
     put(sender, 1)
     gevent.sleep(0)
@@ -209,7 +222,7 @@ def test_a_flush_sends_what_waits_without_a_delay(
     setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
     carrier = Carrier()
-    sender = setup.start(carrier, bounds=Bounds(3, 1000, 20, 10000, delay=60.0))
+    sender = setup.start(carrier, bounds=Bounds(3, 1000, 20, 10000, batch_delay=60.0))
     put(sender, 1, 2, 3, 4)
     until(lambda: carrier.batches)
     gevent.sleep(0)

@@ -255,3 +255,27 @@ def test_keys_of_secrets() -> None:
         assert names_secret(key), key
     for key in ("secret_file", "auth_file", "ssl_key", "tokens_seen", "passenger", "key", ""):
         assert not names_secret(key), key
+
+
+DIGEST = "5f3b0a8d9e1142c7602dee7493ab0518c46fd2397ab80155e6902c4d83f71baa"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        DIGEST,
+        DIGEST.upper(),
+        ":".join(DIGEST[i : i + 2] for i in range(0, 64, 2)),
+        f"sha256 Fingerprint={DIGEST.upper()}",
+        f"SHA256:{DIGEST}",
+        f" {DIGEST} ",
+    ],
+)
+def test_fingerprint(value: str) -> None:
+    assert values.fingerprint(value) == DIGEST
+
+
+@pytest.mark.parametrize("value", ["", DIGEST[:40], DIGEST + "00", "z" * 64, None, []])
+def test_what_is_no_fingerprint(value: object) -> None:
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        values.fingerprint(value)

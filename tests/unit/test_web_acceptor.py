@@ -594,12 +594,12 @@ def test_who_is_refused_does_not_take_the_last_descriptors(
     """Slow ones would have them for seconds."""
     monkeypatch.setattr(acceptor, "MOST_REFUSED_LAST", 3)
     with serving(make_settings(limits={"connections": 1})) as server, upgraded(server):
-        assert server._acceptor is not None
-        server._acceptor._descriptors = 0
+        assert server._endpoint._acceptor is not None
+        server._endpoint._acceptor._descriptors = 0
         with ExitStack() as stack:
             peers = [stack.enter_context(Peer(server.port)) for _ in range(10)]
             assert [peer.answer().status for peer in peers] == [503] * 10
-            assert server._acceptor._refusals <= 3
+            assert server._endpoint._acceptor._refusals <= 3
 
 
 def test_one_is_refused_for_each_pause_without_descriptors(

@@ -449,6 +449,27 @@ def test_upgrade_after_requests_on_the_same_connection() -> None:
         assert peer.frame().payload == b"hi"
 
 
+def test_what_the_handshake_leaves_is_no_garbage() -> None:
+    """gevent-websocket makes a class as its object goes, if the server has an application."""
+
+    def classes() -> int:
+        return sum(isinstance(found, type) for found in gc.get_objects())
+
+    sessions = FakeSessions()
+    with serving(sessions=sessions) as server:
+        with upgraded(server):
+            wait_for(lambda: sessions.clients, "what is made once is there")
+        gc.collect()
+        gc.disable()
+        try:
+            before = classes()
+            with upgraded(server):
+                wait_for(lambda: len(sessions.clients) == 2, "the second one")
+            assert classes() == before
+        finally:
+            gc.enable()
+
+
 def test_a_client_keeps_nothing_of_its_request() -> None:
     """Not even for the garbage collector, whose work keeps the AMI readers waiting."""
 
@@ -522,8 +543,8 @@ def test_a_client_may_choose_what_becomes_of_it(policy: str, query: str, loses: 
     with serving(settings, sessions=sessions) as server, Peer(server.port) as peer:
         assert peer.handshake(target=f"/ws{query}").status == 101
         wait_for(lambda: sessions.clients, "a client")
-        losses = sessions.clients[0]._losses
-        assert losses is (server.losses if loses else None)
+        source = sessions.clients[0].outlet._make_source()
+        assert getattr(source, "losses", None) is (server.losses if loses else None)
 
 
 def test_refused_upgrades_are_counted() -> None:

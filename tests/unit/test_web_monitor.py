@@ -128,15 +128,13 @@ class TestPages:
 
 @pytest.fixture
 def monitor() -> Iterator[MonitorListener]:
-    app = monitor_app(monitor_blueprint(render, lambda: Readiness(True, ())))
-    monitor = MonitorListener(app, Limits())
+    monitor = MonitorListener(monitor_blueprint(render, lambda: Readiness(True, ())))
     yield monitor
     monitor.stop()
 
 
 def move(monitor: MonitorListener, address: ListenAddress | None) -> int | None:
-    with monitor.moving_to(address):
-        pass
+    monitor.configure(Limits(), monitor.prepare(address))
     return monitor.port
 
 
@@ -211,20 +209,13 @@ class TestListener:
         assert ask(port).status == 200
 
     @pytest.mark.parametrize("host", ["localhost", "", None])
-    def test_what_the_block_raises_undoes_the_move(
-        self, monitor: MonitorListener, host: str | None
-    ) -> None:
+    def test_a_move_is_undone(self, monitor: MonitorListener, host: str | None) -> None:
         """To another port, to the same port of all addresses, and to nowhere."""
         port = move(monitor, ANYWHERE)
         assert port is not None
         wanted = None if host is None else ListenAddress(host, 0 if host else port)
 
-        def fail_on_the_way() -> None:
-            with monitor.moving_to(wanted):
-                raise ListenError("the pages cannot listen")
-
-        with pytest.raises(ListenError, match="the pages"):
-            fail_on_the_way()
+        monitor.prepare(wanted).undo()
         assert monitor.port == port
         assert ask(port).status == 200
         assert move(monitor, ANYWHERE) == port, "it knows that it is still there"
@@ -237,8 +228,8 @@ class TestListener:
                 assert peer.handshake(target=target).status == status
 
     def test_few_connections_are_enough_and_the_limits_hold(self, monitor: MonitorListener) -> None:
-        monitor.use(Limits(header_time=0.05))
-        port = move(monitor, ANYWHERE)
+        monitor.configure(Limits(header_time=0.05), monitor.prepare(ANYWHERE))
+        port = monitor.port
         assert port is not None
         with Peer(port) as peer:
             peer.send("GET /heal")

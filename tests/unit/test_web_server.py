@@ -16,6 +16,7 @@ from gevent import socket, ssl
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import ListenError
 from amiws_gevent.runtime.loop import PauseMeter
+from amiws_gevent.web.backlog import Backlog, LossyBacklog
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.server import WebServer
@@ -27,7 +28,7 @@ from tests.support.webserver import (
     Frame,
     Peer,
     close_payload,
-    echo_app,
+    configure,
     make_settings,
     masked,
     serving,
@@ -99,9 +100,9 @@ def test_a_listener_of_the_callers() -> None:
 def test_a_port_in_use() -> None:
     with serving() as server:
         settings = make_settings(ws_port=server.port)
-        second = WebServer(settings, app=echo_app, gate=FakeGate(), sessions=FakeSessions())
+        second = WebServer(FakeSessions())
         with pytest.raises(ListenError, match="in use"):
-            second.start()
+            configure(second, settings)
         second.stop(0)  # of one that never was started
 
 
@@ -109,9 +110,8 @@ def test_a_certificate_that_is_none_leaves_no_listener(tmp_path: Path) -> None:
     port = free_port()
     files = {"ssl_cert": tmp_path / "none.pem", "ssl_key": tmp_path / "none.pem"}
     settings = make_settings(ws_port=port, **files)
-    server = WebServer(settings, app=echo_app, gate=FakeGate(), sessions=FakeSessions())
     with pytest.raises(ListenError, match=r"none\.pem"):
-        server.start()
+        WebServer(FakeSessions()).prepare(settings)
     open_listener("127.0.0.1", port).close()
 
 
@@ -207,13 +207,13 @@ def test_fewer_descriptors_than_connections(
 ) -> None:
     hosts = [HOST.model_copy(update={"id": number}) for number in range(servers)]
     with serving(make_settings(limits={"connections": 100}, amihosts=hosts)) as server:
-        assert server._acceptor is not None
-        room = 1000 - server._acceptor.listener.fileno() - 1 - servers
+        assert server._endpoint._acceptor is not None
+        room = 1000 - server._endpoint._acceptor.listener.fileno() - 1 - servers
         monkeypatch.setattr("amiws_gevent.web.server.limit", lambda: 1024)
         monkeypatch.setattr("amiws_gevent.web.server.limit_for_clients", lambda: 1000)
-        server.reload(make_settings(limits={"connections": room}, amihosts=hosts))
+        configure(server, make_settings(limits={"connections": room}, amihosts=hosts))
         assert not caplog.records
-        server.reload(make_settings(limits={"connections": room + 1}, amihosts=hosts))
+        configure(server, make_settings(limits={"connections": room + 1}, amihosts=hosts))
         assert server._site.room == room
     (warning,) = [record.getMessage() for record in caplog.records]
     assert warning.startswith(
@@ -228,14 +228,14 @@ def test_a_listener_that_moves_leaves_as_much_room() -> None:
         before = server._site.room
         for _ in range(5):
             stack.enter_context(upgraded(server))
-        server.reload(make_settings(ws_host="::1"))
+        configure(server, make_settings(ws_host="::1"))
         assert server._site.room == before
 
 
 def test_descriptors_for_servers_alone_leave_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server:
         monkeypatch.setattr("amiws_gevent.web.server.limit_for_clients", lambda: 3)
-        server.reload(make_settings())
+        configure(server, make_settings())
         assert server._site.room == 0
 
 
@@ -405,12 +405,12 @@ def test_reload_changes_app_gate_and_limits_for_what_is_new() -> None:
     with serving() as server, upgraded(server) as before, Peer(server.port) as peer:
         assert peer.request("GET /x HTTP/1.1").body == b"GET /x "
         settings = make_settings(limits={"client_message": 1000})
-        server.reload(settings, app=other, gate=FakeGate(Verdict(403, body=b"no\n")))
+        configure(server, settings, app=other, gate=FakeGate(Verdict(403, body=b"no\n")))
         assert peer.request().body == b"other", "on a connection that was there"
         assert peer.handshake().status == 403
         before.send(masked(1, b"x" * 2000))
         assert before.frame() == Frame(1, b"x" * 2000)
-        server.reload(settings, gate=FakeGate())
+        configure(server, settings, app=other)
         assert peer.request().body == b"other"
         with upgraded(server) as after:
             after.send(masked(1, b"x" * 2000))
@@ -420,10 +420,11 @@ def test_reload_changes_app_gate_and_limits_for_what_is_new() -> None:
 def test_reload_changes_what_becomes_of_slow_clients_that_are_new() -> None:
     sessions = FakeSessions()
     with serving(sessions=sessions) as server, upgraded(server):
-        server.reload(make_settings(slow_clients="drop"))
+        configure(server, make_settings(slow_clients="drop"))
         with upgraded(server):
             wait_for(lambda: len(sessions.clients) == 2, "both")
-            assert [client._losses is not None for client in sessions.clients] == [False, True]
+            sources = [client.outlet._make_source() for client in sessions.clients]
+            assert list(map(type, sources)) == [Backlog, LossyBacklog]
 
 
 def test_reload_takes_a_new_certificate(authority: Authority) -> None:
@@ -432,7 +433,7 @@ def test_reload_takes_a_new_certificate(authority: Authority) -> None:
         first = authority.serial(server.port)
         authority.renew()
         assert authority.serial(server.port) == first
-        server.reload(settings)
+        configure(server, settings)
         assert authority.serial(server.port) != first
         assert still_there(peer)
 
@@ -443,7 +444,7 @@ def test_reload_refuses_a_bad_certificate(authority: Authority) -> None:
         first = authority.serial(server.port)
         authority.files["ssl_cert"].write_text("broken")
         with pytest.raises(ListenError, match=r"cert\.pem"):
-            server.reload(settings, gate=FakeGate(Verdict(403)))
+            configure(server, settings, gate=FakeGate(Verdict(403)))
         assert authority.serial(server.port) == first
         with upgraded(server, tls=authority.trust):
             pass
@@ -454,10 +455,10 @@ def test_reload_turns_tls_on_and_off_on_the_same_port(authority: Authority) -> N
     gate = FakeGate()
     with serving(plain, gate=gate) as server, upgraded(server) as first:
         port = server.port
-        server.reload(secure)
+        configure(server, secure, gate=gate)
         assert server.port == port
         with upgraded(server, tls=authority.trust) as second:
-            server.reload(plain)
+            configure(server, plain, gate=gate)
             with upgraded(server) as third:
                 assert still_there(first)
                 assert still_there(second)
@@ -468,21 +469,21 @@ def test_reload_turns_tls_on_and_off_on_the_same_port(authority: Authority) -> N
 def test_reload_moves_to_another_port() -> None:
     with serving() as server, upgraded(server) as before:
         old = server.port
-        server.reload(make_settings(ws_port=free_port()))
+        configure(server, make_settings(ws_port=free_port()))
         assert server.port != old
         with pytest.raises(ConnectionRefusedError):
             Peer(old)
         with upgraded(server) as after:
             assert still_there(before)
             assert still_there(after)
-        server.reload(make_settings(ws_port=server.port))  # nothing has changed
+        configure(server, make_settings(ws_port=server.port))  # nothing has changed
         assert still_there(before)
 
 
 def test_reload_moves_to_another_address_of_the_same_port() -> None:
     port = free_port()
     with serving(make_settings(ws_host="", ws_port=port)) as server, upgraded(server) as before:
-        server.reload(make_settings(ws_host="127.0.0.1", ws_port=port))
+        configure(server, make_settings(ws_host="127.0.0.1", ws_port=port))
         with pytest.raises(ConnectionRefusedError):
             Peer(port, host="::1")
         with upgraded(server) as after:
@@ -496,7 +497,9 @@ def test_reload_that_cannot_move_stays(host: str) -> None:
         port = server.port
         other = taken.getsockname()[1] if host == "127.0.0.1" else port
         with pytest.raises(ListenError):
-            server.reload(make_settings(ws_host=host, ws_port=other), gate=FakeGate(Verdict(403)))
+            configure(
+                server, make_settings(ws_host=host, ws_port=other), gate=FakeGate(Verdict(403))
+            )
         assert server.port == port
         with upgraded(server) as after:
             assert still_there(before)
@@ -507,7 +510,7 @@ def test_reload_to_an_address_that_is_none_on_the_same_port_stays() -> None:
     port = free_port()
     with serving(make_settings(ws_port=port)) as server, upgraded(server) as before:
         with pytest.raises(ListenError, match="no address of this machine"):
-            server.reload(make_settings(ws_host="192.0.2.1", ws_port=port))
+            configure(server, make_settings(ws_host="192.0.2.1", ws_port=port))
         with upgraded(server) as after:
             assert still_there(before)
             assert still_there(after)
@@ -524,7 +527,7 @@ def test_no_connection_is_lost_in_a_reload(authority: Authority) -> None:
             with pytest.raises(BlockingIOError):
                 sock._sock.connect(("127.0.0.1", server.port))
             early.append(sock)
-        server.reload(make_settings(**authority.files))
+        configure(server, make_settings(**authority.files))
         for sock in early:
             tls = authority.trust.wrap_socket(sock, server_hostname="localhost")
             stack.callback(tls.close)
@@ -534,6 +537,6 @@ def test_no_connection_is_lost_in_a_reload(authority: Authority) -> None:
 
 def test_limits_of_a_reload_reach_the_sweeper() -> None:
     with serving(make_settings(limits={"ping_interval": 1})) as server, upgraded(server) as peer:
-        server.reload(make_settings(limits={"ping_interval": 0.1}))
+        configure(server, make_settings(limits={"ping_interval": 0.1}))
         assert peer.frame() == Frame(PING, b"")
     assert Limits().ping_interval == 25

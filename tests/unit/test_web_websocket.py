@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gevent.event
@@ -15,9 +16,10 @@ import pytest
 import trustme
 from gevent import socket, ssl
 
+from amiws_gevent.batch import Item
 from amiws_gevent.config import Limits
 from amiws_gevent.web import websocket
-from amiws_gevent.web.backlog import ITEM_COST, Losses
+from amiws_gevent.web.backlog import ITEM_COST, Backlog, Losses, LossyBacklog
 from amiws_gevent.web.connection import Reader
 from amiws_gevent.web.frames import text_frame, text_frames
 from amiws_gevent.web.listener import open_listener
@@ -67,7 +69,7 @@ class Line:
             user="ann",
             subprotocol=None,
             limits=Limits(**limits),
-            losses=losses,
+            make_source=partial(LossyBacklog, losses, text_frame) if losses else Backlog,
             spread=spread,
             clock=lambda: self.now,
         )
@@ -80,10 +82,14 @@ class Line:
         self.greenlet = gevent.spawn(self.client.run, self.sessions, pace)
         gevent.sleep(0)
 
+    def offer(self, data: bytes, messages: int = 1) -> None:
+        """As the hub does."""
+        self.client.outlet.offer(Item(data, messages, {}))
+
     def block(self, size: int = 1000) -> int:
         """Offer numbered texts until they wait; how many."""
         for number in range(100_000):
-            self.client.offer(text_frame(b"%d " % number + b"x" * size))
+            self.offer(text_frame(b"%d " % number + b"x" * size))
             if self.client.pending_bytes:
                 return number + 1
         raise AssertionError("never blocked")
@@ -145,23 +151,24 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_offered_is_sent_at_once(line: Line) -> None:
-    line.client.offer(text_frame(b"now"))
+    line.offer(text_frame(b"now"))
     assert line.far.socket._sock.recv(100) == text_frame(b"now"), "without the event loop"
     assert line.client.pending_bytes == 0
-    assert line.client._watcher is None
+    assert line.client.outlet._watcher is None
 
 
 def test_texts_and_frames_go_the_same_way(line: Line) -> None:
     line.client.send_text("grüße")
     line.client.send_text(b"bytes")
-    line.client.send_frame("ping", PING)
-    line.client.send("shipped")  # gevent-websocket's, which frames it by send_frame
+    line.offer(text_frame(b"offered"))
+    line.far.send(masked(PING, b"ping"))
+    line.run()
     frames = [line.far.frame() for _ in range(4)]
     assert frames == [
         Frame(1, "grüße".encode()),
         Frame(1, b"bytes"),
-        Frame(PING, b"ping"),
-        Frame(1, b"shipped"),
+        Frame(1, b"offered"),
+        Frame(PONG, b"ping"),
     ]
 
 
@@ -176,14 +183,14 @@ def test_what_blocks_waits_and_comes_in_order(make_line: MakeLine, tls: bool) ->
     line.run()
     count = line.block()
     for number in range(count, count + 500):
-        line.client.offer(text_frame(b"%d " % number))
+        line.offer(text_frame(b"%d " % number))
     assert line.client.pending_bytes > 500 * 4
     numbers = [line.far.frame().payload.split(b" ")[0] for _ in range(count + 500)]
     assert numbers == [b"%d" % number for number in range(count + 500)]
-    wait_for(lambda: line.client._watcher is None, "an end of the watching")
+    wait_for(lambda: line.client.outlet._watcher is None, "an end of the watching")
     assert line.client.pending_bytes == 0
-    assert line.client._queue is None
-    line.client.offer(text_frame(b"direct again"))
+    assert line.client.outlet._source is None
+    line.offer(text_frame(b"direct again"))
     assert line.far.frame() == Frame(1, b"direct again")
 
 
@@ -224,7 +231,7 @@ def test_a_buffer_larger_than_all_others(make_line: MakeLine, tls: bool) -> None
     line = make_line(tls=tls, client_buffer=1000)
     line.run()
     text = bytes(range(97, 123)) * 100_000
-    line.client.offer(text_frame(text))
+    line.offer(text_frame(text))
     assert line.client.pending_bytes > 1000, "one buffer may be larger than the bound"
     assert line.far.frame() == Frame(1, text)
     assert not line.client.closed
@@ -233,9 +240,10 @@ def test_a_buffer_larger_than_all_others(make_line: MakeLine, tls: bool) -> None
 def test_what_waits_is_not_copied(line: Line) -> None:
     line.block()
     shared = text_frame(b"shared by all")
-    line.client.offer(shared)
-    assert line.client._queue is not None
-    assert line.client._queue[-1] is shared
+    line.offer(shared)
+    source = line.client.outlet._source
+    assert source is not None
+    assert source.pull() is shared
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -245,13 +253,13 @@ def test_too_slow(make_line: MakeLine, tls: bool, size: int) -> None:
     line.run()
     sent = line.block(size)
     while not line.client.closed:
-        line.client.offer(text_frame(b"%d " % sent + b"x" * size))
+        line.offer(text_frame(b"%d " % sent + b"x" * size))
         sent += 1
         assert line.client.pending_bytes <= max(100_000, size + 300)
     assert line.client.close_code == 1013
     assert line.client.pending_bytes <= max(size, 65536 * tls) + 300, "freed at once"
     before = line.client.pending_bytes
-    line.client.offer(text_frame(b"too late"))
+    line.offer(text_frame(b"too late"))
     assert line.client.pending_bytes == before
     texts = list(iter(line.far.frame, Frame(CLOSE, close_payload(1013, line.client.close_reason))))
     line.far.send(masked(CLOSE, close_payload(1013)))
@@ -270,7 +278,7 @@ def test_a_client_that_never_reads_is_cut_off(make_line: MakeLine, tls: bool) ->
     line = make_line(tls=tls, client_buffer=10_000)
     line.run()
     line.block(5000)
-    line.client.offer(text_frame(b"x" * 10_000))
+    line.offer(text_frame(b"x" * 10_000))
     assert line.client.closed
     wait_for(lambda: line.client.pending_bytes == 0, "all is freed")
     wait_for(lambda: line.sessions.ends, "the end")
@@ -282,9 +290,10 @@ def test_small_buffers_count_as_what_they_cost(make_line: MakeLine) -> None:
     line = make_line(client_buffer=100_000)
     line.block()
     while not line.client.closed:
-        assert line.client._queue is not None
-        waits = list(line.client._queue)
+        answers = line.client.outlet._answers
         line.client.send_text(b"")
+    assert answers is not None
+    waits = list(iter(answers.pull, None))
     assert len(waits) > 1000
     assert sum(map(sys.getsizeof, waits)) < 100_000
 
@@ -303,8 +312,6 @@ def test_of_pings_without_end_one_is_answered(make_line: MakeLine) -> None:
         line.far.send(masked(PING, b"%d" % number))
     line.far.send(masked(1, b"that was all"))
     wait_for(lambda: line.sessions.texts, "all are heard")
-    assert line.client._queue is not None
-    assert len(line.client._queue) <= 4, "the texts, a pong that is being sent, and the newest"
     assert line.client.pending_bytes < waits + 1000
     line.client.close()
     frames = list(iter(line.far.frame, Frame(CLOSE, close_payload(1000))))
@@ -319,7 +326,7 @@ def test_pings_do_not_make_a_client_too_slow(make_line: MakeLine) -> None:
     line.run()
     line.block()
     line.far.send(masked(PING, b"x" * 100) + masked(1, b"a", fin=False))
-    wait_for(lambda: line.client._message_since is not None, "the ping is heard")
+    wait_for(lambda: line.client._message is not None, "the ping is heard")
     assert not line.client.closed
 
 
@@ -333,7 +340,7 @@ def test_pings_that_come_while_closing_are_not_answered(line: Line) -> None:
 
 
 def is_deaf(line: Line) -> bool:
-    return line.client._room is not None
+    return line.client.outlet.awaited
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -362,7 +369,7 @@ def test_one_whose_backlog_stays_is_heard_as_it_reads(make_line: MakeLine) -> No
 
     def refill() -> None:
         while line.client.pending_bytes < 99_000:
-            line.client.offer(text_frame(b"x" * 1000))
+            line.offer(text_frame(b"x" * 1000))
 
     line.block()
     refill()
@@ -430,7 +437,7 @@ def test_a_message_that_has_begun_is_heard_to_its_end(make_line: MakeLine) -> No
     line = make_line(client_buffer=400_000)
     line.run()
     line.far.send(masked(1, b"a", fin=False))
-    wait_for(lambda: line.client._message_since is not None, "it has begun")
+    wait_for(lambda: line.client._message is not None, "it has begun")
     line.block()
     line.client.send_text(b"x" * 300_000)
     line.far.send(masked(0, b"b"))
@@ -456,12 +463,12 @@ def test_a_client_that_would_rather_lose_messages(
     count = line.block(size)
     for _ in range(300):
         batch = [b"%d " % number + b"x" * size for number in range(count, count + 5)]
-        line.client.offer(text_frames(batch))
+        line.offer(text_frames(batch), 5)
         count += 5
         assert line.client.pending_bytes < bound + 200
     assert not line.client.closed
     seen, gaps = read_numbers(line, count)
-    line.client.offer(text_frame(b"%d " % count))
+    line.offer(text_frame(b"%d " % count))
     assert line.far.frame().payload == b"%d " % count, "and then it goes on"
     assert seen == count
     assert gaps == losses.messages > 0
@@ -490,7 +497,7 @@ def test_each_gap_is_told_in_its_place(make_line: MakeLine) -> None:
     gaps = 0
     for _ in range(20):  # read a part, and fall behind again
         for _ in range(80):
-            line.client.offer(text_frame(b"%d " % count + b"x" * 1000))
+            line.offer(text_frame(b"%d " % count + b"x" * 1000))
             count += 1
         line.far.take(0)
         pending = line.client.pending_bytes
@@ -501,18 +508,33 @@ def test_each_gap_is_told_in_its_place(make_line: MakeLine) -> None:
     assert gaps > 100
 
 
-def test_lost_control_frames_are_no_messages(make_line: MakeLine) -> None:
+def test_what_is_for_one_client_alone_is_never_left_out(make_line: MakeLine) -> None:
     losses = Losses()
-    line = make_line(losses=losses, client_buffer=1000)
+    line = make_line(losses=losses, client_buffer=100_000)
     line.run()
-    line.block(5000)
-    pending = line.client.pending_bytes
-    line.client.offer(websocket.frame(PONG, b"x" * 100) * 30)
-    assert line.client.pending_bytes == pending
-    assert losses.messages == 0
-    line.client.send_text("x" * 2000)
-    assert losses.messages == 1, "an answer is a batch too"
-    assert line.client.pending_bytes > pending
+    count = line.block()
+    while not losses.messages:
+        line.offer(text_frame(b"%d " % count + b"x" * 5000))
+        count += 1
+    line.client.send_text(b"the answer")
+    assert not line.client.closed
+    assert losses.messages == 1
+    texts = [line.far.frame().payload for _ in range(count + 1)]
+    assert b"the answer" in texts
+    assert b"MessagesDropped" in texts[-1]
+
+
+@pytest.mark.parametrize("losses", [None, Losses()], ids=["close", "drop"])
+def test_more_for_one_client_alone_than_it_may_have(
+    make_line: MakeLine, losses: Losses | None
+) -> None:
+    line = make_line(losses=losses, client_buffer=10_000)
+    line.offer(text_frame(b"x" * 1_000_000))
+    assert line.client.pending_bytes > 10_000, "one item may be larger than the bound"
+    line.client.send_text(b"x" * 4000)
+    assert not line.client.closed
+    line.client.send_text(b"x" * 7000)
+    assert line.client.close_code == 1013
 
 
 @pytest.mark.slow
@@ -520,7 +542,7 @@ def test_a_client_that_loses_messages_is_closed_all_the_same(make_line: MakeLine
     line = make_line(losses=Losses(), client_buffer=1000)
     line.run()
     count = line.block()
-    line.client.send_text("x" * 2000)
+    line.offer(text_frame(b"x" * 2000))
     line.client.close(1001, "bye")
     frames = line.far.frames()
     assert frames[-1] == Frame(CLOSE, close_payload(1001, "bye"))
@@ -531,7 +553,7 @@ def test_close_comes_behind_what_waits(line: Line) -> None:
     line.run()
     count = line.block()
     line.client.close(1001, "bye")
-    line.client.offer(text_frame(b"behind"))
+    line.offer(text_frame(b"behind"))
     frames = [line.far.frame() for _ in range(count + 1)]
     assert frames[-1] == Frame(CLOSE, close_payload(1001, "bye"))
     line.far.send(masked(CLOSE, close_payload(1001)))
@@ -546,7 +568,7 @@ def test_a_client_that_closes_gets_its_answer_though_much_waits(
     line.run()
     count = line.block()
     for _ in range(50):
-        line.client.offer(text_frame(b"unread"))
+        line.offer(text_frame(b"unread"))
     line.far.send(masked(CLOSE, close_payload(1000)))
     wait_for(lambda: line.client.closed, "closed")
     texts = line.texts()  # the end comes with the last byte
@@ -560,7 +582,7 @@ def test_senders_do_not_mix_their_bytes(line: Line) -> None:
 
     def talk(letter: bytes) -> None:
         for _ in range(40):
-            line.client.offer(text_frame(letter * 3000))
+            line.offer(text_frame(letter * 3000))
             gevent.sleep(0)
 
     for letter in b"abcd":
@@ -584,9 +606,9 @@ def test_offer_after_the_end_does_nothing(make_line: MakeLine, tls: bool) -> Non
     line = make_line(tls=tls)
     line.run()
     line.client.abort("over")
-    line.client.offer(text_frame(b"x"))
+    line.offer(text_frame(b"x"))
     wait_for(lambda: line.greenlet is not None and line.greenlet.dead, "the end")
-    line.client.offer(text_frame(b"x"))
+    line.offer(text_frame(b"x"))
     line.client.send_text("x")
     line.client.close(1000)
     line.client.abort("again")
@@ -598,7 +620,7 @@ def test_offer_after_the_end_does_nothing(make_line: MakeLine, tls: bool) -> Non
 def test_offer_to_one_who_is_gone_does_not_raise(make_line: MakeLine, tls: bool) -> None:
     line = make_line(tls=tls)
     line.far.socket.close()  # with nobody reading on our side
-    wait_for(lambda: line.client.offer(text_frame(b"x")) or line.client.closed, "noticed")
+    wait_for(lambda: line.offer(text_frame(b"x")) or line.client.closed, "noticed")
     assert line.client.close_reason.startswith("connection lost: ")
     assert line.client.close_code == 1006
 
@@ -606,7 +628,7 @@ def test_offer_to_one_who_is_gone_does_not_raise(make_line: MakeLine, tls: bool)
 def test_a_blocked_client_that_vanishes(line: Line) -> None:
     line.run()
     line.block()
-    line.client.offer(text_frame(b"waits"))
+    line.offer(text_frame(b"waits"))
     line.far.socket.close()  # with bytes unread: a reset
     wait_for(lambda: line.sessions.ends, "the end")
     assert line.sessions.ends[0][0] == 1006
@@ -705,7 +727,7 @@ def test_a_shrinking_backlog_is_a_sign_of_life(line: Line) -> None:
     line.run()
     line.block()
     for _ in range(100):
-        line.client.offer(text_frame(b"x" * 1000))
+        line.offer(text_frame(b"x" * 1000))
     for seconds in (25, 50):
         line.client.tend(line.now + seconds, 25, 600)
     line.now += 60
@@ -757,7 +779,7 @@ def test_a_message_that_never_ends(make_line: MakeLine, data: bytes) -> None:
     line = make_line(ping_interval=1000)
     line.run()
     line.far.send(data)
-    wait_for(lambda: line.client._message_since is not None, "a message has begun")
+    wait_for(lambda: line.client._message is not None, "a message has begun")
     line.client.tend(line.now + 60, 100, 60)
     assert not line.client.closed
     line.client.tend(line.now + 61, 100, 60)

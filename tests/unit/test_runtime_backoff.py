@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from amiws_gevent.link.backoff import Backoff
+from amiws_gevent.runtime.backoff import Backoff
 
 
 def test_with_no_luck_it_doubles_up_to_the_longest() -> None:
@@ -39,3 +39,8 @@ def test_delays_stay_within_their_bounds(spread: float) -> None:
     chance = random.Random(7)
     backoff = Backoff(1, 60, spread=spread, random=chance.random)
     assert all(1 <= backoff.next() <= 60 for _ in range(1000))
+
+
+def test_chance_may_take_more_where_less_than_the_shortest_is_allowed() -> None:
+    backoff = Backoff(1, 60, lowest=0, random=lambda: 0.25)
+    assert [backoff.next() for _ in range(3)] == [0.5, 1, 2]

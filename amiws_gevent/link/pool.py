@@ -1,0 +1,133 @@
+"""The links of the program, one a server, as the configuration has them now.
+
+A link that a reload has taken away or replaced logs off by itself. While it does, its
+successor may hear the same as it, under another name: so nobody hears what it hears any
+more. Who waits for an answer to what was sent by it gets an error all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import gevent
+
+from amiws_gevent.ami import Message
+from amiws_gevent.config import AmiHost, Limits, Settings
+from amiws_gevent.link.link import Link, LinkState
+from amiws_gevent.pipeline import Pipeline, Source
+from amiws_gevent.runtime.loop import yield_to_loop
+
+# Seconds
+LOG_OFF_TIME = 1.0  # that a server has for its goodbye
+ANSWER_TIME = 0.5  # that servers have for the answers which clients wait for
+ANSWER_LANES_TIME = 0.2  # that plugins have for these
+
+# What plugins are told of a link's states.
+_TOLD_STATES = {
+    LinkState.CONNECTED: "connected",
+    LinkState.WAITING: "disconnected",
+    LinkState.REFUSED: "refused",
+}
+
+
+class _Member:
+    """A link, what its messages go through the pipeline as, and what plugins were told of it."""
+
+    def __init__(self, host: AmiHost, limits: Limits, pipeline: Pipeline) -> None:
+        self.host = host
+        self.source = Source(host)
+        self.link = Link(
+            host,
+            limits,
+            on_messages=self._on_messages,
+            on_unanswered=self._on_unanswered,
+            on_state=self._on_state,
+        )
+        self._pipeline = pipeline
+        self._told = ""
+        self._replaced = False
+
+    def retire(self, reason: str) -> None:
+        """It is no longer the link of its server; returns at once."""
+        self._replaced = True
+        if self._told == "connected":
+            self._tell("disconnected", reason)
+        gevent.spawn(self.link.stop, LOG_OFF_TIME)
+
+    def _on_messages(self, _link: Link, messages: list[Message]) -> None:
+        if not self._replaced:
+            self._pipeline.process(self.source, messages)
+
+    def _on_unanswered(self, _link: Link, answers: list[Message]) -> None:
+        self._pipeline.pass_on(self.source, answers)
+
+    def _on_state(self, _link: Link, state: LinkState, reason: str) -> None:
+        told = _TOLD_STATES.get(state)
+        # Each attempt that fails like the one before is no news.
+        if told not in (None, self._told) and not self._replaced:
+            self._tell(told, reason)
+
+    def _tell(self, told: str, reason: str) -> None:
+        self._told = told
+        self._pipeline.plugins.server_changed(self.source.info, told, reason)
+
+
+class Pool:
+    """What the links hear goes to ``pipeline``, and news of them to its plugins."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._members: dict[int, _Member] = {}
+        self._partings: list[gevent.Greenlet[..., None]] = []
+        self._links: dict[int, Link] = {}
+
+    @property
+    def links(self) -> Mapping[int, Link]:
+        """By server id, in the order of the configuration; the same object all the time."""
+        return self._links
+
+    @property
+    def sources(self) -> dict[int, Source]:
+        """What the messages of each server are counted in; as ``links``, but a copy."""
+        return {server_id: member.source for server_id, member in self._members.items()}
+
+    def configure(self, settings: Settings) -> None:
+        """Stop, start and order the links; those of unchanged entries stay. Cannot fail."""
+        hosts = {host.id: host for host in settings.amihosts}
+        for server_id, member in list(self._members.items()):
+            host = hosts.get(server_id)
+            if host == member.host:
+                member.link.configure(settings.limits)
+                continue
+            del self._members[server_id]
+            gone = "no longer in the configuration"
+            member.retire(gone if host is None else "its configuration has changed")
+        self._members = {
+            host.id: self._members.get(host.id) or self._start(host, settings.limits)
+            for host in settings.amihosts
+        }
+        self._links.clear()
+        self._links.update((server_id, member.link) for server_id, member in self._members.items())
+
+    def _start(self, host: AmiHost, limits: Limits) -> _Member:
+        member = _Member(host, limits, self._pipeline)
+        member.link.start()
+        return member
+
+    def log_off(self) -> None:
+        """Begin to log off from all servers; returns once clients have what they wait for.
+
+        That is the answers to what is under way, or an error in their place.
+        """
+        links = list(self._links.values())
+        busy = [gevent.spawn(link.stop, ANSWER_TIME) for link in links if link.under_way]
+        idle = [gevent.spawn(link.stop, LOG_OFF_TIME) for link in links if not link.under_way]
+        self._partings = busy + idle
+        if busy:
+            gevent.joinall(busy, timeout=2 * ANSWER_TIME)
+            self._pipeline.drain(ANSWER_LANES_TIME)
+            yield_to_loop()  # the hub sends them, before clients are closed
+
+    def join(self, timeout: float) -> None:
+        """Wait, at most ``timeout`` seconds, until all are logged off from."""
+        gevent.joinall(self._partings, timeout=timeout)

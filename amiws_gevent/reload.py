@@ -1,0 +1,204 @@
+"""From one configuration to the next, whole or not at all; the start is the first time.
+
+    prepare    what can fail: plugins that are new are started, those that are gone stopped;
+               gate and application are built; certificates are read, and what is to be
+               listened on is opened, beside what is listened on now
+    commit     every part goes over to the new settings, and nothing can fail any more
+    roll back  in place of a commit: what was prepared is undone, the last first
+
+From the first to the last of it no message is given to plugins; they wait in the pipeline.
+What is to outlive a configuration (counters, wrong and former passwords, links and plugins
+whose entry has not changed) is in the parts, not in what is built here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import gevent
+from flask import Flask
+
+from amiws_gevent.clients import Clients
+from amiws_gevent.config import LoadResult, Settings, security_warnings
+from amiws_gevent.errors import StartError
+from amiws_gevent.hub import Hub
+from amiws_gevent.link.pool import Pool
+from amiws_gevent.pipeline import Pipeline
+from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.plugins.roster import Roster
+from amiws_gevent.runtime.log import LogControl
+from amiws_gevent.runtime.notify import notify
+from amiws_gevent.web.app import create_app
+from amiws_gevent.web.blueprints import add_blueprints
+from amiws_gevent.web.endpoint import Move
+from amiws_gevent.web.former import FormerPasswords
+from amiws_gevent.web.gate import Gate
+from amiws_gevent.web.login_throttle import LoginThrottle
+from amiws_gevent.web.monitor import MonitorListener
+from amiws_gevent.web.plugingate import PluginGate
+from amiws_gevent.web.server import WebServer
+
+END_TIME = 0.2  # seconds that a reload has which the end of the program interrupts
+
+_log = logging.getLogger("amiws_gevent.reload")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What settings reach."""
+
+    plugins: Roster
+    pipeline: Pipeline
+    hub: Hub
+    clients: Clients
+    pool: Pool
+    failed_logins: LoginThrottle
+    former_passwords: FormerPasswords
+    web: WebServer
+    monitor: MonitorListener
+    log: LogControl | None = None
+    private_files: Sequence[Path] = ()
+    """Never served, besides what the settings name."""
+
+
+@dataclass
+class LastReload:
+    """What became of the last reload; the start counts as one."""
+
+    applied: bool = False
+    applied_at: float = 0.0
+    """Of the last that was applied, in seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What is ready to be used with ``settings``."""
+
+    settings: Settings
+    app: Flask
+    gate: PluginGate
+    monitor: Move
+    web: Move
+
+
+class Reload:
+    """Applies settings to ``parts``: those of the start, then what ``load`` reads for SIGHUP.
+
+    ``settings`` are those in force. ``load`` raises ConfigError; None: there is no file.
+    ``last`` is kept up to date.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        settings: Settings,
+        *,
+        load: Callable[[], LoadResult] | None,
+        last: LastReload,
+    ) -> None:
+        self.settings = settings
+        self._parts = parts
+        self._load = load
+        self._last = last
+        self._asked = False
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+
+    def start(self) -> None:
+        """Apply the settings of the start; raises StartError with nothing left open."""
+        self._apply(self.settings, ())
+
+    def begin(self) -> None:
+        """Reload beside the caller, since a plugin may hang in it; one behind the other.
+
+        However often it is asked for meanwhile, one more follows.
+        """
+        self._asked = True
+        if self._greenlet is None or self._greenlet.dead:
+            self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """End a reload that is under way: what it has begun stays, for `Roster.stop`."""
+        if self._greenlet is not None:
+            self._greenlet.kill(timeout=END_TIME)
+
+    def _run(self) -> None:
+        while self._asked:
+            self._asked = False
+            if self._load is None:
+                _log.warning("reload asked for, but there is no configuration file to read")
+            else:
+                self._reload(self._load)
+
+    def _reload(self, load: Callable[[], LoadResult]) -> None:
+        """Apply the configuration as it is now; tell the log, the metrics and systemd."""
+        notify("RELOADING=1")
+        self._last.applied = False
+        try:
+            result = load()
+            self._apply(result.settings, result.warnings)
+        except StartError as error:
+            for line in str(error).splitlines():
+                _log.error("%s", line)
+            _log.error("configuration not applied; the one before stays in force")
+            status = "reload refused at %H:%M:%S; the log and amiws-gevent --check say why"
+        else:
+            _log.info("configuration applied")
+            status = "configuration applied at %H:%M:%S"
+        notify("READY=1", f"STATUS={time.strftime(status)}")
+
+    def _apply(self, settings: Settings, warnings: Sequence[str]) -> None:
+        for warning in (*warnings, *security_warnings(settings)):
+            _log.warning("%s", warning)
+        with self._parts.pipeline.holding():  # since plugins that are stopped must not be asked
+            undo = ExitStack()
+            try:
+                prepared = self._prepare(settings, undo)
+            except Exception:  # not for the program's end, which stops whatever has begun
+                undo.close()
+                raise
+            self._commit(prepared)
+        self._last.applied, self._last.applied_at = True, time.time()
+
+    def _prepare(self, settings: Settings, undo: ExitStack) -> _Prepared:
+        """All that can fail; raises StartError with what is to be undone in ``undo``."""
+        parts = self._parts
+        plugins = parts.plugins.prepare(settings.plugins, queue_limit=settings.limits.plugin_queue)
+        undo.callback(parts.plugins.undo)
+        app, gate = self._build(settings, plugins)
+        monitor = parts.monitor.prepare(settings.metrics_listen)
+        undo.callback(monitor.undo)
+        web = parts.web.prepare(settings)
+        undo.callback(web.undo)
+        return _Prepared(settings, app, gate, monitor, web)
+
+    def _build(self, settings: Settings, plugins: Plugins) -> tuple[Flask, PluginGate]:
+        """The application with the blueprints of plugins, and who may see what of it."""
+        parts = self._parts
+        gate = Gate(
+            settings,
+            failed_logins=parts.failed_logins,
+            former_passwords=parts.former_passwords,
+        )
+        monitoring = [parts.monitor.blueprint] if settings.metrics_listen is None else []
+        app = create_app(settings, gate, blueprints=monitoring, private_files=parts.private_files)
+        add_blueprints(app, plugins.blueprints())
+        return app, PluginGate(gate, plugins)
+
+    def _commit(self, prepared: _Prepared) -> None:
+        """Nothing here can fail, and no other greenlet runs meanwhile."""
+        parts, settings = self._parts, prepared.settings
+        limits = settings.limits
+        self.settings = settings
+        if parts.log is not None:
+            parts.log.reconfigure(settings.log_facility, settings.log_level)
+        parts.pipeline.plugins = parts.clients.plugins = parts.plugins.finish()
+        parts.pipeline.limit = limits.plugin_messages
+        parts.hub.limit = limits.hub_buffer
+        parts.monitor.configure(limits, prepared.monitor)
+        parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.gate)
+        parts.pool.configure(settings)

@@ -1,0 +1,211 @@
+"""The links of the program: what plugins are told of them, and what a reload does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from pydantic import SecretStr
+
+from amiws_gevent.ami import Message
+from amiws_gevent.config import AmiHost, Settings
+from amiws_gevent.link import LinkState
+from amiws_gevent.link.pool import Pool
+from amiws_gevent.pipeline import Source
+from amiws_gevent.plugins.api import ServerInfo
+from tests.support.ami_server import AmiServer, Connection, Packet
+from tests.support.assembled import Whole, host
+from tests.support.greenlets import WAIT, until
+from tests.support.hosts import ami_host
+
+
+def states(program: Whole) -> list[str]:
+    return [what[1] for what in program.happened if isinstance(what, tuple)]
+
+
+@pytest.mark.slow
+def test_each_change_once_and_in_order(program: Whole, ami: AmiServer) -> None:
+    program.plugin()
+    program.configure("- ./mine.py\n", host(ami.port))
+    program.start()
+    until(lambda: states(program) == ["connected"])
+    ami.kill()
+    until(lambda: states(program) == ["connected", "disconnected"])
+    gevent.sleep(1.5)  # attempts that fail
+    assert states(program) == ["connected", "disconnected"]
+    ami.restart()
+    until(lambda: states(program) == ["connected", "disconnected", "connected"])
+
+
+def test_a_refused_login(program: Whole, ami: AmiServer) -> None:
+    ami.login = "refuse"
+    program.plugin()
+    program.configure("- ./mine.py\n", host(ami.port))
+    program.start()
+    until(lambda: states(program) == ["refused"])
+
+
+def test_a_server_that_was_never_there(program: Whole) -> None:
+    program.plugin()
+    program.configure("- ./mine.py\n")
+    program.start()
+    until(lambda: states(program) == ["disconnected"])
+
+
+def test_one_that_is_taken_out_of_the_configuration(program: Whole, ami: AmiServer) -> None:
+    program.plugin()
+    other = host(1, "absent", ", id: 9")
+    program.configure("- ./mine.py\n", host(ami.port, "pbx", ", id: 1") + other)
+    program.start()
+    until(lambda: ("pbx", "connected") in program.happened)
+    program.configure("- ./mine.py\n", other)
+    program.reload()
+    until(lambda: ("pbx", "disconnected") in program.happened)
+
+
+def test_one_whose_configuration_changes(program: Whole, ami: AmiServer) -> None:
+    program.plugin()
+    program.configure("- ./mine.py\n", host(ami.port))
+    program.start()
+    until(lambda: states(program) == ["connected"])
+    program.configure("- ./mine.py\n", host(ami.port, more=", keepalive: 99"))
+    program.reload()
+    until(lambda: states(program) == ["connected", "disconnected", "connected"])
+    assert len(ami.connections) == 2
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["renamed", "taken out"])
+def test_one_that_was_replaced_says_nothing_any_more(
+    program: Whole, ami: AmiServer, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    """Not even what it hears while it logs off; its successor hears the same."""
+
+    def last_words(connection: Connection, packet: Packet) -> None:
+        connection.send(b"Event: Late\r\n\r\n")
+        Connection._logoff(connection, packet)
+
+    monkeypatch.setitem(Connection._HANDLERS, "logoff", last_words)
+    program.plugin()
+    other = host(1, "absent", ", id: 9")
+    program.configure("- ./mine.py\n", host(ami.port, "old", ", id: 1") + other)
+    server = program.start()
+    until(lambda: ("old", "connected") in program.happened)
+    replaced = server._pool.links[1]
+    successor = host(ami.port, "new", ", id: 1") if stays else ""
+    program.configure("- ./mine.py\n", successor + other)
+    program.reload()
+    until(lambda: replaced.state is LinkState.STOPPED)
+    assert ami.connections[0].packets[-1].action == "Logoff"
+    assert "Late" not in program.happened
+    assert server._pool.sources.keys() == server._pool.links.keys()
+    if stays:
+        until(lambda: ("new", "connected") in program.happened)
+        ami.send(b"Event: News\r\n\r\n")
+        until(lambda: "News" in program.happened)
+
+
+class FakePipeline:
+    """Notes what a pool passes on, by the name of the server."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+        self.said: list[tuple[str, str]] = []
+        self.news: list[tuple[str, str]] = []
+        self.plugins = self
+        self.drained = 0
+
+    def process(self, source: Source, messages: list[Message]) -> None:
+        self.heard += [(source.host.name, message.name) for message in messages]
+
+    def pass_on(self, source: Source, messages: list[Message]) -> None:
+        self.said += [(source.host.name, message.get("ActionID") or "") for message in messages]
+
+    def server_changed(self, server: ServerInfo, state: str, reason: str) -> None:
+        self.news.append((server.name, state))
+
+    def drain(self, timeout: float) -> None:
+        self.drained += 1
+
+
+class World:
+    def __init__(self) -> None:
+        self.pipeline: Any = FakePipeline()
+        self.pool = Pool(self.pipeline)
+
+    def configure(self, *hosts: AmiHost) -> None:
+        self.pool.configure(Settings(amihosts=hosts))
+
+    def ask(self, server_id: int, action_id: str) -> None:
+        data = f"Action: CoreStatus\r\nActionID: {action_id}\r\n\r\n".encode()
+        self.pool.links[server_id].send(data, action_id=action_id, name="CoreStatus")
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.pool.log_off()
+    made.pool.join(5)
+
+
+def at(ami: AmiServer, server_id: int = 1, name: str = "pbx") -> AmiHost:
+    return ami_host(
+        id=server_id, name=name, port=ami.port, username="amiws", secret=SecretStr("s3cret")
+    )
+
+
+def test_links_are_in_the_order_of_the_configuration_and_one_object(world: World) -> None:
+    hosts = [ami_host(id=number, name=f"pbx{number}", port=1) for number in (1, 2, 3)]
+    links = world.pool.links
+    world.configure(*hosts)
+    before = dict(links)
+    world.configure(hosts[2], hosts[0])
+    assert world.pool.links is links
+    assert list(links.items()) == [(3, before[3]), (1, before[1])]
+    assert list(world.pool.sources) == [3, 1]
+    assert [source.host for source in world.pool.sources.values()] == [hosts[2], hosts[0]]
+
+
+def test_who_waits_for_a_link_that_was_replaced_is_answered_in_its_name(
+    world: World, ami: AmiServer
+) -> None:
+    ami.on_action = lambda connection, packet: None
+    world.configure(at(ami, name="old"))
+    until(lambda: world.pool.links[1].connected)
+    world.ask(1, "mine")
+    ami.wait_for("CoreStatus")
+    world.configure(at(ami, name="new"))
+    until(lambda: world.pipeline.said == [("old", "mine")])
+    until(lambda: world.pipeline.news[-1] == ("new", "connected"))
+    assert world.pipeline.news == [
+        ("old", "connected"),
+        ("old", "disconnected"),
+        ("new", "connected"),
+    ]
+
+
+def test_logged_off_from_all_who_waits_has_an_answer_first(world: World, ami: AmiServer) -> None:
+    """The idle ones need not be waited for; `join` does."""
+    ami.on_action = lambda connection, packet: None
+    world.configure(at(ami, 1, "busy"), at(ami, 2, "idle"))
+    until(lambda: all(link.connected for link in world.pool.links.values()))
+    world.ask(1, "mine")
+    ami.wait_for("CoreStatus")
+    world.pool.log_off()
+    assert world.pipeline.said == [("busy", "mine")]
+    assert world.pipeline.drained == 1
+    world.pool.join(WAIT)
+    states = [link.state for link in world.pool.links.values()]
+    assert states == [LinkState.STOPPED, LinkState.STOPPED]
+    assert [connection.packets[-1].action for connection in ami.connections] == ["Logoff"] * 2
+
+
+def test_where_nobody_waits_nothing_is_drained(world: World, ami: AmiServer) -> None:
+    world.configure(at(ami))
+    until(lambda: world.pool.links[1].connected)
+    world.pool.log_off()
+    assert world.pipeline.drained == 0
+    world.pool.join(WAIT)
+    assert world.pool.links[1].state is LinkState.STOPPED

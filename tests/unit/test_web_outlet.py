@@ -1,0 +1,283 @@
+"""The writing side of a socket without any protocol: who goes next, and what a source may do."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+from gevent import socket
+
+from amiws_gevent.batch import Item
+from amiws_gevent.web.backlog import ITEM_COST, Backlog
+from amiws_gevent.web.outlet import Outlet, Source
+from tests.support.webserver import wait_for
+
+LIMIT = 100_000
+
+
+def line(text: str) -> bytes:
+    """A frame of this test's protocol, in which each frame is a line."""
+    return text.encode() + b"\n"
+
+
+def line_end(lines: bytes, offset: int) -> int:
+    return lines.index(b"\n", max(offset - 1, 0)) + 1 if offset else 0
+
+
+class Latest:
+    """Gives the newest in the place of all that was offered before it."""
+
+    def __init__(self) -> None:
+        self._data: bytes | None = None
+
+    @property
+    def pending_bytes(self) -> int:
+        return 0 if self._data is None else len(self._data) + ITEM_COST
+
+    def push(self, item: Item, room: int, /) -> bool:
+        self._data = item.data
+        return True
+
+    def pull(self) -> bytes | None:
+        data, self._data = self._data, None
+        return data
+
+
+class Owned:
+    """An outlet on one end of a pair of sockets, and what it tells its owner."""
+
+    def __init__(self, make_source: Callable[[], Source]) -> None:
+        self.near, self.far = socket.socketpair()
+        self.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        self.behind: list[int] = []
+        self.lost: list[OSError] = []
+        self.outlet = Outlet(
+            self.near,
+            self,
+            limit=LIMIT,
+            make_source=make_source,
+            spread=lambda work: work(),
+            clock=lambda: 7.0,
+        )
+
+    def fell_behind(self, pending: int) -> None:
+        self.behind.append(pending)
+
+    def connection_lost(self, error: OSError) -> None:
+        self.lost.append(error)
+
+    def offer(self, text: str) -> None:
+        self.outlet.offer(Item(line(text), 1, {}))
+
+    def block(self) -> int:
+        """Offer numbers until they wait; how many."""
+        for number in range(100_000):
+            self.offer(f"{number} {'x' * 1000}")
+            if self.outlet.blocked:
+                return number + 1
+        raise AssertionError("never blocked")
+
+    def read(self) -> list[str]:
+        """The first words of all lines that come, to the end of the input."""
+        received = b""
+        while data := self.far.recv(65536):
+            received += data
+        return [text.split(" ")[0] for text in received.decode().splitlines()]
+
+    def close(self) -> None:
+        self.outlet.release()
+        self.near.close()
+        self.far.close()
+
+
+Make = Callable[[Callable[[], Source]], Owned]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    made: list[Owned] = []
+
+    def make_one(make_source: Callable[[], Source]) -> Owned:
+        made.append(Owned(make_source))
+        return made[-1]
+
+    yield make_one
+    for owned in made:
+        owned.close()
+
+
+@pytest.fixture
+def owned(make: Make) -> Owned:
+    return make(Backlog)
+
+
+def numbers(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def test_a_source_may_give_the_newest_alone(make: Make) -> None:
+    owned = make(Latest)
+    count = owned.block()
+    for state in range(10_000):
+        owned.offer(f"state{state} {'x' * 1000}")
+        assert owned.outlet.pending_bytes < 4000
+    reading = gevent.spawn(owned.read)
+    wait_for(lambda: not owned.outlet.blocked, "all is sent")
+    owned.offer("direct")
+    owned.outlet.end()
+    assert reading.get(timeout=60) == [*numbers(count), "state9999", "direct"]
+    assert owned.behind == []
+
+
+def test_a_source_lasts_until_all_is_sent(make: Make) -> None:
+    made: list[Source] = []
+
+    def make_source() -> Source:
+        made.append(Backlog())
+        return made[-1]
+
+    owned = make(make_source)
+    owned.offer("not blocked")
+    gevent.spawn(owned.read)
+    for times in (1, 2):
+        owned.block()
+        assert len(made) == times - 1, "made when it is needed"
+        owned.offer("kept")
+        owned.offer("kept")
+        wait_for(lambda: not owned.outlet.blocked, "all is sent")
+        assert len(made) == times
+
+
+def test_who_goes_first_while_it_is_blocked(owned: Owned) -> None:
+    count = owned.block()
+    owned.offer("offered1")
+    owned.outlet.send(line("sent1"))
+    owned.outlet.send_next(line("next1"))
+    owned.outlet.send(line("sent2"))
+    owned.offer("offered2")
+    owned.outlet.send_next(line("next2"))
+    owned.outlet.finish(line("last"))
+    owned.outlet.send_next(line("late"))
+    owned.outlet.send(line("late"))
+    owned.offer("late")
+    owned.outlet.end()
+    expected = ["next2", "sent1", "sent2", "offered1", "offered2", "last"]
+    assert owned.read() == numbers(count) + expected
+
+
+def test_all_that_waits_is_counted_until_it_is_sent(owned: Owned) -> None:
+    owned.block()
+    before = owned.outlet.pending_bytes
+    assert before > ITEM_COST
+    owned.offer("a")
+    owned.outlet.send(line("bb"))
+    owned.outlet.send_next(line("ccc"))
+    owned.outlet.send_next(line("dddd"))
+    owned.outlet.finish(line("eeeee"))
+    assert owned.outlet.pending_bytes == before + 2 + 3 + 5 + 6 + 4 * ITEM_COST
+    gevent.spawn(owned.read)
+    wait_for(lambda: not owned.outlet.blocked, "all is sent")
+    assert owned.outlet.pending_bytes == 0
+    assert owned.outlet.moved == 7.0
+
+
+def test_what_waits_has_a_bound(owned: Owned) -> None:
+    owned.block()
+    owned.outlet.send(line("x" * 40_000))
+    while not owned.behind:
+        before = owned.outlet.pending_bytes
+        assert before <= LIMIT
+        owned.offer("x" * 1000)
+    assert owned.behind == [before], "it is the owner who ends it"
+    owned.outlet.send(line("x" * LIMIT))
+    assert owned.behind == [before] * 2
+
+
+def test_what_waits_is_dropped_but_for_a_frame_that_is_begun(owned: Owned) -> None:
+    sent = 0
+    while not owned.outlet.blocked:
+        owned.outlet.offer(
+            Item(b"".join(line(f"{sent + n} {'x' * 100}") for n in range(50)), 50, {})
+        )
+        sent += 50
+    owned.offer("offered")
+    owned.outlet.send(line("sent"))
+    owned.outlet.send_next(line("next"))
+    owned.outlet.finish(line("last"), line_end)
+    assert owned.outlet.pending_bytes <= 300 + 2 * ITEM_COST
+    owned.outlet.end()
+    *whole, last = owned.read()
+    assert last == "last"
+    assert whole == numbers(len(whole))
+    assert sent - 50 <= len(whole) < sent
+
+
+def test_what_is_not_begun_is_dropped_altogether(owned: Owned) -> None:
+    def full(data: bytes) -> int:
+        raise BlockingIOError
+
+    owned.outlet._send = full
+    owned.offer("first")
+    owned.offer("second")
+    owned.outlet.finish(line("last"), line_end)
+    owned.outlet.end()
+    assert owned.outlet.pending_bytes == 0
+    assert owned.read() == ["last"]
+
+
+def test_a_wait_ends_once_some_is_sent_and_when_nothing_more_will_be(owned: Owned) -> None:
+    for end in (
+        lambda: owned.far.recv(8192),
+        lambda: owned.outlet.finish(line("last")),
+        owned.outlet.abort,
+    ):
+        if not owned.outlet.blocked:
+            owned.block()
+        waiting = gevent.spawn(owned.outlet.wait_until_some_is_sent)
+        wait_for(lambda: owned.outlet.awaited, "it waits")
+        while not waiting.ready():
+            end()
+            gevent.sleep(0)
+        assert not owned.outlet.awaited
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_connection_that_is_lost(owned: Owned, blocked: bool) -> None:
+    if blocked:
+        owned.block()
+        owned.offer("waits")
+    owned.far.close()
+    if not blocked:
+        owned.offer("x")
+    wait_for(lambda: owned.lost, "it is told")
+    assert len(owned.lost) == 1
+
+
+def test_cut_off_it_keeps_nothing(owned: Owned) -> None:
+    count = owned.block()
+    owned.offer("offered")
+    owned.outlet.send(line("sent"))
+    owned.outlet.abort()
+    assert (owned.outlet.pending_bytes, owned.outlet.blocked) == (0, False)
+    owned.offer("late")
+    owned.outlet.send(line("late"))
+    assert len(owned.read()) <= count
+    assert (owned.behind, owned.lost) == ([], [])
+
+
+def test_what_is_released_is_no_garbage() -> None:
+    """What takes a collection to free keeps the AMI readers waiting."""
+    gc.collect()
+    gc.disable()
+    try:
+        owned = Owned(Backlog)
+        owned.block()
+        owned.close()
+        gone = weakref.ref(owned)
+        del owned
+        assert gone() is None
+    finally:
+        gc.enable()
