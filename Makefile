@@ -1,10 +1,11 @@
 # make run       the program with two simulated PBXs, at http://127.0.0.1:8000/; PORT=N: at another
+# make quick     lint, types and the unit tests that are not slow: under a minute
 # make test      everything that a submission has to pass; sets up what it needs
 # make test-all  the tests with each supported Python that this machine has
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
 # make soak      ten minutes of streams, churn, restarts and reloads
-# make lint, make wheel, make clean, make distclean
+# make lint, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
 PYTHON ?= $(shell scripts/find-python.sh)
@@ -22,21 +23,28 @@ TEST_PACKAGES := $(RUN_PACKAGES) chromium curl openssl rsyslog rsyslog-gnutls
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-all test-lowest pytest lint format bench soak wheel clean distclean \
-	run-packages test-packages
+.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak wheel \
+	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
 	@exec $(BIN)/amiws-gevent --demo $(PORT)
+
+quick: lint
+	$(PYTEST) -q -m "not slow" tests/unit
 
 test: test-packages $(VENV)/.installed-test lint pytest
 
 pytest: $(VENV)/.installed-test
 	$(PYTEST)
 
-lint: $(VENV)/.installed-test
+lint: style types
+
+style: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test
 	@mkdir -p .make && ln -sfn ../plugins .make/amiws_plugins
 	$(BIN)/mypy
 

@@ -48,11 +48,12 @@ def burst(
 ) -> Figures:
     """Send so many events as fast as they are read; medians of ``rounds`` rounds."""
     with scene(start, clients, tls=tls) as run:
-        results = [_one_burst(run, messages) for _ in range(rounds)]
+        results = [one_burst(run, messages) for _ in range(rounds)]
         return {**medians(results), **run.subject.costs()}
 
 
-def _one_burst(run: Scene, messages: int) -> Figures:
+def one_burst(run: Scene, messages: int) -> Figures:
+    """Figures of one burst in a scene."""
     cpu = run.subject.cpu()
     run.sink.say(f"expect {messages}")
     sent = run.source.ask(f"burst {messages}")

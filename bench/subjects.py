@@ -92,23 +92,32 @@ def running(child: Child) -> Iterator[Child]:
 class Subject(Child):
     """Something between AMI and clients; ``port`` is where clients connect.
 
-    ``metrics`` is where it tells of itself, as an URL; None if it does not.
+    ``metrics`` is where it tells of itself, as an URL, and ``log`` what it logs; None if it
+    does not.
     """
 
     port: int
     metrics: str | None = None
+    log: Path | None = None
+
+    def metric(self, name: str) -> float:
+        """The sum over all samples of that name; 0 if there is none."""
+        assert self.metrics is not None
+        unchecked = ssl._create_unverified_context()  # the benchmark's own certificate
+        with urllib.request.urlopen(self.metrics, context=unchecked, timeout=20) as answer:
+            text = answer.read().decode()
+        return sum(map(float, re.findall(rf"^{name}(?:\{{.*\}})? (\S+)", text, re.MULTILINE)))
+
+    def log_lines(self) -> int:
+        """How many lines it has logged so far."""
+        assert self.log is not None
+        return self.log.read_bytes().count(b"\n")
 
     def costs(self) -> dict[str, float]:
         """Peak memory in bytes, and in ms the longest time that no AMI socket was looked at."""
         costs = {"peak_memory": float(self.memory("VmHWM"))}
         if self.metrics is not None:
-            unchecked = ssl._create_unverified_context()  # the benchmark's own certificate
-            with urllib.request.urlopen(self.metrics, context=unchecked, timeout=20) as answer:
-                found = re.search(
-                    rb"^amiws_reader_pause_longest_seconds (\S+)", answer.read(), re.M
-                )
-            assert found is not None
-            costs["reader_pause_ms"] = float(found[1]) * 1e3
+            costs["reader_pause_ms"] = self.metric("amiws_reader_pause_longest_seconds") * 1e3
         return costs
 
 
@@ -162,6 +171,7 @@ def start_ours(
     with log.open("wb") as stderr:
         subject = Subject("-m", "amiws_gevent", "-f", str(configuration), stderr=stderr)
     subject.port = _logged_port(subject, log)
+    subject.log = log
     scheme = "https" if certificate else "http"
     subject.metrics = f"{scheme}://127.0.0.1:{subject.port}/metrics"
     return subject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Generator
 
 import pytest
@@ -23,14 +24,31 @@ os.environ.pop("PYTEST_ADDOPTS", None)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Spell out lone surrogates in what is captured: pytest-xdist cannot carry them."""
+    """Let go of what a failed test left open, and make the report such that it can be carried.
+
+    Lone surrogates in what is captured are spelled out: pytest-xdist cannot carry them.
+    """
     report = yield
+    if report.failed and call.excinfo is not None and not item.config.getoption("usepdb"):
+        let_go(call.excinfo.value)
     report.sections = [(name, carried(content)) for name, content in report.sections]
     if report.failed and report.longrepr is not None:
         text = str(report.longrepr)
         if carried(text) != text:
             report.longrepr = carried(text)
     return report
+
+
+def let_go(error: BaseException | None) -> None:
+    """Of the variables of all functions that an error went through.
+
+    They hold sockets and processes, whose warnings would come, and fail a test, much later.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            len(frame.f_locals)  # until 3.12 a copy, made anew by looking at it
+        error = error.__cause__ or error.__context__
 
 
 def carried(text: str) -> str:

@@ -25,6 +25,7 @@ from typing import Self
 
 from gevent.monkey import get_original
 from gevent.os import fork_gevent
+from gevent.socket import wait_read
 
 from amiws_gevent.errors import PidFileError, StartError, UsageError
 from amiws_gevent.runtime.signals import EndAsked, Signals
@@ -92,6 +93,8 @@ def _outcome(pid: int, reading: int, signals: Signals) -> int:
     answer = b""
     try:
         with signals.may_end():
+            # The event loop looks for signals now and then; a read would miss one just ahead of it.
+            wait_read(reading)
             answer = os.read(reading, 1)
     except EndAsked:  # of the parent alone: the child left the terminal's session
         os.kill(pid, signal.SIGTERM)

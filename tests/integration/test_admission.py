@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,18 +22,6 @@ LONG_HANDSHAKES = "limits:\n  tls_handshake_time: 600 s"
 PATIENCE_WITH_CLIENTS = f"{LONG_HANDSHAKES}\n  header_time: 600 s"
 
 
-class Seen(list[dict[str, Any]]):
-    """The messages of a client, and when each came."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.times: list[float] = []
-
-    def append(self, message: dict[str, Any]) -> None:
-        self.times.append(time.monotonic())
-        super().append(message)
-
-
 class Stream:
     """Numbered events, ``RATE`` a second, and what a client had of them."""
 
@@ -44,15 +29,15 @@ class Stream:
 
     def __init__(self, server: AmiServer, page: Client) -> None:
         self._server = server
-        self._seen = page.messages = Seen()
+        self._seen = page
         self._end = threading.Event()
-        self._sent: list[float] = []
+        self._sent = 0
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         while not self._end.wait(1 / self.RATE):
-            self._sent.append(time.monotonic())
-            self._server.send(b"Event: Tick\r\nNumber: %d\r\n\r\n" % (len(self._sent) - 1))
+            self._server.send(b"Event: Tick\r\nNumber: %d\r\n\r\n" % self._sent)
+            self._sent += 1
 
     def __enter__(self) -> Stream:
         self._thread.start()
@@ -62,34 +47,22 @@ class Stream:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
-        wait_until(lambda: len(self.ticks) == len(self._sent), "the last of the stream")
-        assert self.ticks == list(range(len(self._sent))), "each once, and in order"
+        wait_until(lambda: len(self.ticks) == self._sent, "the last of the stream")
+        assert self.ticks == list(range(self._sent)), "each once, and in order"
 
     @property
     def ticks(self) -> list[int]:
         """The numbers that the client has seen."""
-        return [int(message["data"]["Number"]) for message in self._ticks()]
-
-    def longest_delay(self) -> float:
-        """Seconds from the server to the page."""
-        came = [
-            when
-            for when, message in zip(self._seen.times, self._seen, strict=False)
-            if is_tick(message)
+        return [
+            int(message["data"]["Number"])
+            for message in list(self._seen.messages)
+            if message["data"].get("Event") == "Tick"
         ]
-        return max(came - sent for came, sent in zip(came, self._sent, strict=False))
-
-    def _ticks(self) -> list[dict[str, Any]]:
-        return [message for message in list(self._seen) if is_tick(message)]
 
     def goes_on(self) -> None:
         """What is sent from now on comes."""
         before = len(self.ticks)
         wait_until(lambda: len(self.ticks) > before + 3, "the stream goes on")
-
-
-def is_tick(message: dict[str, Any]) -> bool:
-    return message["data"].get("Event") == "Tick"
 
 
 @contextmanager
@@ -115,13 +88,6 @@ def streaming(
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return make_certificate(tmp_path_factory.mktemp("certificate"), "localhost")
-
-
-def longest_pause(program: Program) -> float:
-    """Seconds for which the program kept its AMI readers waiting at most."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{program.port}/metrics", timeout=20) as answer:
-        text = answer.read().decode()
-    return float(re.findall(r"^amiws_reader_pause_longest_seconds (\S+)", text, re.MULTILINE)[0])
 
 
 def test_a_storm_from_one_address(tmp_path: Path) -> None:
@@ -205,26 +171,14 @@ def test_servers_come_back_while_clients_have_all_that_they_get(tmp_path: Path) 
         assert "Too many open files" not in program.log
 
 
-def come_back(folder: Path, certificate: Certificate | None) -> tuple[float, float]:
-    """A thousand at once, over TLS with a certificate: the stream's longest delay and pause."""
-    folder.mkdir()
-    ca = certificate.ca if certificate else None
-    with streaming(folder, PATIENCE_WITH_CLIENTS, certificate=certificate) as (program, stream):
-        with Storm(program.port, 1000, ca=ca) as storm:
-            assert storm.wait() == {"101": 1000}
-            stream.goes_on()
-            found = stream.longest_delay(), 0.0 if certificate else longest_pause(program)
-        assert "refused" not in program.log
-    return found
-
-
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_thousand_come_back_at_once(tmp_path: Path, certificate: Certificate, tls: bool) -> None:
-    """The best of some: what else runs on the machine only adds to a time."""
-    found = []
-    for attempt in range(5):
-        found.append(come_back(tmp_path / str(attempt), certificate if tls else None))
-        delay, pause = found[-1]
-        if delay < 1 and pause < 0.25:  # 0.07 s unless others want the CPU too
-            return
-    raise AssertionError(f"seconds of delay, and of the longest pause: {found}")
+    """All come in, and the stream goes on meanwhile; how late, ``make bench`` says (storm)."""
+    mine, ca = (certificate, certificate.ca) if tls else (None, None)
+    with streaming(tmp_path, PATIENCE_WITH_CLIENTS, certificate=mine) as (program, stream):
+        before = len(stream.ticks)
+        with Storm(program.port, 1000, ca=ca) as storm:
+            assert storm.wait() == {"101": 1000}
+            assert len(stream.ticks) > before
+            stream.goes_on()
+        assert "refused" not in program.log

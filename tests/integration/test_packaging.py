@@ -108,13 +108,16 @@ def test_the_sdist_can_be_tested_and_built_again(built: Path) -> None:
     with tarfile.open(built / f"{top}.tar.gz") as archive:
         names = set(archive.getnames())
     wanted = {
-        "LICENSE", "Makefile", "README.md", "CHANGELOG.md", ".ci/run", "setup.py",
+        "LICENSE", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
+        ".ci/run", ".editorconfig", ".pre-commit-config.yaml", "setup.py", "soak/__main__.py",
         "pyproject.toml", "scripts/find-python.sh", "etc/amiws.yaml", "plugins/__init__.py",
         "contrib/init.d/amiws-gevent", "web_root/index.html",
         "tests/integration/test_packaging.py", "tests/support/program.py",
     }  # fmt: skip
     assert names >= {f"{top}/{name}" for name in wanted}
-    assert not [name for name in names if name.endswith(".pyc") or "/." in name.replace("/.ci", "")]
+    hidden = {name.split("/")[1] for name in names if "/." in name}
+    assert hidden == {".ci", ".editorconfig", ".pre-commit-config.yaml"}
+    assert not [name for name in names if name.endswith(".pyc")]
 
 
 def test_the_metadata(wheel: Path) -> None:

@@ -61,7 +61,7 @@ class Scrape:
 
 def wait_for_metrics(port: int, condition: Callable[[Scrape], object], what: str) -> Scrape:
     """Scrape until ``condition`` is true; that scrape."""
-    found = []
+    found: list[Scrape] = []
 
     def look() -> bool:
         found[:] = [Scrape(port)]

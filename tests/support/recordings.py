@@ -52,7 +52,7 @@ def data_of(message: Message) -> dict[str, object]:
 
 
 def event(name: str, **headers: str) -> Message:
-    return Message(Kind.EVENT, {"Event": name, **headers})
+    return Message(Kind.EVENT, {"Event": name} | headers)
 
 
 BANNER = Message(Kind.PROMPT, {"Product": "Asterisk Call Manager", "Version": "5.0.1"})

@@ -87,9 +87,9 @@ class Client:
         self.socket.connect_ex(("127.0.0.1", port))
         self._data = data
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = tls and tls.wrap_bio(
-            self._incoming, self._outgoing, server_hostname="localhost"
-        )
+        self._tls: ssl.SSLObject | None = None
+        if tls is not None:
+            self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
         self._send()
 
     def _send(self) -> None:
@@ -151,4 +151,5 @@ def run(port: int, count: int, source: str, kind: str, ca: str | None) -> dict[s
 
 
 if __name__ == "__main__":
-    run(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5], *(sys.argv[5:] or [None]))
+    _port, _count, _source, _kind, *_ca = sys.argv[1:]
+    run(int(_port), int(_count), _source, _kind, _ca[0] if _ca else None)

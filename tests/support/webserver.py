@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import gevent
 from gevent import socket, ssl
+from pydantic import SecretStr
 
 from amiws_gevent.config import AmiHost, Limits, Settings
 from amiws_gevent.web.gate import RequestInfo, Verdict
@@ -25,7 +26,7 @@ from amiws_gevent.web.server import WebServer
 from amiws_gevent.web.websocket import WebSocketClient
 
 PATIENCE = 60.0  # seconds that a test waits for what must come
-HOST = AmiHost(id=1, name="pbx", host="127.0.0.1", username="u", secret="s")
+HOST = AmiHost(id=1, name="pbx", host="127.0.0.1", username="u", secret=SecretStr("s"))
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, section 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 

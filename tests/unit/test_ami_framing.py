@@ -124,6 +124,7 @@ def test_capture_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CAPTURE_COUNTS)
+@pytest.mark.slow
 def test_capture_byte_by_byte(name: str) -> None:
     raw = capture(name)[:300_000]
     whole = Parser().receive_data(raw)
@@ -136,6 +137,7 @@ def test_capture_byte_by_byte(name: str) -> None:
 
 @pytest.mark.parametrize("name", CAPTURE_COUNTS)
 @pytest.mark.parametrize("size", [7, 1000, 65_536])
+@pytest.mark.slow
 def test_capture_in_pieces(name: str, size: int) -> None:
     raw = capture(name)[:2_000_000]
     whole = Parser().receive_data(raw)
@@ -405,6 +407,7 @@ FOLLOWS = b"Response: Follows\r\nPrivilege: Command\r\nx\n\ny\n--END COMMAND--\r
         "text without colons",
     ],
 )
+@pytest.mark.slow
 def test_time_grows_with_the_bytes_alone(unit: bytes, count: int, start: bytes, size: int) -> None:
     once = parse_time(start + unit * count, size)
     ten_times = parse_time(start + unit * count * 10, size)

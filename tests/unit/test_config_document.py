@@ -240,6 +240,7 @@ def test_control_characters_are_told_with_their_line() -> None:
     )
 
 
+@pytest.mark.slow
 def test_deep_nesting_is_refused() -> None:
     assert refusal("a: " + "[" * 20000) == "amiws.yaml: is nested too deeply"
 

@@ -410,6 +410,7 @@ class TestMeasure:
         assert said.startswith("4: P.anything: ")
         assert told in said
 
+    @pytest.mark.slow
     def test_a_few_lines_that_are_a_billion_values(self, tmp_path: Path) -> None:
         lines = ["number: 1", "anything:", "- &a0 [x, x, x, x, x, x, x, x, x, x]"]
         for n in range(9):

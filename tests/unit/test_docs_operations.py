@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
+@functools.cache
 def texts_of_the_program() -> list[str]:
     """Every string of the source; those side by side are one already, f-strings in pieces."""
     return [

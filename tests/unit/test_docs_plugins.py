@@ -123,6 +123,7 @@ def test_configurations_can_be_used(box: Box, folder: Path) -> None:
     assert result.warnings == []
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_tutorial_pass(folder: Path) -> None:
     done = run_pytest(folder, "test_tutorial.py")
     assert done.returncode == 0, done.stdout
@@ -132,6 +133,7 @@ def test_the_tests_of_the_tutorial_pass(folder: Path) -> None:
 @pytest.mark.parametrize(
     "plugin", ["quiet", "masked", "hangups", "no_cards", "permissions", "missed"], ids=str
 )
+@pytest.mark.slow
 def test_the_tests_of_the_tutorial_can_fail(folder: Path, plugin: str) -> None:
     """Each plugin is held by one test: without its hooks that one fails."""
     file = folder / f"{plugin}.py"
@@ -143,6 +145,7 @@ def test_the_tests_of_the_tutorial_can_fail(folder: Path, plugin: str) -> None:
     assert re.search(r"\b1 failed, 5 passed", done.stdout), done.stdout
 
 
+@pytest.mark.slow
 def test_a_patched_test_runner_cuts_off_what_sleeps(folder: Path) -> None:
     advice = "from gevent import monkey; monkey.patch_all()"
     assert f"`{advice}`" in TEXT

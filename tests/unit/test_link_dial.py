@@ -161,6 +161,7 @@ def test_every_address_is_tried_and_told(free_port: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_dead_first_address_leaves_time_for_the_next(dead: tuple[str, int]) -> None:
     with AmiServer(sleep=gevent.sleep) as server:
         begin = time.monotonic()

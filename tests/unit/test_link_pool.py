@@ -25,6 +25,7 @@ def states(program: Whole) -> list[str]:
     return [what[1] for what in program.happened if isinstance(what, tuple)]
 
 
+@pytest.mark.slow
 def test_each_change_once_and_in_order(program: Whole, ami: AmiServer) -> None:
     program.plugin()
     program.configure("- ./mine.py\n", host(ami.port))

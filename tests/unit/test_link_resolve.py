@@ -129,6 +129,7 @@ print("patched")
 """
 
 
+@pytest.mark.slow
 def test_under_monkey_patching_a_look_up_runs_beside_the_hub() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PATCHED], capture_output=True, text=True, timeout=60, check=False

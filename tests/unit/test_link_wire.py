@@ -137,6 +137,7 @@ def test_bytes_before_a_reset_are_not_lost(pair: Pair) -> None:
     assert has_ended(pair.wire)
 
 
+@pytest.mark.slow
 def test_a_peer_that_never_pauses_leaves_turns_to_others(pair: Pair) -> None:
     data = numbered(1 << 20)
     ended = False

@@ -918,6 +918,7 @@ def test_memory_is_bounded_whatever_comes() -> None:
         *("Caller ID: ", "SET VARIABLE "),
     ],
 )
+@pytest.mark.slow
 def test_a_huge_value_takes_time_in_proportion(piece: str) -> None:
     made = plugin("{callers: last4, dialled: last4, cards: redact, variables: PIN*}")
 
@@ -956,6 +957,7 @@ def json_of(message: Message) -> str:
 
 @pytest.mark.parametrize("name", SESSIONS)
 @pytest.mark.parametrize("style", ["redact", "last4", f"hash, dialled: hash, {KEY}"])
+@pytest.mark.slow
 def test_no_caller_of_a_recorded_session_is_left(name: str, style: str) -> None:
     messages = recorded(name)
     callers = {
@@ -995,6 +997,7 @@ def is_agents(header: str) -> bool:
 
 
 @pytest.mark.parametrize("name", SESSIONS)
+@pytest.mark.slow
 def test_all_else_of_a_recorded_session_is_left_as_it_is(name: str) -> None:
     made = plugin("{callers: last4, dialled: last4}")
     touched = re.compile(r"(CallerID|ConnectedLine)(Num|Name)$|Exten|Channel|Device|DialString")
@@ -1010,6 +1013,7 @@ def test_all_else_of_a_recorded_session_is_left_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SESSIONS)
+@pytest.mark.slow
 def test_callers_can_still_be_told_apart_by_hash(name: str) -> None:
     made = plugin(f"{{callers: hash, dialled: hash, {KEY}}}")
     seen: dict[str, str] = {}

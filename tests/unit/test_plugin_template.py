@@ -15,6 +15,8 @@ from amiws_gevent.plugins.loading import load_plugin
 from tests.support.plugin_docs import ONE_HOST
 from tests.support.program import ROOT
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = ROOT / "examples" / "plugin_template"
 PLUGIN = "amiws_vip_callers.py"
 

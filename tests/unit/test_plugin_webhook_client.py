@@ -144,6 +144,7 @@ def ticking() -> Iterator[list[float]]:
         ticker.kill()
 
 
+@pytest.mark.slow
 def test_it_waits_for_its_own_greenlet_only() -> None:
     with receiver(hang) as target, ticking() as pauses:
         assert failure(make(target.url, timeout=2.0)) == "no answer within 2 s"
@@ -151,6 +152,7 @@ def test_it_waits_for_its_own_greenlet_only() -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.slow
 def test_a_receiver_that_never_pauses_stops_nobody(certificate: Certificate, tls: bool) -> None:
     many = b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000
     with receiver(endless(b"", many), tls=certificate.server() if tls else None) as target:
@@ -182,6 +184,7 @@ def bounded(url: str) -> tuple[str, float]:
     ],
     ids=["never", "a byte now and then", "half a line", "half a head", "continue for ever"],
 )
+@pytest.mark.slow
 def test_an_answer_that_does_not_come_is_waited_for_in_bounds(step: Step) -> None:
     with receiver(step) as target:
         why, took = bounded(target.url)
@@ -295,6 +298,7 @@ def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
         assert post(make("http://two.example")).status == 204
 
 
+@pytest.mark.slow
 def test_an_address_that_is_silent_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         receiver() as target,
@@ -349,6 +353,7 @@ def test_any_certificate_when_it_is_not_to_be_checked(tls_receiver: Receiver) ->
     assert post(secure(tls_receiver.url, verify=False)).status == 204
 
 
+@pytest.mark.slow
 def test_tls_to_a_port_without_it() -> None:
     with receiver() as target:
         url = target.url.replace("http://", "https://")
@@ -377,6 +382,7 @@ def test_old_tls_is_not_spoken(certificate: Certificate) -> None:
 # -- what must not be left behind ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_faults_leave_no_descriptor_open(certificate: Certificate) -> None:
     steps = (reset, close, raw(b"x\r\n"), then_hang(OK), answer(500, b"x" * 100))
     with receiver() as plain, receiver(tls=certificate.server()) as tls:
@@ -397,6 +403,7 @@ def test_faults_leave_no_descriptor_open(certificate: Certificate) -> None:
 
 
 @pytest.mark.parametrize("what", ["hang", "close", "reset"])
+@pytest.mark.slow
 def test_a_handshake_that_fails_leaves_no_descriptor_open(what: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = secure(f"https://127.0.0.1:{listener.getsockname()[1]}", verify=False, timeout=0.2)

@@ -460,6 +460,7 @@ class TestStubborn:
         (kept,) = chain.run(event("Bad"))
         assert kept.get("Tags") == "12"
         hook.let_go = True
+        until(lambda: hook.ended)
 
     def test_that_it_ends_after_all_disturbs_nobody(self, chain: Chain) -> None:
         hook = Stubborn()
@@ -502,6 +503,7 @@ class TestStubborn:
         assert hook.calls == 2
         assert "every message is dropped" in caplog.text
         hook.let_go = True
+        until(lambda: hook.ended)
 
     def test_two_in_one_batch(self, chain: Chain) -> None:
         one, two = Stubborn("One"), Stubborn("Two")
@@ -511,6 +513,7 @@ class TestStubborn:
         assert one.calls == 1
         assert two.calls == 3
         one.let_go = two.let_go = True
+        until(lambda: one.ended and two.ended)
 
 
 class TestTimeOfOthers:

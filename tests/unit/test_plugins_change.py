@@ -183,6 +183,7 @@ class TestKept:
         world.apply(same, queue_limit=2000)
         assert world.plugins.running[0].queue.limit == 2000
 
+    @pytest.mark.slow
     def test_being_told_waits_for_nobody(self, world: World) -> None:
         blocked = "import gevent\ndef amiws_reload():\n    gevent.sleep(3600)\n"
         made = world.entry(source=blocked)

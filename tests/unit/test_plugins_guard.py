@@ -250,6 +250,7 @@ class TestCalls:
         assert call == (False, None)
         assert re.search(r"HookTimeout: took 0\.5\d* s; its limit is 0\.2 s", caplog.text)
 
+    @pytest.mark.slow
     def test_one_that_gets_no_cpu_or_no_turn_has_not(
         self, state: PluginState, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -222,12 +222,16 @@ class TestLife:
         monkeypatch.setattr(manager, "SHUTDOWN_TIME", 0.05)
         source = """
             import gevent
+            over, waiting = False, 0
             def forever():
-                while True:
+                global waiting
+                waiting += 1
+                while not over:
                     try:
                         gevent.sleep(0.02)
                     except BaseException:
                         pass
+                waiting -= 1
             def amiws_startup(context):
                 context.spawn(forever)
             def amiws_log_message():
@@ -243,6 +247,11 @@ class TestLife:
         start = time.monotonic()
         plugins.stop()
         assert time.monotonic() - start < 20, "one alone takes 0.05 + 0.2 + 0.05 + 0.2 + 0.2 s"
+        modules = [plugin.code.plugin for plugin in plugins.running]
+        assert all(module.waiting == 3 for module in modules)
+        for module in modules:  # they would go on, and be felt by all tests behind this one
+            module.over = True
+        until(lambda: not any(module.waiting for module in modules))
 
     def test_stopping_waits_no_longer_than_told(
         self, started: Running, monkeypatch: pytest.MonkeyPatch
@@ -271,6 +280,7 @@ class TestTold:
                 ("went", "alice", 1001),
             ]
 
+    @pytest.mark.slow
     def test_a_hook_that_blocks_costs_its_own_plugin_alone(self, started: Running) -> None:
         blocked = "import gevent\ndef amiws_log_message():\n    gevent.sleep(3600)\n"
         plugins = started(blocked, NOTING)

@@ -10,15 +10,19 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 from amiws_gevent.errors import PidFileError
-from amiws_gevent.runtime.daemon import PidFile, drop_pid_file
+from amiws_gevent.runtime.daemon import PidFile, _outcome, drop_pid_file
+from amiws_gevent.runtime.signals import Signals
 from tests.support.leaks import open_descriptors
-from tests.support.program import ROOT, wait_until
+from tests.support.program import ROOT, WAIT, wait_until
 
 # A program that becomes a daemon and then does what its second word says.
 DAEMON = """
@@ -67,22 +71,27 @@ with PidFile(Path(sys.argv[1])):
 """
 
 
-def start(wdir: Path, deed: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", DAEMON, str(wdir), deed],
+@contextmanager
+def started(*words: str, stdin: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A Python process that is gone at the end, whatever happens."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", *words],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run(wdir: Path, deed: str) -> tuple[int, str, str]:
-    process = start(wdir, deed)
-    try:
-        out, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    with started(DAEMON, str(wdir), deed) as process:
+        out, err = process.communicate(timeout=WAIT)
     return process.returncode, out, err
 
 
@@ -125,14 +134,25 @@ class TestDaemonise:
         )
 
     def test_an_interrupted_start_takes_the_daemon_along(self, tmp_path: Path) -> None:
-        parent = start(tmp_path, "hang")
-        wait_until(lambda: (tmp_path / "daemon").exists(), "the daemon has come up")
-        wait_until(lambda: (tmp_path / "daemon").read_text(), "the daemon told its id")
-        daemon = int((tmp_path / "daemon").read_text())
-        parent.send_signal(signal.SIGINT)
-        parent.communicate(timeout=60)
+        with started(DAEMON, str(tmp_path), "hang") as parent:
+            wait_until((tmp_path / "daemon").exists, "the daemon has come up")
+            wait_until(lambda: (tmp_path / "daemon").read_text(), "the daemon told its id")
+            daemon = int((tmp_path / "daemon").read_text())
+            parent.send_signal(signal.SIGINT)
+            parent.communicate(timeout=WAIT)
         assert parent.returncode == 1
         assert ended(daemon)
+
+    def test_a_signal_just_ahead_of_the_wait_is_not_missed(self) -> None:
+        """It is noted, and interrupts no call of the system, since there is none yet."""
+        with started("import time; time.sleep(600)") as daemon:
+            reading, writing = os.pipe()
+            signals = Signals()
+            gevent.spawn(signals._on_end, signal.SIGINT, None)
+            # The standing of the daemon's own is of no interest: it knows no Signals.
+            assert _outcome(daemon.pid, reading, signals) == 128 + signal.SIGTERM
+            os.close(writing)
+            daemon.returncode = -signal.SIGTERM  # waited for already
 
 
 class TestPidFile:
@@ -305,19 +325,11 @@ class TestPidFile:
 
     def test_the_lock_ends_with_its_process(self, tmp_path: Path) -> None:
         path = tmp_path / "amiws.pid"
-        holder = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with pytest.raises(PidFileError, match=f"process {holder.pid}"), PidFile(path):
-            pass
-        holder.kill()
-        holder.communicate()
+        with started(HOLDER, str(path), stdin=subprocess.PIPE) as holder:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            with pytest.raises(PidFileError, match=f"process {holder.pid}"), PidFile(path):
+                pass
         with PidFile(path):
             assert path.read_text() == f"{os.getpid()}\n"
 

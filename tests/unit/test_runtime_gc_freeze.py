@@ -11,6 +11,8 @@ import pytest
 
 from amiws_gevent.runtime.gc_freeze import GcFreeze
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = 1 << 40  # objects, more than there can be
 
 

@@ -42,6 +42,7 @@ def test_help_names_every_option() -> None:
         (("--port", "0", "--host", "192.0.2.1"), 71, "cannot listen on 192.0.2.1:0"),
     ],
 )
+@pytest.mark.slow
 def test_wrong_words_end_with_a_message(words: tuple[str, ...], status: int, message: str) -> None:
     done = run(*words)
     assert done.returncode == status

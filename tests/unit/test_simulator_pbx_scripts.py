@@ -11,6 +11,8 @@ from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import STYLE_13, STYLE_22, Style
 from tests.support.simulator import STARTED, STYLES, answer, headers, simulation
 
+pytestmark = pytest.mark.slow
+
 by_style = pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 
 

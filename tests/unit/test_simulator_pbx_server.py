@@ -103,6 +103,7 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 
 
 @pytest.mark.parametrize("style", ["13", "22"])
+@pytest.mark.slow
 def test_login_and_goodbye(bench: Bench, style: StyleName) -> None:
     pbx = bench.start(style)
     client = bench.client(pbx)
@@ -138,6 +139,7 @@ def test_each_gets_all_events_and_its_own_answers(bench: Bench) -> None:
     assert "Event:" not in text, "nobody hears anything before the login"
 
 
+@pytest.mark.slow
 def test_who_is_there_from_the_start_knows_what_the_answers_say(bench: Bench) -> None:
     pbx = bench.start(rate=0.0)
     listener, operator = bench.client(pbx), bench.client(pbx)
@@ -205,6 +207,7 @@ def test_a_client_that_vanishes_disturbs_nobody(bench: Bench) -> None:
     assert pbx.dropped == 0
 
 
+@pytest.mark.slow
 def test_load_arrives_whole_and_in_order(bench: Bench) -> None:
     pbx = bench.start(rate=400)
     client = bench.client(pbx)

@@ -12,6 +12,8 @@ from amiws_gevent.simulator.pbx.stories import STORIES, Story
 from amiws_gevent.simulator.pbx.style import STYLE_13, STYLE_22
 from tests.support.simulator import STARTED, headers, simulation
 
+pytestmark = pytest.mark.slow
+
 Event = dict[str, str]
 
 

@@ -103,6 +103,7 @@ by_style = pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name
 
 
 @by_style
+@pytest.mark.slow
 def test_events_have_the_recorded_headers(style: Style) -> None:
     pbx = simulation(style)
     packets = pbx.advance(STARTED + 1200)

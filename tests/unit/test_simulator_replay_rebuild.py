@@ -42,6 +42,7 @@ def same(kind: Kind, data: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("path", sorted(CAPTURES.glob("*.raw*")), ids=lambda path: path.name)
+@pytest.mark.slow
 def test_each_message_of_a_capture_comes_back(path: Path) -> None:
     capture = path.read_bytes()
     if path.suffix == ".gz":

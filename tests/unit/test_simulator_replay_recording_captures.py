@@ -15,6 +15,7 @@ CAPTURES = Path(__file__).parent.parent / "captures"
 
 @pytest.mark.parametrize("size", [1, 7, 1000, 1 << 20])
 @pytest.mark.parametrize("name", ["asterisk-13.38.raw", "asterisk-18.raw", "asterisk-22.11.raw"])
+@pytest.mark.slow
 def test_each_packet_is_one_message(name: str, size: int) -> None:
     data = (CAPTURES / name).read_bytes()
     data = data[len(banner_of(data)) :]

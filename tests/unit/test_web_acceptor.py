@@ -144,6 +144,7 @@ def test_a_handshake_that_does_not_come(certificate: Certificate, drips: bool) -
         wait_for(lambda: not server.connections, "it was cut off", patience=30)  # of 50 s
 
 
+@pytest.mark.slow
 def test_waiting_for_the_cpu_is_not_the_client_s_time(
     certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -367,6 +367,7 @@ def test_requests_logs_in(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@pytest.mark.slow
 def test_two_pages_side_by_side_with_one_nonce(root: Path) -> None:
     """Browsers answer many requests with one nonce, and those arrive in any order."""
     with serve(make_settings(root, login=True)) as port, requests.Session() as session:
@@ -429,6 +430,7 @@ def raw(port: int, request: bytes) -> bytes:
         b"/.htaccess",
     ],
 )
+@pytest.mark.slow
 def test_raw_targets(root: Path, target: bytes) -> None:
     with serve(make_settings(root)) as port:
         answer = raw(port, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -156,6 +156,7 @@ def test_the_deadline_is_for_all_bytes_together(ends: Ends) -> None:
     dripping.kill()
 
 
+@pytest.mark.slow
 def test_without_a_deadline_it_goes_on(ends: Ends) -> None:
     ends.reader.deadline = time.monotonic() + 1
     ends.far.sendall(HEAD)

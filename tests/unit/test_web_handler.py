@@ -285,6 +285,7 @@ def test_one_who_says_nothing_is_let_go_without_a_word(before: int) -> None:
         assert peer.rest() == b""
 
 
+@pytest.mark.slow
 def test_between_requests_there_is_more_time_than_within() -> None:
     limits = {"header_time": 2, "idle_time": 600}
     with serving(make_settings(limits=limits)) as server, Peer(server.port) as peer:
@@ -293,6 +294,7 @@ def test_between_requests_there_is_more_time_than_within() -> None:
         assert peer.request().status == 200
 
 
+@pytest.mark.slow
 def test_the_time_of_a_body_is_not_that_of_the_answer() -> None:
     """A client that took long to send may yet take long to read."""
 
@@ -436,6 +438,7 @@ def test_what_a_client_is_known_by() -> None:
         assert list(server.clients) == [client]
 
 
+@pytest.mark.slow
 def test_upgrade_after_requests_on_the_same_connection() -> None:
     limits = {"header_time": 2, "idle_time": 2}
     with serving(make_settings(limits=limits)) as server, Peer(server.port) as peer:

@@ -151,6 +151,7 @@ def test_the_spelling_to_paste() -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
+@pytest.mark.slow
 def test_no_text_is_an_error(origin: str, host: str) -> None:
     policy = OriginPolicy(["https://wall.example"])
     if policy.allows([origin], [host], "http"):

@@ -537,6 +537,7 @@ def test_more_for_one_client_alone_than_it_may_have(
     assert line.client.close_code == 1013
 
 
+@pytest.mark.slow
 def test_a_client_that_loses_messages_is_closed_all_the_same(make_line: MakeLine) -> None:
     line = make_line(losses=Losses(), client_buffer=1000)
     line.run()
