@@ -29,6 +29,7 @@ import gevent
 from gevent.event import Event
 
 from amiws_gevent.batch import Batch, Item, Position
+from amiws_gevent.config import Limits
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.views import View
@@ -153,6 +154,10 @@ class Hub:
         for view, subscribers in self._views.items():
             counted[view.name] += len(subscribers)
         return counted
+
+    def configure(self, limits: Limits) -> None:
+        """Hold what waits for a pass to another limit."""
+        self.limit = limits.hub_buffer
 
     @property
     def pending_bytes(self) -> int:

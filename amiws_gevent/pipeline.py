@@ -25,7 +25,7 @@ from gevent.event import Event
 
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix, may_be_answer
 from amiws_gevent.batch import Batch, Position
-from amiws_gevent.config import AmiHost
+from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.routing import JSON_MARK, unwrap
@@ -141,6 +141,10 @@ class Pipeline:
         self._held = False
         self._free = Event()
         self._free.set()
+
+    def configure(self, limits: Limits) -> None:
+        """Hold what waits for plugins to another limit."""
+        self.limit = limits.plugin_messages
 
     def process(self, source: Source, messages: Sequence[Message]) -> None:
         """Pass on all messages of one read from ``source``, in order; returns at once."""

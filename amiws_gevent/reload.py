@@ -197,8 +197,8 @@ class Reload:
         if parts.log is not None:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
         parts.pipeline.plugins = parts.clients.plugins = parts.plugins.finish()
-        parts.pipeline.limit = limits.plugin_messages
-        parts.hub.limit = limits.hub_buffer
+        parts.pipeline.configure(limits)
+        parts.hub.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.gate)
         parts.pool.configure(settings)

@@ -124,6 +124,34 @@ def test_the_architecture_names_every_module_once() -> None:
     assert {module_of(name_of(path)) for path in FILES} == {"", *MODULES}
 
 
+def test_the_ways_through_the_code_exist() -> None:
+    """``file.py`` and then ``name``: each name is in the last file that was named before it."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    ways = text.partition("\n## Three ways")[2].partition("\n## ")[0]
+    checked = 0
+    for step in re.split(r"\n\d+\. ", ways)[1:]:
+        known: set[str] = set()
+        for found in re.findall(r"`([\w./]+)`", step):
+            if found.endswith(".py"):
+                known = names_defined_in(PACKAGE / found)
+            elif known and (found[0].isupper() or found in known):
+                assert found in known, f"{found}: {step}"
+                checked += 1
+    assert checked > 40
+
+
+def names_defined_in(path: Path) -> set[str]:
+    """Functions and classes of a file, methods as ``Class.method``."""
+    names = set()
+    for node in tree_of(path).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            inner = [child for child in node.body if isinstance(child, ast.FunctionDef)]
+            names.update(f"{node.name}.{child.name}" for child in inner)
+    return names
+
+
 def test_imports_point_up_in_the_table() -> None:
     def rule(path: Path) -> Iterable[str]:
         module = module_of(name_of(path))
