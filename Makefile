@@ -69,8 +69,9 @@ test-lowest: test-packages
 	$(MAKE) --no-print-directory pytest VENV=.venv-lowest CONSTRAINTS=.make/lowest.txt
 
 # SECTIONS may name what to measure: make bench SECTIONS="client bursts"
+# BEFORE may be the Python of an environment with another commit, which is measured beside.
 bench: $(VENV)/.installed-bench
-	$(BIN)/python -m bench $(SECTIONS)
+	$(BIN)/python -m bench $(if $(BEFORE),--before $(BEFORE)) $(SECTIONS)
 
 # MINUTES and SEED may be given: make soak MINUTES=1 SEED=7
 soak: $(VENV)/.installed-test

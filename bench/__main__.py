@@ -44,10 +44,17 @@ def main() -> None:
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[*SECTIONS, []])
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison")
+    parser.add_argument(
+        "--before",
+        metavar="PYTHON",
+        help="the Python of an environment with another commit, to be measured beside this one",
+    )
     parser.add_argument("--json", type=Path, default=ROOT / "bench" / "results" / "latest.json")
     options = parser.parse_args()
     report = sections.Report(
-        options.rounds, with_uws=importlib.util.find_spec("socketify") is not None
+        options.rounds,
+        with_uws=importlib.util.find_spec("socketify") is not None,
+        before=options.before,
     )
     if not report.with_uws:
         print("without uWebSockets: pip install 'amiws-gevent[bench]' adds it")

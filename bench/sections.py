@@ -12,11 +12,12 @@ from bench.source import MESSAGES_IN_CAPTURE
 from bench.subjects import Child, running, start_bare_loop, start_naive, start_ours, start_uws
 
 OURS = "amiws-gevent"
+BEFORE = "another commit"
 NAIVE = "naive"
 UWS = "uWebSockets"
 BARE = "bare loop of send"
 
-STARTS: Mapping[str, Start] = {
+STARTS: dict[str, Start] = {
     OURS: start_ours,
     NAIVE: start_naive,
     UWS: start_uws,
@@ -28,11 +29,20 @@ NAIVE_DELIVERIES = 1_000_000
 
 
 class Report:
-    """Prints tables and keeps them; ``rounds`` is how often each comparison is made."""
+    """Prints tables and keeps them; ``rounds`` is how often each comparison is made.
 
-    def __init__(self, rounds: int, *, with_uws: bool) -> None:
+    ``before`` is the Python of an environment with another commit of the program, which is
+    then measured beside this one.
+    """
+
+    def __init__(self, rounds: int, *, with_uws: bool, before: str | None = None) -> None:
         self.rounds = rounds
         self.with_uws = with_uws
+        self.before: list[str] = []
+        """The name of the other commit, if there is one."""
+        if before is not None:
+            self.before = [BEFORE]
+            STARTS[BEFORE] = functools.partial(start_ours, python=before)
         self.tables: dict[str, dict[str, Figures]] = {}
 
     def table(self, title: str, rows: dict[str, Figures]) -> None:
@@ -81,13 +91,14 @@ def compared(
 def one_client(report: Report) -> None:
     """CPU and messages a second with one client; ten times the burst."""
     one = (1, MESSAGES_IN_CAPTURE)
-    names = [OURS, NAIVE, *[UWS] * report.with_uws]
+    names = [OURS, NAIVE, *[UWS] * report.with_uws, *report.before]
     rows, ratios = compared(report, dict.fromkeys(names, one), "cpu_us_per_message")
     rows["ten times the burst"] = runs.burst(start_ours, 1, 10 * MESSAGES_IN_CAPTURE)
     report.table(f"one client, a burst of {MESSAGES_IN_CAPTURE:,} messages", rows)
     speed = rows[OURS]["messages_per_second"] / rows[NAIVE]["messages_per_second"]
     report.ratio("messages a second against naive", speed, "at least 2.5")
     report.ratio("CPU a message against naive", ratios[NAIVE], "at most 0.4")
+    against_before(report, "CPU a message", ratios)
     if report.with_uws:
         report.ratio("CPU a message against uWebSockets", ratios[UWS], "at most 0.8")
     ten = rows["ten times the burst"]["seconds"] / rows[OURS]["seconds"]
@@ -103,9 +114,11 @@ def bursts(report: Report) -> None:
         }
         if report.with_uws and clients <= 300:
             subjects[UWS] = (clients, MESSAGES_IN_CAPTURE)
+        subjects |= dict.fromkeys(report.before, (clients, MESSAGES_IN_CAPTURE))
         rows, ratios = compared(report, subjects, "deliveries_per_second")
         report.table(f"bursts to {clients:,} clients", rows)
         report.ratio(f"deliveries to {clients} against naive", ratios[NAIVE], "at least 12")
+        against_before(report, f"deliveries to {clients}", ratios)
         if UWS in ratios:
             report.ratio(
                 f"deliveries to {clients} against uWebSockets", ratios[UWS], "at least 0.7"
@@ -116,9 +129,11 @@ def bursts_with_tls(report: Report) -> None:
     """The same with TLS."""
     clients = 500
     subjects = {OURS: (clients, 10_000), NAIVE: (clients, NAIVE_DELIVERIES // clients)}
+    subjects |= dict.fromkeys(report.before, (clients, 10_000))
     rows, ratios = compared(report, subjects, "deliveries_per_second", tls=True)
     report.table(f"bursts to {clients} clients with TLS", rows)
     report.ratio("deliveries with TLS against naive", ratios[NAIVE], "at least 12")
+    against_before(report, "deliveries with TLS", ratios)
 
 
 def paced_in_turn(
@@ -138,6 +153,20 @@ def against(results: dict[str, list[Figures]], other: str, figure: str) -> float
     return statistics.median(ours[figure] / theirs[figure] for ours, theirs in pairs)
 
 
+def against_before(report: Report, what: str, ratios: Mapping[str, float]) -> None:
+    """The ratio to the other commit, if one is measured."""
+    for name in report.before:
+        report.ratio(f"{what} against another commit", ratios[name], "about 1")
+
+
+def paced_against_before(
+    report: Report, what: str, results: dict[str, list[Figures]], figure: str
+) -> None:
+    """The same for streams."""
+    ratios = {name: against(results, name, figure) for name in report.before}
+    against_before(report, what, ratios)
+
+
 def medians(results: dict[str, list[Figures]]) -> dict[str, Figures]:
     """A row for each subject."""
     return {name: runs.medians(found) for name, found in results.items()}
@@ -145,33 +174,38 @@ def medians(results: dict[str, list[Figures]]) -> dict[str, Figures]:
 
 def lone_events(report: Report) -> None:
     """What one write a client costs when there is nothing to join."""
-    results = paced_in_turn(report, [OURS, BARE], 1000, 50)
+    results = paced_in_turn(report, [OURS, BARE, *report.before], 1000, 50)
     report.table("lone events to 1,000 clients, 50 a second", medians(results))
     cost = against(results, BARE, "cpu_us_per_delivery")
     report.ratio("CPU a delivery against the bare loop", cost, "at most 1.25")
+    paced_against_before(report, "CPU a delivery", results, "cpu_us_per_delivery")
 
 
 def paced_stream(report: Report) -> None:
     """A calm stream."""
-    names = [OURS, BARE, NAIVE, *[UWS] * report.with_uws]
+    names = [OURS, BARE, NAIVE, *[UWS] * report.with_uws, *report.before]
     results = paced_in_turn(report, names, 100, 500)
     report.table("500 events a second to 100 clients", medians(results))
     report.ratio("p99 against the bare loop", against(results, BARE, "p99_ms"), "under 3")
+    paced_against_before(report, "p99", results, "p99_ms")
 
 
 def paced_stream_with_tls(report: Report) -> None:
     """The same with TLS."""
-    results = paced_in_turn(report, [OURS, NAIVE], 100, 200, tls=True)
+    results = paced_in_turn(report, [OURS, NAIVE, *report.before], 100, 200, tls=True)
     report.table("200 events a second to 100 clients with TLS", medians(results))
     cost = against(results, NAIVE, "cpu_us_per_delivery")
     report.ratio("CPU a delivery with TLS against naive", cost, "at most 1")
+    paced_against_before(report, "CPU a delivery with TLS", results, "cpu_us_per_delivery")
 
 
 def crowd(report: Report) -> None:
     """5,000 pages."""
-    row = runs.paced(start_ours, 5000, 100, 10)
-    report.table("100 events a second to 5,000 clients", {OURS: row})
-    report.ratio("longest reader pause with 5,000 clients, ms", row["reader_pause_ms"], "under 50")
+    names = [OURS, *report.before]
+    rows = {name: runs.paced(STARTS[name], 5000, 100, 10) for name in names}
+    report.table("100 events a second to 5,000 clients", rows)
+    pause = rows[OURS]["reader_pause_ms"]
+    report.ratio("longest reader pause with 5,000 clients, ms", pause, "under 50")
 
 
 def many_servers(report: Report) -> None:
@@ -203,16 +237,17 @@ def huge_packets(report: Report) -> None:
 
 def idle_clients(report: Report) -> None:
     """Memory of clients that only listen."""
-    row = runs.idle(start_ours, 10_000)
-    report.table("idle clients", {OURS: row})
-    report.ratio("KiB of memory for each idle client", row["kib_per_client"], "at most 30")
+    rows = {name: runs.idle(STARTS[name], 10_000) for name in [OURS, *report.before]}
+    report.table("idle clients", rows)
+    report.ratio("KiB of memory for each idle client", rows[OURS]["kib_per_client"], "at most 30")
 
 
 def reconnects(report: Report) -> None:
     """All clients come back at once."""
     rows = {
-        "plain": runs.storm(start_ours, 2000),
-        "TLS": runs.storm(start_ours, 2000, tls=True),
+        f"{name}, {transport}": runs.storm(STARTS[name], 2000, tls=transport == "TLS")
+        for transport in ("plain", "TLS")
+        for name in [OURS, *report.before]
     }
     report.table("2,000 clients reconnect at once, 100 events a second to another", rows)
     for name, row in rows.items():

@@ -23,15 +23,21 @@ ROOT = Path(__file__).parent.parent
 class Child:
     """A process that speaks in lines: prints answers, reads commands."""
 
-    def __init__(self, *words: str, stderr: IO[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        *words: str,
+        stderr: IO[bytes] | None = None,
+        python: str = sys.executable,
+        cwd: Path = ROOT,
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *words],
+            [python, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
             bufsize=1,
-            cwd=ROOT,
+            cwd=cwd,
         )
 
     def line(self) -> str:
@@ -148,11 +154,17 @@ def _start_printing(module: str, ami_port: int, *words: str) -> Subject:
 
 
 def start_ours(
-    ami_port: int, certificate: Certificate, extra: str = "", neighbours: Sequence[str] = ()
+    ami_port: int,
+    certificate: Certificate,
+    extra: str = "",
+    neighbours: Sequence[str] = (),
+    *,
+    python: str = sys.executable,
 ) -> Subject:
     """The program itself, with nothing but what the run needs in its configuration.
 
-    ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers.
+    ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers. The program is the
+    one that is installed for ``python``.
     """
     folder = Path(tempfile.mkdtemp(dir=scratch()))
     tls = f"ssl_cert: {certificate[0]}\nssl_key: {certificate[1]}\n" if certificate else ""
@@ -169,7 +181,10 @@ def start_ours(
     )
     log = folder / "log"
     with log.open("wb") as stderr:
-        subject = Subject("-m", "amiws_gevent", "-f", str(configuration), stderr=stderr)
+        # Not in this checkout, where `-m` would find its own package first.
+        cwd = ROOT if python == sys.executable else folder
+        words = ("-m", "amiws_gevent", "-f", str(configuration))
+        subject = Subject(*words, stderr=stderr, python=python, cwd=cwd)
     subject.port = _logged_port(subject, log)
     subject.log = log
     scheme = "https" if certificate else "http"
