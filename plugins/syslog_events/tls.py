@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from gevent import socket as gsocket
 from gevent.ssl import SSLSocket
@@ -11,11 +12,25 @@ from gevent.ssl import SSLSocket
 from amiws_gevent.plugins import SettingError
 from amiws_gevent.plugins.kit import ClientContext, fingerprint, same_fingerprint, tls_context
 
-if TYPE_CHECKING:
-    from .settings import Settings
+
+class TlsSettings(Protocol):
+    """What the settings say of TLS."""
+
+    @property
+    def ssl_verify(self) -> bool: ...
+    @property
+    def ssl_ca(self) -> Path | None: ...
+    @property
+    def ssl_cert(self) -> Path | None: ...
+    @property
+    def ssl_key(self) -> Path | None: ...
+    @property
+    def ssl_fingerprint(self) -> str | None: ...
+    @property
+    def ssl_server_name(self) -> str | None: ...
 
 
-def make_context(settings: Settings) -> ClientContext:
+def make_context(settings: TlsSettings) -> ClientContext:
     """A context with the files as they are now. Raises SettingError for one that is of no use."""
     return tls_context(
         verify=settings.ssl_verify and settings.ssl_fingerprint is None,
@@ -33,7 +48,7 @@ def check_name(context: ClientContext, name: str) -> None:
         raise ValueError(f"{name!r:.80} is no name for TLS ({error})") from None
 
 
-def handshake(sock: gsocket.socket, host: str, settings: Settings) -> SSLSocket:
+def handshake(sock: gsocket.socket, host: str, settings: TlsSettings) -> SSLSocket:
     """TLS over the connected ``sock``, which may be closed on failure.
 
     Waits cooperatively, without a limit of its own. Raises OSError that says why.
