@@ -183,7 +183,7 @@ class Hub:
                 _log,
                 logging.ERROR,
                 "dropped",
-                "messages dropped: more comes in than can be sent on (limits.hub_buffer; "
+                "messages dropped: they arrive faster than they can be sent (limits.hub_buffer; "
                 "%d so far)",
                 self.dropped_messages,
             )
@@ -233,7 +233,7 @@ class Hub:
             try:
                 client.offer(item)
             except Exception:  # noqa: BLE001 - whatever it is, it is this client's alone
-                _log.exception("a client failed to take an offer; it gets no more")
+                _log.exception("cannot deliver to a client; it gets no more messages")
                 self._forget(client)
 
     def _forget(self, client: Client) -> None:

@@ -184,7 +184,7 @@ class Pipeline:
                 _log,
                 logging.ERROR,
                 ("spoilt", source.host.id),
-                "%s: message dropped, since it was changed in place by %s: %s: %s",
+                "%s: message dropped because %s changed it in place: %s: %s",
                 source.host.name,
                 culprit,
                 type(error).__name__,
@@ -227,7 +227,7 @@ class Pipeline:
                 _log,
                 logging.ERROR,
                 source.host.id,
-                "%s: messages dropped, since plugins take them slower than they come "
+                "%s: messages dropped because plugins process them more slowly than they arrive "
                 "(limits.plugin_messages; %d so far)",
                 source.host.name,
                 self.dropped_messages,

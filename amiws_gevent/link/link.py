@@ -257,7 +257,7 @@ class Link:
         try:
             self._on_messages(self, messages)
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the connection
-            self._complain("taking messages", error)
+            self._complain("processing messages", error)
         if self._stopping and self._session is not None:
             self._session.log_off()
 
@@ -268,8 +268,8 @@ class Link:
             _log,
             logging.WARNING,
             "lost",
-            "%s: packets dropped, since they are over limits.ami_packet or limits.ami_line, or "
-            "events of more than %d headers (%d so far)",
+            "%s: packets dropped: larger than limits.ami_packet or limits.ami_line, or events "
+            "with more than %d headers (%d so far)",
             self._name,
             MOST_HEADERS,
             self._lost_packets,
@@ -353,7 +353,7 @@ class Link:
         try:
             self._on_unanswered(self, answers)
         except Exception as error:  # noqa: BLE001 - as for messages
-            self._complain("answering for the server", error)
+            self._complain("answering clients for the server", error)
 
     def _set_back(self, state: LinkState, reason: str) -> None:
         self._setback = reason
@@ -374,11 +374,17 @@ class Link:
         try:
             self._on_state(self, state, reason)
         except Exception as error:  # noqa: BLE001 - as for messages
-            self._complain("telling the state", error)
+            self._complain("reporting the state", error)
 
     def _complain(self, doing: str, error: Exception) -> None:
         self._limiter.log(
-            _log, logging.ERROR, doing, "%s: fault while %s", self._name, doing, exc_info=error
+            _log,
+            logging.ERROR,
+            doing,
+            "%s: internal error while %s",
+            self._name,
+            doing,
+            exc_info=error,
         )
 
     def _excuse(self) -> str:

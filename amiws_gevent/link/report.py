@@ -42,8 +42,8 @@ class Report:
         if unverified and dialled.fingerprint and not self._unverified_said:
             self._unverified_said = True
             _log.warning(
-                "%s: TLS without verification: whoever is in between could pose as the server; "
-                "to accept its certificate alone, set %s",
+                "%s: the certificate is not verified, so another machine could pose as the server; "
+                "to accept only this certificate, set %s",
                 self._name,
                 setting_for(dialled.fingerprint),
             )

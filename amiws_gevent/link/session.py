@@ -272,14 +272,14 @@ class Session:
             self._ping()
             self._arm(patience)
         else:
-            self._end(f"no answer to Ping: nothing came for {now - self._heard:.0f} s")
+            self._end(f"no answer to Ping: the server sent nothing for {now - self._heard:.0f} s")
 
     def _tell_of_holdup(self, now: float) -> None:
         left = self._holdup.until - now
         if left > 0 and now - self._heard >= self._host.keepalive and self._holdup.is_news():
             _log.info(
-                "%s: nothing comes while an Originate without Async waits to be picked up; "
-                "no fault for another %.0f s at most",
+                "%s: the server sends nothing until an Originate without Async ends; "
+                "the link waits up to %.0f s more for it",
                 self._name,
                 left,
             )

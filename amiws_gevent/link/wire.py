@@ -64,7 +64,9 @@ class Wire:
         limit would wait, OSError when the connection broke.
         """
         if len(self._pending) + len(data) > self.limit:
-            raise SendBufferFull(f"{len(self._pending)} bytes wait already")
+            raise SendBufferFull(
+                f"the server reads too slowly: {len(self._pending)} bytes are waiting"
+            )
         if self._error is not None:
             raise self._error
         sent = 0 if self._pending else self._send(data)

@@ -22,6 +22,7 @@ from gevent import socket, ssl
 from gevent.pywsgi import WSGIServer
 from greenlet import getcurrent
 
+from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.web.admission import (
     ADDRESS,
     CONNECTIONS,
@@ -51,16 +52,15 @@ MOST_REFUSED_LAST = 8  # the same of those that have one of the last descriptors
 ACCEPT_PAUSE = 0.2  # seconds without accepting once the descriptors are gone
 
 _SEND_BUFFER = 64 * 1024  # bytes; Linux doubles it, and else keeps 4 MB for a client that stalls
-_TOLD_AGAIN = 10.0  # seconds between two log lines of the same kind
+_LOG_INTERVAL = 10.0  # seconds between two warnings of the same kind
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _GONE_BEFORE_ACCEPT = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # accept(2)
 
-_MORE_DESCRIPTORS = "a higher LimitNOFILE (systemd) or `ulimit -n` lets more in"
-_TOLD = {
-    CONNECTIONS: "The server has as many connections as it may have (limits.connections).",
-    ADDRESS: "There are as many connections from one address as there may be "
-    "(limits.connections_per_address).",
-    DESCRIPTORS: "The server has as many connections as the system lets it have.",
+_MORE_DESCRIPTORS = "raise LimitNOFILE (systemd) or `ulimit -n`"
+_REFUSALS = {
+    CONNECTIONS: "There are too many connections (limits.connections).",
+    ADDRESS: "There are too many connections from your address (limits.connections_per_address).",
+    DESCRIPTORS: "There are too many connections (no file descriptors are left).",
 }
 
 _log = logging.getLogger("amiws_gevent.web")
@@ -108,7 +108,7 @@ class Acceptor(WSGIServer):
         self._adopt = adopt
         self._descriptors = descriptors
         self._refusals = 0
-        self._tell_at: dict[str, float] = {}
+        self._limiter = LogLimiter(_LOG_INTERVAL, site.clock)
 
     # What gevent's server asks for
 
@@ -137,13 +137,13 @@ class Acceptor(WSGIServer):
         last = sock.fileno() >= self._descriptors
         if reason is None and (last or self._population.total >= self.site.room):
             reason = DESCRIPTORS
-            self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), "few descriptors are left")
+            self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), "too few file descriptors are left")
         if reason is None:
             self._population.came(host)
             gevent.spawn_raw(self._serve, sock, address, self.let_arrive())
             return
         self.site.counts.refused_connections[reason] += 1
-        self._tell_of_refusal(reason, host, peer)
+        self._warn_of_refusal(reason, host, peer)
         if self._refusals < (MOST_REFUSED_LAST if last else MOST_REFUSED):
             self._refusals += 1
             gevent.spawn_raw(self._refuse, sock, address, reason)
@@ -153,10 +153,10 @@ class Acceptor(WSGIServer):
     def _pause(self, pause: Pause, trouble: str = "") -> None:
         self.site.counts.pauses[pause.reason] += 1
         if pause.reason == DESCRIPTORS:
-            self._tell("no new connections for now: %s; %s", trouble, _MORE_DESCRIPTORS)
+            self._warn("cannot accept connections now: %s; %s", trouble, _MORE_DESCRIPTORS)
         elif pause.reason == RATE:
-            self._tell(
-                "new connections wait: more come than limits.connection_rate, %d a second",
+            self._warn(
+                "new connections wait: more than %d arrive per second (limits.connection_rate)",
                 self.site.limits.connection_rate,
             )
         self.stop_accepting()
@@ -167,27 +167,22 @@ class Acceptor(WSGIServer):
         if self.started:
             self.start_accepting()
 
-    def _tell_of_refusal(self, reason: str, host: str, peer: str) -> None:
+    def _warn_of_refusal(self, reason: str, host: str, peer: str) -> None:
         if reason == CONNECTIONS:
-            self._tell(
-                "connections are refused: all %d of limits.connections are taken (%s was the last)",
+            self._warn(
+                "connections refused: there are %d already (limits.connections); the last was from %s",
                 self.site.limits.connections,
                 peer,
             )
         elif reason == ADDRESS:
-            self._tell(
-                "connections from %s are refused: it has %d already "
-                "(limits.connections_per_address)",
+            self._warn(
+                "connections from %s refused: it has %d already (limits.connections_per_address)",
                 host,
                 self._population.beside(host),
             )
 
-    def _tell(self, text: str, *arguments: object) -> None:
-        """A warning, unless it was given a moment ago."""
-        now = self.site.clock()
-        if now >= self._tell_at.get(text, now):
-            self._tell_at[text] = now + _TOLD_AGAIN
-            _log.warning(text, *arguments)
+    def _warn(self, text: str, *arguments: object) -> None:
+        self._limiter.log(_log, logging.WARNING, text, text, *arguments)
 
     # One connection
 
@@ -214,9 +209,9 @@ class Acceptor(WSGIServer):
         arrival, evicted = self.admission.arrives(limits)
         if evicted:
             self.site.counts.refused_connections[HANDSHAKES] += evicted
-            self._tell(
-                "connections that do not come to ask for anything are closed: more than "
-                "limits.handshakes, %d",
+            self._warn(
+                "connections closed: more than %d have sent no complete request "
+                "(limits.handshakes)",
                 limits.handshakes,
             )
         return arrival
@@ -304,7 +299,7 @@ class Acceptor(WSGIServer):
         if isinstance(error, ssl.SSLError) and error.reason == "HTTP_REQUEST":
             plain = socket.socket(secured.family, secured.type, fileno=secured.detach())
             answer = refusal_bytes(
-                HTTPStatus.BAD_REQUEST, "HTTP was spoken to a port with TLS: use https:// or wss://"
+                HTTPStatus.BAD_REQUEST, "This port uses TLS: use https:// or wss://."
             )
             answer_and_part(plain, Reader(plain, self.site.clock), answer)
             plain.close()
@@ -322,4 +317,4 @@ class Acceptor(WSGIServer):
 
 
 def _refusal(reason: str) -> bytes:
-    return refusal_bytes(HTTPStatus.SERVICE_UNAVAILABLE, _TOLD[reason], RETRY_LATER)
+    return refusal_bytes(HTTPStatus.SERVICE_UNAVAILABLE, _REFUSALS[reason], RETRY_LATER)

@@ -139,7 +139,7 @@ class Laggards:
         self.stop()
         if self._held_back:
             _log.warning(
-                "%d more clients closed, too slow or silent: %s%s",
+                "%d more clients closed because they were slow or silent: %s%s",
                 self._held_back,
                 ", ".join(self._named),
                 " and others" if self._held_back > len(self._named) else "",
@@ -162,9 +162,9 @@ class LossReport:
             return
         self._again = now + LOSS_INTERVAL
         slowest = max(clients, key=lambda client: client.pending_bytes, default=None)
-        state = "none is slow now"
+        state = "no client is slow now"
         if slowest is not None and slowest.pending_bytes:
-            state = f"for {name_of(slowest)} {slowest.pending_bytes} bytes wait"
+            state = f"the slowest is {name_of(slowest)} with {slowest.pending_bytes} bytes waiting"
         _log.warning(
             "slow clients lost %d messages (slow_clients: drop), %d so far; %s",
             lost - self._told,

@@ -408,7 +408,7 @@ class HtdigestFile:
             return
         if bad_lines:
             _log.warning(
-                "auth_file %s: ignored line %s: not user:realm:HA1",
+                "auth_file %s: line %s ignored: not user:realm:HA1",
                 self._path,
                 ", ".join(map(str, bad_lines[:10])),
             )

@@ -141,7 +141,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def abort(self, reason: str) -> None:
         """Cut the connection off, from another greenlet."""
-        _log.debug("%s: cut off: %s", self.peer, reason)
+        _log.debug("%s: connection aborted: %s", self.peer, reason)
         with suppress(OSError):  # gone already
             raw_socket(self.socket).shutdown(SHUT_RDWR)
 
@@ -186,7 +186,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             self.rfile.closed = False  # there is nothing wrong with its input
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "Too many connections do not come to ask for anything (limits.handshakes).",
+                "too many connections have sent no complete request (limits.handshakes)",
                 RETRY_LATER,
             ) from None
         finally:
@@ -212,7 +212,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         if first == _TLS_HANDSHAKE:
             raise RequestError(
                 HTTPStatus.BAD_REQUEST,
-                "TLS was spoken to a port without TLS: use http:// or ws://, or set ssl_cert",
+                "this port does not use TLS: use http:// or ws://, or set ssl_cert",
             )
         reader.deadline = clock() + limits.header_time
         try:
@@ -220,11 +220,12 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         except HeadTooLarge:
             raise RequestError(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"the request has more than {limits.header_size} bytes before its body",
+                f"the request head is longer than {limits.header_size} bytes",
             ) from None
         except TimeoutError:
             raise RequestError(
-                HTTPStatus.REQUEST_TIMEOUT, f"the request took more than {limits.header_time:g} s"
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"the request head took longer than {limits.header_time:g} s",
             ) from None
         return head
 
@@ -232,12 +233,13 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         lines = _LINE_END.split(head.decode("latin-1"))
         self.requestline = lines[0][:LONGEST_REQUEST_LINE]
         if len(lines) < 3 or lines[-2:] != ["", ""]:
-            raise ConnectionError("the connection ended in a request")
+            raise ConnectionError("the connection ended within a request")
         if len(lines[0]) > LONGEST_REQUEST_LINE:
             raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
         if len(lines) > MOST_HEADERS + 3:
             raise RequestError(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {MOST_HEADERS} headers"
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"the request has more than {MOST_HEADERS} headers",
             )
         words = _REQUEST_LINE.fullmatch(lines[0])
         if words is None:
@@ -252,10 +254,10 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def _check_request(self) -> None:
         if self.request_version not in ("HTTP/1.1", "HTTP/1.0"):
-            raise RequestError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "speak HTTP/1.1")
+            raise RequestError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "use HTTP/1.1")
         hosts = self.headers.getall("Host")
         if len(hosts) > 1 or (not hosts and self.request_version == "HTTP/1.1"):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the request needs one Host header")
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the request must have one Host header")
         if not self.path.startswith("/") and not _ABSOLUTE_TARGET.match(self.path):
             raise RequestError(HTTPStatus.BAD_REQUEST, "the target of the request is not a path")
         self.content_length = self._body_length()
@@ -268,8 +270,13 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         lengths = self.headers.getall("Content-Length")
         if "Transfer-Encoding" in self.headers:
             if lengths:  # two ends for one body: what request smuggling is made of
-                raise RequestError(HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding")
-            raise RequestError(HTTPStatus.LENGTH_REQUIRED, "a body needs a Content-Length")
+                raise RequestError(
+                    HTTPStatus.BAD_REQUEST,
+                    "the request has both Content-Length and Transfer-Encoding",
+                )
+            raise RequestError(
+                HTTPStatus.LENGTH_REQUIRED, "a request with a body must have a Content-Length"
+            )
         if not lengths:
             return None
         if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
@@ -277,7 +284,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         length = int(lengths[0])
         if length > LONGEST_BODY:
             raise RequestError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {LONGEST_BODY} bytes"
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {LONGEST_BODY} bytes"
             )
         return length
 
@@ -350,9 +357,9 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         """Log a fault of the app with its traceback; that a client is gone is no fault."""
         if self._peer_gone or self.rfile.closed or not isinstance(error, Exception):
             self.close_connection = True
-            _log.debug("%s: gone within %r: %s", self.peer, self.requestline, error)
+            _log.debug("%s: the client left during %r: %s", self.peer, self.requestline, error)
             return
-        _log.error("%r failed", self.requestline, exc_info=error)
+        _log.error("request %r failed", self.requestline, exc_info=error)
         self._send_error_response_if_possible(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def log_request(self) -> None:
@@ -436,7 +443,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _check_upgrade(self, request: RequestInfo) -> Verdict:
         if self.site.stopping:
             return _refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "The server is going away.", RETRY_LATER
+                HTTPStatus.SERVICE_UNAVAILABLE, "amiws-gevent is stopping.", RETRY_LATER
             )
         verdict = self.site.gate.check_upgrade(request)
         if verdict.status != HTTPStatus.OK:
@@ -446,7 +453,9 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _check_handshake(self, headers: Headers) -> Verdict | None:
         """What is wrong with the handshake (RFC 6455, section 4.2.1), if anything is."""
         if self.request_version != "HTTP/1.1" or self.content_length:
-            return _refusal(HTTPStatus.BAD_REQUEST, "An upgrade needs HTTP/1.1, and no body.")
+            return _refusal(
+                HTTPStatus.BAD_REQUEST, "An upgrade needs HTTP/1.1 and must have no body."
+            )
         if "upgrade" not in _tokens(headers.get("Connection", "")):
             return _refusal(
                 HTTPStatus.BAD_REQUEST,
@@ -455,11 +464,11 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         if headers.get("Sec-WebSocket-Version") != "13":
             return _refusal(
                 HTTPStatus.UPGRADE_REQUIRED,
-                "The version of WebSocket spoken here is 13 (RFC 6455).",
+                "Use version 13 of the WebSocket protocol (RFC 6455).",
                 ("Sec-WebSocket-Version", "13"),
             )
         if not _is_key(headers.get("Sec-WebSocket-Key", "")):
-            return _refusal(HTTPStatus.BAD_REQUEST, "A Sec-WebSocket-Key is 16 bytes in base64.")
+            return _refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64.")
         return None
 
     def _slow_policy(self) -> str:

@@ -110,7 +110,9 @@ class _NoUpgrades:
 
     def check_upgrade(self, request: RequestInfo) -> Verdict:
         headers = (("Content-Type", "text/plain; charset=utf-8"),)
-        return Verdict(404, headers=headers, body=b"404 The pages have a port of their own.\n")
+        return Verdict(
+            404, headers=headers, body=b"404 There are no WebSockets here: use ws_port.\n"
+        )
 
 
 class MonitorListener:
@@ -154,7 +156,7 @@ class MonitorListener:
         """Accept no more, and cut off who is connected."""
         self._endpoint.close()
         for request in list(self._population.requests):
-            request.abort("the program ends")
+            request.abort("amiws-gevent is stopping")
 
     def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> Acceptor:
         acceptor = Acceptor(listener, self._site, self._population, tls=tls, adopt=_never)

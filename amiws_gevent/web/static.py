@@ -104,7 +104,7 @@ class StaticFiles:
         except OSError as error:
             if error.errno in _NOT_THERE:
                 raise NotFound from None
-            _log.warning("a file of web_root cannot be opened: %s", error)
+            _log.warning("cannot open a file in web_root: %s", error)
             raise ServiceUnavailable from None
         status = os.fstat(file.fileno())
         # Looked at again: it may have been exchanged since its path was.
@@ -213,8 +213,8 @@ class FileBody:
         while left > 0:
             chunk = self._file.read(min(CHUNK, left))
             if not chunk:
-                _log.warning("a file of web_root became shorter while it was sent")
-                raise ConnectionResetError(errno.ECONNRESET, "the file became shorter")
+                _log.warning("a file in web_root was shortened while it was being sent")
+                raise ConnectionResetError(errno.ECONNRESET, "the file was shortened")
             left -= len(chunk)
             yield chunk
             # A client that reads as fast as we send would keep everyone else waiting.

@@ -166,10 +166,10 @@ class WebSocketClient:
         # and whatever the interval was before.
         if self._unanswered > 1 and now - self._alive > SILENT_PINGS * ping_interval:
             asked = self.outlet.awaited or self._reader.heard > self._alive
-            what = "nothing was read" if asked else "no byte came"
+            what = "the client read nothing" if asked else "the client sent nothing"
             self.abort(f"{what} for {now - self._alive:.0f} s", SILENT)
         elif message is not None and now - message.since > message_time:
-            self._fail(POLICY_VIOLATION, f"a message took more than {message_time:.0f} s")
+            self._fail(POLICY_VIOLATION, f"a message took longer than {message_time:.0f} s")
         elif now - self._pinged >= ping_interval:
             self._pinged = now
             self._unanswered += 1
@@ -200,7 +200,7 @@ class WebSocketClient:
 
     def fell_behind(self, pending: int) -> None:
         """The outlet has no room for what is to be sent."""
-        self._finish(TRY_AGAIN_LATER, f"too slow: {pending} bytes wait", drop=True)
+        self._finish(TRY_AGAIN_LATER, f"too slow: {pending} bytes waiting", drop=True)
 
     def connection_lost(self, error: OSError) -> None:
         """The outlet cannot send any more."""
@@ -329,7 +329,7 @@ class WebSocketClient:
         try:
             hook(self, *arguments)
         except Exception:  # noqa: BLE001  # a fault of ours must not look like one of the client's
-            _log.exception("client %s: its %s hook failed", self.address, hook.__name__)
+            _log.exception("client %s: internal error in %s()", self.address, hook.__name__)
             return False
         return True
 

@@ -175,7 +175,7 @@ def test_so_many_descriptors_and_no_more(tmp_path: Path) -> None:
                 stack.enter_context(socket.create_connection(("127.0.0.1", program.port)))
                 for _ in range(80)
             ]
-            program.wait_for_log("no new connections for now: few descriptors are left")
+            program.wait_for_log("cannot accept connections now: too few file descriptors are left")
             assert "LimitNOFILE" in program.log
             stream.goes_on()
             assert program.descriptors() < 60, "some are left for what matters more"
@@ -198,7 +198,7 @@ def test_servers_come_back_while_clients_have_all_that_they_get(tmp_path: Path) 
             server.kill()
         for _ in range(80):
             stack.enter_context(socket.create_connection(("127.0.0.1", program.port)))
-        program.wait_for_log("no new connections for now: few descriptors are left")
+        program.wait_for_log("cannot accept connections now: too few file descriptors are left")
         for server in servers:
             server.restart()
         program.wait_for_log(" as user ", 2 * len(servers))

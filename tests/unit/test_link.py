@@ -207,7 +207,7 @@ class TestUnanswered:
             server.connections[0].reset()
             server.wait_connections(2)
             watched.until_state(LinkState.CONNECTED)
-            assert "fault while answering for the server" in caplog.text
+            assert "internal error while answering clients for the server" in caplog.text
 
 
 def parked(connection: Connection, packet: Packet) -> bytes | None:
@@ -561,7 +561,7 @@ class TestKeepAlive:
             reason = watched.until_setback()
             server.then = None
             watched.until_state(LinkState.CONNECTED)
-        assert reason.startswith("no answer to Ping: nothing came for ")
+        assert reason.startswith("no answer to Ping: the server sent nothing for ")
         assert any("connection lost: no answer to Ping" in line for line in caplog.messages)
 
     def test_events_alone_keep_a_connection_and_late_pongs_are_swallowed(
@@ -717,7 +717,7 @@ class TestLoss:
             watched.until_state(LinkState.CONNECTED)
         assert watched.setbacks == ["internal error: ValueError"] * 2
         assert lines(caplog, logging.ERROR) == [
-            f"pbx (127.0.0.1:{server.port}): fault while serving the connection"
+            f"pbx (127.0.0.1:{server.port}): internal error while serving the connection"
         ]
 
 
@@ -1020,7 +1020,7 @@ class TestCallbacks:
             assert watched.link.connected
         assert len(server.connections) == 1
         assert sorted(caplog.messages) == [
-            f"pbx (127.0.0.1:{server.port}): fault while {what}"
+            f"pbx (127.0.0.1:{server.port}): internal error while {what}"
             for what in ("taking messages", "telling the state")
         ]
         assert all(record.exc_info for record in caplog.records)

@@ -361,7 +361,7 @@ class TestPlugins:
         pipeline.drain(10)
         assert len(self.names(batches)) == 80
         (told,) = caplog.messages
-        assert told.startswith("pbx: messages dropped, since plugins take them slower")
+        assert told.startswith("pbx: messages dropped because plugins process them more slowly")
         assert "limits.plugin_messages; 40 so far" in told
 
     def test_a_read_that_is_longer_than_the_bound_passes_an_empty_lane(

@@ -204,7 +204,7 @@ def test_one_too_many_is_told_when_to_come_again(caplog: pytest.LogCaptureFixtur
             pass
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1, "not one for each"
-    assert warnings[0].startswith("connections are refused: all 2 of limits.connections are taken")
+    assert warnings[0].startswith("connections refused: there are 2 already (limits.connections)")
 
 
 def test_one_too_many_over_tls(certificate: Certificate) -> None:
@@ -284,7 +284,7 @@ def test_more_than_the_rate_waits_and_nobody_is_refused(
         assert server.counts.pauses["connection_rate"] >= 1
         assert not server.counts.refused_connections
     assert [record.getMessage() for record in caplog.records] == [
-        "new connections wait: more come than limits.connection_rate, 50 a second"
+        "new connections wait: more than 50 arrive per second (limits.connection_rate)"
     ]
 
 
@@ -570,7 +570,7 @@ def test_the_last_descriptors_are_not_for_clients(
             assert late.request().status == 200
         assert server.counts.refused_connections["descriptors"] >= 1
         assert server.counts.pauses["descriptors"] >= 1
-    assert "few descriptors are left; a higher LimitNOFILE" in caplog.text
+    assert "few file descriptors are left; raise LimitNOFILE" in caplog.text
     assert "but the process may have" in caplog.text
 
 
