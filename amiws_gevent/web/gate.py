@@ -1,7 +1,7 @@
-"""Who may see a page and who may open a WebSocket: the one place that decides.
+"""Decides which HTTP requests and which WebSockets are accepted.
 
-    a page           its Host, when there are allowed_hosts; Digest, when there is an auth_file
-    a WebSocket      its Origin and Host, then the session cookie or Digest
+    HTTP request     Host, if allowed_hosts is set; then Digest, if auth_file is set
+    WebSocket        Origin and Host; then the session cookie or Digest, if auth_file is set
 
 The checks of Origin and login of a WebSocket are deliberate differences from amiws, which
 takes any origin and asks nobody to log in there. Every refusal says so, in its body and in
@@ -35,16 +35,16 @@ _log = logging.getLogger("amiws_gevent.web.gate")
 MIGRATION = 'README.md, "Coming from amiws"'
 # An origin that is no web site's but an application's or an extension's.
 _APPLICATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[A-Za-z0-9._-]{1,150}")
-# What the log says of each login that is refused on a WebSocket.
+# Added to the log line of each login that is refused on a WebSocket.
 UNLIKE_AMIWS = (
     "; unlike amiws, a WebSocket needs the login of the pages (auth_websocket: false turns this "
     f"off; see {MIGRATION})"
 )
 # Where operators read what allowed_hosts is for.
 NAMES = 'docs/configuration.md, "Names of this server"'
-# Log lines a second, for each kind of refusal: a guessing client must not fill the disk.
+# Seconds between log lines for each kind of refusal: password guessing must not fill the disk.
 LOG_INTERVAL = 1.0
-# Names that were warned of, each once; past it they are forgotten, and warned of again.
+# Host names that a warning was logged for; beyond this number they are forgotten.
 MOST_NAMES = 100
 
 
@@ -66,7 +66,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Login:
-    """What a login is checked against; there is none when everyone may come in."""
+    """What a login is checked against; there is none if no login is needed."""
 
     users: HtdigestFile
     digest: DigestLogin
@@ -75,7 +75,7 @@ class _Login:
 class Gate:
     """Decides on requests by one configuration; a reload makes a new one.
 
-    Ask once a request: a Digest answer is good for one check. ``login_throttle`` and
+    Ask once per request: a Digest answer is valid for one check. ``login_throttle`` and
     ``former_passwords`` are shared by all gates. ``clock`` is for nonces and the log,
     ``wall_clock`` for session cookies, which outlive the process.
     """
@@ -105,10 +105,10 @@ class Gate:
         self._limiter = LogLimiter(LOG_INTERVAL, clock)
         self._told_hosts: set[str] = set()
 
-    def check_page(self, request: RequestInfo) -> Verdict:
-        """200, or 401 with a challenge. A right login sets the session cookie if need be.
+    def check_request(self, request: RequestInfo) -> Verdict:
+        """Check an HTTP request: 200, or 401 with a challenge. A login may set the cookie.
 
-        403 by a name that ``allowed_hosts`` does not have; 429 after too many failed logins.
+        403 for a host name that is not in ``allowed_hosts``; 429 after too many failed logins.
         """
         hosts = request.headers.getall("Host")
         if self._hosts.enforced and not all(map(self._hosts.allows, hosts)):
@@ -125,7 +125,7 @@ class Gate:
         return _challenge(self._login, outcome, "Log in to see this page.")
 
     def check_upgrade(self, request: RequestInfo) -> Verdict:
-        """200; 403 for a foreign web site; 401 without a session cookie or a login.
+        """Check a WebSocket: 200; 403 for another web site; 401 without a cookie or a login.
 
         429 after too many failed logins; 400 with two ``Origin`` or ``Host`` headers, which
         no browser sends.
@@ -136,7 +136,7 @@ class Gate:
             return _refusal(400, "The request has more than one Origin or Host header.")
         if not self._origins.allows(origins, hosts, request.scheme):
             return self._refuse_origin(request, origins[0])
-        # Of an origin that is not listed, the name in Host is all that vouches for it.
+        # An unlisted origin is accepted because it equals Host, so Host must be a known name.
         if origins and not self._origins.names(origins[0]) and not self._hosts.allows(hosts[0]):
             if self._hosts.enforced:
                 return self._refuse_host(request, hosts[0])
@@ -156,10 +156,10 @@ class Gate:
         return self._refuse_upgrade(self._login, request, outcome)
 
     def _verify(self, login: _Login, request: RequestInfo, more: str = "") -> Outcome:
-        """Look at a Digest login, unless too many failed, and note and log it if this one did.
+        """Check a Digest login unless too many have failed; count and log a failure.
 
-        Who has a session is not held up by others of the same address: the cookie is made
-        with the password, so that whoever has it cannot learn more by trying.
+        A user with a valid session cookie is not throttled because of others at the same
+        address: the cookie is made from the password, so its owner learns nothing by trying.
         """
 
         def may_try(user: str) -> bool:
@@ -189,7 +189,7 @@ class Gate:
         return self._limiter.log(_log, logging.WARNING, kind, text, *arguments)
 
     def _warn_of_login(self, request: RequestInfo, outcome: Outcome, more: str = "") -> None:
-        """docs/operations.md has an expression for fail2ban that finds the address in this."""
+        """Log a refused login; fail2ban parses this line (see docs/operations.md)."""
         self._warn(
             "login",
             "login refused: address=%s user=%s: %s%s",
@@ -200,7 +200,7 @@ class Gate:
         )
 
     def _pass_over(self, request: RequestInfo, outcome: Outcome) -> Verdict:
-        """429: whether the password is right is not told, as nobody has looked."""
+        """Answer 429; it does not say whether the password is right, which was not checked."""
         self._login_throttle.refused[LIMIT] += 1
         wait = self._login_throttle.wait(request.address, outcome.claimed, self._most_failures)
         seconds = max(1, math.ceil(wait))
@@ -213,7 +213,7 @@ class Gate:
         )
 
     def _welcome(self, login: _Login, request: RequestInfo, user: str, ha1: bytes) -> Verdict:
-        """Go on; with a cookie, unless the request has one in the first half of its life."""
+        """Accept; set a cookie unless the request has one in the first half of its lifetime."""
         session = self._cookies.check(request.headers.getall("Cookie"), login.users.ha1)
         if session and session.user == user and session.age <= self._cookies.lifetime / 2:
             return Verdict(200, user=user)
@@ -224,7 +224,7 @@ class Gate:
         reason = outcome.reason or "no login"
         if not outcome.reason and self._cookies.sent(request.headers.getall("Cookie")):
             reason = "its session cookie is not valid any more; load the page again"
-        if not outcome.claimed:  # else it has its line
+        if not outcome.claimed:  # else `_verify` has logged it
             self._warn(
                 "401",
                 "WebSocket refused with 401: address=%s: %s%s",
@@ -232,7 +232,7 @@ class Gate:
                 reason,
                 UNLIKE_AMIWS,
             )
-        if outcome.claimed and not outcome.stale:  # which of the two is told in the log alone
+        if outcome.claimed and not outcome.stale:  # only the log says which of the two
             reason = "the user name or the password is wrong"
         return _challenge(
             login,
@@ -287,7 +287,7 @@ class Gate:
         )
 
     def _warn_of_host(self, request: RequestInfo, host: str) -> None:
-        """Once for each name, unless a login or TLS keeps pages by other names out."""
+        """Warn once for each name, unless a login or TLS already stops the attack."""
         asks = self._login is not None and self._login_on_websocket
         name = host_name(host)
         if asks or request.scheme == "https" or name is None or name in self._told_hosts:
@@ -324,9 +324,9 @@ def _challenge(login: _Login, outcome: Outcome, text: str) -> Verdict:
 
 
 def _allowing(text: str) -> str:
-    """The entry of ``allowed_origins`` that would let an ``Origin`` in.
+    """The entry of ``allowed_origins`` that allows an ``Origin``.
 
-    ``*`` where nothing less would: ``null``, ``file://``, and what no browser sends.
+    ``*`` if nothing less does: ``null``, ``file://``, and values that no browser sends.
     """
     origin = parse_origin(text)
     if origin is not None:
@@ -335,7 +335,7 @@ def _allowing(text: str) -> str:
 
 
 def _allowing_host(host: str) -> str:
-    """The line of the configuration that lets a ``Host`` in; all of them, if it is no name."""
+    """The configuration line that allows a ``Host``; it allows all if that is no name."""
     return f"allowed_hosts: [{_shown(host_name(host) or '*')}]"
 
 

@@ -1,10 +1,9 @@
-"""One HTTP connection: its requests within their limits, the upgrade behind the gate.
+"""One HTTP connection: reads its requests within limits, and upgrades it to a WebSocket.
 
-gevent's handler answers the requests and gevent-websocket's makes the handshake; what
-comes before is here. A head is read whole, within a time and a size, and checked by
-the letter of RFC 9112 before anything is made of it. An upgrade is asked of the gate
-before the 101, so that a refusal is a true answer, and the connection still good for
-the next try.
+gevent's handler sends the answers and gevent-websocket's does the handshake. This module
+reads each request head whole, within a time and a size, and checks it strictly by RFC 9112
+before anything uses it. It asks the gate about an upgrade before the 101, so that a refusal
+is an HTTP answer and the client can try again on the same connection.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from amiws_gevent.web.connection import (
     RETRY_LATER,
     HeadTooLarge,
     Reader,
-    answer_and_part,
+    answer_and_close,
     hang_up,
     peer_names,
     raw_socket,
@@ -80,10 +79,10 @@ class Upgrades(Protocol):
 
 @dataclass
 class Site:
-    """What the connections of a server have in common; a reload changes it for new requests.
+    """What all connections of a listener share; a reload changes it for new requests.
 
-    ``room`` is how many connections there are descriptors for; ``pacer`` lets requests
-    begin, ``drains`` what waits for clients go on.
+    ``room`` is how many connections there are descriptors for. ``pacer`` spreads the start
+    of requests, ``drains`` the sending to clients whose socket was blocked.
     """
 
     app: WSGIApplication
@@ -106,7 +105,7 @@ class Site:
 
 
 class RequestError(AmiwsError):
-    """A request that is answered with ``status`` and the end of its connection."""
+    """A bad request: it is answered with ``status`` and the connection is closed."""
 
     def __init__(self, status: HTTPStatus, text: str, *headers: tuple[str, str]) -> None:
         super().__init__(text)
@@ -115,9 +114,9 @@ class RequestError(AmiwsError):
 
 
 class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket has no types
-    """Serves one connection until it ends, or is upgraded: then ``client`` has it."""
+    """Serves one connection until it ends or is upgraded; then ``client`` is set."""
 
-    # What the bases leave in a handler, as far as it is used here.
+    # Attributes that the base classes set, as far as they are used here.
     socket: Any
     rfile: Reader
     headers: Headers
@@ -132,7 +131,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.host, self.peer = peer_names(address)
         self.client: WebSocketClient | None = None
         self.arrival: Arrival | None = None
-        self.idle = True  # between two requests: a stop need not wait
+        self.idle = True  # between two requests: a stop does not wait for it
         self._served = 0
         self._peer_gone = False
         self._user: str | None = None
@@ -150,14 +149,16 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def handle_one_request(self) -> bool | None:
         """True when there may be another one; pywsgi's contract."""
         if self._serve_one():
-            gevent.sleep(0)  # a client that sends request upon request is not alone
+            gevent.sleep(0)  # others get a turn between two requests
             return True
-        if self.socket is not None:  # not upgraded: pywsgi closes it, without TLS's notice
+        if (
+            self.socket is not None
+        ):  # not upgraded; pywsgi would close it without TLS's close notice
             hang_up(self.socket)
         return None
 
     def _serve_one(self) -> bool:
-        """Answer the next request; whether the connection can bring another."""
+        """Answer the next request; whether another may follow."""
         try:
             head = self._receive_head()
             if not head:
@@ -177,13 +178,13 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         return not self.close_connection and not self.rfile.closed
 
     def _receive_head(self) -> bytes:
-        """The next request head; empty when the client is done or never began."""
+        """The next request head; empty if the client sends none."""
         try:
             return self._wait_for_head()
         except Evicted:
             if self.idle:  # it has asked for nothing
                 return b""
-            self.rfile.closed = False  # there is nothing wrong with its input
+            self.rfile.closed = False  # its input is still usable
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "too many connections have sent no complete request (limits.handshakes)",
@@ -207,7 +208,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.idle = False
         self._served += 1
         if self.arrival is None:
-            self.arrival = self.server.let_arrive()
+            self.arrival = self.server.begin_arrival()
             self.arrival.greenlet = getcurrent()
         if first == _TLS_HANDSHAKE:
             raise RequestError(
@@ -269,7 +270,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _body_length(self) -> int | None:
         lengths = self.headers.getall("Content-Length")
         if "Transfer-Encoding" in self.headers:
-            if lengths:  # two ends for one body: what request smuggling is made of
+            if lengths:  # two lengths for one body allow request smuggling
                 raise RequestError(
                     HTTPStatus.BAD_REQUEST,
                     "the request has both Content-Length and Transfer-Encoding",
@@ -289,7 +290,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         return length
 
     def _ask_for_body(self) -> None:
-        """Let a body come that the client holds back (RFC 9110, section 10.1.1): it is small."""
+        """Answer ``Expect: 100-continue`` (RFC 9110, section 10.1.1); bodies are small."""
         if self.content_length and "100-continue" in _tokens(self.headers.get("Expect", "")):
             self.socket.settimeout(self.site.limits.idle_time)
             self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -316,7 +317,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             }
         )
         for name in self.headers:
-            if "_" in name:  # it would pass for the one with a hyphen
+            if "_" in name:  # WSGI could not tell it from the one with a hyphen
                 continue
             key = name.replace("-", "_").upper()
             if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -332,7 +333,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     # Answers
 
     def finalize_headers(self) -> None:
-        """Tell of the end of the connection; pywsgi leaves that out in HTTP/1.1."""
+        """Add ``Connection: close`` if it is closed; pywsgi does not in HTTP/1.1."""
         super().finalize_headers()
         self.close_connection = self.close_connection or self.site.stopping
         if self.close_connection and self.code != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -354,7 +355,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Log a fault of the app with its traceback; that a client is gone is no fault."""
+        """Log an exception of the app with its traceback, unless the client has left."""
         if self._peer_gone or self.rfile.closed or not isinstance(error, Exception):
             self.close_connection = True
             _log.debug("%s: the client left during %r: %s", self.peer, self.requestline, error)
@@ -389,9 +390,9 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             raise
 
     def _refuse(self, error: RequestError) -> None:
-        """Answer what is no good request, and let the client read it before the end."""
+        """Answer a bad request, and close once the client had time to read the answer."""
         _log.debug("%s: %d %s", self.peer, error.status, error)
-        answer_and_part(
+        answer_and_close(
             self.socket, self.rfile, refusal_bytes(error.status, str(error), *error.headers)
         )
 
@@ -421,10 +422,10 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         return None
 
     def _offer_subprotocol(self) -> None:
-        """Take ours if the client names it.
+        """Select ours if the client offers it.
 
-        Subprotocols of which none is ours are passed over, as amiws does, though a browser
-        then gives up (RFC 6455, section 4.1): a client that names one has to name ours.
+        Others are ignored, as amiws does, although a browser then closes the connection
+        (RFC 6455, section 4.1): a client that offers any must offer ours.
         """
         offered = self.headers.get("Sec-WebSocket-Protocol", "").split(",")
         if SUBPROTOCOL in map(str.strip, offered):
@@ -434,8 +435,8 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _leave_websocket(self) -> None:
         """Drop the WebSocket object that comes with the handshake.
 
-        It refers to this handler, which would be garbage; and closes itself as it goes, with
-        a frame to the client, unless it is closed.
+        It refers to this handler, which would make a cycle. Unless marked closed, it sends a
+        Close frame when it is freed.
         """
         self.environ.pop("wsgi.websocket").closed = True
         self.websocket = None
@@ -451,7 +452,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         return self._check_handshake(request.headers) or verdict
 
     def _check_handshake(self, headers: Headers) -> Verdict | None:
-        """What is wrong with the handshake (RFC 6455, section 4.2.1), if anything is."""
+        """A refusal if the handshake is wrong (RFC 6455, section 4.2.1), else None."""
         if self.request_version != "HTTP/1.1" or self.content_length:
             return _refusal(
                 HTTPStatus.BAD_REQUEST, "An upgrade needs HTTP/1.1 and must have no body."
@@ -472,12 +473,12 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         return None
 
     def _slow_policy(self) -> str:
-        """What becomes of the client once it is too slow, as it asked for, or else the settings."""
+        """The policy for a slow client: the one in its query string, or that of the settings."""
         asked = dict(parse_qsl(self.environ["QUERY_STRING"])).get("slow", "").lower()
         return asked if asked in self.site.sources else self.site.slow_clients
 
     def run_websocket(self) -> None:
-        """Let go of the connection: a greenlet of its own serves it with half the memory."""
+        """Pass the connection to a WebSocketClient, which a new greenlet serves."""
         self.client = WebSocketClient(
             self.socket,
             self.rfile,

@@ -986,8 +986,8 @@ def test_packets_that_are_dropped_are_told_of_once_a_minute(
         until(lambda: len(watched.messages) == 6)
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     why = (
-        "packets dropped, since they are over limits.ami_packet or limits.ami_line, or events of "
-        "more than 1000 headers"
+        "packets dropped: larger than limits.ami_packet or limits.ami_line, or events with more "
+        "than 1000 headers"
     )
     assert told == [
         f"pbx (127.0.0.1:{server.port}): {why} (1 so far)",
@@ -1021,7 +1021,7 @@ class TestCallbacks:
         assert len(server.connections) == 1
         assert sorted(caplog.messages) == [
             f"pbx (127.0.0.1:{server.port}): internal error while {what}"
-            for what in ("taking messages", "telling the state")
+            for what in ("processing messages", "reporting the state")
         ]
         assert all(record.exc_info for record in caplog.records)
 

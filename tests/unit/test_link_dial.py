@@ -297,7 +297,7 @@ class TestTls:
         context.set_ciphers("ALL:@SECLEVEL=0")
         with (
             AmiServer(tls=context, sleep=gevent.sleep) as server,
-            pytest.raises(DialFailed, match=r"no TLS of version 1\.2 or later"),
+            pytest.raises(DialFailed, match=r"does not support TLS 1\.2 or later"),
         ):
             dial(server.port, ssl=True)
 

@@ -229,8 +229,8 @@ def test_silence_is_no_death_while_an_originate_is_unanswered(
     ]
     (record,) = caplog.records
     assert record.getMessage() == (
-        "pbx: nothing comes while an Originate without Async waits to be picked up; "
-        "no fault for another 60 s at most"
+        "pbx: the server sends nothing until an Originate without Async ends; "
+        "the link waits up to 60 s more for it"
     )
 
 

@@ -39,7 +39,7 @@ def test_a_plugin_comes_changes_and_goes(program: Whole) -> None:
         ("- ./mine.py: {tag: b, fails: yes}\n", "OSError: no"),
         ("- ./mine.py: {tga: b}\n", "tga: is no setting"),
         ("- ./none.py\n", "no such file"),
-        ("- ./mine.py: {tag: b}\n- ./clash.py\n", "the route / is taken"),
+        ("- ./mine.py: {tag: b}\n- ./clash.py\n", "the route / already belongs to files"),
     ],
 )
 def test_a_refused_one_changes_nothing(
@@ -193,7 +193,7 @@ def test_counters_outlive_what_it_builds(program: Whole) -> None:
     assert (site.counts, site.losses) == (web.counts, web.losses)
     assert site.counts is web.counts
     assert site.gate._gate is not gate
-    assert site.gate._gate._failed is gate._failed
+    assert site.gate._gate._login_throttle is gate._login_throttle
 
 
 @pytest.mark.parametrize("where", ["import", "startup"])

@@ -71,7 +71,7 @@ class World:
         self.path.write_text("".join(lines))
 
     def page(self, *headers: tuple[str, str], **more: Any) -> Verdict:
-        return self.gate.check_page(request(*headers, **more))
+        return self.gate.check_request(request(*headers, **more))
 
     def upgrade(self, *headers: tuple[str, str], **more: Any) -> Verdict:
         return self.gate.check_upgrade(request(*headers, **more))
@@ -545,7 +545,7 @@ def test_programs_are_not_asked_for_the_name(tmp_path: Path) -> None:
     world = open_world(tmp_path, allowed_hosts=[])
     assert world.upgrade(**REBOUND).status == 200
     request_without_host = RequestInfo("GET", "/", Headers(), "http", "10.0.0.9")
-    assert world.gate.check_page(request_without_host).status == 200
+    assert world.gate.check_request(request_without_host).status == 200
 
 
 def test_an_allowed_origin_is_not_asked_for_the_name(tmp_path: Path) -> None:
