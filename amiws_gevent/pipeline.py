@@ -277,7 +277,7 @@ def _is_sound(source: Source, position: Position, message: Message) -> bool:
     try:
         message.check()
         make_batch(source, position, [message])
-    except Exception:  # noqa: BLE001 - whatever was done to it
+    except Exception:  # noqa: BLE001 - a plugin may have done anything to it
         return False
     return True
 

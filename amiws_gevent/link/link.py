@@ -182,8 +182,8 @@ class Link:
         """Send one whole encoded action; never blocks, keeps the order.
 
         ``holding`` is what `ami.holding_time` says of it: seconds in which the server may
-        be silent on its account. With the ``action_id`` in it and the action's ``name`` it
-        is answered in any case: by the server, or through ``on_unanswered``.
+        be silent because of it. With its ``action_id`` and ``name`` the action is always
+        answered: by the server, or through ``on_unanswered``.
 
         Raises NotConnected, which says why, or SendBufferFull where the server takes
         actions so slowly that ``limits.ami_send_buffer`` bytes wait already.

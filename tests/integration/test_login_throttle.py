@@ -1,4 +1,4 @@
-"""Who guesses passwords at the real program, and who is behind the same address."""
+"""Guessed passwords at the real program, and other users behind the same address."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ def test_one_line_an_interval_and_how_many_were_held_back(
     wait_for(lambda: len(caplog.records) == 3, "the rest")
     first = [f"10.0.0.{number}:1 (ann)" for number in (1, 2, 3)]
     assert warnings(caplog)[1:] == [
-        f"9 more clients closed, too slow or silent: {', '.join(first)} and others",
-        "2 more clients closed, too slow or silent: 192.0.2.1:99, 192.0.2.1:99",
+        f"9 more clients closed because they were slow or silent: {', '.join(first)} and others",
+        "2 more clients closed because they were slow or silent: 192.0.2.1:99, 192.0.2.1:99",
     ]
     wait_for(lambda: laggards._timer is None, "the end of the interval")
     laggards.closed(Gone(SILENT, close_reason="the client sent nothing for 63 s"))

@@ -203,7 +203,7 @@ class TestListener:
     ) -> None:
         port = move(monitor, ANYWHERE)
         assert port is not None
-        with pytest.raises(ListenError, match=r"^metrics_listen 192\.0\.2\.1 is no address"):
+        with pytest.raises(ListenError, match=r"^metrics_listen 192\.0\.2\.1 is not an address"):
             move(monitor, ListenAddress("192.0.2.1", port))
         assert monitor.port == port
         assert ask(port).status == 200
