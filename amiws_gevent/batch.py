@@ -1,7 +1,6 @@
-"""What a server said on its way to clients: where it stands in the stream, and what is sent.
+"""The messages of a server as clients get them, and their position in the server's stream.
 
-All of it is plain data, which knows no link and no client, so that it could cross to
-another process.
+All of it is plain data without links or clients, so that it could go to another process.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ class Position(NamedTuple):
     """A place in one server's stream; places of different epochs cannot be compared."""
 
     epoch: str
-    """A new one begins whenever what was before is not known any more."""
+    """A new epoch begins whenever the earlier stream is no longer known."""
     offset: int
     """Reads of the server in this epoch, up to and with this one; what the program itself says
     in the name of the server counts as a read."""
@@ -26,10 +25,10 @@ class Position(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """All that clients may get of one read of a server, in order; not to be changed.
+    """The messages of one read of a server for clients, in order; do not change it.
 
-    Lists side by side, since an object for each message would cost as much as its frame.
-    What filters and rights ask for is in ``messages``: nobody parses the JSON again.
+    Parallel lists, since an object for each message would cost as much as its frame. Filters
+    use ``messages``, so that nobody parses the JSON again.
     """
 
     server: ServerInfo
@@ -38,8 +37,7 @@ class Batch:
     json: Sequence[bytes]
     """The five-key JSON text of each of ``messages``, valid UTF-8, without a line end."""
     requesters: Mapping[int, str]
-    """Of each message that answers one client, by index, the token of that client: it is for
-    nobody else."""
+    """By index, the token of the client that a message answers; no other client gets it."""
     size: int = field(init=False)
     """Bytes of JSON."""
 

@@ -1,4 +1,4 @@
-"""The clients: what is done when one comes, says something, or goes."""
+"""Handles clients: when one connects, sends an action, or disconnects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSIC = View("classic", text_frames)
 """All that is for everybody, as amiws sends it."""
 
 V2 = View("v2", text_frames, (without_answers,))
-"""``amiws.v2``: answers go to who asked alone."""
+"""``amiws.v2``: an answer goes only to the client that sent the action."""
 
 VIEW_NAMES = (CLASSIC.name, V2.name)
 
@@ -39,13 +39,13 @@ class Clients:
     def __init__(self, hub: Hub, dispatcher: Dispatcher) -> None:
         self.plugins = Plugins()
         self.opened_clients: Counter[str] = Counter()
-        """Clients that came, by the name of their view."""
+        """Clients that connected, by the name of their view."""
         self._hub = hub
         self._dispatcher = dispatcher
         self._subscriptions: dict[WebSocketClient, _Subscription] = {}
 
     def opened(self, client: WebSocketClient) -> None:
-        """Subscribe a client whose upgrade was let through."""
+        """Subscribe a client that was accepted."""
         view, token = CLASSIC, None
         if client.subprotocol is not None:
             view, token = V2, secrets.token_urlsafe(12)
@@ -57,7 +57,7 @@ class Clients:
         self.plugins.client_connected(info)
 
     def received(self, client: WebSocketClient, text: str) -> None:
-        """Carry a client's action to the servers it is for, or say why not."""
+        """Send a client's action to its servers, or answer with an error."""
         subscription = self._subscriptions[client]
         self._dispatcher.dispatch(
             text,
@@ -76,7 +76,7 @@ class Clients:
         self._hub.remove(client.outlet, subscription.view, subscription.token)
         if subscription.token is not None:
             self._dispatcher.forget(subscription.token)
-        # Hundreds may fall behind at once: the web server tells of those, a line a second.
+        # Hundreds may fall behind at once; web.counts.Laggards logs those, one line a second.
         level = logging.DEBUG if client.close_kind in FELL_BEHIND else logging.INFO
         _log.log(level, "client %s closed: %d %s", name_of(info), code, reason)
         self.plugins.client_disconnected(info, code, reason)

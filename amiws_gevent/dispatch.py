@@ -1,9 +1,8 @@
-"""Actions of clients on their way to servers, and why one could not be sent.
+"""Sends the actions of clients to servers; answers with an error if that fails.
 
-What a client sends is parsed (``ami.actions`` refuses what must not reach a
-server), addressed to one server or all, and handed to the links. Everything
-that cannot be sent is answered to that client alone, as a message with
-``"Response": "Error"``.
+An action is parsed (``ami.actions`` refuses what must not reach a server), addressed to one
+server or all, and passed to the links. If it cannot be sent, that client alone gets a
+message with ``"Response": "Error"``.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ from amiws_gevent.runtime.log import LogLimiter
 
 _log = logging.getLogger("amiws_gevent.actions")
 
-# Errors that are about no server are said by amiws-gevent itself; ids of
-# servers are 1 or more unless an operator gives others.
+# For errors that concern no server: these come from amiws-gevent itself. The ids of servers
+# are 1 or more unless the configuration says otherwise.
 OWN_PREFIX = envelope_prefix(Kind.RESPONSE, 0, "amiws-gevent", False)
 
 
@@ -50,12 +49,12 @@ class ActionTarget(Protocol):
     ) -> None:
         """Queue one encoded action; raises NotConnected or SendBufferFull.
 
-        ``holding``: seconds for which it may keep the server from anything else. With an
+        ``holding``: seconds for which it may block the server. With an
         ``action_id`` it will be answered even if the connection is lost.
         """
 
     def forget(self, prefix: str) -> None:
-        """Nobody waits for answers with an ActionID that begins with ``prefix``."""
+        """Stop waiting for answers with an ActionID that begins with ``prefix``."""
 
 
 class Dispatcher:
@@ -80,8 +79,8 @@ class Dispatcher:
     ) -> None:
         """Send one action; ``answer`` gets the JSON of each error to answer that client with.
 
-        It may be called now or, once this has returned, from another greenlet; it must
-        not block, and takes it that the client may be gone by then.
+        It may be called at once or later, from another greenlet. It must not block, and must
+        accept that the client has left.
 
         ``client`` names the client in the log (address and user). ``token``
         addresses the answers to an ``amiws.v2`` client; None for the classic
@@ -105,7 +104,7 @@ class Dispatcher:
         self._send(action, data, action_id, targets, client, answer)
 
     def forget(self, token: str) -> None:
-        """The ``amiws.v2`` client of that token is gone."""
+        """The ``amiws.v2`` client with that token has left."""
         for target in self.targets.values():
             target.forget(address(token))
 

@@ -1,20 +1,18 @@
-"""Who gets what: batches in, the same bytes out to all clients of a view.
+"""Sends batches to clients: all clients of a view get the same bytes.
 
-The pipeline publishes one batch for each read of a link. A greenlet of the
-hub's own joins what is pending, has it written once for each view, and offers
-the same item to every client of that view. It wakes only when there is
-something to send, and lets others run between every ``CLIENTS_PER_TURN``
-clients and after ``TURN`` seconds, so that however many clients and views there
-are, the AMI readers come to their sockets. What comes in meanwhile is joined into
-the next pass: the busier the hub, the larger its buffers, the fewer its writes.
+The pipeline publishes one batch for each read of a link. The hub's greenlet joins the pending
+batches, encodes them once for each view, and offers the same item to every client of that
+view. It yields after every ``CLIENTS_PER_TURN`` clients and after ``TURN`` seconds, so that
+the AMI readers can read their sockets whatever the number of clients and views. Batches
+published meanwhile are joined into the next pass: the busier the hub, the larger its buffers
+and the fewer its writes.
 
-A client gets exactly what is published after it was added. Batches are numbered
-as they are published, and who comes while some of them wait is served apart
-in the next pass, with those that came behind it. (These numbers are the hub's own;
-positions are the servers'.)
+A client gets exactly what is published after it was added. Batches are numbered when they
+are published; a client added while some of them wait gets only the later ones of the next
+pass. (These numbers are the hub's own; positions are those of servers.)
 
-The hub knows no sockets: a client is whatever takes an ``offer``. Nor does it know
-which views there are: one is there while it has clients.
+The hub knows no sockets: a client is any object with ``offer``. A view exists while it has
+clients.
 """
 
 from __future__ import annotations
@@ -35,11 +33,11 @@ from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.views import View
 
 CLIENTS_PER_TURN = 512  # some 2 ms of sends
-TURN = 0.002  # seconds of one pass, then others have theirs; looked at between views
+TURN = 0.002  # seconds of one pass, then others have a turn; checked between views
 
 PASS_BYTES = 1 << 20
-"""JSON of one pass, bytes, but for a single batch that is larger: a buffer well below what a
-client may have waiting, and small enough that the next clients get it out of the cache."""
+"""Bytes of JSON of one pass; a single batch may be larger. Well below what may wait for a
+client, and small enough to stay in the processor's cache for all clients."""
 
 _log = logging.getLogger("amiws_gevent.hub")
 
@@ -48,11 +46,11 @@ class Client(Protocol):
     """One subscriber."""
 
     def offer(self, item: Item) -> None:
-        """Take whole frames; never blocks, never raises, closes itself past its bound."""
+        """Send whole frames; never blocks or raises; closes the client if too much waits."""
 
 
 Group = dict[Client, None]
-"""Clients in the order in which they came."""
+"""Clients in the order in which they were added."""
 
 Delivery = tuple[Item, Sequence[Client]]
 """What is sent, and who gets it."""
@@ -61,8 +59,8 @@ Delivery = tuple[Item, Sequence[Client]]
 class _Subscribers:
     """The clients of one view, by the number of the first batch that they get.
 
-    A batch's number is how many were published before it. Most clients came before
-    all that waits; only those that did not are kept by number.
+    A batch's number is how many were published before it. Most clients were added
+    before all waiting batches; only the others are kept by number.
     """
 
     def __init__(self) -> None:
@@ -77,14 +75,14 @@ class _Subscribers:
         self._late.setdefault(number, {})[client] = None
 
     def remove(self, client: Client) -> None:
-        """``client`` gets nothing any more; to remove one who is not there is no error."""
+        """Remove ``client``; it is no error if it is not there."""
         for group in (self._settled, *self._late.values()):
             group.pop(client, None)
 
     def groups(self, first: int, end: int) -> list[tuple[int, Group]]:
-        """Who gets something of the batches from ``first`` up to ``end``, and from where on.
+        """The clients for the batches from ``first`` up to ``end``, each with its first batch.
 
-        No earlier batch may come later. Who leaves, leaves its group too.
+        Call it with ascending ``first``. A removed client also leaves its group.
         """
         groups = [(first, self._settled)]
         if self._late:
@@ -120,12 +118,12 @@ class Hub:
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> gevent.Greenlet[..., None]:
-        """Start the greenlet that sends; its death by surprise is the caller's to notice."""
+        """Start the greenlet that sends; the caller watches whether it dies."""
         self._greenlet = gevent.spawn(self._run)
         return self._greenlet
 
     def stop(self) -> None:
-        """End the greenlet; what is pending is given up."""
+        """End the greenlet; pending batches are dropped."""
         if self._greenlet is not None:
             self._greenlet.kill()
 
@@ -139,7 +137,7 @@ class Hub:
             self._by_token[token] = client
 
     def remove(self, client: Client, view: View, token: str | None = None) -> None:
-        """Unsubscribe; to remove one who is not there is no error."""
+        """Unsubscribe; it is no error if the client is not there."""
         subscribers = self._views.get(view)
         if subscribers is not None:
             subscribers.remove(client)
@@ -188,7 +186,7 @@ class Hub:
                 _log,
                 logging.ERROR,
                 "dropped",
-                "messages dropped: more comes in than can be sent on (limits.hub_buffer; "
+                "messages dropped: they arrive faster than they can be sent (limits.hub_buffer; "
                 "%d so far)",
                 self.dropped_messages,
             )
@@ -203,7 +201,7 @@ class Hub:
                     yield_to_loop()
 
     def _next_batches(self) -> list[Batch]:
-        """What is pending, as much as makes a buffer of a sensible size."""
+        """The oldest pending batches, up to PASS_BYTES."""
         batches = []
         size = 0
         while self._pending and (not size or size + self._pending[0].size <= PASS_BYTES):
@@ -233,12 +231,12 @@ class Hub:
             self._offer(item, clients[start : start + CLIENTS_PER_TURN])
 
     def _offer(self, item: Item, clients: Sequence[Client]) -> None:
-        """Nothing but what is needed: this loop is what all clients wait for."""
+        """Offer to each client; keep this loop short, since all clients wait for it."""
         for client in clients:
             try:
                 client.offer(item)
             except Exception:  # noqa: BLE001 - whatever it is, it is this client's alone
-                _log.exception("a client failed to take an offer; it gets no more")
+                _log.exception("cannot deliver to a client; it gets no more messages")
                 self._forget(client)
 
     def _forget(self, client: Client) -> None:
@@ -246,7 +244,7 @@ class Hub:
             self.remove(client, view)
 
     def _deliveries(self, view: View, batches: Sequence[Batch], group: Group) -> Iterator[Delivery]:
-        """The items of some clients of a view; answers to one come between what is for all."""
+        """The items for some clients of a view; answers to one client keep their place."""
         run: list[bytes] = []
         positions: dict[int, Position] = {}
         for batch in batches:
@@ -271,6 +269,6 @@ class Hub:
             yield Item(view.encode(run), len(run), positions), list(group)
 
     def _asking(self, batch: Batch, group: Group) -> dict[int, Client]:
-        """Who of the group gets an answer of the batch, by the answer's index."""
+        """The clients of the group that get an answer of the batch, by the answer's index."""
         clients = ((index, self._by_token.get(token)) for index, token in batch.requesters.items())
         return {index: one for index, one in clients if one is not None and one in group}

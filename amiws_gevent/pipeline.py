@@ -1,13 +1,12 @@
-"""From the messages of one read to a batch: what happens to a message on its way to clients.
+"""Turns the messages of one read into a batch for clients.
 
-A link gives all messages of one read. The read is given its position in the server's
-stream first of all, whatever comes of it and whether or not anybody listens. Then the
-pipeline drops the events that the server's ``event_names`` leaves out, takes the rest
-through the plugins, makes each message's JSON once, and hands the batch on. It knows no
-sockets and no clients.
+A link passes all messages of one read. The read first gets its position in the server's
+stream, even if all its messages are dropped. Then the pipeline drops the events that
+``event_names`` excludes, calls the plugins, makes each message's JSON once, and publishes
+the batch. It knows no sockets and no clients.
 
-Where plugins filter or transform, a server's messages take their ``Lane``: a
-queue with a greenlet, so that a hook that waits keeps no link from reading.
+If plugins filter or transform, a server's messages go through its ``Lane``: a queue with a
+greenlet, so that a hook that waits does not stop a link from reading.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
 
 LANE_TURN = 0.005
-"""Seconds that a lane works on, then others have their turn: long enough for several reads'
-worth, since hooks cost more than reading and a lane would else fall behind its link."""
+"""Seconds that a lane works before it yields: long enough for the messages of several reads,
+since hooks cost more than reading and the lane would otherwise fall behind its link."""
 
-HOLD_TIME = 1.0  # seconds that plugins which wait have, before others take their place
+HOLD_TIME = 1.0  # seconds that waiting hooks have before their plugins are replaced
 
 _EVENT = Kind.EVENT
 
@@ -67,13 +66,13 @@ class Source:
         self.prefixes = {kind: envelope_prefix(kind, host.id, host.name, host.ssl) for kind in Kind}
         self.epoch = secrets.token_hex(8) if epoch is None else epoch
         self.offset = 0
-        """Reads so far, and what was said in the server's name between them."""
+        """Reads so far, and messages that the program sent in the server's name."""
         self.lane: Lane | None = None
         self.received = [0] * len(Kind)
         """Messages that the server has sent, by kind."""
 
     def advance(self) -> Position:
-        """The position of the read that is there now."""
+        """The position of the next read."""
         self.offset += 1
         return Position(self.epoch, self.offset)
 
@@ -89,7 +88,7 @@ class Source:
         received[_EVENT] += events
 
     def passes(self, message: Message) -> bool:
-        """Whether ``event_names`` lets the message through; only news are ever held back."""
+        """Whether ``event_names`` allows the message; answers always pass."""
         return (
             message.kind is not _EVENT
             or message.name.casefold() in self.event_names
@@ -109,7 +108,7 @@ def make_batch(source: Source, position: Position, read: Sequence[Message]) -> B
         if JSON_MARK not in json[index]:
             continue
         requester, restored = unwrap(message)
-        if restored is message:  # other text that looks like it
+        if restored is message:  # other text that contains the mark
             continue
         messages[index] = restored
         json[index] = encode_message(prefixes[restored.kind], restored)
@@ -152,9 +151,9 @@ class Pipeline:
         self.pass_on(source, messages)
 
     def pass_on(self, source: Source, messages: Sequence[Message]) -> None:
-        """As ``process``, for messages that the server did not send but are said in its name.
+        """As ``process``, for messages that the program sends in the server's name.
 
-        They have a position of their own, so that no two batches share one.
+        They get a position of their own, so that no two batches share one.
         """
         position = source.advance()
         if source.event_names:
@@ -176,7 +175,7 @@ class Pipeline:
             self.plugins.log(zip(batch.messages, repeat(batch.server), batch.json, strict=False))
 
     def _batch(self, source: Source, position: Position, messages: Sequence[Message]) -> Batch:
-        """A batch of the messages, without those that a plugin has changed past encoding."""
+        """A batch of the messages, without those that a plugin has made impossible to encode."""
         try:
             return make_batch(source, position, messages)
         except Exception as error:
@@ -188,7 +187,7 @@ class Pipeline:
                 _log,
                 logging.ERROR,
                 ("spoilt", source.host.id),
-                "%s: message dropped, since it was changed in place by %s: %s: %s",
+                "%s: message dropped because %s changed it in place: %s: %s",
                 source.host.name,
                 culprit,
                 type(error).__name__,
@@ -198,7 +197,7 @@ class Pipeline:
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Let messages wait while plugins change; begins when none is at work on one."""
+        """Hold messages back while plugins are replaced; waits until no plugin has one."""
         self._held = True
         self._free.clear()
         try:
@@ -231,7 +230,7 @@ class Pipeline:
                 _log,
                 logging.ERROR,
                 source.host.id,
-                "%s: messages dropped, since plugins take them slower than they come "
+                "%s: messages dropped because plugins process them more slowly than they arrive "
                 "(limits.plugin_messages; %d so far)",
                 source.host.name,
                 self.dropped_messages,
@@ -282,7 +281,7 @@ def _is_sound(source: Source, position: Position, message: Message) -> bool:
     try:
         message.check()
         make_batch(source, position, [message])
-    except Exception:  # noqa: BLE001 - whatever was done to it
+    except Exception:  # noqa: BLE001 - a plugin may have done anything to it
         return False
     return True
 

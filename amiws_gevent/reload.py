@@ -57,7 +57,7 @@ class Parts:
     hub: Hub
     clients: Clients
     pool: Pool
-    failed_logins: LoginThrottle
+    login_throttle: LoginThrottle
     former_passwords: FormerPasswords
     web: WebServer
     monitor: MonitorListener
@@ -181,7 +181,7 @@ class Reload:
         parts = self._parts
         gate = Gate(
             settings,
-            failed_logins=parts.failed_logins,
+            login_throttle=parts.login_throttle,
             former_passwords=parts.former_passwords,
         )
         monitoring = [parts.monitor.blueprint] if settings.metrics_listen is None else []

@@ -1,9 +1,9 @@
-"""Who gets an answer: addresses of ``amiws.v2`` clients, carried in the ActionID.
+"""Routes answers to ``amiws.v2`` clients by an address in the ActionID.
 
-Asterisk gives an action's ActionID back in every message that answers it. For a client
+Asterisk repeats an action's ActionID in every message that answers it. For a client
 that speaks ``amiws.v2`` the ActionID is sent as ``amiws-v2/TOKEN/ORIGINAL``: TOKEN names
-the client and cannot be guessed by others, ORIGINAL is what the client wrote. Nothing is
-kept here between an action and its answer, so nothing has to be bounded or cleaned up.
+the client and cannot be guessed by others, ORIGINAL is what the client wrote. No state
+is kept between an action and its answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JSON_MARK = b'"amiws-v2/'
 
 
 def address(token: str) -> str:
-    """What the ActionIDs of a client's actions begin with on the way to servers."""
+    """The prefix of the ActionIDs of a client's actions as servers get them."""
     return f"{_PREFIX}{token}/"
 
 
@@ -61,7 +61,7 @@ def unwrap(message: Message) -> tuple[str | None, Message]:
 
 
 def check_action_ids(action: ClientAction, token: str | None) -> None:
-    """Raise ActionError for an ActionID that would pass for one of ours.
+    """Raise ActionError for an ActionID that looks like one of ours.
 
     One with the prefix of addresses is harmless on ``amiws.v2`` (a client with a
     ``token``), where it is wrapped in another.

@@ -67,7 +67,7 @@ class Server:
         self._clients = Clients(self._hub, self._dispatcher)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
-        self._failed_logins = LoginThrottle()
+        self._login_throttle = LoginThrottle()
         self._last_reload = LastReload()
         metrics = Metrics(self._measured(log))
         self._monitor = MonitorListener(monitor_blueprint(metrics.render, self._readiness))
@@ -86,7 +86,7 @@ class Server:
             pool=self._pool,
             web=self._web,
             pauses=self._pauses,
-            failed_logins=self._failed_logins,
+            login_throttle=self._login_throttle,
             last_reload=self._last_reload,
             log=log,
         )
@@ -98,7 +98,7 @@ class Server:
             hub=self._hub,
             clients=self._clients,
             pool=self._pool,
-            failed_logins=self._failed_logins,
+            login_throttle=self._login_throttle,
             former_passwords=FormerPasswords(),
             web=self._web,
             monitor=self._monitor,

@@ -1,7 +1,7 @@
-"""Views: what clients want to have, and how it is written for them.
+"""Views: which messages clients get, and how they are encoded.
 
-A view is a value. Clients whose views are equal are sent the very same bytes, made once;
-so what differs from client to client (a name, an address) has no place in one.
+A view is a value. Clients with equal views are sent the same bytes, made once; so a view
+must not hold what differs from client to client (a name, an address).
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from amiws_gevent.ami import Kind, is_answer
 from amiws_gevent.batch import Batch
 
 Filter = Callable[[Batch, Sequence[int]], Sequence[int]]
-"""Leaves of some messages of a batch, given by ascending index, those that may be seen.
+"""Selects messages of a batch: gets ascending indexes and returns those to send.
 
-It is hashable, and equal to those that leave the same: a function, or an instance of a frozen
-dataclass. It is called once for each batch and view, not for each message. Nobody else's answers
-are among what it is given.
+It is hashable, and equal to filters that select the same: a function, or an instance of a frozen
+dataclass. It is called once for each batch and view, not for each message. It never gets answers
+for a single client.
 """
 
 Encoding = Callable[[Iterable[bytes]], bytes]
-"""Makes the bytes that go to a client of the JSON of messages; hashable like a filter."""
+"""Turns the JSON of messages into the bytes for a client; hashable like a filter."""
 
 
 @dataclass(frozen=True)
 class View:
     """``name`` is what metrics and plugins know the view by; several views may share one.
 
-    A message is for the clients of a view if each of ``filters`` leaves it: what was asked for
-    may be one, and what its clients have the right to see another. Answers to one client pass
-    none of them; they go to that client, if it was added with its token.
+    The clients of a view get a message if all ``filters`` select it; one may be for what they
+    subscribed to, another for their rights. Answers to a single client are not filtered; they
+    go to that client if it was added with its token.
     """
 
     name: str
@@ -60,7 +60,7 @@ _QUEUE = Kind.QUEUE
 
 
 def without_answers(batch: Batch, indexes: Sequence[int]) -> Sequence[int]:
-    """A filter: what is no answer to an action. Queues as Asterisk 1.4 wrote them are kept."""
+    """A filter that removes answers to actions, but keeps the queue texts of Asterisk 1.4."""
     messages = batch.messages
     return [
         index

@@ -1,9 +1,9 @@
-"""AMI connections: one `Link` a server, which connects, logs in and keeps itself up.
+"""AMI connections: one `Link` per server, which connects, logs in and reconnects.
 
 link.py      states, back-off, what is logged; the only public part
 session.py   one connection: login, messages, keep-alive
-pending.py   what was asked on it and is not yet answered
-query.py     a question of the program's own, and its answer
+pending.py   the actions sent on it that are not yet answered
+query.py     an action of the program's own, and its answer
 holdup.py    how long the server may be silent over an action
 login.py     the login as a state machine, without I/O
 wire.py      a socket without blocking calls and its bounded send buffer

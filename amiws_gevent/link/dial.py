@@ -1,4 +1,4 @@
-"""From a server's settings to a connected socket: names, addresses, TLS, time limits."""
+"""Connects to a server by its settings: names, addresses, TLS, time limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_USER_TIMEOUT = 2**31 - 1  # milliseconds
 
 
 class DialFailed(AmiwsError):
-    """No connection; ``str()`` is the reason, ``advice`` what an operator could do."""
+    """Connecting failed; ``str()`` is the reason, ``advice`` says what an operator can do."""
 
     def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason)
@@ -52,14 +52,14 @@ class Dialler:
 
     @property
     def unverified(self) -> bool:
-        """With TLS that takes any certificate."""
+        """Whether TLS is used and accepts any certificate."""
         return self._tls is not None and self._tls.unverified
 
     def dial(self, deadline: float) -> Dialled:
         """Connect until ``deadline`` (by the clock), with TLS if the settings say so.
 
-        All addresses are tried in the system's order; each gets an even share of what
-        time is left, so that a dead one does not use up that of the others. Raises
+        All addresses are tried in the system's order; each gets an equal share of
+        the time left, so that a dead one does not use up the time of the others. Raises
         DialFailed.
         """
         host = self._host

@@ -1,10 +1,9 @@
-"""How long a server may be silent because of the actions that it is at work on.
+"""How long a server may be silent because it is busy with actions.
 
-Asterisk reads the next action of a session, and sends its events, only once the one
-before is done (``manager.c``, do_message), and an ``Originate`` without ``Async`` is done
-when somebody has picked up or its ``Timeout`` is over. Behind each such action the
-session sends a Ping: since actions are done in order, its pong tells that the one before
-it is done, whatever its own answer looks like.
+Asterisk reads the next action of a session, and sends its events, only when the previous
+action is done (``manager.c``, do_message). An ``Originate`` without ``Async`` is done when
+somebody answers or its ``Timeout`` is over. The session sends a Ping after each such
+action: actions are done in order, so the pong shows that the action before it is done.
 """
 
 from __future__ import annotations
@@ -12,17 +11,19 @@ from __future__ import annotations
 from collections import deque
 
 LONGEST = 3600.0
-"""Seconds without an answer after which a server is no more believed to be at work, however
-many actions it has and however long a client says that they may take."""
+"""Seconds without an answer after which a server no longer counts as busy, whatever the
+number of its actions and whatever time clients allow for them."""
 
 
 class Holdup:
-    """The actions that hold up one session, in order. Times are in seconds on one clock."""
+    """The actions that block one session, in order. Times are in seconds on one clock."""
 
     def __init__(self) -> None:
-        self._actions: deque[tuple[int, float]] = deque()  # the Ping behind it, its seconds
-        self._since = 0.0  # when the first of them was begun
-        self._told = False
+        self._actions: deque[tuple[int, float]] = (
+            deque()
+        )  # the number of the Ping after it, and its seconds
+        self._since = 0.0  # when the first of them began
+        self._reported = False
 
     @property
     def until(self) -> float:
@@ -32,10 +33,10 @@ class Holdup:
         return self._since + min(LONGEST, sum(seconds for _, seconds in self._actions))
 
     def began(self, ping: int, seconds: float, now: float) -> None:
-        """An action was sent that may take ``seconds``, with the Ping of that number behind it."""
+        """An action was sent that may take ``seconds``, and after it the Ping of that number."""
         if not self._actions:
             self._since = now
-            self._told = False
+            self._reported = False
         self._actions.append((ping, seconds))
 
     def answered(self, ping: int, now: float) -> None:
@@ -45,6 +46,6 @@ class Holdup:
             self._since = now
 
     def is_news(self) -> bool:
-        """True once for each time in which the server is held up."""
-        told, self._told = self._told, True
-        return not told
+        """True once for each time that the server is blocked."""
+        reported, self._reported = self._reported, True
+        return not reported

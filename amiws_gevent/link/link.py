@@ -50,8 +50,8 @@ class LinkState(enum.Enum):
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds. A refused login is tried ever more slowly: each try may count against a
-    lock-out, and nothing changes until a person acts."""
+    """Seconds. After a refused login the waits are longer: each attempt may count towards a
+    lock-out, and nothing changes until somebody acts."""
 
     retry_shortest: float = 1.0
     retry_longest: float = 60.0
@@ -97,7 +97,7 @@ class Link:
         self.logins = 0
         """Logins that were accepted: the first, and one for each reconnect."""
         self.failed_attempts = 0
-        """Attempts to connect that came to nothing, refused logins among them."""
+        """Attempts to connect that failed, refused logins included."""
         self._limits = limits
         self._on_messages = on_messages
         self._on_unanswered = on_unanswered
@@ -128,7 +128,7 @@ class Link:
 
     @property
     def pending_bytes(self) -> int:
-        """What the server has not yet taken of the actions sent."""
+        """Bytes of sent actions that the server has not read yet."""
         return self._session.pending_bytes if self._session else 0
 
     @property
@@ -137,14 +137,14 @@ class Link:
         return len(self._pending)
 
     def faults(self) -> dict[str, int]:
-        """What was odd in all that the server has sent, by the names of `ami.Counters`."""
+        """How many faults there were in what the server sent, by the names of `ami.Counters`."""
         faults = Counter(self._faults)
         if self._session is not None:
             _add(faults, self._session.parser.counters)
         return dict(faults)
 
     def configure(self, limits: Limits) -> None:
-        """Other limits, for the connection that there is and for those to come."""
+        """Apply other limits to the present connection and to later ones."""
         self._limits = limits
         if self._session is not None:
             self._session.configure(limits)
@@ -182,8 +182,8 @@ class Link:
         """Send one whole encoded action; never blocks, keeps the order.
 
         ``holding`` is what `ami.holding_time` says of it: seconds in which the server may
-        be silent on its account. With the ``action_id`` in it and the action's ``name`` it
-        is answered in any case: by the server, or through ``on_unanswered``.
+        be silent because of it. With its ``action_id`` and ``name`` the action is always
+        answered: by the server, or through ``on_unanswered``.
 
         Raises NotConnected, which says why, or SendBufferFull where the server takes
         actions so slowly that ``limits.ami_send_buffer`` bytes wait already.
@@ -199,7 +199,7 @@ class Link:
         max_messages: int = MAX_MESSAGES,
         max_bytes: int = MAX_BYTES,
     ) -> Answer:
-        """Ask the server for the program itself; no client, plugin or log sees the answer.
+        """Send an action of the program's own; no client, plugin or log sees the answer.
 
         ``action`` is its headers, the name among them; an ActionID in it is replaced. The
         calling greenlet waits for the whole answer, the items of a list included, up to
@@ -226,7 +226,7 @@ class Link:
             session.pending.cancel(query)
 
     def forget(self, prefix: str) -> None:
-        """Nobody waits any more for answers with an ActionID that begins with ``prefix``."""
+        """Stop waiting for answers with an ActionID that begins with ``prefix``."""
         self._pending.forget(prefix)
 
     @contextmanager
@@ -241,7 +241,7 @@ class Link:
                 f"server {self.host.name} is not connected ({broken(error)})"
             ) from error
 
-    # -- what the session tells ------------------------------------------------------
+    # -- called by the session -------------------------------------------------------
 
     def logged_in(self, banner: str) -> None:
         """Of `session.Owner`: the server accepted the login."""
@@ -257,19 +257,19 @@ class Link:
         try:
             self._on_messages(self, messages)
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the connection
-            self._complain("taking messages", error)
+            self._complain("processing messages", error)
         if self._stopping and self._session is not None:
             self._session.log_off()
 
     def lost(self, packets: int) -> None:
-        """Of `session.Owner`: so many packets were over a limit, and dropped."""
+        """Of `session.Owner`: ``packets`` packets were dropped because they exceeded a limit."""
         self._lost_packets += packets
         self._limiter.log(
             _log,
             logging.WARNING,
             "lost",
-            "%s: packets dropped, since they are over limits.ami_packet or limits.ami_line, or "
-            "events of more than %d headers (%d so far)",
+            "%s: packets dropped: larger than limits.ami_packet or limits.ami_line, or events "
+            "with more than %d headers (%d so far)",
             self._name,
             MOST_HEADERS,
             self._lost_packets,
@@ -353,7 +353,7 @@ class Link:
         try:
             self._on_unanswered(self, answers)
         except Exception as error:  # noqa: BLE001 - as for messages
-            self._complain("answering for the server", error)
+            self._complain("answering clients for the server", error)
 
     def _set_back(self, state: LinkState, reason: str) -> None:
         self._setback = reason
@@ -374,11 +374,17 @@ class Link:
         try:
             self._on_state(self, state, reason)
         except Exception as error:  # noqa: BLE001 - as for messages
-            self._complain("telling the state", error)
+            self._complain("reporting the state", error)
 
     def _complain(self, doing: str, error: Exception) -> None:
         self._limiter.log(
-            _log, logging.ERROR, doing, "%s: fault while %s", self._name, doing, exc_info=error
+            _log,
+            logging.ERROR,
+            doing,
+            "%s: internal error while %s",
+            self._name,
+            doing,
+            exc_info=error,
         )
 
     def _excuse(self) -> str:

@@ -1,16 +1,15 @@
-"""What a server has been asked and has not yet answered, on one connection.
+"""The actions sent on one connection that the server has not yet answered.
 
-Asterisk runs the actions of a session one after the other (``main/manager.c``,
-``session_do``), each to its end, before it reads the next. So answers come in the order of
-the actions; all items of a list come between its response and its end; and with any
-response all that was asked before it is over, whether it was answered or not (the action
-``IAXnetstats`` never is).
+Asterisk finishes each action of a session before it reads the next (``main/manager.c``,
+``session_do``). So answers come in the order of the actions, and all items of a list come
+between its response and its end. A response also ends all actions sent before it, whether
+they were answered or not (``IAXnetstats`` never is).
 
-Clients' actions are in here, and the program's own: Ping, Logoff and queries. What answers
-one of its own goes to its taker, or to nobody, and is not passed on. Answers of its own
-end nothing of a client's: a proxy in between may answer Ping by itself.
+The actions are those of clients and the program's own: Ping, Logoff and queries. The answer
+to one of the program's own goes to its taker, if it has one, and is not passed on. Such an
+answer does not end actions of clients, since a proxy may answer Ping by itself.
 
-What a client asks without an ActionID, as on the classic socket, is not in here.
+Actions of clients without an ActionID, as on the classic socket, are not kept here.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Pending:
         self._asked: deque[_Asked] = deque()
         self._list: _Asked | None = None  # answered, and its items are coming
         self._own = 0  # of the asked, how many are the program's own
-        self._late = False  # answers of our own may come that nothing in here is for
+        self._late = False  # answers to our own actions may come that are no longer kept here
 
     def __len__(self) -> int:
         """How many answers clients wait for."""
@@ -89,10 +88,10 @@ class Pending:
         self._add(_Asked(action_id, name, own=True, taker=taker))
 
     def receive(self, messages: list[Message]) -> list[Message]:
-        """Take note of what the server has sent; returns what is to be passed on.
+        """Process what the server has sent; returns the messages to pass on.
 
         An item of a list that carries no ActionID (those of ``IAXpeers``) gets that of its
-        action, so that it finds its way like all others.
+        action, so that it reaches the client like all others.
         """
         if not self._asked and self._list is None and not self._late:
             return messages
@@ -105,13 +104,13 @@ class Pending:
             self._list = None
 
     def cancel(self, taker: Taker) -> None:
-        """Nobody waits for this any more; what still comes of its answer goes to nobody."""
+        """Stop waiting for an answer; what still comes of it is discarded."""
         for asked in self._all():
             if asked.taker is taker:
                 asked.taker = None
 
     def fail(self, server: str, reason: str) -> list[Message]:
-        """Forget all: the connection is over. Returns the answers to clients who asked."""
+        """Forget all, since the connection has ended; returns error answers for clients."""
         under_way = self._all()
         self._asked.clear()
         self._list = None
@@ -143,14 +142,14 @@ class Pending:
         self._own += asked.own
 
     def _leave(self, asked: _Asked, reason: str) -> None:
-        """What was not answered, or not to its end, is not waited for any more."""
+        """Stop waiting for an action without a complete answer."""
         self._late = self._late or asked.own
         asked.over(reason)
 
     # -- what comes ------------------------------------------------------------------
 
     def _receive(self, message: Message) -> Message | None:
-        """The message to pass on; None if it is for none but the program."""
+        """The message to pass on; None if it is for the program only."""
         if message.kind is Kind.EVENT:
             return self._event(message)
         if message.kind in _RESPONSES:
@@ -175,14 +174,14 @@ class Pending:
         return None if own else response
 
     def _answered(self, action_id: str) -> _Asked | None:
-        """Take out the action that is answered; what was asked before it is over."""
+        """Remove the answered action and those sent before it."""
         waiting = list(self._asked)
         ids = [asked.action_id for asked in waiting]
         if action_id not in ids:
             return None
         place = ids.index(action_id)
         answered = waiting[place]
-        # A client's that an answer of our own overtakes stays: see above.
+        # An answer to our own action does not end a client's: see above.
         before = [asked for asked in waiting[:place] if answered.own and not asked.own]
         self._asked = deque([*before, *waiting[place + 1 :]])
         self._own = sum(asked.own for asked in self._asked)
@@ -229,10 +228,10 @@ class Pending:
         return None
 
     def _at_work(self) -> _Asked | None:
-        """The query of the program's own without a response that the server is at.
+        """The program's own query without a response that the server is answering now.
 
-        The session has sent a Ping before and one behind it, so what comes between the two
-        answers is of no other action.
+        The session sends a Ping before and one after it, so everything between the two
+        pongs belongs to it.
         """
         if not self._own:
             return None

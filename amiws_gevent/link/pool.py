@@ -1,8 +1,8 @@
-"""The links of the program, one a server, as the configuration has them now.
+"""The links of the program, one per server of the configuration.
 
-A link that a reload has taken away or replaced logs off by itself. While it does, its
-successor may hear the same as it, under another name: so nobody hears what it hears any
-more. Who waits for an answer to what was sent by it gets an error all the same.
+A link that a reload removes or replaces logs off on its own. Its messages are discarded
+meanwhile, since its successor may receive the same ones. Clients that wait for an answer
+over the old link still get an error.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.runtime.loop import yield_to_loop
 
 # Seconds
-LOG_OFF_TIME = 1.0  # that a server has for its goodbye
-ANSWER_TIME = 0.5  # that servers have for the answers which clients wait for
-ANSWER_LANES_TIME = 0.2  # that plugins have for these
+LOG_OFF_TIME = 1.0  # for the server's answer to Logoff
+ANSWER_TIME = 0.5  # for the answers that clients wait for
+ANSWER_LANES_TIME = 0.2  # for plugins to process these
 
-# What plugins are told of a link's states.
+# The states of a link that plugins are told, and their names for plugins.
 _TOLD_STATES = {
     LinkState.CONNECTED: "connected",
     LinkState.WAITING: "disconnected",
@@ -31,7 +31,7 @@ _TOLD_STATES = {
 
 
 class _Member:
-    """A link, what its messages go through the pipeline as, and what plugins were told of it."""
+    """A link, its source for the pipeline, and the last state that plugins were told."""
 
     def __init__(self, host: AmiHost, limits: Limits, pipeline: Pipeline) -> None:
         self.host = host
@@ -48,7 +48,7 @@ class _Member:
         self._replaced = False
 
     def retire(self, reason: str) -> None:
-        """It is no longer the link of its server; returns at once."""
+        """Log off, since a reload has removed or replaced the link; returns at once."""
         self._replaced = True
         if self._told == "connected":
             self._tell("disconnected", reason)
@@ -63,7 +63,7 @@ class _Member:
 
     def _on_state(self, _link: Link, state: LinkState, reason: str) -> None:
         told = _TOLD_STATES.get(state)
-        # Each attempt that fails like the one before is no news.
+        # A repeated failure is not reported again.
         if told not in (None, self._told) and not self._replaced:
             self._tell(told, reason)
 
@@ -73,12 +73,12 @@ class _Member:
 
 
 class Pool:
-    """What the links hear goes to ``pipeline``, and news of them to its plugins."""
+    """Passes the messages of all links to ``pipeline``, and their states to its plugins."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._members: dict[int, _Member] = {}
-        self._partings: list[gevent.Greenlet[..., None]] = []
+        self._logging_off: list[gevent.Greenlet[..., None]] = []
         self._links: dict[int, Link] = {}
 
     @property
@@ -88,7 +88,7 @@ class Pool:
 
     @property
     def sources(self) -> dict[int, Source]:
-        """What the messages of each server are counted in; as ``links``, but a copy."""
+        """The source of each server, by server id; a copy."""
         return {server_id: member.source for server_id, member in self._members.items()}
 
     def configure(self, settings: Settings) -> None:
@@ -115,14 +115,14 @@ class Pool:
         return member
 
     def log_off(self) -> None:
-        """Begin to log off from all servers; returns once clients have what they wait for.
+        """Begin to log off from all servers; returns when all pending actions are answered.
 
-        That is the answers to what is under way, or an error in their place.
+        Clients get an error for an action that the server does not answer in time.
         """
         links = list(self._links.values())
         busy = [gevent.spawn(link.stop, ANSWER_TIME) for link in links if link.under_way]
         idle = [gevent.spawn(link.stop, LOG_OFF_TIME) for link in links if not link.under_way]
-        self._partings = busy + idle
+        self._logging_off = busy + idle
         if busy:
             gevent.joinall(busy, timeout=2 * ANSWER_TIME)
             self._pipeline.drain(ANSWER_LANES_TIME)
@@ -130,4 +130,4 @@ class Pool:
 
     def join(self, timeout: float) -> None:
         """Wait, at most ``timeout`` seconds, until all are logged off from."""
-        gevent.joinall(self._partings, timeout=timeout)
+        gevent.joinall(self._logging_off, timeout=timeout)

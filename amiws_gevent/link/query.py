@@ -21,14 +21,14 @@ class Answer:
     response: Message | None
     """None if none came; ``Queues`` of Asterisk 13 has none."""
     items: tuple[Message, ...]
-    """Of a list, without the event that ends it; packets of text."""
+    """The items of a list, without the event that ends it; or packets of text."""
     end: Message | None
     """The event that ended the list; some carry totals, or details."""
     complete: bool
     reason: str
-    """Why it is not complete; "" if it is."""
+    """Why the answer is not complete; "" if it is."""
     refusal: str
-    """What the server says is wrong; "" also where an error says that there is nothing to list."""
+    """The error message of the server; "" if there is none or it means an empty list."""
 
 
 class Query:

@@ -1,7 +1,7 @@
-"""What the log says of one link: each change once, with its reason, and no floods.
+"""Logs the state of one link: each change once, with its reason.
 
-INFO for each change, WARNING once it has been down for long, ERROR for a refused
-login. A reason that repeats while the link is down is said at DEBUG only.
+INFO for each change, WARNING once the link has been down for long, ERROR for a refused
+login. A reason that repeats while the link is down is logged at DEBUG.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from amiws_gevent.config import AmiHost
 from amiws_gevent.link.dial import Dialled
 from amiws_gevent.link.tls import setting_for
 
-_MAX_SAID = 16  # different reasons of one downtime remembered as said
+_MAX_REASONS = 16  # different reasons remembered during one downtime
 
 _log = logging.getLogger("amiws_gevent.link")
 
 
 class Report:
-    """The story of one link; ``patience`` is the downtime in seconds that earns a warning."""
+    """The log of one link; ``patience`` is the downtime in seconds before a warning."""
 
     def __init__(
         self, name: str, host: AmiHost, patience: float, clock: Callable[[], float]
@@ -32,18 +32,18 @@ class Report:
         self._down_since: float | None = None
         self._attempts = 0
         self._warned = False
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._address = ""
-        self._unverified_said = False
+        self._warned_unverified = False
 
     def dialled(self, dialled: Dialled, unverified: bool) -> None:
-        """A connection stands; the login comes next."""
+        """The connection is made; the login follows."""
         self._address = dialled.address + (", TLS" if dialled.fingerprint else "")
-        if unverified and dialled.fingerprint and not self._unverified_said:
-            self._unverified_said = True
+        if unverified and dialled.fingerprint and not self._warned_unverified:
+            self._warned_unverified = True
             _log.warning(
-                "%s: TLS without verification: whoever is in between could pose as the server; "
-                "to accept its certificate alone, set %s",
+                "%s: the certificate is not verified, so another machine could pose as the server; "
+                "to accept only this certificate, set %s",
                 self._name,
                 setting_for(dialled.fingerprint),
             )
@@ -65,7 +65,7 @@ class Report:
         self._down_since = None
         self._attempts = 0
         self._warned = False
-        self._said.clear()
+        self._logged.clear()
 
     def lost(self, reason: str, delay: float) -> None:
         """A connection that was logged in ended."""
@@ -73,7 +73,7 @@ class Report:
         _log.info("%s: connection lost: %s; next attempt in %.1f s", self._name, reason, delay)
 
     def failed(self, reason: str, advice: str, delay: float) -> None:
-        """An attempt came to nothing."""
+        """An attempt to connect failed."""
         downtime = self._go_down()
         self._attempts += 1
         _log.log(
@@ -96,7 +96,7 @@ class Report:
             )
 
     def refused(self, answer: str, delay: float) -> None:
-        """The server took the connection and refused the login."""
+        """The server refused the login."""
         self._go_down()
         _log.log(
             logging.ERROR if self._is_new(answer) else logging.DEBUG,
@@ -122,7 +122,7 @@ class Report:
         return self._clock() - self._down_since
 
     def _is_new(self, text: str) -> bool:
-        if text in self._said or len(self._said) >= _MAX_SAID:
+        if text in self._logged or len(self._logged) >= _MAX_REASONS:
             return False
-        self._said.add(text)
+        self._logged.add(text)
         return True

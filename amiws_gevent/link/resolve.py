@@ -1,8 +1,8 @@
-"""Names to addresses, so that a name server that does not answer stalls one link only.
+"""Looks up host names, so that a name server that does not answer delays one link only.
 
-gevent looks names up in a pool of ten threads that the whole program shares: a few
-servers whose names hang in the resolver would take them all. Here each link has at
-most one look-up under way, in a thread of its own that lives as long as that look-up.
+gevent looks names up in a pool of ten threads that the whole program shares; a few names
+that hang would occupy them all. Here each link has at most one look-up at a time, in a
+thread of its own that ends with the look-up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _start_thread: Callable[..., int] = get_original("_thread", "start_new_thread")
 
 
 class _Lookup:
-    """One call of getaddrinfo in a thread; may outlive whoever waits for it."""
+    """One call of getaddrinfo in a thread; it may take longer than its caller waits."""
 
     def __init__(self, key: tuple[str, int], getaddrinfo: GetAddrInfo) -> None:
         self.key = key

@@ -24,10 +24,10 @@ from amiws_gevent.routing import OWN_ACTION_ID
 
 HELD_BYTES = 8 * 1024 * 1024
 HELD_MESSAGES = 10_000
-"""What a server may send before it has answered the login. Asterisk sends nothing but
-its banner; what sends more is no AMI server, or one that does not take logins."""
+"""Limits on what a server may send before it answers the login. Asterisk sends only its
+banner; a server that sends more does not speak AMI or accepts no logins."""
 
-_FAREWELLS = 4  # last messages looked at for why the server closed
+_LAST_MESSAGES = 4  # searched for the reason why the server closed
 
 _log = logging.getLogger("amiws_gevent.link")
 
@@ -41,7 +41,7 @@ class Refused(AmiwsError):
 
 
 class Owner(Protocol):
-    """What a session tells. Calls come from the session's greenlet and must not raise."""
+    """Receives the news of a session, in the session's greenlet; methods must not raise."""
 
     def logged_in(self, banner: str) -> None: ...
 
@@ -51,7 +51,7 @@ class Owner(Protocol):
 
 
 class _Once:
-    """Takes the one message that answers a Ping or a Logoff; nobody asks if none comes."""
+    """Takes the one message that answers a Ping or a Logoff; ignores that none comes."""
 
     def __init__(self, tell: Callable[[Message], None]) -> None:
         self._tell = tell
@@ -125,13 +125,13 @@ class Session:
             self._log_notes()
 
     def configure(self, limits: Limits) -> None:
-        """From here on these limits hold."""
+        """Apply other limits from now on."""
         self.parser.configure(max_line=limits.ami_line, max_packet=limits.ami_packet)
         self._wire.limit = limits.ami_send_buffer
 
     @property
     def pending_bytes(self) -> int:
-        """What the server has not yet taken."""
+        """Bytes that the server has not read yet."""
         return self._wire.pending_bytes
 
     def send(
@@ -181,7 +181,7 @@ class Session:
             return
         self._logging_off = True
         action_id = OWN_ACTION_ID + "logoff"
-        self._write_own(logoff_action(action_id), action_id, "Logoff", self._said_goodbye)
+        self._write_own(logoff_action(action_id), action_id, "Logoff", self._goodbye)
 
     # -- reading ---------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class Session:
             messages = self._log_in(self._login, messages, size)
         messages = self.pending.receive(messages)
         if messages:
-            self._last = messages[-_FAREWELLS:]
+            self._last = messages[-_LAST_MESSAGES:]
             self._owner.received(messages)
 
     def _log_in(self, login: Login, messages: list[Message], size: int) -> list[Message]:
@@ -223,7 +223,7 @@ class Session:
         self._owner.logged_in(_banner(held))
         return held + rest
 
-    def _said_goodbye(self, response: Message) -> None:
+    def _goodbye(self, response: Message) -> None:
         if (response.get("Response") or "").casefold() == "goodbye":
             self._end("logged off")
 
@@ -266,20 +266,20 @@ class Session:
         now = self._clock()
         since = max(self._heard, self._holdup.until)  # from when on silence counts
         if now - since < patience:
-            self._tell_of_holdup(now)
+            self._log_holdup(now)
             self._arm(min(patience, patience + since - now))
         elif self._pinged <= since:
             self._ping()
             self._arm(patience)
         else:
-            self._end(f"no answer to Ping: nothing came for {now - self._heard:.0f} s")
+            self._end(f"no answer to Ping: the server sent nothing for {now - self._heard:.0f} s")
 
-    def _tell_of_holdup(self, now: float) -> None:
+    def _log_holdup(self, now: float) -> None:
         left = self._holdup.until - now
         if left > 0 and now - self._heard >= self._host.keepalive and self._holdup.is_news():
             _log.info(
-                "%s: nothing comes while an Originate without Async waits to be picked up; "
-                "no fault for another %.0f s at most",
+                "%s: the server sends nothing until an Originate without Async ends; "
+                "the link waits up to %.0f s more for it",
                 self._name,
                 left,
             )
@@ -309,7 +309,7 @@ class Session:
         try:
             self._wire.write(data)
         except SendBufferFull:
-            return  # a server that reads nothing answers nothing: the next look ends it
+            return  # the server does not read; the next timeout ends the session
         except OSError as error:
             self._end(broken(error))
         else:

@@ -21,8 +21,8 @@ from amiws_gevent.runtime.tls import ClientContext, TlsFileError, fingerprint, s
 # What OpenSSL's reasons mean for the person who reads the log (SSLError.reason, as in
 # openssl/sslerr.h; versions name the same fault differently).
 _NO_TLS = "the port does not speak TLS (AMI with TLS is usually on port 5039)"
-_TOO_OLD = "the server speaks no TLS of version 1.2 or later"
-_CLIENT = "the server wants a client certificate, or another one: see ssl_cert and ssl_key"
+_TOO_OLD = "the server does not support TLS 1.2 or later"
+_CLIENT = "the server asks for a client certificate, or for another one: see ssl_cert and ssl_key"
 _MEANINGS = {
     "WRONG_VERSION_NUMBER": _NO_TLS,
     "RECORD_LAYER_FAILURE": _NO_TLS,
@@ -85,7 +85,7 @@ class TlsClient:
         if self._pin is not None and not same_fingerprint(presented, self._pin):
             wrapped.close()
             raise TlsFailed(
-                "the server's certificate is not the one of ssl_fingerprint",
+                "the server's certificate does not match ssl_fingerprint",
                 unverified=True,
                 fingerprint=presented,
             )

@@ -13,10 +13,10 @@ from amiws_gevent.errors import SendBufferFull
 from amiws_gevent.runtime.loop import yield_to_loop
 
 LARGEST_READ = 64 * 1024
-"""Bytes of one read, the unit of work of the whole program: enough that a burst is a
-few batches, and little enough that nothing else waits long for its turn, and that all
-that is made of it stays in the processor's cache. Of 256 KiB, which Python also has to
-map and unmap for each read, a message costs a quarter more."""
+"""Bytes of one read, the unit of work of the whole program. A burst should be a few batches;
+nothing else should wait long for its turn; and the data made from a read should stay in the
+processor's cache. With 256 KiB, which Python also maps and unmaps for each read, a message
+costs a quarter more."""
 
 _TLS_RECORD = 16 * 1024  # the most that one record holds (RFC 8446, section 5.1)
 
@@ -46,7 +46,7 @@ class Wire:
 
     @property
     def pending_bytes(self) -> int:
-        """What the peer has not yet taken."""
+        """Bytes that the peer has not read yet."""
         return len(self._pending)
 
     def read(self) -> bytes:
@@ -58,13 +58,15 @@ class Wire:
         return self._read_plain() if self._tls is None else self._read_tls(self._tls)
 
     def write(self, data: bytes) -> None:
-        """Send ``data`` now or, as far as the peer does not take it, soon; never blocks.
+        """Send ``data``; what the peer does not accept now is sent later. Never blocks.
 
         All or nothing: raises SendBufferFull with nothing sent where more than the
         limit would wait, OSError when the connection broke.
         """
         if len(self._pending) + len(data) > self.limit:
-            raise SendBufferFull(f"{len(self._pending)} bytes wait already")
+            raise SendBufferFull(
+                f"the server reads too slowly: {len(self._pending)} bytes are waiting"
+            )
         if self._error is not None:
             raise self._error
         sent = 0 if self._pending else self._send(data)

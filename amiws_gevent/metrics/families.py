@@ -58,7 +58,7 @@ class Measured:
     pool: Pool
     web: WebServer
     pauses: PauseMeter
-    failed_logins: LoginThrottle
+    login_throttle: LoginThrottle
     last_reload: LastReload
     log: LogControl | None
 
@@ -132,7 +132,7 @@ def _refused_upgrades(measured: Measured) -> Iterator[Values]:
 
 def _refused_logins(measured: Measured) -> Iterator[Values]:
     for reason in (PASSWORD, LIMIT):
-        yield (reason,), measured.failed_logins.refused[reason]
+        yield (reason,), measured.login_throttle.refused[reason]
 
 
 def _accept_pauses(measured: Measured) -> Iterator[Values]:

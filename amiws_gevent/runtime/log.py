@@ -434,14 +434,15 @@ class LogLimiter:
         message: str,
         *args: object,
         exc_info: BaseException | None = None,
-    ) -> None:
-        """Log ``message % args`` unless ``key`` was logged within the interval."""
+    ) -> bool:
+        """Log ``message % args`` unless ``key`` was logged within the interval; whether it was."""
         if not logger.isEnabledFor(level):
-            return
+            return False
         suppressed = self.allow(key)
         if suppressed is None:
-            return
+            return False
         if suppressed:
             message += " (%d more like it were not logged)"
             args = (*args, suppressed)
         logger.log(level, message, *args, exc_info=exc_info)
+        return True

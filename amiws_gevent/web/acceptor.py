@@ -1,10 +1,10 @@
-"""Takes connections from a listening socket and serves each, within limits, in its greenlet.
+"""Accepts connections from a listening socket and serves each in a greenlet, within limits.
 
-Few are accepted in one go, and what they cost from there on (TLS, a request) the site's
-pacer spreads: so a storm of them holds nobody up, and is served as fast as the CPU goes.
+Only a few are accepted in one turn of the event loop. The site's pacer spreads the work that
+follows (TLS, requests), so that many connections at once do not delay everyone else.
 
-An upgraded connection is handed over: it goes on in a fresh greenlet, which keeps half
-as much memory as one whose stack has been through a request.
+An upgraded connection goes on in a new greenlet, which keeps half as much memory as one
+whose stack has served a request.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gevent import socket, ssl
 from gevent.pywsgi import WSGIServer
 from greenlet import getcurrent
 
+from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.web.admission import (
     ADDRESS,
     CONNECTIONS,
@@ -36,7 +37,7 @@ from amiws_gevent.web.admission import (
 from amiws_gevent.web.connection import (
     RETRY_LATER,
     Reader,
-    answer_and_part,
+    answer_and_close,
     peer_names,
     raw_socket,
     refusal_bytes,
@@ -46,37 +47,38 @@ from amiws_gevent.web.handler import ConnectionHandler, Site
 from amiws_gevent.web.websocket import SILENT_PINGS, WebSocketClient
 
 MOST_ACCEPTED = 16  # in one turn of the event loop
-MOST_REFUSED = 256  # connections at once that have time to read why they are refused
-MOST_REFUSED_LAST = 8  # the same of those that have one of the last descriptors
-ACCEPT_PAUSE = 0.2  # seconds without accepting once the descriptors are gone
+MOST_REFUSED = 256  # connections at once that are given time to read the refusal
+MOST_REFUSED_LAST = 8  # the same for those that have one of the last descriptors
+ACCEPT_PAUSE = 0.2  # seconds without accepting once no descriptors are left
 
-_SEND_BUFFER = 64 * 1024  # bytes; Linux doubles it, and else keeps 4 MB for a client that stalls
-_TOLD_AGAIN = 10.0  # seconds between two log lines of the same kind
+_SEND_BUFFER = (
+    64 * 1024
+)  # bytes; Linux doubles it; its default keeps 4 MB for a client that does not read
+_LOG_INTERVAL = 10.0  # seconds between two warnings of the same kind
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _GONE_BEFORE_ACCEPT = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # accept(2)
 
-_MORE_DESCRIPTORS = "a higher LimitNOFILE (systemd) or `ulimit -n` lets more in"
-_TOLD = {
-    CONNECTIONS: "The server has as many connections as it may have (limits.connections).",
-    ADDRESS: "There are as many connections from one address as there may be "
-    "(limits.connections_per_address).",
-    DESCRIPTORS: "The server has as many connections as the system lets it have.",
+_MORE_DESCRIPTORS = "raise LimitNOFILE (systemd) or `ulimit -n`"
+_REFUSALS = {
+    CONNECTIONS: "There are too many connections (limits.connections).",
+    ADDRESS: "There are too many connections from your address (limits.connections_per_address).",
+    DESCRIPTORS: "There are too many connections (no file descriptors are left).",
 }
 
 _log = logging.getLogger("amiws_gevent.web")
 
 
 class Acceptor(WSGIServer):
-    """Serves what comes in at ``listener``, until it is closed; who is in stays in.
+    """Serves connections to ``listener`` until it is closed; connections stay open then.
 
-    ``adopt`` gets each upgraded connection. ``tls`` may be replaced at any time, by
-    another context, not by None. From the descriptor number ``descriptors`` on there
-    are too few left for more connections.
+    ``adopt`` is called with each upgraded connection. ``tls`` may be replaced at any time,
+    by another context, not by None. A connection whose descriptor is ``descriptors`` or
+    higher is refused: the rest are reserved.
     """
 
     max_accept = MOST_ACCEPTED
 
-    _watcher: Any  # gevent's server has it
+    _watcher: Any  # gevent's BaseServer sets it
 
     def __init__(
         self,
@@ -89,7 +91,7 @@ class Acceptor(WSGIServer):
         descriptors: int = sys.maxsize,
     ) -> None:
         host, port = listener.getsockname()[:2]
-        super().__init__(  # plain: TLS is begun here
+        super().__init__(  # without TLS, which this class starts itself
             listener,
             log=None,
             error_log=_log,
@@ -108,13 +110,13 @@ class Acceptor(WSGIServer):
         self._adopt = adopt
         self._descriptors = descriptors
         self._refusals = 0
-        self._tell_at: dict[str, float] = {}
+        self._limiter = LogLimiter(_LOG_INTERVAL, site.clock)
 
-    # What gevent's server asks for
+    # What gevent's server calls
 
     def do_read(self) -> Any:
-        """The next connection and its address; None for now, or for a while."""
-        if self._watcher is None:  # the one before was the last for a while
+        """Accept: the next connection and its address, or None if there is none to accept now."""
+        if self._watcher is None:  # accepting is paused
             return None
         pause = self.admission.pause(self.site.limits)
         if pause is not None:
@@ -131,19 +133,19 @@ class Acceptor(WSGIServer):
             return None
 
     def do_handle(self, sock: socket.socket, address: Any) -> None:
-        """Give a connection a greenlet, or turn it away."""
+        """Serve a connection in a greenlet, or refuse it."""
         host, peer = peer_names(address)
         reason = self.admission.refusal(host, self.site.limits)
         last = sock.fileno() >= self._descriptors
         if reason is None and (last or self._population.total >= self.site.room):
             reason = DESCRIPTORS
-            self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), "few descriptors are left")
+            self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), "too few file descriptors are left")
         if reason is None:
-            self._population.came(host)
-            gevent.spawn_raw(self._serve, sock, address, self.let_arrive())
+            self._population.add(host)
+            gevent.spawn_raw(self._serve, sock, address, self.begin_arrival())
             return
         self.site.counts.refused_connections[reason] += 1
-        self._tell_of_refusal(reason, host, peer)
+        self._warn_of_refusal(reason, host, peer)
         if self._refusals < (MOST_REFUSED_LAST if last else MOST_REFUSED):
             self._refusals += 1
             gevent.spawn_raw(self._refuse, sock, address, reason)
@@ -153,10 +155,10 @@ class Acceptor(WSGIServer):
     def _pause(self, pause: Pause, trouble: str = "") -> None:
         self.site.counts.pauses[pause.reason] += 1
         if pause.reason == DESCRIPTORS:
-            self._tell("no new connections for now: %s; %s", trouble, _MORE_DESCRIPTORS)
+            self._warn("cannot accept connections now: %s; %s", trouble, _MORE_DESCRIPTORS)
         elif pause.reason == RATE:
-            self._tell(
-                "new connections wait: more come than limits.connection_rate, %d a second",
+            self._warn(
+                "new connections wait: more than %d arrive per second (limits.connection_rate)",
                 self.site.limits.connection_rate,
             )
         self.stop_accepting()
@@ -167,27 +169,23 @@ class Acceptor(WSGIServer):
         if self.started:
             self.start_accepting()
 
-    def _tell_of_refusal(self, reason: str, host: str, peer: str) -> None:
+    def _warn_of_refusal(self, reason: str, host: str, peer: str) -> None:
         if reason == CONNECTIONS:
-            self._tell(
-                "connections are refused: all %d of limits.connections are taken (%s was the last)",
+            self._warn(
+                "connections refused: there are %d already (limits.connections); the last one "
+                "was from %s",
                 self.site.limits.connections,
                 peer,
             )
         elif reason == ADDRESS:
-            self._tell(
-                "connections from %s are refused: it has %d already "
-                "(limits.connections_per_address)",
+            self._warn(
+                "connections from %s refused: it has %d already (limits.connections_per_address)",
                 host,
-                self._population.beside(host),
+                self._population.connections_from(host),
             )
 
-    def _tell(self, text: str, *arguments: object) -> None:
-        """A warning, unless it was given a moment ago."""
-        now = self.site.clock()
-        if now >= self._tell_at.get(text, now):
-            self._tell_at[text] = now + _TOLD_AGAIN
-            _log.warning(text, *arguments)
+    def _warn(self, text: str, *arguments: object) -> None:
+        self._limiter.log(_log, logging.WARNING, text, text, *arguments)
 
     # One connection
 
@@ -204,19 +202,19 @@ class Acceptor(WSGIServer):
             self.admission.arrived(arrival)
             if client is None:
                 sock.close()
-                self._population.left(peer_names(address)[0])
+                self._population.remove(peer_names(address)[0])
         if client is not None:
             self._adopt(client)
 
-    def let_arrive(self) -> Arrival:
-        """A handshake or a request begins; if there are too many, the oldest have to go."""
+    def begin_arrival(self) -> Arrival:
+        """Note that a handshake or request begins; evict the oldest if there are too many."""
         limits = self.site.limits
         arrival, evicted = self.admission.arrives(limits)
         if evicted:
             self.site.counts.refused_connections[HANDSHAKES] += evicted
-            self._tell(
-                "connections that do not come to ask for anything are closed: more than "
-                "limits.handshakes, %d",
+            self._warn(
+                "connections closed: more than %d have sent no complete request "
+                "(limits.handshakes)",
                 limits.handshakes,
             )
         return arrival
@@ -236,10 +234,10 @@ class Acceptor(WSGIServer):
 
     def _refuse(self, sock: socket.socket, address: Any, reason: str) -> None:
         handshakes = self._population.handshakes
-        handshakes.add(getcurrent())  # so that a stop ends it
+        handshakes.add(getcurrent())  # so that a stop kills it
         try:
             sock = self._secure(sock, Arrival(self.site.clock()))
-            answer_and_part(sock, Reader(sock, self.site.clock), _refusal(reason))
+            answer_and_close(sock, Reader(sock, self.site.clock), _refusal(reason))
         except OSError as error:
             _log.debug("%s: %s", peer_names(address)[1], error)
         finally:
@@ -248,39 +246,39 @@ class Acceptor(WSGIServer):
             self._refusals -= 1
 
     def _refuse_at_once(self, sock: socket.socket, reason: str) -> None:
-        """Close, with the refusal ahead unless TLS is spoken: nothing is waited for."""
+        """Send the refusal if there is no TLS, and close; never wait."""
         if self.tls is None:
             raw = raw_socket(sock)
-            with suppress(OSError):  # nothing has come yet
-                raw.recv(self.site.limits.header_size)  # what is not read resets the connection
+            with suppress(OSError):  # nothing has arrived yet
+                raw.recv(self.site.limits.header_size)  # unread bytes would reset the connection
             with suppress(OSError):  # gone already
                 raw.send(_refusal(reason))
         sock.close()
 
     def _secure(self, sock: socket.socket, arrival: Arrival) -> socket.socket:
-        """The same with TLS, if there is any; raises OSError, with the socket closed."""
+        """The socket with TLS if it is configured; on OSError the socket is closed."""
         if self.tls is None:
             return sock
-        sock.getpeername()  # raises for one who is gone, whose socket gevent's TLS would leave open
+        sock.getpeername()  # raises if the client has left; gevent's TLS would not close the socket
         handshakes = self._population.handshakes
         handshakes.add(getcurrent())
         secured = None
         try:
             secured = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             self._shake_hands(secured, arrival)
-        except BaseException as error:  # GreenletExit too: nobody else knows of the socket
+        except BaseException as error:  # GreenletExit too: nobody else would close the socket
             if secured is not None:
-                self._part_insecurely(secured, error)
+                self._close_after_failure(secured, error)
             raise
         finally:
             handshakes.discard(getcurrent())
         return secured
 
     def _shake_hands(self, secured: ssl.SSLSocket, arrival: Arrival) -> None:
-        """As its ``do_handshake``, but each step of it waits for time to compute.
+        """Do the TLS handshake; each step first waits its turn for the CPU.
 
-        That is not the client's time: only the waits for its bytes, together, have to be
-        shorter than ``tls_handshake_time``; else TimeoutError.
+        Raises TimeoutError if waiting for the client's bytes takes more than
+        ``tls_handshake_time`` in all. Waiting for the CPU does not count.
         """
         tls, clock = tls_object(secured), self.site.clock
         seconds = left = self.site.limits.tls_handshake_time
@@ -299,20 +297,20 @@ class Acceptor(WSGIServer):
             wait(secured.fileno(), max(left, 0.001), late)
             left -= clock() - begun
 
-    def _part_insecurely(self, secured: ssl.SSLSocket, error: BaseException) -> None:
-        """Close what did not come to speak TLS, with a word to those who spoke HTTP."""
+    def _close_after_failure(self, secured: ssl.SSLSocket, error: BaseException) -> None:
+        """Close after a failed handshake; a client that sent plain HTTP gets an answer first."""
         if isinstance(error, ssl.SSLError) and error.reason == "HTTP_REQUEST":
             plain = socket.socket(secured.family, secured.type, fileno=secured.detach())
             answer = refusal_bytes(
-                HTTPStatus.BAD_REQUEST, "HTTP was spoken to a port with TLS: use https:// or wss://"
+                HTTPStatus.BAD_REQUEST, "This port uses TLS: use https:// or wss://."
             )
-            answer_and_part(plain, Reader(plain, self.site.clock), answer)
+            answer_and_close(plain, Reader(plain, self.site.clock), answer)
             plain.close()
         else:
             secured.close()
 
     def _tune(self, sock: socket.socket) -> None:
-        """Small messages at once, little memory in the kernel, and an end for dead peers."""
+        """Send small messages at once, bound kernel memory, and detect dead peers."""
         lost = int(SILENT_PINGS * self.site.limits.ping_interval * 1000)
         with suppress(OSError):  # gone already
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
@@ -322,4 +320,4 @@ class Acceptor(WSGIServer):
 
 
 def _refusal(reason: str) -> bytes:
-    return refusal_bytes(HTTPStatus.SERVICE_UNAVAILABLE, _TOLD[reason], RETRY_LATER)
+    return refusal_bytes(HTTPStatus.SERVICE_UNAVAILABLE, _REFUSALS[reason], RETRY_LATER)

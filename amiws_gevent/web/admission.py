@@ -74,7 +74,7 @@ class Arrival:
 
 
 class Population:
-    """The connections: ``total`` of all from the accept on, and each by its state."""
+    """All connections: ``total`` counts them from the accept on; the others hold them by state."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -85,13 +85,13 @@ class Population:
         self._by_network: Counter[str] = Counter()
         self._empty = Event()
 
-    def came(self, host: str) -> None:
-        """Count one connection more."""
+    def add(self, host: str) -> None:
+        """Count a new connection."""
         self.total += 1
         self._by_network[network_of(host)] += 1
 
-    def left(self, host: str) -> None:
-        """Count one connection less."""
+    def remove(self, host: str) -> None:
+        """Count a connection that has ended."""
         network = network_of(host)
         self._by_network[network] -= 1
         if not self._by_network[network]:
@@ -100,7 +100,7 @@ class Population:
         if not self.total:
             self._empty.set()
 
-    def beside(self, host: str) -> int:
+    def connections_from(self, host: str) -> int:
         """How many connections there are from the network of ``host``."""
         return self._by_network[network_of(host)]
 
@@ -112,34 +112,34 @@ class Population:
 
 
 class TokenBucket:
-    """Limits a rate in the long run; BURST_TIME's worth of it may come at once."""
+    """Limits the average rate; as many as BURST_TIME allows may come at once."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._taken = 0.0  # connections not yet made up for by the time since
+        self._taken = 0.0  # connections that the time since has not paid off
         self._since = clock()
 
     def wait(self, rate: float) -> float:
-        """Seconds until the next may be taken; 0 for now."""
+        """Seconds until the next may be accepted; 0: now."""
         now = self._clock()
         self._taken = max(0.0, self._taken - (now - self._since) * rate)
         self._since = now
         return max(0.0, self._taken + 1 - rate * BURST_TIME) / rate
 
     def take(self) -> None:
-        """One is taken."""
+        """Count an accepted connection."""
         self._taken += 1
 
 
 class Pause(NamedTuple):
-    """Seconds without accepting, and why."""
+    """How many seconds to accept nothing, and why."""
 
     seconds: float
     reason: str
 
 
 class Admission:
-    """Decides about the next connection by the limits of this moment."""
+    """Decides on each new connection; the limits are passed in, since a reload changes them."""
 
     def __init__(self, population: Population, pacer: Pacer, *, clock: Callable[[], float]) -> None:
         self._population = population
@@ -162,13 +162,13 @@ class Admission:
         self._bucket.take()
         if self._population.total >= limits.connections:
             return CONNECTIONS
-        most = most_beside(host, limits)
-        if most is not None and self._population.beside(host) >= most:
+        most = most_connections_from(host, limits)
+        if most is not None and self._population.connections_from(host) >= most:
             return ADDRESS
         return None
 
     def arrives(self, limits: Limits) -> tuple[Arrival, int]:
-        """A connection begins its handshake or request; also how many were evicted for it."""
+        """Begin a handshake or request; returns its arrival and how many others were evicted."""
         arriving = self._population.arriving
         evicted = 0
         while len(arriving) >= limits.handshakes and (oldest := self._overdue()):
@@ -180,7 +180,7 @@ class Admission:
         return arrival, evicted
 
     def arrived(self, arrival: Arrival) -> None:
-        """Its request head is read, or it is closed."""
+        """The request head has been read, or the connection is closed."""
         arrival.over = True
         self._population.arriving.pop(arrival, None)
 
@@ -199,7 +199,7 @@ class Admission:
         return next((one for one in arriving if one.since <= latest and not one.queued), None)
 
 
-def most_beside(host: str, limits: Limits) -> int | None:
+def most_connections_from(host: str, limits: Limits) -> int | None:
     """How many connections the network of ``host`` may have; None: any number.
 
     The default is half of ``connections``. This machine has no limit by default, since a

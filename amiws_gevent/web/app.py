@@ -70,7 +70,7 @@ def request_info(environ: WSGIEnvironment) -> RequestInfo:
 
 def _guard(app: flask.Flask, gate: Gate) -> None:
     def ask_gate() -> Response | None:
-        verdict = gate.check_page(request_info(flask.request.environ))
+        verdict = gate.check_request(request_info(flask.request.environ))
         flask.g.user = verdict.user
         if verdict.status != 200:
             return flask.Response(verdict.body, verdict.status, list(verdict.headers))

@@ -1,6 +1,6 @@
-"""What waits for a client whose socket is blocked: what becomes of one that is too slow.
+"""Queues for a client whose socket is blocked; each kind treats a slow client differently.
 
-Each is a source of an ``outlet``. All sizes are costs: bytes and ITEM_COST for each buffer.
+Each is a source of an ``outlet``. All sizes are costs: the bytes, plus ITEM_COST per buffer.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
 from amiws_gevent.batch import Item
 
 ITEM_COST = 64
-"""Bytes that one more buffer costs besides its own: the header of the object, what the
-allocator rounds up, and its place in the backlog. A pong of two bytes costs as much."""
+"""Bytes of memory that a buffer costs besides its content: the object's header, the allocator's
+rounding, and its place in the queue. A pong of two bytes costs as much."""
 
 _PREFIX = envelope_prefix(Kind.EVENT, 0, "amiws-gevent", False)
 
 
 def lost_message(count: int) -> bytes:
-    """What a client is told in the place of ``count`` messages, as JSON."""
+    """The JSON that a client gets in place of ``count`` lost messages."""
     event = Message(Kind.EVENT, [("Event", "MessagesDropped"), ("Count", str(count))])
     return encode_message(_PREFIX, event)
 
 
 class Losses:
-    """What all clients with the policy `drop` have lost: ``messages``, in ``buffers``."""
+    """Counts what all clients with the policy `drop` have lost: ``messages``, in ``buffers``."""
 
     def __init__(self) -> None:
         self.messages = 0
         self.buffers = 0
 
     def add(self, messages: int) -> None:
-        """One client does not get a buffer with as many messages."""
+        """One client lost a buffer with ``messages`` messages."""
         self.messages += messages
         self.buffers += 1
 
 
 class Backlog:
-    """Keeps all in order; a client that would need more room has to go (`close`)."""
+    """Keeps everything in order; when it is full, the client is closed (`close`)."""
 
     __slots__ = ("_buffers", "pending_bytes")
 
@@ -65,10 +65,10 @@ class Backlog:
 
 
 class LossyBacklog:
-    """Keeps in order what there is room for; the client is told how much it lost (`drop`).
+    """Keeps in order what there is room for and drops the rest (`drop`).
 
-    Losses without anything between them are told in one sum, in the place of what is lost,
-    by a message that ``frame`` makes a whole frame of. ``losses`` counts them.
+    One message in place of consecutive losses tells the client how many messages it lost;
+    ``frame`` turns that message into a frame. ``losses`` counts the losses.
     """
 
     __slots__ = ("_buffers", "_frame", "losses", "pending_bytes")
@@ -77,7 +77,7 @@ class LossyBacklog:
         self.losses = losses
         self.pending_bytes = 0
         self._frame = frame
-        self._buffers: deque[bytes | int] = deque()  # a number: as many messages are lost
+        self._buffers: deque[bytes | int] = deque()  # a number: how many messages were lost here
 
     def push(self, item: Item, room: int, /) -> bool:
         """Keep ``item``, or the number of its messages if there is no room for it."""
@@ -101,7 +101,7 @@ class LossyBacklog:
             self.pending_bytes += ITEM_COST
 
     def pull(self) -> bytes | None:
-        """The oldest, or a notice of what was lost in its place; None if there is none."""
+        """The oldest buffer, or the notice of a loss; None if there is none."""
         if not self._buffers:
             return None
         data = self._buffers.popleft()

@@ -1,9 +1,9 @@
-"""What client requests and WebSockets have in common: reading a connection, and parting well.
+"""What HTTP requests and WebSockets share: reading from a connection, and closing it cleanly.
 
-One reader serves the request heads, the bodies and the frames of a connection, since
-the bytes behind a head may already be the first frames. Unlike a ``socket.makefile`` it
-can go on after a time limit, notes when bytes last came, and holds no memory while it
-waits, of which ten thousand idle clients make use.
+One reader reads the request heads, bodies and frames of a connection, since the bytes after
+a head may already be the first frames. Unlike ``socket.makefile`` it can go on after a
+timeout, records when bytes last came, and holds no buffer while it waits, which matters
+with ten thousand idle clients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from gevent import socket, ssl
 
-RETRY_LATER = ("Retry-After", "5")  # seconds; for who is refused since there are too many
+RETRY_LATER = ("Retry-After", "5")  # seconds; for clients refused because there are too many
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What a write that never waits raises when nothing is taken."""
@@ -25,8 +25,8 @@ WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _TLS_SLICE = 1 << 16  # bytes given to SSL_write at a time, which tells of no part of them
 _CHUNK = 64 * 1024  # bytes asked for at a time; the kernel gives what has come
 
-_LINGER_TIME = 2.0  # seconds in which a client may take in why it was refused
-_LINGER_BYTES = 256 * 1024  # read away meanwhile
+_LINGER_TIME = 2.0  # seconds in which a client may read a refusal
+_LINGER_BYTES = 256 * 1024  # read and discarded meanwhile
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LONGEST_HEAD_END = 4  # bytes of it that an earlier read may already have brought, and one more
@@ -47,7 +47,7 @@ def tls_object(sock: socket.socket) -> Any:
 
 
 def writer_of(sock: socket.socket) -> Callable[[Any], int]:
-    """What sends as much as goes at once and returns how much; else it raises WOULD_BLOCK."""
+    """A function that sends what it can and returns how much, or raises WOULD_BLOCK."""
     tls = tls_object(sock)
     if tls is None:
         return raw_socket(sock).send  # type: ignore[no-any-return]
@@ -55,9 +55,10 @@ def writer_of(sock: socket.socket) -> Callable[[Any], int]:
 
 
 def _write_tls(tls: Any, data: bytes | memoryview) -> int:
-    """As a socket's ``send``: SSL_write takes all of a buffer, or has to get it again.
+    """As a socket's ``send``, for TLS.
 
-    In slices, how far the client has read is known for a large buffer too.
+    SSL_write takes a whole buffer or must be called with it again. With slices, partial
+    progress through a large buffer is known too.
     """
     size = len(data)
     if size <= _TLS_SLICE:
@@ -74,7 +75,7 @@ def _write_tls(tls: Any, data: bytes | memoryview) -> int:
 
 
 def resent(sock: socket.socket) -> int:
-    """How many bytes of what could not be written have to be given to the writer again."""
+    """How many unwritten bytes must be passed to the writer again unchanged."""
     return 0 if tls_object(sock) is None else _TLS_SLICE
 
 
@@ -83,16 +84,16 @@ def hang_up(sock: socket.socket) -> None:
     tls = tls_object(sock)
     with suppress(OSError):
         if tls is not None:
-            with suppress(OSError):  # it would wait for the other's notice
+            with suppress(OSError):  # raised because the client has not sent its own notice
                 tls.shutdown()
         raw_socket(sock).shutdown(socket.SHUT_WR)
 
 
-def answer_and_part(sock: socket.socket, reader: Reader, answer: bytes) -> None:
-    """Send an answer as the last one; afterwards the socket is only to be closed.
+def answer_and_close(sock: socket.socket, reader: Reader, answer: bytes) -> None:
+    """Send the last answer and end the output; the caller closes the socket.
 
-    What the client still sends is read away for a while: a socket that is closed with
-    bytes unread resets the connection, and the answer is lost.
+    What the client still sends is discarded for a while: closing a socket with unread bytes
+    resets the connection, and the answer would be lost.
     """
     with suppress(OSError):
         sock.settimeout(_LINGER_TIME)
@@ -218,7 +219,7 @@ class Reader:
         return bytes(head[: found.end()])
 
     def discard(self, limit: int, seconds: float | None = None) -> bool:
-        """Read away what comes, up to ``limit`` bytes; whether the input ended before.
+        """Read and discard up to ``limit`` bytes; whether the input ended before.
 
         ``seconds`` bounds it as a whole; past it TimeoutError.
         """
@@ -233,7 +234,7 @@ class Reader:
         return False
 
     def close(self) -> None:
-        """Read no more; the socket is another's to close."""
+        """Stop reading; the caller closes the socket."""
         self.closed = True
         self._buffer, self._position = b"", 0
 
@@ -269,9 +270,10 @@ class Reader:
         return data
 
     def _await_bytes(self) -> None:
-        """Leave them in the kernel: ten thousand clients may have sent something at once.
+        """Wait until there are bytes, but leave them in the kernel until it is their turn.
 
-        That gevent waits only once a read has failed holds its errors too, for each page.
+        gevent waits only after a read has failed, and would keep that exception for each
+        waiting client.
         """
         if self._tls is None or not self._tls.pending():
             event = self._socket._read_event  # type: ignore[attr-defined]  # what recv waits on

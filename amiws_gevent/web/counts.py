@@ -1,4 +1,4 @@
-"""What is counted of clients that were refused or went; the log of those that fell behind."""
+"""Counts refused and closed clients; logs those that were closed because they were slow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from amiws_gevent.web.frames import (
     UNSUPPORTED_DATA,
 )
 
-# What kinds of ends there are: the code says what, the kind why.
+# Why a client was closed; the close code alone does not say.
 SLOW = "slow"  # more than client_buffer would have waited
 SILENT = "silent"  # neither sends nor reads
 LOST = "lost"  # the connection ended without a Close frame
@@ -37,7 +37,7 @@ KINDS = {
     TRY_AGAIN_LATER: SLOW,
 }
 
-FELL_BEHIND = (SLOW, SILENT)  # of which `Laggards` tells
+FELL_BEHIND = (SLOW, SILENT)  # `Laggards` logs these
 
 LOG_INTERVAL = 1.0  # seconds between two lines about clients that fell behind
 LOSS_INTERVAL = 60.0  # seconds between two lines about clients that lose messages
@@ -59,7 +59,7 @@ class Named(Protocol):
 
 
 class Client(Named, Protocol):
-    """What is told of a client that is gone."""
+    """A client that has been closed."""
 
     close_code: int
     close_kind: str
@@ -67,7 +67,7 @@ class Client(Named, Protocol):
 
 
 class WaitedFor(Named, Protocol):
-    """A client, and how much waits for it."""
+    """A client, and how many bytes wait for it."""
 
     @property
     def pending_bytes(self) -> int: ...
@@ -79,15 +79,15 @@ def name_of(client: Named) -> str:
 
 
 class Counts:
-    """Counters from the start on; few keys each, whatever comes in."""
+    """Counters since the start; the number of keys is bounded."""
 
     def __init__(self) -> None:
         self.closes: Counter[tuple[int, str]] = Counter()
-        """Clients that went, by close code (3000 and 4000 for all from there on) and kind."""
+        """Closed clients, by close code (3000 and 4000 stand for all above) and kind."""
         self.refused_connections: Counter[str] = Counter()
-        """Connections that were refused, by the limit that they would have passed."""
+        """Refused connections, by the limit that they would have exceeded."""
         self.refused_upgrades: Counter[int] = Counter()
-        """WebSockets that were refused, by HTTP status."""
+        """Refused WebSockets, by HTTP status."""
         self.pauses: Counter[str] = Counter()
         """How often accepting was paused, by reason."""
 
@@ -100,10 +100,10 @@ class Counts:
 
 
 class Laggards:
-    """Warns of clients that were too slow or fell silent, with a line a second at most.
+    """Warns of clients closed for being slow or silent, in one line a second at most.
 
-    A stalled network may end hundreds at once: the first has a line, of the others a few
-    are named and all counted.
+    A network fault may close hundreds at once: the first gets a line of its own; the next
+    line names a few of the others and counts them all.
     """
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class Laggards:
         self._hold_back()
 
     def stop(self) -> None:
-        """Tell of none any more."""
+        """Log nothing more."""
         if self._timer is not None:
             self._timer.close()
             self._timer = None
@@ -139,7 +139,7 @@ class Laggards:
         self.stop()
         if self._held_back:
             _log.warning(
-                "%d more clients closed, too slow or silent: %s%s",
+                "%d more clients closed because they were slow or silent: %s%s",
                 self._held_back,
                 ", ".join(self._named),
                 " and others" if self._held_back > len(self._named) else "",
@@ -150,21 +150,21 @@ class Laggards:
 
 
 class LossReport:
-    """Warns that slow clients lose messages, with a line in LOSS_INTERVAL at most."""
+    """Warns that slow clients lost messages, in one line per LOSS_INTERVAL at most."""
 
     def __init__(self) -> None:
         self._told = 0
         self._again = float("-inf")
 
     def look(self, lost: int, clients: Iterable[WaitedFor], now: float) -> None:
-        """``lost`` messages in all so far, ``now`` in seconds; ``clients`` are the present ones."""
+        """Log new losses; ``lost`` is the total so far, ``now`` in seconds."""
         if lost == self._told or now < self._again:
             return
         self._again = now + LOSS_INTERVAL
         slowest = max(clients, key=lambda client: client.pending_bytes, default=None)
-        state = "none is slow now"
+        state = "no client is slow now"
         if slowest is not None and slowest.pending_bytes:
-            state = f"for {name_of(slowest)} {slowest.pending_bytes} bytes wait"
+            state = f"the slowest is {name_of(slowest)} with {slowest.pending_bytes} bytes waiting"
         _log.warning(
             "slow clients lost %d messages (slow_clients: drop), %d so far; %s",
             lost - self._told,
@@ -174,5 +174,5 @@ class LossReport:
         self._told = lost
 
     def stop(self, lost: int) -> None:
-        """Tell what was not told yet."""
+        """Log the losses that were not logged yet."""
         self.look(lost, (), self._again)

@@ -1,6 +1,6 @@
 """HTTP Digest (RFC 7616; RFC 2617 for old clients): MD5 with ``qop=auth`` over an htdigest file.
 
-Texts of headers come as WSGI has them, each character one byte (Latin-1).
+Header texts are as in WSGI: each character is one byte (Latin-1).
 
 A nonce carries the time it was made and an HMAC of it under a secret of this process, so
 that a challenge costs no memory. Only a right answer makes an entry: the nonce counts
@@ -344,8 +344,8 @@ def parse_htdigest(content: bytes, realm: str) -> tuple[dict[str, bytes], list[i
 class HtdigestFile:
     """The users of one realm in an htdigest file, read again whenever the file changes.
 
-    The file is checked on every call, so that a removed user is out at once; a ``stat`` is
-    cheap beside the answer that follows. A half-written file does no harm: for SETTLE_TIME
+    The file is checked on every call, so that a removed user cannot log in any more; a
+    ``stat`` is cheap. A half-written file does no harm: for SETTLE_TIME
     after a change an empty or broken file leaves the users as they were (and is read each
     time, as its time stamp may not show a second change). An unreadable file leaves them
     for GRACE_TIME; then nobody can log in. ``former`` is given the users of each file
@@ -408,7 +408,7 @@ class HtdigestFile:
             return
         if bad_lines:
             _log.warning(
-                "auth_file %s: ignored line %s: not user:realm:HA1",
+                "auth_file %s: line %s ignored: not user:realm:HA1",
                 self._path,
                 ", ".join(map(str, bad_lines[:10])),
             )

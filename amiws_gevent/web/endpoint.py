@@ -1,10 +1,10 @@
-"""A port that is listened on, and that moves without a gap, or not at all.
+"""A listening port that can move to another address without a gap.
 
-    move = endpoint.move(address, tls)    opened, and not in use; raises with all as it was
-    move.finish()                         connections come in there, and no longer where they did
-    move.undo()                           all is as it was
+    move = endpoint.move(address, tls)    opens the new port; nothing changes if it raises
+    move.finish()                         accepts on the new port and closes the old one
+    move.undo()                           keeps the old port and closes the new one
 
-What has come in stays connected either way.
+Connections stay open either way.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from amiws_gevent.web.acceptor import Acceptor
 from amiws_gevent.web.listener import open_listener, share_listener
 
 Accept = Callable[[socket.socket, ssl.SSLContext | None], Acceptor]
-"""Begins to take connections from a listening socket."""
+"""Starts accepting connections from a listening socket."""
 
 
 class Move(NamedTuple):
-    """One of the two, once."""
+    """A prepared move: call one of the two, once."""
 
     finish: Callable[[], None]
     """Cannot fail."""
     undo: Callable[[], None]
-    """Raises ListenError if somebody has taken the port that had to be let go meanwhile."""
+    """Raises ListenError if the old port had to be closed and is in use by another program now."""
 
 
 class Endpoint:
-    """Listens nowhere until the first move. The keys are those that an error names.
+    """Does not listen until the first move. Errors name the configuration keys given here.
 
-    ``listener`` is what the first move listens on in place of its address.
+    The first move uses ``listener``, if given, instead of opening its address.
     """
 
     def __init__(
@@ -52,27 +52,27 @@ class Endpoint:
         self._given = listener
         self._acceptor: Acceptor | None = None
         self.address: ListenAddress | None = None
-        """Where it listens, as it was asked to; None while it does not."""
+        """The address as configured; None while it does not listen."""
 
     @property
     def port(self) -> int | None:
-        """The TCP port that is listened on; None while there is none."""
+        """The TCP port; None while it does not listen."""
         return self._acceptor.port if self._acceptor else None
 
     def move(self, address: ListenAddress | None, tls: ssl.SSLContext | None = None) -> Move:
-        """Open what it takes to listen at ``address``, or nowhere, with TLS or without."""
+        """Prepare to listen at ``address`` (None: nowhere), with TLS or without."""
         listener = self._listener(address, tls)
         return Move(partial(self._go, address, tls, listener), partial(self._stay, listener))
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._acceptor is not None:
             self._acceptor.close()
 
     def _listener(
         self, address: ListenAddress | None, tls: ssl.SSLContext | None
     ) -> socket.socket | None:
-        """A socket for ``address``; None if it takes no other than there is."""
+        """A new socket for ``address``; None if no new one is needed."""
         old = self._acceptor
         if address is None:
             return None
@@ -92,7 +92,7 @@ class Endpoint:
         except ListenError:
             if address.port != old.port:
                 raise
-        # The same port of another address: it is our own listener that is in the way.
+        # The same port at another address: our own listener blocks it.
         old.close()
         try:
             return self._open(*address)

@@ -1,8 +1,8 @@
 """WebSocket frames without I/O (RFC 6455, sections 5 to 8): bytes and streams in, values out.
 
-The header is taken apart by gevent-websocket; what it lets pass (frames without a
-mask, any length, any opcode) is refused here, before a byte of the payload is read.
-Frames of a server are not masked, so that all clients can share the same bytes.
+gevent-websocket parses the header. What it accepts against the RFC (frames without a mask,
+any length, any opcode) is refused here, before the payload is read. Frames to clients are
+not masked, so that all clients share the same bytes.
 """
 
 from __future__ import annotations

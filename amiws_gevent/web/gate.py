@@ -1,7 +1,7 @@
-"""Who may see a page and who may open a WebSocket: the one place that decides.
+"""Decides which HTTP requests and which WebSockets are accepted.
 
-    a page           its Host, when there are allowed_hosts; Digest, when there is an auth_file
-    a WebSocket      its Origin and Host, then the session cookie or Digest
+    HTTP request     Host, if allowed_hosts is set; then Digest, if auth_file is set
+    WebSocket        Origin and Host; then the session cookie or Digest, if auth_file is set
 
 The checks of Origin and login of a WebSocket are deliberate differences from amiws, which
 takes any origin and asks nobody to log in there. Every refusal says so, in its body and in
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from amiws_gevent.config import Settings
 from amiws_gevent.plugins.api import Headers as Headers
 from amiws_gevent.plugins.api import RequestInfo as RequestInfo
+from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.web.digest import DigestLogin, HtdigestFile, NonceTable, Outcome
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.hosts import HostPolicy, host_name, names_of_this_machine
@@ -34,16 +35,16 @@ _log = logging.getLogger("amiws_gevent.web.gate")
 MIGRATION = 'README.md, "Coming from amiws"'
 # An origin that is no web site's but an application's or an extension's.
 _APPLICATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[A-Za-z0-9._-]{1,150}")
-# What the log says of each login that is refused on a WebSocket.
+# Added to the log line of each login that is refused on a WebSocket.
 UNLIKE_AMIWS = (
-    "; unlike amiws, the WebSocket asks for the login of the pages: auth_websocket: false turns "
-    f"that off ({MIGRATION})"
+    "; unlike amiws, a WebSocket needs the login of the pages (auth_websocket: false turns this "
+    f"off; see {MIGRATION})"
 )
 # Where operators read what allowed_hosts is for.
 NAMES = 'docs/configuration.md, "Names of this server"'
-# Log lines a second, for each kind of refusal: a guessing client must not fill the disk.
+# Seconds between log lines for each kind of refusal: password guessing must not fill the disk.
 LOG_INTERVAL = 1.0
-# Names that were warned of, each once; past it they are forgotten, and warned of again.
+# Host names that a warning was logged for; beyond this number they are forgotten.
 MOST_NAMES = 100
 
 
@@ -63,32 +64,9 @@ class Verdict:
     body: bytes = b""
 
 
-class _Throttle:
-    """Lets one log line through each LOG_INTERVAL, and says how many it held back."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._next_at = float("-inf")
-        self._held_back = 0
-
-    def warning(self, text: str, *arguments: object) -> bool:
-        """Whether the line was let through."""
-        now = self._clock()
-        if now < self._next_at:
-            self._held_back += 1
-            return False
-        if self._held_back:
-            text += " (and %d more like it)"
-            arguments = (*arguments, self._held_back)
-        self._next_at = now + LOG_INTERVAL
-        self._held_back = 0
-        _log.warning(text, *arguments)
-        return True
-
-
 @dataclass(frozen=True)
 class _Login:
-    """What a login is checked against; there is none when everyone may come in."""
+    """What a login is checked against; there is none if no login is needed."""
 
     users: HtdigestFile
     digest: DigestLogin
@@ -97,8 +75,8 @@ class _Login:
 class Gate:
     """Decides on requests by one configuration; a reload makes a new one.
 
-    Ask once a request: a Digest answer is good for one check. ``failed_logins`` and
-    ``former_passwords`` are what gates have in common. ``clock`` is for nonces and the log,
+    Ask once per request: a Digest answer is valid for one check. ``login_throttle`` and
+    ``former_passwords`` are shared by all gates. ``clock`` is for nonces and the log,
     ``wall_clock`` for session cookies, which outlive the process.
     """
 
@@ -106,7 +84,7 @@ class Gate:
         self,
         settings: Settings,
         *,
-        failed_logins: LoginThrottle | None = None,
+        login_throttle: LoginThrottle | None = None,
         former_passwords: FormerPasswords | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -120,20 +98,17 @@ class Gate:
         )
         self._login = _make_login(settings, former_passwords or FormerPasswords(), clock)
         self._login_on_websocket = settings.auth_websocket
-        self._failed = LoginThrottle(clock=clock) if failed_logins is None else failed_logins
-        self._most_failed = settings.limits.failed_logins
-        self._failed_logins = _Throttle(clock)
-        self._former_passwords = _Throttle(clock)
-        self._refused_origins = _Throttle(clock)
-        self._refused_hosts = _Throttle(clock)
-        self._refused_upgrades = _Throttle(clock)
-        self._doubtful_hosts = _Throttle(clock)
+        self._login_throttle = (
+            LoginThrottle(clock=clock) if login_throttle is None else login_throttle
+        )
+        self._most_failures = settings.limits.failed_logins
+        self._limiter = LogLimiter(LOG_INTERVAL, clock)
         self._told_hosts: set[str] = set()
 
-    def check_page(self, request: RequestInfo) -> Verdict:
-        """200, or 401 with a challenge. A right login sets the session cookie if need be.
+    def check_request(self, request: RequestInfo) -> Verdict:
+        """Check an HTTP request: 200, or 401 with a challenge. A login may set the cookie.
 
-        403 by a name that ``allowed_hosts`` does not have; 429 after too many failed logins.
+        403 for a host name that is not in ``allowed_hosts``; 429 after too many failed logins.
         """
         hosts = request.headers.getall("Host")
         if self._hosts.enforced and not all(map(self._hosts.allows, hosts)):
@@ -150,7 +125,7 @@ class Gate:
         return _challenge(self._login, outcome, "Log in to see this page.")
 
     def check_upgrade(self, request: RequestInfo) -> Verdict:
-        """200; 403 for a foreign web site; 401 without a session cookie or a login.
+        """Check a WebSocket: 200; 403 for another web site; 401 without a cookie or a login.
 
         429 after too many failed logins; 400 with two ``Origin`` or ``Host`` headers, which
         no browser sends.
@@ -161,7 +136,7 @@ class Gate:
             return _refusal(400, "The request has more than one Origin or Host header.")
         if not self._origins.allows(origins, hosts, request.scheme):
             return self._refuse_origin(request, origins[0])
-        # Of an origin that is not listed, the name in Host is all that vouches for it.
+        # An unlisted origin is accepted because it equals Host, so Host must be a known name.
         if origins and not self._origins.names(origins[0]) and not self._hosts.allows(hosts[0]):
             if self._hosts.enforced:
                 return self._refuse_host(request, hosts[0])
@@ -181,14 +156,14 @@ class Gate:
         return self._refuse_upgrade(self._login, request, outcome)
 
     def _verify(self, login: _Login, request: RequestInfo, more: str = "") -> Outcome:
-        """Look at a Digest login, unless too many failed, and note and log it if this one did.
+        """Check a Digest login unless too many have failed; count and log a failure.
 
-        Who has a session is not held up by others of the same address: the cookie is made
-        with the password, so that whoever has it cannot learn more by trying.
+        A user with a valid session cookie is not throttled because of others at the same
+        address: the cookie is made from the password, so its owner learns nothing by trying.
         """
 
         def may_try(user: str) -> bool:
-            if not self._failed.wait(request.address, user, self._most_failed):
+            if not self._login_throttle.wait(request.address, user, self._most_failures):
                 return True
             session = self._cookies.check(request.headers.getall("Cookie"), login.users.ha1)
             return session is not None and session.user == user
@@ -197,20 +172,26 @@ class Gate:
             request.method, request.target, request.headers.get("Authorization"), may_try=may_try
         )
         if outcome.former:
-            self._former_passwords.warning(
-                "login with a password from before it was changed: address=%s user=%s%s",
+            self._warn(
+                "former password",
+                "login with a former password: address=%s user=%s%s",
                 request.address,
                 _shown(outcome.claimed),
                 more,
             )
         elif outcome.claimed and not (outcome.stale or outcome.passed_over):
-            self._failed.failed(request.address, outcome.claimed)
+            self._login_throttle.failed(request.address, outcome.claimed)
             self._warn_of_login(request, outcome, more)
         return outcome
 
+    def _warn(self, kind: str, text: str, *arguments: object) -> bool:
+        """Log one line of each kind per LOG_INTERVAL; whether this one was logged."""
+        return self._limiter.log(_log, logging.WARNING, kind, text, *arguments)
+
     def _warn_of_login(self, request: RequestInfo, outcome: Outcome, more: str = "") -> None:
-        """docs/operations.md has an expression for fail2ban that finds the address in this."""
-        self._failed_logins.warning(
+        """Log a refused login; fail2ban parses this line (see docs/operations.md)."""
+        self._warn(
+            "login",
             "login refused: address=%s user=%s: %s%s",
             request.address,
             _shown(outcome.claimed),
@@ -219,20 +200,20 @@ class Gate:
         )
 
     def _pass_over(self, request: RequestInfo, outcome: Outcome) -> Verdict:
-        """429: whether the password is right is not told, as nobody has looked."""
-        self._failed.refused[LIMIT] += 1
-        wait = self._failed.wait(request.address, outcome.claimed, self._most_failed)
+        """Answer 429; it does not say whether the password is right, which was not checked."""
+        self._login_throttle.refused[LIMIT] += 1
+        wait = self._login_throttle.wait(request.address, outcome.claimed, self._most_failures)
         seconds = max(1, math.ceil(wait))
         self._warn_of_login(request, outcome)
         return _refusal(
             429,
-            "Too many logins with a wrong name or password came from this address "
+            "There were too many logins with a wrong name or password from your address "
             f"(limits.failed_logins). Try again in {seconds} s.",
             ("Retry-After", str(seconds)),
         )
 
     def _welcome(self, login: _Login, request: RequestInfo, user: str, ha1: bytes) -> Verdict:
-        """Go on; with a cookie, unless the request has one in the first half of its life."""
+        """Accept; set a cookie unless the request has one in the first half of its lifetime."""
         session = self._cookies.check(request.headers.getall("Cookie"), login.users.ha1)
         if session and session.user == user and session.age <= self._cookies.lifetime / 2:
             return Verdict(200, user=user)
@@ -242,33 +223,35 @@ class Gate:
     def _refuse_upgrade(self, login: _Login, request: RequestInfo, outcome: Outcome) -> Verdict:
         reason = outcome.reason or "no login"
         if not outcome.reason and self._cookies.sent(request.headers.getall("Cookie")):
-            reason = "its session cookie is no longer good: load the page again"
-        if not outcome.claimed:  # else it has its line
-            self._refused_upgrades.warning(
+            reason = "its session cookie is not valid any more; load the page again"
+        if not outcome.claimed:  # else `_verify` has logged it
+            self._warn(
+                "401",
                 "WebSocket refused with 401: address=%s: %s%s",
                 request.address,
                 reason,
                 UNLIKE_AMIWS,
             )
-        if outcome.claimed and not outcome.stale:  # which of the two is told in the log alone
+        if outcome.claimed and not outcome.stale:  # only the log says which of the two
             reason = "the user name or the password is wrong"
         return _challenge(
             login,
             outcome,
             f"This WebSocket is refused: {reason}.\n"
-            "It asks for the login of the pages (auth_file): load a page of this server and "
-            "log in there, or answer the Digest challenge.\n"
-            "amiws leaves its WebSocket open; this is a deliberate difference. To have it "
-            "back, put into the configuration:\n\n    auth_websocket: false\n\n"
+            "It needs the login of the pages (auth_file): load a page from here and log in, or "
+            "answer the Digest challenge.\n"
+            "amiws asks for no login here; this is a deliberate difference. To open the "
+            "WebSocket to everyone, add to the configuration:\n\n    auth_websocket: false\n\n"
             f"See {MIGRATION}.",
         )
 
     def _refuse_origin(self, request: RequestInfo, origin: str) -> Verdict:
         setting = f"allowed_origins: [{_shown(_allowing(origin))}]"
         shown = _shown(origin)
-        self._refused_origins.warning(
-            "WebSocket refused with 403: address=%s origin=%s is not this server's; unlike "
-            "amiws, pages of other web sites are refused: %s lets it in (%s)",
+        self._warn(
+            "origin",
+            "WebSocket refused with 403: address=%s origin=%s is another web site (amiws accepts "
+            "all); to accept it, set %s (%s)",
             request.address,
             shown,
             setting,
@@ -278,14 +261,15 @@ class Gate:
             403,
             f"This WebSocket is refused: the page that opened it is from another web site "
             f"(Origin: {shown}).\n"
-            "amiws takes any origin, so that any web site that a user visits can drive the "
-            "PBX; this is a deliberate difference. To let this one in, put into the "
+            "amiws accepts all origins, so any web site that a user visits can control the PBX; "
+            "this is a deliberate difference. To accept this web site, add to the "
             f"configuration:\n\n    {setting}\n\nSee {MIGRATION}.",
         )
 
     def _refuse_host(self, request: RequestInfo, host: str) -> Verdict:
         setting, shown = _allowing_host(host), _shown(host)
-        self._refused_hosts.warning(
+        self._warn(
+            "host",
             "request refused with 403: address=%s host=%s is not in allowed_hosts; if it is a "
             "name of this server, add it: %s (%s)",
             request.address,
@@ -295,23 +279,24 @@ class Gate:
         )
         return _refusal(
             403,
-            f"This request is refused: this server is not known by that name (Host: {shown}).\n"
-            "Without this check any web site that a user visits could drive the PBX by a name "
-            "that points here (DNS rebinding). If it is a name of this server, put into the "
-            "configuration, beside the names that are there:\n\n"
+            f"This request is refused: its host name is not in allowed_hosts (Host: {shown}).\n"
+            "Without this check any web site that a user visits could control the PBX through a "
+            "name that points here (DNS rebinding). If it is a name of this server, add it to "
+            "those in the configuration:\n\n"
             f"    {setting}\n\nSee {NAMES}.",
         )
 
     def _warn_of_host(self, request: RequestInfo, host: str) -> None:
-        """Once for each name, unless a login or TLS keeps pages by other names out."""
+        """Warn once for each name, unless a login or TLS already stops the attack."""
         asks = self._login is not None and self._login_on_websocket
         name = host_name(host)
         if asks or request.scheme == "https" or name is None or name in self._told_hosts:
             return
-        if self._doubtful_hosts.warning(
-            "WebSocket of a page by the name host=%s (address=%s), without a login: any web site "
-            "can drive the PBX by a name that points here (DNS rebinding); to let in no other "
-            "name than this, if it is one of this server: %s (%s)",
+        if self._warn(
+            "doubtful host",
+            "WebSocket accepted for host=%s (address=%s) without a login: any web site can "
+            "control the PBX through a name that points here (DNS rebinding); if this is the "
+            "name of this server, set %s (%s)",
             _shown(name),
             request.address,
             _allowing_host(host),
@@ -339,9 +324,9 @@ def _challenge(login: _Login, outcome: Outcome, text: str) -> Verdict:
 
 
 def _allowing(text: str) -> str:
-    """The entry of ``allowed_origins`` that would let an ``Origin`` in.
+    """The entry of ``allowed_origins`` that allows an ``Origin``.
 
-    ``*`` where nothing less would: ``null``, ``file://``, and what no browser sends.
+    ``*`` if nothing less does: ``null``, ``file://``, and values that no browser sends.
     """
     origin = parse_origin(text)
     if origin is not None:
@@ -350,7 +335,7 @@ def _allowing(text: str) -> str:
 
 
 def _allowing_host(host: str) -> str:
-    """The line of the configuration that lets a ``Host`` in; all of them, if it is no name."""
+    """The configuration line that allows a ``Host``; it allows all if that is no name."""
     return f"allowed_hosts: [{_shown(host_name(host) or '*')}]"
 
 

@@ -1,10 +1,9 @@
-"""One HTTP connection: its requests within their limits, the upgrade behind the gate.
+"""One HTTP connection: reads its requests within limits, and upgrades it to a WebSocket.
 
-gevent's handler answers the requests and gevent-websocket's makes the handshake; what
-comes before is here. A head is read whole, within a time and a size, and checked by
-the letter of RFC 9112 before anything is made of it. An upgrade is asked of the gate
-before the 101, so that a refusal is a true answer, and the connection still good for
-the next try.
+gevent's handler sends the answers and gevent-websocket's does the handshake. This module
+reads each request head whole, within a time and a size, and checks it strictly by RFC 9112
+before anything uses it. It asks the gate about an upgrade before the 101, so that a refusal
+is an HTTP answer and the client can try again on the same connection.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from amiws_gevent.web.connection import (
     RETRY_LATER,
     HeadTooLarge,
     Reader,
-    answer_and_part,
+    answer_and_close,
     hang_up,
     peer_names,
     raw_socket,
@@ -80,10 +79,10 @@ class Upgrades(Protocol):
 
 @dataclass
 class Site:
-    """What the connections of a server have in common; a reload changes it for new requests.
+    """What all connections of a listener share; a reload changes it for new requests.
 
-    ``room`` is how many connections there are descriptors for; ``pacer`` lets requests
-    begin, ``drains`` what waits for clients go on.
+    ``room`` is how many connections there are descriptors for. ``pacer`` spreads the start
+    of requests, ``drains`` the sending to clients whose socket was blocked.
     """
 
     app: WSGIApplication
@@ -106,7 +105,7 @@ class Site:
 
 
 class RequestError(AmiwsError):
-    """A request that is answered with ``status`` and the end of its connection."""
+    """A bad request: it is answered with ``status`` and the connection is closed."""
 
     def __init__(self, status: HTTPStatus, text: str, *headers: tuple[str, str]) -> None:
         super().__init__(text)
@@ -115,9 +114,9 @@ class RequestError(AmiwsError):
 
 
 class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket has no types
-    """Serves one connection until it ends, or is upgraded: then ``client`` has it."""
+    """Serves one connection until it ends or is upgraded; then ``client`` is set."""
 
-    # What the bases leave in a handler, as far as it is used here.
+    # Attributes that the base classes set, as far as they are used here.
     socket: Any
     rfile: Reader
     headers: Headers
@@ -132,7 +131,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.host, self.peer = peer_names(address)
         self.client: WebSocketClient | None = None
         self.arrival: Arrival | None = None
-        self.idle = True  # between two requests: a stop need not wait
+        self.idle = True  # between two requests: a stop does not wait for it
         self._served = 0
         self._peer_gone = False
         self._user: str | None = None
@@ -141,7 +140,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def abort(self, reason: str) -> None:
         """Cut the connection off, from another greenlet."""
-        _log.debug("%s: cut off: %s", self.peer, reason)
+        _log.debug("%s: connection aborted: %s", self.peer, reason)
         with suppress(OSError):  # gone already
             raw_socket(self.socket).shutdown(SHUT_RDWR)
 
@@ -150,14 +149,16 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def handle_one_request(self) -> bool | None:
         """True when there may be another one; pywsgi's contract."""
         if self._serve_one():
-            gevent.sleep(0)  # a client that sends request upon request is not alone
+            gevent.sleep(0)  # others get a turn between two requests
             return True
-        if self.socket is not None:  # not upgraded: pywsgi closes it, without TLS's notice
+        if (
+            self.socket is not None
+        ):  # not upgraded; pywsgi would close it without TLS's close notice
             hang_up(self.socket)
         return None
 
     def _serve_one(self) -> bool:
-        """Answer the next request; whether the connection can bring another."""
+        """Answer the next request; whether another may follow."""
         try:
             head = self._receive_head()
             if not head:
@@ -177,16 +178,16 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         return not self.close_connection and not self.rfile.closed
 
     def _receive_head(self) -> bytes:
-        """The next request head; empty when the client is done or never began."""
+        """The next request head; empty if the client sends none."""
         try:
             return self._wait_for_head()
         except Evicted:
             if self.idle:  # it has asked for nothing
                 return b""
-            self.rfile.closed = False  # there is nothing wrong with its input
+            self.rfile.closed = False  # its input is still usable
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "Too many connections do not come to ask for anything (limits.handshakes).",
+                "too many connections have sent no complete request (limits.handshakes)",
                 RETRY_LATER,
             ) from None
         finally:
@@ -207,12 +208,12 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.idle = False
         self._served += 1
         if self.arrival is None:
-            self.arrival = self.server.let_arrive()
+            self.arrival = self.server.begin_arrival()
             self.arrival.greenlet = getcurrent()
         if first == _TLS_HANDSHAKE:
             raise RequestError(
                 HTTPStatus.BAD_REQUEST,
-                "TLS was spoken to a port without TLS: use http:// or ws://, or set ssl_cert",
+                "this port does not use TLS: use http:// or ws://, or set ssl_cert",
             )
         reader.deadline = clock() + limits.header_time
         try:
@@ -220,11 +221,12 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         except HeadTooLarge:
             raise RequestError(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"the request has more than {limits.header_size} bytes before its body",
+                f"the request head is longer than {limits.header_size} bytes",
             ) from None
         except TimeoutError:
             raise RequestError(
-                HTTPStatus.REQUEST_TIMEOUT, f"the request took more than {limits.header_time:g} s"
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"the request head took longer than {limits.header_time:g} s",
             ) from None
         return head
 
@@ -232,12 +234,13 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         lines = _LINE_END.split(head.decode("latin-1"))
         self.requestline = lines[0][:LONGEST_REQUEST_LINE]
         if len(lines) < 3 or lines[-2:] != ["", ""]:
-            raise ConnectionError("the connection ended in a request")
+            raise ConnectionError("the connection ended within a request")
         if len(lines[0]) > LONGEST_REQUEST_LINE:
             raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
         if len(lines) > MOST_HEADERS + 3:
             raise RequestError(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {MOST_HEADERS} headers"
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"the request has more than {MOST_HEADERS} headers",
             )
         words = _REQUEST_LINE.fullmatch(lines[0])
         if words is None:
@@ -252,10 +255,10 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def _check_request(self) -> None:
         if self.request_version not in ("HTTP/1.1", "HTTP/1.0"):
-            raise RequestError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "speak HTTP/1.1")
+            raise RequestError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "use HTTP/1.1")
         hosts = self.headers.getall("Host")
         if len(hosts) > 1 or (not hosts and self.request_version == "HTTP/1.1"):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the request needs one Host header")
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the request must have one Host header")
         if not self.path.startswith("/") and not _ABSOLUTE_TARGET.match(self.path):
             raise RequestError(HTTPStatus.BAD_REQUEST, "the target of the request is not a path")
         self.content_length = self._body_length()
@@ -267,9 +270,14 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _body_length(self) -> int | None:
         lengths = self.headers.getall("Content-Length")
         if "Transfer-Encoding" in self.headers:
-            if lengths:  # two ends for one body: what request smuggling is made of
-                raise RequestError(HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding")
-            raise RequestError(HTTPStatus.LENGTH_REQUIRED, "a body needs a Content-Length")
+            if lengths:  # two lengths for one body allow request smuggling
+                raise RequestError(
+                    HTTPStatus.BAD_REQUEST,
+                    "the request has both Content-Length and Transfer-Encoding",
+                )
+            raise RequestError(
+                HTTPStatus.LENGTH_REQUIRED, "a request with a body must have a Content-Length"
+            )
         if not lengths:
             return None
         if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
@@ -277,12 +285,12 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         length = int(lengths[0])
         if length > LONGEST_BODY:
             raise RequestError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {LONGEST_BODY} bytes"
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {LONGEST_BODY} bytes"
             )
         return length
 
     def _ask_for_body(self) -> None:
-        """Let a body come that the client holds back (RFC 9110, section 10.1.1): it is small."""
+        """Answer ``Expect: 100-continue`` (RFC 9110, section 10.1.1); bodies are small."""
         if self.content_length and "100-continue" in _tokens(self.headers.get("Expect", "")):
             self.socket.settimeout(self.site.limits.idle_time)
             self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -309,7 +317,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             }
         )
         for name in self.headers:
-            if "_" in name:  # it would pass for the one with a hyphen
+            if "_" in name:  # WSGI could not tell it from the one with a hyphen
                 continue
             key = name.replace("-", "_").upper()
             if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -325,7 +333,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     # Answers
 
     def finalize_headers(self) -> None:
-        """Tell of the end of the connection; pywsgi leaves that out in HTTP/1.1."""
+        """Add ``Connection: close`` if it is closed; pywsgi does not in HTTP/1.1."""
         super().finalize_headers()
         self.close_connection = self.close_connection or self.site.stopping
         if self.close_connection and self.code != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -347,12 +355,12 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Log a fault of the app with its traceback; that a client is gone is no fault."""
+        """Log an exception of the app with its traceback, unless the client has left."""
         if self._peer_gone or self.rfile.closed or not isinstance(error, Exception):
             self.close_connection = True
-            _log.debug("%s: gone within %r: %s", self.peer, self.requestline, error)
+            _log.debug("%s: the client left during %r: %s", self.peer, self.requestline, error)
             return
-        _log.error("%r failed", self.requestline, exc_info=error)
+        _log.error("request %r failed", self.requestline, exc_info=error)
         self._send_error_response_if_possible(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def log_request(self) -> None:
@@ -382,9 +390,9 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             raise
 
     def _refuse(self, error: RequestError) -> None:
-        """Answer what is no good request, and let the client read it before the end."""
+        """Answer a bad request, and close once the client had time to read the answer."""
         _log.debug("%s: %d %s", self.peer, error.status, error)
-        answer_and_part(
+        answer_and_close(
             self.socket, self.rfile, refusal_bytes(error.status, str(error), *error.headers)
         )
 
@@ -414,10 +422,10 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         return None
 
     def _offer_subprotocol(self) -> None:
-        """Take ours if the client names it.
+        """Select ours if the client offers it.
 
-        Subprotocols of which none is ours are passed over, as amiws does, though a browser
-        then gives up (RFC 6455, section 4.1): a client that names one has to name ours.
+        Others are ignored, as amiws does, although a browser then closes the connection
+        (RFC 6455, section 4.1): a client that offers any must offer ours.
         """
         offered = self.headers.get("Sec-WebSocket-Protocol", "").split(",")
         if SUBPROTOCOL in map(str.strip, offered):
@@ -427,8 +435,8 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _leave_websocket(self) -> None:
         """Drop the WebSocket object that comes with the handshake.
 
-        It refers to this handler, which would be garbage; and closes itself as it goes, with
-        a frame to the client, unless it is closed.
+        It refers to this handler, which would make a cycle. Unless marked closed, it sends a
+        Close frame when it is freed.
         """
         self.environ.pop("wsgi.websocket").closed = True
         self.websocket = None
@@ -436,7 +444,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _check_upgrade(self, request: RequestInfo) -> Verdict:
         if self.site.stopping:
             return _refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "The server is going away.", RETRY_LATER
+                HTTPStatus.SERVICE_UNAVAILABLE, "amiws-gevent is stopping.", RETRY_LATER
             )
         verdict = self.site.gate.check_upgrade(request)
         if verdict.status != HTTPStatus.OK:
@@ -444,9 +452,11 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         return self._check_handshake(request.headers) or verdict
 
     def _check_handshake(self, headers: Headers) -> Verdict | None:
-        """What is wrong with the handshake (RFC 6455, section 4.2.1), if anything is."""
+        """A refusal if the handshake is wrong (RFC 6455, section 4.2.1), else None."""
         if self.request_version != "HTTP/1.1" or self.content_length:
-            return _refusal(HTTPStatus.BAD_REQUEST, "An upgrade needs HTTP/1.1, and no body.")
+            return _refusal(
+                HTTPStatus.BAD_REQUEST, "An upgrade needs HTTP/1.1 and must have no body."
+            )
         if "upgrade" not in _tokens(headers.get("Connection", "")):
             return _refusal(
                 HTTPStatus.BAD_REQUEST,
@@ -455,20 +465,20 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         if headers.get("Sec-WebSocket-Version") != "13":
             return _refusal(
                 HTTPStatus.UPGRADE_REQUIRED,
-                "The version of WebSocket spoken here is 13 (RFC 6455).",
+                "Use version 13 of the WebSocket protocol (RFC 6455).",
                 ("Sec-WebSocket-Version", "13"),
             )
         if not _is_key(headers.get("Sec-WebSocket-Key", "")):
-            return _refusal(HTTPStatus.BAD_REQUEST, "A Sec-WebSocket-Key is 16 bytes in base64.")
+            return _refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64.")
         return None
 
     def _slow_policy(self) -> str:
-        """What becomes of the client once it is too slow, as it asked for, or else the settings."""
+        """The policy for a slow client: the one in its query string, or that of the settings."""
         asked = dict(parse_qsl(self.environ["QUERY_STRING"])).get("slow", "").lower()
         return asked if asked in self.site.sources else self.site.slow_clients
 
     def run_websocket(self) -> None:
-        """Let go of the connection: a greenlet of its own serves it with half the memory."""
+        """Pass the connection to a WebSocketClient, which a new greenlet serves."""
         self.client = WebSocketClient(
             self.socket,
             self.rfile,

@@ -7,7 +7,7 @@ apart), and so does TLS (our certificate does not have the foreign name). Withou
 the allowed names must be configured.
 
 Some names always pass, since no web site can have them: IP addresses, names without a dot,
-and names below the domains of `NOBODYS`.
+and names below the domains of `UNREGISTRABLE`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from amiws_gevent.web.origin import parse_authority
 
-NOBODYS = ("localhost", "local", "internal", "home.arpa", "test")
+UNREGISTRABLE = ("localhost", "local", "internal", "home.arpa", "test")
 """Domains that nobody can register: RFC 6761, 6762 and 8375, and ICANN's for private use."""
 
 HOSTS_FILE = Path("/etc/hosts")
@@ -42,13 +42,13 @@ class HostPolicy:
         self._names.update(name.lower().removesuffix(".") for name in own)
 
     def allows(self, host: str) -> bool:
-        """Whether the value of a ``Host`` header may be; its port makes no difference."""
+        """Whether a ``Host`` header is allowed; its port makes no difference."""
         if self._all:
             return True
         name = host_name(host)
         if name is None:
             return False
-        if is_nobodys(name) or name in self._names:
+        if is_unregistrable(name) or name in self._names:
             return True
         return name.endswith(self._ends)
 
@@ -59,9 +59,9 @@ def host_name(host: str) -> str | None:
     return authority.host if authority else None
 
 
-def is_nobodys(name: str) -> bool:
+def is_unregistrable(name: str) -> bool:
     """Whether no web site of others can have the name (which ``host_name`` gave)."""
-    if "." not in name or name.endswith(tuple(f".{domain}" for domain in NOBODYS)):
+    if "." not in name or name.endswith(tuple(f".{domain}" for domain in UNREGISTRABLE)):
         return True
     try:
         ipaddress.ip_address(name)

@@ -20,7 +20,7 @@ def open_listener(
     """A socket that listens on ``host`` (name or address; empty: all interfaces).
 
     All interfaces means IPv6 and IPv4 on one socket, or IPv4 alone where there is no
-    IPv6. Of a name, the first address counts, IPv4 before IPv6. Raises ListenError,
+    IPv6. A name stands for its first address, IPv4 before IPv6. Raises ListenError,
     which names the keys of the configuration.
     """
 

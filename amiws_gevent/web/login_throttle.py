@@ -22,13 +22,13 @@ from collections.abc import Callable
 from amiws_gevent.web.admission import is_this_machine, network_of
 
 FAILURE_TIME = 10.0  # seconds after which a failed login is forgotten
-OF_ALL_USERS = 10  # an address may fail this many times as often over all user names
+OF_ALL_USERS = 10  # the limit for all users of an address is this many times that of one
 ENTRIES = 16384  # users of addresses, and addresses; 400 bytes each at most
 
 PASSWORD, LIMIT = "password", "limit"  # why a login was refused; for counters
 
 _LONGEST_USER = 64  # characters; longer names that begin alike count as one
-_OTHERS = "others"  # no network: those for which there is no entry
+_OTHERS = "others"  # stands for all networks without an entry of their own
 
 _Key = tuple[str, str]  # a network, and a user or ""
 
@@ -60,7 +60,7 @@ class _Buckets:
         return len(self) < self._entries and self._of_network[key[0]] < self._of_one
 
     def wait(self, key: _Key, now: float, most: int) -> float:
-        """Seconds until there is room for one more of ``most`` failures."""
+        """Seconds until one more failure would not exceed ``most``; negative: none."""
         return self._empty_at.get(key, now) - now - (most - 1) * self._interval
 
     def fill(self, key: _Key, now: float) -> None:
@@ -87,7 +87,7 @@ class _Buckets:
 
 
 class LoginThrottle:
-    """Counts failed logins. It outlives reloads, so that a reload does not reset an attacker."""
+    """Counts failed logins. A reload keeps it, so that attackers do not start at zero."""
 
     def __init__(
         self, *, clock: Callable[[], float] = time.monotonic, entries: int = ENTRIES
@@ -122,7 +122,7 @@ class LoginThrottle:
             self._by_network.fill(of_network, now)
 
     def _keys(self, address: str, user: str, now: float) -> tuple[_Key | None, _Key | None]:
-        """The keys under which a login counts: of user and address, of the address; or None."""
+        """The keys that a login counts for: user and address, and address alone; or None."""
         network = network_of(address)
         of_user = network, user[:_LONGEST_USER]
         has_own = self._by_user.has_room(of_user, now)

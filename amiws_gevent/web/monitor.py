@@ -1,8 +1,7 @@
-"""What monitoring asks: ``/metrics``, ``/healthz`` and ``/readyz``.
+"""The paths for monitoring: ``/metrics``, ``/healthz`` and ``/readyz``.
 
-They are a blueprint of the pages' application, behind its login; or, with
-``metrics_listen``, an application and a listener of their own, over plain HTTP and
-without a login.
+They are a blueprint of the web application, behind its login. With ``metrics_listen`` they
+have an application and a listener of their own, with plain HTTP and without a login.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _log = logging.getLogger("amiws_gevent.web")
 
 
 class Readiness(NamedTuple):
-    """Whether pages get something here: it listens, and a server is connected at least."""
+    """Ready: the program listens, and at least one server is connected."""
 
     listening: bool
     servers: tuple[dict[str, Any], ...]
@@ -48,7 +47,7 @@ class Readiness(NamedTuple):
 
 
 def readiness(listening: bool, links: Iterable[Link]) -> Readiness:
-    """As the links are now."""
+    """The readiness at this moment."""
     servers = (
         {
             "id": link.host.id,
@@ -65,7 +64,7 @@ def readiness(listening: bool, links: Iterable[Link]) -> Readiness:
 def monitor_blueprint(
     render: Callable[[str], tuple[bytes, str]], ready: Callable[[], Readiness]
 ) -> flask.Blueprint:
-    """The three pages. ``render`` gives the metrics and their type for an ``Accept`` header."""
+    """The three paths. ``render`` gives the metrics and their type for an ``Accept`` header."""
     blueprint = flask.Blueprint("amiws_monitor", __name__)
 
     def metrics() -> flask.Response:
@@ -78,8 +77,8 @@ def monitor_blueprint(
     def readyz() -> flask.Response:
         now = ready()
         status = HTTPStatus.OK if now.ready else HTTPStatus.SERVICE_UNAVAILABLE
-        told = {"ready": now.ready, "listening": now.listening, "servers": list(now.servers)}
-        return _answer(json.dumps(told).encode() + b"\n", "application/json", status)
+        state = {"ready": now.ready, "listening": now.listening, "servers": list(now.servers)}
+        return _answer(json.dumps(state).encode() + b"\n", "application/json", status)
 
     blueprint.add_url_rule("/metrics", "metrics", metrics)
     blueprint.add_url_rule("/healthz", "healthz", healthz)
@@ -106,11 +105,13 @@ def monitor_app(blueprint: flask.Blueprint) -> flask.Flask:
 
 
 class _NoUpgrades:
-    """There are no WebSockets here."""
+    """A gate that refuses every WebSocket."""
 
     def check_upgrade(self, request: RequestInfo) -> Verdict:
         headers = (("Content-Type", "text/plain; charset=utf-8"),)
-        return Verdict(404, headers=headers, body=b"404 The pages have a port of their own.\n")
+        return Verdict(
+            404, headers=headers, body=b"404 There are no WebSockets here: use ws_port.\n"
+        )
 
 
 class MonitorListener:
@@ -133,13 +134,13 @@ class MonitorListener:
         return self._endpoint.port
 
     def prepare(self, address: ListenAddress | None) -> Move:
-        """Open what is to be listened on, for `configure`; raises ListenError, as it was."""
+        """Open the port, for `configure`; raises ListenError, and nothing changes then."""
         return self._endpoint.move(address)
 
     def configure(self, limits: Limits, move: Move) -> None:
-        """Listen there, and hold new requests to other limits; cannot fail.
+        """Finish the move, and apply ``limits`` to new requests; cannot fail.
 
-        Who is connected stays so.
+        Connections stay open.
         """
         self._site.limits = _own(limits)
         before = self._endpoint.address
@@ -151,10 +152,10 @@ class MonitorListener:
             _log.info(text, host or "*", self.port)
 
     def stop(self) -> None:
-        """Accept no more, and cut off who is connected."""
+        """Stop accepting, and abort all connections."""
         self._endpoint.close()
         for request in list(self._population.requests):
-            request.abort("the program ends")
+            request.abort("amiws-gevent is stopping")
 
     def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> Acceptor:
         acceptor = Acceptor(listener, self._site, self._population, tls=tls, adopt=_never)

@@ -1,31 +1,30 @@
-"""What one client is sent: at once as long as its socket takes it, else as it reads.
+"""Sends to one client: at once while its socket accepts data, else as the client reads.
 
-Two kinds of bytes go out. ``offer`` takes an item of the stream that all clients of a view
-share, ``send`` what is for this client alone. Each is one write that never waits. What the
-kernel does not take is kept, and a watcher that exists only while the socket is blocked
-sends it on from the event loop, once there is time for it. So two senders never mix their
-bytes, and no client keeps another, or the one who offers, waiting.
+``offer`` sends an item of the stream that all clients of a view share, ``send`` what is for
+this client alone. Each is one write that never waits. What the kernel does not accept is
+kept, and sent from the event loop by a watcher that exists only while the socket is
+blocked. So two senders never mix their bytes, and a slow client delays nobody else.
 
-While the socket is blocked, what is offered goes to a source, and the outlet pulls from it
-whenever it has room again. What becomes of a client that is too slow is the source's: it may
-refuse (then the client has to go), leave something out, or give the newest in the place of
-what it had. A source lasts until all is sent; the next one is made when it is needed.
+While the socket is blocked, offered items go to a source, and the outlet pulls from it when
+the socket accepts data again. The source is the policy for a slow client: it may refuse
+(then the client is closed), drop items, or replace old ones by the newest. A source lasts
+until everything is sent; the next is made when needed.
 
-    goes next, while blocked        who fills it
-    the rest of what was begun      the kernel, which took a part
-    the newest urgent bytes         ``send_next``
-    what is for this client alone   ``send``, within ``limit``
-    what the source gives           ``offer``, within ``limit`` with all others
-    the last bytes                  ``finish``
+    sent in this order, while blocked    filled by
+    the rest of a partly sent buffer     the kernel, which took a part
+    the newest urgent bytes              ``send_next``
+    what is for this client alone        ``send``, within ``limit``
+    what the source gives                ``offer``, within ``limit`` with all others
+    the last bytes                       ``finish``
 
-The state is what ``_send`` is, so that it need not be asked for on the way that is taken for
-each client and item:
+The state is held in ``_send`` itself, so that the hot path, one call per client and item,
+need not check a flag:
 
     open       the socket's send
     blocked    _take_nothing
-    closing    len           takes all and sends nothing
+    closing    len           accepts all and sends nothing
 
-An outlet knows no protocol: it is given whole frames, of whatever kind.
+An outlet knows no protocol: it is given whole frames.
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ from amiws_gevent.batch import Item, Position
 from amiws_gevent.web.backlog import ITEM_COST, Backlog
 from amiws_gevent.web.connection import WOULD_BLOCK, hang_up, raw_socket, resent, writer_of
 
-_SENDS_PER_TURN = 16  # of what waits for one client, before others have their turn
+_SENDS_PER_TURN = 16  # to one client, before others have their turn
 _READ, _WRITE = 1, 2  # libev's event masks
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
 _NEVER = float("-inf")
 _NOWHERE: Mapping[int, Position] = MappingProxyType({})
 
 Cut = Callable[[bytes, int], int]
-"""Where the frame ends that has ``offset`` in it or before it, in whole frames."""
+"""Gives, for whole frames and an offset, the first frame boundary at or after the offset."""
 
 
 class Source(Protocol):
@@ -62,17 +61,17 @@ class Source(Protocol):
         """What is kept, bytes and ITEM_COST for each buffer."""
 
     def push(self, item: Item, room: int, /) -> bool:
-        """Take ``item``; ``pending_bytes`` may be ``room`` at most afterwards.
+        """Keep ``item``; afterwards ``pending_bytes`` must be at most ``room``.
 
-        False if the client has to go.
+        False if the client must be closed.
         """
 
     def pull(self) -> bytes | None:
-        """Give up what is to be sent next, whole frames; None if there is nothing."""
+        """Remove and return what is sent next, whole frames; None if there is nothing."""
 
 
 class Owner(Protocol):
-    """Whose outlet it is. Both are told from within ``offer`` too, so they may not wait."""
+    """The client. Both methods are called from within ``offer`` too, so they must not wait."""
 
     def fell_behind(self, pending: int) -> None:
         """The source refused, or too much is for the client alone; ``pending`` bytes wait."""
@@ -82,17 +81,17 @@ class Owner(Protocol):
 
 
 def _take_nothing(_data: bytes) -> int:
-    """In the place of a socket's send while it is blocked."""
+    """Stands for the socket's send while the socket is blocked."""
     return 0
 
 
 class Outlet:
-    """The writing side of a socket, which is the caller's to close.
+    """The writing side of a socket; the caller closes the socket.
 
-    ``limit`` bounds what may wait, in bytes; ``make_source`` is called when something is
-    offered while the socket is blocked. ``spread`` is given what is to be done once a blocked
-    socket has room, which may be that of thousands at once; it calls it when there is time.
-    ``moved`` is when the socket last took some of what had waited (on ``clock``).
+    ``limit`` bounds the bytes that may wait. ``make_source`` is called when an item is
+    offered while the socket is blocked. ``spread`` is called with the work to do when a
+    blocked socket accepts data again; thousands may at once, so it may delay the work.
+    ``moved`` is when the socket last accepted bytes that had waited (on ``clock``).
     """
 
     __slots__ = (
@@ -142,7 +141,7 @@ class Outlet:
         self._last = b""
         self._pending = 0  # what `_rest`, `_urgent` and `_last` cost
         self._ends = False  # the output, once all is sent
-        self._room: Event | None = None  # what a greenlet waits for in `wait_until_some_is_sent`
+        self._room: Event | None = None  # set for a greenlet in `wait_until_some_is_sent`
         self._watcher: Any = None
 
     @property
@@ -168,7 +167,7 @@ class Outlet:
     # What is sent
 
     def offer(self, item: Item) -> None:
-        """Send an item of the stream, as much as goes at once; the rest as the client reads.
+        """Send an item of the stream: what the socket accepts now, the rest as the client reads.
 
         Never blocks and never raises, also once the client is gone. The bytes are not
         copied: all clients share them. Only a single item may be larger than ``limit``.
@@ -188,7 +187,7 @@ class Outlet:
                 self._keep(item)
 
     def send(self, data: bytes) -> None:
-        """Send whole frames to this client alone; as ``offer``, but no source leaves them out.
+        """Send whole frames to this client alone; as ``offer``, but no source drops them.
 
         While blocked they go ahead of what is offered. A client for which more than ``limit``
         bytes would wait, without what the source has, has fallen behind.
@@ -264,7 +263,7 @@ class Outlet:
             self._watcher = None
 
     def _ready(self) -> None:
-        self._watcher.stop()  # until then it would tell so at each turn of the loop
+        self._watcher.stop()  # else it would fire at each turn of the loop
         self._spread(self._drain)
 
     def _drain(self) -> None:
@@ -295,7 +294,7 @@ class Outlet:
         self._watch(_WRITE)
 
     def _next(self) -> bytes | None:
-        """What is to be sent behind what was just sent."""
+        """What is sent next."""
         if self._urgent is not None:
             data, self._urgent = self._urgent, None
             return data
@@ -328,10 +327,10 @@ class Outlet:
     # How it ends
 
     def finish(self, last: bytes, cut: Cut | None = None) -> None:
-        """Send ``last`` behind what waits, and nothing that comes later.
+        """Send ``last`` after what waits; ignore what is sent later.
 
-        With ``cut`` all that waits is dropped but for the rest of a frame of which a part
-        is sent. ``last`` is not empty; who has nothing to say calls ``end``.
+        With ``cut`` all that waits is dropped, except the rest of a partly sent frame.
+        ``last`` must not be empty; without last bytes call ``end``.
         """
         if cut is not None and self._rest is not None:
             self._drop(self._rest, cut)
@@ -344,7 +343,7 @@ class Outlet:
         self._end_wait()
 
     def _drop(self, rest: bytes | memoryview, cut: Cut) -> None:
-        """Give up what waits; the frame that is begun, and what TLS must get again, stay."""
+        """Drop what waits, except a partly sent frame and what TLS must be given again."""
         frames = rest.obj if isinstance(rest, memoryview) else rest
         assert isinstance(frames, bytes)
         sent = len(frames) - len(rest)
@@ -357,24 +356,24 @@ class Outlet:
         self._pending = end - sent + ITEM_COST
 
     def end(self) -> None:
-        """End the output as soon as all is sent; what comes later is not."""
+        """End the output once everything is sent; ignore what is sent later."""
         self._send = len
         self._ends = True
         if self._rest is None:
             hang_up(self._socket)
 
     def abort(self) -> None:
-        """Cut the connection off; what was not sent is freed at once."""
+        """Shut the connection down at once; what was not sent is freed."""
         raw = raw_socket(self._socket)
         with suppress(OSError):  # gone already
-            if self._rest is not None:  # nor need the kernel keep what nobody reads
+            if self._rest is not None:  # so that the kernel frees its buffer too
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             raw.shutdown(socket.SHUT_RDWR)  # wakes the greenlet that reads
         self._send = len
         self._forget_pending()
 
     def release(self) -> None:
-        """Let go of the socket and the owner; what is still offered is not sent."""
+        """Drop the references to socket and owner; later offers are ignored."""
         self._send = self._write = len
         self._forget_pending()
         self._owner = None

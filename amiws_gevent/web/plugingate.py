@@ -30,7 +30,12 @@ class PluginGate:
             return verdict
         who = f"{request.address} ({verdict.user})" if verdict.user else request.address
         self._limiter.log(
-            _log, logging.WARNING, "refused", "WebSocket of %s refused: %s", who, refusal
+            _log,
+            logging.WARNING,
+            "refused",
+            "WebSocket from %s refused by a plugin: %s",
+            who,
+            refusal,
         )
         headers = (("Content-Type", "text/plain; charset=utf-8"),)
         body = f"403 {refusal}\n".encode(errors="replace")

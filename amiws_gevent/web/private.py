@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# What programs and people add to a name when they keep an old version of a file:
+# What programs and people add to the name of an old version of a file:
 # editors (~, .~1~, .save), diff and patch (.orig, .rej), dpkg, ucf, rpm and pacman, logrotate
 # (.1, -20261122, .gz), and everybody (.bak, _old, " (copy)", .2026-11-22).
 _ENDING = (

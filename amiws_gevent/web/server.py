@@ -27,7 +27,7 @@ from amiws_gevent.web.websocket import Sessions, WebSocketClient
 
 _SWEEPS_PER_PING = 10
 _CLIENTS_PER_TURN = 256  # of a sweep, before others have their turn
-_AFTERMATH = 0.5  # seconds for connections that are cut off to end
+_ABORT_TIME = 0.5  # seconds for aborted connections to end
 
 _GOING = "server going away"
 
@@ -35,10 +35,11 @@ _log = logging.getLogger("amiws_gevent.web")
 
 
 class WebServer:
-    """Gives the clients that its gate lets in to ``sessions``, and all else to its application.
+    """Passes accepted WebSocket clients to ``sessions``, and other requests to the application.
 
-    It listens once it has both: ``prepare``, then ``configure``, at the start and for each
-    reload. ``listener`` is listened on in place of what the first settings say.
+    Call ``prepare``, then ``configure``, at the start and for each reload; it listens from
+    the first ``configure`` on. ``listener``, if given, is used in place of the address in
+    the first settings.
     """
 
     def __init__(
@@ -49,9 +50,9 @@ class WebServer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
-        """Who was refused, and why clients went."""
+        """Refusals, and why clients were closed."""
         self.losses = Losses()
-        """What slow clients have lost."""
+        """Messages that slow clients have lost."""
         self._sessions = sessions
         self._clock = clock
         self._site: Site | None = None
@@ -60,12 +61,14 @@ class WebServer:
         self._laggards = Laggards()
         self._loss_report = LossReport()
         self._own_descriptors = 0
-        self._clients_pacer = Pacer()  # another than for who comes: a storm of those is long
+        self._clients_pacer = (
+            Pacer()
+        )  # apart from the one for new connections, which may be busy for long
         self._sweeper: gevent.Greenlet[..., None] | None = None
 
     @property
     def port(self) -> int:
-        """The TCP port that is listened on, once configured."""
+        """The TCP port, once configured."""
         port = self._endpoint.port
         assert port is not None
         return port
@@ -81,10 +84,10 @@ class WebServer:
         return self._population.total
 
     def prepare(self, settings: Settings) -> Move:
-        """Read the certificates anew and open what is to be listened on, for `configure`.
+        """Read the certificates and open the port, for `configure`.
 
-        A changed address or port, or TLS or not, moves the listening without a gap. Raises
-        ListenError with all as it was.
+        A changed address, port or use of TLS takes effect without a gap. If it raises
+        ListenError, nothing has changed.
         """
         address = ListenAddress(settings.ws_host, settings.ws_port)
         return self._endpoint.move(address, tls_context(settings))
@@ -92,7 +95,7 @@ class WebServer:
     def configure(
         self, settings: Settings, move: Move, *, app: WSGIApplication, gate: Upgrades
     ) -> None:
-        """Apply to new requests and connections; who is connected stays so. Cannot fail."""
+        """Apply to new requests and connections; connections stay open. Cannot fail."""
         site = self._site
         if site is None:
             site = self._site = Site(
@@ -105,9 +108,9 @@ class WebServer:
         self._share_descriptors(site, settings)
 
     def stop(self, timeout: float = 3.0) -> None:
-        """Accept no more, close all clients with 1001, and cut off who is left at the end.
+        """Stop accepting, close all clients with 1001, and abort those left after ``timeout``.
 
-        Requests under way may finish. Takes ``timeout`` seconds and a moment at most.
+        Requests in progress may finish. Takes at most ``timeout`` seconds and _ABORT_TIME.
         """
         if self._site is None:
             return
@@ -126,7 +129,7 @@ class WebServer:
             client.abort(_GOING)
         for request in list(population.requests):
             request.abort(_GOING)
-        population.wait_until_empty(_AFTERMATH)
+        population.wait_until_empty(_ABORT_TIME)
         if self._sweeper is not None:
             self._sweeper.kill()
         self._laggards.stop()
@@ -149,7 +152,7 @@ class WebServer:
         return acceptor
 
     def _share_descriptors(self, site: Site, settings: Settings) -> None:
-        """Keep one for each server, so that all can come back while clients take what they get."""
+        """Reserve one descriptor for each server, so that clients cannot block a reconnect."""
         servers = len(settings.amihosts)
         site.room = max(0, limit_for_clients() - self._own_descriptors - servers)
         if settings.limits.connections > site.room:
@@ -172,12 +175,12 @@ class WebServer:
             client.run(self._sessions, self._clients_pacer.wait)
         finally:
             self._population.clients.discard(client)
-            self._population.left(host_of(client.address))
+            self._population.remove(host_of(client.address))
             self.counts.closed(client)
             self._laggards.closed(client)
 
     def _sweep(self, site: Site) -> None:
-        """Ping the clients, and end those that fell silent; tell of what slow ones have lost."""
+        """Ping the clients, close the silent ones, and log what slow ones have lost."""
         while True:
             limits = site.limits
             gevent.sleep(limits.ping_interval / _SWEEPS_PER_PING)

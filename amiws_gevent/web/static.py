@@ -33,8 +33,8 @@ INDEX = "index.html"
 # One read of a disk between two turns of the AMI readers; larger ones gain little.
 CHUNK = 64 * 1024
 
-# What Python's table, which MimeTypes() holds without the machine's /etc/mime.types, has not,
-# or otherwise, in one of its versions.
+# Types that some versions of Python lack or have otherwise. MimeTypes() does not read the
+# machine's /etc/mime.types.
 _TYPES = {
     ".gz": "application/gzip",
     ".ico": "image/x-icon",
@@ -55,7 +55,7 @@ _TYPES = {
 _OTHER_TYPES = mimetypes.MimeTypes().types_map[1]
 _UNKNOWN_TYPE = "application/octet-stream"
 
-# Why a file cannot be had that are the same to whoever asks: it is not there.
+# Errors that are answered like a missing file.
 _NOT_THERE = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM}
 )
@@ -104,10 +104,10 @@ class StaticFiles:
         except OSError as error:
             if error.errno in _NOT_THERE:
                 raise NotFound from None
-            _log.warning("a file of web_root cannot be opened: %s", error)
+            _log.warning("cannot open a file in web_root: %s", error)
             raise ServiceUnavailable from None
         status = os.fstat(file.fileno())
-        # Looked at again: it may have been exchanged since its path was.
+        # Checked again on the open file: the path may name another one by now.
         if not stat.S_ISREG(status.st_mode) or self._private.holds(real, status, root):
             file.close()
             raise NotFound
@@ -149,7 +149,7 @@ def _parts(path: str) -> list[str] | None:
 
 
 def _hidden(part: str) -> bool:
-    """Dot files (with them ``.`` and ``..``), copies of editors and Python, passwords, nothing."""
+    """Empty, a dot file (also ``.`` and ``..``), a backup, ``__pycache__`` or a password file."""
     return (
         not part
         or part == "__pycache__"
@@ -196,10 +196,10 @@ def _with_usable_range(environ: WSGIEnvironment, size: int) -> WSGIEnvironment:
 
 
 class FileBody:
-    """The bytes from ``start`` to ``stop`` of a file, in chunks, others served in between.
+    """The bytes from ``start`` to ``stop`` of a file, in chunks; others have a turn in between.
 
-    Never more than was announced, should the file grow; should it shrink, the connection
-    is broken off, which is how a client learns that its copy is not whole.
+    If the file grows meanwhile, no more is sent than was announced. If it shrinks, the
+    connection is reset, so that the client knows that its copy is incomplete.
     """
 
     def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
@@ -213,8 +213,8 @@ class FileBody:
         while left > 0:
             chunk = self._file.read(min(CHUNK, left))
             if not chunk:
-                _log.warning("a file of web_root became shorter while it was sent")
-                raise ConnectionResetError(errno.ECONNRESET, "the file became shorter")
+                _log.warning("a file in web_root was shortened while it was being sent")
+                raise ConnectionResetError(errno.ECONNRESET, "the file was shortened")
             left -= len(chunk)
             yield chunk
             # A client that reads as fast as we send would keep everyone else waiting.

@@ -1,13 +1,12 @@
-"""One client's WebSocket: what it says, read in its greenlet, and how the two part.
+"""One client's WebSocket: reads its messages in its greenlet, and closes the connection.
 
-What it is told goes out through its outlet, data, pong, ping and close alike.
+Everything that is sent to the client (data, pings, pongs, the Close frame) goes through its
+outlet. While more than _UNREAD bytes wait there, each further message is read only after
+the client has read some of them. So a client that sends without reading costs little, and
+one that reads slowly is still heard.
 
-Past _UNREAD bytes that wait in there each further message of the client is taken only once
-it has read some of that: who asks without end and reads nothing costs little, and one that
-merely reads slowly is heard all the same.
-
-A client that is told to go (``close``) has CLOSE_TIME to answer with its own Close frame
-or to end the connection; then it is cut off (``abort``).
+After ``close`` the client has CLOSE_TIME to send its own Close frame or to end the
+connection; then the connection is aborted.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ from amiws_gevent.web.frames import (
 from amiws_gevent.web.outlet import Outlet, Source
 from amiws_gevent.web.pacing import at_once, call_at_once
 
-CLOSE_TIME = 3.0  # seconds for the other side's Close frame, as many as a stop of the program has
-SILENT_PINGS = 2.5  # ping intervals without a byte after which a client is gone
+CLOSE_TIME = 3.0  # seconds for the client's Close frame; a stop of the program waits as long
+SILENT_PINGS = 2.5  # ping intervals without a byte after which a client is closed
 
-_UNREAD = 1 << 20  # bytes that may wait for a client that is heard freely
-_LAST_BYTES = 1 << 20  # bytes read away from a client that is done with and still sends
+_UNREAD = 1 << 20  # bytes that may wait for a client before its messages are read more slowly
+_LAST_BYTES = 1 << 20  # bytes to discard from a client that still sends after the close
 _WORK_PER_TURN = 64  # frames, or 4 KiB pieces of them, before others have their turn
 _PING_FRAME = frame(PING, b"")
 
@@ -60,7 +59,7 @@ _log = logging.getLogger("amiws_gevent.web")
 
 
 class Sessions(Protocol):
-    """What is done with clients; ``closed`` comes once for each client that ``opened`` got."""
+    """Handles clients; ``closed`` is called once for each client passed to ``opened``."""
 
     def opened(self, client: WebSocketClient) -> None: ...
 
@@ -73,9 +72,9 @@ class WebSocketClient:
     """An upgraded connection.
 
     ``address`` is the peer's with its port, ``user`` who logged in, ``subprotocol``
-    ``amiws.v2`` or None. ``closed`` says that the closing has begun; then ``close_code``,
+    ``amiws.v2`` or None. ``closed`` is True once the close has begun; then ``close_code``,
     ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a Close frame
-    of the client). ``outlet`` takes what it is sent;
+    of the client). ``outlet`` sends to it;
     ``make_source`` and ``spread`` are the outlet's.
     """
 
@@ -137,7 +136,7 @@ class WebSocketClient:
         self._message: Message | None = None  # that has begun and is not whole yet
         self._pinged = self._alive = clock()  # the client's last sign of life
         self._unanswered = 0  # pings since then
-        self._done = False  # nothing more is wanted of the client
+        self._done = False  # read no more frames
         self._failed = False  # it broke a rule
         self._timer: Any = None
         self._work = 0
@@ -153,23 +152,23 @@ class WebSocketClient:
         self.outlet.send(text_frame(data))
 
     def tend(self, now: float, ping_interval: float, message_time: float) -> None:
-        """Do what is due: a ping, or the end of a client that is silent or never finishes.
+        """Send a ping if one is due, and close a client that is silent or too slow to send.
 
-        ``message_time`` bounds a message from the first to the last of its bytes. All in
+        ``message_time`` bounds the time from the first to the last byte of a message. All in
         seconds.
         """
         if self.closed:
             return
         self._look_for_life()
         message = self._message
-        # Two pings have to be unanswered, however long the process itself stood still
-        # and whatever the interval was before.
+        # Two pings must be unanswered, since the process itself may have stood still, or a
+        # reload may have changed the interval.
         if self._unanswered > 1 and now - self._alive > SILENT_PINGS * ping_interval:
             asked = self.outlet.awaited or self._reader.heard > self._alive
-            what = "nothing was read" if asked else "no byte came"
+            what = "the client read nothing" if asked else "the client sent nothing"
             self.abort(f"{what} for {now - self._alive:.0f} s", SILENT)
         elif message is not None and now - message.since > message_time:
-            self._fail(POLICY_VIOLATION, f"a message took more than {message_time:.0f} s")
+            self._fail(POLICY_VIOLATION, f"a message took longer than {message_time:.0f} s")
         elif now - self._pinged >= ping_interval:
             self._pinged = now
             self._unanswered += 1
@@ -177,7 +176,7 @@ class WebSocketClient:
                 self.outlet.send(_PING_FRAME)
 
     def _look_for_life(self) -> None:
-        """Any byte is a sign of it, but while some wait for the client only that it reads."""
+        """Any byte from the client is one; while bytes wait for it, only that it reads them."""
         outlet = self.outlet
         self._alive = max(self._alive, outlet.moved)
         if not outlet.blocked:
@@ -188,30 +187,30 @@ class WebSocketClient:
     # How it ends
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Begin to close, behind what is still to be sent; returns at once."""
+        """Send a Close frame after all that waits; returns at once."""
         self._finish(code, reason)
 
     def abort(self, reason: str, kind: str = LOST) -> None:
-        """Cut the connection off; what was not sent is freed at once."""
+        """Shut the connection down at once; what was not sent is freed."""
         if not self.closed:
             self.closed = True
             self.close_kind, self.close_reason = kind, reason
         self.outlet.abort()
 
     def fell_behind(self, pending: int) -> None:
-        """The outlet has no room for what is to be sent."""
-        self._finish(TRY_AGAIN_LATER, f"too slow: {pending} bytes wait", drop=True)
+        """Of `outlet.Owner`: too much waits for the client."""
+        self._finish(TRY_AGAIN_LATER, f"too slow: {pending} bytes waiting", drop=True)
 
     def connection_lost(self, error: OSError) -> None:
-        """The outlet cannot send any more."""
+        """Of `outlet.Owner`: writing failed."""
         self.abort(f"connection lost: {error.strerror or error}")
 
     def _finish(
         self, code: int, reason: str, kind: str | None = None, *, drop: bool = False
     ) -> None:
-        """Send the Close frame, and give the client CLOSE_TIME for its part.
+        """Send the Close frame, and give the client CLOSE_TIME to answer.
 
-        ``drop``: before all that is pending but for a frame of which a part is sent.
+        ``drop``: send it at once and drop what waits, except a partly sent frame.
         """
         if self.closed:
             return
@@ -223,41 +222,41 @@ class WebSocketClient:
         self._timer.start(self.abort, "no answer to the Close frame")
 
     def _fail(self, code: int, reason: str) -> None:
-        """The client broke a rule: close, and take nothing of what it sends as frames any more."""
+        """The client broke a rule: close, and read no more of its frames."""
         self._failed = True
         self._finish(code, reason, drop=True)
-        self._part()
+        self._end()
 
-    def _part(self) -> None:
-        """Both sides have said their last."""
+    def _end(self) -> None:
+        """Nothing more is read, and the output ends after the Close frame."""
         self._done = True
         self.outlet.end()
 
-    # What the client says
+    # What the client sends
 
     def run(self, sessions: Sessions, pace: Callable[[], None] = at_once) -> None:
-        """Serve the client until its connection is over, in the greenlet that calls this.
+        """Serve the client until the connection ends, in the calling greenlet.
 
-        ``pace`` is called ahead of each read and each text, and of the end, since all
-        clients may send or go at once: it may wait until there is time.
+        ``pace`` is called before each read, each text and the end; it may wait, since
+        thousands of clients may send or leave at once.
         """
         self._reader.pace = pace
         try:
-            if not self._tell(sessions.opened):
+            if not self._call(sessions.opened):
                 self.close(INTERNAL_ERROR, "internal error")
             while (text := self.receive()) is not None:
                 pace()
-                self._tell(sessions.received, text)
+                self._call(sessions.received, text)
             pace()
-            self._tell(sessions.closed, self.close_code, self.close_reason)
+            self._call(sessions.closed, self.close_code, self.close_reason)
             self._linger()
         finally:
             self._release()
 
     def receive(self) -> str | None:
-        """Wait for the next whole text; None once there will be no more.
+        """Wait for the next whole text message; None at the end of the connection.
 
-        Pings are answered on the way; what breaks RFC 6455 or a limit closes the
+        Pings are answered meanwhile. A violation of RFC 6455 or of a limit closes the
         connection with the code for it.
         """
         while not self._done:
@@ -275,10 +274,10 @@ class WebSocketClient:
         return None
 
     def _await_reading(self) -> None:
-        """Between two messages, wait until a client that does not read what waits reads some.
+        """If too much waits for the client, wait until it has read some; only between messages.
 
-        By what it has read, not by how much waits: with ``slow: drop`` the backlog of a client
-        on a slow network may never get shorter, and its pings and actions have to be heard.
+        Not until less waits: with ``slow: drop`` the backlog of a client on a slow network
+        may never get shorter, and its pings and actions must still be read.
         """
         outlet = self.outlet
         if not outlet.blocked or self.closed or self._message is not None:
@@ -287,7 +286,7 @@ class WebSocketClient:
             outlet.wait_until_some_is_sent()
 
     def _receive_frame(self) -> str | None:
-        """Take the next frame; the text if it completes one."""
+        """Read the next frame; returns the text if it completes a message."""
         header = read_header(self._reader, self._message, self._message_limit)
         if header.opcode < CLOSE:
             if self._message is None:
@@ -311,13 +310,13 @@ class WebSocketClient:
         elif opcode == CLOSE:
             code, reason = parse_close(payload)
             self._finish(code, reason, BY_CLIENT, drop=True)
-            self._part()
+            self._end()
 
     def _linger(self) -> None:
-        """Read away what should not have come, or comes while the last is on its way.
+        """Discard what the client still sends.
 
-        A socket that is closed with bytes unread resets the connection, and the other
-        side may lose the Close frame.
+        Closing a socket with unread bytes resets the connection, and the client may lose
+        the Close frame.
         """
         with suppress(OSError):
             if self._failed or self.outlet.blocked:
@@ -325,16 +324,16 @@ class WebSocketClient:
             else:
                 raw_socket(self._socket).recv(_LAST_BYTES)
 
-    def _tell(self, hook: Callable[..., None], *arguments: object) -> bool:
+    def _call(self, hook: Callable[..., None], *arguments: object) -> bool:
         try:
             hook(self, *arguments)
-        except Exception:  # noqa: BLE001  # a fault of ours must not look like one of the client's
-            _log.exception("client %s: its %s hook failed", self.address, hook.__name__)
+        except Exception:  # noqa: BLE001  # our own fault must not look like the client's
+            _log.exception("client %s: internal error in %s()", self.address, hook.__name__)
             return False
         return True
 
     def _release(self) -> None:
-        """Give back the socket and all that hangs on it; ``offer`` goes on to do nothing."""
+        """Free the socket, the outlet and the timer; later offers are ignored."""
         self.closed = True
         self.outlet.release()
         if self._timer is not None:

@@ -1,4 +1,4 @@
-"""What becomes of finished files: packed in a thread, the oldest removed past the bound."""
+"""Packs finished files in a thread, and removes the oldest past the bound."""
 
 from __future__ import annotations
 

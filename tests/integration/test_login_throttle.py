@@ -1,4 +1,4 @@
-"""Who guesses passwords at the real program, and who is behind the same address."""
+"""Guessed passwords at the real program, and other users behind the same address."""
 
 from __future__ import annotations
 
@@ -117,5 +117,5 @@ def test_thirty_wallboards_that_nobody_told_the_new_password(setup: Setup) -> No
     setup.auth_file.write_text(htdigest(alice="changed", bob="two"))
     assert [setup.get("alice", "one").status_code for _ in range(30)] == [401] * 30
     assert setup.get("alice", "changed").status_code == 200
-    setup.program.wait_for_log("login with a password from before it was changed: ")
+    setup.program.wait_for_log("login with a former password: ")
     assert "login refused: " not in setup.program.log

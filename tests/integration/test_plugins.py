@@ -575,7 +575,7 @@ class TestIsolation:
             client.wait_for_event("D")
             assert events(client) == ["A", "B", "C", "Bad", "D"], "it is put right"
             dropped, told = faults_told(program, "changer")
-            assert "pbx: message dropped, since it was changed in place by " in dropped
+            assert "pbx: message dropped because " in dropped
             assert "plugin changer: amiws_transform_message: " in told
             assert "changed a message in place" in told
 
@@ -657,7 +657,7 @@ class TestAuthorize:
                 assert caught.value.response.body == reason
             with Client(program.port):
                 program.wait_for_log("client 127.0.0.1")
-            assert "WebSocket of 127.0.0.1 refused: come back tomorrow" in program.log
+            assert "WebSocket from 127.0.0.1 refused by a plugin: come back tomorrow" in program.log
 
     def test_an_action_that_is_refused_is_answered_and_not_sent(self, site: Site) -> None:
         site.plugin(

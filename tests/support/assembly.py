@@ -50,7 +50,7 @@ class Assembly:
         self.pauses = PauseMeter()
         self.counts = Counts()
         self.losses = Losses()
-        self.failed_logins = LoginThrottle()
+        self.login_throttle = LoginThrottle()
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
         self.metrics = Metrics(self._measured())
 
@@ -68,7 +68,7 @@ class Assembly:
             pool=pool,
             web=web,
             pauses=self.pauses,
-            failed_logins=self.failed_logins,
+            login_throttle=self.login_throttle,
             last_reload=self.last_reload,
             log=log,
         )

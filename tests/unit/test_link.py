@@ -207,7 +207,7 @@ class TestUnanswered:
             server.connections[0].reset()
             server.wait_connections(2)
             watched.until_state(LinkState.CONNECTED)
-            assert "fault while answering for the server" in caplog.text
+            assert "internal error while answering clients for the server" in caplog.text
 
 
 def parked(connection: Connection, packet: Packet) -> bytes | None:
@@ -564,7 +564,7 @@ class TestKeepAlive:
             reason = watched.until_setback()
             server.then = None
             watched.until_state(LinkState.CONNECTED)
-        assert reason.startswith("no answer to Ping: nothing came for ")
+        assert reason.startswith("no answer to Ping: the server sent nothing for ")
         assert any("connection lost: no answer to Ping" in line for line in caplog.messages)
 
     @pytest.mark.slow
@@ -722,7 +722,7 @@ class TestLoss:
             watched.until_state(LinkState.CONNECTED)
         assert watched.setbacks == ["internal error: ValueError"] * 2
         assert lines(caplog, logging.ERROR) == [
-            f"pbx (127.0.0.1:{server.port}): fault while serving the connection"
+            f"pbx (127.0.0.1:{server.port}): internal error while serving the connection"
         ]
 
 
@@ -993,8 +993,8 @@ def test_packets_that_are_dropped_are_told_of_once_a_minute(
         until(lambda: len(watched.messages) == 6)
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     why = (
-        "packets dropped, since they are over limits.ami_packet or limits.ami_line, or events of "
-        "more than 1000 headers"
+        "packets dropped: larger than limits.ami_packet or limits.ami_line, or events with more "
+        "than 1000 headers"
     )
     assert told == [
         f"pbx (127.0.0.1:{server.port}): {why} (1 so far)",
@@ -1027,8 +1027,8 @@ class TestCallbacks:
             assert watched.link.connected
         assert len(server.connections) == 1
         assert sorted(caplog.messages) == [
-            f"pbx (127.0.0.1:{server.port}): fault while {what}"
-            for what in ("taking messages", "telling the state")
+            f"pbx (127.0.0.1:{server.port}): internal error while {what}"
+            for what in ("processing messages", "reporting the state")
         ]
         assert all(record.exc_info for record in caplog.records)
 

@@ -184,7 +184,7 @@ def test_no_answer_in_time() -> None:
 def test_a_ping_after_silence_and_the_end_after_as_much_again() -> None:
     play = Play(BANNER + ACCEPTED)
     play.steps += [play.later(29), play.later(1), play.later(30), EVENT]
-    assert play.run() == "no answer to Ping: nothing came for 60 s"
+    assert play.run() == "no answer to Ping: the server sent nothing for 60 s"
     assert play.written[1:] == [b"Action: Ping\r\nActionID: amiws-gevent-1\r\n\r\n"]
     assert "Test" not in play.told
 
@@ -229,8 +229,8 @@ def test_silence_is_no_death_while_an_originate_is_unanswered(
     ]
     (record,) = caplog.records
     assert record.getMessage() == (
-        "pbx: nothing comes while an Originate without Async waits to be picked up; "
-        "no fault for another 60 s at most"
+        "pbx: the server sends nothing until an Originate without Async ends; "
+        "the link waits up to 60 s more for it"
     )
 
 
@@ -238,10 +238,10 @@ def test_past_its_time_silence_is_what_it_was_before() -> None:
     play = Play(BANNER + ACCEPTED)
     play.steps += [originate(play), play.later(119), play.later(1), EVENT]
     play.steps += [play.later(30), play.later(30), EVENT]
-    assert play.run() == "no answer to Ping: nothing came for 60 s"
+    assert play.run() == "no answer to Ping: the server sent nothing for 60 s"
     play = Play(BANNER + ACCEPTED)
     play.steps += [originate(play), play.later(119), play.later(1), play.later(30), EVENT]
-    assert play.run() == "no answer to Ping: nothing came for 150 s"
+    assert play.run() == "no answer to Ping: the server sent nothing for 150 s"
 
 
 def test_several_originates_add_up() -> None:
@@ -254,7 +254,7 @@ def test_several_originates_add_up() -> None:
 def test_once_it_is_answered_silence_counts_again() -> None:
     play = Play(BANNER + ACCEPTED)
     play.steps += [originate(play, 3000.0), PONG % 1, play.later(30), play.later(30), EVENT]
-    assert play.run() == "no answer to Ping: nothing came for 60 s"
+    assert play.run() == "no answer to Ping: the server sent nothing for 60 s"
 
 
 def test_silence_is_looked_at_in_time_when_an_answer_comes_early() -> None:
@@ -331,7 +331,7 @@ def test_an_originate_that_was_not_sent_holds_up_nothing() -> None:
         play.write_error = None
 
     play.steps += [refuse, play.later(30), play.later(30), EVENT]
-    assert play.run() == "no answer to Ping: nothing came for 60 s"
+    assert play.run() == "no answer to Ping: the server sent nothing for 60 s"
 
 
 def test_a_full_send_buffer_is_no_answer_either() -> None:

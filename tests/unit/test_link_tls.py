@@ -96,8 +96,8 @@ def test_an_encrypted_key_fails_and_asks_nobody(tmp_path: Path) -> None:
     ("reason", "said"),
     [
         ("WRONG_VERSION_NUMBER", "does not speak TLS"),
-        ("UNSUPPORTED_PROTOCOL", "no TLS of version 1.2 or later"),
-        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "wants a client certificate"),
+        ("UNSUPPORTED_PROTOCOL", "does not support TLS 1.2 or later"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "asks for a client certificate"),
         ("SOMETHING_ELSE", "TLS: SOMETHING_ELSE"),
     ],
 )

@@ -81,7 +81,7 @@ def test_clients(assembly: Assembly) -> None:
     assert found["amiws_clients", "v2"] == 1
     assert found["amiws_clients", "classic"] == 0
     assert found["amiws_clients_opened_total", "v2"] == 1
-    assembly.pages.closed(client, 1013, "too slow: 5 bytes wait")
+    assembly.pages.closed(client, 1013, "too slow: 5 bytes waiting")
     assert assembly.value("amiws_clients", "v2") == 0
     assert assembly.value("amiws_clients_opened_total", "v2") == 1
 
@@ -112,8 +112,8 @@ def test_who_was_not_let_in(assembly: Assembly) -> None:
 
 def test_logins_that_were_refused(assembly: Assembly) -> None:
     assert assembly.value("amiws_logins_refused_total", "limit") == 0
-    assembly.failed_logins.failed("192.0.2.7", "anna")
-    assembly.failed_logins.refused["limit"] += 3
+    assembly.login_throttle.failed("192.0.2.7", "anna")
+    assembly.login_throttle.refused["limit"] += 3
     assert assembly.value("amiws_logins_refused_total", "password") == 1
     assert assembly.value("amiws_logins_refused_total", "limit") == 3
 

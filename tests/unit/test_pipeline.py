@@ -289,7 +289,7 @@ class TestPlugins:
             pipeline.drain(10)
         assert self.names(batches) == ["A", "B", "A", "Bad", "B"]
         assert plugin.state.faults == {"amiws_transform_message": 2}
-        assert "changed in place by plugin ./mine.py in amiws_transform_message" in caplog.text
+        assert "plugin ./mine.py in amiws_transform_message changed it in place" in caplog.text
         assert "changed a message in place" not in caplog.text, "within the same minute"
 
     def test_so_is_one_whose_dict_the_plugin_has_kept(
@@ -361,7 +361,7 @@ class TestPlugins:
         pipeline.drain(10)
         assert len(self.names(batches)) == 80
         (told,) = caplog.messages
-        assert told.startswith("pbx: messages dropped, since plugins take them slower")
+        assert told.startswith("pbx: messages dropped because plugins process them more slowly")
         assert "limits.plugin_messages; 40 so far" in told
 
     def test_a_read_that_is_longer_than_the_bound_passes_an_empty_lane(

@@ -62,7 +62,7 @@ def masked(made: Plugin, message: Message, server: ServerInfo = PBX1) -> Message
 
 
 def one(made: Plugin | str, name: str, value: str, event_name: str = "X") -> str | None:
-    """What becomes of one header of an event."""
+    """One header of an event, as the plugin leaves it."""
     made = plugin(made) if isinstance(made, str) else made
     result = masked(made, event(event_name, (name, value)))
     assert len(result.headers) <= 2

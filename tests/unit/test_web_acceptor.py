@@ -205,7 +205,7 @@ def test_one_too_many_is_told_when_to_come_again(caplog: pytest.LogCaptureFixtur
             pass
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1, "not one for each"
-    assert warnings[0].startswith("connections are refused: all 2 of limits.connections are taken")
+    assert warnings[0].startswith("connections refused: there are 2 already (limits.connections)")
 
 
 def test_one_too_many_over_tls(certificate: Certificate) -> None:
@@ -267,7 +267,7 @@ def test_one_too_many_from_one_address(caplog: pytest.LogCaptureFixture) -> None
             pass
         assert server.counts.refused_connections == {"connections_per_address": 3}
     assert [record.getMessage() for record in caplog.records] == [
-        "connections from 127.0.0.1 are refused: it has 2 already (limits.connections_per_address)"
+        "connections from 127.0.0.1 refused: it has 2 already (limits.connections_per_address)"
     ]
 
 
@@ -285,7 +285,7 @@ def test_more_than_the_rate_waits_and_nobody_is_refused(
         assert server.counts.pauses["connection_rate"] >= 1
         assert not server.counts.refused_connections
     assert [record.getMessage() for record in caplog.records] == [
-        "new connections wait: more come than limits.connection_rate, 50 a second"
+        "new connections wait: more than 50 arrive per second (limits.connection_rate)"
     ]
 
 
@@ -327,7 +327,7 @@ def test_half_a_head_does_not_keep_others_out(
         assert 3 <= server.counts.refused_connections["handshakes"] <= 5
         assert server.counts.pauses["handshakes"] >= 1
     assert len(caplog.records) == 1
-    assert "more than limits.handshakes, 3" in caplog.text
+    assert "connections closed: more than 3 have sent no complete request" in caplog.text
 
 
 @pytest.mark.usefixtures("patience_is_short")
@@ -525,7 +525,7 @@ def test_without_descriptors_it_waits_for_some(
         assert peer.answer().status == 200
     assert attempts < 50, "with pauses"
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "Too many open files; a higher LimitNOFILE" in caplog.text
+    assert "Too many open files; raise LimitNOFILE" in caplog.text
     assert not capsys.readouterr().err
 
 
@@ -543,7 +543,7 @@ def test_descriptors_that_are_really_gone(
             sock.connect(("127.0.0.1", server.port))
             peers.append(sock)
             gevent.sleep(0.01)
-        assert "Too many open files; a higher LimitNOFILE" in caplog.text
+        assert "Too many open files; raise LimitNOFILE" in caplog.text
         assert server.counts.pauses["descriptors"] >= 1
         peers.pop(0).close()
         peers.pop(0).close()
@@ -571,7 +571,7 @@ def test_the_last_descriptors_are_not_for_clients(
             assert late.request().status == 200
         assert server.counts.refused_connections["descriptors"] >= 1
         assert server.counts.pauses["descriptors"] >= 1
-    assert "few descriptors are left; a higher LimitNOFILE" in caplog.text
+    assert "few file descriptors are left; raise LimitNOFILE" in caplog.text
     assert "but the process may have" in caplog.text
 
 
@@ -584,7 +584,7 @@ def test_each_server_has_a_descriptor_that_clients_do_not_get() -> None:
         late = stack.enter_context(Peer(server.port))
         answer = late.answer()
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-        assert b"as the system lets it have" in answer.body
+        assert b"no file descriptors are left" in answer.body
         assert server.counts.refused_connections == {"descriptors": 1}
 
 

@@ -22,7 +22,7 @@ from amiws_gevent.web.admission import (
     Evicted,
     Population,
     TokenBucket,
-    most_beside,
+    most_connections_from,
     network_of,
 )
 from tests.support.clock import Clock
@@ -44,7 +44,7 @@ class Door:
     def lets_in(self, host: str, limits: Limits) -> str | None:
         reason = self.admission.refusal(host, limits)
         if reason is None:
-            self.population.came(host)
+            self.population.add(host)
         return reason
 
 
@@ -118,14 +118,14 @@ def test_too_many_in_all(door: Door) -> None:
 def test_too_many_from_one_address(door: Door) -> None:
     limits = Limits(connections_per_address=2)
     assert [door.lets_in("192.0.2.1", limits) for _ in range(3)] == [None, None, ADDRESS]
-    assert door.population.beside("192.0.2.1") == 2
+    assert door.population.connections_from("192.0.2.1") == 2
     assert door.lets_in("192.0.2.2", limits) is None
     door.population.left("192.0.2.1")
     assert door.lets_in("192.0.2.1", limits) is None
 
 
 def test_addresses_without_a_connection_are_forgotten(door: Door) -> None:
-    door.population.came("192.0.2.1")
+    door.population.add("192.0.2.1")
     door.population.left("192.0.2.1")
     assert not door.population._by_network
 
@@ -133,14 +133,14 @@ def test_addresses_without_a_connection_are_forgotten(door: Door) -> None:
 def test_half_of_all_are_for_others(door: Door) -> None:
     limits = Limits(connections=5)
     assert [door.lets_in("192.0.2.1", limits) for _ in range(3)] == [None, None, ADDRESS]
-    assert most_beside("192.0.2.1", Limits(connections=1)) == 1
+    assert most_connections_from("192.0.2.1", Limits(connections=1)) == 1
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "unix"])
 def test_a_proxy_on_this_machine_may_bring_all(door: Door, host: str) -> None:
     limits = Limits(connections=4)
     assert [door.lets_in(host, limits) for _ in range(5)] == [None] * 4 + [CONNECTIONS]
-    assert most_beside(host, Limits(connections_per_address=7)) == 7, "unless told so"
+    assert most_connections_from(host, Limits(connections_per_address=7)) == 7, "unless told so"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ class Waiting:
             gevent.sleep(0.01)
             self.ended.append("served")
         except Evicted:
-            self.ended.append("turned out")
+            self.ended.append("evicted")
 
 
 def test_one_that_is_turned_out_is_told_in_its_greenlet(door: Door) -> None:
@@ -247,7 +247,7 @@ def test_one_that_is_turned_out_is_told_in_its_greenlet(door: Door) -> None:
     door.clock.now += ARRIVAL_TIME
     door.admission.arrives(Limits(handshakes=1))
     waiting.greenlet.join(60)
-    assert waiting.ended == ["turned out"]
+    assert waiting.ended == ["evicted"]
 
 
 def test_one_that_comes_to_the_end_at_the_last_moment_is_served(door: Door) -> None:

@@ -15,7 +15,7 @@ from gevent import socket
 from amiws_gevent.web.connection import (
     HeadTooLarge,
     Reader,
-    answer_and_part,
+    answer_and_close,
     hang_up,
     host_of,
     peer_names,
@@ -230,7 +230,7 @@ def test_a_last_answer_is_read_though_more_was_sent() -> None:
     far = socket.create_connection(listener.getsockname(), timeout=60)
     near, _ = listener.accept()
     far.sendall(b"x" * 100_000)
-    parting = gevent.spawn(answer_and_part, near, Reader(near, time.monotonic), b"no")
+    parting = gevent.spawn(answer_and_close, near, Reader(near, time.monotonic), b"no")
     gevent.sleep(0)
     far.sendall(b"x" * 100_000)
     assert far.recv(10) == b"no"
@@ -244,7 +244,7 @@ def test_a_last_answer_is_read_though_more_was_sent() -> None:
 
 def test_a_last_answer_to_one_who_is_gone(ends: Ends) -> None:
     ends.far.close()
-    answer_and_part(ends.near, ends.reader, b"no")
+    answer_and_close(ends.near, ends.reader, b"no")
 
 
 def test_refusal() -> None:

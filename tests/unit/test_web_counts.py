@@ -59,8 +59,8 @@ def test_only_those_who_fell_behind_are_told_of(caplog: pytest.LogCaptureFixture
 def test_who_and_why(
     kind: str, user: str | None, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Laggards().closed(Gone(kind, close_reason="too slow: 9 bytes wait", user=user))
-    assert warnings(caplog) == [f"client {name} closed: 1006 too slow: 9 bytes wait"]
+    Laggards().closed(Gone(kind, close_reason="too slow: 9 bytes waiting", user=user))
+    assert warnings(caplog) == [f"client {name} closed: 1006 too slow: 9 bytes waiting"]
 
 
 def test_one_line_an_interval_and_how_many_were_held_back(
@@ -78,12 +78,14 @@ def test_one_line_an_interval_and_how_many_were_held_back(
     wait_for(lambda: len(caplog.records) == 3, "the rest")
     first = [f"10.0.0.{number}:1 (ann)" for number in (1, 2, 3)]
     assert warnings(caplog)[1:] == [
-        f"9 more clients closed, too slow or silent: {', '.join(first)} and others",
-        "2 more clients closed, too slow or silent: 192.0.2.1:99, 192.0.2.1:99",
+        f"9 more clients closed because they were slow or silent: {', '.join(first)} and others",
+        "2 more clients closed because they were slow or silent: 192.0.2.1:99, 192.0.2.1:99",
     ]
     wait_for(lambda: laggards._timer is None, "the end of the interval")
-    laggards.closed(Gone(SILENT, close_reason="no byte came for 63 s"))
-    assert warnings(caplog)[3:] == ["client 192.0.2.1:99 closed: 1006 no byte came for 63 s"]
+    laggards.closed(Gone(SILENT, close_reason="the client sent nothing for 63 s"))
+    assert warnings(caplog)[3:] == [
+        "client 192.0.2.1:99 closed: 1006 the client sent nothing for 63 s"
+    ]
     laggards.stop()
 
 
@@ -117,9 +119,9 @@ def test_what_slow_clients_lose_is_told_once_a_minute(caplog: pytest.LogCaptureF
     assert warnings(caplog) == [
         (
             "slow clients lost 5 messages (slow_clients: drop), 5 so far; "
-            "for 10.0.0.2:9 (al) 7 bytes wait"
+            "the slowest is 10.0.0.2:9 (al) with 7 bytes waiting"
         ),
-        "slow clients lost 4 messages (slow_clients: drop), 9 so far; none is slow now",
+        "slow clients lost 4 messages (slow_clients: drop), 9 so far; no client is slow now",
     ]
 
 

@@ -141,7 +141,7 @@ def test_the_first_move_undone(world: World) -> None:
 def test_what_cannot_be_opened_leaves_it_where_it_was(world: World, same: bool) -> None:
     port = world.move(HERE)
     assert port is not None
-    with pytest.raises(ListenError, match=r"ws_host 192\.0\.2\.1 is no address"):
+    with pytest.raises(ListenError, match=r"ws_host 192\.0\.2\.1 is not an address"):
         world.endpoint.move(ListenAddress("192.0.2.1", port if same else 0))
     assert (world.endpoint.port, world.endpoint.address) == (port, HERE)
     assert listens(port)

@@ -367,7 +367,7 @@ def test_an_app_that_raises(caplog: pytest.LogCaptureFixture) -> None:
         assert answer.status == 500
         assert b"secret" not in answer.body
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert [record.getMessage() for record in errors] == ["'GET /bad HTTP/1.1' failed"]
+    assert [record.getMessage() for record in errors] == ["request 'GET /bad HTTP/1.1' failed"]
     assert "secret inside" in caplog.text
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amiws_gevent.config.units import hosts
-from amiws_gevent.web.hosts import HostPolicy, host_name, is_nobodys, names_of_this_machine
+from amiws_gevent.web.hosts import HostPolicy, host_name, is_unregistrable, names_of_this_machine
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_no_text_is_an_error(host: str) -> None:
         name = host_name(host)
         assert name is not None
         known = name == "pbx.example.com" or f".{name}".endswith(".wall.example.com")
-        assert known or is_nobodys(name)
+        assert known or is_unregistrable(name)
 
 
 @given(st.from_regex(r"[a-z0-9-]{1,20}(\.[a-z0-9-]{1,20}){1,4}", fullmatch=True))

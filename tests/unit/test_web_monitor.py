@@ -111,13 +111,13 @@ class TestPages:
     def test_among_the_pages_the_gate_is_asked_first(self) -> None:
         asked = []
 
-        def check_page(request: Any) -> Verdict:
+        def check_request(request: Any) -> Verdict:
             asked.append(request.target)
             return Verdict(401, body=b"log in")
 
         app = create_app(
             make_settings(),
-            SimpleNamespace(check_page=check_page),  # type: ignore[arg-type]
+            SimpleNamespace(check_request=check_request),  # type: ignore[arg-type]
             blueprints=[monitor_blueprint(render, lambda: Readiness(True, ()))],
         )
         for path in ("/metrics", "/healthz", "/readyz"):
@@ -203,7 +203,7 @@ class TestListener:
     ) -> None:
         port = move(monitor, ANYWHERE)
         assert port is not None
-        with pytest.raises(ListenError, match=r"^metrics_listen 192\.0\.2\.1 is no address"):
+        with pytest.raises(ListenError, match=r"^metrics_listen 192\.0\.2\.1 is not an address"):
             move(monitor, ListenAddress("192.0.2.1", port))
         assert monitor.port == port
         assert ask(port).status == 200

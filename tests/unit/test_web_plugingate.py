@@ -71,4 +71,4 @@ def test_it_is_logged_once_a_second(tmp_path: Path, caplog: pytest.LogCaptureFix
     made = gate(tmp_path, "'no'")
     for _ in range(5):
         made.check_upgrade(REQUEST)
-    assert caplog.messages == ["WebSocket of 192.0.2.1 (alice) refused: no"]
+    assert caplog.messages == ["WebSocket from 192.0.2.1 (alice) refused by a plugin: no"]

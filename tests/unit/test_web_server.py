@@ -142,7 +142,7 @@ def test_a_client_that_answers_no_ping_is_cut_off() -> None:
         wait_for(lambda: sessions.ends, "the end")
     code, reason = sessions.ends[0]
     assert code == 1006
-    assert reason.startswith("no byte came for ")
+    assert reason.startswith("the client sent nothing for ")
 
 
 def test_a_message_that_takes_too_long() -> None:
@@ -197,7 +197,7 @@ def test_a_slow_client_is_told_of_with_its_user(caplog: pytest.LogCaptureFixture
     assert server._laggards._timer is None
     (warning,) = [r.getMessage() for r in caplog.records if r.name == "amiws_gevent.web"]
     assert re.fullmatch(
-        r"client 127\.0\.0\.1:\d+ \(ann\) closed: 1013 too slow: \d+ bytes wait", warning
+        r"client 127\.0\.0\.1:\d+ \(ann\) closed: 1013 too slow: \d+ bytes waiting", warning
     ), warning
 
 

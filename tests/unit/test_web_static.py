@@ -444,7 +444,7 @@ def test_a_file_that_shrinks_breaks_the_connection(
         b"".join(body)
     body.close()
     assert raised.value.errno == errno.ECONNRESET
-    assert "shorter" in caplog.text
+    assert "shortened" in caplog.text
     assert not isinstance(raised.value, HTTPException)
 
 
