@@ -34,13 +34,12 @@ from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.notify import notify
 from amiws_gevent.web.app import create_app
-from amiws_gevent.web.blueprints import add_blueprints
 from amiws_gevent.web.endpoint import Move
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.login_throttle import LoginThrottle
 from amiws_gevent.web.monitor import MonitorListener
-from amiws_gevent.web.plugingate import PluginGate
+from amiws_gevent.web.plugins import PluginGate, add_blueprints
 from amiws_gevent.web.server import WebServer
 
 END_TIME = 0.2  # seconds that a reload has which the end of the program interrupts

@@ -72,7 +72,7 @@ class TestLife:
             "web.py",
         )
         program.configure("- ./mine.py\n- ./web.py\n")
-        with pytest.raises(PluginError, match=r"plugin \./web\.py: the route / already belongs to"):
+        with pytest.raises(PluginError, match=r"web\.py: blueprint mine: the route / already"):
             program.start()
         assert program.happened == ["- starts", "- ends"]
 
