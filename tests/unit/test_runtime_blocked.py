@@ -109,6 +109,15 @@ def test_a_process_that_is_stopped_is_not_blocked() -> None:
         assert process.communicate()[0] == "True 0.0\n"
 
 
+@pytest.fixture
+def not_noted() -> Iterator[None]:
+    """Stops are not noted, whatever an earlier test has left."""
+    before = signal.signal(signal.SIGCONT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGCONT, before)
+
+
+@pytest.mark.usefixtures("not_noted")
 def test_where_stops_are_not_noted_nothing_is_told() -> None:
     assert measured(lambda: sleep_in_c(0.2)) == 0
 
