@@ -72,7 +72,7 @@ class TestLife:
             "web.py",
         )
         program.configure("- ./mine.py\n- ./web.py\n")
-        with pytest.raises(PluginError, match=r"plugin \./web\.py: the route / already belongs to"):
+        with pytest.raises(PluginError, match=r"blueprint mine: the route / already belongs to"):
             program.start()
         assert program.happened == ["- starts", "- ends"]
 

@@ -111,7 +111,7 @@ def test_too_many_in_all(door: Door) -> None:
     limits = Limits(connections=4, connections_per_address=4)
     reasons = [door.lets_in(f"192.0.2.{number}", limits) for number in range(5)]
     assert reasons == [None] * 4 + [CONNECTIONS]
-    door.population.left("192.0.2.3")
+    door.population.remove("192.0.2.3")
     assert door.lets_in("192.0.2.9", limits) is None
 
 
@@ -120,13 +120,13 @@ def test_too_many_from_one_address(door: Door) -> None:
     assert [door.lets_in("192.0.2.1", limits) for _ in range(3)] == [None, None, ADDRESS]
     assert door.population.connections_from("192.0.2.1") == 2
     assert door.lets_in("192.0.2.2", limits) is None
-    door.population.left("192.0.2.1")
+    door.population.remove("192.0.2.1")
     assert door.lets_in("192.0.2.1", limits) is None
 
 
 def test_addresses_without_a_connection_are_forgotten(door: Door) -> None:
     door.population.add("192.0.2.1")
-    door.population.left("192.0.2.1")
+    door.population.remove("192.0.2.1")
     assert not door.population._by_network
 
 
