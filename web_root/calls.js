@@ -148,7 +148,7 @@ export class Calls {
     }
   }
 
-  // Two channels of a server without Linkedid turn out to be one call.
+  // Two channels of a server without Linkedid are one call.
   join(one, other) {
     if (one && other && one.call !== other.call && !one.linkedid && !other.linkedid) {
       this.moveTo(one.call.key, other);

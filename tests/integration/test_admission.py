@@ -103,8 +103,8 @@ def test_a_storm_from_one_address(tmp_path: Path) -> None:
         stream.goes_on()
         with Client(program.port), raw_client(program.port):
             stream.goes_on()
-        assert "connections from 127.0.0.2 are refused: it has 50 already" in program.log
-        assert program.log.count("are refused") == 1
+        assert "connections from 127.0.0.2 refused: it has 50 already" in program.log
+        assert program.log.count("refused: it has") == 1
 
 
 def test_slow_loris(tmp_path: Path) -> None:
