@@ -1,0 +1,139 @@
+"""The entities of one server, and what has changed since a position of its stream.
+
+An entity has a kind, an id that is unique among its kind and server, and plain fields:
+text, numbers, booleans, None, and lists and mappings of these, which are replaced as a
+whole and never changed in place. It carries the offset of the read that changed it last.
+One that is removed leaves a tombstone with its offset; of those a bounded number is kept,
+and what changed before the oldest forgotten one cannot be told any more. So a snapshot, a
+client that comes back and one that is slow all ask the same: what has changed since?
+
+No I/O and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+Key = tuple[str, str]
+"""Kind and id."""
+
+TOMBSTONES = 10_000
+
+
+class Entity:
+    """One thing of the server. ``fields`` must be changed by the store alone."""
+
+    __slots__ = ("born", "fields", "offset", "offsets")
+
+    def __init__(self, fields: dict[str, Any], offset: int) -> None:
+        self.fields = fields
+        self.born = offset
+        """The offset of the read that made it."""
+        self.offset = offset
+        """The offset of the last change."""
+        self.offsets: dict[str, int] = {}
+        """By field, the offset of its last change; a field that is not here was never changed."""
+
+
+class Change(NamedTuple):
+    """What has become of one entity: ``fields`` is what changed, None if it is gone."""
+
+    kind: str
+    id: str
+    fields: Mapping[str, Any] | None
+    whole: bool
+    """Whether ``fields`` is all there is of it, since it is new to who asks."""
+
+
+class Store:
+    """The entities by kind and id. ``begin`` says of which read the changes from then on are."""
+
+    def __init__(self, *, tombstones: int = TOMBSTONES) -> None:
+        self.offset = 0
+        self._entities: dict[str, dict[str, Entity]] = {}
+        self._gone: dict[Key, int] = {}  # the oldest first
+        self._most_gone = tombstones
+        self._forgotten = 0  # the offset of the last tombstone that was given up
+
+    def begin(self, offset: int) -> None:
+        """Changes from here on are those of the read at ``offset``, which never goes back."""
+        assert offset >= self.offset
+        self.offset = offset
+
+    def get(self, kind: str, id: str) -> Mapping[str, Any] | None:
+        """The fields of an entity; None if it is not there."""
+        found = self._entities.get(kind, {}).get(id)
+        return None if found is None else found.fields
+
+    def of(self, kind: str) -> dict[str, Mapping[str, Any]]:
+        """The fields of all entities of a kind, by id; a copy that stays as it is."""
+        return {id: entity.fields for id, entity in self._entities.get(kind, {}).items()}
+
+    def ids(self, kind: str) -> list[str]:
+        """The ids of a kind, in the order in which they came."""
+        return list(self._entities.get(kind, ()))
+
+    def born(self, kind: str, id: str) -> int:
+        """The offset of the read that made an entity; 0 if it is not there."""
+        found = self._entities.get(kind, {}).get(id)
+        return 0 if found is None else found.born
+
+    def gone(self, kind: str, id: str) -> int:
+        """The offset of the read that removed an entity; 0 if none is known."""
+        return self._gone.get((kind, id), 0)
+
+    def put(self, kind: str, id: str, **fields: Any) -> bool:
+        """Make an entity, or change these fields of it; whether anything is other than before."""
+        entities = self._entities.setdefault(kind, {})
+        entity = entities.get(id)
+        if entity is None:
+            self._gone.pop((kind, id), None)
+            entities[id] = Entity(fields, self.offset)
+            return True
+        known = entity.fields
+        changed = {
+            name: value
+            for name, value in fields.items()
+            if name not in known or known[name] != value
+        }
+        if not changed:
+            return False
+        entity.fields = {**known, **changed}
+        entity.offset = self.offset
+        entity.offsets.update(dict.fromkeys(changed, self.offset))
+        return True
+
+    def remove(self, kind: str, id: str) -> bool:
+        """Take an entity away; whether it was there."""
+        if self._entities.get(kind, {}).pop(id, None) is None:
+            return False
+        self._gone.pop((kind, id), None)  # the last removed comes last
+        self._gone[kind, id] = self.offset
+        if len(self._gone) > self._most_gone:
+            key = next(iter(self._gone))
+            self._forgotten = self._gone.pop(key)
+        return True
+
+    def changes(self, since: int) -> Iterator[Change] | None:
+        """What is other than at the offset ``since``; None if that cannot be told any more.
+
+        An entity that was removed and made again since is told whole: it replaces what
+        there was.
+        """
+        if since < self._forgotten or since > self.offset:
+            return None
+        return self._changes(since)
+
+    def _changes(self, since: int) -> Iterator[Change]:
+        for (kind, id), offset in self._gone.items():
+            if offset > since:
+                yield Change(kind, id, None, whole=False)
+        for kind, entities in self._entities.items():
+            for id, entity in entities.items():
+                if entity.born > since:
+                    yield Change(kind, id, entity.fields, whole=True)
+                elif entity.offset > since:
+                    names = [name for name, at in entity.offsets.items() if at > since]
+                    fields = {name: entity.fields[name] for name in names}
+                    yield Change(kind, id, fields, whole=False)
