@@ -1,6 +1,6 @@
 """The entities of one server, and what has changed since a position of its stream.
 
-An entity has a kind, an id that is unique among its kind and server, and plain fields:
+An entity has a kind, a key that is unique among its kind and server, and plain fields:
 text, numbers, booleans, None, and lists and mappings of these, which are replaced as a
 whole and never changed in place. It carries the offset of the read that changed it last.
 One that is removed leaves a tombstone with its offset; of those a bounded number is kept,
@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-Key = tuple[str, str]
-"""Kind and id."""
+Name = tuple[str, str]
+"""Kind and key."""
 
 TOMBSTONES = 10_000
 
@@ -40,19 +40,19 @@ class Change(NamedTuple):
     """What has become of one entity: ``fields`` is what changed, None if it is gone."""
 
     kind: str
-    id: str
+    key: str
     fields: Mapping[str, Any] | None
     whole: bool
     """Whether ``fields`` is all there is of it, since it is new to who asks."""
 
 
 class Store:
-    """The entities by kind and id. ``begin`` says of which read the changes from then on are."""
+    """The entities by kind and key. ``begin`` says of which read the changes from then on are."""
 
     def __init__(self, *, tombstones: int = TOMBSTONES) -> None:
         self.offset = 0
         self._entities: dict[str, dict[str, Entity]] = {}
-        self._gone: dict[Key, int] = {}  # the oldest first
+        self._gone: dict[Name, int] = {}  # the oldest first
         self._most_gone = tombstones
         self._forgotten = 0  # the offset of the last tombstone that was given up
 
@@ -61,35 +61,35 @@ class Store:
         assert offset >= self.offset
         self.offset = offset
 
-    def get(self, kind: str, id: str) -> Mapping[str, Any] | None:
+    def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """The fields of an entity; None if it is not there."""
-        found = self._entities.get(kind, {}).get(id)
+        found = self._entities.get(kind, {}).get(key)
         return None if found is None else found.fields
 
     def of(self, kind: str) -> dict[str, Mapping[str, Any]]:
-        """The fields of all entities of a kind, by id; a copy that stays as it is."""
-        return {id: entity.fields for id, entity in self._entities.get(kind, {}).items()}
+        """The fields of all entities of a kind, by key; a copy that stays as it is."""
+        return {key: entity.fields for key, entity in self._entities.get(kind, {}).items()}
 
-    def ids(self, kind: str) -> list[str]:
-        """The ids of a kind, in the order in which they came."""
+    def keys(self, kind: str) -> list[str]:
+        """The keys of a kind, in the order in which they came."""
         return list(self._entities.get(kind, ()))
 
-    def born(self, kind: str, id: str) -> int:
+    def born(self, kind: str, key: str) -> int:
         """The offset of the read that made an entity; 0 if it is not there."""
-        found = self._entities.get(kind, {}).get(id)
+        found = self._entities.get(kind, {}).get(key)
         return 0 if found is None else found.born
 
-    def gone(self, kind: str, id: str) -> int:
+    def gone(self, kind: str, key: str) -> int:
         """The offset of the read that removed an entity; 0 if none is known."""
-        return self._gone.get((kind, id), 0)
+        return self._gone.get((kind, key), 0)
 
-    def put(self, kind: str, id: str, **fields: Any) -> bool:
+    def put(self, kind: str, key: str, **fields: Any) -> bool:
         """Make an entity, or change these fields of it; whether anything is other than before."""
         entities = self._entities.setdefault(kind, {})
-        entity = entities.get(id)
+        entity = entities.get(key)
         if entity is None:
-            self._gone.pop((kind, id), None)
-            entities[id] = Entity(fields, self.offset)
+            self._gone.pop((kind, key), None)
+            entities[key] = Entity(fields, self.offset)
             return True
         known = entity.fields
         changed = {
@@ -104,15 +104,15 @@ class Store:
         entity.offsets.update(dict.fromkeys(changed, self.offset))
         return True
 
-    def remove(self, kind: str, id: str) -> bool:
+    def remove(self, kind: str, key: str) -> bool:
         """Take an entity away; whether it was there."""
-        if self._entities.get(kind, {}).pop(id, None) is None:
+        if self._entities.get(kind, {}).pop(key, None) is None:
             return False
-        self._gone.pop((kind, id), None)  # the last removed comes last
-        self._gone[kind, id] = self.offset
+        self._gone.pop((kind, key), None)  # the last removed comes last
+        self._gone[kind, key] = self.offset
         if len(self._gone) > self._most_gone:
-            key = next(iter(self._gone))
-            self._forgotten = self._gone.pop(key)
+            oldest = next(iter(self._gone))
+            self._forgotten = self._gone.pop(oldest)
         return True
 
     def changes(self, since: int) -> Iterator[Change] | None:
@@ -126,14 +126,14 @@ class Store:
         return self._changes(since)
 
     def _changes(self, since: int) -> Iterator[Change]:
-        for (kind, id), offset in self._gone.items():
+        for (kind, key), offset in self._gone.items():
             if offset > since:
-                yield Change(kind, id, None, whole=False)
+                yield Change(kind, key, None, whole=False)
         for kind, entities in self._entities.items():
-            for id, entity in entities.items():
+            for key, entity in entities.items():
                 if entity.born > since:
-                    yield Change(kind, id, entity.fields, whole=True)
+                    yield Change(kind, key, entity.fields, whole=True)
                 elif entity.offset > since:
                     names = [name for name, at in entity.offsets.items() if at > since]
                     fields = {name: entity.fields[name] for name in names}
-                    yield Change(kind, id, fields, whole=False)
+                    yield Change(kind, key, fields, whole=False)
