@@ -1,0 +1,98 @@
+"""Headers of messages as values: what is unknown is None, whatever words a server has for it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from amiws_gevent.ami import Message
+
+UNKNOWN = frozenset({"", "unknown", "<unknown>", "<no name>", "<none>", "(null)", "-none-", "n/a"})
+"""What Asterisk writes for a text that it does not know, folded."""
+
+# main/utils.c, ast_escape_c: the escapes of ANSI C that it makes.
+_ESCAPES = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+}
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+class Caller(NamedTuple):
+    """Who a channel is."""
+
+    channel: str | None
+    uniqueid: str | None
+    number: str | None
+    name: str | None
+
+
+def text(message: Message, *names: str) -> str | None:
+    """The first of these headers that is there and says something."""
+    for name in names:
+        value = message.get(name)
+        if value is not None and value.casefold() not in UNKNOWN:
+            return value
+    return None
+
+
+def whole(message: Message, name: str) -> int | None:
+    """A whole number; None if the header is missing or is none."""
+    value = message.get(name)
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
+def fraction(message: Message, name: str) -> float | None:
+    """A number, whatever unit may stand behind it; None if there is none."""
+    words = (message.get(name) or "").replace("(", " ").split()
+    try:
+        return float(words[0])
+    except (IndexError, ValueError):
+        return None
+
+
+def flag(message: Message, name: str) -> bool | None:
+    """Yes and no in all the words that there are for them; None if the header is missing."""
+    value = message.get(name)
+    return None if value is None else value.casefold() in {"1", "yes", "on", "true", "enabled"}
+
+
+def since_epoch(message: Message, name: str) -> int | None:
+    """A time of the server in milliseconds; None for 0, which means never."""
+    seconds = whole(message, name)
+    return seconds * 1000 if seconds else None
+
+
+def unescape(value: str) -> str:
+    """What was before ``ast_escape_c``."""
+    if "\\" not in value:
+        return value
+    return _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), value)
+
+
+def caller(message: Message, prefix: str = "") -> Caller:
+    """Whose channel it is about.
+
+    From 13 on the name is escaped where the event carries a snapshot of its channel, which is
+    known by the channel's state (``ast_manager_build_channel_state_string``); items of lists
+    that are written by hand, and Asterisk 11 and 12, have it bare.
+    """
+    name = text(message, f"{prefix}CallerIDName")
+    if name is not None and message.has(f"{prefix}ChannelState"):
+        name = unescape(name)
+    return Caller(
+        text(message, f"{prefix}Channel"),
+        text(message, f"{prefix}Uniqueid"),
+        text(message, f"{prefix}CallerIDNum"),
+        name,
+    )

@@ -1,0 +1,105 @@
+"""How the answer to a list action meets the events around it, for all kinds of entities.
+
+The answer is written at once, while events that happened before may still wait in the
+server's queue, so they come behind it. And the action takes its time, so events come between
+it and the answer. All that is known for certain of a list is that it is younger than the
+offset at which the action was sent. Hence the rule:
+
+- what is not in the list is removed if it was there at that offset, and was not made anew
+  since;
+- what was removed since that offset does not come back;
+- a field that changed by an event since that offset keeps the event's value. (What the
+  event that made the entity did not say is no such value.)
+
+What is wrong after that, since an event was lost, is right after the next list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+from amiws_gevent.state.part import Part
+from amiws_gevent.state.store import Store
+
+
+class Item(NamedTuple):
+    """One item of a list, as an entity."""
+
+    fields: Mapping[str, Any]
+    guesses: Mapping[str, Any] = {}
+    """What an event tells better than the list: taken only where nothing is known."""
+
+
+class Merged(NamedTuple):
+    """What a list has done, by keys."""
+
+    added: list[str]
+    removed: dict[str, Mapping[str, Any]]
+    """With the fields that they had."""
+
+
+class ListedPart(Part):
+    """A part whose entities are listed by actions."""
+
+    kinds: ClassVar[tuple[str, ...]] = ()
+    """What it keeps in the store."""
+
+    def reset(self) -> None:
+        """Remove all of it."""
+        for kind in self.kinds:
+            for key in self.store.keys(kind):
+                self.store.remove(kind, key)
+
+    def renew(self, kind: str, key: str, **fields: Any) -> None:
+        """Make an entity by an event that says so, even if one is there whose end was lost.
+
+        So a list that was asked for before does not take it away.
+        """
+        self.store.remove(kind, key)
+        self.store.put(kind, key, **fields)
+
+    def merge(
+        self,
+        kind: str,
+        items: Mapping[str, Item],
+        asked: int,
+        listed: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> Merged:
+        """Take a whole list of entities of one kind, or of those that ``listed`` is true for."""
+        merged = Merged([], {})
+        for key, fields in self.store.of(kind).items():
+            if key in items or (listed is not None and not listed(fields)):
+                continue
+            if self.store.born(kind, key) <= asked:
+                self.store.remove(kind, key)
+                merged.removed[key] = fields
+        # With so many removed since that the first are forgotten nobody knows what ended.
+        certain = self.store.changes(asked) is not None
+        for key, item in items.items():
+            known = self.store.get(kind, key)
+            if known is not None:
+                self.store.put(kind, key, **_news(self.store, kind, key, known, item, asked))
+            elif certain and self.store.gone(kind, key) <= asked:
+                self.store.put(kind, key, **{**item.guesses, **item.fields})
+                merged.added.append(key)
+        return merged
+
+
+def _news(
+    store: Store, kind: str, key: str, known: Mapping[str, Any], item: Item, asked: int
+) -> dict[str, Any]:
+    """What a list says of an entity that is there, and that nothing else said since."""
+    born = store.born(kind, key)
+
+    def unsaid(name: str) -> bool:
+        return known.get(name) is None and store.changed(kind, key, name) <= born
+
+    return {
+        **{name: value for name, value in item.guesses.items() if known.get(name) is None},
+        **{
+            name: value
+            for name, value in item.fields.items()
+            if store.changed(kind, key, name) <= asked or unsaid(name)
+        },
+    }
