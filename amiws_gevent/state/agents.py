@@ -12,7 +12,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import caller, since_epoch, text
 from amiws_gevent.state.merge import Item, ListedPart
-from amiws_gevent.state.words import IDLE, IN_USE, UNAVAILABLE, device_word_of
+from amiws_gevent.state.vocabulary import IDLE, IN_USE, UNAVAILABLE, device_word_of
 
 AGENT = "agent"
 LOGGED_OFF, READY, ON_CALL = "logged_off", "idle", "on_call"

@@ -13,7 +13,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, unescape, whole
 from amiws_gevent.state.merge import Item, ListedPart
-from amiws_gevent.state.words import IDLE, UNKNOWN, device_word_of, extension_word, word
+from amiws_gevent.state.vocabulary import IDLE, UNKNOWN, device_word_of, extension_word, word
 
 HINT, DEVICE, PRESENCE, DND = "hint", "device", "presence", "do_not_disturb"
 

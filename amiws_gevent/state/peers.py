@@ -13,7 +13,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
-from amiws_gevent.state.words import UNKNOWN, device_word_of, word
+from amiws_gevent.state.vocabulary import UNKNOWN, device_word_of, word
 
 PEER, ENDPOINT, CONTACT = "peer", "endpoint", "contact"
 

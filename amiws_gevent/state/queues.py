@@ -16,7 +16,7 @@ from amiws_gevent.state.figures import DayOf, QueueFigures
 from amiws_gevent.state.headers import caller, flag, since_epoch, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.store import Store
-from amiws_gevent.state.words import device_word
+from amiws_gevent.state.vocabulary import device_word
 
 QUEUE, MEMBER, CALLER = "queue", "queue_member", "queue_caller"
 

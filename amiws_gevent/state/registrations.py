@@ -13,7 +13,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import since_epoch, text
 from amiws_gevent.state.merge import Item, ListedPart
-from amiws_gevent.state.words import word
+from amiws_gevent.state.vocabulary import word
 
 REGISTRATION = "registration"
 

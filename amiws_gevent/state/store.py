@@ -79,13 +79,6 @@ class Store:
         found = self._entities.get(kind, {}).get(key)
         return 0 if found is None else found.born
 
-    def changed(self, kind: str, key: str, name: str) -> int:
-        """The offset of the last change of a field, its making included; 0 if it is not there."""
-        found = self._entities.get(kind, {}).get(key)
-        if found is None or name not in found.fields:
-            return 0
-        return found.offsets.get(name, found.born)
-
     def gone(self, kind: str, key: str) -> int:
         """The offset of the read that removed an entity; 0 if none is known."""
         return self._gone.get((kind, key), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amiws_gevent.state.words import device_word, device_word_of, extension_word, word
+from amiws_gevent.state.vocabulary import device_word, device_word_of, extension_word, word
 
 
 @pytest.mark.parametrize(
