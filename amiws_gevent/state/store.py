@@ -44,6 +44,13 @@ class Change(NamedTuple):
     fields: Mapping[str, Any] | None
     whole: bool
     """Whether ``fields`` is all there is of it, since it is new to who asks."""
+    last: Mapping[str, Any] | None = None
+    """Of one that is gone: what was left to say of it, such as the cause."""
+
+
+class _Tombstone(NamedTuple):
+    offset: int
+    last: Mapping[str, Any] | None
 
 
 class Store:
@@ -52,7 +59,7 @@ class Store:
     def __init__(self, *, tombstones: int = TOMBSTONES) -> None:
         self.offset = 0
         self._entities: dict[str, dict[str, Entity]] = {}
-        self._gone: dict[Name, int] = {}  # the oldest first
+        self._gone: dict[Name, _Tombstone] = {}  # the oldest first
         self._most_gone = tombstones
         self._forgotten = 0  # the offset of the last tombstone that was given up
 
@@ -81,7 +88,20 @@ class Store:
 
     def gone(self, kind: str, key: str) -> int:
         """The offset of the read that removed an entity; 0 if none is known."""
-        return self._gone.get((kind, key), 0)
+        tombstone = self._gone.get((kind, key))
+        return 0 if tombstone is None else tombstone.offset
+
+    def may_have_gone(self, kind: str, key: str, since: int) -> bool:
+        """Whether an entity that is not there was removed after ``since``, or that is forgotten.
+
+        A list that was asked for at ``since`` must not bring such a one back.
+        """
+        return since < self._forgotten or self.gone(kind, key) > since
+
+    def changed(self, kind: str) -> list[str]:
+        """The keys of those of a kind that the present read made or changed."""
+        entities = self._entities.get(kind, {})
+        return [key for key, entity in entities.items() if entity.offset == self.offset]
 
     def put(self, kind: str, key: str, **fields: Any) -> bool:
         """Make an entity, or change these fields of it; whether anything is other than before."""
@@ -104,15 +124,27 @@ class Store:
         entity.offsets.update(dict.fromkeys(changed, self.offset))
         return True
 
-    def remove(self, kind: str, key: str) -> bool:
-        """Take an entity away; whether it was there."""
+    def merge(self, kind: str, key: str, asked: int, **fields: Any) -> bool:
+        """Take what a list says of an entity that is there; whether anything was other.
+
+        The list was asked for at the offset ``asked``: what events have said since stays.
+        """
+        entity = self._entities[kind][key]
+        if entity.born > asked:
+            return False
+        at = entity.offsets
+        older = {name: value for name, value in fields.items() if at.get(name, 0) <= asked}
+        return self.put(kind, key, **older)
+
+    def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
+        """Take an entity away, with what is left to say of it; whether it was there."""
         if self._entities.get(kind, {}).pop(key, None) is None:
             return False
         self._gone.pop((kind, key), None)  # the last removed comes last
-        self._gone[kind, key] = self.offset
+        self._gone[kind, key] = _Tombstone(self.offset, last)
         if len(self._gone) > self._most_gone:
             oldest = next(iter(self._gone))
-            self._forgotten = self._gone.pop(oldest)
+            self._forgotten = self._gone.pop(oldest).offset
         return True
 
     def changes(self, since: int) -> Iterator[Change] | None:
@@ -126,9 +158,9 @@ class Store:
         return self._changes(since)
 
     def _changes(self, since: int) -> Iterator[Change]:
-        for (kind, key), offset in self._gone.items():
+        for (kind, key), (offset, last) in self._gone.items():
             if offset > since:
-                yield Change(kind, key, None, whole=False)
+                yield Change(kind, key, None, whole=False, last=last)
         for kind, entities in self._entities.items():
             for key, entity in entities.items():
                 if entity.born > since:
