@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from amiws_gevent.state.part import Part
-from amiws_gevent.state.store import Store
 
 
 class Item(NamedTuple):
@@ -74,32 +73,17 @@ class ListedPart(Part):
             if self.store.born(kind, key) <= asked:
                 self.store.remove(kind, key)
                 merged.removed[key] = fields
-        # With so many removed since that the first are forgotten nobody knows what ended.
-        certain = self.store.changes(asked) is not None
         for key, item in items.items():
             known = self.store.get(kind, key)
             if known is not None:
-                self.store.put(kind, key, **_news(self.store, kind, key, known, item, asked))
-            elif certain and self.store.gone(kind, key) <= asked:
+                self.store.merge(kind, key, asked, **item.fields)
+                self._guess(kind, key, asked, item.guesses)
+            elif not self.store.may_have_gone(kind, key, asked):
                 self.store.put(kind, key, **{**item.guesses, **item.fields})
                 merged.added.append(key)
         return merged
 
-
-def _news(
-    store: Store, kind: str, key: str, known: Mapping[str, Any], item: Item, asked: int
-) -> dict[str, Any]:
-    """What a list says of an entity that is there, and that nothing else said since."""
-    born = store.born(kind, key)
-
-    def unsaid(name: str) -> bool:
-        return known.get(name) is None and store.changed(kind, key, name) <= born
-
-    return {
-        **{name: value for name, value in item.guesses.items() if known.get(name) is None},
-        **{
-            name: value
-            for name, value in item.fields.items()
-            if store.changed(kind, key, name) <= asked or unsaid(name)
-        },
-    }
+    def _guess(self, kind: str, key: str, asked: int, guesses: Mapping[str, Any]) -> None:
+        fields = self.store.get(kind, key) or {}
+        missing = {name: guess for name, guess in guesses.items() if fields.get(name) is None}
+        self.store.merge(kind, key, asked, **missing)

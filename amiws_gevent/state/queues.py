@@ -53,6 +53,7 @@ class QueuesPart(ListedPart):
         super().__init__(store)
         self.figures = QueueFigures(day_of, service_level)
         """What they have done today. A reset leaves them, as no server's restart ends a day."""
+        self._found: set[str] = set()  # callers that a list has told of, and no event yet
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -80,6 +81,7 @@ class QueuesPart(ListedPart):
     def reset(self) -> None:
         for key, fields in self.store.of(CALLER).items():
             self.figures.left(fields["queue"], key)
+        self._found.clear()
         super().reset()
 
     def tick(self) -> None:
@@ -124,8 +126,15 @@ class QueuesPart(ListedPart):
         key, queue = _caller_of(message)
         position = whole(message, "Position") or 1
         self._begin_counting()
-        if not self._waits(key, queue):
+        if self._waits(key, queue) and key in self._found:
+            # A list that came before has him where he has come to since.
+            position = self._place(key)
+        else:
+            if self._waits(key, queue):  # his leaving was lost
+                self._shift(queue, self._place(key) + 1, -1)
+                self.store.remove(CALLER, key)
             self._shift(queue, position, 1)
+        self._found.discard(key)
         self.figures.entered(queue, key)
         fields = {"queue": queue, "position": position, **_fields_of(message)}
         self.renew(CALLER, key, since=self.now, **fields)
@@ -134,12 +143,15 @@ class QueuesPart(ListedPart):
     def _left(self, message: Message) -> None:
         key, queue = _caller_of(message)
         self.figures.left(queue, key)
-        if not self._waits(key, queue):
-            return
-        known = self.store.get(CALLER, key) or {}
-        self.store.remove(CALLER, key)
-        self._shift(queue, (whole(message, "Position") or known["position"]) + 1, -1)
-        self._show(queue)
+        if self._waits(key, queue):
+            # Not the position that is told: a list that came before may know of the leaving.
+            self._shift(queue, self._place(key) + 1, -1)
+            self.store.remove(CALLER, key)
+            self._found.discard(key)
+            self._show(queue)
+
+    def _place(self, key: str) -> int:
+        return int((self.store.get(CALLER, key) or {})["position"])
 
     def _abandoned(self, message: Message) -> None:
         """Leave follows: the place is free only then."""
@@ -216,21 +228,45 @@ class QueuesPart(ListedPart):
         self._begin_counting()
         self.merge(QUEUE, queues, asked)
         self.merge(MEMBER, members, asked)
+        for key, known in self.store.of(MEMBER).items():
+            if known["paused"] is False:  # as an event said since, and the list did not know
+                self.store.put(MEMBER, key, reason=None, paused_since=None)
         merged = self.merge(CALLER, callers, asked)
         for key, gone in merged.removed.items():
             self.figures.left(gone["queue"], key)
+            self._found.discard(key)
+        self._line_up(callers)
         for key in merged.added:
+            self._found.add(key)
             self.figures.entered(callers[key].fields["queue"], key)
         for queue in self.store.keys(QUEUE):
             self._show(queue)
 
     def _listed_caller(self, item: Message, queue: str) -> Item:
-        fields = {
-            "queue": queue,
-            "position": whole(item, "Position") or 1,
-            **_fields_of(item),
-        }
-        return Item(fields, {"since": self.now - 1000 * (whole(item, "Wait") or 0)})
+        times = {"since": self.now - 1000 * (whole(item, "Wait") or 0)}
+        place = {"position": whole(item, "Position") or 1}
+        return Item({"queue": queue, **_fields_of(item)}, {**times, **place})
+
+    def _line_up(self, listed: Mapping[str, Item]) -> None:
+        """Give all callers their positions: a line is one thing, and not a field of each.
+
+        Those in the list stand in its order, since it is written behind all that was told
+        before it; who has come since it was asked for, and is not in it, stands where he came.
+        """
+        lines: dict[str, list[tuple[int, str]]] = {}
+        others: dict[str, list[tuple[int, str]]] = {}
+        for key, fields in self.store.of(CALLER).items():
+            item = listed.get(key)
+            if item is not None and item.fields["queue"] == fields["queue"]:
+                lines.setdefault(fields["queue"], []).append((item.guesses["position"], key))
+            else:
+                others.setdefault(fields["queue"], []).append((fields["position"], key))
+        for queue in {*lines, *others}:
+            line = [key for _, key in sorted(lines.get(queue, ()))]
+            for position, key in sorted(others.get(queue, ())):
+                line.insert(position - 1, key)
+            for position, key in enumerate(line, 1):
+                self.store.put(CALLER, key, position=position)
 
 
 def _member_of(message: Message) -> tuple[str, dict[str, Any]]:

@@ -127,14 +127,19 @@ class Store:
     def merge(self, kind: str, key: str, asked: int, **fields: Any) -> bool:
         """Take what a list says of an entity that is there; whether anything was other.
 
-        The list was asked for at the offset ``asked``: what events have said since stays.
+        The list was asked for at the offset ``asked``: what events have said since stays. What
+        the one that made the entity did not say (it is None) is taken.
         """
         entity = self._entities[kind][key]
-        if entity.born > asked:
-            return False
-        at = entity.offsets
-        older = {name: value for name, value in fields.items() if at.get(name, 0) <= asked}
-        return self.put(kind, key, **older)
+        known, at = entity.fields, entity.offsets
+
+        def holds(name: str) -> bool:
+            unsaid = name not in at and known.get(name) is None
+            return not unsaid and at.get(name, entity.born) > asked
+
+        return self.put(
+            kind, key, **{name: value for name, value in fields.items() if not holds(name)}
+        )
 
     def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
         """Take an entity away, with what is left to say of it; whether it was there."""

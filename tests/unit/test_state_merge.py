@@ -103,6 +103,14 @@ def test_guesses_fill_what_is_unknown_alone(part: Part) -> None:
     assert [fields["since"] for fields in part.store.of("thing").values()] == [5, 9, 9]
 
 
+def test_a_guess_does_not_fill_what_an_event_emptied_since(part: Part) -> None:
+    put(part, 1, "a", since=5)
+    put(part, 3, "a", since=None)
+    part.store.begin(4)
+    part.merge("thing", {"a": Item({}, {"since": 9})}, 2)
+    assert part.store.get("thing", "a") == {"since": None}
+
+
 def test_a_list_of_some_leaves_the_others(part: Part) -> None:
     put(part, 1, "sip", technology="SIP")
     put(part, 1, "iax", technology="IAX2")
