@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.queues import QueuesPart
+from tests.support.captured import CAPTURES, steps
 from tests.support.fed import Fed, event
+from tests.support.kinds import KINDS, facts, model, unlike
 
 CALLERS = [str(number) for number in range(6)]
 MEMBERS = ["SIP/1", "SIP/2", "SIP/3"]
@@ -154,7 +156,7 @@ def test_a_list_amid_events_undoes_none_of_them(
     """The server writes the list when ``queued`` has happened; those events come behind it, and
     ``after`` then. Nothing is lost, so at the end all is as it is there.
 
-    What waits in the server's queue are milliseconds: nobody comes and goes in that time.
+    It takes milliseconds: nobody comes and goes in that time, or the next list sets it right.
     """
     world, fed = made()
     fed.list("QueueStatus", *world.listed())
@@ -171,7 +173,9 @@ def test_a_list_amid_events_undoes_none_of_them(
     asked = fed.offset
     for message in happen(unseen):  # between the action and its answer
         fed.receive(message)
-    late = happen([act for act in queued if [other[1] for other in queued].count(act[1]) == 1])
+    moved = {uniqueid for _, uniqueid, _ in unseen}
+    once = {act[1]: act for act in queued if act[1] not in moved}
+    late = happen([*once.values()])
     fed.list("QueueStatus", *world.listed(), asked=asked)
     for message in [*late, *happen(after)]:
         fed.receive(message)
@@ -203,3 +207,37 @@ def test_a_list_older_than_events_undoes_none_of_them(
     assert {*fed.store.keys("queue_caller")} == {*world.line}
     fed.list("QueueStatus", *world.listed())
     assert world.is_told_by(fed)
+
+
+STORIES = ["conference", "park_and_pick_up", "queue_abandoned", "queue_answered"]
+EVENTS = {
+    story: [
+        step.event
+        for step in steps(CAPTURES / "scenarios" / f"{story}.raw")
+        if step.event is not None and step.event.name not in ("CEL", "VarSet", "Newexten")
+    ]
+    for story in STORIES
+}
+LISTS = {
+    story: [step for step in steps(CAPTURES / "scenarios" / f"{story}.raw") if step.action in KINDS]
+    for story in STORIES
+}
+
+
+@settings(max_examples=40)
+@given(story=st.sampled_from(STORIES), amid=st.integers(0, 40), data=st.data())
+def test_any_list_heals_what_became_of_a_capture(
+    story: str, amid: int, data: st.DataObject
+) -> None:
+    """Whatever was heard of its events, in whatever order: after the five lists of any moment
+    the model is what they say."""
+    fed = model()
+    for message in data.draw(st.lists(st.sampled_from(EVENTS[story]), max_size=80)):
+        fed.receive(message)
+    first = min(amid, len(LISTS[story]) // len(KINDS) - 1) * len(KINDS)
+    for step in LISTS[story][first : first + len(KINDS)]:
+        fed.list(step.action, *step.items)
+        listed = model()
+        listed.list(step.action, *step.items)
+        kinds = KINDS[step.action]
+        assert unlike(fed, facts(listed, kinds), kinds) == []

@@ -9,78 +9,16 @@ list of the kind.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
-from amiws_gevent.state.agents import AgentsPart
-from amiws_gevent.state.conferences import ConferencesPart
-from amiws_gevent.state.devices import DevicesPart
-from amiws_gevent.state.mailboxes import MailboxesPart
-from amiws_gevent.state.parking import ParkingPart
-from amiws_gevent.state.peers import PeersPart
-from amiws_gevent.state.queues import QueuesPart
-from amiws_gevent.state.registrations import RegistrationsPart
-from amiws_gevent.state.servers import ServersPart
-from amiws_gevent.state.store import Store
 from tests.support.captured import CAPTURES, SCENARIOS, SESSIONS, steps
 from tests.support.fed import Fed
+from tests.support.kinds import KINDS, Fact, facts, model, unlike
 
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "QueueStatus": ("queue", "queue_member", "queue_caller"),
-    "ParkedCalls": ("parked_call",),
-    "ConfbridgeListRooms": ("conference",),
-    "ExtensionStateList": ("hint",),
-    "DeviceStateList": ("device",),
-}
-# What a list does not tell, or only guesses: times of before, and what was counted.
-UNTOLD = {
-    *("since", "until", "paused_since", "ring_in_use"),
-    *("day", "entered", "answered", "answered_in_level", "abandoned", "longest_wait"),
-    *("last_abandoned", "incomplete", "counted_since"),
-}
 PASSING = ("queue_caller", "parked_call", "conference", "participant")
-
-
-def model() -> Fed:
-    fed = Fed()
-    store: Store = fed.store
-    fed.add(QueuesPart(store, day_of=lambda ms: "today"))
-    for part in (DevicesPart, ConferencesPart, ParkingPart, PeersPart, RegistrationsPart):
-        fed.add(part(store))
-    for other in (MailboxesPart, AgentsPart, ServersPart):
-        fed.add(other(store))
-    return fed
-
-
-class Fact(NamedTuple):
-    """One field of an entity, or the entity itself with no name."""
-
-    kind: str
-    key: str
-    name: str
-    value: Any
-
-
-def facts(fed: Fed, kinds: Iterable[str]) -> list[Fact]:
-    found = []
-    for kind in kinds:
-        for key, fields in fed.store.of(kind).items():
-            found.append(Fact(kind, key, "", None))
-            found += [
-                Fact(kind, key, name, value) for name, value in fields.items() if name not in UNTOLD
-            ]
-    return found
-
-
-def unlike(fed: Fed, wanted: list[Fact], kinds: Iterable[str]) -> list[Fact]:
-    """What one has and the other has not."""
-    have = facts(fed, kinds)
-    return [fact for fact in wanted if fact not in have] + [
-        fact for fact in have if fact not in wanted
-    ]
 
 
 class Played(NamedTuple):
