@@ -62,10 +62,10 @@ class AgentsPart(ListedPart):
         self._put(message.get("Agent") or "", state=LOGGED_OFF, **nothing)
 
     def _device(self, message: Message) -> None:
-        device = message.get("Device") or ""
+        device = message.values.get("Device", "")
         agent = device.removeprefix("Agent:")
         if agent != device and self.store.get(AGENT, agent) is not None:
-            state = _OF_DEVICE.get(device_word_of(message.get("State") or ""))
+            state = _OF_DEVICE.get(device_word_of(message.values.get("State", "")))
             if state is not None:
                 self._put(agent, state=state)
 

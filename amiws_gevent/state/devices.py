@@ -74,7 +74,7 @@ class DevicesPart(ListedPart):
         self._put_hint(key, fields)
 
     def _extension_presence(self, message: Message) -> None:
-        exten, context = message.get("Exten") or "", message.get("Context") or ""
+        exten, context = message.values.get("Exten", ""), message.values.get("Context", "")
         told = _presence_of(message, escaped=False)
         fields = {"exten": exten, "context": context, "hint": text(message, "Hint")}
         fields.update(
@@ -165,7 +165,7 @@ _SINCE_HINT: Mapping[str, Any] = {**_HINT, **_SINCE}
 
 
 def _extension_of(message: Message) -> tuple[str, dict[str, Any]]:
-    exten, context = message.get("Exten") or "", message.get("Context") or ""
+    exten, context = message.values.get("Exten", ""), message.values.get("Context", "")
     status = whole(message, "Status")
     return f"{exten}@{context}", {
         "exten": exten,
@@ -177,9 +177,9 @@ def _extension_of(message: Message) -> tuple[str, dict[str, Any]]:
 
 
 def _device_of(message: Message) -> dict[str, str]:
-    status = message.get("State") or ""
+    status = message.values.get("State", "")
     return {
-        "device": message.get("Device") or "",
+        "device": message.values.get("Device", ""),
         "status": status,
         "state": device_word_of(status),
     }

@@ -1,4 +1,8 @@
-"""Headers of messages as values: what is unknown is None, whatever words a server has for it."""
+"""Headers of messages as values: what is unknown is None, whatever words a server has for it.
+
+Names are looked up as Asterisk's source spells them, which is a look-up in a dict; those of a
+caller in any case, since 11 has ``CallerIDnum`` and ``UniqueID`` in places.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +38,9 @@ class Caller(NamedTuple):
 
 def text(message: Message, *names: str) -> str | None:
     """The first of these headers that is there and says something."""
+    values = message.values
     for name in names:
-        value = message.get(name)
+        value = values.get(name)
         if value is not None and value.casefold() not in UNKNOWN:
             return value
     return None
@@ -43,7 +48,7 @@ def text(message: Message, *names: str) -> str | None:
 
 def whole(message: Message, name: str) -> int | None:
     """A whole number; None if the header is missing or is none."""
-    value = message.get(name)
+    value = message.values.get(name)
     if value is None:
         return None
     try:
@@ -54,7 +59,7 @@ def whole(message: Message, name: str) -> int | None:
 
 def fraction(message: Message, name: str) -> float | None:
     """A number, whatever unit may stand behind it; None if there is none."""
-    words = (message.get(name) or "").replace("(", " ").split()
+    words = message.values.get(name, "").replace("(", " ").split()
     try:
         return float(words[0])
     except (IndexError, ValueError):
@@ -63,7 +68,7 @@ def fraction(message: Message, name: str) -> float | None:
 
 def flag(message: Message, name: str) -> bool | None:
     """Yes and no in all the words that there are for them; None if the header is missing."""
-    value = message.get(name)
+    value = message.values.get(name)
     return None if value is None else value.casefold() in {"1", "yes", "on", "true", "enabled"}
 
 
@@ -87,12 +92,17 @@ def caller(message: Message, prefix: str = "") -> Caller:
     known by the channel's state (``ast_manager_build_channel_state_string``); items of lists
     that are written by hand, and Asterisk 11 and 12, have it bare.
     """
-    name = text(message, f"{prefix}CallerIDName")
+    name = _of_any_case(message, f"{prefix}CallerIDName")
     if name is not None and message.has(f"{prefix}ChannelState"):
         name = unescape(name)
     return Caller(
-        text(message, f"{prefix}Channel"),
-        text(message, f"{prefix}Uniqueid"),
-        text(message, f"{prefix}CallerIDNum"),
+        _of_any_case(message, f"{prefix}Channel"),
+        _of_any_case(message, f"{prefix}Uniqueid"),
+        _of_any_case(message, f"{prefix}CallerIDNum"),
         name,
     )
+
+
+def _of_any_case(message: Message, name: str) -> str | None:
+    value = message.get(name)
+    return None if value is None or value.casefold() in UNKNOWN else value

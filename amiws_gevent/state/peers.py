@@ -110,10 +110,10 @@ class PeersPart(ListedPart):
 
     def _device(self, message: Message) -> None:
         """Endpoints have no event of their own for what they do."""
-        device = message.get("Device") or ""
+        device = message.values.get("Device", "")
         name = device.removeprefix("PJSIP/")
         if name != device and self.store.get(ENDPOINT, name) is not None:
-            raw = message.get("State") or ""
+            raw = message.values.get("State", "")
             self.store.put(ENDPOINT, name, state=device_word_of(raw), device_state=raw)
 
     def _put(

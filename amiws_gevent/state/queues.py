@@ -271,7 +271,8 @@ class QueuesPart(ListedPart):
 
 def _member_of(message: Message) -> tuple[str, dict[str, Any]]:
     """The key of a member, and what a message says of it."""
-    queue = message.get("Queue") or ""
+    values = message.values
+    queue = values.get("Queue", "")
     interface = text(message, "Interface", "Location", "Member") or ""
     status = whole(message, "Status")
     said: dict[str, Any] = {
@@ -280,7 +281,7 @@ def _member_of(message: Message) -> tuple[str, dict[str, Any]]:
         "status": status,
         "state": None if status is None else device_word(status),
         "paused": flag(message, "Paused"),
-        "in_call": flag(message, "IsInCall" if message.has("IsInCall") else "InCall"),
+        "in_call": flag(message, "IsInCall" if "IsInCall" in values else "InCall"),
         "calls_taken": whole(message, "CallsTaken"),
         "last_call": since_epoch(message, "LastCall"),
         "penalty": whole(message, "Penalty"),
@@ -289,7 +290,7 @@ def _member_of(message: Message) -> tuple[str, dict[str, Any]]:
         "ring_in_use": flag(message, "Ringinuse"),
     }
     fields = {name: value for name, value in said.items() if value is not None}
-    if message.has("PausedReason") or message.has("Reason"):
+    if "PausedReason" in values or "Reason" in values:
         fields["reason"] = text(message, "PausedReason", "Reason")
     return f"{queue}|{interface}", {"queue": queue, "interface": interface, **fields}
 
