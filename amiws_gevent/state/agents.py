@@ -89,10 +89,10 @@ class AgentsPart(ListedPart):
                 "channel": text(item, "Channel", "LoggedInChan"),
                 "talking_to": text(item, "TalkingToChan"),
             }
-            guesses = {**_AGENT, "logged_in": since_epoch(item, "LoggedInTime")}
+            estimates = {**_AGENT, "logged_in": since_epoch(item, "LoggedInTime")}
             if state == LOGGED_OFF:
                 fields.update(channel=None, uniqueid=None, logged_in=None)
             elif item.has("Uniqueid"):
                 fields["uniqueid"] = item.get("Uniqueid")
-            agents[agent] = Item(fields, guesses)
+            agents[agent] = Item(fields, estimates)
         self.merge(AGENT, agents, asked)

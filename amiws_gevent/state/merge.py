@@ -26,7 +26,7 @@ class Item(NamedTuple):
     """One item of a list, as an entity."""
 
     fields: Mapping[str, Any]
-    guesses: Mapping[str, Any] = {}
+    estimates: Mapping[str, Any] = {}
     """What an event tells better than the list: taken only where nothing is known."""
 
 
@@ -77,13 +77,13 @@ class ListedPart(Part):
             known = self.store.get(kind, key)
             if known is not None:
                 self.store.merge(kind, key, asked, **item.fields)
-                self._guess(kind, key, asked, item.guesses)
+                self._estimate(kind, key, asked, item.estimates)
             elif not self.store.may_have_gone(kind, key, asked):
-                self.store.put(kind, key, **{**item.guesses, **item.fields})
+                self.store.put(kind, key, **{**item.estimates, **item.fields})
                 merged.added.append(key)
         return merged
 
-    def _guess(self, kind: str, key: str, asked: int, guesses: Mapping[str, Any]) -> None:
+    def _estimate(self, kind: str, key: str, asked: int, estimates: Mapping[str, Any]) -> None:
         fields = self.store.get(kind, key) or {}
-        missing = {name: guess for name, guess in guesses.items() if fields.get(name) is None}
+        missing = {name: estimate for name, estimate in estimates.items() if fields.get(name) is None}
         self.store.merge(kind, key, asked, **missing)

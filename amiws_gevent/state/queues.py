@@ -258,7 +258,7 @@ class QueuesPart(ListedPart):
         for key, fields in self.store.of(CALLER).items():
             item = listed.get(key)
             if item is not None and item.fields["queue"] == fields["queue"]:
-                lines.setdefault(fields["queue"], []).append((item.guesses["position"], key))
+                lines.setdefault(fields["queue"], []).append((item.estimates["position"], key))
             else:
                 others.setdefault(fields["queue"], []).append((fields["position"], key))
         for queue in {*lines, *others}:

@@ -24,7 +24,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "ExtensionStateList": ("hint",),
     "DeviceStateList": ("device",),
 }
-# What a list does not tell, or only guesses: times of before, and what was counted.
+# What a list does not tell, or only estimates: times of before, and what was counted.
 UNTOLD = {
     *("since", "until", "paused_since", "ring_in_use"),
     *("day", "entered", "answered", "answered_in_level", "abandoned", "longest_wait"),

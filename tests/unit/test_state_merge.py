@@ -94,7 +94,7 @@ def test_what_the_making_event_did_not_say_is_taken_from_the_list(part: Part) ->
     assert part.store.get("thing", "a") == {"x": 3, "login": 7}
 
 
-def test_guesses_fill_what_is_unknown_alone(part: Part) -> None:
+def test_estimates_fill_what_is_unknown_alone(part: Part) -> None:
     put(part, 1, "a", since=5)
     put(part, 1, "b", since=None)
     items = {key: Item({"x": 1}, {"since": 9}) for key in "abc"}
@@ -103,7 +103,7 @@ def test_guesses_fill_what_is_unknown_alone(part: Part) -> None:
     assert [fields["since"] for fields in part.store.of("thing").values()] == [5, 9, 9]
 
 
-def test_a_guess_does_not_fill_what_an_event_emptied_since(part: Part) -> None:
+def test_an_estimate_does_not_fill_what_an_event_emptied_since(part: Part) -> None:
     put(part, 1, "a", since=5)
     put(part, 3, "a", since=None)
     part.store.begin(4)
