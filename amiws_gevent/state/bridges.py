@@ -18,6 +18,9 @@ KIND = "bridge"
 LINKING = frozenset({"basic", "stasis"})
 """Types whose members get the oldest Linkedid: main/bridge_basic.c, res/stasis/stasis_bridge.c."""
 
+CONFERENCE = "ConfBridge"
+"""The creator of a conference's bridge, which has the name of the conference (13 on)."""
+
 
 class Bridges(Part):
     """The kind ``bridge``."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.applications import DIALLING, told
-from amiws_gevent.state.bridges import LINKING
+from amiws_gevent.state.bridges import CONFERENCE, LINKING
 from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.company import company_of
@@ -65,7 +65,7 @@ class Calls(Part):
             "rename": self._renamed,
             "hangup": self._hung_up,
             "bridgeenter": self._entered,
-            "bridgeleave": self._changed,
+            "bridgeleave": self._left,
             "bridge": self._bridged,
             "dialbegin": self._dials,
             "dialend": self._dialled,
@@ -98,6 +98,7 @@ class Calls(Part):
         return {
             "coreshowchannels": self._listed,
             "status": self._listed,
+            "bridgelist": self._bridges_listed,
             "queuestatus": self._queues_listed,
             "parkedcalls": self._parked_listed,
         }
@@ -275,13 +276,27 @@ class Calls(Part):
         bridge = self.store.get("bridge", values.get("BridgeUniqueid", ""))
         if leg is None or bridge is None:
             return
+        self._gather(bridge)
+        self._serve(leg)
+        self._refresh(leg.key, values)
+
+    def _left(self, message: Message) -> None:
+        values = message.values
+        leg = self._legs.get(uniqueid(values))
+        if leg is not None:
+            if values.get("BridgeCreator") == CONFERENCE:
+                leg.conference = None
+            self._refresh(leg.key, values)
+
+    def _gather(self, bridge: Mapping[str, Any]) -> None:
+        """Those in a bridge are of one call, or in a conference."""
         if bridge["type"] in LINKING:
             self._join_all(bridge["members"])
             self._meet(bridge["members"])
-        elif bridge["type"] == "base" and bridge["creator"] == "ConfBridge":
-            leg.conference = leg.conference or bridge["name"]
-        self._serve(leg)
-        self._refresh(leg.key, values)
+        elif bridge["creator"] == CONFERENCE:
+            for key in bridge["members"]:
+                if (leg := self._legs.get(key)) is not None:
+                    leg.conference = leg.conference or bridge["name"]
 
     def _meet(self, keys: Sequence[str]) -> None:
         """Those that dialled each other have met: from now on they hear who is where they are."""
@@ -510,14 +525,27 @@ class Calls(Part):
         for key in [key for key in self._legs if self.store.get("channel", key) is None]:
             self._drop(self._legs[key], moment)
         changed = set(self.store.changed("channel"))
-        for key, channel in self.store.of("channel").items():
-            if key not in self._legs:
-                self._add(key, channel)
-                changed.add(key)
+        new = {
+            key: channel
+            for key, channel in self.store.of("channel").items()
+            if key not in self._legs
+        }
+        for key in sorted(new, key=lambda key: age(key) or (new[key]["created"] // 1000, 0)):
+            self._add(key, new[key])
+            changed.add(key)
         self._link_peers(items)
+        self._take_anew(changed)
+
+    def _bridges_listed(self, items: Sequence[Message], asked: int) -> None:
+        bridges = [self.store.get("bridge", key) or {} for key in self.store.changed("bridge")]
+        members = {member for bridge in bridges for member in bridge["members"]}
+        self._take_anew(members & self._legs.keys())
+
+    def _take_anew(self, changed: set[str]) -> None:
+        """Look again at the calls of these legs, of which a list has said something."""
         for bridge in self.store.of("bridge").values():
-            if bridge["type"] in LINKING and changed.intersection(bridge["members"]):
-                self._join_all(bridge["members"])
+            if changed.intersection(bridge["members"]):
+                self._gather(bridge)
         calls = {self._legs[key].call.key: self._legs[key].call for key in changed}
         for call in calls.values():
             self._find_dialling(call)
@@ -539,7 +567,7 @@ class Calls(Part):
             channel = self.store.get("channel", leg.key) or {}
             if channel.get("application") in DIALLING:
                 self._serve(leg)
-            if was_dialled(channel) and leg.dialled_by is None:
+            if was_dialled(channel) and channel["state"] != "up" and leg.dialled_by is None:
                 leg.dialled_by = self._who_dials(call, leg, device_of(channel["name"] or ""))
 
     def _who_dials(self, call: Call, leg: Leg, device: str) -> str | None:

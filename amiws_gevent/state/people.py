@@ -163,6 +163,8 @@ def identify(leg: Leg, channel: Channel) -> Identity:
 
 def _calling(channel: Channel, device: str) -> Identity:
     number = channel["caller_number"]
+    if number is not None and number == channel["connected_number"] and is_phone(device):
+        number = None  # Originate has given it the number that it is to call
     if number is None:
         return Identity(device, channel["caller_name"])
     trunk = device if not is_phone(device) and is_outside(number) else None

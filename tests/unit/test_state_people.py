@@ -10,7 +10,13 @@ from amiws_gevent.state.people import Call, Identity, Leg, identify, is_person, 
 
 
 def channel(name: str, state: str = "ring", **more: Any) -> dict[str, Any]:
-    blank = {"caller_number": None, "caller_name": None, "application": None, "created": 0}
+    blank = {
+        "caller_number": None,
+        "caller_name": None,
+        "connected_number": None,
+        "application": None,
+        "created": 0,
+    }
     return {**blank, "name": name, "state": state, **more}
 
 
