@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from amiws_gevent.ami import Kind, Message
+from amiws_gevent.ami import Kind, Message, is_answer
 from amiws_gevent.state.part import Part
 from amiws_gevent.state.store import Store
 
@@ -34,8 +34,12 @@ class Model:
         """Take all messages of one read; answers to actions are none of its business."""
         self._begin(offset, now)
         for message in messages:
-            if message.kind is Kind.EVENT:
-                for take in self._takers.get(message.name.lower(), ()):
+            if message.kind is not Kind.EVENT:
+                continue
+            takers = self._takers.get(message.name.lower())
+            # Items of lists have names of events (ParkedCall, ExtensionStatus).
+            if takers is not None and not is_answer(message):
+                for take in takers:
                     take(message)
 
     def receive_list(

@@ -86,6 +86,11 @@ class Store:
         found = self._entities.get(kind, {}).get(key)
         return 0 if found is None else found.born
 
+    def changed_at(self, kind: str, key: str) -> int:
+        """The offset of the read that changed an entity last; 0 if it is not there."""
+        found = self._entities.get(kind, {}).get(key)
+        return 0 if found is None else found.offset
+
     def gone(self, kind: str, key: str) -> int:
         """The offset of the read that removed an entity; 0 if none is known."""
         tombstone = self._gone.get((kind, key))
