@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.ami import Message
-from amiws_gevent.state.headers import flag, text, unescape, whole
+from amiws_gevent.state.headers import flag, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.vocabulary import IDLE, UNKNOWN, device_word_of, extension_word, word
+from amiws_gevent.state.words import unescaped
 
 HINT, DEVICE, PRESENCE, DND = "hint", "device", "presence", "do_not_disturb"
 
@@ -189,8 +190,8 @@ def _presence_of(message: Message, *, escaped: bool) -> dict[str, Any]:
     """Subtype and message are escaped in PresenceStateChange, and bare in PresenceStatus."""
     subtype, note = text(message, "Subtype"), text(message, "Message")
     if escaped:
-        subtype = subtype and unescape(subtype)
-        note = note and unescape(note)
+        subtype = subtype and unescaped(subtype)
+        note = note and unescaped(note)
     return {"state": word(message.get("Status")), "subtype": subtype, "message": note}
 
 

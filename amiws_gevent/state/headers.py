@@ -6,25 +6,13 @@ caller in any case, since 11 has ``CallerIDnum`` and ``UniqueID`` in places.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from amiws_gevent.ami import Message
+from amiws_gevent.state.words import unescaped
 
 UNKNOWN = frozenset({"", "unknown", "<unknown>", "<no name>", "<none>", "(null)", "-none-", "n/a"})
 """What Asterisk writes for a text that it does not know, folded."""
-
-# main/utils.c, ast_escape_c: the escapes of ANSI C that it makes.
-_ESCAPES = {
-    "a": "\a",
-    "b": "\b",
-    "f": "\f",
-    "n": "\n",
-    "r": "\r",
-    "t": "\t",
-    "v": "\v",
-}
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Caller(NamedTuple):
@@ -78,13 +66,6 @@ def since_epoch(message: Message, name: str) -> int | None:
     return seconds * 1000 if seconds else None
 
 
-def unescape(value: str) -> str:
-    """What was before ``ast_escape_c``."""
-    if "\\" not in value:
-        return value
-    return _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), value)
-
-
 def caller(message: Message, prefix: str = "") -> Caller:
     """Whose channel it is about.
 
@@ -94,7 +75,7 @@ def caller(message: Message, prefix: str = "") -> Caller:
     """
     name = _of_any_case(message, f"{prefix}CallerIDName")
     if name is not None and message.has(f"{prefix}ChannelState"):
-        name = unescape(name)
+        name = unescaped(name)
     return Caller(
         _of_any_case(message, f"{prefix}Channel"),
         _of_any_case(message, f"{prefix}Uniqueid"),

@@ -85,5 +85,7 @@ class ListedPart(Part):
 
     def _estimate(self, kind: str, key: str, asked: int, estimates: Mapping[str, Any]) -> None:
         fields = self.store.get(kind, key) or {}
-        missing = {name: estimate for name, estimate in estimates.items() if fields.get(name) is None}
+        missing = {
+            name: estimate for name, estimate in estimates.items() if fields.get(name) is None
+        }
         self.store.merge(kind, key, asked, **missing)

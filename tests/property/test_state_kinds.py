@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.queues import QueuesPart
-from tests.support.captured import CAPTURES, steps
+from tests.support.captured import steps
 from tests.support.fed import Fed, event
 from tests.support.kinds import KINDS, facts, model, unlike
+from tests.support.state import CAPTURES
 
 CALLERS = [str(number) for number in range(6)]
 MEMBERS = ["SIP/1", "SIP/2", "SIP/3"]

@@ -6,14 +6,14 @@ the captures' own READMEs tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from amiws_gevent.ami import Kind, Message, Parser
+from amiws_gevent.ami import Kind, Message
 from amiws_gevent.ami.lists import begins_list, ends_list, list_form
+from tests.support.state import CAPTURES, messages_of
 
-CAPTURES = Path(__file__).parent.parent / "captures"
 SCENARIOS = sorted((CAPTURES / "scenarios").glob("*.raw"))
 SESSIONS = [CAPTURES / f"asterisk-{version}.raw" for version in ("13.38", "18", "22.11")]
 
@@ -43,15 +43,11 @@ class Step(NamedTuple):
     items: tuple[Message, ...] = ()
 
 
-def messages_of(file: Path) -> list[Message]:
-    return Parser().receive_data(file.read_bytes())
-
-
 def steps(file: Path) -> Iterator[Step]:
     """What a capture has, in its order; each list stands where it was complete."""
     asked = _OF_SCENARIO if file.parent.name == "scenarios" else _OF_SESSION
     under_way: dict[str, list[Message]] = {}
-    for message in messages_of(file):
+    for message in messages_of(str(file)):
         action_id = message.get("ActionID") or ""
         action = asked.get(action_id, "")
         form = list_form(action)
@@ -68,11 +64,3 @@ def steps(file: Path) -> Iterator[Step]:
                 under_way[action_id].append(message)
         elif message.kind is Kind.EVENT:
             yield Step(message)
-
-
-def told(entities: Mapping[str, Mapping[str, Any]], *aside: str) -> dict[str, dict[str, Any]]:
-    """Entities by key, without these fields."""
-    return {
-        key: {name: value for name, value in fields.items() if name not in aside}
-        for key, fields in entities.items()
-    }

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.captured import CAPTURES, SCENARIOS, SESSIONS, steps
+from tests.support.captured import SCENARIOS, SESSIONS, steps
 from tests.support.fed import Fed
 from tests.support.kinds import KINDS, Fact, facts, model, unlike
+from tests.support.state import CAPTURES
 
 PASSING = ("queue_caller", "parked_call", "conference", "participant")
 

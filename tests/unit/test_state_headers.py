@@ -11,7 +11,6 @@ from amiws_gevent.state.headers import (
     fraction,
     since_epoch,
     text,
-    unescape,
     whole,
 )
 from tests.support.fed import event
@@ -46,11 +45,6 @@ def test_times_of_the_server_are_milliseconds_and_never_is_none() -> None:
     message = event("X", LastCall="1795913247", LastPause="0")
     assert since_epoch(message, "LastCall") == 1795913247000
     assert since_epoch(message, "LastPause") is None
-
-
-def test_escapes_of_ast_escape_c_are_undone() -> None:
-    r"""main/utils.c: control characters, quotes, the question mark and the backslash."""
-    assert unescape(r"J\"o\\e\n\t\'\?") == "J\"o\\e\n\t'?"
 
 
 def test_the_name_is_unescaped_where_a_snapshot_tells_it_alone() -> None:
