@@ -7,7 +7,7 @@ a call; from 13 on the state of the device ``Agent:ID`` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import caller, since_epoch, text
@@ -26,7 +26,7 @@ _OF_DEVICE = {UNAVAILABLE: LOGGED_OFF, IDLE: READY, IN_USE: ON_CALL}
 
 # What is null until something says it.
 _AGENT: Mapping[str, Any] = dict.fromkeys(
-    ("name", "channel", "uniqueid", "logged_in", "talking_to", "since")
+    ("name", "channel", "uniqueid", "logged_in", "talking_to", "since", "server_since")
 )
 
 
@@ -34,6 +34,7 @@ class AgentsPart(ListedPart):
     """The kind ``agent``."""
 
     kinds = (AGENT,)
+    dated: ClassVar = {AGENT: "state"}
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -49,17 +50,12 @@ class AgentsPart(ListedPart):
 
     def _login(self, message: Message) -> None:
         who = caller(message)
-        self._put(
-            message.get("Agent") or "",
-            state=READY,
-            channel=who.channel,
-            uniqueid=who.uniqueid,
-            logged_in=self.now,
-        )
+        fields = {"state": READY, "channel": who.channel, "uniqueid": who.uniqueid}
+        self._put(message, message.get("Agent") or "", {**fields, "logged_in": self.now})
 
     def _logoff(self, message: Message) -> None:
         nothing = dict.fromkeys(("channel", "uniqueid", "logged_in", "talking_to"))
-        self._put(message.get("Agent") or "", state=LOGGED_OFF, **nothing)
+        self._put(message, message.get("Agent") or "", {"state": LOGGED_OFF, **nothing})
 
     def _device(self, message: Message) -> None:
         device = message.values.get("Device", "")
@@ -67,15 +63,10 @@ class AgentsPart(ListedPart):
         if agent != device and self.store.get(AGENT, agent) is not None:
             state = _OF_DEVICE.get(device_word_of(message.values.get("State", "")))
             if state is not None:
-                self._put(agent, state=state)
+                self._put(message, agent, {"state": state})
 
-    def _put(self, agent: str, **fields: Any) -> None:
-        known = self.store.get(AGENT, agent)
-        if known is None:
-            fields = {**_AGENT, "agent": agent, **fields, "since": self.now}
-        elif known["state"] != fields["state"]:
-            fields["since"] = self.now
-        self.store.put(AGENT, agent, **fields)
+    def _put(self, message: Message, agent: str, fields: Mapping[str, Any]) -> None:
+        self.put_dated(AGENT, agent, message, {"agent": agent, **fields}, _AGENT)
 
     def _listed(self, items: Sequence[Message], asked: int) -> None:
         agents = {}

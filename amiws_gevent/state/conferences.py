@@ -24,10 +24,14 @@ _CONFERENCE: Mapping[str, Any] = {
     "muted": False,
     "recording": False,
     "since": None,
+    "server_since": None,
 }
 _PARTICIPANT: Mapping[str, Any] = {
     **dict.fromkeys(
-        ("uniqueid", "channel", "number", "name", "user", "admin", "marked", "waiting", "since")
+        (
+            *("uniqueid", "channel", "number", "name", "user", "admin", "marked", "waiting"),
+            *("since", "server_since"),
+        )
     ),
     "muted": False,
     "talking": False,
@@ -80,7 +84,7 @@ class ConferencesPart(ListedPart):
         parties = sum(fields["conference"] == key for fields in self._participants().values())
         if parties == 0:
             fresh = _fresh(application, name)
-            self.renew(CONFERENCE, key, **{**fresh, "since": self.now})
+            self.renew(CONFERENCE, key, **{**fresh, **self.since(message)})
 
     def _ended(self, message: Message) -> None:
         self._remove_conference("|".join(_conference_of(message)))
@@ -99,14 +103,14 @@ class ConferencesPart(ListedPart):
             self._leave(key)
         if self.store.get(CONFERENCE, conference) is None:
             fresh = _fresh(application, name)
-            self.store.put(CONFERENCE, conference, **{**fresh, "since": self.now})
+            self.store.put(CONFERENCE, conference, **{**fresh, **self.since(message)})
         fields = {
             "conference": conference,
             **who._asdict(),
             "user": whole(message, "Usernum"),
             "admin": flag(message, "Admin"),
             "muted": bool(flag(message, "Muted")),
-            "since": self.now,
+            **self.since(message),
         }
         self.store.put(PARTICIPANT, who.uniqueid or key, **{**_PARTICIPANT, **fields})
         self._count(conference, 1)
@@ -176,8 +180,20 @@ class ConferencesPart(ListedPart):
             if item.has("Muted"):
                 fields["muted"] = flag(item, "Muted")
             rooms[f"{application}|{name}"] = Item(fields, _CONFERENCE)
+        # Whoever has joined since is in a conference that there is.
+        joined = {
+            fields["conference"]
+            for key, fields in self._participants().items()
+            if self.store.born(PARTICIPANT, key) > asked
+        }
         merged = self.merge(
-            CONFERENCE, rooms, asked, lambda known: bool(known["application"] == application)
+            CONFERENCE,
+            rooms,
+            asked,
+            lambda known: (
+                known["application"] == application
+                and f"{application}|{known['name']}" not in joined
+            ),
         )
         for key in merged.removed:
             self._remove_conference(key)

@@ -8,7 +8,7 @@ and presence are told from 13 on; to 12 hints are all that there is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
@@ -35,6 +35,7 @@ class DevicesPart(ListedPart):
     """The kinds ``hint``, ``device``, ``presence`` and ``do_not_disturb``."""
 
     kinds = (HINT, DEVICE, PRESENCE, DND)
+    dated: ClassVar = {HINT: "status", DEVICE: "status", PRESENCE: "state", DND: "on"}
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -61,7 +62,7 @@ class DevicesPart(ListedPart):
         A hint that is not there any more has no ``Hint``, and the status -1.
         """
         key, fields = _extension_of(response)
-        listed = {} if (fields["status"] or 0) < 0 else {key: Item(fields, _HINT)}
+        listed = {} if (fields["status"] or 0) < 0 else {key: Item(fields, _SINCE_HINT)}
         exten, context = fields["exten"], fields["context"]
         self.merge(HINT, listed, asked, lambda known: _is(known, exten=exten, context=context))
 
@@ -71,8 +72,8 @@ class DevicesPart(ListedPart):
         key, fields = _extension_of(message)
         if (fields["status"] or 0) < 0:  # removed, or deactivated
             self.store.remove(HINT, key)
-            return
-        self._put_hint(key, fields)
+        else:
+            self.put_dated(HINT, key, message, fields, _HINT)
 
     def _extension_presence(self, message: Message) -> None:
         exten, context = message.values.get("Exten", ""), message.values.get("Context", "")
@@ -83,44 +84,27 @@ class DevicesPart(ListedPart):
             presence_subtype=told["subtype"],
             presence_message=told["message"],
         )
-        self._put_hint(f"{exten}@{context}", fields)
-
-    def _put_hint(self, key: str, fields: dict[str, Any]) -> None:
-        known = self.store.get(HINT, key)
-        if known is None:
-            fields = {**_HINT, **fields, "since": self.now}
-        elif "status" in fields and known["status"] != fields["status"]:
-            fields["since"] = self.now
-        self.store.put(HINT, key, **fields)
+        self.put_dated(HINT, f"{exten}@{context}", message, fields, _HINT)
 
     def _device(self, message: Message) -> None:
         fields = _device_of(message)
         device = fields["device"]
-        known = self.store.get(DEVICE, device)
-        if known is None and device.startswith(UNCACHED):
+        if device.startswith(UNCACHED) and self.store.get(DEVICE, device) is None:
             return
-        if known is None or known["status"] != fields["status"]:
-            self.store.put(DEVICE, device, since=self.now, **fields)
+        self.put_dated(DEVICE, device, message, fields, {})
         if device.startswith(DND_PREFIXES):
-            self._put_dnd(device, _dnd_of(device, fields["state"]))
+            self.put_dated(DND, device, message, _dnd_of(device, fields["state"]), {})
 
     def _presence(self, message: Message) -> None:
         provider = message.get("Presentity") or ""
-        told = _presence_of(message, escaped=True)
-        known = self.store.get(PRESENCE, provider)
-        if known is None or any(known[name] != value for name, value in told.items()):
-            self.store.put(PRESENCE, provider, provider=provider, since=self.now, **told)
+        fields = {"provider": provider, **_presence_of(message, escaped=True)}
+        self.put_dated(PRESENCE, provider, message, fields, {})
 
     def _dahdi(self, message: Message) -> None:
         """11 says ``Channel: DAHDI/1``, 12 and later ``DAHDIChannel: 1``."""
         number = message.get("DAHDIChannel")
         device = f"DAHDI/{number}" if number is not None else message.get("Channel") or ""
-        self._put_dnd(device, _dahdi_dnd(device, flag(message, "Status")))
-
-    def _put_dnd(self, device: str, fields: dict[str, Any]) -> None:
-        known = self.store.get(DND, device)
-        if known is None or known["on"] != fields["on"]:
-            self.store.put(DND, device, since=self.now, **fields)
+        self.put_dated(DND, device, message, _dahdi_dnd(device, flag(message, "Status")), {})
 
     # -- lists -----------------------------------------------------------------------
 
@@ -161,7 +145,7 @@ class DevicesPart(ListedPart):
 
 
 # Since when it is so no list says.
-_SINCE: Mapping[str, Any] = {"since": None}
+_SINCE: Mapping[str, Any] = {"since": None, "server_since": None}
 _SINCE_HINT: Mapping[str, Any] = {**_HINT, **_SINCE}
 
 

@@ -19,7 +19,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from amiws_gevent.ami import Message
 from amiws_gevent.state.part import Part
+from amiws_gevent.state.words import milliseconds
 
 
 class Item(NamedTuple):
@@ -43,12 +45,38 @@ class ListedPart(Part):
 
     kinds: ClassVar[tuple[str, ...]] = ()
     """What it keeps in the store."""
+    dated: ClassVar[Mapping[str, str]] = {}
+    """By kind, the field of which ``since`` says when it took its value."""
 
     def reset(self) -> None:
         """Remove all of it."""
         for kind in self.kinds:
             for key in self.store.keys(kind):
                 self.store.remove(kind, key)
+
+    def since(self, message: Message) -> dict[str, int | None]:
+        """When an event came, by our clock and by the server's, if it says so."""
+        return {
+            "since": self.now,
+            "server_since": milliseconds(message.values.get("Timestamp")),
+        }
+
+    def put_dated(
+        self,
+        kind: str,
+        key: str,
+        message: Message,
+        fields: Mapping[str, Any],
+        empty: Mapping[str, Any],
+    ) -> None:
+        """Put what an event says of an entity; one that is new has the ``empty`` fields too."""
+        known = self.store.get(kind, key)
+        dated = self.dated[kind]
+        if known is None:
+            fields = {**empty, **fields, **self.since(message)}
+        elif dated in fields and known[dated] != fields[dated]:
+            fields = {**fields, **self.since(message)}
+        self.store.put(kind, key, **fields)
 
     def renew(self, kind: str, key: str, **fields: Any) -> None:
         """Make an entity by an event that says so, even if one is there whose end was lost.
@@ -77,11 +105,18 @@ class ListedPart(Part):
             known = self.store.get(kind, key)
             if known is not None:
                 self.store.merge(kind, key, asked, **item.fields)
+                self._redate(kind, key, known)
                 self._estimate(kind, key, asked, item.estimates)
             elif not self.store.may_have_gone(kind, key, asked):
                 self.store.put(kind, key, **{**item.estimates, **item.fields})
                 merged.added.append(key)
         return merged
+
+    def _redate(self, kind: str, key: str, before: Mapping[str, Any]) -> None:
+        """What only a list has told was changed since nobody knows when: it is known now."""
+        dated = self.dated.get(kind)
+        if dated is not None and before[dated] != (self.store.get(kind, key) or {})[dated]:
+            self.store.put(kind, key, since=self.now, server_since=None)
 
     def _estimate(self, kind: str, key: str, asked: int, estimates: Mapping[str, Any]) -> None:
         fields = self.store.get(kind, key) or {}

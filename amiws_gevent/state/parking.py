@@ -17,7 +17,7 @@ LOT, PARKED = "parking_lot", "parked_call"
 
 # What is null until something says it.
 _LOT: Mapping[str, Any] = dict.fromkeys(("first", "last", "timeout"))
-_PARKED: Mapping[str, Any] = dict.fromkeys(("uniqueid", "parker", "since", "until"))
+_PARKED: Mapping[str, Any] = dict.fromkeys(("uniqueid", "parker", "since", "server_since", "until"))
 
 
 class ParkingPart(ListedPart):
@@ -46,8 +46,10 @@ class ParkingPart(ListedPart):
         known = self.store.get(PARKED, key)
         swapped = known is not None and message.name.lower() == "parkedcallswap"
         # another channel takes the place of one that goes on waiting
-        since = known["since"] if known is not None and swapped else self.now
-        times = {"since": since, "until": self._until(message)}
+        times = dict(self.since(message))
+        if known is not None and swapped:
+            times = {name: known[name] for name in times}
+        times["until"] = self._until(message)
         self.renew(PARKED, key, **{**_PARKED, **fields, **times})
 
     def _unparked(self, message: Message) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
@@ -35,17 +35,19 @@ _UPDATED = "updated"
 # What is null until something says it.
 _PEER: Mapping[str, Any] = {
     **dict.fromkeys(
-        ("address", "port", "registered", "dynamic", "latency", "cause", "description", "raw")
+        (
+            *("address", "port", "registered", "dynamic", "latency", "description", "raw"),
+            *("cause", "rejected", "since", "server_since"),
+        )
     ),
     "status": UNKNOWN,
-    "since": None,
 }
 _ENDPOINT: Mapping[str, Any] = {
-    **dict.fromkeys(("aors", "transport", "device_state", "reachable", "since")),
+    **dict.fromkeys(("aors", "transport", "device_state", "reachable", "since", "server_since")),
     "state": UNKNOWN,
 }
 _CONTACT: Mapping[str, Any] = dict.fromkeys(
-    ("endpoint", "latency_us", "user_agent", "expires", "since")
+    ("endpoint", "latency_us", "user_agent", "expires", "since", "server_since")
 )
 
 
@@ -53,6 +55,7 @@ class PeersPart(ListedPart):
     """The kinds ``peer``, ``endpoint`` and ``contact``."""
 
     kinds = (PEER, ENDPOINT, CONTACT)
+    dated: ClassVar = {PEER: "status", ENDPOINT: "reachable", CONTACT: "status"}
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -81,9 +84,10 @@ class PeersPart(ListedPart):
         name = peer.partition("/")[2]
         status = word(message.get("PeerStatus"))
         if technology.upper() == "PJSIP":
-            self._put(ENDPOINT, name, _ENDPOINT, {"name": name, "reachable": status}, "reachable")
+            fields = {"name": name, "reachable": status}
+            self.put_dated(ENDPOINT, name, message, fields, _ENDPOINT)
         elif status != "rejected":
-            self._put(PEER, peer, _PEER, _peer_of(technology, name, status, message), "status")
+            self.put_dated(PEER, peer, message, _peer_of(technology, name, status, message), _PEER)
         elif self.store.get(PEER, peer) is not None:
             # Somebody could not register as it: it is what it was. One whom nobody knows is
             # not made, since anybody can try any name.
@@ -106,7 +110,7 @@ class PeersPart(ListedPart):
             "endpoint": text(message, "EndpointName"),
             "latency_us": whole(message, "RoundtripUsec") or None,
         }
-        self._put(CONTACT, key, _CONTACT, fields, "status")
+        self.put_dated(CONTACT, key, message, fields, _CONTACT)
 
     def _device(self, message: Message) -> None:
         """Endpoints have no event of their own for what they do."""
@@ -115,17 +119,6 @@ class PeersPart(ListedPart):
         if name != device and self.store.get(ENDPOINT, name) is not None:
             raw = message.values.get("State", "")
             self.store.put(ENDPOINT, name, state=device_word_of(raw), device_state=raw)
-
-    def _put(
-        self, kind: str, key: str, empty: Mapping[str, Any], fields: dict[str, Any], dated: str
-    ) -> None:
-        """Put fields; ``since`` is when the dated one took its value."""
-        known = self.store.get(kind, key)
-        if known is None:
-            fields = {**empty, **fields, "since": self.now}
-        elif known[dated] != fields[dated]:
-            fields["since"] = self.now
-        self.store.put(kind, key, **fields)
 
     # -- lists -----------------------------------------------------------------------
 

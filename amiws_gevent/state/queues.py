@@ -137,7 +137,7 @@ class QueuesPart(ListedPart):
         self._found.discard(key)
         self.figures.entered(queue, key)
         fields = {"queue": queue, "position": position, **_fields_of(message)}
-        self.renew(CALLER, key, since=self.now, **fields)
+        self.renew(CALLER, key, **fields, **self.since(message))
         self._show(queue)
 
     def _left(self, message: Message) -> None:
@@ -243,7 +243,8 @@ class QueuesPart(ListedPart):
             self._show(queue)
 
     def _listed_caller(self, item: Message, queue: str) -> Item:
-        times = {"since": self.now - 1000 * (whole(item, "Wait") or 0)}
+        since = self.now - 1000 * (whole(item, "Wait") or 0)
+        times = {"since": since, "server_since": None}
         place = {"position": whole(item, "Position") or 1}
         return Item({"queue": queue, **_fields_of(item)}, {**times, **place})
 

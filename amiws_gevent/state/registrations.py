@@ -8,7 +8,7 @@ and the user name when it is rejected, never both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import since_epoch, text
@@ -18,13 +18,16 @@ from amiws_gevent.state.vocabulary import word
 REGISTRATION = "registration"
 
 # What is null until something says it.
-_REGISTRATION: Mapping[str, Any] = dict.fromkeys(("name", "cause", "registered_at", "since"))
+_REGISTRATION: Mapping[str, Any] = dict.fromkeys(
+    ("name", "cause", "registered_at", "since", "server_since")
+)
 
 
 class RegistrationsPart(ListedPart):
     """The kind ``registration``: its key is technology|user name|domain."""
 
     kinds = (REGISTRATION,)
+    dated: ClassVar = {REGISTRATION: "status"}
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -42,19 +45,13 @@ class RegistrationsPart(ListedPart):
         technology = message.get("ChannelType") or ""
         username, domain = text(message, "Username"), text(message, "Domain")
         key = self._find(technology, username, domain)
-        known = self.store.get(REGISTRATION, key)
-        status = word(message.get("Status"))
-        fields: dict[str, Any] = {
-            "status": status,
+        said = {
+            "status": word(message.get("Status")),
             "raw": message.get("Status"),
             "cause": text(message, "Cause"),
         }
-        if known is None:
-            who = {"technology": technology, "username": username, "domain": domain}
-            fields = {**_REGISTRATION, **who, **fields, "since": self.now}
-        elif known["status"] != status:
-            fields["since"] = self.now
-        self.store.put(REGISTRATION, key, **fields)
+        who = {"technology": technology, "username": username, "domain": domain}
+        self.put_dated(REGISTRATION, key, message, said, {**_REGISTRATION, **who})
 
     def _find(self, technology: str, username: str | None, domain: str | None) -> str:
         """The key of the one that a message can mean; its own if that is none, or many."""

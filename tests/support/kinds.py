@@ -26,7 +26,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 # What a list does not tell, or only estimates: times of before, and what was counted.
 UNTOLD = {
-    *("since", "until", "paused_since", "ring_in_use"),
+    *("since", "server_since", "until", "paused_since", "ring_in_use"),
     *("day", "entered", "answered", "answered_in_level", "abandoned", "longest_wait"),
     *("last_abandoned", "incomplete", "counted_since"),
 }

@@ -27,6 +27,7 @@ def test_an_agent_of_11(fed: Fed) -> None:
         "logged_in": fed.now,
         "talking_to": None,
         "since": fed.now,
+        "server_since": None,
     }
     logged_in = fed.now
     item = event(

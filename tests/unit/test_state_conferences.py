@@ -46,6 +46,7 @@ def test_a_conference_of_18(fed: Fed) -> None:
         "muted": False,
         "recording": False,
         "since": start,
+        "server_since": None,
     }
     assert fed.get("participant", "1") == {
         "conference": ROOM,
@@ -60,6 +61,7 @@ def test_a_conference_of_18(fed: Fed) -> None:
         "muted": False,
         "talking": False,
         "since": fed.now,
+        "server_since": None,
     }
     of_channel(fed, "ConfbridgeTalking", "1", TalkingStatus="on")
     of_channel(fed, "ConfbridgeMute", "1", Admin="Yes")
@@ -135,6 +137,16 @@ def test_a_room_that_is_not_listed_goes_with_all_who_were_in(fed: Fed) -> None:
     assert fed.store.keys("conference") == [ROOM]
     fed.list("ConfbridgeListRooms")
     assert fed.store.keys("conference") == fed.store.keys("participant") == []
+
+
+def test_a_room_stays_that_somebody_joined_since_the_rooms_were_asked_for(fed: Fed) -> None:
+    join(fed, "1")
+    asked = fed.offset
+    join(fed, "2")
+    fed.list("ConfbridgeListRooms", asked=asked)
+    assert fed.store.keys("conference") == [ROOM]
+    fed.list("ConfbridgeListRooms")
+    assert fed.store.keys("conference") == []
 
 
 def test_one_who_is_not_listed_goes(fed: Fed) -> None:

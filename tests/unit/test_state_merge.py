@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from amiws_gevent.state.merge import Item, ListedPart, Merged
 from amiws_gevent.state.store import Store
+from tests.support.fed import event
 
 
 class Part(ListedPart):
-    kinds = ("thing",)
+    kinds = ("thing", "dated")
+    dated: ClassVar = {"dated": "state"}
 
 
 @pytest.fixture
@@ -126,3 +128,28 @@ def test_a_reset_removes_what_the_part_has_made(part: Part) -> None:
     part.reset()
     assert part.store.keys("thing") == []
     assert part.store.keys("other") == ["b"]
+
+
+def test_since_when_it_is_so_is_told_by_both_clocks(part: Part) -> None:
+    """manager.conf, timestampevents: seconds with a fraction."""
+    part.now = 7
+    part.put_dated("dated", "a", event("X", Timestamp="1.5"), {"state": 1}, {"more": None})
+    whole = {"state": 1, "more": None, "since": 7, "server_since": 1500}
+    assert part.store.get("dated", "a") == whole
+    part.now = 8
+    part.put_dated("dated", "a", event("X"), {"state": 1, "more": 2}, {"more": None})
+    assert part.store.get("dated", "a") == {**whole, "more": 2}
+    part.put_dated("dated", "a", event("X"), {"state": 2}, {"more": None})
+    changed = {"state": 2, "more": 2, "since": 8, "server_since": None}
+    assert part.store.get("dated", "a") == changed
+
+
+def test_what_only_a_list_has_told_is_so_since_it_came(part: Part) -> None:
+    part.now = 7
+    part.put_dated("dated", "a", event("X", Timestamp="1.5"), {"state": 1}, {})
+    part.now = 9
+    part.store.begin(2)
+    part.merge("dated", {"a": Item({"state": 1})}, 1)
+    assert part.store.get("dated", "a") == {"state": 1, "since": 7, "server_since": 1500}
+    part.merge("dated", {"a": Item({"state": 2})}, 1)
+    assert part.store.get("dated", "a") == {"state": 2, "since": 9, "server_since": None}

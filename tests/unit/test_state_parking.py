@@ -41,6 +41,7 @@ def test_a_call_is_parked_since_12(fed: Fed) -> None:
         "name": 'B"en',
         "parker": "IAX2/201",
         "since": fed.now,
+        "server_since": None,
         "until": fed.now + 60_000,
     }
     assert fed.get("parking_lot", "default")["name"] == "default"

@@ -42,8 +42,10 @@ def test_a_sip_peer_of_11_registers_and_goes(peers: Fed) -> None:
         "dynamic": None,
         "latency": None,
         "cause": None,
+        "rejected": None,
         "description": None,
         "since": peers.now,
+        "server_since": None,
     }
     peer_status(peers, "Unregistered", Cause="Expired")
     told = peers.some("peer", "SIP/101", "status", "registered", "address", "cause")
@@ -142,6 +144,7 @@ def test_an_endpoint_is_listed_and_its_device_tells_what_it_does(peers: Fed) -> 
             "device_state": "ONHOLD",
             "reachable": "reachable",
             "since": peers.now - 2000,
+            "server_since": None,
         }
     }
     peers.list("PJSIPShowEndpoints")
@@ -169,6 +172,7 @@ def test_a_contact_of_13_and_of_16(peers: Fed, first: str) -> None:
         "user_agent": None,
         "expires": None,
         "since": peers.now,
+        "server_since": None,
     }
     contact(peers, "Reachable", RoundtripUsec="1500")
     told = peers.some("contact", "201|sip:201@192.0.2.7", "status", "latency_us")

@@ -202,6 +202,7 @@ def test_join_and_leave_of_11(queues: Queues) -> None:
         "number": None,
         "name": None,
         "since": queues.now,
+        "server_since": None,
     }
     queues.say("Leave", Channel="SIP/t-1", Queue="q", Count=0, Position=1, Uniqueid="1.1")
     assert queues.store.keys("queue_caller") == []

@@ -29,6 +29,7 @@ def test_a_trunk_of_sip(fed: Fed) -> None:
         "name": None,
         "registered_at": None,
         "since": fed.now,
+        "server_since": None,
     }
     item = event(
         "RegistryEntry",
