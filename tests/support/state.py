@@ -76,7 +76,9 @@ def replay(world: World, messages: Iterable[Message]) -> Iterator[Asked]:
     """Feed the news one by one; each list is yielded when its end has come, not fed."""
     open_lists: dict[str, list[Message]] = {}
     for message in messages:
-        if message.kind is not Kind.EVENT or not is_answer(message):
+        if message.kind is not Kind.EVENT:
+            continue
+        if not is_answer(message):
             world.feed(message)
             continue
         action_id = message.get("ActionID") or ""
