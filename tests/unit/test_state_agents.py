@@ -82,3 +82,10 @@ def test_a_list_of_13_has_the_channel_and_the_login(fed: Fed) -> None:
     assert told == ("idle", "PJSIP/1", "1.1", 7000, None)
     fed.list("Agents")
     assert fed.store.keys("agent") == []
+
+
+def test_one_whose_logoff_was_lost_has_no_channel_after_the_next_list(fed: Fed) -> None:
+    fed.say("AgentLogin", Agent="1001", Channel="PJSIP/1", ChannelState="6", Uniqueid="1.1")
+    fed.list("Agents", event("Agents", Agent="1001", Name="Anna", Status="AGENT_LOGGEDOFF"))
+    told = fed.some("agent", "1001", "state", "channel", "uniqueid", "logged_in", "since")
+    assert told == ("logged_off", None, None, None, fed.now)

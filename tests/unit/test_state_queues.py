@@ -231,6 +231,32 @@ def test_what_ended_since_the_list_was_asked_for_does_not_come_back(queues: Queu
     assert queues.some("queue", "q", "entered", "waiting") == (1, 0)
 
 
+def test_an_old_reason_does_not_come_back_for_one_who_was_added_anew(queues: Queues) -> None:
+    queues.list("QueueStatus", member(Paused=1, PausedReason="Lunch", LastPause=7))
+    asked = queues.offset
+    queues.say("QueueMemberRemoved", Queue="q", Interface="SIP/1")
+    queues.say("QueueMemberAdded", Queue="q", Interface="SIP/1", Paused=0)
+    lunch = member(Paused=1, PausedReason="Lunch", LastPause=7)
+    queues.list("QueueStatus", lunch, asked=asked)
+    told = queues.some("queue_member", "q|SIP/1", "paused", "reason", "paused_since")
+    assert told == (False, None, None)
+
+
+def test_a_line_is_right_when_a_list_comes_amid_the_joins(queues: Queues) -> None:
+    """The server wrote the list after both had joined; the second one's event comes behind."""
+    asked = queues.offset
+    queues.join("1", 1)
+    entries = [
+        event("QueueEntry", Queue="q", Position=position, Uniqueid=uniqueid)
+        for position, uniqueid in ((1, "first"), (2, "1"))
+    ]
+    queues.list("QueueStatus", event("QueueParams", Queue="q"), *entries, asked=asked)
+    assert queues.positions() == {"1": 2, "first": 1}
+    queues.join("first", 1)
+    assert queues.positions() == {"1": 2, "first": 1}
+    assert queues.some("queue", "q", "entered") == (2,)
+
+
 # -- figures ---------------------------------------------------------------------------
 
 
