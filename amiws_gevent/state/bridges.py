@@ -45,7 +45,7 @@ class Bridges(Part):
 
     def _created(self, message: Message) -> None:
         values = message.values
-        bridge = values.get("BridgeUniqueid")
+        bridge = filled(values.get("BridgeUniqueid", ""))
         if bridge and self.store.get(KIND, bridge) is None:
             self._add(bridge, values)
 
@@ -64,7 +64,8 @@ class Bridges(Part):
 
     def _entered(self, message: Message) -> None:
         values = message.values
-        bridge, channel = values.get("BridgeUniqueid"), values.get("Uniqueid")
+        bridge = filled(values.get("BridgeUniqueid", ""))
+        channel = filled(values.get("Uniqueid", ""))
         if not bridge or not channel:
             return
         self._leave(channel, bridge)

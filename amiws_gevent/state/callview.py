@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from amiws_gevent.state.applications import DIALLING, told
+from amiws_gevent.state.compact import Forms
 from amiws_gevent.state.company import Company, company_of
 from amiws_gevent.state.people import Call, Leg, identify, is_person
 from amiws_gevent.state.store import Store
@@ -18,6 +19,8 @@ from amiws_gevent.state.way import Way, lengthened, step
 from amiws_gevent.state.words import extension
 
 KIND = "call"
+
+_FORMS = Forms()
 
 Person = dict[str, Any]
 
@@ -188,7 +191,7 @@ def _person(leg: Leg, store: Store, before: Person | None) -> Person:
     assert channel is not None
     number, name, _ = identify(leg, channel)
     person = {"number": number, "name": name, "channel": leg.key}
-    return before if before == person else person
+    return before if before == person else _FORMS.pack("person", person)
 
 
 def _tell_others(

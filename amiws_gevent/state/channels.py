@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from sys import intern
 from typing import Any
 
 from amiws_gevent.ami import Message
@@ -93,7 +94,7 @@ def read(values: Mapping[str, str]) -> dict[str, Any]:
 
 def uniqueid(values: Mapping[str, str]) -> str:
     """The key of a message's channel, however its version spells it; "" for none."""
-    return values.get("Uniqueid") or values.get("UniqueID") or ""
+    return intern(values.get("Uniqueid") or values.get("UniqueID") or "")
 
 
 class Channels(Part):
@@ -208,7 +209,7 @@ class Channels(Part):
 
     def _entered(self, message: Message) -> None:
         values = message.values
-        channel, bridge = uniqueid(values), values.get("BridgeUniqueid")
+        channel, bridge = uniqueid(values), filled(values.get("BridgeUniqueid", ""))
         there = self.store.get(KIND, channel)
         if there is None:
             self._put_or_keep(channel, bridge=bridge)

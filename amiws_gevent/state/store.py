@@ -12,19 +12,23 @@ No I/O and no clock.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+
+from amiws_gevent.state.compact import Forms
 
 Name = tuple[str, str]
 """Kind and key."""
 
 TOMBSTONES = 10_000
+_MOST = 2**32 - 1  # of an array of I
 
 
 class Entity:
     """One thing of the server. ``fields`` must be changed by the store alone."""
 
-    __slots__ = ("born", "fields", "offset", "offsets")
+    __slots__ = ("born", "fields", "marks", "offset")
 
     def __init__(self, fields: dict[str, Any], offset: int) -> None:
         self.fields = fields
@@ -32,8 +36,12 @@ class Entity:
         """The offset of the read that made it."""
         self.offset = offset
         """The offset of the last change."""
-        self.offsets: dict[str, int] = {}
-        """By field, the offset of its last change; a field that is not here was never changed."""
+        self.marks: array[int] | None = None
+        """By the place of a field, when it was changed last: how much later than ``born``.
+
+        0 for one that was never changed; None if none was. (A dict would take as much as all
+        other of the entity.)
+        """
 
 
 class Change(NamedTuple):
@@ -59,6 +67,8 @@ class Store:
     def __init__(self, *, tombstones: int = TOMBSTONES) -> None:
         self.offset = 0
         self._entities: dict[str, dict[str, Entity]] = {}
+        self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
+        self._forms = Forms()
         self._gone: dict[Name, _Tombstone] = {}  # the oldest first
         self._most_gone = tombstones
         self._forgotten = 0  # the offset of the last tombstone that was given up
@@ -114,20 +124,47 @@ class Store:
         entity = entities.get(key)
         if entity is None:
             self._gone.pop((kind, key), None)
-            entities[key] = Entity(fields, self.offset)
+            entities[key] = Entity(self._forms.pack(kind, fields), self.offset)
             return True
         known = entity.fields
         changed = {
             name: value
             for name, value in fields.items()
-            if name not in known or known[name] != value
+            if name not in known or (known[name] is not value and known[name] != value)
         }
         if not changed:
             return False
-        entity.fields = {**known, **changed}
+        entity.fields = known.copy()
+        for name, value in changed.items():
+            entity.fields[name] = value
         entity.offset = self.offset
-        entity.offsets.update(dict.fromkeys(changed, self.offset))
+        self._mark(kind, entity, changed)
         return True
+
+    def _mark(self, kind: str, entity: Entity, names: Mapping[str, Any]) -> None:
+        places = self._places.setdefault(kind, {})
+        for name in names:
+            places.setdefault(name, len(places))
+        marks = entity.marks
+        if marks is None:
+            marks = entity.marks = array("I")
+        if len(marks) < len(places):
+            marks.extend([0] * (len(places) - len(marks)))
+        later = min(self.offset - entity.born, _MOST)
+        for name in names:
+            marks[places[name]] = later
+
+    def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
+        """The names of the fields of an entity that were changed after ``since``."""
+        if entity.marks is None:
+            return []
+        later = since - entity.born
+        marks = entity.marks
+        return [
+            name
+            for name, place in self._places[kind].items()
+            if place < len(marks) and marks[place] and marks[place] > later
+        ]
 
     def merge(self, kind: str, key: str, asked: int, **fields: Any) -> bool:
         """Take what a list says of an entity that is there; whether anything was other.
@@ -136,14 +173,11 @@ class Store:
         the one that made the entity did not say (it is None) is taken.
         """
         entity = self._entities[kind][key]
-        known, at = entity.fields, entity.offsets
-
-        def holds(name: str) -> bool:
-            unsaid = name not in at and known.get(name) is None
-            return not unsaid and at.get(name, entity.born) > asked
-
+        said = set(self._changed_since(kind, entity, asked))
+        if entity.born > asked:
+            said.update(name for name, value in entity.fields.items() if value is not None)
         return self.put(
-            kind, key, **{name: value for name, value in fields.items() if not holds(name)}
+            kind, key, **{name: value for name, value in fields.items() if name not in said}
         )
 
     def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
@@ -176,6 +210,6 @@ class Store:
                 if entity.born > since:
                     yield Change(kind, key, entity.fields, whole=True)
                 elif entity.offset > since:
-                    names = [name for name, at in entity.offsets.items() if at > since]
+                    names = self._changed_since(kind, entity, since)
                     fields = {name: entity.fields[name] for name in names}
                     yield Change(kind, key, fields, whole=False)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from amiws_gevent.state.compact import Forms
+
+_FORMS = Forms()
+
 Way = list[dict[str, Any]]
 
 MOST_STEPS = 40
@@ -14,7 +18,7 @@ def step(what: str, at: int, server_at: int | None, **details: Any) -> dict[str,
     told = {name: value for name, value in details.items() if value is not None}
     if server_at is not None:
         told["server_at"] = server_at
-    return {"what": what, "at": at, **told}
+    return _FORMS.pack(" ".join((what, *told)), {"what": what, "at": at, **told})
 
 
 def lengthened(way: Way, steps: Way) -> Way:

@@ -33,8 +33,11 @@ _NO_EXTENSIONS = frozenset({"s", "i", "h", "t", "T", "e", "o", "a", "failed"})
 
 
 def known(text: str) -> str | None:
-    """A number or name, None for what Asterisk writes where it knows none."""
-    return None if text in _UNKNOWN else text
+    """A number or name, None for what Asterisk writes where it knows none.
+
+    Kept once: the same stands at both ends of a call, and in the way that it took.
+    """
+    return None if text in _UNKNOWN else intern(text)
 
 
 def state_word(text: str) -> str:
@@ -88,8 +91,8 @@ def device_of(name: str) -> str:
     """
     device = name.partition("/")[2] or name
     if name.startswith("Local/"):
-        return device.partition("@")[0]
-    return _SERIAL.sub("", device.partition("<")[0])
+        return intern(device.partition("@")[0])
+    return intern(_SERIAL.sub("", device.partition("<")[0]))
 
 
 def is_phone(device: str) -> bool:
