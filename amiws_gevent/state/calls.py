@@ -285,7 +285,7 @@ class Calls(Part):
         leg = self._legs.get(uniqueid(values))
         if leg is not None:
             if values.get("BridgeCreator") == CONFERENCE:
-                leg.conference = None
+                leg.place("conference", None)
             self._refresh(leg.key, values)
 
     def _gather(self, bridge: Mapping[str, Any]) -> None:
@@ -296,7 +296,7 @@ class Calls(Part):
         elif bridge["creator"] == CONFERENCE:
             for key in bridge["members"]:
                 if (leg := self._legs.get(key)) is not None:
-                    leg.conference = leg.conference or bridge["name"]
+                    leg.place("conference", leg.places.get("conference") or bridge["name"])
 
     def _meet(self, keys: Sequence[str]) -> None:
         """Those that dialled each other have met: from now on they hear who is where they are."""
@@ -445,28 +445,32 @@ class Calls(Part):
 
     # Queues, parking, conferences, listening
 
-    def _set(
-        self, key: str, values: Mapping[str, str], steps: Way | None = None, **to: Any
+    def _place(
+        self,
+        key: str,
+        where: str,
+        what: str | None,
+        values: Mapping[str, str],
+        steps: Way | None = None,
     ) -> None:
         if (leg := self._legs.get(key)) is not None:
-            for name, value in to.items():
-                setattr(leg, name, value)
+            leg.place(where, what)
             self._refresh(key, values, steps)
 
     def _queued(self, message: Message) -> None:
         values = message.values
-        self._set(uniqueid(values), values, queue=values.get("Queue"))
+        self._place(uniqueid(values), "queue", values.get("Queue"), values)
 
     def _unqueued(self, message: Message) -> None:
         values = message.values
-        self._set(uniqueid(values), values, queue=None)
+        self._place(uniqueid(values), "queue", None, values)
 
     def _abandoned(self, message: Message) -> None:
         values = message.values
         key = uniqueid(values)
         who = self._number(key)
         steps = self._step(values, "abandoned", who=who, queue=values.get("Queue"))
-        self._set(key, values, steps, queue=None)
+        self._place(key, "queue", None, values, steps)
 
     def _member_named(self, message: Message) -> None:
         values = message.values
@@ -484,7 +488,7 @@ class Calls(Part):
         slot = values.get("ParkingSpace") or values.get("Exten")
         by = device_of(values.get("ParkerDialString") or values.get("From") or "") or None
         steps = self._step(values, "parked", who=self._number(key), by=by, slot=slot)
-        self._set(key, values, steps, parked=slot)
+        self._place(key, "parking", slot, values, steps)
 
     def _unparked(self, message: Message) -> None:
         values = message.values
@@ -496,27 +500,27 @@ class Calls(Part):
             steps = self._step(
                 values, "retrieved", who=self._number(key), by=self._number(retriever)
             )
-        self._set(key, values, steps, parked=None)
+        self._place(key, "parking", None, values, steps)
 
     def _joined(self, message: Message) -> None:
         values = message.values
         room = values.get("Conference") or values.get("Meetme")
-        self._set(uniqueid(values), values, conference=room)
+        self._place(uniqueid(values), "conference", room, values)
 
     def _parted(self, message: Message) -> None:
         values = message.values
-        self._set(uniqueid(values), values, conference=None)
+        self._place(uniqueid(values), "conference", None, values)
 
     def _listens(self, message: Message) -> None:
         values = message.values
         key = values.get("SpyerUniqueid") or self._named(values.get("SpyerChannel"))
         spied = values.get("SpyeeUniqueid") or self._named(values.get("SpyeeChannel"))
-        self._set(key, values, spies=self._number(spied))
+        self._place(key, "listens_to", self._number(spied), values)
 
     def _stopped_listening(self, message: Message) -> None:
         values = message.values
         key = values.get("SpyerUniqueid") or self._named(values.get("SpyerChannel"))
-        self._set(key, values, spies=None)
+        self._place(key, "listens_to", None, values)
 
     # Lists
 
@@ -586,7 +590,7 @@ class Calls(Part):
             for item in items
             if item.name == "QueueEntry"
         }
-        self._place("queue", waiting, asked)
+        self._place_listed("queue", waiting, asked)
 
     def _parked_listed(self, items: Sequence[Message], asked: int) -> None:
         slots = {
@@ -596,13 +600,12 @@ class Calls(Part):
             for item in items
             if item.name == "ParkedCall"
         }
-        self._place("parked", slots, asked)
+        self._place_listed("parking", slots, asked)
 
-    def _place(self, where: str, found: Mapping[str, str | None], asked: int) -> None:
+    def _place_listed(self, where: str, found: Mapping[str, str | None], asked: int) -> None:
         """Put legs where a list says that they are, unless their call has changed since."""
         for key, leg in list(self._legs.items()):
-            if getattr(leg, where) == found.get(key):
+            if leg.places.get(where) == found.get(key):
                 continue
             if self.store.changed_at(KIND, leg.call.key) <= asked:
-                setattr(leg, where, found.get(key))
-                self._refresh(key, {})
+                self._place(key, where, found.get(key), {})

@@ -108,8 +108,8 @@ def _tell(
     fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, store: Store, moment: Moment
 ) -> Way:
     """Put what is seen into the fields; returns the steps that are new."""
-    places = _places(fields, seen)
-    phase = _phase(seen, known, places, store)
+    _places(fields, seen)
+    phase = _phase(seen, known, fields, store)
     if phase is None:  # one is left who does nothing new: the call comes to its end
         fields.update(ringing=_NOBODY, held=_NOBODY)
         return []
@@ -129,40 +129,32 @@ def _tell(
     return _steps(fields, known, seen, store, moment)
 
 
-def _places(fields: dict[str, Any], seen: _Seen) -> bool:
-    """Where in the server the people of a call are; whether anywhere."""
-    for field, attribute in (
-        ("queue", "queue"),
-        ("conference", "conference"),
-        ("parking", "parked"),
-        ("listens_to", "spies"),
-    ):
-        found = None
-        for leg in seen.people:
-            found = found or getattr(leg, attribute)
-        fields[field] = found
-    return any(fields[field] for field in ("queue", "conference", "parking", "listens_to"))
+def _places(fields: dict[str, Any], seen: _Seen) -> None:
+    """Where in the server the people of a call are."""
+    for field in ("queue", "conference", "parking", "listens_to"):
+        fields[field] = None
+    for leg in seen.people:
+        if leg.places:
+            fields.update(leg.places)
 
 
-def _phase(seen: _Seen, known: Mapping[str, Any], placed: bool, store: Store) -> str | None:
+def _phase(
+    seen: _Seen, known: Mapping[str, Any], fields: Mapping[str, Any], store: Store
+) -> str | None:
     """The phase; None if there is nothing to say but that somebody has left."""
-    if placed and (place := _placed_phase(seen)) is not None:
-        return place
+    if fields["conference"] is not None:
+        return "conference"
+    if fields["parking"] is not None:
+        return "parked"
     if seen.company.talking:
         holds = any(_channel(leg, store)["hold"] for leg in (seen.main, *seen.company.talking))
         return "held" if holds else "talking"
-    if any(leg.queue for leg in seen.people):
+    if fields["queue"] is not None:
         return "queued"
     if seen.company.ringing:
         rings = any(_rings(leg, store) for leg in seen.company.ringing)
         return "ringing" if rings else "dialling"
     return _phase_alone(seen, known)
-
-
-def _placed_phase(seen: _Seen) -> str | None:
-    if any(leg.conference for leg in seen.people):
-        return "conference"
-    return "parked" if any(leg.parked for leg in seen.people) else None
 
 
 def _phase_alone(seen: _Seen, known: Mapping[str, Any]) -> str | None:

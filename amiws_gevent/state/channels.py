@@ -78,17 +78,22 @@ _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "BridgeID": ("bridge", filled),
 }
 
+_NAMES = ("caller_name", "connected_name")
+_NOTHING: Mapping[str, Any] = {}
 
-def read(values: Mapping[str, str]) -> dict[str, Any]:
-    """The fields that a message tells of its channel."""
+
+def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
+    """The fields that a message tells of its channel, without those that are known to be so."""
     fields: dict[str, Any] = {}
+    escaped = "Linkedid" in values  # 12 on
     for header, value in values.items():
         if (meaning := _HEADERS.get(header)) is not None:
-            fields[meaning[0]] = meaning[1](value)
-    if "linkedid" in fields:  # 12 on: names are escaped
-        for name in ("caller_name", "connected_name"):
-            if fields.get(name) is not None:
-                fields[name] = unescaped(fields[name])
+            name, convert = meaning
+            told = convert(value)
+            if escaped and told is not None and "\\" in told and name in _NAMES:
+                told = unescaped(told)
+            if name not in known or known[name] != told:
+                fields[name] = told
     return fields
 
 
@@ -156,8 +161,9 @@ class Channels(Part):
     def _changed(self, message: Message) -> None:
         values = message.values
         channel = uniqueid(values)
-        if self.store.get(KIND, channel) is not None:
-            self.store.put(KIND, channel, **read(values))
+        there = self.store.get(KIND, channel)
+        if there is not None and (fields := read(values, there)):
+            self.store.put(KIND, channel, **fields)
             self._note_answer(channel, values)
 
     def _note_answer(self, channel: str, values: Mapping[str, str]) -> None:

@@ -37,6 +37,7 @@ _INTERNAL = (
     "Transfered/",
 )
 _DIALLED_BY = ("AppDial", "AppQueue")  # what a channel that was dialled says it runs
+_NOWHERE: Mapping[str, str] = {}
 
 
 class Call:
@@ -60,7 +61,6 @@ class Leg:
 
     __slots__ = (
         "call",
-        "conference",
         "created",
         "dial_string",
         "dialled",
@@ -70,13 +70,11 @@ class Leg:
         "key",
         "local",
         "own_number",
-        "parked",
         "peer",
-        "queue",
+        "places",
         "rang",
         "real",
         "served",
-        "spies",
         "talked",
     )
 
@@ -100,15 +98,20 @@ class Leg:
         """The name that a queue has for the member at this leg."""
         self.peer: str | None = None
         """The channel that it is bridged with, in 11."""
-        self.queue: str | None = None
-        self.parked: str | None = None
-        self.conference: str | None = None
-        self.spies: str | None = None
-        """The number of whom it listens to."""
+        self.places: Mapping[str, str] = _NOWHERE
+        """Where it is, by the field of a call that says so: queue, conference, parking …"""
         self.rang = False
         self.talked = False
         self.served = False
         """Of the second half of a Local channel: whether it has ever called anybody."""
+
+    def place(self, where: str, what: str | None) -> None:
+        """It is in a queue, conference or such now; None for not any more."""
+        places = {**self.places}
+        places.pop(where, None)
+        if what is not None:
+            places[where] = what
+        self.places = places or _NOWHERE
 
 
 class Identity(NamedTuple):
