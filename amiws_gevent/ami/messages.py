@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 Value = str | int | float
 
@@ -80,6 +81,17 @@ class Message:
         if self._unique is None:
             return self._pairs
         return tuple(self._unique.items())
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The first value of each header by its name as it came; not to be changed.
+
+        For who looks up many headers of an event, whose spelling he knows, and whose values
+        are text: it takes no time where no name repeats.
+        """
+        if self._unique is not None:
+            return cast("Mapping[str, str]", self._unique)
+        return cast("Mapping[str, str]", dict(reversed(self._pairs)))
 
     @property
     def name(self) -> str:

@@ -147,3 +147,12 @@ def test_equal_by_kind_and_headers() -> None:
     assert message != Message(Kind.EVENT, {"A": "2"})
     assert message != "A"
     assert repr(message) == "Message(3, [('A', '1')])"
+
+
+def test_values_are_the_first_of_each_header() -> None:
+    assert Message(Kind.EVENT, REPEATS).values == {
+        "Event": "Status",
+        "Variable": "a=1",
+        "variable": "c=3",
+    }
+    assert Message(Kind.EVENT, {"Event": "A"}).values == {"Event": "A"}

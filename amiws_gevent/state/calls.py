@@ -1,0 +1,611 @@
+"""Calls: what people call one, from the legs that belong together.
+
+From 12 on those with one Linkedid do, and those that meet in a bridge that gives its members
+the oldest; in 11 those that dial each other or are bridged. The key of a call is the Linkedid
+that it has had longest (in 11 the Uniqueid of its oldest channel): it stays through transfers,
+pickup, parking and the end of Local channels. Where two calls become one, the older stays.
+
+This part stands behind those of the bridges and channels, which have taken each event before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from amiws_gevent.ami import Message
+from amiws_gevent.state.applications import DIALLING, told
+from amiws_gevent.state.bridges import CONFERENCE, LINKING
+from amiws_gevent.state.callview import KIND, Moment, refresh
+from amiws_gevent.state.channels import uniqueid
+from amiws_gevent.state.company import company_of
+from amiws_gevent.state.part import Part
+from amiws_gevent.state.people import Call, Leg, identify, is_real, was_dialled
+from amiws_gevent.state.store import Store
+from amiws_gevent.state.way import Way, lengthened, step
+from amiws_gevent.state.words import age, device_of, known, local_base, milliseconds, number
+
+_NOT_ANSWERED = frozenset(
+    {"BUSY", "CANCEL", "CHANUNAVAIL", "CONGESTION", "NOANSWER", "ABORT", "DONTCALL", "INVALIDARGS"}
+)
+
+
+class Ended(NamedTuple):
+    """A call that is over, with all that it told last; ``way`` ends with its end."""
+
+    key: str
+    fields: Mapping[str, Any]
+    ended: int
+    cause: int | None
+    cause_text: str | None
+    merged_into: str | None
+
+
+class Calls(Part):
+    """The kind ``call``; ``ended`` gets each call that is over."""
+
+    def __init__(self, store: Store, ended: Callable[[Ended], None] | None = None) -> None:
+        super().__init__(store)
+        self._ended = ended
+        self._legs: dict[str, Leg] = {}
+        self._calls: dict[str, Call] = {}
+        """By Linkedid; a call that took in others has several."""
+        self._locals: dict[str, Leg] = {}
+        """The halves of Local channels that wait for the other, by the name of both."""
+
+    @property
+    def events(self) -> Mapping[str, Callable[[Message], None]]:
+        return {
+            "newchannel": self._created,
+            "newstate": self._changed,
+            "newcallerid": self._changed,
+            "hold": self._changed,
+            "unhold": self._changed,
+            "newexten": self._went_on,
+            "rename": self._renamed,
+            "hangup": self._hung_up,
+            "bridgeenter": self._entered,
+            "bridgeleave": self._left,
+            "bridge": self._bridged,
+            "dialbegin": self._dials,
+            "dialend": self._dialled,
+            "dial": self._dials_or_dialled,
+            "blindtransfer": self._transferred_blindly,
+            "attendedtransfer": self._transferred,
+            "transfer": self._transferred_by_phone,
+            "pickup": self._picked_up,
+            "queuecallerjoin": self._queued,
+            "join": self._queued,
+            "queuecallerleave": self._unqueued,
+            "leave": self._unqueued,
+            "queuecallerabandon": self._abandoned,
+            "agentcalled": self._member_named,
+            "agentconnect": self._member_named,
+            "parkedcall": self._parked,
+            "unparkedcall": self._unparked,
+            "parkedcalltimeout": self._unparked,
+            "parkedcallgiveup": self._unparked,
+            "confbridgejoin": self._joined,
+            "meetmejoin": self._joined,
+            "confbridgeleave": self._parted,
+            "meetmeleave": self._parted,
+            "chanspystart": self._listens,
+            "chanspystop": self._stopped_listening,
+        }
+
+    @property
+    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+        return {
+            "coreshowchannels": self._listed,
+            "status": self._listed,
+            "bridgelist": self._bridges_listed,
+            "queuestatus": self._queues_listed,
+            "parkedcalls": self._parked_listed,
+        }
+
+    def reset(self) -> None:
+        for leg in list(self._legs.values()):
+            self._drop(leg, Moment(self.now, None))
+        self._locals.clear()
+
+    # Legs come and go
+
+    def _created(self, message: Message) -> None:
+        values = message.values
+        key = uniqueid(values)
+        if (channel := self.store.get("channel", key)) is None:
+            return
+        there = self._legs.get(key)
+        if there is not None and there.created != channel["created"]:  # the key comes again
+            self._drop(there, self._moment(values))
+            there = None
+        if there is None:
+            self._add(key, channel)
+        self._refresh(key, values)
+
+    def _add(self, key: str, channel: Mapping[str, Any]) -> Leg:
+        base = local_base(channel["name"] or "")
+        half = None if base is None else self._locals.get(base)
+        call = self._call_for(key, channel, half)
+        leg = Leg(key, channel, call)
+        call.legs[key] = self._legs[key] = leg
+        if base is not None:
+            if half is None:
+                self._locals[base] = leg
+            else:
+                del self._locals[base]
+                leg.half, half.half = half, leg
+                self._join(half.call, call)
+        return leg
+
+    def _call_for(self, key: str, channel: Mapping[str, Any], half: Leg | None) -> Call:
+        linkedid = channel["linkedid"]
+        call = self._calls.get(linkedid or key)
+        if call is None and linkedid is None and half is not None:
+            call = half.call
+        if call is None:
+            call = Call(linkedid or key, channel["created"])
+            self._alias(call, linkedid or key)
+        return call
+
+    def _alias(self, call: Call, linkedid: str) -> None:
+        self._calls[linkedid] = call
+        call.linkedids = (*call.linkedids, linkedid)
+
+    def _hung_up(self, message: Message) -> None:
+        values = message.values
+        leg = self._legs.get(uniqueid(values))
+        if leg is None:
+            return
+        call = leg.call
+        caller = (self.store.get(KIND, call.key) or {}).get("caller")
+        if call.cause is None or (caller is not None and caller["channel"] == leg.key):
+            call.cause = number(values.get("Cause"))
+            call.cause_text = known(values.get("Cause-txt", ""))
+        self._drop(leg, self._moment(values))
+
+    def _drop(self, leg: Leg, moment: Moment) -> None:
+        call = leg.call
+        del self._legs[leg.key], call.legs[leg.key]
+        if leg.half is not None:
+            leg.half.half = None
+        elif leg.local:
+            self._locals = {base: half for base, half in self._locals.items() if half is not leg}
+        if call.legs:
+            refresh(call, self.store, moment)
+        else:
+            self._end(call, moment)
+
+    def _end(self, call: Call, moment: Moment, merged_into: str | None = None) -> None:
+        for linkedid in call.linkedids:
+            if self._calls.get(linkedid) is call:
+                del self._calls[linkedid]
+        fields = dict(self.store.get(KIND, call.key) or {})
+        last = {"ended": self.now, "cause": call.cause, "cause_text": call.cause_text}
+        if merged_into is not None:
+            last = {"ended": self.now, "merged_into": merged_into}
+        self.store.remove(KIND, call.key, last)
+        if self._ended is None or not fields:
+            return
+        if merged_into is None:
+            end = step("ended", moment.now, moment.server, cause=call.cause, text=call.cause_text)
+            fields["way"] = lengthened(fields["way"], [end])
+        self._ended(Ended(call.key, fields, self.now, call.cause, call.cause_text, merged_into))
+
+    def _join(self, one: Call, other: Call) -> None:
+        """Make two calls one: the older stays, and has the legs of both by their age."""
+        if one is other:
+            return
+        old, new = sorted((one, other), key=self._age)
+        for linkedid in new.linkedids:
+            self._alias(old, linkedid)
+        new.linkedids = ()
+        for leg in new.legs.values():
+            leg.call = old
+        old.met |= new.met
+        legs = [*old.legs.values(), *new.legs.values()]
+        legs.sort(key=lambda leg: leg.created)
+        old.legs = {leg.key: leg for leg in legs}
+        fields = self.store.get(KIND, old.key)
+        if fields is not None and self.store.get(KIND, new.key) is not None:
+            self.store.put(KIND, old.key, merged=[*fields["merged"], new.key][-10:])
+        self._end(new, Moment(self.now, None), merged_into=old.key)
+
+    def _age(self, call: Call) -> tuple[int, int]:
+        return age(call.key) or (call.created // 1000, 0)
+
+    # What happens to a leg
+
+    def _moment(self, values: Mapping[str, str]) -> Moment:
+        return Moment(self.now, milliseconds(values.get("Timestamp")))
+
+    def _refresh(self, key: str, values: Mapping[str, str], steps: Way | None = None) -> None:
+        leg = self._legs.get(key)
+        if leg is None:
+            return
+        channel = self.store.get("channel", key)
+        linkedid = None if channel is None else channel["linkedid"]
+        if linkedid is not None:
+            call = self._calls.get(linkedid)
+            if call is None:
+                self._alias(leg.call, linkedid)
+            elif call is not leg.call:
+                self._join(call, leg.call)
+        refresh(leg.call, self.store, self._moment(values), steps)
+
+    def _step(self, values: Mapping[str, str], what: str, **details: Any) -> Way:
+        moment = self._moment(values)
+        return [step(what, moment.now, moment.server, **details)]
+
+    def _number(self, key: str | None) -> str | None:
+        """The number of who is at a leg; None if it is none of ours."""
+        leg = self._legs.get(key or "")
+        channel = self.store.get("channel", key or "")
+        return None if leg is None or channel is None else identify(leg, channel).number
+
+    def _changed(self, message: Message) -> None:
+        values = message.values
+        self._refresh(uniqueid(values), values)
+
+    def _went_on(self, message: Message) -> None:
+        """A step of the dialplan: of interest where somebody is alone in a call, or dials."""
+        values = message.values
+        leg = self._legs.get(uniqueid(values))
+        if leg is None:
+            return
+        application = values.get("Application")
+        call = self.store.get(KIND, leg.call.key) or {}
+        if call.get("dialled") is None or application in DIALLING or told(application):
+            self._refresh(leg.key, values)
+
+    def _renamed(self, message: Message) -> None:
+        """A channel has become another: of a phone, the one that it is named after now."""
+        values = message.values
+        key, name = uniqueid(values), values.get("Newname", "")
+        leg = self._legs.get(key)
+        if leg is None or leg.local:
+            return
+        leg.real = is_real(name)
+        if device_of(name) != device_of(values.get("Channel", "")):
+            leg.dialled, leg.own_number, leg.hint = True, None, None
+        self._refresh(key, values)
+
+    def _entered(self, message: Message) -> None:
+        values = message.values
+        leg = self._legs.get(uniqueid(values))
+        bridge = self.store.get("bridge", values.get("BridgeUniqueid", ""))
+        if leg is None or bridge is None:
+            return
+        self._gather(bridge)
+        self._serve(leg)
+        self._refresh(leg.key, values)
+
+    def _left(self, message: Message) -> None:
+        values = message.values
+        leg = self._legs.get(uniqueid(values))
+        if leg is not None:
+            if values.get("BridgeCreator") == CONFERENCE:
+                leg.place("conference", None)
+            self._refresh(leg.key, values)
+
+    def _gather(self, bridge: Mapping[str, Any]) -> None:
+        """Those in a bridge are of one call, or in a conference."""
+        if bridge["type"] in LINKING:
+            self._join_all(bridge["members"])
+            self._meet(bridge["members"])
+        elif bridge["creator"] == CONFERENCE:
+            for key in bridge["members"]:
+                if (leg := self._legs.get(key)) is not None:
+                    leg.place("conference", leg.places.get("conference") or bridge["name"])
+
+    def _meet(self, keys: Sequence[str]) -> None:
+        """Those that dialled each other have met: from now on they hear who is where they are."""
+        for key in keys:
+            leg = self._legs.get(key)
+            if leg is not None and leg.dialled_by in keys:
+                leg.dialled_by = None
+
+    def _serve(self, leg: Leg) -> None:
+        """A half of a Local channel that dials or is bridged is no person, nor is its other."""
+        if leg.local and not leg.dialled:
+            leg.served = True
+
+    def _join_all(self, keys: Iterable[str]) -> None:
+        legs = [self._legs[key] for key in keys if key in self._legs]
+        for leg in legs[1:]:
+            self._join(legs[0].call, leg.call)
+
+    def _bridged(self, message: Message) -> None:
+        """11: two channels are linked, or are not any more."""
+        values = message.values
+        keys = [values.get("Uniqueid1", ""), values.get("Uniqueid2", "")]
+        legs = [self._legs[key] for key in keys if key in self._legs]
+        if len(legs) < 2:
+            return
+        linked = values.get("Bridgestate") == "Link"
+        for leg, peer in zip(legs, reversed(keys), strict=True):
+            leg.peer = peer if linked else None
+            if linked:
+                self._serve(leg)
+        if linked:
+            self._join_all(keys)
+            self._meet(keys)
+        self._refresh(keys[0], values)
+
+    # Dialling
+
+    def _dials_or_dialled(self, message: Message) -> None:
+        if message.values.get("SubEvent") == "Begin":
+            self._dials(message)
+
+    def _dials(self, message: Message) -> None:
+        values = message.values
+        source = self._legs.get(uniqueid(values))
+        key = values.get("DestUniqueid") or values.get("DestUniqueID") or ""
+        leg = self._legs.get(key)
+        if leg is None:
+            return
+        leg.dial_string = values.get("DialString") or values.get("Dialstring") or ""
+        if source is not None:
+            leg.dialled, leg.dialled_by = True, source.key
+            self._serve(source)
+            if source.half is not None:
+                leg.hint = leg.hint or source.half.hint
+            self._join(source.call, leg.call)
+        self._refresh(key, values)
+
+    def _dialled(self, message: Message) -> None:
+        values = message.values
+        key = values.get("DestUniqueid", "")
+        leg = self._legs.get(key)
+        if leg is not None:
+            if values.get("DialStatus") in _NOT_ANSWERED:
+                leg.dialled_by = None
+            self._refresh(key, values)
+
+    # Transfers and pickup
+
+    def _transferred_blindly(self, message: Message) -> None:
+        values = message.values
+        if values.get("Result", "Success") != "Success":
+            return
+        by, who = values.get("TransfererUniqueid"), values.get("TransfereeUniqueid")
+        self._tell_transfer(values, by, who, values.get("Extension"), "blind")
+
+    def _transferred(self, message: Message) -> None:
+        values = message.values
+        if values.get("Result", "Success") != "Success":
+            return
+        by = values.get("OrigTransfererUniqueid")
+        second = values.get("SecondTransfererUniqueid")
+        who, target = values.get("TransfereeUniqueid"), values.get("TransferTargetUniqueid")
+        self._join_all(key for key in (by, second, who, target) if key)
+        to = self._number(target) or self._partner(who or by, without=(by, second))
+        self._tell_transfer(values, by, who, to, "attended")
+
+    def _partner(self, key: str | None, without: Sequence[str | None]) -> str | None:
+        """The number of whom somebody is with now, or who rings for him."""
+        leg = self._legs.get(key or "")
+        if leg is None:
+            return None
+        talking, ringing = company_of(leg, self.store)
+        found = [other.key for other in (*talking, *ringing) if other.key not in without]
+        return self._number(found[0]) if found else None
+
+    def _transferred_by_phone(self, message: Message) -> None:
+        """11: chan_sip's transfers; of an attended one the target is the phone's other channel."""
+        values = message.values
+        by, target = values.get("Uniqueid"), values.get("TargetUniqueid")
+        if values.get("TransferType") == "Attended":
+            self._join_all(key for key in (by, target) if key)
+            who, to = self._peer(by), self._number(self._peer(target))
+            self._tell_transfer(values, by, who, to, "attended")
+        else:
+            self._tell_transfer(values, by, target, values.get("TransferExten"), "blind")
+
+    def _peer(self, key: str | None) -> str | None:
+        leg = self._legs.get(key or "")
+        return None if leg is None else leg.peer
+
+    def _tell_transfer(
+        self,
+        values: Mapping[str, str],
+        by: str | None,
+        who: str | None,
+        to: str | None,
+        how: str,
+    ) -> None:
+        steps = self._step(
+            values, "transferred", by=self._number(by), who=self._number(who), to=to, how=how
+        )
+        self._refresh(
+            next((key for key in (by, who) if key in self._legs), "") or "", values, steps
+        )
+
+    def _picked_up(self, message: Message) -> None:
+        values = message.values
+        key = uniqueid(values) or self._named(values.get("Channel"))
+        target = values.get("TargetUniqueid") or self._named(values.get("TargetChannel"))
+        leg, rung = self._legs.get(key), self._legs.get(target)
+        if leg is None or rung is None:
+            return
+        steps = self._step(values, "picked_up", who=self._number(key), of=self._number(target))
+        leg.talked = True
+        leg.dialled_by = rung.dialled_by
+        rung.dialled_by = None
+        self._join(leg.call, rung.call)
+        self._refresh(key, values, steps)
+
+    def _named(self, name: str | None) -> str:
+        """The key of a channel by its name: 11 says no more at a pickup."""
+        for key in self._legs if name else ():
+            if (self.store.get("channel", key) or {}).get("name") == name:
+                return key
+        return ""
+
+    # Queues, parking, conferences, listening
+
+    def _place(
+        self,
+        key: str,
+        where: str,
+        what: str | None,
+        values: Mapping[str, str],
+        steps: Way | None = None,
+    ) -> None:
+        if (leg := self._legs.get(key)) is not None:
+            leg.place(where, what)
+            self._refresh(key, values, steps)
+
+    def _queued(self, message: Message) -> None:
+        values = message.values
+        self._place(uniqueid(values), "queue", values.get("Queue"), values)
+
+    def _unqueued(self, message: Message) -> None:
+        values = message.values
+        self._place(uniqueid(values), "queue", None, values)
+
+    def _abandoned(self, message: Message) -> None:
+        values = message.values
+        key = uniqueid(values)
+        who = self._number(key)
+        steps = self._step(values, "abandoned", who=who, queue=values.get("Queue"))
+        self._place(key, "queue", None, values, steps)
+
+    def _member_named(self, message: Message) -> None:
+        values = message.values
+        key = values.get("DestUniqueid") or values.get("BridgedChannel") or ""
+        leg, name = self._legs.get(key), known(values.get("MemberName", ""))
+        if leg is not None and name is not None:
+            for named in (leg, *company_of(leg, self.store).talking):
+                if named.dialled:
+                    named.hint = name
+            self._refresh(key, values)
+
+    def _parked(self, message: Message) -> None:
+        values = message.values
+        key = values.get("ParkeeUniqueid") or uniqueid(values)
+        slot = values.get("ParkingSpace") or values.get("Exten")
+        by = device_of(values.get("ParkerDialString") or values.get("From") or "") or None
+        steps = self._step(values, "parked", who=self._number(key), by=by, slot=slot)
+        self._place(key, "parking", slot, values, steps)
+
+    def _unparked(self, message: Message) -> None:
+        values = message.values
+        key = values.get("ParkeeUniqueid") or uniqueid(values)
+        retriever = values.get("RetrieverUniqueid") or self._named(values.get("From"))
+        steps = None
+        if (leg := self._legs.get(retriever)) is not None:
+            leg.talked = True
+            steps = self._step(
+                values, "retrieved", who=self._number(key), by=self._number(retriever)
+            )
+        self._place(key, "parking", None, values, steps)
+
+    def _joined(self, message: Message) -> None:
+        values = message.values
+        room = values.get("Conference") or values.get("Meetme")
+        self._place(uniqueid(values), "conference", room, values)
+
+    def _parted(self, message: Message) -> None:
+        values = message.values
+        self._place(uniqueid(values), "conference", None, values)
+
+    def _listens(self, message: Message) -> None:
+        values = message.values
+        key = values.get("SpyerUniqueid") or self._named(values.get("SpyerChannel"))
+        spied = values.get("SpyeeUniqueid") or self._named(values.get("SpyeeChannel"))
+        self._place(key, "listens_to", self._number(spied), values)
+
+    def _stopped_listening(self, message: Message) -> None:
+        values = message.values
+        key = values.get("SpyerUniqueid") or self._named(values.get("SpyerChannel"))
+        self._place(key, "listens_to", None, values)
+
+    # Lists
+
+    def _listed(self, items: Sequence[Message], asked: int) -> None:
+        moment = Moment(self.now, None)
+        for key in [key for key in self._legs if self.store.get("channel", key) is None]:
+            self._drop(self._legs[key], moment)
+        changed = set(self.store.changed("channel"))
+        new = {
+            key: channel
+            for key, channel in self.store.of("channel").items()
+            if key not in self._legs
+        }
+        for key in sorted(new, key=lambda key: age(key) or (new[key]["created"] // 1000, 0)):
+            self._add(key, new[key])
+            changed.add(key)
+        self._link_peers(items)
+        self._take_anew(changed)
+
+    def _bridges_listed(self, items: Sequence[Message], asked: int) -> None:
+        bridges = [self.store.get("bridge", key) or {} for key in self.store.changed("bridge")]
+        members = {member for bridge in bridges for member in bridge["members"]}
+        self._take_anew(members & self._legs.keys())
+
+    def _take_anew(self, changed: set[str]) -> None:
+        """Look again at the calls of these legs, of which a list has said something."""
+        for bridge in self.store.of("bridge").values():
+            if changed.intersection(bridge["members"]):
+                self._gather(bridge)
+        calls = {self._legs[key].call.key: self._legs[key].call for key in changed}
+        for call in calls.values():
+            self._find_dialling(call)
+            for key in list(call.legs):
+                self._refresh(key, {})
+
+    def _link_peers(self, items: Sequence[Message]) -> None:
+        """11: who is bridged with whom is said by the channels alone."""
+        for values in (item.values for item in items):
+            leg, peer = self._legs.get(uniqueid(values)), values.get("BridgedUniqueID")
+            peer = peer or values.get("BridgedUniqueid")
+            if leg is not None and peer:
+                leg.peer = peer
+                self._join_all((leg.key, peer))
+
+    def _find_dialling(self, call: Call) -> None:
+        """Guess who dials whom, where no event has said it."""
+        for leg in call.legs.values():
+            channel = self.store.get("channel", leg.key) or {}
+            if channel.get("application") in DIALLING:
+                self._serve(leg)
+            if was_dialled(channel) and channel["state"] != "up" and leg.dialled_by is None:
+                leg.dialled_by = self._who_dials(call, leg, device_of(channel["name"] or ""))
+
+    def _who_dials(self, call: Call, leg: Leg, device: str) -> str | None:
+        found = None
+        for other in call.legs.values():
+            channel = self.store.get("channel", other.key) or {}
+            if other is leg or other is leg.half or channel.get("application") not in DIALLING:
+                continue
+            if found is None or (other.local and device_of(channel["name"] or "") == device):
+                found = other.key
+        return found
+
+    def _queues_listed(self, items: Sequence[Message], asked: int) -> None:
+        waiting = {
+            uniqueid(item.values): item.values.get("Queue")
+            for item in items
+            if item.name == "QueueEntry"
+        }
+        self._place_listed("queue", waiting, asked)
+
+    def _parked_listed(self, items: Sequence[Message], asked: int) -> None:
+        slots = {
+            item.values.get("ParkeeUniqueid") or uniqueid(item.values): (
+                item.values.get("ParkingSpace") or item.values.get("Exten")
+            )
+            for item in items
+            if item.name == "ParkedCall"
+        }
+        self._place_listed("parking", slots, asked)
+
+    def _place_listed(self, where: str, found: Mapping[str, str | None], asked: int) -> None:
+        """Put legs where a list says that they are, unless their call has changed since."""
+        for key, leg in list(self._legs.items()):
+            if leg.places.get(where) == found.get(key):
+                continue
+            if self.store.changed_at(KIND, leg.call.key) <= asked:
+                self._place(key, where, found.get(key), {})

@@ -1,0 +1,306 @@
+"""Channels: what Asterisk says of each. Who talks to whom is told by the calls.
+
+A channel is made by Newchannel or a list alone: an event of one that is not known, such as
+one that comes after its Hangup, makes no ghost. From 12 on each event carries all that is
+known of its channel; 11 says what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from sys import intern
+from typing import Any
+
+from amiws_gevent.ami import Message
+from amiws_gevent.state.bridges import KIND as BRIDGE
+from amiws_gevent.state.bridges import LINKING, seat_members
+from amiws_gevent.state.part import Part
+from amiws_gevent.state.store import Store
+from amiws_gevent.state.words import (
+    age,
+    filled,
+    known,
+    milliseconds,
+    number,
+    state_word,
+    unescaped,
+)
+
+KIND = "channel"
+
+_MOST_EARLY = 100  # as many as can be under way at once between two queues of the server
+
+# AST_CHAN_TP_INTERNAL: no event tells of them, of the lists Status alone.
+_HIDDEN = ("Announcer/", "CBAnn/", "CBRec/", "Message/", "Recorder/", "Surrogate/")
+
+_BLANK: Mapping[str, Any] = {
+    "name": None,
+    "state": "unknown",
+    "caller_number": None,
+    "caller_name": None,
+    "connected_number": None,
+    "connected_name": None,
+    "context": None,
+    "exten": None,
+    "application": None,
+    "account": None,
+    "linkedid": None,
+    "created": None,
+    "server_created": None,
+    "answered": None,
+    "server_answered": None,
+    "bridge": None,
+    "hold": False,
+    "hangup_cause": None,
+}
+
+_HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "Channel": ("name", str),
+    "ChannelStateDesc": ("state", state_word),
+    "CallerIDNum": ("caller_number", known),
+    "CallerIDName": ("caller_name", known),
+    "ConnectedLineNum": ("connected_number", known),
+    "ConnectedLineName": ("connected_name", known),
+    "Context": ("context", filled),
+    "Exten": ("exten", filled),
+    "AccountCode": ("account", filled),
+    "Linkedid": ("linkedid", filled),
+    "Application": ("application", filled),
+    # 11, and lists
+    "CallerIDnum": ("caller_number", known),
+    "CallerIDname": ("caller_name", known),
+    "Extension": ("exten", filled),
+    "Account": ("account", filled),
+    "Accountcode": ("account", filled),
+    "State": ("state", state_word),
+    "BridgeId": ("bridge", filled),
+    "BridgeID": ("bridge", filled),
+}
+
+_NAMES = ("caller_name", "connected_name")
+_NOTHING: Mapping[str, Any] = {}
+
+
+def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
+    """The fields that a message tells of its channel, without those that are known to be so."""
+    fields: dict[str, Any] = {}
+    escaped = "Linkedid" in values  # 12 on
+    for header, value in values.items():
+        if (meaning := _HEADERS.get(header)) is not None:
+            name, convert = meaning
+            told = convert(value)
+            if escaped and told is not None and "\\" in told and name in _NAMES:
+                told = unescaped(told)
+            if name not in known or known[name] != told:
+                fields[name] = told
+    return fields
+
+
+def uniqueid(values: Mapping[str, str]) -> str:
+    """The key of a message's channel, however its version spells it; "" for none."""
+    return intern(values.get("Uniqueid") or values.get("UniqueID") or "")
+
+
+class Channels(Part):
+    """The kind ``channel``; stands behind the bridges and before the calls."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._early: dict[str, dict[str, Any]] = {}
+        """What overtook the Newchannel of a channel, the oldest first."""
+
+    @property
+    def events(self) -> Mapping[str, Callable[[Message], None]]:
+        return {
+            "newchannel": self._created,
+            "hangup": self._hung_up,
+            "rename": self._renamed,
+            "hold": self._held,
+            "unhold": self._unheld,
+            "hanguprequest": self._told_to_hang_up,
+            "softhanguprequest": self._told_to_hang_up,
+            "bridgeenter": self._entered,
+            "bridgeleave": self._left,
+            "bridgedestroy": self._bridge_destroyed,
+            **dict.fromkeys(
+                ("newstate", "newcallerid", "newconnectedline", "newexten", "newaccountcode"),
+                self._changed,
+            ),
+        }
+
+    @property
+    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+        return {"coreshowchannels": self._listed, "status": self._listed}
+
+    def reset(self) -> None:
+        for channel in self.store.keys(KIND):
+            self.store.remove(KIND, channel)
+
+    def _created(self, message: Message) -> None:
+        values = message.values
+        channel = uniqueid(values)
+        if not channel:
+            return
+        fields = read(values)
+        there = self.store.get(KIND, channel)
+        if there is not None and there["name"] != fields.get("name"):
+            self.store.remove(KIND, channel)  # the key comes again, the end of the last was lost
+            there = None
+        if there is None:
+            fields = {
+                **_BLANK,
+                **fields,
+                "created": self.now,
+                "server_created": milliseconds(values.get("Timestamp")),
+                **self._early.pop(channel, {}),
+            }
+        self.store.put(KIND, channel, **fields)
+        self._note_answer(channel, values)
+
+    def _changed(self, message: Message) -> None:
+        values = message.values
+        channel = uniqueid(values)
+        there = self.store.get(KIND, channel)
+        if there is not None and (fields := read(values, there)):
+            self.store.put(KIND, channel, **fields)
+            self._note_answer(channel, values)
+
+    def _note_answer(self, channel: str, values: Mapping[str, str]) -> None:
+        fields = self.store.get(KIND, channel) or {}
+        if fields["state"] == "up" and fields["answered"] is None:
+            stamp = milliseconds(values.get("Timestamp"))
+            self.store.put(KIND, channel, answered=self.now, server_answered=stamp)
+
+    def _put_known(self, channel: str, **fields: Any) -> None:
+        if self.store.get(KIND, channel) is not None:
+            self.store.put(KIND, channel, **fields)
+
+    def _put_or_keep(self, channel: str, **fields: Any) -> None:
+        """Change a channel, or keep the change for when it comes."""
+        if self.store.get(KIND, channel) is not None:
+            self.store.put(KIND, channel, **fields)
+        elif channel and self.store.gone(KIND, channel) == 0:
+            self._early.setdefault(channel, {}).update(fields)
+            for oldest in list(islice(self._early, max(0, len(self._early) - _MOST_EARLY))):
+                del self._early[oldest]
+
+    def _renamed(self, message: Message) -> None:
+        values = message.values
+        if name := values.get("Newname"):
+            self._put_or_keep(uniqueid(values), name=name)
+
+    def _held(self, message: Message) -> None:
+        values = message.values  # 11 says On or Off with the same event
+        self._put_known(uniqueid(values), **{**read(values), "hold": values.get("Status") != "Off"})
+
+    def _unheld(self, message: Message) -> None:
+        values = message.values
+        self._put_known(uniqueid(values), **{**read(values), "hold": False})
+
+    def _told_to_hang_up(self, message: Message) -> None:
+        values = message.values
+        if (cause := number(values.get("Cause"))) is not None:
+            self._put_known(uniqueid(values), hangup_cause=cause)
+
+    def _hung_up(self, message: Message) -> None:
+        values = message.values
+        channel = uniqueid(values)
+        self._early.pop(channel, None)
+        last = {
+            "cause": number(values.get("Cause")),
+            "cause_text": known(values.get("Cause-txt", "")),
+        }
+        self.store.remove(KIND, channel, last)
+
+    def _entered(self, message: Message) -> None:
+        values = message.values
+        channel, bridge = uniqueid(values), filled(values.get("BridgeUniqueid", ""))
+        there = self.store.get(KIND, channel)
+        if there is None:
+            self._put_or_keep(channel, bridge=bridge)
+            return
+        fields = read(values)
+        self.store.put(KIND, channel, **{**fields, "bridge": bridge})
+        if swapped := values.get("SwapUniqueid"):
+            self._take_out(swapped, bridge)
+        if bridge and values.get("BridgeType") in LINKING:
+            self._link(bridge)
+
+    def _link(self, bridge: str) -> None:
+        """Give all members the oldest Linkedid: the server does, and tells it of no one."""
+        members = [
+            (member, fields)
+            for member in (self.store.get(BRIDGE, bridge) or {}).get("members", ())
+            if (fields := self.store.get(KIND, member)) is not None
+        ]
+        linkedids = {fields["linkedid"] for _, fields in members if fields["linkedid"]}
+        if len(linkedids) < 2:
+            return
+        oldest = min(linkedids, key=self._age)
+        for member, _ in members:
+            self.store.put(KIND, member, linkedid=oldest)
+
+    def _age(self, linkedid: str) -> tuple[int, int]:
+        known_age = age(linkedid)
+        if known_age is not None:
+            return known_age
+        return ((self.store.get(KIND, linkedid) or {}).get("created") or 0) // 1000, 0
+
+    def _left(self, message: Message) -> None:
+        values = message.values
+        channel = uniqueid(values)
+        there = self.store.get(KIND, channel)
+        if there is None:
+            self._early.pop(channel, None)
+            return
+        fields = read(values)
+        if there["bridge"] == values.get("BridgeUniqueid"):
+            fields.update(bridge=None, hold=False)  # whom it held is no more with it
+        self.store.put(KIND, channel, **fields)
+
+    def _take_out(self, channel: str, bridge: str | None) -> None:
+        there = self.store.get(KIND, channel)
+        if there is not None and there["bridge"] == bridge:
+            self.store.put(KIND, channel, bridge=None)
+
+    def _bridge_destroyed(self, message: Message) -> None:
+        bridge = message.values.get("BridgeUniqueid")
+        for early in self._early.values():
+            if early.get("bridge") == bridge:
+                del early["bridge"]
+
+    def _listed(self, items: Sequence[Message], asked: int) -> None:
+        found = set()
+        for item in items:
+            name = item.values.get("Channel", "")
+            if item.name in ("CoreShowChannel", "Status") and not name.startswith(_HIDDEN):
+                channel = uniqueid(item.values)
+                found.add(channel)
+                self._take_item(channel, item.values, asked)
+        for channel in self.store.keys(KIND):
+            if channel not in found and self.store.born(KIND, channel) <= asked:
+                self.store.remove(KIND, channel)
+        seat_members(self.store)
+
+    def _take_item(self, channel: str, values: Mapping[str, str], asked: int) -> None:
+        fields = read(values)
+        there = self.store.get(KIND, channel)
+        if there is not None:
+            self.store.merge(KIND, channel, asked, **fields)
+        elif channel and not self.store.may_have_gone(KIND, channel, asked):
+            created = self.now - 1000 * _seconds(values)
+            self.store.put(KIND, channel, **{**_BLANK, **fields, "created": created})
+        else:
+            return
+        self._note_answer(channel, values)
+
+
+def _seconds(values: Mapping[str, str]) -> int:
+    """How long a channel of a list has been there: ``Seconds``, or ``Duration`` as h:m:s."""
+    if (seconds := number(values.get("Seconds"))) is not None:
+        return seconds
+    total = 0
+    for piece in values.get("Duration", "").split(":"):
+        total = total * 60 + (number(piece) or 0)
+    return total

@@ -1,0 +1,192 @@
+"""Hints, devices, presence and do-not-disturb.
+
+Origin: ``main/pbx.c`` and ``main/manager.c`` (ExtensionStatus, PresenceStatus),
+``main/devicestate.c``, ``main/presencestate.c``, ``channels/chan_dahdi.c`` (DNDState). Devices
+and presence are told from 13 on; to 12 hints are all that there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from amiws_gevent.ami import Message
+from amiws_gevent.state.headers import flag, text, whole
+from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.vocabulary import IDLE, UNKNOWN, device_word_of, extension_word, word
+from amiws_gevent.state.words import unescaped
+
+HINT, DEVICE, PRESENCE, DND = "hint", "device", "presence", "do_not_disturb"
+
+DND_PREFIXES = ("Custom:DND", "Custom:DEVDND")
+"""Devices that are do-not-disturb of an extension, and of a device, by FreePBX's habit."""
+
+UNCACHED = ("Local/", "CBAnn/", "CBRec/", "Announcer/", "Recorder/")
+"""Devices whose state the server tells and does not keep, so that no list has them: they are
+channels of the moment, each with a name of its own (``main/core_unreal.c``)."""
+
+# What is null until something says it.
+_HINT: Mapping[str, Any] = dict.fromkeys(
+    ("hint", "status", "state", "presence", "presence_subtype", "presence_message")
+)
+
+
+class DevicesPart(ListedPart):
+    """The kinds ``hint``, ``device``, ``presence`` and ``do_not_disturb``."""
+
+    kinds = (HINT, DEVICE, PRESENCE, DND)
+    dated: ClassVar = {HINT: "status", DEVICE: "status", PRESENCE: "state", DND: "on"}
+
+    @property
+    def events(self) -> Mapping[str, Callable[[Message], None]]:
+        return {
+            "extensionstatus": self._extension,
+            "presencestatus": self._extension_presence,
+            "devicestatechange": self._device,
+            "presencestatechange": self._presence,
+            "dndstate": self._dahdi,
+        }
+
+    @property
+    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+        return {
+            "extensionstatelist": self._extensions_listed,
+            "devicestatelist": self._devices_listed,
+            "presencestatelist": self._presences_listed,
+            "dahdishowchannels": self._dahdi_listed,
+        }
+
+    def hint_answered(self, response: Message, asked: int) -> None:
+        """Take the answer to ExtensionState, by which hints are asked one by one to 12.
+
+        A hint that is not there any more has no ``Hint``, and the status -1.
+        """
+        key, fields = _extension_of(response)
+        listed = {} if (fields["status"] or 0) < 0 else {key: Item(fields, _SINCE_HINT)}
+        exten, context = fields["exten"], fields["context"]
+        self.merge(HINT, listed, asked, lambda known: _is(known, exten=exten, context=context))
+
+    # -- events ----------------------------------------------------------------------
+
+    def _extension(self, message: Message) -> None:
+        key, fields = _extension_of(message)
+        if (fields["status"] or 0) < 0:  # removed, or deactivated
+            self.store.remove(HINT, key)
+        else:
+            self.put_dated(HINT, key, message, fields, _HINT)
+
+    def _extension_presence(self, message: Message) -> None:
+        exten, context = message.values.get("Exten", ""), message.values.get("Context", "")
+        told = _presence_of(message, escaped=False)
+        fields = {"exten": exten, "context": context, "hint": text(message, "Hint")}
+        fields.update(
+            presence=told["state"],
+            presence_subtype=told["subtype"],
+            presence_message=told["message"],
+        )
+        self.put_dated(HINT, f"{exten}@{context}", message, fields, _HINT)
+
+    def _device(self, message: Message) -> None:
+        fields = _device_of(message)
+        device = fields["device"]
+        if device.startswith(UNCACHED) and self.store.get(DEVICE, device) is None:
+            return
+        self.put_dated(DEVICE, device, message, fields, {})
+        if device.startswith(DND_PREFIXES):
+            self.put_dated(DND, device, message, _dnd_of(device, fields["state"]), {})
+
+    def _presence(self, message: Message) -> None:
+        provider = message.get("Presentity") or ""
+        fields = {"provider": provider, **_presence_of(message, escaped=True)}
+        self.put_dated(PRESENCE, provider, message, fields, {})
+
+    def _dahdi(self, message: Message) -> None:
+        """11 says ``Channel: DAHDI/1``, 12 and later ``DAHDIChannel: 1``."""
+        number = message.get("DAHDIChannel")
+        device = f"DAHDI/{number}" if number is not None else message.get("Channel") or ""
+        self.put_dated(DND, device, message, _dahdi_dnd(device, flag(message, "Status")), {})
+
+    # -- lists -----------------------------------------------------------------------
+
+    def _extensions_listed(self, items: Sequence[Message], asked: int) -> None:
+        hints = dict(_extension_of(item) for item in items)
+        self.merge(HINT, {key: Item(fields, _SINCE_HINT) for key, fields in hints.items()}, asked)
+
+    def _devices_listed(self, items: Sequence[Message], asked: int) -> None:
+        devices = [_device_of(item) for item in items]
+        dnd = {
+            fields["device"]: Item(_dnd_of(fields["device"], fields["state"]), _SINCE)
+            for fields in devices
+            if fields["device"].startswith(DND_PREFIXES)
+        }
+        listed = {fields["device"]: Item(fields, _SINCE) for fields in devices}
+        self.merge(DEVICE, listed, asked)
+        self.merge(DND, dnd, asked, lambda known: not known["device"].startswith("DAHDI/"))
+
+    def _presences_listed(self, items: Sequence[Message], asked: int) -> None:
+        presences = {
+            item.get("Presentity") or "": Item(
+                {
+                    "provider": item.get("Presentity") or "",
+                    **_presence_of(item, escaped=True),
+                },
+                _SINCE,
+            )
+            for item in items
+        }
+        self.merge(PRESENCE, presences, asked)
+
+    def _dahdi_listed(self, items: Sequence[Message], asked: int) -> None:
+        dnd = {}
+        for item in items:
+            device = f"DAHDI/{item.get('DAHDIChannel') or item.get('Channel') or ''}"
+            dnd[device] = Item(_dahdi_dnd(device, flag(item, "DND")), _SINCE)
+        self.merge(DND, dnd, asked, lambda known: known["device"].startswith("DAHDI/"))
+
+
+# Since when it is so no list says.
+_SINCE: Mapping[str, Any] = {"since": None, "server_since": None}
+_SINCE_HINT: Mapping[str, Any] = {**_HINT, **_SINCE}
+
+
+def _extension_of(message: Message) -> tuple[str, dict[str, Any]]:
+    exten, context = message.values.get("Exten", ""), message.values.get("Context", "")
+    status = whole(message, "Status")
+    return f"{exten}@{context}", {
+        "exten": exten,
+        "context": context,
+        "hint": text(message, "Hint"),
+        "status": status,
+        "state": extension_word(status),
+    }
+
+
+def _device_of(message: Message) -> dict[str, str]:
+    status = message.values.get("State", "")
+    return {
+        "device": message.values.get("Device", ""),
+        "status": status,
+        "state": device_word_of(status),
+    }
+
+
+def _presence_of(message: Message, *, escaped: bool) -> dict[str, Any]:
+    """Subtype and message are escaped in PresenceStateChange, and bare in PresenceStatus."""
+    subtype, note = text(message, "Subtype"), text(message, "Message")
+    if escaped:
+        subtype = subtype and unescaped(subtype)
+        note = note and unescaped(note)
+    return {"state": word(message.get("Status")), "subtype": subtype, "message": note}
+
+
+def _dnd_of(device: str, state: str) -> dict[str, Any]:
+    number = device.removeprefix("Custom:").removeprefix("DEV").removeprefix("DND")
+    return {"device": device, "number": number, "on": state not in (IDLE, UNKNOWN)}
+
+
+def _dahdi_dnd(device: str, on: bool | None) -> dict[str, Any]:
+    return {"device": device, "number": None, "on": on}
+
+
+def _is(known: Mapping[str, Any], **wanted: str) -> bool:
+    return all(known[name] == value for name, value in wanted.items())

@@ -1,0 +1,158 @@
+"""What queues have done today: counts that Asterisk's own lose when it starts anew.
+
+Counted are events, each once for a caller's stay in a queue. Counts are of one day; which
+day a time belongs to is asked of a function, so that no zone is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MOST_ABANDONED = 20
+"""So many of the last abandoned callers are told of each queue."""
+
+MOST_ENDED = 1000
+"""So many callers are remembered that have left, in order not to count them twice."""
+
+DayOf = Callable[[int], str]
+"""From a time in milliseconds to the key of its day."""
+
+
+@dataclass
+class Figures:
+    """Of one queue and day. Times are UTC in milliseconds, waits are in seconds."""
+
+    day: str
+    since: int | None
+    """From when on nothing was missed, if that was not from the day's start."""
+    entered: int = 0
+    answered: int = 0
+    answered_in_level: int = 0
+    abandoned: int = 0
+    longest_wait: int = 0
+    last_abandoned: list[Mapping[str, Any]] = field(default_factory=list)
+    """The last one first."""
+
+    def fields(self, service_level: int) -> dict[str, Any]:
+        """As fields of a queue."""
+        return {
+            "day": self.day,
+            "entered": self.entered,
+            "answered": self.answered,
+            "answered_in_level": self.answered_in_level,
+            "service_level": service_level,
+            "abandoned": self.abandoned,
+            "longest_wait": self.longest_wait,
+            "last_abandoned": list(self.last_abandoned),
+            "incomplete": self.since is not None,
+            "counted_since": self.since,
+        }
+
+
+class QueueFigures:
+    """The figures of all queues of a server."""
+
+    def __init__(self, day_of: DayOf, service_level: int) -> None:
+        self._day_of = day_of
+        self.service_level = service_level
+        self._day = ""
+        self._since: int | None = None
+        self._queues: dict[str, Figures] = {}
+        # Callers, by queue and Uniqueid: who waits, and who has left, the oldest first.
+        self._inside: set[tuple[str, str]] = set()
+        self._ended: dict[tuple[str, str], None] = {}
+
+    def begin(self, now: int) -> list[str]:
+        """It is ``now``: the queues whose figures begin anew, since it is another day."""
+        day = self._day_of(now)
+        if day == self._day:
+            return []
+        self._since = None if self._day else now  # the first day is not whole
+        self._day = day
+        stale = [queue for queue, figures in self._queues.items() if figures.day != day]
+        for queue in stale:
+            self._queues[queue] = Figures(day, self._since)
+        return stale
+
+    def interrupt(self, now: int) -> None:
+        """What happened before ``now`` was not seen, at least in part."""
+        self.begin(now)
+        self._since = now
+        for figures in self._queues.values():
+            figures.since = now
+
+    def of(self, queue: str) -> Figures:
+        """The figures of a queue; ``begin`` was called."""
+        if queue not in self._queues:
+            self._queues[queue] = Figures(self._day, self._since)
+        return self._queues[queue]
+
+    def entered(self, queue: str, uniqueid: str) -> None:
+        """A caller has come, or was found to wait."""
+        if (queue, uniqueid) not in self._inside:
+            self._inside.add((queue, uniqueid))
+            self._ended.pop((queue, uniqueid), None)
+            self.of(queue).entered += 1
+
+    def left(self, queue: str, uniqueid: str) -> None:
+        """A caller does not wait any more, for whatever reason."""
+        self._inside.discard((queue, uniqueid))
+
+    def answered(self, queue: str, uniqueid: str, wait: int) -> bool:
+        """A caller has been answered after so many seconds; False if that was counted."""
+        if not self._ends(queue, uniqueid):
+            return False
+        figures = self.of(queue)
+        figures.answered += 1
+        figures.answered_in_level += wait <= self.service_level
+        figures.longest_wait = max(figures.longest_wait, wait)
+        return True
+
+    def abandoned(self, queue: str, uniqueid: str, wait: int, caller: Mapping[str, Any]) -> bool:
+        """A caller has given up after so many seconds; False if that was counted."""
+        if not self._ends(queue, uniqueid):
+            return False
+        figures = self.of(queue)
+        figures.abandoned += 1
+        figures.longest_wait = max(figures.longest_wait, wait)
+        told = {**caller, "uniqueid": uniqueid, "wait": wait}
+        figures.last_abandoned = [told, *figures.last_abandoned[: MOST_ABANDONED - 1]]
+        return True
+
+    def export(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        return {
+            "day": self._day,
+            "since": self._since,
+            "inside": [list(caller) for caller in sorted(self._inside)],
+            "queues": {queue: asdict(figures) for queue, figures in self._queues.items()},
+        }
+
+    def restore(self, data: Mapping[str, Any], now: int) -> None:
+        """Go on from what was exported: of another day nothing counts any more.
+
+        What happened between the export and ``now`` is missing.
+
+        Raises ValueError if the data are none of ``export``.
+        """
+        self.begin(now)
+        try:
+            self._inside = {(str(queue), str(caller)) for queue, caller in data["inside"]}
+            if data["day"] == self._day:
+                self._queues = {
+                    str(queue): Figures(**figures) for queue, figures in data["queues"].items()
+                }
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"no figures of queues: {error!r:.100}") from error
+        self.interrupt(now)
+
+    def _ends(self, queue: str, uniqueid: str) -> bool:
+        """Whether a caller's stay has not been counted as ended before."""
+        if (queue, uniqueid) in self._ended:
+            return False
+        self._ended[queue, uniqueid] = None
+        if len(self._ended) > MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
+        return True

@@ -1,0 +1,111 @@
+"""Parking lots and the calls that are parked in them.
+
+Origin: ``main/features.c`` (11), ``res/parking/parking_manager.c`` (12 and later), which tells
+all of the parked channel with the prefix ``Parkee``. Lists of 11 have no Uniqueid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from amiws_gevent.ami import Message
+from amiws_gevent.state.headers import caller, text, whole
+from amiws_gevent.state.merge import Item, ListedPart
+
+LOT, PARKED = "parking_lot", "parked_call"
+
+# What is null until something says it.
+_LOT: Mapping[str, Any] = dict.fromkeys(("first", "last", "timeout"))
+_PARKED: Mapping[str, Any] = dict.fromkeys(("uniqueid", "parker", "since", "server_since", "until"))
+
+
+class ParkingPart(ListedPart):
+    """The kinds ``parking_lot`` and ``parked_call`` (key lot|space)."""
+
+    kinds = (LOT, PARKED)
+
+    @property
+    def events(self) -> Mapping[str, Callable[[Message], None]]:
+        return {
+            "parkedcall": self._parked,
+            "parkedcallswap": self._parked,
+            "unparkedcall": self._unparked,
+            "parkedcalltimeout": self._unparked,
+            "parkedcallgiveup": self._unparked,
+        }
+
+    @property
+    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+        return {"parkedcalls": self._listed, "parkinglots": self._lots_listed}
+
+    def _parked(self, message: Message) -> None:
+        key, fields = _parked_of(message)
+        if self.store.get(LOT, fields["lot"]) is None:
+            self.store.put(LOT, fields["lot"], name=fields["lot"], **_LOT)
+        known = self.store.get(PARKED, key)
+        swapped = known is not None and message.name.lower() == "parkedcallswap"
+        # another channel takes the place of one that goes on waiting
+        times = dict(self.since(message))
+        if known is not None and swapped:
+            times = {name: known[name] for name in times}
+        times["until"] = self._until(message)
+        self.renew(PARKED, key, **{**_PARKED, **fields, **times})
+
+    def _unparked(self, message: Message) -> None:
+        """A space may have been taken again before this is told."""
+        key, fields = _parked_of(message)
+        known = self.store.get(PARKED, key)
+        ids = {known and known["uniqueid"], fields.get("uniqueid")} - {None}
+        if known is not None and len(ids) < 2:
+            self.store.remove(PARKED, key)
+
+    def _until(self, message: Message) -> int | None:
+        """When it will be taken back: what is left is told in seconds."""
+        left = whole(message, "ParkingTimeout")
+        if left is None:
+            left = whole(message, "Timeout")
+        return None if left is None else self.now + 1000 * left
+
+    def _listed(self, items: Sequence[Message], asked: int) -> None:
+        parked = {}
+        for item in items:
+            key, fields = _parked_of(item)
+            waited = whole(item, "ParkingDuration") or whole(item, "Duration") or 0
+            times = {"since": self.now - 1000 * waited, "until": self._until(item)}
+            parked[key] = Item(fields, {**_PARKED, **times})
+        self.merge(PARKED, parked, asked)
+
+    def _lots_listed(self, items: Sequence[Message], asked: int) -> None:
+        lots = {}
+        for item in items:
+            name = item.get("Name") or ""
+            lots[name] = Item(
+                {
+                    "name": name,
+                    "first": text(item, "StartSpace", "StartExten"),
+                    "last": text(item, "StopSpace", "StopExten"),
+                    "timeout": whole(item, "Timeout"),
+                }
+            )
+        self.merge(LOT, lots, asked)
+
+
+def _parked_of(message: Message) -> tuple[str, dict[str, Any]]:
+    """The key of a parked call, and what a message says of it."""
+    lot = message.get("Parkinglot") or ""
+    space = text(message, "ParkingSpace", "Exten") or ""
+    who = caller(message, "Parkee" if message.has("ParkeeChannel") else "")
+    fields: dict[str, Any] = {
+        "lot": lot,
+        "space": space,
+        "channel": who.channel,
+        "number": who.number,
+        "name": who.name,
+    }
+    if who.uniqueid is not None:
+        fields["uniqueid"] = who.uniqueid
+    parker = text(message, "ParkerDialString", "From")
+    if parker is not None:
+        fields["parker"] = parker
+    return f"{lot}|{space}", fields

@@ -1,0 +1,42 @@
+"""What the parts of the model have in common: each knows a few kinds of entities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from amiws_gevent.ami import Message
+from amiws_gevent.state.store import Store
+
+
+class Part:
+    """Takes the events and lists of some kinds of entities, and keeps these in the store.
+
+    ``now`` is the time of the read that is being taken: UTC, milliseconds, by the clock of
+    this program. It is set by the model before anything is called.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.now = 0
+
+    @property
+    def events(self) -> Mapping[str, Callable[[Message], None]]:
+        """What is done with each event, by its folded name."""
+        return {}
+
+    @property
+    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+        """What is done with each whole list, by the folded name of the action.
+
+        It gets the items, and the offset at which the action was sent. The list may be
+        older than what came since, and newer than what came before it: only what was there
+        at that offset, and was not made again since, may be removed for not being in it; and
+        what was removed since then must not come back.
+        """
+        return {}
+
+    def tick(self) -> None:
+        """Time has passed, and nothing was said."""
+
+    def reset(self) -> None:
+        """The server has started anew: nothing of before is so any more."""

@@ -1,0 +1,179 @@
+"""The legs of calls, and the people at their ends.
+
+A leg is a channel as its call sees it. At most legs there is a person, known by a number.
+Halves of Local channels are no people, unless nothing real is behind them: then the pair
+is one, known by the number that was called. Nor are the channels that Asterisk makes for
+itself, and those that are left over from a masquerade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from amiws_gevent.state.words import (
+    device_of,
+    dialled_number,
+    is_outside,
+    is_phone,
+    local_base,
+)
+
+Channel = Mapping[str, Any]
+"""The fields of a channel."""
+
+# Made by main/bridge.c, main/features.c, main/pbx.c, apps/confbridge/, res/stasis/ and others.
+_INTERNAL = (
+    "Announcer/",
+    "AsyncGoto/",
+    "Bridge/",
+    "CBAnn/",
+    "CBRec/",
+    "Message/",
+    "Parked/",
+    "Recorder/",
+    "Snoop/",
+    "Surrogate/",
+    "Transfered/",
+)
+_DIALLED_BY = ("AppDial", "AppQueue")  # what a channel that was dialled says it runs
+_NOWHERE: Mapping[str, str] = {}
+
+
+class Call:
+    """The legs of one call, the oldest first, and what its entity does not tell."""
+
+    __slots__ = ("cause", "cause_text", "created", "key", "legs", "linkedids", "met")
+
+    def __init__(self, key: str, created: int) -> None:
+        self.key = key
+        self.created = created
+        self.legs: dict[str, Leg] = {}
+        self.linkedids: tuple[str, ...] = ()
+        self.met = False
+        """Whether anybody has talked with anybody."""
+        self.cause: int | None = None
+        self.cause_text: str | None = None
+
+
+class Leg:
+    """One channel of a call."""
+
+    __slots__ = (
+        "call",
+        "created",
+        "dial_string",
+        "dialled",
+        "dialled_by",
+        "half",
+        "hint",
+        "key",
+        "local",
+        "own_number",
+        "peer",
+        "places",
+        "rang",
+        "real",
+        "served",
+        "talked",
+    )
+
+    def __init__(self, key: str, channel: Channel, call: Call) -> None:
+        name = channel["name"] or ""
+        self.key = key
+        self.call = call
+        self.created: int = channel["created"]
+        self.local = local_base(name) is not None
+        self.real = not self.local and is_real(name)
+        self.half: Leg | None = None
+        """The other half of a Local channel."""
+        self.dialled = was_dialled(channel)
+        """Whether the server called it, and not it the server."""
+        self.own_number: str | None = channel["caller_number"] if self.dialled else None
+        """What its configuration calls it; a later number was guessed from what was dialled."""
+        self.dialled_by: str | None = None
+        """The channel that dials, or has dialled, this one."""
+        self.dial_string = ""
+        self.hint: str | None = None
+        """The name that a queue has for the member at this leg."""
+        self.peer: str | None = None
+        """The channel that it is bridged with, in 11."""
+        self.places: Mapping[str, str] = _NOWHERE
+        """Where it is, by the field of a call that says so: queue, conference, parking …"""
+        self.rang = False
+        self.talked = False
+        self.served = False
+        """Of the second half of a Local channel: whether it has ever called anybody."""
+
+    def place(self, where: str, what: str | None) -> None:
+        """It is in a queue, conference or such now; None for not any more."""
+        places = {**self.places}
+        places.pop(where, None)
+        if what is not None:
+            places[where] = what
+        self.places = places or _NOWHERE
+
+
+class Identity(NamedTuple):
+    """Who is at a leg, and the trunk through which."""
+
+    number: str
+    name: str | None
+    trunk: str | None = None
+
+
+def is_real(name: str) -> bool:
+    """Whether a channel of that name may have a person at its end."""
+    return not name.startswith(_INTERNAL) and not name.endswith(("<ZOMBIE>", "<MASQ>"))
+
+
+def was_dialled(channel: Channel) -> bool:
+    """Whether the server made a channel in order to call somebody."""
+    application = channel["application"] or ""
+    return channel["state"] in ("down", "ringing", "dialing") or application.startswith(_DIALLED_BY)
+
+
+def is_person(leg: Leg) -> bool:
+    """Whether a leg stands for somebody."""
+    if leg.real:
+        return True
+    return leg.local and leg.half is not None and leg.half.served is False and _is_front(leg)
+
+
+def _is_front(leg: Leg) -> bool:
+    """Whether of the two halves this is the one that stands for both: the one that is called."""
+    assert leg.half is not None
+    return leg.dialled and not leg.half.dialled and not leg.served
+
+
+def identify(leg: Leg, channel: Channel) -> Identity:
+    """Who is at a leg; only for one that is a person."""
+    device = device_of(channel["name"] or "")
+    if leg.local:
+        return Identity(device, leg.hint)
+    if not leg.dialled:
+        return _calling(channel, device)
+    if is_phone(device):
+        named = channel["caller_name"] if channel["caller_number"] == device else None
+        return Identity(device, leg.hint or named)
+    trunk, _, last = device.rpartition("/")
+    if trunk and is_phone(last):
+        return Identity(last, leg.hint, trunk)
+    if called := dialled_number(leg.dial_string, device):
+        return Identity(called, leg.hint, device)
+    return Identity(leg.own_number or device, leg.hint or _own_name(leg, channel))
+
+
+def _calling(channel: Channel, device: str) -> Identity:
+    number = channel["caller_number"]
+    if number is not None and number == channel["connected_number"] and is_phone(device):
+        number = None  # Originate has given it the number that it is to call
+    if number is None:
+        return Identity(device, channel["caller_name"])
+    trunk = device if not is_phone(device) and is_outside(number) else None
+    return Identity(number, channel["caller_name"], trunk)
+
+
+def _own_name(leg: Leg, channel: Channel) -> str | None:
+    name: str | None = channel["caller_name"] if leg.own_number else None
+    return name

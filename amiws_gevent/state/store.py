@@ -1,0 +1,215 @@
+"""The entities of one server, and what has changed since a position of its stream.
+
+An entity has a kind, a key that is unique among its kind and server, and plain fields:
+text, numbers, booleans, None, and lists and mappings of these, which are replaced as a
+whole and never changed in place. It carries the offset of the read that changed it last.
+One that is removed leaves a tombstone with its offset; of those a bounded number is kept,
+and what changed before the oldest forgotten one cannot be told any more. So a snapshot, a
+client that comes back and one that is slow all ask the same: what has changed since?
+
+No I/O and no clock.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from amiws_gevent.state.compact import Forms
+
+Name = tuple[str, str]
+"""Kind and key."""
+
+TOMBSTONES = 10_000
+_MOST = 2**32 - 1  # of an array of I
+
+
+class Entity:
+    """One thing of the server. ``fields`` must be changed by the store alone."""
+
+    __slots__ = ("born", "fields", "marks", "offset")
+
+    def __init__(self, fields: dict[str, Any], offset: int) -> None:
+        self.fields = fields
+        self.born = offset
+        """The offset of the read that made it."""
+        self.offset = offset
+        """The offset of the last change."""
+        self.marks: array[int] | None = None
+        """By the place of a field, when it was changed last: how much later than ``born``.
+
+        0 for one that was never changed; None if none was. (A dict would take as much as all
+        other of the entity.)
+        """
+
+
+class Change(NamedTuple):
+    """What has become of one entity: ``fields`` is what changed, None if it is gone."""
+
+    kind: str
+    key: str
+    fields: Mapping[str, Any] | None
+    whole: bool
+    """Whether ``fields`` is all there is of it, since it is new to who asks."""
+    last: Mapping[str, Any] | None = None
+    """Of one that is gone: what was left to say of it, such as the cause."""
+
+
+class _Tombstone(NamedTuple):
+    offset: int
+    last: Mapping[str, Any] | None
+
+
+class Store:
+    """The entities by kind and key. ``begin`` says of which read the changes from then on are."""
+
+    def __init__(self, *, tombstones: int = TOMBSTONES) -> None:
+        self.offset = 0
+        self._entities: dict[str, dict[str, Entity]] = {}
+        self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
+        self._forms = Forms()
+        self._gone: dict[Name, _Tombstone] = {}  # the oldest first
+        self._most_gone = tombstones
+        self._forgotten = 0  # the offset of the last tombstone that was given up
+
+    def begin(self, offset: int) -> None:
+        """Changes from here on are those of the read at ``offset``, which never goes back."""
+        assert offset >= self.offset
+        self.offset = offset
+
+    def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
+        """The fields of an entity; None if it is not there."""
+        found = self._entities.get(kind, {}).get(key)
+        return None if found is None else found.fields
+
+    def of(self, kind: str) -> dict[str, Mapping[str, Any]]:
+        """The fields of all entities of a kind, by key; a copy that stays as it is."""
+        return {key: entity.fields for key, entity in self._entities.get(kind, {}).items()}
+
+    def keys(self, kind: str) -> list[str]:
+        """The keys of a kind, in the order in which they came."""
+        return list(self._entities.get(kind, ()))
+
+    def born(self, kind: str, key: str) -> int:
+        """The offset of the read that made an entity; 0 if it is not there."""
+        found = self._entities.get(kind, {}).get(key)
+        return 0 if found is None else found.born
+
+    def changed_at(self, kind: str, key: str) -> int:
+        """The offset of the read that changed an entity last; 0 if it is not there."""
+        found = self._entities.get(kind, {}).get(key)
+        return 0 if found is None else found.offset
+
+    def gone(self, kind: str, key: str) -> int:
+        """The offset of the read that removed an entity; 0 if none is known."""
+        tombstone = self._gone.get((kind, key))
+        return 0 if tombstone is None else tombstone.offset
+
+    def may_have_gone(self, kind: str, key: str, since: int) -> bool:
+        """Whether an entity that is not there was removed after ``since``, or that is forgotten.
+
+        A list that was asked for at ``since`` must not bring such a one back.
+        """
+        return since < self._forgotten or self.gone(kind, key) > since
+
+    def changed(self, kind: str) -> list[str]:
+        """The keys of those of a kind that the present read made or changed."""
+        entities = self._entities.get(kind, {})
+        return [key for key, entity in entities.items() if entity.offset == self.offset]
+
+    def put(self, kind: str, key: str, **fields: Any) -> bool:
+        """Make an entity, or change these fields of it; whether anything is other than before."""
+        entities = self._entities.setdefault(kind, {})
+        entity = entities.get(key)
+        if entity is None:
+            self._gone.pop((kind, key), None)
+            entities[key] = Entity(self._forms.pack(kind, fields), self.offset)
+            return True
+        known = entity.fields
+        changed = {
+            name: value
+            for name, value in fields.items()
+            if name not in known or (known[name] is not value and known[name] != value)
+        }
+        if not changed:
+            return False
+        entity.fields = known.copy()
+        for name, value in changed.items():
+            entity.fields[name] = value
+        entity.offset = self.offset
+        self._mark(kind, entity, changed)
+        return True
+
+    def _mark(self, kind: str, entity: Entity, names: Mapping[str, Any]) -> None:
+        places = self._places.setdefault(kind, {})
+        for name in names:
+            places.setdefault(name, len(places))
+        marks = entity.marks
+        if marks is None:
+            marks = entity.marks = array("I")
+        if len(marks) < len(places):
+            marks.extend([0] * (len(places) - len(marks)))
+        later = min(self.offset - entity.born, _MOST)
+        for name in names:
+            marks[places[name]] = later
+
+    def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
+        """The names of the fields of an entity that were changed after ``since``."""
+        if entity.marks is None:
+            return []
+        later = since - entity.born
+        marks = entity.marks
+        return [
+            name
+            for name, place in self._places[kind].items()
+            if place < len(marks) and marks[place] and marks[place] > later
+        ]
+
+    def merge(self, kind: str, key: str, asked: int, **fields: Any) -> bool:
+        """Take what a list says of an entity that is there; whether anything was other.
+
+        The list was asked for at the offset ``asked``: what events have said since stays. What
+        the one that made the entity did not say (it is None) is taken.
+        """
+        entity = self._entities[kind][key]
+        said = set(self._changed_since(kind, entity, asked))
+        if entity.born > asked:
+            said.update(name for name, value in entity.fields.items() if value is not None)
+        return self.put(
+            kind, key, **{name: value for name, value in fields.items() if name not in said}
+        )
+
+    def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
+        """Take an entity away, with what is left to say of it; whether it was there."""
+        if self._entities.get(kind, {}).pop(key, None) is None:
+            return False
+        self._gone.pop((kind, key), None)  # the last removed comes last
+        self._gone[kind, key] = _Tombstone(self.offset, last)
+        if len(self._gone) > self._most_gone:
+            oldest = next(iter(self._gone))
+            self._forgotten = self._gone.pop(oldest).offset
+        return True
+
+    def changes(self, since: int) -> Iterator[Change] | None:
+        """What is other than at the offset ``since``; None if that cannot be told any more.
+
+        An entity that was removed and made again since is told whole: it replaces what
+        there was.
+        """
+        if since < self._forgotten or since > self.offset:
+            return None
+        return self._changes(since)
+
+    def _changes(self, since: int) -> Iterator[Change]:
+        for (kind, key), (offset, last) in self._gone.items():
+            if offset > since:
+                yield Change(kind, key, None, whole=False, last=last)
+        for kind, entities in self._entities.items():
+            for key, entity in entities.items():
+                if entity.born > since:
+                    yield Change(kind, key, entity.fields, whole=True)
+                elif entity.offset > since:
+                    names = self._changed_since(kind, entity, since)
+                    fields = {name: entity.fields[name] for name in names}
+                    yield Change(kind, key, fields, whole=False)

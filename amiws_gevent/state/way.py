@@ -1,0 +1,29 @@
+"""The way that a call took: a bounded list of what has happened to it, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amiws_gevent.state.compact import Forms
+
+_FORMS = Forms()
+
+Way = list[dict[str, Any]]
+
+MOST_STEPS = 40
+
+
+def step(what: str, at: int, server_at: int | None, **details: Any) -> dict[str, Any]:
+    """One step; details that are None are left out, and the server's time where it sent none."""
+    told = {name: value for name, value in details.items() if value is not None}
+    if server_at is not None:
+        told["server_at"] = server_at
+    return _FORMS.pack(" ".join((what, *told)), {"what": what, "at": at, **told})
+
+
+def lengthened(way: Way, steps: Way) -> Way:
+    """A way with more steps; the first half of a long one is kept, and the last."""
+    longer = [*way, *steps]
+    if len(longer) <= MOST_STEPS:
+        return longer
+    return longer[: MOST_STEPS // 2] + longer[-MOST_STEPS // 2 :]

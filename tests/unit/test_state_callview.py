@@ -1,0 +1,130 @@
+"""What a call tells of itself at moments that no capture has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.state import World, label, line
+
+
+def new(world: World, uniqueid: str, name: str, state: str = "Ring", **headers: str) -> None:
+    number = name.partition("/")[2].partition("-")[0]
+    known = {"CallerIDNum": number, "CallerIDName": "", "Exten": "203", "Linkedid": "1.0"}
+    world.event(
+        "Newchannel",
+        Channel=name,
+        ChannelStateDesc=state,
+        Uniqueid=uniqueid,
+        **{**known, **headers},
+    )
+
+
+def state(world: World, uniqueid: str, word: str) -> None:
+    world.event("Newstate", Uniqueid=uniqueid, ChannelStateDesc=word)
+
+
+def dial(world: World, source: str, target: str, dial_string: str = "") -> None:
+    world.event("DialBegin", Uniqueid=source, DestUniqueid=target, DialString=dial_string)
+
+
+def bridge(world: World, *uniqueids: str) -> None:
+    for uniqueid in uniqueids:
+        world.event("BridgeEnter", BridgeUniqueid="b", BridgeType="basic", Uniqueid=uniqueid)
+
+
+def talk(world: World) -> None:
+    """201 talks with 203."""
+    new(world, "1.0", "SIP/201-1")
+    new(world, "1.1", "SIP/203-1", "Down")
+    dial(world, "1.0", "1.1")
+    state(world, "1.1", "Up")
+    state(world, "1.0", "Up")
+    bridge(world, "1.1", "1.0")
+
+
+def call(world: World) -> dict[str, Any]:
+    (only,) = world.calls()
+    return only
+
+
+def test_hold_says_who_waits() -> None:
+    world = World()
+    talk(world)
+    world.event("Hold", Uniqueid="1.1")
+    assert line(call(world)) == "201 -> 203 held"
+    assert [label(person) for person in call(world)["held"]] == ["201"]
+    world.event("Unhold", Uniqueid="1.1")
+    assert (line(call(world)), call(world)["held"]) == ("201 -> 203 talking", [])
+
+
+def test_each_phase_has_its_beginning() -> None:
+    world = World()
+    new(world, "1.0", "SIP/201-1")
+    began = world.now
+    world.event("NewCallerid", Uniqueid="1.0", CallerIDName="Anna")
+    assert (call(world)["since"], call(world)["created"]) == (began, began)
+    new(world, "1.1", "SIP/203-1", "Down")
+    dial(world, "1.0", "1.1")
+    state(world, "1.1", "Ringing")
+    assert (call(world)["phase"], call(world)["since"]) == ("ringing", world.now)
+    assert call(world)["answered"] is None
+    state(world, "1.1", "Up")
+    assert (call(world)["phase"], call(world)["answered"]) == ("talking", world.now)
+
+
+def test_a_call_to_the_outside_names_the_number_and_the_trunk() -> None:
+    world = World()
+    new(world, "1.0", "SIP/201-1", Exten="0030123456")
+    new(world, "1.1", "SIP/gw-1", "Down", CallerIDNum="<unknown>")
+    dial(world, "1.0", "1.1", "030123456@gw")
+    assert line(call(world)) == "201 -> 030123456 dialling"
+    assert (call(world)["trunk"], call(world)["dialled"]) == ("gw", "0030123456")
+
+
+def test_one_who_does_not_answer_is_out_and_the_next_may_ring() -> None:
+    world = World()
+    new(world, "1.0", "SIP/201-1")
+    new(world, "1.1", "SIP/203-1", "Down")
+    dial(world, "1.0", "1.1")
+    state(world, "1.1", "Ringing")
+    world.event("DialEnd", Uniqueid="1.0", DestUniqueid="1.1", DialStatus="NOANSWER")
+    assert (call(world)["ringing"], label(call(world)["callee"])) == ([], "203")
+    new(world, "1.2", "SIP/204-1", "Down")
+    dial(world, "1.0", "1.2")
+    assert [label(person) for person in call(world)["ringing"]] == ["204"]
+
+
+def test_who_stays_when_the_other_has_hung_up_may_hear_an_application() -> None:
+    world = World()
+    talk(world)
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.1")
+    world.event("Hangup", Uniqueid="1.1", Cause="16")
+    assert line(call(world)) == "201 -> 203 talking"  # it comes to its end
+    world.event("Newexten", Uniqueid="1.0", Application="VoiceMail")
+    assert line(call(world)) == "201 -> 203 application VoiceMail"
+
+
+def test_the_cause_of_a_call_is_that_of_its_caller() -> None:
+    world = World()
+    talk(world)
+    world.event("Hangup", Uniqueid="1.1", Cause="26")
+    world.event("Hangup", Uniqueid="1.0", Cause="16", **{"Cause-txt": "Normal Clearing"})
+    (ended,) = world.ended
+    assert (ended.cause, ended.cause_text, ended.ended) == (16, "Normal Clearing", world.now)
+
+
+def test_steps_have_the_server_s_time_where_it_sends_one() -> None:
+    world = World()
+    new(world, "1.0", "SIP/201-1", Timestamp="1700000000.5")
+    (step,) = call(world)["way"]
+    assert (step["at"], step["server_at"]) == (world.now, 1_700_000_000_500)
+    assert call(world)["server_created"] == 1_700_000_000_500
+
+
+def test_what_is_not_other_is_no_change() -> None:
+    world = World()
+    talk(world)
+    before = world.store.changed_at("call", "1.0")
+    state(world, "1.0", "Up")
+    world.event("Newexten", Uniqueid="1.1", Application="AppDial")
+    assert world.store.changed_at("call", "1.0") == before

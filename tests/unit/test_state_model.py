@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from amiws_gevent.ami import Kind, Message
+from amiws_gevent.state.model import Model
+from amiws_gevent.state.part import Part
+from amiws_gevent.state.store import Store
+
+
+class Noting(Part):
+    """Notes what it gets, with its name."""
+
+    def __init__(self, store: Store, name: str, notes: list[object]) -> None:
+        super().__init__(store)
+        self._name = name
+        self._notes = notes
+
+    @property
+    def events(self) -> Mapping[str, Callable[[Message], None]]:
+        return {"parkedcall": lambda message: self._note(message.name)}
+
+    @property
+    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+        return {"parkedcalls": lambda items, asked: self._note(len(items), asked)}
+
+    def tick(self) -> None:
+        self._note("tick")
+
+    def _note(self, *what: object) -> None:
+        self._notes.append((self._name, self.now, *what))
+
+
+def model() -> tuple[Model, list[object]]:
+    notes: list[object] = []
+    store = Store()
+    return Model(store, [Noting(store, "a", notes), Noting(store, "b", notes)]), notes
+
+
+def test_all_parts_get_an_event_in_their_order() -> None:
+    told, notes = model()
+    told.receive([Message(Kind.EVENT, {"Event": "PARKEDCALL"})], 1, 10)
+    assert notes == [("a", 10, "PARKEDCALL"), ("b", 10, "PARKEDCALL")]
+    assert told.store.offset == 1
+
+
+def test_items_of_lists_are_no_events() -> None:
+    told, notes = model()
+    item = Message(Kind.EVENT, {"Event": "ParkedCall", "ActionID": "x"})
+    response = Message(Kind.RESPONSE, {"Response": "Success"})
+    told.receive([item, response, Message(Kind.EVENT, {"Event": "Other"})], 1, 10)
+    assert notes == []
+    told.receive_list("ParkedCalls", [item], asked=1, offset=2, now=20)
+    assert notes == [("a", 20, 1, 1), ("b", 20, 1, 1)]
+    told.receive_list("Other", [item], asked=1, offset=2, now=20)
+    assert len(notes) == 2
+
+
+def test_time_passes_for_all_parts() -> None:
+    told, notes = model()
+    told.tick(1, 10)
+    assert notes == [("a", 10, "tick"), ("b", 10, "tick")]

@@ -1,0 +1,85 @@
+"""Who is at a leg."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from amiws_gevent.state.people import Call, Identity, Leg, identify, is_person, is_real
+
+
+def channel(name: str, state: str = "ring", **more: Any) -> dict[str, Any]:
+    blank = {
+        "caller_number": None,
+        "caller_name": None,
+        "connected_number": None,
+        "application": None,
+        "created": 0,
+    }
+    return {**blank, "name": name, "state": state, **more}
+
+
+def leg(fields: dict[str, Any]) -> Leg:
+    return Leg("1.0", fields, Call("1.0", 0))
+
+
+@pytest.mark.parametrize(
+    ("fields", "dial_string", "who"),
+    [
+        (channel("SIP/201-1", caller_number="201"), "", Identity("201", None)),
+        (channel("IAX2/201-1"), "", Identity("201", None)),
+        (
+            channel("SIP/gw-1", caller_number="+4930123", caller_name="K"),
+            "",
+            Identity("+4930123", "K", "gw"),
+        ),
+        (channel("SIP/anna-1", caller_number="201"), "", Identity("201", None)),
+        (channel("SIP/203-1", "down"), "203", Identity("203", None)),
+        (channel("SIP/gw-1", "down"), "+4930123@gw", Identity("+4930123", None, "gw")),
+        (channel("SIP/anna-1", "down"), "anna", Identity("anna", None)),
+        (
+            channel("SIP/anna-1", "down", caller_number="203", caller_name="Anna"),
+            "anna",
+            Identity("203", "Anna"),
+        ),
+        (channel("DAHDI/i1/030123-5", "down"), "g1/030123", Identity("030123", None, "i1")),
+        (channel("Local/3001@sim-0000;1", "down"), "3001@sim", Identity("3001", None)),
+    ],
+)
+def test_a_leg_s_person_is_known_by_what_there_is(
+    fields: dict[str, Any], dial_string: str, who: Identity
+) -> None:
+    found = leg(fields)
+    found.dial_string = dial_string
+    assert identify(found, fields) == who
+
+
+def test_a_number_that_was_guessed_from_what_was_dialled_is_nobody_s() -> None:
+    fields = channel("IAX2/203-1", "down")
+    found = leg(fields)
+    fields["caller_number"], fields["caller_name"] = "299", "Group"
+    assert identify(found, fields) == Identity("203", None)
+
+
+def test_a_member_s_name_is_that_of_the_queue() -> None:
+    fields = channel("IAX2/202-1", "down")
+    found = leg(fields)
+    found.hint = "Ben Agent"
+    assert identify(found, fields) == Identity("202", "Ben Agent")
+
+
+def test_halves_of_local_channels_are_no_people_once_they_lead_to_somebody() -> None:
+    front = leg(channel("Local/201@a-0;1", "down"))
+    back = leg(channel("Local/201@a-0;2", "ring"))
+    assert not is_person(front)
+    front.half, back.half = back, front
+    assert [is_person(front), is_person(back)] == [True, False]
+    back.served = True
+    assert [is_person(front), is_person(back)] == [False, False]
+
+
+@pytest.mark.parametrize("name", ["Parked/SIP/1-1", "SIP/1-1<ZOMBIE>", "SIP/1-1<MASQ>", "Snoop/1"])
+def test_channels_that_asterisk_makes_for_itself_are_no_people(name: str) -> None:
+    assert not is_real(name)
+    assert is_real("SIP/1-1")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from amiws_gevent.state.store import Change, Store
+
+
+def changes(store: Store, since: int) -> list[Change] | None:
+    found = store.changes(since)
+    return None if found is None else list(found)
+
+
+def test_what_changed_since_is_the_changed_fields_alone() -> None:
+    store = Store()
+    store.begin(1)
+    assert store.put("a", "x", one=1, two=2)
+    store.begin(2)
+    assert not store.put("a", "x", two=2)
+    assert store.put("a", "x", two=3)
+    assert store.get("a", "x") == {"one": 1, "two": 3}
+    assert changes(store, 0) == [Change("a", "x", {"one": 1, "two": 3}, whole=True)]
+    assert changes(store, 1) == [Change("a", "x", {"two": 3}, whole=False)]
+    assert changes(store, 2) == []
+    assert changes(store, 3) is None
+    assert store.changed("a") == ["x"]
+
+
+def test_one_that_is_gone_is_told_with_its_last_words() -> None:
+    store = Store()
+    store.begin(1)
+    store.put("a", "x", one=1)
+    store.begin(2)
+    assert store.remove("a", "x", {"cause": 16})
+    assert not store.remove("a", "x")
+    assert changes(store, 1) == [Change("a", "x", None, whole=False, last={"cause": 16})]
+    store.begin(3)
+    store.put("a", "x", one=2)
+    assert changes(store, 2) == [Change("a", "x", {"one": 2}, whole=True)]
+
+
+def test_what_is_older_than_the_forgotten_cannot_be_told() -> None:
+    store = Store(tombstones=1)
+    for offset, key in enumerate("xy", start=1):
+        store.begin(offset)
+        store.put("a", key)
+        store.remove("a", key)
+    assert changes(store, 0) is None
+    assert changes(store, 1) == [Change("a", "y", None, whole=False)]
+    assert store.may_have_gone("a", "x", 0)
+    assert store.may_have_gone("a", "y", 1)
+    assert not store.may_have_gone("a", "z", 1)
+
+
+def test_a_list_does_not_undo_what_events_said_since_it_was_asked() -> None:
+    store = Store()
+    store.begin(1)
+    store.put("a", "old", one=1, two=1)
+    store.begin(3)
+    store.put("a", "old", two=3)
+    store.put("a", "new", one=3)
+    store.begin(4)
+    assert store.merge("a", "old", 2, one=2, two=2)
+    assert store.get("a", "old") == {"one": 2, "two": 3}
+    assert not store.merge("a", "new", 2, one=2)
