@@ -1,8 +1,12 @@
-"""``python -m amiws_gevent.simulator.replay FILE``: a recording as an AMI server, till a signal."""
+"""``python -m amiws_gevent.simulator.replay FILE``: a recording as an AMI server, till a signal.
+
+With ``--calls`` it prints the calls of the recording instead.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +15,7 @@ import gevent
 from gevent.event import Event
 
 from amiws_gevent.errors import ListenError
+from amiws_gevent.simulator.replay.calls import calls_of
 from amiws_gevent.simulator.replay.player import Pace, Player, speed
 from amiws_gevent.simulator.replay.recording import Recording, WrongFile, check
 from amiws_gevent.simulator.replay.server import ReplayServer
@@ -71,6 +76,11 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--loop", action="store_true", help="begin again at the end")
     end.add_argument("--exit", action="store_true", help="end at the end (default: stay)")
+    end.add_argument(
+        "--calls",
+        action="store_true",
+        help="print the calls of the recording, one JSON object a line, and do not play it",
+    )
     options = parser.parse_args(words)
     if (options.user is None) != (options.secret is None):
         parser.error("--user and --secret go together")
@@ -88,6 +98,8 @@ def main(words: list[str] | None = None) -> int:
     recording = Recording(
         options.files, server=options.server, tell=faults, breathe=lambda: gevent.sleep(0)
     )
+    if options.calls:
+        return _print_calls(recording)
     account = None if options.user is None else Account(options.user, options.secret)
     server = ReplayServer(options.host, options.port, account=account, tell=_say)
     try:
@@ -112,6 +124,17 @@ def main(words: list[str] | None = None) -> int:
         return _play(player, recording, faults, stay=not options.exit)
     finally:
         server.stop()
+
+
+def _print_calls(recording: Recording) -> int:
+    try:
+        check(recording.files)
+        for call in calls_of(recording.packets()):
+            _say(json.dumps(call, ensure_ascii=False))
+    except (WrongFile, OSError) as error:
+        _complain(str(error))
+        return NO_INPUT
+    return 0
 
 
 def _play(player: Player, recording: Recording, faults: _Faults, *, stay: bool) -> int:
