@@ -76,7 +76,7 @@ def watched(hook: MessageHook) -> MessageHook:
             if changed:
                 Message.__init__(message, kind, headers)
         if changed:
-            raise TypeError("changed a message in place; it must return another instead")
+            raise TypeError("changed a message in place; it must return a new one instead")
         return Message(answer.kind, answer.headers) if isinstance(answer, Message) else answer
 
     return hook._replace(function=call)

@@ -140,7 +140,8 @@ def _settings_model(hooks: Mapping[str, Callable[..., Any]]) -> type[BaseModel]:
     for name in OWN_SETTINGS:
         if name in model.model_fields:
             raise HookMistake(
-                f"a setting cannot be named {name}, which every plugin has", place_of(declare)
+                f"a setting cannot be named {name}: every plugin has one of that name",
+                place_of(declare),
             )
     return model
 

@@ -126,12 +126,12 @@ def test_a_dead_receiver_is_left_alone_and_told(tmp_path: Path) -> None:
             server.wait_login()
             server.send(b"".join(event("Early", number) for number in range(1000)))
             program.wait_for_log(
-                f"{receiver.url}: out of order, left alone for 0.5 s: "
+                f"{receiver.url}: keeps failing, nothing is sent for 0.5 s: "
                 "cannot connect: Connection refused"
             )
             program.wait_for_log("the queue is full")
             receiver.restart()
-            program.wait_for_log("is back")
+            program.wait_for_log(": works again")
             program.wait_for_log("dropped for want of room")
             wait_until(lambda: numbers(receiver.messages(), "Early")[-1:] == [999], "the last")
             lost = sum(request.json["lost"] for request in receiver.requests)
@@ -159,7 +159,7 @@ def test_the_end_does_not_wait_for_a_receiver_that_hangs(tmp_path: Path) -> None
             receiver.wait_for(1)
             program.process.terminate()
             assert program.process.wait(WAIT) == 0
-        assert "ends with messages not delivered: 1" in program.log
+        assert "stopped with messages not delivered: 1" in program.log
 
 
 def test_over_tls_with_authorities_of_its_own(tmp_path: Path) -> None:

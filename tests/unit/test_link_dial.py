@@ -243,7 +243,7 @@ class TestTls:
     ) -> None:
         with (
             AmiServer(tls=certificate.server(), sleep=gevent.sleep) as server,
-            pytest.raises(DialFailed, match="not the one of ssl_fingerprint") as caught,
+            pytest.raises(DialFailed, match="not that of ssl_fingerprint") as caught,
         ):
             dial(server.port, ssl_fingerprint=other.fingerprint)
         assert certificate.fingerprint in caught.value.advice
