@@ -96,7 +96,7 @@ def _message(
 
 
 class PluginHarness:
-    """A plugin that runs as in the program, between the ``with`` and its end.
+    """Runs a plugin as the program does, within a ``with`` block.
 
     ``plugin`` is what one would write in ``plugins:``, a path or a name; a relative
     path counts from the current directory, so tests best give

@@ -1,4 +1,4 @@
-"""What Prometheus is told, metric by metric, and where in the program each number is.
+"""All metrics, and where in the program each number comes from.
 
 Names and units follow Prometheus's conventions. Labels have few values: names that the
 configuration gives, and words of the program, never anything that a client or a server
@@ -33,7 +33,7 @@ from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, NORMAL, TRY_AGAIN_LATE
 from amiws_gevent.web.login_throttle import LIMIT, PASSWORD, LoginThrottle
 from amiws_gevent.web.server import WebServer
 
-# What rates are asked of is there from the start, as 0; the rest once it happens.
+# Labels of counters that alerts use exist from the start, with 0; others once they occur.
 EXPECTED_ENDS = (
     (NORMAL, BY_CLIENT),
     (GOING_AWAY, BY_CLIENT),
@@ -49,7 +49,7 @@ FAULTS = tuple(field.name for field in fields(Counters) if field.name != "notes"
 
 @dataclass(frozen=True)
 class Measured:
-    """Where the numbers are; nothing here is changed."""
+    """The parts that have the numbers; they are only read."""
 
     hub: Hub
     pipeline: Pipeline
@@ -79,7 +79,7 @@ class Family(NamedTuple):
     read: Callable[[Measured], float | Iterable[Values]]
 
 
-# Readers of what has labels. Each takes a copy of what may change while others run.
+# Readers for metrics with labels. Each copies what may change while other greenlets run.
 
 
 def _server(host: AmiHost) -> tuple[str, str]:

@@ -206,7 +206,7 @@ def _import_file(name: str, path: Path) -> tuple[ModuleType, str]:
 
 @contextmanager
 def _logging_kept() -> Iterator[None]:
-    """Undo what an import does to the root logger: ``logging.basicConfig()`` would block."""
+    """Undo an import's changes to the root logger: handlers of ``logging.basicConfig()`` block."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

@@ -627,7 +627,7 @@ class TestIsolation:
             client.wait_for_event("E999")
             assert events(client) == wanted
             assert [note for note in site.notes if note] == wanted
-            assert "plugin blocked: calls dropped" in program.log
+            assert "plugin blocked: too slow, calls of its hooks dropped" in program.log
             assert not faults_told(program, "logs")
             program.process.terminate()
             assert program.process.wait(WAIT) == 0
