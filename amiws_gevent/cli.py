@@ -1,8 +1,8 @@
 """The command line: amiws's options, and the order in which a start goes.
 
-Read the words, read the configuration, only then leave the terminal, and only
-then build the program. So what is wrong with the words or the file is said
-where they were typed, with the exit status that ``errors`` names.
+The options are parsed and the configuration is read before the program leaves the
+terminal. So mistakes in either are reported on the terminal, with the exit status
+that ``errors`` defines.
 """
 
 from __future__ import annotations
@@ -54,19 +54,18 @@ EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended; of 
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
 
 NO_SYSLOG = (
-    f"amiws-gevent: warning: no syslog daemon listens at {log.SYSLOG}: a daemon's log goes nowhere "
-    "until one does"
+    f"amiws-gevent: warning: no syslog daemon listens at {log.SYSLOG}; the log is lost until one "
+    "does"
 )
 
 DESCRIPTION = """\
-Gives the events of Asterisk servers (AMI) to browsers as JSON over WebSocket, and carries
-their actions back. A drop-in for the C program amiws: same options, same configuration."""
+Sends the events of Asterisk servers (AMI) to browsers as JSON over WebSocket, and the actions
+of browsers to the servers. Replaces the C program amiws: same options, same configuration."""
 
 SIGNALS = """\
-SIGINT and SIGTERM end the program, SIGHUP applies a changed configuration.
-Exit status: 0 ended as asked; 2 wrong words on the command line; 70 a fault of the program,
-or a plugin that kept it from its end; 71 cannot listen; 73 the pid file is locked or cannot be
-written; 78 wrong configuration."""
+SIGINT and SIGTERM stop the program. SIGHUP applies a changed configuration.
+Exit status: 0 stopped as asked; 2 mistake on the command line; 70 internal error (please
+report it); 71 port or certificate; 73 pid file; 78 configuration."""
 
 Configured = tuple[Settings, Callable[[], LoadResult] | None]
 """The settings of the start, and what reads them anew; None: nothing does."""
@@ -85,7 +84,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
     words = parser()
     options = words.parse_args(arguments)
     if options.strict and not options.check:
-        words.error("--strict goes with --check")
+        words.error("--strict needs --check")
     try:
         return _run(options, signals)
     except StartError as error:
@@ -116,8 +115,8 @@ def parser() -> argparse.ArgumentParser:
         "--pidfile",
         metavar="FILENAME",
         type=Path,
-        help=f"pid file (default {PID_FILE} as a daemon, none in the foreground); "
-        "a daemon takes a relative name from its working directory",
+        help=f"pid file (default: {PID_FILE} as a daemon, none in the foreground); "
+        "for a daemon, a relative name counts from the working directory",
     )
     parser.add_argument(
         "-D",
@@ -128,12 +127,14 @@ def parser() -> argparse.ArgumentParser:
         help=f"working directory of the daemon (default {WORKING_DIRECTORY})",
     )
     parser.add_argument(
-        "--check", action="store_true", help="tell what is wrong with the configuration, and end"
+        "--check",
+        action="store_true",
+        help="check the configuration, report all mistakes, and exit",
     )
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="with --check: what the file has and the program does not know is an error",
+        help="with --check: unknown keys and events, repeated keys and cut-off secrets are errors",
     )
     parser.add_argument(
         "--demo",
@@ -141,14 +142,14 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         type=_port,
         const=DEMO_AS_CONFIGURED,
-        help="two simulated PBXs in the place of the configured servers; the clients are at PORT, "
-        "without it at ws_port of the file that -f names, without a file at "
+        help="use two simulated PBXs instead of the configured servers. Clients connect to PORT; "
+        "its default is ws_port of the file given with -f, or without a file "
         f"http://127.0.0.1:{WS_PORT}/",
     )
     parser.add_argument(
         "--plugins",
         action="store_true",
-        help="list the plugins of the configuration: from where, with which hooks and settings",
+        help="list the configured plugins with their files, hooks and settings, and exit",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -203,7 +204,7 @@ def _demo_settings(keys: Mapping[str, object]) -> Settings:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT):
-        raise argparse.ArgumentTypeError(f"not a port, 0 to {LARGEST_PORT}: {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a port from 0 to {LARGEST_PORT}, not {text!r}")
     return int(text)
 
 
@@ -220,7 +221,7 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
     if errors:
         return ConfigError.exit_status
     servers = "simulated servers" if demo else _counted(len(result.settings.amihosts), "server")
-    print(f"{_file_of(result)}: the configuration can be used ({servers})")
+    print(f"{_file_of(result)}: the configuration is valid ({servers})")
     return 0
 
 
@@ -289,7 +290,7 @@ def _serve(
         _log.error("%s", error)
         status = error.exit_status
     except Exception as error:  # noqa: BLE001  # the last guard; told with its place
-        _log.critical("ends by a fault of the program: %s", error, exc_info=True)
+        _log.critical("internal error: %s; the program ends", error, exc_info=True)
         if child is not None:
             sys.excepthook(type(error), error, error.__traceback__)
         status = EXIT_SOFTWARE
@@ -314,7 +315,7 @@ def _simulated(configured: Configured) -> Iterator[Configured]:
     try:
         pbxs = demo.start()
     except OSError as error:
-        raise ListenError(f"no port for a simulated PBX: {error.strerror}") from error
+        raise ListenError(f"cannot listen for the simulated PBXs: {error.strerror}") from error
     hosts = tuple(map(AmiHost.model_validate, pbxs.hosts))
 
     def with_pbxs(settings: Settings) -> Settings:
@@ -337,7 +338,7 @@ def _tell_stall(
 
     In the watchdog's thread, while the main one stands wherever it does: so no lock.
     """
-    text = f"does not end, kept by {plugins.whereabouts(places)}; ended by force"
+    text = f"does not stop, still in {plugins.whereabouts(places)}; ended by force"
     control.tell_now(_log, logging.CRITICAL, text)
     if pid_file is not None:
         drop_pid_file(pid_file)

@@ -7,7 +7,7 @@
         PidFileError            73: the pid file is locked or cannot be written
         ListenError             71: a port in use, a certificate that cannot be loaded
       NotConnected              an action for a server that is not connected
-      ConnectionLost            the connection ended before an own query was answered
+      ConnectionLost            the connection ended before a query of ours was answered
       SendBufferFull            a server reads actions more slowly than clients send them
       ActionError               an action of a client that cannot be sent (defined in ami.actions)
 

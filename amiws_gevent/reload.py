@@ -1,14 +1,14 @@
-"""From one configuration to the next, whole or not at all; the start is the first time.
+"""Applies a configuration completely or not at all; the start applies the first one.
 
-    prepare    what can fail: plugins that are new are started, those that are gone stopped;
-               gate and application are built; certificates are read, and what is to be
-               listened on is opened, beside what is listened on now
-    commit     every part goes over to the new settings, and nothing can fail any more
-    roll back  in place of a commit: what was prepared is undone, the last first
+    prepare    everything that can fail: removed plugins are stopped and new ones started,
+               the gate and the application are built, certificates are read, and new
+               ports are opened while the old ones still listen
+    commit     every part takes the new settings; nothing can fail here
+    roll back  instead of a commit: what was prepared is undone, in reverse order
 
-From the first to the last of it no message is given to plugins; they wait in the pipeline.
-What is to outlive a configuration (counters, wrong and former passwords, links and plugins
-whose entry has not changed) is in the parts, not in what is built here.
+Meanwhile no message goes to plugins: messages wait in the pipeline. State that outlives a
+configuration (counters, wrong and former passwords, unchanged links and plugins) is kept in
+the parts, not in what is built here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from amiws_gevent.web.monitor import MonitorListener
 from amiws_gevent.web.plugins import PluginGate, add_blueprints
 from amiws_gevent.web.server import WebServer
 
-END_TIME = 0.2  # seconds that a reload has which the end of the program interrupts
+END_TIME = 0.2  # seconds for a reload to end when the program stops
 
 _log = logging.getLogger("amiws_gevent.reload")
 
@@ -112,9 +112,9 @@ class Reload:
         self._apply(self.settings, ())
 
     def begin(self) -> None:
-        """Reload beside the caller, since a plugin may hang in it; one behind the other.
+        """Reload in a greenlet, because a plugin may hang in it; reloads never overlap.
 
-        However often it is asked for meanwhile, one more follows.
+        Requests during a reload lead to one more reload after it.
         """
         self._asked = True
         if self._greenlet is None or self._greenlet.dead:
@@ -129,7 +129,7 @@ class Reload:
         while self._asked:
             self._asked = False
             if self._load is None:
-                _log.warning("reload asked for, but there is no configuration file to read")
+                _log.warning("SIGHUP ignored: there is no configuration file to reload")
             else:
                 self._reload(self._load)
 
@@ -143,7 +143,7 @@ class Reload:
         except StartError as error:
             for line in str(error).splitlines():
                 _log.error("%s", line)
-            _log.error("configuration not applied; the one before stays in force")
+            _log.error("configuration not applied; the previous one stays in force")
             status = "reload refused at %H:%M:%S; the log and amiws-gevent --check say why"
         else:
             _log.info("configuration applied")

@@ -33,13 +33,13 @@ from amiws_gevent.web.login_throttle import LoginThrottle
 from amiws_gevent.web.monitor import MonitorListener, Readiness, monitor_blueprint, readiness
 from amiws_gevent.web.server import WebServer
 
-# Seconds; systemd and COMPATIBILITY give the whole 5.
-STOP_TIME = 2.5  # that clients and servers get to say goodbye
-LOG_OFF_TIME = 1.5  # that servers have for theirs, once clients are gone
-LANES_TIME = 0.5  # that plugins have for the messages which came before the end
-STOP_ALL_TIME = 4.7  # after which plugins are left to themselves
+# Seconds. The whole stop may take 5: after that the watchdog ends the program by force.
+STOP_TIME = 2.5  # for clients to close
+LOG_OFF_TIME = 1.5  # for servers to answer the log-off, after the clients have gone
+LANES_TIME = 0.5  # for plugins to process the messages received before the stop
+STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited for
 
-EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a part of the program died by surprise
+EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 
 _log = logging.getLogger("amiws_gevent.server")
 
@@ -127,7 +127,7 @@ class Server:
         """Listen and begin to connect; raises StartError with nothing left open."""
         before, descriptors = raise_limit()
         if descriptors > before:
-            _log.info("may have %d descriptors, %d without asking", descriptors, before)
+            _log.info("raised the limit on file descriptors from %d to %d", before, descriptors)
         self._reload.start()
         self._pauses.start()
         self._hub.start().link_exception(self._died)
@@ -179,5 +179,5 @@ class Server:
         return readiness(not self._stopping, self._pool.links.values())
 
     def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
-        _log.critical("%r died: %s; ending", greenlet, greenlet.exception)
+        _log.critical("internal error in %r: %s; the program ends", greenlet, greenlet.exception)
         self._commands.put(lambda: EXIT_SOFTWARE)

@@ -6,9 +6,12 @@ code, without a server, a network or a configuration file::
     with PluginHarness("quiet.py", {"names": ["VarSet"]}) as plugin:
         assert plugin.feed(event("VarSet", Variable="x")) == []
 
-It works with any test runner. Hooks run in greenlets, as in the program; what
-the program has more is that its ``time.sleep`` and sockets let other greenlets
-run (``gevent.monkey.patch_all()``), which a test runner does not do by itself.
+It works with any test runner. Hooks run in greenlets, as in the program. But in the
+program ``time.sleep`` and sockets let other greenlets run, because it begins with
+``gevent.monkey.patch_all()``; a test runner does not do that by itself.
+
+What a test needs is here, the errors that the harness raises too: ``ConfigError`` for
+what ``--check`` would report, ``PluginError`` for a plugin that cannot start.
 """
 
 from __future__ import annotations
@@ -27,17 +30,30 @@ import yaml
 
 from amiws_gevent.ami import ClientAction, Kind, Message, Parser, parse_client_action
 from amiws_gevent.batch import Batch
-from amiws_gevent.config import AmiHost, Limits, load_settings
+from amiws_gevent.config import AmiHost, ConfigError, Limits, load_settings
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.plugins.api import ClientInfo, Headers, RequestInfo, ServerInfo
 from amiws_gevent.plugins.change import Change
 from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.plugins.manager import Plugins, RunningPlugin
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
+
+__all__ = [
+    "CLIENT",
+    "PATIENCE",
+    "READ_SIZE",
+    "SERVER",
+    "ConfigError",
+    "PluginError",
+    "PluginHarness",
+    "event",
+    "response",
+]
 
 SERVER = ServerInfo(1, "pbx1", False)
 """The server that messages come from where a test names none."""
@@ -80,7 +96,7 @@ def _message(
 
 
 class PluginHarness:
-    """A plugin that runs as in the program, between the ``with`` and its end.
+    """Runs a plugin as the program does, within a ``with`` block.
 
     ``plugin`` is what one would write in ``plugins:``, a path or a name; a relative
     path counts from the current directory, so tests best give

@@ -255,7 +255,7 @@ class ValueForm(PluginSettings):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not (self.exact or self.glob or self.regex):
-            raise ValueError("must say what fits: is, glob or regex")
+            raise ValueError("must have is, glob or regex")
         return self
 
     def compiled(self) -> Callable[[str], bool]:

@@ -97,7 +97,8 @@ class RuleSettings(PluginSettings):
         description="Only of these servers: names, globs or ids.",
     )
     kind: Annotated[tuple[KindName, ...], BeforeValidator(_kinds)] = Field(
-        default=("event",), description='Kinds of message; for others than events write deny: "*".'
+        default=("event",),
+        description='Kinds of message; for kinds other than events write deny: "*".',
     )
     headers: dict[str, Values] = Field(
         default={}, description="Header names (or globs) and what a value must be; all must fit."

@@ -92,7 +92,7 @@ _Members = tuple[tuple[str, object], ...]
 
 
 def parse_client_action(text: str | bytes) -> ClientAction:
-    """Read one message of a page. Raises ActionError for all that cannot be sent.
+    """Read one message of a client. Raises ActionError for all that cannot be sent.
 
     Each member of the object is a header, in order; a list gives one header for
     each element; a number or boolean goes as its JSON text; null is left out.
@@ -116,7 +116,7 @@ def encode_action(headers: Iterable[tuple[str, str]]) -> bytes:
         _action_name(listed)
         if len(listed) > MAX_HEADERS:
             raise ActionError(
-                f"the action has {len(listed)} headers, Asterisk takes at most {MAX_HEADERS}"
+                f"the action has {len(listed)} headers, Asterisk accepts at most {MAX_HEADERS}"
             )
         lines = [_encode_header(name, value) for name, value in listed]
     except ActionError as error:
@@ -197,7 +197,7 @@ def _load_members(text: str | bytes) -> _Members:
 
 
 def _refuse_constant(name: str) -> object:
-    raise ActionError(f"the message is not valid JSON: {name} is no JSON number")
+    raise ActionError(f"the message is not valid JSON: {name} is not a JSON number")
 
 
 def _client_action(members: _Members) -> ClientAction:
@@ -278,7 +278,9 @@ def _encode_header(name: str, value: str) -> bytes:
     if ":" in name:
         raise ActionError(f"the header name {_quoted(name)} holds a colon")
     if not name or name != name.strip(_BLANKS):
-        raise ActionError(f"the header name {_quoted(name)} is empty or has blanks at an end")
+        raise ActionError(
+            f"the header name {_quoted(name)} is empty, or begins or ends with a blank"
+        )
     try:
         line = f"{name}: {value}\r\n".encode()
     except UnicodeEncodeError:

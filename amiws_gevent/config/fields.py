@@ -86,8 +86,7 @@ def host_name(value: object) -> str:
     if re.fullmatch(r"[\w.-]+", name) or _is_ipv6(name):
         return name
     raise ValueError(
-        "must be a host name or an address alone (the port has a key of its own), "
-        f"not {shown(value)}"
+        f"must be a host name or an address without a port (it has its own key), not {shown(value)}"
     )
 
 
@@ -112,9 +111,7 @@ def realm(value: object) -> str:
     """A realm that a line of an htdigest file and a quoted string of HTTP can hold."""
     name = text(value)
     if re.search(r'[:"\\]', name):
-        raise ValueError(
-            f"must not contain a colon, a quote or a backslash, as htdigest's: {shown(value)}"
-        )
+        raise ValueError(f"must not contain a colon, a quote or a backslash: {shown(value)}")
     return name
 
 
@@ -161,9 +158,9 @@ def _plain(value: object, seen: str) -> str:
 def _login_line(value: object, seen: str) -> str:
     plain = _plain(value, seen)
     if re.search(r"[\r\n\0]", plain):
-        raise ValueError("must be one line: a CR, LF or NUL would end it early on the wire")
+        raise ValueError("must be one line, without CR, LF or NUL")
     if len(plain.encode()) > LONGEST_LOGIN_TEXT:
-        raise ValueError(f"must be at most {LONGEST_LOGIN_TEXT} bytes, a line of AMI has no more")
+        raise ValueError(f"must be at most {LONGEST_LOGIN_TEXT} bytes: AMI cuts longer lines")
     return plain
 
 

@@ -171,8 +171,8 @@ class _Loading:
         """Not one folder for clients and for what no client may see: nothing would be served."""
         place = named_root(settings)
         if place is not None:
-            message = "is the folder of web_root too, and nothing in it would be served"
-            self._reader.problem(place, f"{message}; give the one or the other a folder of its own")
+            message = "is also the folder of web_root, so nothing in it would be served"
+            self._reader.problem(place, f"{message}; use separate folders")
 
     def _explain(self, error: ValidationError) -> None:
         """Pydantic's errors in our words, but for places that have a problem already."""
@@ -195,7 +195,7 @@ class _Loading:
             return f"has no value{_QUOTING}"
         message = "is missing"
         if key == "secret":
-            message += "; give it, or secret_file"
+            message += "; give secret or secret_file"
         around = place[:-1]
         slip = nearest(key, self._unknown.get(around, ()))
         if slip is not None:
@@ -241,7 +241,10 @@ def _advice(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Pla
         place = ("amihosts", index)
         first = names.setdefault(host.name, index)
         if first != index:
-            yield (*place, "name"), f"is the name of amihosts[{first}] too; clients show both alike"
+            yield (
+                (*place, "name"),
+                f"is also the name of amihosts[{first}]; clients cannot tell them apart",
+            )
         if host.ssl_ca and not host.ssl_verify:
             yield (*place, "ssl_ca"), "has no effect with ssl_verify: no"
     realm, users = settings.auth_domain, settings.auth_file
@@ -259,12 +262,12 @@ def _unknown_events(raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
                 message = unknown_event(word)
                 if message is not None:
                     if hidden:
-                        message = f"{shown(text)} has a name that is no event of Asterisk's"
+                        message = f"{shown(text)} contains a name that is not an Asterisk event"
                     yield ("amihosts", index, "event_names"), message
 
 
 def _public_secrets(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
-    advice = "can be read by every user of this machine; take that away with chmod o-r"
+    advice = "every user of this machine can read; run chmod o-r on it"
     written = [
         ("amihosts", index, "secret")
         for index, host in enumerate(_hosts(raw))

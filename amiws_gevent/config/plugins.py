@@ -180,7 +180,7 @@ class _Entry:
         if self._values > MOST_VALUES:
             raise _TooMuch(f"has more than {MOST_VALUES:,} values")
         if id(node) in within:
-            raise _TooMuch("has a list or mapping that holds itself")
+            raise _TooMuch("has a list or mapping that contains itself")
         if len(within) == DEEPEST:
             raise _TooMuch(f"is nested more than {DEEPEST} deep")
         within = (*within, id(node))
@@ -238,7 +238,7 @@ class _Entry:
         """The message, unless it shows what a key such as ``token`` has, or its beginning."""
         begins = (secret[:_TELLING] for secret in self._secrets if len(secret) >= SHORTEST_SECRET)
         if any(begin in message for begin in begins):
-            return "is wrong; what the plugin says of it shows a secret, and is left out"
+            return "is wrong; the plugin's message shows a secret and is left out"
         return message
 
 
@@ -256,11 +256,11 @@ def _no_setting(code: PluginCode, loc: Sequence[str | int], given: Container[str
     same = [name for names in known if key in names for name in names if name != key]
     for name in same:
         if name in given:  # of several names of a field pydantic takes one
-            return f"is another name of {name}, which is there too; leave one of them out"
+            return f"is another name for {name}, which is given too; remove one of them"
     hints = [names[0] for names in known] + (list(OWN_SETTINGS) if len(loc) == 1 else [])
     near = same[0] if same else nearest(key, hints)
     hint = f"; did you mean {near}?" if near else ""
-    return f"is no setting of the plugin {code.name}{hint}"
+    return f"is not a setting of the plugin {code.name}{hint}"
 
 
 def _models_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel]]:

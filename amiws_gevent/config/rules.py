@@ -54,7 +54,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
 def _together(given: Given, one: str, other: str) -> Iterator[Found]:
     for key, absent in ((one, other), (other, one)):
         if key in given and absent not in given:
-            yield (key,), f"needs {absent} beside it; give both or neither"
+            yield (key,), f"needs {absent} too; give both or neither"
 
 
 def _apart(given: Given) -> Iterator[Found]:

@@ -77,7 +77,7 @@ def facility(value: object) -> int:
         return number
     hint = ""
     if number is not None and 0 < number < len(_FACILITY_NAMES):
-        hint = f"; did you mean {number << 3}? Facilities are counted in eights"
+        hint = f"; did you mean {number << 3}? Facility numbers are multiples of 8"
     raise ValueError(
         "must be a facility of syslog, by name (local0, daemon, LOG_SYSLOG) or as the number "
         f"in sys/syslog.h (40, 128), not {shown(value)}{hint}"
@@ -110,7 +110,7 @@ def event_words(value: object) -> list[str]:
     words: list[str] = []
     for text in _texts(value, "names of events"):
         if re.search(r"\w[*?]|[*?]\w", text):
-            raise ValueError(f"takes whole names of events, no patterns: {shown(text)}")
+            raise ValueError(f"must be whole names of events, not patterns: {shown(text)}")
         words += re.findall(r"[\w.-]*\w[\w.-]*", text)
     return words
 
@@ -127,7 +127,7 @@ def encoding(value: object) -> str:
         ) from None
     if not _extends_ascii(name):
         raise ValueError(
-            "must be an encoding in which ASCII is written as such (AMI's header names are), "
+            "must be an encoding that has ASCII unchanged (AMI's header names are ASCII), "
             f"such as latin-1 or cp1251, not {shown(value)}"
         )
     return found.name
@@ -201,11 +201,11 @@ def _texts(value: object, what: str) -> list[str]:
     """A string, or a list of strings, as a list of strings."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, Iterable) or isinstance(items, Mapping | bytes):
-        raise ValueError(f"must be {what}, in a list or with commas between them")
+        raise ValueError(f"must be {what}, as a list or separated by commas")
     texts = list(items)
     for text in texts:
         if not isinstance(text, str):
-            raise ValueError(f"must be {what}, each of them text, not {shown(text)}")
+            raise ValueError(f"must be {what}, all of them text, not {shown(text)}")
     return texts
 
 

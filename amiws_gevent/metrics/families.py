@@ -1,4 +1,4 @@
-"""What Prometheus is told, metric by metric, and where in the program each number is.
+"""All metrics, and where in the program each number comes from.
 
 Names and units follow Prometheus's conventions. Labels have few values: names that the
 configuration gives, and words of the program, never anything that a client or a server
@@ -33,7 +33,7 @@ from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, NORMAL, TRY_AGAIN_LATE
 from amiws_gevent.web.login_throttle import LIMIT, PASSWORD, LoginThrottle
 from amiws_gevent.web.server import WebServer
 
-# What rates are asked of is there from the start, as 0; the rest once it happens.
+# Labels of counters that alerts use exist from the start, with 0; others once they occur.
 EXPECTED_ENDS = (
     (NORMAL, BY_CLIENT),
     (GOING_AWAY, BY_CLIENT),
@@ -49,7 +49,7 @@ FAULTS = tuple(field.name for field in fields(Counters) if field.name != "notes"
 
 @dataclass(frozen=True)
 class Measured:
-    """Where the numbers are; nothing here is changed."""
+    """The parts that have the numbers; they are only read."""
 
     hub: Hub
     pipeline: Pipeline
@@ -79,7 +79,7 @@ class Family(NamedTuple):
     read: Callable[[Measured], float | Iterable[Values]]
 
 
-# Readers of what has labels. Each takes a copy of what may change while others run.
+# Readers for metrics with labels. Each copies what may change while other greenlets run.
 
 
 def _server(host: AmiHost) -> tuple[str, str]:
@@ -195,146 +195,147 @@ _SERVER = ("server", "server_id")
 FAMILIES = (
     Family(
         "amiws_build_info",
-        "What runs; always 1.",
+        "The running version, in the labels; always 1.",
         ("version", "python", "gevent"),
         _build,
     ),
     # Servers
     Family(
         "amiws_server_connected",
-        "Whether the server is logged in to: 1 or 0.",
+        "1 if the program is logged in to the server, else 0.",
         _SERVER,
         _by_server(lambda link: link.connected),
     ),
     Family(
         "amiws_server_state",
-        "1 for the state that the connection is in, 0 for the others.",
+        "1 for the current state of the link, 0 for all others.",
         (*_SERVER, "state"),
         _states,
     ),
     Family(
         "amiws_server_reconnects_total",
-        "Logins after the first one.",
+        "Logins to the server after the first.",
         _SERVER,
         _by_server(lambda link: max(0, link.logins - 1)),
     ),
     Family(
         "amiws_server_failed_attempts_total",
-        "Attempts to connect that came to nothing, refused logins among them.",
+        "Attempts to connect that failed, including refused logins.",
         _SERVER,
         _by_server(lambda link: link.failed_attempts),
     ),
     Family(
         "amiws_messages_received_total",
-        "Messages that the server sent, before event_names and plugins.",
+        "Messages received from the server, before event_names and plugins.",
         (*_SERVER, "type"),
         _received,
     ),
     Family(
         "amiws_server_faults_total",
-        "What was odd in what the server sent, up to packets that were dropped.",
+        "Irregularities in what the server sent, including packets that were dropped.",
         (*_SERVER, "fault"),
         _faults,
     ),
     Family(
         "amiws_server_pending_bytes",
-        "Actions that the server has not taken yet.",
+        "Bytes of actions that the server has not read yet.",
         _SERVER,
         _by_server(lambda link: link.pending_bytes),
     ),
     # The configuration
     Family(
         "amiws_config_last_reload_successful",
-        "Whether the last reload was applied: 1 or 0; the start counts as one.",
+        "1 if the last reload was applied, else 0; the start counts as a reload.",
         (),
         lambda measured: measured.last_reload.applied,
     ),
     Family(
         "amiws_config_last_reload_success_timestamp_seconds",
-        "When the configuration that is in force was applied.",
+        "Unix time at which the current configuration was applied.",
         (),
         lambda measured: measured.last_reload.applied_at,
     ),
     # From servers to clients
     Family(
         "amiws_messages_published_total",
-        "Messages that were for clients, behind event_names and plugins.",
+        "Messages meant for clients, after event_names and plugins.",
         (),
         lambda measured: measured.hub.published_messages,
     ),
     Family(
         "amiws_messages_dropped_total",
-        "Messages that all clients lost, since the plugins or the hub, which sends to clients, "
-        "took them slower than they came.",
+        "Messages that no client got, because plugins or the hub (which sends to clients) were too "
+        "slow.",
         ("stage",),
         _dropped,
     ),
     Family(
         "amiws_hub_pending_bytes",
-        "Messages that wait to be given to clients.",
+        "Bytes of messages that wait in the hub.",
         (),
         lambda measured: measured.hub.pending_bytes,
     ),
     Family(
         "amiws_deliveries_total",
-        "Messages given to clients, once for each client; what waits for a slow one counts.",
+        "Messages given to clients, counted once for each client, even while a slow one has not "
+        "read them.",
         (),
         lambda measured: measured.hub.deliveries,
     ),
     Family(
         "amiws_delivered_bytes_total",
-        "Bytes of these messages as WebSocket frames, for each client.",
+        "Bytes of these messages as WebSocket frames, counted once for each client.",
         (),
         lambda measured: measured.hub.delivered_bytes,
     ),
     # Clients
-    Family("amiws_clients", "Clients that are connected.", ("view",), _clients),
+    Family("amiws_clients", "Clients that are connected now.", ("view",), _clients),
     Family(
         "amiws_clients_opened_total",
-        "Clients that connected.",
+        "Clients that have connected.",
         ("view",),
         _opened,
     ),
     Family(
         "amiws_clients_closed_total",
-        "Clients that left, by close code and reason; 3000 and 4000 stand for all codes above.",
+        "Clients that have left, by close code and reason; 3000 stands for 3000 to 3999, 4000 for "
+        "4000 to 4999.",
         ("code", "reason"),
         _closed,
     ),
     Family(
         "amiws_client_lost_messages_total",
-        "Messages that slow clients lost in place of their connection (slow_clients: drop), by "
-        "client.",
+        "Messages that slow clients lost (slow_clients: drop), counted once for each client.",
         (),
         lambda measured: measured.web.losses.messages,
     ),
     Family(
         "amiws_client_pending_bytes",
-        "What waits for clients that read slowly, the sum; they share it, so it takes less memory.",
+        "Bytes that wait for slow clients, summed up; clients share them, so less memory is used.",
         (),
         _pending,
     ),
     Family(
         "amiws_client_pending_bytes_max",
-        "What waits for the slowest client (limits.client_buffer bounds it).",
+        "Bytes that wait for the slowest client (limits.client_buffer is the limit).",
         (),
         _most_pending,
     ),
     Family(
         "amiws_connections",
-        "HTTP and WebSocket connections of ws_port (limits.connections bounds them).",
+        "HTTP and WebSocket connections to ws_port (limits.connections is the limit).",
         (),
         lambda measured: measured.web.connections,
     ),
     Family(
         "amiws_connections_refused_total",
-        "Connections that were refused, by the limit that they would have passed.",
+        "Connections that were refused, by the limit that was reached.",
         ("limit",),
         _refused,
     ),
     Family(
         "amiws_accept_pauses_total",
-        "How often new connections were left waiting for a moment, by what for.",
+        "How often new connections had to wait for a moment, by reason.",
         ("reason",),
         _accept_pauses,
     ),
@@ -346,89 +347,89 @@ FAMILIES = (
     ),
     Family(
         "amiws_logins_refused_total",
-        "Logins that were refused, for a wrong name or password or for too many of them.",
+        "Logins that were refused, by reason.",
         ("reason",),
         _refused_logins,
     ),
     Family(
         "amiws_actions_sent_total",
-        "Actions of clients that were sent, each once for each server.",
+        "Actions of clients that were sent, counted once for each server.",
         (),
         lambda measured: measured.dispatcher.sent,
     ),
     Family(
         "amiws_actions_refused_total",
-        "Actions of clients that were answered with an error instead.",
+        "Actions of clients that were answered with an error instead of being sent.",
         (),
         lambda measured: measured.dispatcher.refused,
     ),
     # The event loop
     Family(
         "amiws_reader_pause_seconds",
-        "The longest time of the last 60 seconds in which no socket of a server was looked at.",
+        "The longest pause of the last 60 seconds in which no link was read.",
         (),
         lambda measured: measured.pauses.recent(),
     ),
     Family(
         "amiws_reader_pause_longest_seconds",
-        "The longest such time since the start.",
+        "The longest such pause since the start.",
         (),
         lambda measured: measured.pauses.longest,
     ),
     Family(
         "amiws_reader_long_pauses_total",
-        "Such times of more than 50 ms.",
+        "Such pauses of more than 50 ms.",
         (),
         lambda measured: measured.pauses.long_pauses,
     ),
     Family(
         "amiws_loop_busy_seconds_total",
-        "All such times: how long the event loop has not been waiting.",
+        "All such pauses together: the time in which the event loop was busy.",
         (),
         lambda measured: measured.pauses.seconds,
     ),
     Family(
         "amiws_loop_turns_total",
-        "How often the event loop has looked at the sockets.",
+        "How often the event loop has polled its sockets.",
         (),
         lambda measured: measured.pauses.turns,
     ),
     # Plugins and the log
     Family(
         "amiws_plugin_seconds_total",
-        "What the plugin's hooks took: messages waited for those of filters and transforms, "
-        "nothing for those that log.",
+        "Time that the plugin's hooks took. Messages wait for filters and transforms, not for log "
+        "hooks.",
         ("plugin", "hooks"),
         _plugin_seconds,
     ),
     Family(
         "amiws_plugin_faults_total",
-        "Hooks that raised, overran their time, or gave no proper answer.",
+        "Calls of hooks that raised, exceeded their time limit or returned a wrong type.",
         ("plugin", "hook"),
         _plugin_faults,
     ),
     Family(
         "amiws_plugin_dropped_messages_total",
-        "Messages that the plugin dropped, as its filter said or, if required, by a fault.",
+        "Messages that the plugin's filter dropped or, if the plugin is required, its faults.",
         ("plugin",),
         _by_plugin(lambda plugin: plugin.state.dropped),
     ),
     Family(
         "amiws_plugin_dropped_calls_total",
-        "Messages and other news that the plugin's log hooks were not told, since they took them "
-        "slower than they came.",
+        "Calls of the plugin's log and news hooks that were dropped because the plugin was too "
+        "slow.",
         ("plugin",),
         _by_plugin(lambda plugin: plugin.queue.dropped),
     ),
     Family(
         "amiws_plugin_suspended",
-        "Whether the plugin's message hooks are left out for their faults: 1 or 0.",
+        "1 if the plugin's message hooks are suspended after faults, else 0.",
         ("plugin",),
         _by_plugin(lambda plugin: plugin.state.suspended),
     ),
     Family(
         "amiws_log_lines_lost_total",
-        "Lines that syslog did not take.",
+        "Log lines that syslog did not accept.",
         (),
         lambda measured: measured.log.lost if measured.log else 0,
     ),

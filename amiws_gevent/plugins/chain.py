@@ -60,11 +60,11 @@ class Worker(Metered):
 
 
 def watched(hook: MessageHook) -> MessageHook:
-    """The hook, held to leaving messages as they are: one that it changes is put right.
+    """The hook, checked for changing messages in place: a changed message is restored.
 
-    It then fails with TypeError. A message that it makes is copied, since it may keep the
-    dict that it has made it from. This takes as long as many a hook, so it is for when a
-    message has been found that somebody has changed.
+    Such a call fails with TypeError. A message that the hook makes is copied, because the
+    hook may keep the dict it was made from. The check takes as long as many a hook, so it
+    is used only after a changed message has been found.
     """
 
     def call(message: Message, server: ServerInfo) -> object:
@@ -76,7 +76,7 @@ def watched(hook: MessageHook) -> MessageHook:
             if changed:
                 Message.__init__(message, kind, headers)
         if changed:
-            raise TypeError("changed a message in place; it must return another instead")
+            raise TypeError("changed a message in place; it must return a new one instead")
         return Message(answer.kind, answer.headers) if isinstance(answer, Message) else answer
 
     return hook._replace(function=call)

@@ -75,7 +75,7 @@ class Change:
                 plugin.start()
             except PluginError as error:
                 _log.error(
-                    "%s; it cannot be started again after the refused reload and stays off",
+                    "%s; it could not be restarted after the refused reload and stays off",
                     error,
                 )
 

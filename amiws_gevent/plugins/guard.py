@@ -108,7 +108,7 @@ class PluginState:
             return
         self.suspended = True
         instead = "every message is dropped" if self.required else "messages pass without it"
-        _log.error("plugin %s %s: suspended until the next reload, %s", self.name, why, instead)
+        _log.error("plugin %s: suspended until the next reload: it %s; %s", self.name, why, instead)
 
     def _fault(self, hook: str, kind: str, what: str) -> None:
         self.faults[hook] += 1
@@ -139,7 +139,7 @@ def attempt(
         while not running.ready() and spent.look() <= limit:
             running.join(spent.tick)
         if not running.ready():
-            late = HookTimeout(f"not done after {limit:g} s, cut off")
+            late = HookTimeout(f"cut off after {limit:g} s")
             running.kill(late, timeout=END_TIME)
             return late, None
         seconds, error, result = running.get()

@@ -82,7 +82,7 @@ def _check_names(plugin: object, known: Sequence[str], manager: pluggy.PluginMan
         elif type(value) is FunctionType:
             meant = _meant(name, known, SLIP)
             if meant or manager.parse_hookimpl_opts(plugin, name):
-                raise HookMistake(f"{name} is no hook{meant}", place_of(value))
+                raise HookMistake(f"{name} is not a hook{meant}", place_of(value))
 
 
 def _meant(name: str, known: Iterable[str], cutoff: float) -> str:
@@ -114,7 +114,7 @@ def _bound(name: str, function: Any, offered: Sequence[str]) -> Callable[..., An
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise HookMistake(
-                f"{name} must name its parameters (a decorator: use functools.wraps)", place
+                f"{name} must name its parameters (in a decorator, use functools.wraps)", place
             )
         if parameter.name not in offered and parameter.default is parameter.empty:
             there_are = ", ".join(offered) or "none"

@@ -101,7 +101,7 @@ def _look_up(host: str, port: int, timeout: float, kind: socket.SocketKind) -> l
         with gevent.Timeout(timeout, TimeoutError("the name server does not answer")):
             return list(gsocket.getaddrinfo(host, port, type=kind))
     except UnicodeError:
-        raise HostNotFound(f"{host} is no host name") from None
+        raise HostNotFound(f"{host} is not a host name") from None
     except OSError as error:
         raise HostNotFound(explain(error)) from None
 

@@ -140,7 +140,8 @@ def _settings_model(hooks: Mapping[str, Callable[..., Any]]) -> type[BaseModel]:
     for name in OWN_SETTINGS:
         if name in model.model_fields:
             raise HookMistake(
-                f"a setting cannot be named {name}, which every plugin has", place_of(declare)
+                f"a setting cannot be named {name}: every plugin has one of that name",
+                place_of(declare),
             )
     return model
 
@@ -205,7 +206,7 @@ def _import_file(name: str, path: Path) -> tuple[ModuleType, str]:
 
 @contextmanager
 def _logging_kept() -> Iterator[None]:
-    """Undo what an import does to the root logger: ``logging.basicConfig()`` would block."""
+    """Undo an import's changes to the root logger: handlers of ``logging.basicConfig()`` block."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

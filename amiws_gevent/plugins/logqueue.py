@@ -137,8 +137,7 @@ class LogQueue:
             _log,
             logging.ERROR,
             ("queue", self._state.name),
-            "plugin %s: calls dropped, since it takes them slower than they come "
-            "(limits.plugin_queue; %d so far)",
+            "plugin %s: too slow, calls of its hooks dropped: %d so far (limits.plugin_queue)",
             self._state.name,
             self.dropped,
         )

@@ -66,7 +66,7 @@ class Roster:
         ``places`` begin with the innermost.
         """
         if not places:
-            return "nothing that is known"
+            return "unknown code"
         plugin = plugin_of(self._begun(), (place.file for place in places))
         if plugin is None:
             return f"{places[0].file}:{places[0].line}"

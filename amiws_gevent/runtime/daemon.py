@@ -107,7 +107,7 @@ def _outcome(pid: int, reading: int, signals: Signals) -> int:
     status = os.waitstatus_to_exitcode(waitpid(pid, 0)[1])
     if status < 0:
         name = signal.Signals(-status).name
-        print(f"amiws-gevent: {name} ended the daemon before it had started", file=sys.stderr)
+        print(f"amiws-gevent: {name} killed the daemon before it had started", file=sys.stderr)
         return 128 - status
     if status == 0:
         print("amiws-gevent: the daemon was told to end before it had started", file=sys.stderr)
@@ -198,7 +198,7 @@ class PidFile:
             )
         if found.st_nlink > 1:
             raise PidFileError(
-                f"the pid file {self.path} (-p) has {found.st_nlink} names (hard links); remove it"
+                f"the pid file {self.path} (-p) has {found.st_nlink} hard links; remove it"
             )
 
     def _lock(self, descriptor: int) -> None:
@@ -212,7 +212,7 @@ class PidFile:
             pid = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
             told = f"already running as process {pid}, which holds the pid file {self.path} (-p)"
             if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                told += "; if no such process runs, another user holds it: then remove it"
+                told += "; if no such process exists, another user locks the file: remove it"
             raise PidFileError(told) from error
 
     def _is_in_place(self, descriptor: int) -> bool:

@@ -64,7 +64,7 @@ class GreenletWatch:
             level, what = logging.CRITICAL, repr(context)
         place = (frames[-1].filename, frames[-1].lineno) if frames else None
         key = (type(error), place)
-        self._limiter.log(_log, level, key, "%s died: %s", what, error, exc_info=error)
+        self._limiter.log(_log, level, key, "internal error in %s: %s", what, error, exc_info=error)
 
 
 def _is_death(hub: Hub, error: BaseException) -> bool:

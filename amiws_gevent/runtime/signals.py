@@ -38,7 +38,7 @@ class Signals:
         self._actions: tuple[Callable[[], None], Callable[[], None]] | None = None
 
     def take(self) -> None:
-        """From here on these signals are only noted; so is SIGCONT, for `blocked`."""
+        """From now on only note these signals, and SIGCONT for `blocked`."""
         signal.signal(signal.SIGTERM, self._on_end)
         signal.signal(signal.SIGINT, self._on_end)
         signal.signal(signal.SIGHUP, self._on_reload)
@@ -46,9 +46,10 @@ class Signals:
 
     @contextmanager
     def may_end(self) -> Iterator[None]:
-        """Raises EndAsked if the end was or is asked for within, even where the greenlet waits.
+        """Within, SIGTERM and SIGINT raise EndAsked, at once even while the greenlet waits.
 
-        For what may take long, and can be left at any place.
+        For work that may take long and can be interrupted anywhere. A signal that came
+        before raises too.
         """
         from greenlet import getcurrent
 
@@ -61,7 +62,7 @@ class Signals:
 
     @contextmanager
     def handed_to(self, *, end: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
-        """Within, each signal calls its function in a greenlet; so does what came before."""
+        """Within, each signal calls its function in a greenlet. Earlier signals count too."""
         import gevent
 
         reading, writing = os.pipe()

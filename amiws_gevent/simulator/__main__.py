@@ -20,15 +20,17 @@ from amiws_gevent.simulator.serving.listener import port  # noqa: E402
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m amiws_gevent.simulator",
-        description="A simulated Asterisk that speaks AMI, for trying things out and for load.",
+        description="A simulated Asterisk that speaks AMI, for trials and load tests.",
     )
-    parser.add_argument("--port", type=port, required=True, help="TCP port; 0 takes a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
+    parser.add_argument("--port", type=port, required=True, help="TCP port; 0: a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     parser.add_argument("--style", choices=("13", "22"), default="22", help="Asterisk version")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same calls")
-    parser.add_argument("--rate", type=float, default=0.5, help="new calls a second (0: none)")
-    parser.add_argument("--user", default="demo", help="AMI user (default %(default)s)")
-    parser.add_argument("--secret", default="demo", help="its secret (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same calls")
+    parser.add_argument("--rate", type=float, default=0.5, help="new calls per second (0: none)")
+    parser.add_argument("--user", default="demo", help="AMI user (default: %(default)s)")
+    parser.add_argument(
+        "--secret", default="demo", help="secret of the user (default: %(default)s)"
+    )
     return parser.parse_args(words)
 
 

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from amiws_gevent.config import ConfigError
 from amiws_gevent.plugins import ServerInfo
-from amiws_gevent.plugins.loading import PluginError
-from amiws_gevent.testing import PluginHarness, event
+from amiws_gevent.testing import ConfigError, PluginError, PluginHarness, event
 
 PLUGIN = Path(__file__).parent / "amiws_vip_callers.py"
 CALL = event("Newchannel", Channel="PJSIP/100-00000001", CallerIDNum="0301234567")

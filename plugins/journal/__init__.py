@@ -144,8 +144,8 @@ class _Running:
             return
         if self._settings.max_total > size:
             self._log.warning(
-                "max_total is %d bytes, but the file system of %s holds %d at most: "
-                "it will be full before old files are removed",
+                "max_total is %d bytes, but the file system of %s has only %d: "
+                "the disk will be full before old files are removed",
                 self._settings.max_total,
                 self._settings.folder,
                 size,
@@ -169,7 +169,10 @@ class _Running:
             self._in_thread(os.fsync, descriptor)
         except OSError as error:
             if not self._sync_failed:
-                self._log.error("fsync failed: %s; a power cut may lose more", error.strerror)
+                self._log.error(
+                    "fsync failed: %s; a power cut may lose more than fsync_interval says",
+                    error.strerror,
+                )
             self._sync_failed = True
         else:
             self._sync_failed = False

@@ -56,7 +56,7 @@ class Archive:
         except OSError as error:
             fault = error.strerror or str(error)
             if fault != self._fault:
-                self._log.error("cannot pack or remove old files: %s; will try again", fault)
+                self._log.error("cannot compress or remove old files: %s; will retry", fault)
             self._fault = fault
             return False
         self._fault = ""
@@ -86,7 +86,9 @@ class Archive:
         try:
             cut = mend(descriptor)
             if cut:
-                self._log.warning("%s ended in a torn line: %d bytes are cut off", file.path, cut)
+                self._log.warning(
+                    "%s ended in an incomplete line: removed its %d bytes", file.path, cut
+                )
             if self._settings.fsync_interval is not None:
                 self._in_thread(os.fsync, descriptor)
             return os.fstat(descriptor).st_size
@@ -108,7 +110,7 @@ class Archive:
                 return
             path.unlink()
             total -= size
-            self._log.info("removed %s: all files together are over max_total", path)
+            self._log.info("removed %s: the files together exceeded max_total", path)
 
     def _pack(self, file: JournalFile) -> None:
         """In a thread of its own, so nothing here may touch what belongs to greenlets."""

@@ -67,8 +67,7 @@ class Folder:
         except BlockingIOError:
             os.close(lock)
             raise FolderTaken(
-                f"another journal is written to {self.path}: each program, and each journal of a "
-                "program, needs a folder of its own"
+                f"another journal writes to {self.path}: each journal needs a folder of its own"
             ) from None
         except OSError:
             os.close(lock)

@@ -41,7 +41,7 @@ Prefix = Annotated[
     str,
     written_as(
         r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}",
-        "1 to 100 letters (A to Z, a to z), digits, _, . or -, the first no . or -",
+        "1 to 100 letters (A to Z, a to z), digits, _, . or -, not beginning with . or -",
     ),
 ]
 
@@ -50,9 +50,9 @@ class Settings(PluginSettings):
     """See the module ``amiws_plugins.journal`` for an example of all."""
 
     folder: AnyPath = Field(
-        description="Folder for the files; made if its parent is there. For one journal."
+        description="Folder for the files, of this journal alone; created if its parent exists."
     )
-    prefix: Prefix = Field("amiws", description="What names of files begin with.")
+    prefix: Prefix = Field("amiws", description="Beginning of the names of files.")
     max_file_size: Size = Field(
         64 * 1024**2, ge=SMALLEST_FILE, description="Bytes (64 MiB, 512k) of one file, unpacked."
     )
@@ -64,12 +64,12 @@ class Settings(PluginSettings):
     daily: Annotated[Literal["utc", "local", "no"], BeforeValidator(_daily)] = Field(
         "utc", description="Begin a new file at midnight: utc, local time, or no."
     )
-    compress: bool = Field(True, description="Pack finished files with gzip.")
+    compress: bool = Field(True, description="Compress finished files with gzip.")
     flush_interval: Seconds = Field(
-        1.0, ge=0.01, le=3600, description="Seconds in which a message reaches its file."
+        1.0, ge=0.01, le=3600, description="Most seconds until a message is in its file."
     )
     fsync_interval: Annotated[Seconds | None, BeforeValidator(_none_if_never)] = Field(
-        10.0, ge=0.1, le=3600, description="Seconds in which it reaches the disk; no: no fsync."
+        10.0, ge=0.1, le=3600, description="Most seconds until it is on the disk; no: no fsync."
     )
     buffer: Size = Field(
         4 * 1024**2,
@@ -104,12 +104,12 @@ class Settings(PluginSettings):
             is_else = folder.exists() and not folder.is_dir()
             can_be_made = parent.is_dir()
         except OSError as error:
-            why = f"{folder} cannot be looked at: {error.strerror}"
+            why = f"{folder} cannot be accessed: {error.strerror}"
             raise SettingError("folder", why) from None
         if is_else:
             raise SettingError("folder", f"{folder} is not a folder")
         if not can_be_made:
-            raise SettingError("folder", f"{folder} cannot be made: there is no folder {parent}")
+            raise SettingError("folder", f"{folder} cannot be created: there is no folder {parent}")
         return self
 
 

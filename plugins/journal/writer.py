@@ -129,7 +129,10 @@ class Writer:
         self.flush()
         left = len(self._lines) + self._untold
         if left:
-            self._log.error("%d messages are lost: the program ends in the outage", left)
+            self._log.error(
+                "%d messages are lost: the program stops, and the disk still cannot be written to",
+                left,
+            )
         self._close()
         self._folder.leave()
 
@@ -190,7 +193,7 @@ class Writer:
 
     def _check_file(self) -> None:
         if self._descriptor is not None and not self._is_in_place():
-            self._log.warning("%s was moved or removed: it is begun again", self._path)
+            self._log.warning("%s was moved or removed: a new file is begun", self._path)
             self._close()
         if self.current is not None and self._is_over(self.current):
             self._finish()
@@ -216,7 +219,9 @@ class Writer:
             raise
         self._descriptor = descriptor
         if cut:
-            self._log.warning("%s ended in a torn line: %d bytes are cut off", file.path, cut)
+            self._log.warning(
+                "%s ended in an incomplete line: removed its %d bytes", file.path, cut
+            )
         return descriptor
 
     def _opened(self) -> int:
@@ -313,7 +318,7 @@ class Writer:
             self._outage = ""
             self._retry.reset()
             self._log.warning(
-                "writes to %s again after %.0f s; %d messages were lost",
+                "writing to %s again after %.0f s; %d messages were lost",
                 self._path,
                 self._clock() - self._outage_since,
                 self._lost_in_outage,

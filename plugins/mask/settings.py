@@ -29,12 +29,12 @@ def _action(value: object) -> object:
     word = str(value).strip().lower()
     if word in ("redact", "remove", "hash", "keep") or SHORTENED.fullmatch(word):
         return word
-    raise ValueError("must be redact, remove, hash, keep, or what is still shown: last4, first2 …")
+    raise ValueError("must be redact, remove, hash, keep, or what to show: last4, first2 …")
 
 
 def _fill(value: str) -> str:
     if len(value) != 1 or value.isalnum() or not value.isprintable():
-        raise ValueError("must be one sign that is no letter and no digit")
+        raise ValueError("must be one character that is neither a letter nor a digit")
     return value
 
 
@@ -58,9 +58,9 @@ class RuleSettings(PluginSettings):
     keep_last: int | None = Field(default=None, ge=0, le=99, description="Characters shown.")
     pattern: Expression | None = Field(
         default=None,
-        description="A regular expression: only what it finds is masked; its group, if it has one.",
+        description="A regular expression: only what it finds is masked, or its group.",
     )
-    ignore_case: bool = Field(default=False, description="For the pattern.")
+    ignore_case: bool = Field(default=False, description="Whether the pattern ignores case.")
     luhn: bool = Field(
         default=False, description="Only what has a valid check digit, as card numbers have."
     )
@@ -73,10 +73,10 @@ class RuleSettings(PluginSettings):
         if not (self.headers or self.variables or self.pattern):
             raise ValueError("must say what it masks: headers, variables or a pattern")
         if self.variables and (self.pattern or self.action == "remove"):
-            raise ValueError("variables are redacted, shortened, hashed or kept as a whole")
+            raise ValueError("a rule for variables cannot have a pattern or action: remove")
         for name in self.headers:
             if name.casefold() in PROTECTED:
-                message = f"{name} can't be masked: clients and answers depend on it"
+                message = f"{name} cannot be masked: clients and answers depend on it"
                 raise SettingError("headers", message)
         return self
 
@@ -89,14 +89,14 @@ class RuleSettings(PluginSettings):
             if not shown:
                 raise ValueError("keep_first and keep_last are 0: leave them out to redact")
         if self.text is not None and (shown or self.action not in (None, "redact")):
-            raise SettingError("text", "goes with action: redact")
+            raise SettingError("text", "needs action: redact")
         if self.pattern is None:
             if self.luhn or self.ignore_case:
-                raise ValueError("luhn and ignore_case go with a pattern")
+                raise ValueError("luhn and ignore_case need a pattern")
         elif self.action == "keep":
             raise ValueError("action: keep is for whole headers, without a pattern")
         elif re.compile(self.pattern).groups > 1:
-            message = "has several groups: write (?:…) for those to leave alone"
+            message = "has several groups: write (?:…) for all but one"
             raise SettingError("pattern", message)
         return self
 
@@ -140,7 +140,7 @@ class Settings(PluginSettings):
     )
     variables: Names = Field(default=(), description="Variables to redact: names or globs.")
     rules: Annotated[tuple[RuleSettings, ...], BeforeValidator(one_or_more)] = Field(
-        default=(), description="Asked first, from the top."
+        default=(), description="Rules, asked before the rest, from the top."
     )
     text: str = Field(default="***", description="Stands for a redacted value.")
     fill: Annotated[str, AfterValidator(_fill)] = Field(

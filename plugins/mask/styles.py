@@ -26,7 +26,7 @@ def _word(value: object) -> object:
         return "redact"
     if word in _WORDS or SHORTENED.fullmatch(word):
         return word
-    raise ValueError("must be redact, hash, keep, or what is still shown: last4, first2 …")
+    raise ValueError("must be redact, hash, keep, or what to show: last4, first2 …")
 
 
 StyleWord = Annotated[str, BeforeValidator(_word)]

@@ -155,8 +155,8 @@ class Plugin:
         self._spawn = context.spawn
         if settings.to.kind == "tls" and not (settings.ssl_verify or settings.ssl_fingerprint):
             context.log.warning(
-                "%s: its certificate is not checked (ssl_verify: no); whoever is between "
-                "can read and change lines",
+                "%s: its certificate is not checked (ssl_verify: no); anyone between can "
+                "read and change lines",
                 settings.to,
             )
         self._sender = Sender(
@@ -249,7 +249,7 @@ class Plugin:
 
     def _loss_line(self, dropped: int, uncertain: int) -> bytes:
         text = (
-            f"{dropped} lines dropped while the receiver took none, "
+            f"{dropped} lines were dropped while the receiver was away, "
             f"{uncertain} more may be lost on the way"
         )
         ours = [("dropped", str(dropped)), ("uncertain", str(uncertain))]

@@ -91,9 +91,7 @@ class Sender:
         self._wake.set()
         self._ended.wait(timeout)
         if len(self._outbox):
-            self._log.warning(
-                "%s: %d lines were not sent at the end", self._where, len(self._outbox)
-            )
+            self._log.warning("%s: stopped with %d lines not sent", self._where, len(self._outbox))
 
     def reconnect(self) -> None:
         """Begin a new connection, to the host's address as it is now, once all lines are sent."""
@@ -128,7 +126,7 @@ class Sender:
             self._retry.reset()
 
     def _unreachable(self, error: OSError) -> None:
-        self._log_failure("%s: cannot be reached: %s; lines wait", self._where, explain(error))
+        self._log_failure("%s: cannot be reached: %s; lines are kept", self._where, explain(error))
 
     def _broke(self, error: OSError) -> None:
         lost = self._transport.give_up(self._outbox)
@@ -136,7 +134,7 @@ class Sender:
             lost -= self._take_back(lost)
         self.uncertain += lost
         self._log_failure(
-            "%s: connection lost: %s; %d lines may be lost with it, %d wait",
+            "%s: connection lost: %s; %d lines may be lost, %d are kept",
             self._where,
             explain(error),
             lost,
@@ -155,7 +153,7 @@ class Sender:
             self._telling = None
         level = logging.WARNING if self._failing else logging.INFO
         self._failing = False
-        self._log.log(level, "%s: lines are sent", self._where)
+        self._log.log(level, "%s: lines are being sent", self._where)
 
     def _tell(self, *, first: bool) -> None:
         """Put in a line about losses that the receiver does not know of, if there are such."""
@@ -173,7 +171,7 @@ class Sender:
 
     def _log_dropped(self, count: int) -> None:
         if count:
-            self._log.warning("%s: %d lines were dropped for want of room", self._where, count)
+            self._log.warning("%s: the queue was full, %d lines were dropped", self._where, count)
 
     def _take_back(self, lost: int) -> int:
         """The line about losses did not arrive either: they are still to be told.
@@ -212,7 +210,7 @@ class Sender:
             gevent.sleep(0)
         elif self._transport.blocked:
             if self._stopping.is_set():
-                raise TimeoutError(errno.ETIMEDOUT, "it took no more lines")
+                raise TimeoutError(errno.ETIMEDOUT, "it accepted no more lines")
             writable.start(self._wake.set)
             self._wake.wait(BLOCKED_TIME)
             writable.stop()

@@ -53,16 +53,16 @@ RuleName = Annotated[
     written_as(r"[A-Za-z0-9_.-]{0,32}", "at most 32 letters (A to Z, a to z), digits, _, . or -"),
 ]
 AppName = Annotated[
-    str, written_as(r"[!-~]{1,48}", "1 to 48 printable signs of ASCII without spaces")
+    str, written_as(r"[!-~]{1,48}", "1 to 48 printable ASCII characters without spaces")
 ]
 HostName = Annotated[
-    str, written_as(r"[!-~]{0,255}", "at most 255 printable signs of ASCII without spaces")
+    str, written_as(r"[!-~]{0,255}", "at most 255 printable ASCII characters without spaces")
 ]
 Enterprise = Annotated[
     str,
     written_as(
         r"(?=.{1,20}\Z)[0-9]+(\.[0-9]+)*",
-        "a number, or some with a dot between, of at most 20 signs in all",
+        "a number, or numbers joined by dots, of at most 20 characters",
     ),
 ]
 
@@ -81,9 +81,13 @@ class RuleSettings(PluginSettings):
     headers: dict[str, Values] = Field(
         {}, description="Header names (or globs) and what a value must be; all must fit."
     )
-    log: bool = Field(True, description="no: events that fit give no line, and no later rule one.")
+    log: bool = Field(
+        True, description="no: these events give no line, and no later rule is asked."
+    )
     severity: Severity = Field(SEVERITIES["notice"], description="emerg to debug, or 0 to 7.")
-    facility: Facility | None = Field(None, description="Another facility than the plugin's.")
+    facility: Facility | None = Field(
+        None, description="Facility of this rule, if not the plugin's."
+    )
     template: Annotated[str, AfterValidator(_template)] | None = Field(
         None,
         min_length=1,
@@ -94,7 +98,7 @@ class RuleSettings(PluginSettings):
         description="Headers that go along as structured data (and as key=value), or none; "
         "without it all but Event and Privilege.",
     )
-    limit: Limit | None = Field(None, description="Another limit than the plugin's.")
+    limit: Limit | None = Field(None, description="Limit of this rule, if not the plugin's.")
 
 
 class Settings(PluginSettings):
@@ -112,9 +116,11 @@ class Settings(PluginSettings):
         "32473",
         description="The number after @ in SD-IDs: yours at IANA; 32473 is for documentation.",
     )
-    defaults: bool = Field(True, description="Whether the rules that come with the plugin hold.")
+    defaults: bool = Field(
+        True, description="Whether the rules that come with the plugin are asked."
+    )
     rules: Annotated[tuple[RuleSettings, ...], BeforeValidator(one_or_more)] = Field(
-        (), description="Rules of yours, asked before the default ones; the first that fits wins."
+        (), description="Your rules, asked before the default ones; the first that fits wins."
     )
     limit: Limit = Field(
         Rate(100, 60), description="Most lines of each rule: 100/min, 5/s, 1000/day, or none."
@@ -134,7 +140,7 @@ class Settings(PluginSettings):
         4 << 20, ge=128 << 10, le=1 << 30, description="Most bytes of lines that wait."
     )
     ssl_ca: AnyPath | None = Field(
-        None, description="Authorities (PEM) to believe in the place of the system's."
+        None, description="Authorities (PEM) to trust instead of the system's."
     )
     ssl_verify: bool = Field(True, description="Check the receiver's certificate and name.")
     ssl_server_name: str | None = Field(
@@ -156,7 +162,7 @@ class Settings(PluginSettings):
         names = [rule.name for rule in self.rules if rule.name]
         for name in names:
             if names.count(name) > 1:
-                raise SettingError("rules", f"{name} is the name of two rules")
+                raise SettingError("rules", f"two rules have the name {name}")
         return self
 
     @model_validator(mode="after")
@@ -165,11 +171,11 @@ class Settings(PluginSettings):
         if self.to.kind != "tls":
             given = sorted(key for key in self.model_fields_set if key.startswith("ssl_"))
             if given:
-                raise SettingError(given[0], f"only for a target of tls://, not {self.to}")
+                raise SettingError(given[0], f"only for a target tls://…, not {self.to}")
             return self
         for key, other in (("ssl_cert", "ssl_key"), ("ssl_key", "ssl_cert")):
             if getattr(self, key) is not None and getattr(self, other) is None:
-                raise SettingError(key, f"needs {other} beside it; give both or neither")
+                raise SettingError(key, f"needs {other} too; give both or neither")
         context = make_context(self)
         where = "to" if self.ssl_server_name is None else "ssl_server_name"
         try:

@@ -45,7 +45,7 @@ def check_name(context: ClientContext, name: str) -> None:
     try:
         context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{name!r:.80} is no name for TLS ({error})") from None
+        raise ValueError(f"{name!r:.80} is not a name for TLS ({error})") from None
 
 
 def handshake(sock: gsocket.socket, host: str, settings: TlsSettings) -> SSLSocket:
@@ -62,7 +62,5 @@ def handshake(sock: gsocket.socket, host: str, settings: TlsSettings) -> SSLSock
     presented, wanted = fingerprint(wrapped), settings.ssl_fingerprint
     if wanted is not None and not same_fingerprint(presented, wanted):
         wrapped.close()
-        raise OSError(
-            f"the receiver's certificate is not the one of ssl_fingerprint: it presents {presented}"
-        )
+        raise OSError(f"the receiver's certificate is not that of ssl_fingerprint, but {presented}")
     return wrapped

@@ -131,7 +131,7 @@ def target(value: object) -> Target:
         return _local(text)
     wrong = ValueError(
         "must be local, the path of a socket such as /dev/log, or udp://HOST, tcp://HOST or "
-        "tls://HOST with :PORT if it is another than 514 (tls: 6514), "
+        "tls://HOST with :PORT unless it is 514 (tls: 6514), "
         f"not {shown(value, LONGEST_PATH)}"
     )
     try:

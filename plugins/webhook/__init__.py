@@ -163,7 +163,7 @@ class Plugin:
             try:
                 self._courier.renew()
             except ValueError as error:
-                self._log.warning("%s; goes on with what was read before", error)
+                self._log.warning("%s; the files read before stay in use", error)
 
     def amiws_shutdown(self) -> None:
         """Send what still waits, as far as it goes."""
@@ -181,6 +181,6 @@ def _warn(settings: Settings, log: logging.Logger) -> None:
         log.warning("%s: its certificate is not checked (ssl_verify: no)", url)
     key = settings.secret_file
     if key is not None and key.stat().st_mode & stat.S_IROTH:
-        log.warning("%s: everybody can read the key of the signature: chmod o-r it", key)
+        log.warning("%s: every user of this machine can read the key; run chmod o-r on it", key)
     if not url.tls and not url.loopback and (settings.headers or url.login is not None):
-        log.warning("%s: headers and login go there in the clear; use https", url)
+        log.warning("%s: headers and login are sent unencrypted; use https", url)

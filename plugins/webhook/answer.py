@@ -68,7 +68,7 @@ class Answer:
         """``401: "no such token"``: one line for the log without any text of ``hidden``."""
         if 300 <= self.status < 400:
             place = f" to {public(self.location)}" if self.location else ""
-            return f"{self.status}, a redirect{place}, which is not followed: correct url"
+            return f"{self.status}, a redirect{place}, which is not followed; correct url"
         shown = excerpt(self.body, hidden)
         return f'{self.status}: "{shown}"' if shown else str(self.status)
 
@@ -97,7 +97,7 @@ def public(url: str) -> str:
     try:
         parsed = parse_url(url)
     except LocationParseError:
-        return "something that is no URL"
+        return "an invalid URL"
     if not parsed.host:
         return "another path"
     return excerpt(f"{parsed.scheme or 'http'}://{parsed.netloc}".encode(), ())

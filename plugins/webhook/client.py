@@ -179,7 +179,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     if isinstance(error, http.client.HTTPException | HTTPError):
-        return f"its answer is no HTTP ({type(error).__name__})"
+        return f"its answer is not HTTP ({type(error).__name__})"
     detail = f": {kit.explain(error)}" if isinstance(error, OSError) else ""
     return f"{type(error).__name__}{detail}"
 

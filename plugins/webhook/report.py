@@ -34,48 +34,46 @@ class Report:
         self._dropped += number
         self._seldom(
             "dropped",
-            "the queue is full and its oldest messages are dropped: %d so far",
+            "the queue is full; oldest messages dropped: %d so far",
             self._dropped,
         )
 
     def refused(self, number: int, answer: str) -> None:
         """The receiver will never have these messages, as its answer says."""
         self._refused += number
-        self._seldom(
-            "refused", "refuses messages, which are dropped (%d so far): %s", self._refused, answer
-        )
+        self._seldom("refused", "refuses messages; dropped: %d so far: %s", self._refused, answer)
 
     def failed(self, why: str, pause: float) -> None:
         """An attempt failed; the next one is ``pause`` seconds away."""
-        self._seldom("failed", "a batch did not get through and is tried again: %s", why)
+        self._seldom("failed", "a batch was not delivered and will be retried: %s", why)
         self._log.debug("%s: next attempt in %.3g s: %s", self._receiver, pause, why)
 
     def delivered(self, number: int, status: int) -> None:
         """A batch of so many messages was taken."""
         self._log.debug("%s: took a batch of %d (%d)", self._receiver, number, status)
         if self._dropped and self._seldom(
-            "lost", "takes messages again; dropped for want of room: %d", self._dropped
+            "lost", "accepts messages again; dropped while the queue was full: %d", self._dropped
         ):
             self._dropped = 0
         if self._refused and self._seldom(
-            "takes", "takes messages again; refused before that: %d", self._refused
+            "takes", "accepts messages again; refused before: %d", self._refused
         ):
             self._refused = 0
 
     def circuit(self, before: State, after: State, why: str, pause: float) -> None:
         """The circuit went from one state to another; ``why`` is the last failure."""
         if after is State.HALF_OPEN:
-            self._log.info("%s: trying whether it is back", self._receiver)
+            self._log.info("%s: testing whether it works again", self._receiver)
         elif after is State.CLOSED:
-            self._log.info("%s: is back", self._receiver)
+            self._log.info("%s: works again", self._receiver)
         else:
             level = logging.WARNING if before is State.CLOSED else logging.INFO
-            text = "%s: out of order, left alone for %.3g s: %s"
+            text = "%s: keeps failing, nothing is sent for %.3g s: %s"
             self._log.log(level, text, self._receiver, pause, why)
 
     def given_up(self, number: int) -> None:
         """The plugin ends while messages still wait."""
-        self._log.warning("%s: ends with messages not delivered: %d", self._receiver, number)
+        self._log.warning("%s: stopped with messages not delivered: %d", self._receiver, number)
 
     def _seldom(self, kind: str, text: str, *arguments: object) -> bool:
         """Log it unless that was done within the interval; whether it was."""

@@ -48,7 +48,7 @@ def _headers(value: object) -> dict[str, SecretStr]:
         if name.lower() in _OURS or name.lower().startswith(OWN_PREFIX):
             raise ValueError(f"{name} is set by the webhook itself")
         if name.lower() in (known.lower() for known in headers):
-            raise ValueError(f"{name} is there twice")
+            raise ValueError(f"{name} is given twice")
         if not isinstance(text, str) or not _VALUE.fullmatch(text):
             raise ValueError(f"the value of {name} must be one line of printable ASCII")
         headers[name] = SecretStr(str(text))
@@ -77,31 +77,33 @@ class Settings(PluginSettings):
         None, description="A file with that key, read again on SIGHUP; a line end is left out."
     )
     ssl_ca: AnyPath | None = Field(
-        None, description="Authorities (PEM) to believe in the place of the system's."
+        None, description="Authorities (PEM) to trust instead of the system's."
     )
     ssl_verify: bool = Field(True, description="Check the certificate of an https receiver.")
     batch_messages: int = Field(100, ge=1, le=10000, description="Most messages of one POST.")
-    batch_bytes: Size = Field(256 * 1024, ge=1024, le=4 << 20, description="Most bytes of one.")
+    batch_bytes: Size = Field(
+        256 * 1024, ge=1024, le=4 << 20, description="Most bytes of one POST."
+    )
     batch_delay: Delay = Field(
-        1.0, ge=0, le=3600, description="How long a message may wait for others to go with."
+        1.0, ge=0, le=3600, description="Seconds that a message may wait for others to join it."
     )
     queue_messages: int = Field(
         10000, ge=2, le=1_000_000, description="Most messages that wait; the oldest are dropped."
     )
     queue_bytes: Size = Field(16 << 20, ge=2048, le=1 << 30, description="Most bytes that wait.")
-    connect_timeout: Seconds = Field(5.0, ge=0.1, le=300, description="For a connection.")
-    timeout: Seconds = Field(15.0, ge=0.1, le=300, description="For all of one POST.")
+    connect_timeout: Seconds = Field(5.0, ge=0.1, le=300, description="Seconds for connecting.")
+    timeout: Seconds = Field(15.0, ge=0.1, le=300, description="Seconds for one POST in all.")
     retry_delay: Seconds = Field(
-        1.0, ge=0.01, le=300, description="Bound of the wait after a failure; doubles with each."
+        1.0, ge=0.01, le=300, description="Most seconds before a retry; doubles with each failure."
     )
-    retry_delay_max: Seconds = Field(30.0, ge=0.01, le=3600, description="Where that ends.")
+    retry_delay_max: Seconds = Field(30.0, ge=0.01, le=3600, description="Its upper limit.")
     circuit_failures: int = Field(
-        5, ge=1, le=1000, description="Failures in a row after which the receiver is left alone."
+        5, ge=1, le=1000, description="Failures in a row after which sending pauses."
     )
     circuit_cooldown: Seconds = Field(
-        30.0, ge=0.1, le=86400, description="For how long at first; doubles with each failure."
+        30.0, ge=0.1, le=86400, description="Seconds of that pause; doubles with each failure."
     )
-    circuit_cooldown_max: Seconds = Field(600.0, ge=0.1, le=86400, description="Where that ends.")
+    circuit_cooldown_max: Seconds = Field(600.0, ge=0.1, le=86400, description="Its upper limit.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -109,7 +111,7 @@ class Settings(PluginSettings):
             raise SettingError("secret_file", "and secret: give one of them")
         for batch, queue in (("batch_messages", "queue_messages"), ("batch_bytes", "queue_bytes")):
             if 2 * getattr(self, batch) > getattr(self, queue):
-                message = f"must be at least twice {batch}: one batch is under way"
+                message = f"must be at least twice {batch}: one batch is being sent"
                 raise SettingError(queue, message)
         for first, last in (
             ("retry_delay", "retry_delay_max"),
@@ -118,7 +120,7 @@ class Settings(PluginSettings):
             if getattr(self, first) > getattr(self, last):
                 raise SettingError(last, f"must be at least {first}")
         if any(name.lower() == "authorization" for name in self.headers) and self.url.authorization:
-            raise SettingError("headers", "Authorization: the login in url is one already")
+            raise SettingError("headers", "Authorization: url has a login already")
         return self
 
     @model_validator(mode="after")
@@ -128,7 +130,7 @@ class Settings(PluginSettings):
             if not idle and not self.url.tls:
                 raise SettingError(key, "is for a url with https")
         if self.ssl_ca is not None and not self.ssl_verify:
-            message = "does nothing with ssl_verify: no; leave one of them out"
+            message = "has no effect with ssl_verify: no; remove one of them"
             raise SettingError("ssl_ca", message)
         self.signing_key()
         self.tls()

@@ -49,5 +49,5 @@ def _standard_key(key: bytes) -> bytes:
     except binascii.Error:
         decoded = b""
     if not decoded:
-        raise ValueError("base64 must follow whsec_; `openssl rand -base64 32` makes some")
+        raise ValueError("must have base64 after whsec_; `openssl rand -base64 32` makes some")
     return decoded

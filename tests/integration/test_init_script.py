@@ -63,8 +63,8 @@ def test_start_status_stop(init: InitScript) -> None:
     status, said = init("start")
     assert (status, said) == (0, f"{SAID}amiws-gevent started, process {init.pid}\n")
     assert listens(init.port), "start comes back only once it listens"
-    assert init("status") == (0, f"amiws-gevent runs, process {init.pid}\n")
-    assert init("start") == (0, f"amiws-gevent runs already, process {init.pid}\n")
+    assert init("status") == (0, f"amiws-gevent is running, process {init.pid}\n")
+    assert init("start") == (0, f"amiws-gevent is already running, process {init.pid}\n")
     assert init("stop") == (0, "amiws-gevent stopped\n")
     assert not init.pid_file.exists()
     assert not listens(init.port)

@@ -142,7 +142,7 @@ def test_the_installed_program_runs(installed: Path) -> None:
     program = installed / "bin" / "amiws-gevent"
     assert run(program, "--version", cwd=installed) == f"amiws-gevent {__version__}\n"
     sample = installed / "share" / "amiws-gevent" / "amiws.yaml"
-    assert "can be used" in run(program, "--check", "-f", sample, cwd=installed)
+    assert "is valid" in run(program, "--check", "-f", sample, cwd=installed)
 
 
 def test_the_installed_program_finds_its_own_dashboard(installed: Path) -> None:

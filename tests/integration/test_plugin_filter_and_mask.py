@@ -147,14 +147,14 @@ def test_the_mask_comes_before_plugins_that_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("plugin", "said"),
     [
-        ("event_filter:\n    denny: VarSet", "denny: is no setting of the plugin event_filter"),
+        ("event_filter:\n    denny: VarSet", "denny: is not a setting of the plugin event_filter"),
         ("event_filter", "drops nothing: give deny, allow or rules"),
         (
             'event_filter:\n    rules:\n    - deny: "*"\n      headers: {A: {regex: "(a+)+"}}',
             "a repeat inside a repeat",
         ),
         ("mask:\n    callers: hash", "key_file: is missing: hash needs it"),
-        ("mask:\n    rules:\n    - headers: ActionID", "ActionID can't be masked"),
+        ("mask:\n    rules:\n    - headers: ActionID", "ActionID cannot be masked"),
         ("mask:\n    callers: hash\n    key: s3cr3t", "key: must have at least 16 characters"),
     ],
 )

@@ -123,7 +123,7 @@ class Replay:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         assert self.process.wait(60) == 0, self.log.read_text()
-        assert "left out" not in self.log.read_text()
+        assert "skipped" not in self.log.read_text()
 
 
 def run_replay(tmp_path: Path, count: int, *words: str | Path) -> list[bytes]:
@@ -263,7 +263,7 @@ def test_a_kill_loses_at_most_what_had_not_reached_the_disk(tmp_path: Path) -> N
             (journal / "amiws-2020-01-01-0001.jsonl.gz.tmp").write_bytes(b"half")
         with Program(tmp_path, settings) as program:
             wait_until(lambda: numbers(journal)[-1] > found[-1], "a clean start")
-            assert "ended in a torn line: 43 bytes are cut off" in program.log
+            assert "ended in an incomplete line: removed its 43 bytes" in program.log
             assert "amiws-2020-01-01-0001.jsonl.gz.tmp" not in names(journal)
     found = numbers(journal)
     assert found == sorted(set(found)), "nothing is there twice"
@@ -440,7 +440,7 @@ def test_a_second_program_on_the_folder_is_refused(tmp_path: Path) -> None:
             check=False,
         )
         assert ended.returncode == 78
-        assert f"another journal is written to {journal}" in ended.stderr
+        assert f"another journal writes to {journal}" in ended.stderr
         server.wait_login()
         server.send(event(1))
         wait_until(lambda: numbers(journal) == [1], "the first goes on")
@@ -480,7 +480,10 @@ def test_what_was_received_before_a_stop_is_on_the_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ("folder: /nowhere/journal", "plugins[0].journal.folder: /nowhere/journal cannot be made"),
+        (
+            "folder: /nowhere/journal",
+            "plugins[0].journal.folder: /nowhere/journal cannot be created",
+        ),
         ("folder: /x\n    max_file_size: 2T", "must be at least 3 times max_file_size"),
         ("prefix: x", "plugins[0].journal.folder: is missing"),
         ("folder: /x\n    maxfilesize: 1M", "did you mean max_file_size?"),

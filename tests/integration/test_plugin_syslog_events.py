@@ -157,7 +157,7 @@ def test_what_is_useful_out_of_the_box(tmp_path: Path, rsyslog: Rsyslog) -> None
         assert "0123456789abcdef" not in told["InvalidPassword"]["raw"]
         sequence = [int(line["parameters"]["meta"]["sequenceId"]) for line in rsyslog.lines]
         assert sequence == list(range(1, len(sequence) + 1))
-        assert "lines are sent" in program.log
+        assert "lines are being sent" in program.log
 
 
 @pytest.mark.parametrize("kind", WITHOUT_LOSS)
@@ -360,7 +360,7 @@ def test_a_receiver_with_another_certificate_gets_nothing(tmp_path: Path, rsyslo
         server.send(numbered(range(3, 6)))
         wait_numbers(rsyslog, range(3, 6))
         assert numbers_of(rsyslog) == [3, 4, 5]
-        assert "3 lines were not sent at the end" in program.log
+        assert "stopped with 3 lines not sent" in program.log
 
 
 def test_a_receiver_that_wants_our_certificate(tmp_path: Path) -> None:
@@ -373,11 +373,11 @@ def test_a_receiver_that_wants_our_certificate(tmp_path: Path) -> None:
     ):
         server.wait_login()
         server.send(numbered(range(3)))
-        program.wait_for_log("lines wait")
+        program.wait_for_log("lines are kept")
         more = f"    ssl_cert: {client.cert}\n    ssl_key: {client.key}\n"
         program.reload(for_kind(rsyslog, "tls", server.port, NUMBERED + more))
         program.wait_for_log("configuration applied")
-        assert "3 lines were not sent at the end" in program.log
+        assert "stopped with 3 lines not sent" in program.log
         server.send(numbered(range(3, 6)))
         wait_numbers(rsyslog, range(3, 6))
         assert numbers_of(rsyslog) == [3, 4, 5]
@@ -393,7 +393,7 @@ def test_the_end_of_the_program_sends_what_waits(
             Client(program.port) as page,
         ):
             server.wait_login()
-            program.wait_for_log("lines are sent")
+            program.wait_for_log("lines are being sent")
             server.send(numbered(range(200)))
             wait_client(page, 200)
             program.process.terminate()
@@ -415,7 +415,7 @@ def test_a_reload_connects_anew_and_loses_nothing(
             for count in range(1, 3):
                 stream.wait_more(50)
                 program.reload()
-                program.wait_for_log("lines are sent", count + 1)
+                program.wait_for_log("lines are being sent", count + 1)
         wait_numbers(rsyslog, range(stream.sent))
         assert numbers_of(rsyslog) == list(range(stream.sent))
         assert "connection lost" not in program.log

@@ -149,7 +149,10 @@ def amiws_filter_message(message):
 """
 WRONG_SETTINGS = {
     "wrong": ("number: five", ":6: plugins[0].bad.number: must be a whole number"),
-    "unknown": ("number: 5\n    numbr: 5", ":7: plugins[0].bad.numbr: is no setting of the plugin"),
+    "unknown": (
+        "number: 5\n    numbr: 5",
+        ":7: plugins[0].bad.numbr: is not a setting of the plugin",
+    ),
     "missing": ("required: no", ":5: plugins[0].bad.number: is missing"),
 }
 STARTUP = "def amiws_startup():\n    raise OSError('no printer')\n"
@@ -189,7 +192,7 @@ class TestMistakes:
         site.plugin("bad", SETTINGS)
         done = site.run("- bad:\n    number: &a [*a, *a]\n", "--check")
         assert done.returncode == 78
-        assert "holds itself" in done.stderr
+        assert "contains itself" in done.stderr
 
     def test_on_a_reload_the_old_ones_stay(self, site: Site) -> None:
         good = with_notes(
@@ -212,18 +215,18 @@ class TestMistakes:
                 site.plugin("bad", source)
                 program.reload(site.configuration("quiet bad good"))
                 refused += 1
-                program.wait_for_log("the one before stays in force", refused)
+                program.wait_for_log("the previous one stays in force", refused)
                 assert told in program.log
             for line, told in WRONG_SETTINGS.values():
                 site.plugin("bad", SETTINGS)
                 program.reload(site.configuration(f"- bad:\n    {line}\n"))
                 refused += 1
-                program.wait_for_log("the one before stays in force", refused)
+                program.wait_for_log("the previous one stays in force", refused)
                 assert told in program.log
             assert site.notes == ["starts"]
             site.plugin("bad", STARTUP)
             program.reload(site.configuration("quiet bad"))
-            program.wait_for_log("the one before stays in force", refused + 1)
+            program.wait_for_log("the previous one stays in force", refused + 1)
             assert "plugin bad: amiws_startup: " in program.log
             assert site.notes == ["starts", "ends", "starts"]
             site.send("VarSet", "Hangup")
@@ -624,7 +627,7 @@ class TestIsolation:
             client.wait_for_event("E999")
             assert events(client) == wanted
             assert [note for note in site.notes if note] == wanted
-            assert "plugin blocked: calls dropped" in program.log
+            assert "plugin blocked: too slow, calls of its hooks dropped" in program.log
             assert not faults_told(program, "logs")
             program.process.terminate()
             assert program.process.wait(WAIT) == 0
@@ -761,7 +764,7 @@ class TestBlueprints:
         site.plugin("web", WEB.format("/hello"))
         with site.program("first") as program:
             program.reload(site.configuration("first web"))
-            program.wait_for_log("the one before stays in force")
+            program.wait_for_log("the previous one stays in force")
             url = f"http://127.0.0.1:{program.port}/hello"
             assert requests.get(url, timeout=20).text == "hello None"
 
@@ -867,7 +870,7 @@ class TestReload:
             site.ami.wait_login()
             program.wait_for_log("connected")
             program.reload(site.configuration(lines.format("b", "yes")))
-            program.wait_for_log("the one before stays in force")
+            program.wait_for_log("the previous one stays in force")
             assert re.search(r"plugin a: amiws_startup: \S+a\.py:\d+: OSError: locked", program.log)
             assert site.notes == ["a starts", "a ends", "b starts", "b ends", "a starts"]
             site.send("A")
@@ -878,7 +881,7 @@ class TestReload:
         with site.program("- a:\n    tag: a\n") as program:
             text = site.configuration("- a:\n    tag: b\n")
             program.reload(text.replace("ws_port: 0", f"ws_port: {ami.port}"))
-            program.wait_for_log("the one before stays in force")
+            program.wait_for_log("the previous one stays in force")
             assert site.notes == ["a starts", "a ends", "b starts", "b ends", "a starts"]
 
     def test_no_message_is_lost_or_passes_unchanged_meanwhile(self, site: Site) -> None:

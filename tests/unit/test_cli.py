@@ -178,7 +178,7 @@ class TestCheck:
     def test_a_good_file(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["--check", "-f", str(file)]) == 0
         said = capsys.readouterr()
-        assert said.out == f"{file}: the configuration can be used (1 server)\n"
+        assert said.out == f"{file}: the configuration is valid (1 server)\n"
         assert said.err == ""
 
     def test_warnings_are_told_and_harmless(
@@ -216,13 +216,13 @@ class TestCheck:
         assert cli.main(["--check", "--strict", "-f", str(file)]) == 0
         said = capsys.readouterr()
         assert said.err.startswith("warning: no login is asked for")
-        assert "can be used (1 server)" in said.out
+        assert "is valid (1 server)" in said.out
 
     def test_strict_alone_means_nothing(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             cli.main(["--strict"])
         assert caught.value.code == 2
-        assert "--strict goes with --check" in capsys.readouterr().err
+        assert "--strict needs --check" in capsys.readouterr().err
 
     def test_a_missing_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["--check", "-f", str(tmp_path / "none.yaml")]) == 78
@@ -506,8 +506,8 @@ class TestDaemon:
         monkeypatch.setattr(log, "syslog_listens", lambda: listens)
         assert cli.main(["-d", "-f", str(file), "-p", str(file.parent / "amiws.pid")]) == 0
         told = (
-            "amiws-gevent: warning: no syslog daemon listens at /dev/log: a daemon's log goes "
-            "nowhere until one does\n"
+            "amiws-gevent: warning: no syslog daemon listens at /dev/log; the log is lost "
+            "until one does\n"
         )
         assert child.said == ("" if listens else told)
 
@@ -522,7 +522,7 @@ def test_who_keeps_the_program_from_its_end_is_told_and_the_pid_file_goes(tmp_pa
     pid_file = tmp_path / "amiws.pid"
     pid_file.write_text(f"{os.getpid()}\n")
     cli._tell_stall(Roster(), Control(), pid_file, [Place("/a.py", 3, "f")])  # type: ignore[arg-type]
-    assert said == [(logging.CRITICAL, "does not end, kept by /a.py:3; ended by force")]
+    assert said == [(logging.CRITICAL, "does not stop, still in /a.py:3; ended by force")]
     assert not pid_file.exists()
 
 
@@ -640,7 +640,7 @@ class TestDemo:
         with pytest.raises(SystemExit) as caught:
             cli.main([f"--demo={port}"])
         assert caught.value.code == 2
-        assert "not a port, 0 to 65535" in capsys.readouterr().err
+        assert "must be a port from 0 to 65535" in capsys.readouterr().err
 
     def test_check_and_plugins_have_no_file_to_name(
         self, capsys: pytest.CaptureFixture[str]
@@ -648,5 +648,5 @@ class TestDemo:
         assert cli.main(["--demo", "--check"]) == 0
         assert cli.main(["--demo", "--plugins"]) == 0
         assert capsys.readouterr().out == (
-            "--demo: the configuration can be used (simulated servers)\n--demo: no plugins\n"
+            "--demo: the configuration is valid (simulated servers)\n--demo: no plugins\n"
         )

@@ -103,16 +103,16 @@ amihosts:
             "warning, notice, info, debug, not 'loud'"
         ),
         "3: ssl_cert: 'none.pem' does not exist",
-        "3: ssl_cert: needs ssl_key beside it; give both or neither",
-        "4: auth_domain: needs auth_file beside it; give both or neither",
+        "3: ssl_cert: needs ssl_key too; give both or neither",
+        "4: auth_domain: needs auth_file too; give both or neither",
         (
             "6: limits.ami_line: must be a size such as 1048576, 512k or 4 MiB, at least 1 byte, "
             "not '5 parsecs'"
         ),
         "8: amihosts[0].username: server 'pbx1': is missing",
         (
-            "9: amihosts[0].host: server 'pbx1': must be a host name or an address alone "
-            "(the port has a key of its own), not '10.0.0.1:5038'"
+            "9: amihosts[0].host: server 'pbx1': must be a host name or an address without a port "
+            "(it has its own key), not '10.0.0.1:5038'"
         ),
         "10: amihosts[0].port: server 'pbx1': must be a whole number from 1 to 65535, not '70000'",
         "12: amihosts[1].username: server 'pbx2': is missing; is it 'usename' in line 13?",
@@ -153,8 +153,8 @@ amihosts:
         (ONE_HOST + "limits: [5]\n", ["6: limits: must be a mapping"]),
         (ONE_HOST + "ws_host: [5]\n", ["6: ws_host: must be text, not a list"]),
         (ONE_HOST + "ws_host: {a: 5}\n", ["6: ws_host: must be text, not a mapping"]),
-        (ONE_HOST + "allowed_origins: [[a]]\n", ["6: allowed_origins: must be origins, each"]),
-        (ONE_HOST + "allowed_origins: &a [*a]\n", ["6: allowed_origins: must be origins, each"]),
+        (ONE_HOST + "allowed_origins: [[a]]\n", ["6: allowed_origins: must be origins, all "]),
+        (ONE_HOST + "allowed_origins: &a [*a]\n", ["6: allowed_origins: must be origins, all "]),
         (ONE_HOST + "web_root: ''\n", ["6: web_root: must be a path, not ''"]),
         (ONE_HOST + "ws_port: -1\n", ["6: ws_port: must be a whole number from 0 to 65535"]),
         (ONE_HOST + "ws_port: 80000\n", ["6: ws_port: must be a whole number from 0 to 65535"]),
@@ -165,7 +165,7 @@ amihosts:
         (ONE_HOST.replace("s3cr3t", ""), ["5: amihosts[0].secret: server 'pbx1': has no value; a"]),
         (
             ONE_HOST.replace("    secret: s3cr3t\n", ""),
-            ["2: amihosts[0].secret: server 'pbx1': is missing; give it, or secret_file"],
+            ["2: amihosts[0].secret: server 'pbx1': is missing; give secret or secret_f"],
         ),
         ("", ["is empty; it needs at least amihosts, the list of servers"]),
         ("a: b: c\n", ["1: is not YAML: mapping values are not allowed here"]),
@@ -304,7 +304,7 @@ def test_events_that_asterisk_does_not_have(tmp_path: Path) -> None:
     ]
     listed = ONE_HOST + "    event_names: [Hangup, '${E}']\n"
     (told,) = warnings(tmp_path, listed, {"E": "hunter2"})
-    assert told.endswith("what '${E}' stands for has a name that is no event of Asterisk's")
+    assert told.endswith("what '${E}' stands for contains a name that is not an Asterisk event")
 
 
 def test_slips_are_what_is_not_read_as_it_stands(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_a_secret_that_others_may_read(tmp_path: Path) -> None:
     path.chmod(0o644)
     (warning,) = load_settings(path, base=tmp_path).warnings
     assert warning.startswith(
-        f"{path}:5: amihosts[0].secret: server 'pbx1': is in a file that can be read by every user"
+        f"{path}:5: amihosts[0].secret: server 'pbx1': is in a file that every user of this machine"
     )
     path.write_text(ONE_HOST.replace("s3cr3t", "${S}"))
     assert load_settings(path, base=tmp_path, environ={"S": "x"}).warnings == []
@@ -380,7 +380,7 @@ def test_a_secret_file_that_others_may_read(tmp_path: Path) -> None:
     text = ONE_HOST.replace("secret: s3cr3t", "secret_file: secret")
     (warning,) = warnings(tmp_path, text)
     assert warning.startswith(
-        "5: amihosts[0].secret_file: server 'pbx1': names a file that can be read by every user"
+        "5: amihosts[0].secret_file: server 'pbx1': names a file that every user of this machine"
     )
     secret.chmod(0o640)
     assert warnings(tmp_path, text) == []
@@ -391,7 +391,7 @@ def test_two_servers_of_one_name(tmp_path: Path) -> None:
     (warning,) = warnings(tmp_path, text)
     assert warning == (
         "6: amihosts[1].name: server 'pbx1': "
-        "is the name of amihosts[0] too; clients show both alike"
+        "is also the name of amihosts[0]; clients cannot tell them apart"
     )
 
 

@@ -124,7 +124,7 @@ def test_wrong_values_and_wrong_company_are_told_together() -> None:
         "amihosts.1.id",
     }
     assert found["ws_port"] == "must be a whole number from 0 to 65535, not '8a998'"
-    assert found["ssl_cert"] == "needs ssl_key beside it; give both or neither"
+    assert found["ssl_cert"] == "needs ssl_key too; give both or neither"
 
 
 def test_braces_in_a_message_are_only_braces() -> None:

@@ -88,7 +88,7 @@ def test_the_folder_of_the_clients_cannot_be_another_too(
     folder.mkdir()
     (tmp_path / "link").symlink_to("pages")
     (problem,) = problems(folder, f"web_root: .\n{more}{ONE_HOST}")
-    assert f": {place}: is the folder of web_root too, and nothing in it would be served" in problem
+    assert f": {place}: is also the folder of web_root, so nothing in it would be served" in problem
 
 
 def test_a_plugin_may_say_in_a_text_where_the_clients_are(tmp_path: Path) -> None:

@@ -294,7 +294,7 @@ class TestSettings:
             ("number: 13", "3: P.number: must not be 13; take 12"),
             ("number: 1\nnumbr: 2", "4: P.numbr: NO; did you mean number?"),
             ("number: 1\nrequire: 2", "4: P.require: NO; did you mean required?"),
-            ("number: 1\nzzzz: 2", "4: P.zzzz: is no setting of the plugin ./mine.py"),
+            ("number: 1\nzzzz: 2", "4: P.zzzz: is not a setting of the plugin ./mine.py"),
             ("number: 1\ninner:\n  deep: x", "5: P.inner.deep: must be a whole number"),
             ("number: 1\ninner:\n  depp: 1", "5: P.inner.depp: NO; did you mean deep?"),
             ("number: 1\ninners:\n- depp: 1", "5: P.inners[0].depp: NO; did you mean deep?"),
@@ -309,7 +309,7 @@ class TestSettings:
             ("number: 1\nfactor: 0", "4: P.factor: must be greater than or equal to 1"),
             ("number: 1\nchoice: c", "4: P.choice: must be 'a' or 'b'"),
             ("number: 1\nshort: abc", "4: P.short: must have at most 2 characters"),
-            ("number: 1\nnewer: 1\nolder: 2", "5: P.older: is another name of newer, which is"),
+            ("number: 1\nnewer: 1\nolder: 2", "5: P.older: is another name for newer, which"),
             ("number: 1\noldr: 2", "4: P.oldr: NO"),
             ("number: 1\nnewr: 2", "4: P.newr: NO; did you mean newer?"),
             ("number: 1\nfactor: 2\nflag: yes", "4: P.factor: must be 1 with a flag"),
@@ -322,7 +322,7 @@ class TestSettings:
     def test_what_is_wrong_is_told_with_key_and_line(
         self, tmp_path: Path, lines: str, told: str
     ) -> None:
-        told = told.replace("NO", "is no setting of the plugin ./mine.py")
+        told = told.replace("NO", "is not a setting of the plugin ./mine.py")
         said = wrong(tmp_path, lines)
         assert any(line.startswith(told) for line in said), said
 
@@ -341,7 +341,7 @@ class TestSettings:
     def test_a_plugin_without_settings_takes_none(self, tmp_path: Path) -> None:
         write(tmp_path, FILTER)
         (told,) = problems(tmp_path, under("deny: x"))
-        assert told.endswith("deny: is no setting of the plugin ./mine.py")
+        assert told.endswith("deny: is not a setting of the plugin ./mine.py")
 
     def test_a_model_that_would_pass_over_unknown_keys(self, tmp_path: Path) -> None:
         write(
@@ -351,7 +351,7 @@ class TestSettings:
             "def amiws_settings():\n    return Settings\n",
         )
         (told,) = problems(tmp_path, under("name: [a]"))
-        assert told.endswith("name: is no setting of the plugin ./mine.py; did you mean names?")
+        assert told.endswith("name: is not a setting of the plugin ./mine.py; did you mean names?")
         (entry,) = entries(tmp_path, under("names: [a]"))
         assert entry.settings.names == ["a"]  # type: ignore[attr-defined]
 
@@ -383,7 +383,7 @@ class TestSettings:
         write(tmp_path, source)
         (said,) = problems(tmp_path, under("number: 1\ntoken: hunter2-and-more-of-it"))
         assert "hunter2" not in said
-        assert "is wrong; what the plugin says of it shows a secret" in said
+        assert "is wrong; the plugin's message shows a secret" in said
 
     def test_an_entry_without_a_blank_behind_its_colon(self, tmp_path: Path) -> None:
         for entry in ("webhook:hunter2", "{webhook:hunter2}"):
@@ -398,9 +398,9 @@ class TestMeasure:
     @pytest.mark.parametrize(
         ("lines", "told"),
         [
-            ("number: 1\nanything: &a [*a]", "holds itself"),
-            ("number: 1\nanything: &a [*a, *a, *a]", "holds itself"),
-            ("number: 1\nanything: &a {b: {c: *a}}", "holds itself"),
+            ("number: 1\nanything: &a [*a]", "contains itself"),
+            ("number: 1\nanything: &a [*a, *a, *a]", "contains itself"),
+            ("number: 1\nanything: &a {b: {c: *a}}", "contains itself"),
             ("number: 1\nanything: " + "[" * 30 + "]" * 30, "nested more than 20 deep"),
             ("number: 1\nanything: " + "{a: " * 30 + "1" + "}" * 30, "nested more than 20 deep"),
         ],

@@ -57,7 +57,7 @@ def test_no_tls_with_a_key_of_tls(key: str, off: object) -> None:
 @pytest.mark.parametrize(("one", "other"), [("ssl_cert", "ssl_key"), ("ssl_key", "ssl_cert")])
 def test_a_certificate_needs_its_key(one: str, other: str) -> None:
     _, found = host(**{one: "x"})
-    assert found == {one: f"needs {other} beside it; give both or neither"}
+    assert found == {one: f"needs {other} too; give both or neither"}
 
 
 def test_a_secret_from_a_file(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_servers_of_the_wrong_kind_are_left_to_the_model(hosts: object) -> None:
 def test_keys_of_the_top_that_come_in_pairs(one: str, other: str) -> None:
     for key, absent in ((one, other), (other, one)):
         _, found = whole(**{key: "x"})
-        assert found == [((key,), f"needs {absent} beside it; give both or neither")]
+        assert found == [((key,), f"needs {absent} too; give both or neither")]
 
 
 @pytest.mark.parametrize(

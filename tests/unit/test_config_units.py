@@ -186,7 +186,7 @@ def test_unknown_encodings(value: object) -> None:
     ],
 )
 def test_encodings_that_header_names_are_not_in(value: str) -> None:
-    with pytest.raises(ValueError, match="must be an encoding in which ASCII is written as such"):
+    with pytest.raises(ValueError, match="must be an encoding that has ASCII unchanged"):
         units.encoding(value)
 
 

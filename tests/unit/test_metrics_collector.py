@@ -36,7 +36,9 @@ class TestForm:
         assert body.endswith(b"# EOF\n")
         body, content_type = assembly.metrics.render("*/*")
         assert content_type.startswith("text/plain; version=0.0.4")
-        assert body.startswith(b"# HELP amiws_build_info What runs; always 1.\n# TYPE ")
+        assert body.startswith(
+            b"# HELP amiws_build_info The running version, in the labels; always 1.\n# TYPE "
+        )
 
     def test_what_only_grows_is_a_counter_and_the_rest_gauges(self, assembly: Assembly) -> None:
         body, _ = assembly.metrics.render("")

@@ -342,7 +342,7 @@ def test_memory_is_bounded_however_many_names_come() -> None:
         ("rules: [{deny: A, server: []}]", "rules.0.server: Value error, has an empty name"),
         ("rules: [{deny: A, server: [[]]}]", "rules.0.server: Value error, must be a name"),
         ("rules: [{deny: A, headers: {H: {}}}]", "rules.0.headers.H.0"),
-        ("rules: [{deny: A, headers: {H: {ignore_case: true}}}]", "must say what fits"),
+        ("rules: [{deny: A, headers: {H: {ignore_case: true}}}]", "must have is, glob or regex"),
         ("rules: [{deny: A, headers: {H: {regexp: a}}}]", "rules.0.headers.H.0.regexp"),
         (
             "rules: [{deny: A, headers: {H: [[a]]}}]",

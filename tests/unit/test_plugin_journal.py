@@ -103,11 +103,11 @@ def test_values_as_people_write_them(tmp_path: Path, key: str, text: Any, value:
     ("given", "complaint"),
     [
         ({"folder": ""}, "folder\n  Value error, must be a path"),
-        ({"folder": "/nowhere/journal"}, "/nowhere/journal cannot be made: there is no folder"),
+        ({"folder": "/nowhere/journal"}, "/nowhere/journal cannot be created: there is no folder"),
         ({"folder": __file__}, "test_plugin_journal.py is not a folder"),
         ({"folder": f"{__file__}/journal"}, "there is no folder"),
-        ({"prefix": "../a"}, "must be 1 to 100 letters (A to Z, a to z), digits, _, . or -, the "),
-        ({"prefix": ""}, "the first no . or -, not ''"),
+        ({"prefix": "../a"}, "must be 1 to 100 letters (A to Z, a to z), digits, _, . or -, not "),
+        ({"prefix": ""}, "not beginning with . or -, not ''"),
         ({"prefix": "a" * 101}, "must be 1 to 100 letters"),
         ({"prefix": "a\n"}, r"not 'a\n'"),
         ({"max_file_size": "big"}, "must be a size such as 1048576, 512k or 4 MiB, at least"),
@@ -138,7 +138,7 @@ def test_a_folder_that_may_not_be_looked_at(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "is_dir", denied)
-    with pytest.raises(ValidationError, match="journal cannot be looked at: Permission denied"):
+    with pytest.raises(ValidationError, match="journal cannot be accessed: Permission denied"):
         Settings.model_validate({"folder": str(tmp_path / "journal")})
 
 
@@ -261,7 +261,7 @@ def test_a_disk_that_fails_the_archive_kills_no_greenlet(
 
     monkeypatch.setattr(os, "fsync", broken)
     host.start(folder=tmp_path)
-    until(lambda: "cannot pack or remove old files: Input/output error" in caplog.text)
+    until(lambda: "cannot compress or remove old files: Input/output error" in caplog.text)
     assert not any(greenlet.dead for greenlet in host.greenlets if greenlet.exception)
     assert not reported
 
@@ -296,8 +296,8 @@ def test_a_bound_that_the_disk_cannot_hold_is_warned_of(
     host.start(folder=tmp_path, max_total=str(size + 1))
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"max_total is {size + 1} bytes, but the file system of {tmp_path} holds {size} at most: "
-        "it will be full before old files are removed"
+        f"max_total is {size + 1} bytes, but the file system of {tmp_path} has only {size}: "
+        "the disk will be full before old files are removed"
     )
 
 

@@ -107,7 +107,7 @@ def test_the_oldest_are_removed_past_the_bound(
     assert plain.archive.work()
     # 256 KiB without the 64 KiB that the present file may come to
     assert names(plain.path) == [f"amiws-2026-11-22-000{number}.jsonl" for number in (4, 5, 6, 7)]
-    assert caplog.text.count("all files together are over max_total") == 3
+    assert caplog.text.count("the files together exceeded max_total") == 3
 
 
 def test_all_files_never_come_over_the_bound(bench: Bench) -> None:

@@ -44,7 +44,7 @@ def test_a_second_journal_is_refused_until_the_first_has_left(folder: Folder) ->
     folder.enter()
     folder.enter()
     second = Folder(folder.path, "other")
-    with pytest.raises(FolderTaken, match=r"another journal is written to .*/journal"):
+    with pytest.raises(FolderTaken, match=r"another journal writes to .*/journal"):
         second.enter()
     folder.leave()
     second.enter()

@@ -193,7 +193,7 @@ def test_a_new_start_cuts_off_a_torn_line_and_says_so(
     bench.append("b")
     bench.writer.flush()
     assert messages(folder) == ["a", "b"]
-    assert f"{FIRST} ended in a torn line: 22 bytes are cut off" in caplog.text
+    assert f"{FIRST} ended in an incomplete line: removed its 22 bytes" in caplog.text
 
 
 def test_a_new_start_leaves_a_file_of_yesterday_or_a_full_one(folder: Path) -> None:
@@ -510,7 +510,7 @@ def test_a_folder_that_another_took_meanwhile_is_an_outage(
     other = started(folder)
     bench.append("a")
     bench.writer.flush()
-    assert "another journal is written to" in caplog.text
+    assert "another journal writes to" in caplog.text
     other.append("b")
     other.writer.stop()
     bench.clock.now += 2

@@ -109,7 +109,7 @@ def test_relative_paths_count_from_the_folder_of_the_start(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "lines", "told"),
     [
-        ("journal", "folder: none/log", "3: P.folder: {0}/none/log cannot be made: there is no"),
+        ("journal", "folder: none/log", "3: P.folder: {0}/none/log cannot be created: there is no"),
         ("mask", "cards: hash\nkey_file: a/k", "4: P.key_file: {0}/a/k: No such file"),
         ("webhook", "url: http://h/\nsecret_file: a/k", "4: P.secret_file: {0}/a/k: No such file"),
         ("webhook", "url: https://h/\nssl_ca: ca.pem", "4: P.ssl_ca: {0}/ca.pem: cannot be used"),
@@ -142,7 +142,7 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
         (
             "event_filter",
             "rules:\n- deny: A\n  server: x\n  servers: y",
-            "5: P.rules[0].server: is another name of servers, which is there too",
+            "5: P.rules[0].server: is another name for servers, which is given",
         ),
         (
             "event_filter",
@@ -167,7 +167,7 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
         ("mask", "caller: last4\ncards: redact", "3: P.caller: NO; did you mean callers?"),
         ("mask", "cards: hash", "2: P.key_file: is missing: hash needs it"),
         ("mask", "cards: hash\nkey: short", "4: P.key: must have at least 16 characters"),
-        ("mask", "rules:\n- headers: [A, Event]", "4: P.rules[0].headers: Event can't be masked"),
+        ("mask", "rules:\n- headers: [A, Event]", "4: P.rules[0].headers: Event cannot be masked"),
         ("mask", "rules:\n- header: A", "4: P.rules[0].header: NO; did you mean headers?"),
         ("mask", "rules:\n- pattern: a\n  luhn: maybe", "5: P.rules[0].luhn: must be yes or no"),
         ("mask", "cards: redact\nshortest: few", "4: P.shortest: must be a whole number"),
@@ -182,7 +182,7 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
         (
             "journal",
             "folder: x\nprefix: a/b",
-            "4: P.prefix: must be 1 to 100 letters (A to Z, a to z), digits, _, . or -, the first ",
+            "4: P.prefix: must be 1 to 100 letters (A to Z, a to z), digits, _, . or -, not begin",
         ),
         ("webhook", "url: example.com", "3: P.url: must be a URL that begins with"),
         (
@@ -193,7 +193,7 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
         (
             "webhook",
             "url: http://h/\nsecret: whsec_s3cret",
-            "4: P.secret: base64 must follow whsec_; `openssl rand -base64 32` makes some",
+            "4: P.secret: must have base64 after whsec_; `openssl rand -base64 32` makes some",
         ),
         ("webhook", "url: http://h/\nssl_verify: no", "4: P.ssl_verify: is for a url with https"),
         (
@@ -217,8 +217,8 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
             "4: P.timeout: must be less than or equal to 300",
         ),
         ("syslog_events", "framing: crlf", "3: P.framing: must be 'octet-counted' or 'lf'"),
-        ("syslog_events", "ssl_verify: no", "3: P.ssl_verify: only for a target of tls://"),
-        ("syslog_events", "to: tls://h\nssl_key: a", "4: P.ssl_key: needs ssl_cert beside it"),
+        ("syslog_events", "ssl_verify: no", "3: P.ssl_verify: only for a target tls://"),
+        ("syslog_events", "to: tls://h\nssl_key: a", "4: P.ssl_key: needs ssl_cert too"),
         (
             "syslog_events",
             "rules:\n- events: A\n  server: x",
@@ -232,7 +232,7 @@ def test_an_error_shows_the_whole_path(tmp_path: Path, name: str, lines: str, to
         (
             "syslog_events",
             "rules:\n- {events: A, name: x}\n- {events: B, name: x}",
-            "3: P.rules: x is the name of two rules",
+            "3: P.rules: two rules have the name x",
         ),
     ],
 )
@@ -240,5 +240,5 @@ def test_a_mistake_is_told_with_its_line_and_what_to_change(
     tmp_path: Path, name: str, lines: str, told: str
 ) -> None:
     said = wrong(tmp_path, name, lines)
-    told = told.replace("NO", f"is no setting of the plugin {name}")
+    told = told.replace("NO", f"is not a setting of the plugin {name}")
     assert any(line.startswith(told) for line in said), said

@@ -218,7 +218,7 @@ def test_losses_are_a_line_too(daemon: Daemon) -> None:
     plugin = daemon.start(facility="local3")
     assert plugin._loss_line(7, 2).decode().split("Lost ")[1] == (
         '[meta sequenceId="1"][amiws@32473 dropped="7" uncertain="2"] '
-        "7 lines dropped while the receiver took none, 2 more may be lost on the way"
+        "7 lines were dropped while the receiver was away, 2 more may be lost on the way"
     )
     assert plugin._loss_line(0, 1).startswith(b"<156>1 ")
 

@@ -135,7 +135,7 @@ def test_lines_go_in_order(running: Running, caplog: pytest.LogCaptureFixture) -
     running.put(b"a", b"b")
     running.put(b"c")
     running.wait_sent(b"a", b"b", b"c")
-    assert told(caplog, logging.INFO) == ["tcp://logs:1: lines are sent"]
+    assert told(caplog, logging.INFO) == ["tcp://logs:1: lines are being sent"]
     assert told(caplog) == []
 
 
@@ -151,8 +151,8 @@ def test_lines_wait_for_a_receiver_that_is_not_there(
     running.wait_sent(b"a", b"b")
     # Each outage is told once, at its beginning and at its end.
     assert told(caplog) == [
-        "tcp://logs:1: cannot be reached: Connection refused; lines wait",
-        "tcp://logs:1: lines are sent",
+        "tcp://logs:1: cannot be reached: Connection refused; lines are kept",
+        "tcp://logs:1: lines are being sent",
     ]
 
 
@@ -190,7 +190,7 @@ def test_a_break_is_counted_and_told_to_the_receiver_first(
     running.wait_sent(b"a", b"lost 0 3", b"b", b"c")
     assert running.sender.uncertain == 3
     assert told(caplog)[0] == (
-        "tcp://logs:1: connection lost: Connection reset; 3 lines may be lost with it, 2 wait"
+        "tcp://logs:1: connection lost: Connection reset; 3 lines may be lost, 2 are kept"
     )
     transport.breaks = OSError("again")
     running.put(b"d")
@@ -215,8 +215,8 @@ def test_what_the_queue_dropped_is_told_first(
     running.put(*(b"%d" % number for number in range(10)))
     transport.refuses = None
     running.wait_sent(b"lost 7 0", b"7", b"8", b"9")
-    until(lambda: told(caplog)[-1] == "tcp://logs:1: lines are sent")
-    assert "tcp://logs:1: 7 lines were dropped for want of room" in told(caplog)
+    until(lambda: told(caplog)[-1] == "tcp://logs:1: lines are being sent")
+    assert "tcp://logs:1: the queue was full, 7 lines were dropped" in told(caplog)
 
 
 def test_what_was_dropped_while_it_took_nothing_is_told_afterwards(
@@ -231,7 +231,7 @@ def test_what_was_dropped_while_it_took_nothing_is_told_afterwards(
     until(lambda: transport.blocked)
     transport.room = None
     running.wait_sent(b"a", b"e", b"f", b"lost 3 0")
-    assert told(caplog) == ["tcp://logs:1: 3 lines were dropped for want of room"]
+    assert told(caplog) == ["tcp://logs:1: the queue was full, 3 lines were dropped"]
 
 
 def test_a_loss_that_could_not_be_told_is_told_the_next_time(
@@ -314,7 +314,7 @@ def test_stop_without_a_receiver_does_not_wait(
     until(lambda: transport.opened >= 1)
     with gevent.Timeout(60):
         running.sender.stop(600.0)
-    assert told(caplog)[-1] == "tcp://logs:1: 2 lines were not sent at the end"
+    assert told(caplog)[-1] == "tcp://logs:1: stopped with 2 lines not sent"
     assert transport.sent == []
 
 
@@ -327,7 +327,7 @@ def test_stop_with_a_receiver_that_takes_nothing_ends_in_time(
     until(lambda: transport.blocked)
     with gevent.Timeout(60):
         running.sender.stop(0.05)
-    assert "tcp://logs:1: 1 lines were not sent at the end" in told(caplog)
+    assert "tcp://logs:1: stopped with 1 lines not sent" in told(caplog)
     assert transport.closed
 
 

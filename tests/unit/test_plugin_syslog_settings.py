@@ -79,11 +79,11 @@ def test_streams_take_longer_lines() -> None:
         ({"facility": "128"}, "facility: must be a facility of syslog by name"),
         ({"limit": "many"}, "limit: must be a number of lines in a time, such as 20/min"),
         ({"line_limit": "100"}, "line_limit: Input should be greater than or equal to 480"),
-        ({"enterprise": "x"}, "enterprise: must be a number, or some with a dot between, of at"),
-        ({"enterprise": "1." * 10 + "1"}, "enterprise: must be a number, or some with a dot"),
-        ({"hostname": "a b"}, "hostname: must be at most 255 printable signs of ASCII without"),
-        ({"hostname": "a" * 256}, "hostname: must be at most 255 printable signs of ASCII"),
-        ({"app_name": ""}, "app_name: must be 1 to 48 printable signs of ASCII without spaces"),
+        ({"enterprise": "x"}, "enterprise: must be a number, or numbers joined by dots, of at"),
+        ({"enterprise": "1." * 10 + "1"}, "enterprise: must be a number, or numbers joined"),
+        ({"hostname": "a b"}, "hostname: must be at most 255 printable ASCII characters without"),
+        ({"hostname": "a" * 256}, "hostname: must be at most 255 printable ASCII characters"),
+        ({"app_name": ""}, "app_name: must be 1 to 48 printable ASCII characters without spaces"),
         ({"framing": "crlf"}, "framing: Input should be 'octet-counted' or 'lf'"),
         ({"rules": [{}]}, "rules.0.events: Field required"),
         ({"rules": [{"events": "A", "event": "B"}]}, "rules.0.event: Extra inputs"),
@@ -95,10 +95,10 @@ def test_streams_take_longer_lines() -> None:
             "rules.0.name: must be at most 32 letters",
         ),
         ({"rules": [{"events": "A", "name": "é"}]}, "rules.0.name: must be at most 32 letters"),
-        ({"rules": [{"events": "A", "name": "x"}] * 2}, ": rules: x is the name of two rules"),
-        ({"ssl_verify": "no"}, ": ssl_verify: only for a target of tls://, not /dev/log"),
+        ({"rules": [{"events": "A", "name": "x"}] * 2}, ": rules: two rules have the name x"),
+        ({"ssl_verify": "no"}, ": ssl_verify: only for a target tls://…, not /dev/log"),
         ({"to": "tls://x", "ssl_fingerprint": "ab"}, "ssl_fingerprint: must be the SHA-256"),
-        ({"to": "tls://x", "ssl_key": "/k"}, ": ssl_key: needs ssl_cert beside it; give both"),
+        ({"to": "tls://x", "ssl_key": "/k"}, ": ssl_key: needs ssl_cert too; give both"),
         ({"to": "tls://x", "ssl_ca": ""}, "ssl_ca: must be a path, not ''"),
         ({"to": "tls://x", "ssl_ca": "/no/ca"}, ": ssl_ca: /no/ca: cannot be used: No such file"),
     ],
@@ -111,11 +111,11 @@ def test_problems_say_what_to_change(given: dict[str, Any], said: str) -> None:
 def test_names_that_tls_cannot_carry(name: str) -> None:
     said = problem(to="tls://logs", ssl_server_name=name)
     assert said.startswith(": ssl_server_name: ")
-    assert "is no name for TLS" in said
+    assert "is not a name for TLS" in said
     if "\0" not in name:
         said = problem(to=f"tls://{name}")
         assert said.startswith(": to: ")
-        assert "is no name for TLS" in said
+        assert "is not a name for TLS" in said
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,7 @@ def test_a_fingerprint_replaces_authority_and_name(
 
 
 def test_another_fingerprint_says_which_it_is(receiver: Receiver, certificate: Certificate) -> None:
-    with pytest.raises(OSError, match="not the one of ssl_fingerprint") as caught:
+    with pytest.raises(OSError, match="not that of ssl_fingerprint") as caught:
         receiver.connect(ssl_fingerprint="0" * 64, ssl_verify=False)
     assert certificate.fingerprint in explain(caught.value)
 

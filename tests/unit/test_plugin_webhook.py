@@ -206,7 +206,7 @@ def test_a_reload_without_the_file_goes_on_with_the_old_key(
     plugin = start(secret_file=str(key))
     key.unlink()
     plugin.amiws_reload()
-    assert "goes on with what was read before" in caplog.text
+    assert "the files read before stay in use" in caplog.text
     see(plugin, event("One"))
     receiver.wait_for(1)
     assert documented_check()(b"s3cret", received(receiver, 0), receiver.requests[0].body)
@@ -220,8 +220,8 @@ def test_a_reload_without_the_file_goes_on_with_the_old_key(
     ("given", "told"),
     [
         ({"url": "https://h/", "ssl_verify": "no"}, "its certificate is not checked"),
-        ({"url": "http://u:p@192.0.2.1/"}, "headers and login go there in the clear"),
-        ({"url": "http://192.0.2.1/", "headers": {"X-A": "b"}}, "go there in the clear"),
+        ({"url": "http://u:p@192.0.2.1/"}, "headers and login are sent unencrypted"),
+        ({"url": "http://192.0.2.1/", "headers": {"X-A": "b"}}, "are sent unencrypted"),
         ({"url": "http://192.0.2.1/"}, None),
         ({"url": "https://u:p@h/"}, None),
         ({"headers": {"X-A": "b"}}, None),
@@ -242,7 +242,7 @@ def test_a_key_that_everybody_can_read(
     key.write_text("key")
     key.chmod(mode)
     start(secret_file=str(key))
-    assert ("everybody can read" in caplog.text) is warned
+    assert ("every user of this machine can read" in caplog.text) is warned
 
 
 def test_no_secret_gets_into_the_log(

@@ -91,7 +91,7 @@ def test_a_secret_cut_off_in_the_middle_is_not_shown() -> None:
 def test_a_redirect_names_the_place_without_its_secrets() -> None:
     answer = Answer(302, location="https://user:pw@other.example:8443/token?x=token")
     assert answer.describe(()) == (
-        "302, a redirect to https://other.example:8443, which is not followed: correct url"
+        "302, a redirect to https://other.example:8443, which is not followed; correct url"
     )
     assert "redirect, which" in Answer(301).describe(())
 
@@ -107,8 +107,8 @@ def test_what_counts_as_a_redirect(status: int, is_one: bool) -> None:
         ("/elsewhere", "another path"),
         ("//example.com/x", "http://example.com"),
         ("http://[::1]:99/x", "http://[::1]:99"),
-        ("http://[", "something that is no URL"),
-        ("http://a:99999/", "something that is no URL"),
+        ("http://[", "an invalid URL"),
+        ("http://a:99999/", "an invalid URL"),
     ],
 )
 def test_other_locations(location: str, shown: str) -> None:

@@ -198,11 +198,11 @@ def test_an_answer_that_does_not_come_is_waited_for_in_bounds(step: Step) -> Non
     [
         (close, "it closed the connection without an answer"),
         (reset, "it closed the connection without an answer"),
-        (raw(b"\r\n\r\n"), "its answer is no HTTP (BadStatusLine)"),
-        (raw(b"SSH-2.0-s3cret\r\n"), "its answer is no HTTP (BadStatusLine)"),
-        (raw(b"HTTP/1.1 abc\r\n\r\n"), "its answer is no HTTP (BadStatusLine)"),
-        (raw(OK + b"X: " + b"s3cret" * 20_000), "its answer is no HTTP (LineTooLong)"),
-        (raw(OK + b"X: y\r\n" * 200 + b"\r\n"), "its answer is no HTTP (HTTPException)"),
+        (raw(b"\r\n\r\n"), "its answer is not HTTP (BadStatusLine)"),
+        (raw(b"SSH-2.0-s3cret\r\n"), "its answer is not HTTP (BadStatusLine)"),
+        (raw(b"HTTP/1.1 abc\r\n\r\n"), "its answer is not HTTP (BadStatusLine)"),
+        (raw(OK + b"X: " + b"s3cret" * 20_000), "its answer is not HTTP (LineTooLong)"),
+        (raw(OK + b"X: y\r\n" * 200 + b"\r\n"), "its answer is not HTTP (HTTPException)"),
     ],
 )
 def test_an_answer_that_is_none(step: Step, why: str) -> None:

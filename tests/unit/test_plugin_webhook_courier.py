@@ -136,7 +136,7 @@ def test_a_renewed_key_signs_from_then_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "told"), [(None, "No such file"), ("whsec_?", "base64 must follow whsec_")]
+    ("written", "told"), [(None, "No such file"), ("whsec_?", "must have base64 after whsec_")]
 )
 def test_a_renewal_that_fails_changes_nothing(
     tmp_path: Path, written: str | None, told: str

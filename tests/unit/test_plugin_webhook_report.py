@@ -35,21 +35,17 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
 def test_a_full_queue_is_told_once_a_minute_with_its_count(log: Log) -> None:
     for _ in range(1000):
         log.report.dropped(2)
-    assert log.lines() == [
-        "WARNING the queue is full and its oldest messages are dropped: 2 so far"
-    ]
+    assert log.lines() == ["WARNING the queue is full; oldest messages dropped: 2 so far"]
     log.now += INTERVAL
     log.report.dropped(1)
-    assert log.lines() == [
-        "WARNING the queue is full and its oldest messages are dropped: 2001 so far"
-    ]
+    assert log.lines() == ["WARNING the queue is full; oldest messages dropped: 2001 so far"]
 
 
 def test_what_was_dropped_is_told_when_it_goes_on(log: Log) -> None:
     log.report.dropped(5)
     log.lines()
     log.report.delivered(1, 200)
-    assert log.lines() == ["WARNING takes messages again; dropped for want of room: 5"]
+    assert log.lines() == ["WARNING accepts messages again; dropped while the queue was full: 5"]
     log.report.delivered(1, 200)
     assert log.lines() == []
 
@@ -62,17 +58,17 @@ def test_a_receiver_that_keeps_falling_behind_does_not_fill_the_log(log: Log) ->
     assert len(log.lines()) == 2
     log.now += INTERVAL
     log.report.delivered(1, 200)
-    assert log.lines() == ["WARNING takes messages again; dropped for want of room: 99"]
+    assert log.lines() == ["WARNING accepts messages again; dropped while the queue was full: 99"]
 
 
 def test_refusals_are_told_once_with_the_answer(log: Log) -> None:
     for _ in range(10):
         log.report.refused(3, '401: "who?"')
     assert log.lines() == [
-        'WARNING refuses messages, which are dropped (3 so far): 401: "who?"',
+        'WARNING refuses messages; dropped: 3 so far: 401: "who?"',
     ]
     log.report.delivered(1, 200)
-    assert log.lines() == ["WARNING takes messages again; refused before that: 30"]
+    assert log.lines() == ["WARNING accepts messages again; refused before: 30"]
 
 
 def test_each_row_is_counted_from_nothing(log: Log) -> None:
@@ -81,10 +77,10 @@ def test_each_row_is_counted_from_nothing(log: Log) -> None:
         log.report.refused(3, "400")
         log.report.delivered(1, 200)
         assert log.lines() == [
-            "WARNING the queue is full and its oldest messages are dropped: 2 so far",
-            "WARNING refuses messages, which are dropped (3 so far): 400",
-            "WARNING takes messages again; dropped for want of room: 2",
-            "WARNING takes messages again; refused before that: 3",
+            "WARNING the queue is full; oldest messages dropped: 2 so far",
+            "WARNING refuses messages; dropped: 3 so far: 400",
+            "WARNING accepts messages again; dropped while the queue was full: 2",
+            "WARNING accepts messages again; refused before: 3",
         ]
         log.now += INTERVAL
 
@@ -92,7 +88,7 @@ def test_each_row_is_counted_from_nothing(log: Log) -> None:
 def test_a_failure_is_told_once(log: Log) -> None:
     log.report.failed("cannot connect", 0.5)
     log.report.failed("no answer within 15 s", 1.5)
-    assert log.lines() == ["WARNING a batch did not get through and is tried again: cannot connect"]
+    assert log.lines() == ["WARNING a batch was not delivered and will be retried: cannot connect"]
 
 
 def test_each_attempt_is_told_at_debug(log: Log, caplog: pytest.LogCaptureFixture) -> None:
@@ -108,13 +104,13 @@ def test_the_circuit(log: Log) -> None:
     log.report.circuit(State.HALF_OPEN, State.OPEN, "why", 60.0)
     log.report.circuit(State.HALF_OPEN, State.CLOSED, "", 0.0)
     assert log.lines() == [
-        "WARNING out of order, left alone for 30 s: why",
-        "INFO trying whether it is back",
-        "INFO out of order, left alone for 60 s: why",
-        "INFO is back",
+        "WARNING keeps failing, nothing is sent for 30 s: why",
+        "INFO testing whether it works again",
+        "INFO keeps failing, nothing is sent for 60 s: why",
+        "INFO works again",
     ]
 
 
 def test_the_end(log: Log) -> None:
     log.report.given_up(3)
-    assert log.lines() == ["WARNING ends with messages not delivered: 3"]
+    assert log.lines() == ["WARNING stopped with messages not delivered: 3"]

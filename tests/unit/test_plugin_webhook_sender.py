@@ -153,7 +153,7 @@ def test_a_refused_batch_is_dropped_and_told(
     until(lambda: not len(setup.outbox))
     assert carrier.numbers() == [[1, 2, 3], [4]]
     assert carrier.batches[1].lost == 3
-    assert "refuses messages, which are dropped (3 so far): described 400" in caplog.text
+    assert "refuses messages; dropped: 3 so far: described 400" in caplog.text
     assert setup.circuit.failures == 0
 
 
@@ -185,12 +185,12 @@ def test_after_failures_it_is_left_alone_and_then_tried_with_one_batch(
     assert carrier.numbers() == [[0, 1, 2]] * 5 + [[3, 4, 5], [6, 7, 8]]
     told = [(r.levelname, r.getMessage().partition(": ")[2]) for r in caplog.records]
     assert told == [
-        ("WARNING", "a batch did not get through and is tried again: it broke"),
-        ("WARNING", "out of order, left alone for 0.05 s: it broke"),
-        ("INFO", "trying whether it is back"),
-        ("INFO", "out of order, left alone for 0.1 s: it broke"),
-        ("INFO", "trying whether it is back"),
-        ("INFO", "is back"),
+        ("WARNING", "a batch was not delivered and will be retried: it broke"),
+        ("WARNING", "keeps failing, nothing is sent for 0.05 s: it broke"),
+        ("INFO", "testing whether it works again"),
+        ("INFO", "keeps failing, nothing is sent for 0.1 s: it broke"),
+        ("INFO", "testing whether it works again"),
+        ("INFO", "works again"),
     ]
 
 
@@ -251,7 +251,7 @@ def test_a_flush_cuts_a_back_off_short_for_one_attempt(
     with gevent.Timeout(WAIT):
         sender.flush(LONG)
     assert len(carrier.batches) == 2
-    assert "ends with messages not delivered: 3" in caplog.text
+    assert "stopped with messages not delivered: 3" in caplog.text
 
 
 def test_a_flush_does_not_try_a_receiver_that_is_out_of_order(
@@ -264,7 +264,7 @@ def test_a_flush_does_not_try_a_receiver_that_is_out_of_order(
     with gevent.Timeout(WAIT):
         sender.flush(LONG)
     assert len(carrier.batches) == 3
-    assert "ends with messages not delivered: 2" in caplog.text
+    assert "stopped with messages not delivered: 2" in caplog.text
 
 
 def test_a_flush_ends_in_time_when_the_receiver_hangs(
@@ -279,4 +279,4 @@ def test_a_flush_ends_in_time_when_the_receiver_hangs(
     start = time.monotonic()
     sender.flush(0.1)
     assert 0.1 <= time.monotonic() - start < WAIT
-    assert "ends with messages not delivered: 4" in caplog.text
+    assert "stopped with messages not delivered: 4" in caplog.text

@@ -95,14 +95,17 @@ def test_a_wrong_value(key: str, value: str, expected: str) -> None:
     [
         ({"secret": "a", "secret_file": "/x"}, "secret_file: and secret: give one of them"),
         ({"secret": ""}, "secret: is empty; make one with `openssl rand -hex 32`"),
-        ({"secret": "whsec_s3cret"}, "secret: base64 must follow whsec_; `openssl rand -base64 3"),
+        (
+            {"secret": "whsec_s3cret"},
+            "secret: must have base64 after whsec_; `openssl rand -base64 3",
+        ),
         (
             {"batch_messages": "100", "queue_messages": "199"},
-            "queue_messages: must be at least twice batch_messages: one batch is under way",
+            "queue_messages: must be at least twice batch_messages: one batch is being sent",
         ),
         (
             {"batch_bytes": "8k", "queue_bytes": "15k"},
-            "queue_bytes: must be at least twice batch_bytes: one batch is under way",
+            "queue_bytes: must be at least twice batch_bytes: one batch is being sent",
         ),
         (
             {"retry_delay": "40"},
@@ -114,7 +117,7 @@ def test_a_wrong_value(key: str, value: str, expected: str) -> None:
         ),
         (
             {"url": "https://u:s3cret@h/", "headers": {"authorization": "Bearer s3cret"}},
-            "headers: Authorization: the login in url is one already",
+            "headers: Authorization: url has a login already",
         ),
         (
             {"url": "http://h/", "ssl_verify": "no"},
@@ -123,7 +126,7 @@ def test_a_wrong_value(key: str, value: str, expected: str) -> None:
         ({"url": "http://h/", "ssl_ca": "/x"}, "ssl_ca: is for a url with https"),
         (
             {"ssl_ca": "/x", "ssl_verify": "no"},
-            "ssl_ca: does nothing with ssl_verify: no; leave one of them out",
+            "ssl_ca: has no effect with ssl_verify: no; remove one of them",
         ),
         ({"ssl_ca": "/nowhere/ca.pem"}, "ssl_ca: /nowhere/ca.pem: cannot be used: No such file"),
         ({"secret_file": "/nowhere/key"}, "secret_file: /nowhere/key: No such file or directory"),
@@ -146,7 +149,7 @@ def test_what_does_not_fit_together(given: dict[str, Any], expected: str) -> Non
         ({"Webhook-Id": "1"}, "Webhook-Id is set by the webhook itself"),
         ({"webhook-timestamp": "1"}, "webhook-timestamp is set by the webhook itself"),
         ({"webhook-signature": "s3cret"}, "webhook-signature is set by the webhook itself"),
-        ({"X-A": "s3cret", "x-a": "s3cret"}, "x-a is there twice"),
+        ({"X-A": "s3cret", "x-a": "s3cret"}, "x-a is given twice"),
         ({"X-A": "s3cret\r\nX-B: c"}, "the value of X-A must be one line of printable ASCII"),
         ({"X-A": "s3cret\n"}, "the value of X-A must be one line of printable ASCII"),
         ({"X-A": " s3cret"}, "the value of X-A must be one line of printable ASCII"),
@@ -197,7 +200,7 @@ def test_the_key_of_a_file_is_all_but_its_line_end(
 def test_a_key_of_a_file_that_is_no_base64(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_bytes(b"whsec_s3cret\n")
-    assert problem(secret_file=str(file)).startswith(": secret_file: base64 must follow whsec_")
+    assert problem(secret_file=str(file)).startswith(": secret_file: must have base64 after whsec_")
 
 
 def test_a_file_with_nothing_but_a_line_end(tmp_path: Path) -> None:

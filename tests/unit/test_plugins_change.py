@@ -248,7 +248,7 @@ class TestRefused:
         happened = self.refused(world, world.entry(tag="2", fails=True))
         assert happened == ["1 ends", "./a.py 2 starts", "2 ends", "./a.py 1 starts"]
         assert "plugin ./once.py: amiws_startup: " in caplog.text
-        assert "it cannot be started again after the refused reload and stays off" in caplog.text
+        assert "it could not be restarted after the refused reload and stays off" in caplog.text
 
     def test_at_the_start_nothing_is_left(self, world: World) -> None:
         happened = self.refused(

@@ -113,8 +113,8 @@ class TestSuspension:
         assert seen == [False] * (OVERRUNS_TO_SUSPEND - 1) + [True] * 3
         (told,) = [line for line in lines(caplog) if "suspended" in line]
         assert told == (
-            "plugin mine keeps overrunning its timeout of 0.05 s: suspended until the next "
-            "reload, messages pass without it"
+            "plugin mine: suspended until the next reload: it keeps overrunning its timeout of "
+            "0.05 s; messages pass without it"
         )
 
     def test_not_for_a_few_now_and_then(self, state: PluginState, clock: Clock) -> None:
@@ -158,8 +158,8 @@ class TestSuspension:
         assert state.suspended
         (line,) = [line for line in lines(caplog) if "suspended" in line]
         assert (
-            line
-            == f"plugin mine cannot be cut off in {HOOK}: suspended until the next reload, {told}"
+            line == "plugin mine: suspended until the next reload: "
+            f"it cannot be cut off in {HOOK}; {told}"
         )
         assert state.faults == {HOOK: 2}
 
@@ -201,7 +201,7 @@ class TestCalls:
         hook = made.code.hooks["amiws_shutdown"]
         assert state.call("amiws_shutdown", hook, limit=0.02) == (False, None)
         assert made.code.plugin.ENDED == ["tidied up"]  # type: ignore[attr-defined]
-        assert f"{state.origin}:5: HookTimeout: not done after 0.02 s, cut off" in caplog.text
+        assert f"{state.origin}:5: HookTimeout: cut off after 0.02 s" in caplog.text
 
     def test_who_asks_goes_on_whatever_the_hook_does(self, state: PluginState) -> None:
         let_go: list[int] = []

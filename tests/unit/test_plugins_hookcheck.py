@@ -233,7 +233,7 @@ class TestRefused:
     )
     def test_a_slip_in_the_prefix(self, name: str) -> None:
         told = mistake(f"def {name}(message):\n    pass\n")
-        assert told.startswith(f"mine.py:1: {name} is no hook; did you mean amiws_")
+        assert told.startswith(f"mine.py:1: {name} is not a hook; did you mean amiws_")
 
     def test_a_slip_beside_a_right_hook(self) -> None:
         told = mistake(
@@ -247,7 +247,7 @@ class TestRefused:
                     pass
             """
         )
-        assert told.startswith("mine.py:5: amws_startup is no hook")
+        assert told.startswith("mine.py:5: amws_startup is not a hook")
 
     def test_no_hook_at_all(self) -> None:
         assert "has no hook" in mistake("def filter_message(message):\n    return False\n")
@@ -345,7 +345,7 @@ class TestRefused:
                 pass
             """
         )
-        assert told == "mine.py:4: mine is no hook"
+        assert told == "mine.py:4: mine is not a hook"
 
 
 def test_place_of_what_has_no_code() -> None:

@@ -157,7 +157,7 @@ def test_a_name_that_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gsocket, "getaddrinfo", look_up)
     with pytest.raises(HostNotFound, match=r"^Name or service not known$"):
         connect("nowhere.example", 1, 60)
-    with pytest.raises(HostNotFound, match=r"^a\.\.b is no host name$"):
+    with pytest.raises(HostNotFound, match=r"^a\.\.b is not a host name$"):
         connect("a..b", 1, 60)
     monkeypatch.setattr(gsocket, "getaddrinfo", lambda *_, **__: gevent.sleep(60))
     with pytest.raises(HostNotFound, match="the name server does not answer"):

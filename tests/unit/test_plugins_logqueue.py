@@ -128,8 +128,7 @@ class TestBounds:
         (record,) = caplog.records
         assert record.levelno == logging.ERROR
         assert record.getMessage() == (
-            "plugin mine: calls dropped, since it takes them slower than they come "
-            "(limits.plugin_queue; 1 so far)"
+            "plugin mine: too slow, calls of its hooks dropped: 1 so far (limits.plugin_queue)"
         )
 
     def test_news_has_room_of_its_own(self, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ class TestLife:
         monkeypatch.setattr(manager, "STARTUP_TIME", 0.02)
         source = "import gevent\ndef amiws_startup():\n    gevent.sleep(3600)\n"
         plugins = running(entry(tmp_path, source))
-        with pytest.raises(PluginError, match=r"mine\.py:3: HookTimeout: not done after 0\.02 s"):
+        with pytest.raises(PluginError, match=r"mine\.py:3: HookTimeout: cut off after 0\.02 s"):
             plugins.running[0].start()
 
     def test_a_shutdown_that_raises_is_told(
@@ -354,7 +354,7 @@ class TestAuthorize:
     ) -> None:
         monkeypatch.setattr(manager, "CALL_TIME", 0.02)
         assert ask("__import__('gevent').sleep(3600)") == "refused by the plugin ./p0.py"
-        assert "not done after 0.02 s" in caplog.text
+        assert "cut off after 0.02 s" in caplog.text
 
     def test_what_the_hooks_see(self, started: Running) -> None:
         plugins = started(

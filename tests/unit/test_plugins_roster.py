@@ -143,4 +143,4 @@ class TestWhereabouts:
         assert world.roster.whereabouts(places) == "/one.py:1"
 
     def test_it_may_not_be_known(self, world: World) -> None:
-        assert world.roster.whereabouts([]) == "nothing that is known"
+        assert world.roster.whereabouts([]) == "unknown code"

@@ -37,7 +37,7 @@ def test_a_plugin_comes_changes_and_goes(program: Whole) -> None:
     ("lines", "told"),
     [
         ("- ./mine.py: {tag: b, fails: yes}\n", "OSError: no"),
-        ("- ./mine.py: {tga: b}\n", "tga: is no setting"),
+        ("- ./mine.py: {tga: b}\n", "tga: is not a setting"),
         ("- ./none.py\n", "no such file"),
         ("- ./mine.py: {tag: b}\n- ./clash.py\n", "the route / already belongs to files"),
     ],
@@ -59,7 +59,7 @@ def test_a_refused_one_changes_nothing(
     program.reload()
     assert (server._pipeline.plugins, server.settings) == before
     assert told in caplog.text
-    assert "the one before stays in force" in caplog.text
+    assert "the previous one stays in force" in caplog.text
     assert program.stop() == 0
     notes = [what for what in program.happened if isinstance(what, str)]
     assert (notes[0], notes[-1]) == ("a starts", "a ends")
@@ -263,7 +263,7 @@ def test_without_a_file_there_is_nothing_to_read(
     server = program.start()
     server._reload._load = None
     program.reload()
-    assert "no configuration file to read" in caplog.text
+    assert "no configuration file to reload" in caplog.text
 
 
 def test_a_file_that_is_wrong(program: Whole, caplog: pytest.LogCaptureFixture) -> None:

@@ -123,7 +123,7 @@ class TestDaemonise:
     def test_a_sudden_death_is_told(self, tmp_path: Path) -> None:
         status, _, err = run(tmp_path, "die")
         assert status == 128 + signal.SIGKILL
-        assert err == "amiws-gevent: SIGKILL ended the daemon before it had started\n"
+        assert err == "amiws-gevent: SIGKILL killed the daemon before it had started\n"
 
     def test_no_such_folder(self, tmp_path: Path) -> None:
         status, _, err = run(tmp_path / "none", "serve")
@@ -207,7 +207,7 @@ class TestPidFile:
         target.write_text("root")
         path = tmp_path / "amiws.pid"
         path.hardlink_to(target)
-        with pytest.raises(PidFileError, match="has 2 names"), PidFile(path):
+        with pytest.raises(PidFileError, match="has 2 hard links"), PidFile(path):
             pass
         assert target.read_text() == "root"
 
@@ -271,7 +271,7 @@ class TestPidFile:
         path = tmp_path / "amiws.pid"
         with PidFile(path):
             path.chmod(0o666)
-            with pytest.raises(PidFileError, match="another user holds it"), PidFile(path):
+            with pytest.raises(PidFileError, match="another user locks the file"), PidFile(path):
                 pass
 
     def test_no_such_folder(self, tmp_path: Path) -> None:

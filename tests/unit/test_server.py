@@ -72,7 +72,9 @@ class TestLife:
             "web.py",
         )
         program.configure("- ./mine.py\n- ./web.py\n")
-        with pytest.raises(PluginError, match=r"blueprint mine: the route / already belongs to"):
+        with pytest.raises(
+            PluginError, match=r"plugin \./web\.py: blueprint mine: the route / already"
+        ):
             program.start()
         assert program.happened == ["- starts", "- ends"]
 

@@ -118,7 +118,7 @@ def test_a_loop_begins_anew_with_each_client(tmp_path: Path, journal: Path) -> N
         (["x", "--speed", "0"], "argument --speed: invalid speed value: '0'"),
         (["x", "--rate", "-1"], "--rate must be 0 or more"),
         (["x", "--rate", "inf"], "--rate must be 0 or more"),
-        (["x", "--user", "u"], "--user and --secret go together"),
+        (["x", "--user", "u"], "--user and --secret must be given together"),
         (["x", "--loop", "--exit"], "not allowed with argument"),
         (["x", "--port", "many"], "invalid port value"),
         (["x", "--port", "70000"], "--port: must be from 0 to 65535"),
@@ -152,14 +152,14 @@ def test_a_host_that_is_not_known(journal: Path, capsys: pytest.CaptureFixture[s
 def test_a_server_that_is_not_in_the_journal(tmp_path: Path, journal: Path) -> None:
     with Replay(tmp_path, journal, "--server", "other", "--loop") as replay:
         assert replay.process.wait(20) == 66
-    assert "there is nothing to play; messages: 4 of 1 (pbx)" in replay.said
+    assert "nothing to play; messages in the files: 4 of 1 (pbx)" in replay.said
 
 
 def test_an_empty_journal(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with Replay(tmp_path, tmp_path / "a") as replay:
         assert replay.process.wait(20) == 66
-    assert "there is nothing to play; messages: none" in replay.said
+    assert "nothing to play; messages in the files: none" in replay.said
 
 
 def test_faults_are_told_but_not_for_ever(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_faults_are_told_but_not_for_ever(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(good + b"bad\n" * 100 + good)
     with Replay(tmp_path, tmp_path / "a", "--exit") as replay:
         assert replay.process.wait(20) == 0
-    assert "played 2 packets, 100 faults were told" in replay.said
-    assert replay.said.count("left out") == 20
-    assert "and more like it, which are counted" in replay.said
+    assert "played 2 packets, 100 faults reported" in replay.said
+    assert replay.said.count("skipped") == 20
+    assert "more faults follow and are only counted" in replay.said
 
 
 def test_a_file_that_goes_while_it_is_played(tmp_path: Path, journal: Path) -> None:

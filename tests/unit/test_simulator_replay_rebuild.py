@@ -200,11 +200,11 @@ def test_what_would_be_read_as_something_else_is_known(kind: Kind, data: dict[st
         (Kind.EVENT, {"Event": "A", "X": {}}, "neither text nor a number: {}"),
         (Kind.EVENT, {"Event": "A", "X": None}, "neither text nor a number: None"),
         (Kind.EVENT, {"Event": "A", "X": [True]}, "neither text nor a number: True"),
-        (Kind.UNKNOWN, {}, "no text 'Text'"),
-        (Kind.PROMPT, {"Product": "x"}, "no text 'Version'"),
-        (Kind.QUEUE, {**QUEUE, "Calls": "2"}, "no number 'Calls'"),
-        (Kind.QUEUE, {**QUEUE, "MembersCount": 10**9}, "a queue of 1000000000 members"),
-        (Kind.COMMAND, {"Response": "Follows"}, "without its Output"),
+        (Kind.UNKNOWN, {}, "'Text' is missing"),
+        (Kind.PROMPT, {"Product": "x"}, "'Version' is missing"),
+        (Kind.QUEUE, {**QUEUE, "Calls": "2"}, "'Calls' is missing or not a number"),
+        (Kind.QUEUE, {**QUEUE, "MembersCount": 10**9}, "too many entries: 1000000000 members"),
+        (Kind.COMMAND, {"Response": "Follows"}, "has no Output"),
     ],
 )
 def test_what_has_no_bytes(kind: Kind, data: dict[str, Any], complaint: str) -> None:

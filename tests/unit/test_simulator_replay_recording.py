@@ -107,8 +107,8 @@ def test_an_empty_file_is_a_journal_just_begun(tmp_path: Path) -> None:
         (journal_line(b'{"type":7,"data":{}}').strip(), "the message has no type from 0 to 6"),
         (journal_line(b'{"type":3}').strip(), "the message has no data"),
         (of_pbx(b'"type":3,"data":{"Event":null}}'), "neither text nor a number"),
-        (of_pbx(b'"type":3,"data":{"X":"1"}}'), "no AMI bytes for this message"),
-        (of_pbx(b'"type":6,"data":{}}'), "no number 'Maxlen'"),
+        (of_pbx(b'"type":3,"data":{"X":"1"}}'), "AMI cannot express this message"),
+        (of_pbx(b'"type":6,"data":{}}'), "'Maxlen' is missing or not a number"),
     ],
 )
 def test_a_wrong_line_is_told_and_the_rest_is_played(
@@ -118,7 +118,7 @@ def test_a_wrong_line_is_told_and_the_rest_is_played(
     reader = Reader(named(tmp_path / "a.jsonl", good[0] + line + b"\n" + good[1]))
     assert reader.names() == ["A", "B"]
     (told,) = reader.told
-    assert told.startswith(f"{tmp_path / 'a.jsonl'}:2: left out: ")
+    assert told.startswith(f"{tmp_path / 'a.jsonl'}:2: skipped: ")
     assert complaint in told
 
 
@@ -126,7 +126,7 @@ def test_a_torn_last_line_is_told(tmp_path: Path) -> None:
     line = journal_line(json_of(event("A")))
     reader = Reader(named(tmp_path / "a.jsonl", line + line[:-1]))
     assert reader.names() == ["A"]
-    assert ":2: left out: the line is incomplete" in reader.told[0]
+    assert ":2: skipped: the line is incomplete" in reader.told[0]
 
 
 def test_what_the_journal_lost_is_told(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_what_the_journal_lost_is_told(tmp_path: Path) -> None:
 def test_a_message_that_changes_is_told(tmp_path: Path) -> None:
     reader = Reader(write_journal(tmp_path / "a.jsonl", [event("A", X="two\nlines")]))
     assert data_of(read_back(reader.read()[0].data)[0]) == {"Event": "A", "X": "two lines"}
-    assert ":1: not quite as it was" in reader.told[0]
+    assert ":1: changed: AMI cannot express" in reader.told[0]
 
 
 def test_a_line_may_be_long(tmp_path: Path) -> None:
@@ -182,8 +182,8 @@ def test_without_a_choice_it_is_the_first_and_the_others_are_told(tmp_path: Path
     assert reader.names() == ["a1", "a2"]
     (told,) = reader.told
     assert told == (
-        f"{tmp_path / 'a.jsonl'}:2: messages of server 7 (pbx-b) are left out, 4 (pbx-a) is played;"
-        " --server chooses"
+        f"{tmp_path / 'a.jsonl'}:2: messages of server 7 (pbx-b) are skipped, only 4 (pbx-a) is"
+        " played; choose with --server"
     )
 
 
@@ -227,7 +227,7 @@ def test_a_capture_that_ends_within_a_packet(tmp_path: Path) -> None:
     reader = Reader(named(tmp_path / "a.raw", b"Event: A\r\n\r\nEvent: B\r\nX: "))
     assert reader.names() == ["A"]
     assert reader.told == [
-        f"{tmp_path / 'a.raw'}: ends within a packet: its last 13 bytes are left out"
+        f"{tmp_path / 'a.raw'}: ends within a packet: the last 13 bytes are skipped"
     ]
 
 
@@ -252,7 +252,7 @@ def test_a_packed_file_that_was_cut_off_is_played_as_far_as_it_goes(
     ("data", "complaint"),
     [
         (b"\x7fELF\0\0\0", "neither a journal nor a capture of AMI"),
-        (b"just text\nand more\n", "it begins with b'just text'"),
+        (b"just text\nand more\n", "this file with b'just text'"),
         (b"\xd4\xc3\xb2\xa1\x02\0:\0", "neither a journal nor a capture"),
         (b'{"type":3,"data":{}}\n', "JSON, but not a line of a journal"),
         (b"[1]\n", "JSON, but not a line of a journal"),

@@ -130,7 +130,7 @@ def test_a_login_that_is_set_is_the_only_one(
     answer = client.ask("Action: Login", "Username: u", f"Secret: {secret}")
     assert (answer.get("Response") == "Success", server.clients) == (right, right)
     assert told[0].partition(" ")[2] == (
-        "has logged in" if right else "is refused: a wrong user or secret"
+        "has logged in" if right else "is refused: wrong user or secret"
     )
     if not right:
         assert client.read_to_end() == b""
@@ -274,7 +274,7 @@ def test_a_client_that_takes_nothing_is_dropped(
     for _ in range(200):
         server.broadcast(b"Event: A\r\nX: " + b"x" * 65_000 + b"\r\n\r\n")
     assert server.clients == 0
-    assert told[1].endswith(": it took nothing for 0.2 s")
+    assert told[1].endswith(": it read nothing for 0.2 s")
     client.socket.close()
 
 

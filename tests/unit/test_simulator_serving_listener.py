@@ -200,7 +200,7 @@ def test_a_client_that_takes_nothing_is_dropped_and_others_are_not(bench: Bench)
     slow = only(listener)
     slow.offer(b"x" * (32 << 20))  # more than the kernel takes
     until(lambda: bench.dropped)
-    assert bench.dropped == [f"{slow}: it took nothing for 0.1 s"]
+    assert bench.dropped == [f"{slow}: it read nothing for 0.1 s"]
     until(lambda: not listener.connections)
     other = bench.client(listener)
     other.sendall(PING)

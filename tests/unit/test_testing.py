@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 
 from amiws_gevent.ami import ActionError, Kind, Message
-from amiws_gevent.config import ConfigError
 from amiws_gevent.plugins.api import ClientInfo, ServerInfo
-from amiws_gevent.plugins.loading import PluginError
-from amiws_gevent.testing import PluginHarness, event, response
+from amiws_gevent.testing import ConfigError, PluginError, PluginHarness, event, response
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 

@@ -51,7 +51,7 @@ class Pace:
     def for_rate(cls, rate: float) -> Pace:
         """``rate`` is new calls a second; 0 makes none. ValueError if negative or not finite."""
         if not (math.isfinite(rate) and rate >= 0):
-            raise ValueError(f"the rate is {rate}, it must be 0 or more calls a second")
+            raise ValueError(f"the rate must be 0 or more calls per second, not {rate}")
         scale = min(1.0, _MOST_CALLS / (rate * _MEAN_LIFE)) if rate else 1.0
         load = rate * scale
         return cls(rate, scale, round(load * 6), max(1, round(load * 20)) if rate else 0)

@@ -29,9 +29,9 @@ _TOLD = 20  # faults of a recording that are shown; the rest is counted
 
 _PROGRAM = "amiws-gevent replay"
 _EPILOG = """\
-A journal is what the plugin `journal` writes; a capture is the bytes that a server sent, and
-has no times. Both may be packed with gzip. Several files are played one after the other: name
-them in the order of time.
+A journal is a file of the plugin `journal`. A capture holds the bytes that a server sent, without
+times. Both may be compressed with gzip. Several files are played one after the other: give the
+oldest first.
 """
 
 
@@ -46,7 +46,7 @@ class _Faults:
         if self.count <= _TOLD:
             _complain(line)
         elif self.count == _TOLD + 1:
-            _complain("and more like it, which are counted")
+            _complain("more faults follow and are only counted")
 
 
 def _complain(line: str) -> None:
@@ -65,17 +65,27 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("files", nargs="+", type=Path, metavar="FILE", help="journals or raw captures")
-    add("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    add("--port", type=port, default=0, help="TCP port; 0, the default, takes a free one")
-    add("--user", help="take only this login (default: any)")
-    add("--secret", help="its secret")
-    add("--speed", type=speed, default=1.0, help="of journals: 2 is twice as fast; max; default 1")
-    add("--rate", type=float, default=0.0, help="of captures: packets a second (0: all at once)")
-    add("--server", help="of a journal of several servers: the id or name of the one to play")
-    add("--wait-for-client", action="store_true", help="begin when somebody has logged in")
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=port, default=0, help="TCP port (default: 0, a free one)")
+    add("--user", help="accept only this user (default: any)")
+    add("--secret", help="secret of the user")
+    add(
+        "--speed",
+        type=speed,
+        default=1.0,
+        help="of journals: 2 is twice as fast, max at once (default: 1)",
+    )
+    add(
+        "--rate",
+        type=float,
+        default=0.0,
+        help="of captures: packets per second (default: 0, at once)",
+    )
+    add("--server", help="id or name of the server to play, if a journal has several")
+    add("--wait-for-client", action="store_true", help="start when a client has logged in")
     end = parser.add_mutually_exclusive_group()
-    end.add_argument("--loop", action="store_true", help="begin again at the end")
-    end.add_argument("--exit", action="store_true", help="end at the end (default: stay)")
+    end.add_argument("--loop", action="store_true", help="start again at the end")
+    end.add_argument("--exit", action="store_true", help="exit at the end (default: stay)")
     end.add_argument(
         "--calls",
         action="store_true",
@@ -83,7 +93,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(words)
     if (options.user is None) != (options.secret is None):
-        parser.error("--user and --secret go together")
+        parser.error("--user and --secret must be given together")
     if not 0 <= options.rate < float("inf"):
         parser.error("--rate must be 0 or more")
     return options
@@ -151,9 +161,9 @@ def _play(player: Player, recording: Recording, faults: _Faults, *, stay: bool) 
             return NO_INPUT
         if not player.played:
             there = ", ".join(f"{count} of {name}" for name, count in recording.servers.items())
-            _complain(f"there is nothing to play; messages: {there or 'none'}")
+            _complain(f"nothing to play; messages in the files: {there or 'none'}")
             return NO_INPUT
-        more = f", {faults.count} faults were told" if faults.count else ""
+        more = f", {faults.count} faults reported" if faults.count else ""
         _say(f"played {player.played} packets{more}")
         if stay:
             stop.wait()

@@ -138,7 +138,7 @@ def _block(data: Data) -> str:
     headers = list(_headers(data))
     outputs = [place for place, (name, _) in enumerate(headers) if name == "Output"]
     if not outputs:
-        raise CannotRebuild("an answer to a command without its Output")
+        raise CannotRebuild("the answer to a command has no Output")
     _, output = headers.pop(outputs[-1])
     text = output.replace("\r\n", "\r\r\n")
     if text.partition("\n")[0].endswith("\r"):
@@ -151,7 +151,7 @@ def _queue(data: Data) -> str:
     maxlen = _number(data, "Maxlen")
     members, callers = _number(data, "MembersCount"), _number(data, "CallersCount")
     if members + callers > _MOST_ENTRIES:
-        raise CannotRebuild(f"a queue of {members} members and {callers} callers")
+        raise CannotRebuild(f"the queue has too many entries: {members} members, {callers} callers")
     summary = (
         f"{_text(data, 'QueueName')} has {_number(data, 'Calls')} calls"
         f" (max {maxlen or 'unlimited'}) in '{_text(data, 'Strategy')}' strategy"
@@ -173,12 +173,12 @@ def _queue(data: Data) -> str:
 def _text(data: Data, name: str) -> str:
     value = data.get(name)
     if not isinstance(value, str):
-        raise CannotRebuild(f"no text {name!r}")
+        raise CannotRebuild(f"{name!r} is missing or not text")
     return value
 
 
 def _number(data: Data, name: str) -> int:
     value = data.get(name)
     if not isinstance(value, int):
-        raise CannotRebuild(f"no number {name!r}")
+        raise CannotRebuild(f"{name!r} is missing or not a number")
     return value

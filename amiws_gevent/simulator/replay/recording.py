@@ -126,7 +126,7 @@ class Recording:
             try:
                 packet = self._read(line, where, proof)
             except (ValueError, CannotRebuild) as error:
-                self._tell(f"{where}: left out: {error}")
+                self._tell(f"{where}: skipped: {error}")
                 continue
             if packet is not None:
                 yield packet
@@ -139,7 +139,7 @@ class Recording:
     def _read(self, line: bytes, where: str, proof: Proof) -> Packet | None:
         """One line; None for one without a message to play. Raises ValueError, CannotRebuild."""
         if not line.endswith(b"\n"):
-            raise ValueError("the line is incomplete (was the program killed while it wrote it?)")
+            raise ValueError("the line is incomplete (was the program killed while writing it?)")
         time, message = _parse(line)
         if not isinstance(message, dict):
             self._tell(f"{where}: {message} messages were lost here when the journal was written")
@@ -152,9 +152,9 @@ class Recording:
         raw = rebuild(kind, data)
         outcome = proof.outcome(kind, data, raw)
         if outcome is Outcome.WRONG:
-            raise ValueError("there are no AMI bytes for this message")
+            raise ValueError("AMI cannot express this message")
         if outcome is Outcome.CHANGED:
-            self._tell(f"{where}: not quite as it was: AMI has no bytes for one of the headers")
+            self._tell(f"{where}: changed: AMI cannot express one of the headers")
         role = Role.BANNER if kind is Kind.PROMPT else _role(Message(kind, data))
         return Packet(raw, time, role)
 
@@ -168,8 +168,8 @@ class Recording:
             self._chosen = server
         elif server != self._chosen and self.servers[server] == 1:
             self._tell(
-                f"{where}: messages of server {server} are left out, {self._chosen} is played;"
-                " --server chooses"
+                f"{where}: messages of server {server} are skipped, only {self._chosen} is"
+                " played; choose with --server"
             )
         return server == self._chosen
 
@@ -190,7 +190,7 @@ class Recording:
             if data.endswith((b"\n\n", b"\n\r\n")) or len(data) > LARGEST_PACKET:
                 yield Packet(data, None, role)
             elif data.strip(b"\r\n"):
-                self._tell(f"{file}: ends within a packet: its last {len(data)} bytes are left out")
+                self._tell(f"{file}: ends within a packet: the last {len(data)} bytes are skipped")
 
     def _chunks(self, file: Path, skip: int) -> Iterator[bytes]:
         with _opened(file) as stream, self._tolerant(file):
@@ -224,14 +224,14 @@ def _is_journal(file: Path) -> bool:
         return True
     if beginning.startswith((b"{", b"[")):
         raise WrongFile(
-            f'{file}:1: JSON, but not a line of a journal, such as {{"time":"…","message":{{…}}}}'
+            f'{file}:1: JSON, but not a line of a journal such as {{"time":"…","message":{{…}}}}'
         )
     first_line = beginning.lstrip(b"\r\n").partition(b"\n")[0]
     if banner_of(beginning) or (b":" in first_line and b"\0" not in first_line):
         return False
     raise WrongFile(
-        f"{file}:1: neither a journal nor a capture of AMI, which begins with a banner such as"
-        f" Asterisk Call Manager/11.0.0 or with a header; it begins with {first_line[:60]!r}"
+        f"{file}:1: neither a journal nor a capture of AMI; a capture begins with a header or a"
+        f" banner such as Asterisk Call Manager/11.0.0, this file with {first_line[:60]!r}"
     )
 
 

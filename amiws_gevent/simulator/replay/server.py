@@ -142,7 +142,7 @@ class ReplaySession(Session):
 
     def on_fault(self, fault: str, request: Request) -> None:
         if fault not in (BAD_FORMAT, NOT_ALLOWED):
-            self._server.tell(f"{self._peer} is refused: a wrong user or secret")
+            self._server.tell(f"{self._peer} is refused: wrong user or secret")
 
     def on_logoff(self) -> None:
         self._server.tell(f"{self._peer} has logged off")

@@ -209,7 +209,7 @@ class Connection(Generic[SessionT]):
         chunk = self._pending[:_WRITE_SIZE]
         sent = gevent.with_timeout(patience, self._socket.send, chunk, timeout_value=0)
         if not sent:
-            self._drop(f"it took nothing for {patience:g} s")
+            self._drop(f"it read nothing for {patience:g} s")
         del self._pending[:sent]
         self._listener.changed()
 
