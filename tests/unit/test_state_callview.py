@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from amiws_gevent.ami import Kind, Message
 from tests.support.state import World, label, line
 
 
@@ -128,3 +129,18 @@ def test_what_is_not_other_is_no_change() -> None:
     state(world, "1.0", "Up")
     world.event("Newexten", Uniqueid="1.1", Application="AppDial")
     assert world.store.changed_at("call", "1.0") == before
+
+
+def test_all_whose_end_was_lost_go_with_the_next_list() -> None:
+    world = World()
+    new(world, "1.0", "SIP/201-1")
+    for uniqueid in ("1.1", "1.2"):
+        new(world, uniqueid, f"SIP/20{uniqueid[-1]}-1", "Down")
+        dial(world, "1.0", uniqueid)
+        state(world, uniqueid, "Ringing")
+    item = {"Event": "CoreShowChannel", "Channel": "SIP/201-1", "Uniqueid": "1.0"}
+    world.listed("CoreShowChannels", [Message(Kind.EVENT, item)])
+    assert (call(world)["legs"], call(world)["ringing"]) == (["1.0"], [])
+    world.listed("CoreShowChannels", [])
+    assert world.calls() == []
+    assert len(world.ended) == 1
