@@ -150,7 +150,8 @@ class Calls(Part):
 
     def _alias(self, call: Call, linkedid: str) -> None:
         self._calls[linkedid] = call
-        call.linkedids = (*call.linkedids, linkedid)
+        if linkedid != call.key:
+            call.linkedids = (*call.linkedids, linkedid)
 
     def _hung_up(self, message: Message) -> None:
         values = message.values
@@ -177,7 +178,7 @@ class Calls(Part):
             self._end(call, moment)
 
     def _end(self, call: Call, moment: Moment, merged_into: str | None = None) -> None:
-        for linkedid in call.linkedids:
+        for linkedid in (call.key, *call.linkedids):
             if self._calls.get(linkedid) is call:
                 del self._calls[linkedid]
         fields = dict(self.store.get(KIND, call.key) or {})
@@ -197,7 +198,7 @@ class Calls(Part):
         if one is other:
             return
         old, new = sorted((one, other), key=self._age)
-        for linkedid in new.linkedids:
+        for linkedid in (new.key, *new.linkedids):
             self._alias(old, linkedid)
         new.linkedids = ()
         for leg in new.legs.values():

@@ -76,7 +76,9 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
     if known is None:
         known = {**BLANK, "created": call.created, "since": moment.now}
         known["server_created"] = moment.server
-    fields: dict[str, Any] = {**known, "legs": list(call.legs)}
+    fields: dict[str, Any] = {**known}
+    if len(known["legs"]) != len(call.legs) or known["legs"] != list(call.legs):
+        fields["legs"] = list(call.legs)
     more = [] if steps is None else steps
     seen = _look(call, known, store)
     if seen is not None:
@@ -87,7 +89,10 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
             fields["answered"] = moment.now
     if more:
         fields["way"] = lengthened(known["way"], more)
-    store.put(KIND, call.key, **fields)
+    if store.get(KIND, call.key) is not None:
+        fields = {name: value for name, value in fields.items() if value is not known[name]}
+    if fields:
+        store.put(KIND, call.key, **fields)
 
 
 def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
@@ -114,8 +119,7 @@ def _tell(
         fields.update(ringing=_NOBODY, held=_NOBODY)
         return []
     fields["phase"] = phase
-    caller = _person(seen.main, store, known["caller"])
-    fields["caller"] = caller
+    fields["caller"] = _person(seen.main, store, known["caller"])
     _tell_others(fields, known, seen, store)
     if phase == "application":
         fields["application"] = seen.application or (
@@ -125,7 +129,7 @@ def _tell(
         fields["application"] = seen.application if phase == "dialling" else None
     if fields["dialled"] is None and not (seen.main.dialled and seen.channel["state"] != "up"):
         fields["dialled"] = extension(seen.channel["exten"])
-    _tell_trunk(fields, seen, store)
+    _tell_trunk(fields, known, seen, store)
     return _steps(fields, known, seen, store, moment)
 
 
@@ -233,10 +237,13 @@ def _held(seen: _Seen, store: Store) -> list[Person]:
     return [_person(leg, store, None) for leg in waiting] or _NOBODY
 
 
-def _tell_trunk(fields: dict[str, Any], seen: _Seen, store: Store) -> None:
-    if fields["trunk"] is None:
+def _tell_trunk(
+    fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, store: Store
+) -> None:
+    """The first trunk that the call comes or goes through: looked for where a person is new."""
+    if fields["trunk"] is None and fields["caller"] is not known["caller"]:
         fields["trunk"] = identify(seen.main, seen.channel).trunk
-    if fields["trunk"] is None:
+    if fields["trunk"] is None and fields["callee"] is not known["callee"]:
         for leg in (*seen.company.talking, *seen.company.ringing):
             if (channel := store.get("channel", leg.key)) is not None:
                 fields["trunk"] = fields["trunk"] or identify(leg, channel).trunk

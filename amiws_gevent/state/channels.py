@@ -89,6 +89,8 @@ def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict
     for header, value in values.items():
         if (meaning := _HEADERS.get(header)) is not None:
             name, convert = meaning
+            if known.get(name) == value:  # as nearly all: from 12 on each event tells all
+                continue
             told = convert(value)
             if escaped and told is not None and "\\" in told and name in _NAMES:
                 told = unescaped(told)

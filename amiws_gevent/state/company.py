@@ -30,9 +30,12 @@ def company_of(start: Leg, store: Store) -> Company:
     ringing: list[Leg] = []
     if children:
         ringing = _spread([start, *talking], seen, children, store, rings=True)
-    return Company(
-        [leg for leg in talking if is_person(leg)], [leg for leg in ringing if is_person(leg)]
-    )
+    return Company(_people(talking, store), _people(ringing, store))
+
+
+def _people(legs: list[Leg], store: Store) -> list[Leg]:
+    """Those that are people, and whose channel has not gone while their call was not told."""
+    return [leg for leg in legs if is_person(leg) and store.get("channel", leg.key) is not None]
 
 
 def _spread(

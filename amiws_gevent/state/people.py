@@ -50,6 +50,7 @@ class Call:
         self.created = created
         self.legs: dict[str, Leg] = {}
         self.linkedids: tuple[str, ...] = ()
+        """Those that mean this call, besides its key."""
         self.met = False
         """Whether anybody has talked with anybody."""
         self.cause: int | None = None

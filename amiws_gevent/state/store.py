@@ -36,10 +36,10 @@ class Entity:
         """The offset of the read that made it."""
         self.offset = offset
         """The offset of the last change."""
-        self.marks: array[int] | None = None
+        self.marks = b""
         """By the place of a field, when it was changed last: how much later than ``born``.
 
-        0 for one that was never changed; None if none was. (A dict would take as much as all
+        Four bytes each, 0 for one that was never changed. (A dict would take as much as all
         other of the entity.)
         """
 
@@ -142,24 +142,26 @@ class Store:
         return True
 
     def _mark(self, kind: str, entity: Entity, names: Mapping[str, Any]) -> None:
+        if self.offset == entity.born:
+            return  # who knows nothing of that read gets all of it
         places = self._places.setdefault(kind, {})
         for name in names:
             places.setdefault(name, len(places))
-        marks = entity.marks
-        if marks is None:
-            marks = entity.marks = array("I")
-        if len(marks) < len(places):
-            marks.extend([0] * (len(places) - len(marks)))
+        marks = array("I", entity.marks)
         later = min(self.offset - entity.born, _MOST)
         for name in names:
-            marks[places[name]] = later
+            place = places[name]  # low for the fields that change often: they came first
+            if place >= len(marks):
+                marks.extend([0] * (place + 1 - len(marks)))
+            marks[place] = later
+        entity.marks = marks.tobytes()
 
     def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
         """The names of the fields of an entity that were changed after ``since``."""
-        if entity.marks is None:
+        if not entity.marks:
             return []
         later = since - entity.born
-        marks = entity.marks
+        marks = array("I", entity.marks)
         return [
             name
             for name, place in self._places[kind].items()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message, is_answer
@@ -103,3 +104,84 @@ def test_how_reads_are_cut_makes_no_difference(name: str, cuts: list[int]) -> No
 
     assert told(cut) == told(whole)
     assert cut.store.of("channel") == whole.store.of("channel")
+
+
+KEYS = st.sampled_from(["1.0", "1.1", "1.2", "x", ""])
+NAMES = ["SIP/201-1", "SIP/gw-2", "Local/203@a-0;1", "Local/203@a-0;2", "SIP/201-1<ZOMBIE>", ""]
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(
+            (
+                "Uniqueid",
+                "UniqueID",
+                "Linkedid",
+                "DestUniqueid",
+                "TransfererUniqueid",
+                "TransfereeUniqueid",
+                "OrigTransfererUniqueid",
+                "SecondTransfererUniqueid",
+                "TargetUniqueid",
+                "ParkeeUniqueid",
+                "RetrieverUniqueid",
+                "SpyerUniqueid",
+                "SpyeeUniqueid",
+                "SwapUniqueid",
+                "Uniqueid1",
+                "Uniqueid2",
+                "BridgedChannel",
+                "BridgedUniqueID",
+            ),
+            KEYS,
+        ),
+        **dict.fromkeys(("Channel", "Newname", "TargetChannel"), st.sampled_from(NAMES)),
+        "ChannelStateDesc": st.sampled_from(["Down", "Ring", "Ringing", "Up"]),
+        "CallerIDNum": st.sampled_from(["201", "<unknown>", "+493012345"]),
+        "BridgeUniqueid": st.sampled_from(["b", "d", ""]),
+        "BridgeId": st.sampled_from(["b", "d", ""]),
+        "BridgeType": st.sampled_from(["basic", "base", "parking"]),
+        "BridgeCreator": st.sampled_from(["ConfBridge", "<unknown>"]),
+        "Bridgestate": st.sampled_from(["Link", "Unlink"]),
+        "SubEvent": st.sampled_from(["Begin", "End"]),
+        "DialStatus": st.sampled_from(["ANSWER", "BUSY"]),
+        "TransferType": st.sampled_from(["Attended", "Blind"]),
+        "Queue": st.just("support"),
+        "ParkingSpace": st.just("701"),
+        "Conference": st.just("801"),
+        "MemberName": st.just("Anna"),
+        "Application": st.sampled_from(["Dial", "Playback", "AppDial", "Wait"]),
+        "Cause": st.sampled_from(["16", "", "x"]),
+        "Status": st.sampled_from(["On", "Off"]),
+    },
+)
+EVENTS = sorted({name for part in World().model.parts for name in part.events})
+ACTIONS = ["CoreShowChannels", "Status", "BridgeList", "QueueStatus", "ParkedCalls"]
+ITEMS = {
+    "CoreShowChannels": "CoreShowChannel",
+    "Status": "Status",
+    "BridgeList": "BridgeListItem",
+    "QueueStatus": "QueueEntry",
+    "ParkedCalls": "ParkedCall",
+}
+HAPPENINGS = st.one_of(
+    st.tuples(st.sampled_from(["newchannel", "bridgeenter", "dialbegin", *EVENTS]), HEADERS),
+    st.tuples(st.sampled_from(ACTIONS), st.lists(HEADERS, max_size=3)),
+)
+
+
+@settings(max_examples=300)
+@given(happenings=st.lists(HAPPENINGS, max_size=40))
+def test_nothing_that_a_server_says_breaks_the_model(happenings: list[tuple[str, Any]]) -> None:
+    world = World()
+    for name, said in happenings:
+        if isinstance(said, dict):
+            world.feed(Message(Kind.EVENT, {"Event": name, **said}))
+        else:
+            items = [Message(Kind.EVENT, {"Event": ITEMS[name], **item}) for item in said]
+            world.listed(name, items)
+        channels, calls = world.store.of("channel"), world.store.of("call")
+        legs = [leg for call in calls.values() for leg in call["legs"]]
+        assert sorted(legs) == sorted(channels)
+    for action in ("CoreShowChannels", "BridgeList"):
+        world.listed(action, [])
+    assert [world.store.of(kind) for kind in ("channel", "bridge", "call")] == [{}, {}, {}]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
-from amiws_gevent.ami import Message
+from amiws_gevent.ami import Kind, Message
 from tests.support.state import Asked, World, label, line, messages_of, replay
 
 # At each CoreShowChannels of a scenario, what a person would say of the calls.
@@ -327,3 +328,43 @@ def test_how_reads_are_cut_makes_no_difference_to_what_is_told() -> None:
     assert [way_of(end.fields) for end in one.ended] == [
         way_of(end.fields) for end in all_at_once.ended
     ]
+
+
+def test_fifty_thousand_channels_with_their_calls_fit_in_a_hundred_mebibytes() -> None:
+    pairs = 1_000
+
+    def both(number: int) -> list[list[Message]]:
+        caller = {"Uniqueid": f"pbxA-17959131.{2 * number}", "CallerIDNum": f"2{number:05}"}
+        callee = {"Uniqueid": f"pbxA-17959131.{2 * number + 1}", "CallerIDNum": "<unknown>"}
+        linked = {"Linkedid": caller["Uniqueid"], "Context": "phones", "Exten": f"3{number:05}"}
+        names = f"PJSIP/2{number:05}-{number:08x}", f"PJSIP/3{number:05}-{number:08x}"
+        source = {"Channel": names[0], **linked, **caller, "CallerIDName": f"Anna {number}"}
+        target = {"Channel": names[1], **linked, **callee, "ConnectedLineName": f"Anna {number}"}
+        ends = {"Uniqueid": caller["Uniqueid"], "DestUniqueid": callee["Uniqueid"]}
+
+        def event(name: str, headers: dict[str, str], state: str = "") -> Message:
+            return Message(Kind.EVENT, {"Event": name, "ChannelStateDesc": state, **headers})
+
+        return [
+            [event("Newchannel", source, "Ring"), event("Newchannel", target, "Down")],
+            [event("Newstate", target, "Ringing"), event("DialBegin", {**ends, "DialString": "x"})],
+            [event("Newstate", target, "Up"), event("Newstate", source, "Up")],
+        ]
+
+    def fill() -> World:
+        world = World()
+        for number in range(pairs):
+            for read in both(number):
+                world.feed(*read)
+        return world
+
+    tracemalloc.start()
+    try:
+        world = fill()
+        traces = tracemalloc.take_snapshot().traces
+        # Without the table of all interned texts, which grows by jumps: 4 MiB at the most.
+        size = sum(trace.size for trace in traces if trace.size < 2**19)
+    finally:
+        tracemalloc.stop()
+    assert {call["phase"] for call in world.calls()} == {"talking"}
+    assert size / (2 * pairs) <= 96 * 2**20 / 50_000

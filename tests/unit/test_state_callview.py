@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from amiws_gevent.ami import Kind, Message
 from tests.support.state import World, label, line
 
 
@@ -128,3 +129,104 @@ def test_what_is_not_other_is_no_change() -> None:
     state(world, "1.0", "Up")
     world.event("Newexten", Uniqueid="1.1", Application="AppDial")
     assert world.store.changed_at("call", "1.0") == before
+
+
+def test_all_whose_end_was_lost_go_with_the_next_list() -> None:
+    world = World()
+    new(world, "1.0", "SIP/201-1")
+    for uniqueid in ("1.1", "1.2"):
+        new(world, uniqueid, f"SIP/20{uniqueid[-1]}-1", "Down")
+        dial(world, "1.0", uniqueid)
+        state(world, uniqueid, "Ringing")
+    item = {"Event": "CoreShowChannel", "Channel": "SIP/201-1", "Uniqueid": "1.0"}
+    world.listed("CoreShowChannels", [Message(Kind.EVENT, item)])
+    assert (call(world)["legs"], call(world)["ringing"]) == (["1.0"], [])
+    world.listed("CoreShowChannels", [])
+    assert world.calls() == []
+    assert len(world.ended) == 1
+
+
+def test_an_attended_transfer_by_the_phone_makes_one_call_of_two() -> None:
+    """From 12 on: main/bridge.c, ast_bridge_transfer_attended, the transferer is swapped out."""
+    world = World()
+    talk(world)  # 201 with 203
+    world.event("Hold", Uniqueid="1.1")
+    new(world, "2.0", "SIP/203-2", Linkedid="2.0", Exten="204")
+    new(world, "2.1", "SIP/204-1", "Down", Linkedid="2.0")
+    dial(world, "2.0", "2.1")
+    state(world, "2.1", "Up")
+    for uniqueid in ("2.1", "2.0"):
+        world.event("BridgeEnter", BridgeUniqueid="c", BridgeType="basic", Uniqueid=uniqueid)
+    assert [line(one) for one in world.calls()] == ["201 -> 203 held", "203 -> 204 talking"]
+    swapped = {"BridgeUniqueid": "c", "BridgeType": "basic", "SwapUniqueid": "2.0"}
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.0")
+    world.event("BridgeEnter", **swapped, Uniqueid="1.0", Linkedid="1.0")
+    world.event(
+        "AttendedTransfer",
+        Result="Success",
+        OrigTransfererUniqueid="1.1",
+        SecondTransfererUniqueid="2.0",
+        TransfereeUniqueid="1.0",
+        TransferTargetUniqueid="2.1",
+    )
+    for uniqueid in ("1.1", "2.0"):
+        world.event("Hangup", Uniqueid=uniqueid, Cause="16")
+    assert line(call(world)) == "201 -> 204 talking"
+    assert (call(world)["merged"], label(call(world)["called"])) == (["2.0"], "203")
+    assert [step for step in call(world)["way"] if step["what"] == "transferred"] == [
+        {
+            "what": "transferred",
+            "at": world.now - 20,
+            "by": "203",
+            "who": "201",
+            "to": "204",
+            "how": "attended",
+        }
+    ]
+    assert world.ended[0].merged_into == "1.0"
+
+
+def test_a_blonde_transfer_leaves_the_other_ringing() -> None:
+    """From 12 on: AttendedTransfer to an application, while the target still rings."""
+    world = World()
+    talk(world)
+    new(world, "2.0", "SIP/203-2", Linkedid="2.0", Exten="204")
+    new(world, "2.1", "SIP/204-1", "Down", Linkedid="2.0")
+    dial(world, "2.0", "2.1")
+    state(world, "2.1", "Ringing")
+    world.event(
+        "AttendedTransfer",
+        Result="Success",
+        OrigTransfererUniqueid="1.1",
+        SecondTransfererUniqueid="2.0",
+        TransfereeUniqueid="1.0",
+        DestType="App",
+        DestApp="Dial",
+    )
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.1")
+    for uniqueid in ("1.1", "2.0"):
+        world.event("Hangup", Uniqueid=uniqueid, Cause="16")
+    assert len(world.calls()) == 1
+    world.event("DialBegin", Uniqueid="1.0", DestUniqueid="2.1")
+    assert line(call(world)) == "201 -> 204 ringing"
+
+
+def test_a_transfer_that_failed_is_none() -> None:
+    world = World()
+    talk(world)
+    for event in ("BlindTransfer", "AttendedTransfer"):
+        world.event(event, Result="Fail", TransfererUniqueid="1.0", OrigTransfererUniqueid="1.0")
+    assert [step["what"] for step in call(world)["way"]] == ["dialled", "answered"]
+
+
+def test_originate_whose_phone_refuses_is_a_call_with_its_cause() -> None:
+    """main/dial.c, begin_dial_channel and monitor_dial: DialEnd, then Hangup."""
+    world = World()
+    new(world, "1.0", "SIP/201-1", "Down", CallerIDNum="<unknown>", Exten="s")
+    world.event("DialBegin", DestUniqueid="1.0", DialString="201")
+    assert line(call(world)) == "201 -> None dialling"
+    world.event("DialEnd", DestUniqueid="1.0", DialStatus="BUSY")
+    world.event("OriginateResponse", Response="Failure", Reason="5", Uniqueid="1.0")
+    world.event("Hangup", Uniqueid="1.0", Cause="17", **{"Cause-txt": "User busy"})
+    assert world.calls() == []
+    assert (world.ended[0].cause, world.ended[0].fields["answered"]) == (17, None)
