@@ -68,7 +68,7 @@ def collected(file: str, asked: dict[str, str]) -> tuple[dict[str, Answer], list
         ("asterisk-13.38.raw", SESSION),
         ("asterisk-18.raw", SESSION),
         ("asterisk-22.11.raw", SESSION),
-        ("scenario-park_and_pick_up.raw", SCENARIO),
+        ("scenarios/park_and_pick_up.raw", SCENARIO),
     ],
 )
 def test_each_list_of_the_captures_is_collected_whole(file: str, asked: dict[str, str]) -> None:
@@ -95,7 +95,7 @@ def test_each_list_of_the_captures_is_collected_whole(file: str, asked: dict[str
 
 
 def test_an_error_that_says_empty_is_a_list_without_items() -> None:
-    answers, _ = collected("scenario-park_and_pick_up.raw", SCENARIO)
+    answers, _ = collected("scenarios/park_and_pick_up.raw", SCENARIO)
     rooms = answers["q7"]
     assert rooms.response is not None
     assert rooms.response.get("Response") == "Error"
@@ -103,7 +103,7 @@ def test_an_error_that_says_empty_is_a_list_without_items() -> None:
 
 
 def test_live_events_with_the_names_of_items_are_news() -> None:
-    answers, passed = collected("scenario-park_and_pick_up.raw", SCENARIO)
+    answers, passed = collected("scenarios/park_and_pick_up.raw", SCENARIO)
     assert [len(answers[f"q{n}"].items) for n in (6, 14, 22, 30, 38)] == [0, 0, 1, 0, 0]
     assert [one.get("ParkingSpace") for one in passed if one.name == "ParkedCall"] == ["701"]
 
