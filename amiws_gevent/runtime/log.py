@@ -16,6 +16,7 @@ so that no text from a server or a client can forge a second line.
 
 from __future__ import annotations
 
+import abc
 import errno
 import logging
 import os
@@ -213,7 +214,7 @@ class Terminal:
 Outlet = SyslogSocket | Terminal
 
 
-class LossyHandler(logging.Handler):
+class LossyHandler(logging.Handler, abc.ABC):
     """A handler whose outlet may refuse lines: they are counted, and told once one passes."""
 
     def __init__(self, outlet: Outlet) -> None:
@@ -230,8 +231,9 @@ class LossyHandler(logging.Handler):
         self.outlet.close()
         super().close()
 
+    @abc.abstractmethod
     def lines(self, record: logging.LogRecord) -> list[bytes]:
-        raise NotImplementedError
+        """The record as whole lines, as they are written."""
 
     def _write(self, line: bytes, record: logging.LogRecord) -> None:
         if self.lost and self._tell(record):
