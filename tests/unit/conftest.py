@@ -1,4 +1,4 @@
-"""What the tests of the program as a whole have in common."""
+"""What unit tests of several files have in common."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def program(tmp_path: Path) -> Iterator[Whole]:
 def ami() -> Iterator[AmiServer]:
     with AmiServer(sleep=gevent.sleep) as server:
         yield server
+
+
+@pytest.fixture
+def server(ami: AmiServer) -> AmiServer:
+    """The same, by the name that the tests of a link call it."""
+    return ami
