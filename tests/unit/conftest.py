@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.assembled import Whole, housed
+from tests.support.ws_line import Line, MakeLine
 
 
 @pytest.fixture
@@ -28,3 +30,21 @@ def ami() -> Iterator[AmiServer]:
 def server(ami: AmiServer) -> AmiServer:
     """The same, by the name that the tests of a link call it."""
     return ami
+
+
+@pytest.fixture
+def make_line() -> Iterator[MakeLine]:
+    lines = []
+
+    def make(**options: Any) -> Line:
+        lines.append(Line(**options))
+        return lines[-1]
+
+    yield make
+    for line in lines:
+        line.end()
+
+
+@pytest.fixture
+def line(make_line: MakeLine) -> Line:
+    return make_line()
