@@ -1,15 +1,17 @@
-"""What the tests of the program as a whole have in common."""
+"""What unit tests of several files have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.assembled import Whole, housed
+from tests.support.ws_line import Line, MakeLine
 
 
 @pytest.fixture
@@ -22,3 +24,27 @@ def program(tmp_path: Path) -> Iterator[Whole]:
 def ami() -> Iterator[AmiServer]:
     with AmiServer(sleep=gevent.sleep) as server:
         yield server
+
+
+@pytest.fixture
+def server(ami: AmiServer) -> AmiServer:
+    """The same, by the name that the tests of a link call it."""
+    return ami
+
+
+@pytest.fixture
+def make_line() -> Iterator[MakeLine]:
+    lines = []
+
+    def make(**options: Any) -> Line:
+        lines.append(Line(**options))
+        return lines[-1]
+
+    yield make
+    for line in lines:
+        line.end()
+
+
+@pytest.fixture
+def line(make_line: MakeLine) -> Line:
+    return make_line()
