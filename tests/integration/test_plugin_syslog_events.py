@@ -350,9 +350,11 @@ def test_a_receiver_with_another_certificate_gets_nothing(tmp_path: Path, rsyslo
     with (
         AmiServer() as server,
         Program(tmp_path, with_plugin(server.port, to, NUMBERED, stranger.ca)) as program,
+        Client(program.port) as page,
     ):
         server.wait_login()
         server.send(numbered(range(3)))
+        wait_client(page, 3)  # the receiver may be refused before they come
         program.wait_for_log("its certificate is not accepted")
         pin = f"    ssl_fingerprint: {rsyslog.certificate.fingerprint}\n"
         program.reload(with_plugin(server.port, to, NUMBERED + pin, stranger.ca))
@@ -370,9 +372,11 @@ def test_a_receiver_that_wants_our_certificate(tmp_path: Path) -> None:
         Rsyslog(tmp_path / "rsyslog", client_ca=client.ca) as rsyslog,
         AmiServer() as server,
         Program(tmp_path, for_kind(rsyslog, "tls", server.port, NUMBERED)) as program,
+        Client(program.port) as page,
     ):
         server.wait_login()
         server.send(numbered(range(3)))
+        wait_client(page, 3)  # the receiver refuses us before they come
         program.wait_for_log("lines are kept")
         more = f"    ssl_cert: {client.cert}\n    ssl_key: {client.key}\n"
         program.reload(for_kind(rsyslog, "tls", server.port, NUMBERED + more))
