@@ -43,6 +43,7 @@ TEST_REQUIRES = [
     "pytest-xdist",
     "requests",  # a Digest client of other hands
     "ruff",
+    "schemathesis>=4.0",  # holds the running HTTP API to its OpenAPI document
     "setuptools>=77",
     "trustme",  # a certificate authority for the TLS tests
     "types-PyYAML",

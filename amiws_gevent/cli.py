@@ -29,6 +29,7 @@ from amiws_gevent.config import (
     load_settings,
     security_warnings,
 )
+from amiws_gevent.config.fields import token_name
 from amiws_gevent.errors import ListenError, StartError
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.daemon import Child, PidFile, daemonise, drop_pid_file
@@ -37,6 +38,7 @@ from amiws_gevent.runtime.greenlets import GreenletWatch
 from amiws_gevent.runtime.notify import is_journal
 from amiws_gevent.runtime.signals import EndAsked, Signals
 from amiws_gevent.runtime.watchdog import Place, Watchdog
+from amiws_gevent.web.tokens import hash_of, make_token
 
 if TYPE_CHECKING:
     from amiws_gevent.plugins.roster import Roster
@@ -85,6 +87,8 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
     options = words.parse_args(arguments)
     if options.strict and not options.check:
         words.error("--strict needs --check")
+    if options.token is not None:
+        return _make_token(words, options.token)
     try:
         return _run(options, signals)
     except StartError as error:
@@ -126,6 +130,12 @@ def parser() -> argparse.ArgumentParser:
         default=WORKING_DIRECTORY,
         help=f"working directory of the daemon (default {WORKING_DIRECTORY})",
     )
+    _add_ours(parser)
+    return parser
+
+
+def _add_ours(parser: argparse.ArgumentParser) -> None:
+    """The options that amiws does not have."""
     parser.add_argument(
         "--check",
         action="store_true",
@@ -151,8 +161,28 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="list the configured plugins with their files, hooks and settings, and exit",
     )
+    parser.add_argument(
+        "--token",
+        metavar="NAME",
+        help="make a token for a program that uses the HTTP API, print it and its lines for the "
+        "configuration, and exit",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    return parser
+
+
+def _make_token(words: argparse.ArgumentParser, name: str) -> int:
+    """Print a new token, which is kept nowhere, and what the configuration has of it."""
+    try:
+        name = token_name(name)
+    except ValueError as error:
+        words.error(f"--token: {error}")
+    token = make_token()
+    print(
+        f"The token, which cannot be shown again:\n\n    {token}\n\n"
+        "For the configuration (further tokens go under the same api_tokens):\n\n"
+        f"api_tokens:\n- name: {name}\n  hash: {hash_of(token)}"
+    )
+    return 0
 
 
 def _run(options: argparse.Namespace, signals: Signals) -> int:
