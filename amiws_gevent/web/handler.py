@@ -47,6 +47,8 @@ from amiws_gevent.web.connection import (
 from amiws_gevent.web.counts import Counts
 from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.gate import Headers, RequestInfo, Verdict
+from amiws_gevent.web.hangup import ENVIRON_KEY as HANGUP
+from amiws_gevent.web.hangup import Hangup
 from amiws_gevent.web.outlet import Source
 from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.problem import is_api
@@ -330,6 +332,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.rfile.deadline = self.site.clock() + self.site.limits.header_time
         self.wsgi_input = Input(self.rfile, self.content_length)  # type: ignore[arg-type]  # has its read and readline
         environ["wsgi.input"] = self.wsgi_input
+        environ[HANGUP] = partial(Hangup, self.socket)
         environ["wsgi.input_terminated"] = True
         return environ
 

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import gevent
 import pytest
+import yaml
 from gevent import socket as gsocket
 
 from amiws_gevent import __version__, cli
@@ -25,6 +26,7 @@ from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
 from amiws_gevent.runtime.watchdog import Place
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
+from amiws_gevent.web.tokens import hash_of
 from tests.support.greenlets import until
 
 CONFIGURATION = """\
@@ -35,6 +37,9 @@ amihosts:
     username: admin
     secret: ${AMI_SECRET}
 """
+
+
+HOST = {"name": "pbx", "host": "127.0.0.1", "username": "u", "secret": "s"}
 
 
 class Server:
@@ -650,3 +655,32 @@ class TestDemo:
         assert capsys.readouterr().out == (
             "--demo: the configuration is valid (simulated servers)\n--demo: no plugins\n"
         )
+
+
+class TestToken:
+    def test_it_is_told_once_with_its_lines(
+        self, capsys: pytest.CaptureFixture[str], servers: list[Server], tmp_path: Path
+    ) -> None:
+        assert cli.main(["--token", "crm", "-f", str(tmp_path / "none")]) == 0
+        said = capsys.readouterr().out
+        (token,) = [line.strip() for line in said.splitlines() if line.startswith("    amiws_")]
+        lines = yaml.safe_load(said[said.index("api_tokens:") :])
+        (made,) = Settings.model_validate({**lines, "amihosts": [HOST]}).api_tokens
+        assert (made.name, made.hash) == ("crm", hash_of(token))
+        assert said.count(token) == 1
+        assert servers == []
+
+    def test_each_is_another(self, capsys: pytest.CaptureFixture[str]) -> None:
+        cli.main(["--token", "crm"])
+        first = capsys.readouterr().out
+        cli.main(["--token", "crm"])
+        assert capsys.readouterr().out != first
+
+    @pytest.mark.parametrize("name", ["", "a b", "a:b", "-x=", "x" * 65, "ä"])
+    def test_what_is_no_name(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([f"--token={name}"])
+        assert caught.value.code == 2
+        said = capsys.readouterr()
+        assert "--token: must" in said.err
+        assert said.out == ""
