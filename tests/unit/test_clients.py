@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -128,17 +127,6 @@ def test_an_action_that_a_plugin_refuses_reaches_no_server(hub: Hub, tmp_path: P
     assert len(alice.told) == 2
     assert bob.told == []
     pages.plugins.stop()
-
-
-def test_the_answers_of_a_client_that_left_are_not_waited_for(hub: Hub) -> None:
-    forgotten: list[str] = []
-    link: Any = SimpleNamespace(host=ami_host(), forget=forgotten.append)
-    pages = Clients(hub, Dispatcher({1: link}))
-    pages.closed(opened(pages, FakeClient()), 1000, "")
-    assert forgotten == []
-    pages.closed(opened(pages, FakeClient("amiws.v2")), 1000, "")
-    (prefix,) = forgotten
-    assert re.fullmatch("amiws-v2/[^/]{16}/", prefix)
 
 
 def test_who_came_is_counted(pages: Clients) -> None:
