@@ -6,10 +6,11 @@ must not hold what differs from client to client (a name, an address).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from amiws_gevent.batch import Batch
+from amiws_gevent.ami import Kind, is_answer
+from amiws_gevent.batch import Batch, Item, Position
 
 Filter = Callable[[Batch, Sequence[int]], Sequence[int]]
 """Selects messages of a batch: gets ascending indexes and returns those to send.
@@ -49,3 +50,20 @@ class View:
             return batch.json
         json = batch.json
         return [json[index] for index in self.select(batch)]
+
+    def item(self, texts: Sequence[bytes], positions: Mapping[int, Position]) -> Item:
+        """What the clients of this view are sent: ``texts``, after which they stand there."""
+        return Item(self.encode(texts), len(texts), positions)
+
+
+_QUEUE = Kind.QUEUE
+
+
+def without_answers(batch: Batch, indexes: Sequence[int]) -> Sequence[int]:
+    """A filter that removes answers to actions, but keeps the queue texts of Asterisk 1.4."""
+    messages = batch.messages
+    return [
+        index
+        for index in indexes
+        if not is_answer(messages[index]) or messages[index].kind is _QUEUE
+    ]
