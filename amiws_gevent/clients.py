@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import Counter
 from typing import NamedTuple
 
@@ -11,16 +10,17 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.manager import Plugins
-from amiws_gevent.views import View, without_answers
-from amiws_gevent.web.counts import FELL_BEHIND, name_of
+from amiws_gevent.runtime.peers import name_of
+from amiws_gevent.views import View
+from amiws_gevent.web.counts import FELL_BEHIND
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.websocket import WebSocketClient
 
 CLASSIC = View("classic", text_frames)
 """All that is for everybody, as amiws sends it."""
 
-V2 = View("v2", text_frames, (without_answers,))
-"""``amiws.v2``: an answer goes only to the client that sent the action."""
+V2 = View("v2", text_frames)
+"""Who asks for ``amiws.v2``; the same messages."""
 
 VIEW_NAMES = (CLASSIC.name, V2.name)
 
@@ -30,7 +30,6 @@ _log = logging.getLogger("amiws_gevent.clients")
 class _Subscription(NamedTuple):
     info: ClientInfo
     view: View
-    token: str | None
 
 
 class Clients:
@@ -46,12 +45,10 @@ class Clients:
 
     def opened(self, client: WebSocketClient) -> None:
         """Subscribe a client that was accepted."""
-        view, token = CLASSIC, None
-        if client.subprotocol is not None:
-            view, token = V2, secrets.token_urlsafe(12)
+        view = CLASSIC if client.subprotocol is None else V2
         info = ClientInfo(client.address, client.user, view.name)
-        self._subscriptions[client] = _Subscription(info, view, token)
-        self._hub.add(client.outlet, view, token)
+        self._subscriptions[client] = _Subscription(info, view)
+        self._hub.add(client.outlet, view)
         self.opened_clients[view.name] += 1
         _log.info("client %s connected", name_of(info))
         self.plugins.client_connected(info)
@@ -62,7 +59,6 @@ class Clients:
         self._dispatcher.dispatch(
             text,
             client=name_of(subscription.info),
-            token=subscription.token,
             authorize=lambda action: self.plugins.authorize_action(action, subscription.info),
             answer=client.send_text,
         )
@@ -73,9 +69,7 @@ class Clients:
         if subscription is None:
             return
         info = subscription.info
-        self._hub.remove(client.outlet, subscription.view, subscription.token)
-        if subscription.token is not None:
-            self._dispatcher.forget(subscription.token)
+        self._hub.remove(client.outlet, subscription.view)
         # Hundreds may fall behind at once; web.counts.Laggards logs those, one line a second.
         level = logging.DEBUG if client.close_kind in FELL_BEHIND else logging.INFO
         _log.log(level, "client %s closed: %d %s", name_of(info), code, reason)

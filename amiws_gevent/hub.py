@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import gevent
@@ -51,9 +51,6 @@ class Client(Protocol):
 
 Group = dict[Client, None]
 """Clients in the order in which they were added."""
-
-Delivery = tuple[Item, Sequence[Client]]
-"""What is sent, and who gets it."""
 
 
 class _Subscribers:
@@ -108,7 +105,6 @@ class Hub:
         self.delivered_bytes = 0
         """Bytes of their frames, likewise for each client."""
         self._views: dict[View, _Subscribers] = {}
-        self._by_token: dict[str, Client] = {}
         self._number = 0
         """Batches that were ever queued: the number of the next one."""
         self._pending: deque[Batch] = deque()
@@ -127,24 +123,17 @@ class Hub:
         if self._greenlet is not None:
             self._greenlet.kill()
 
-    def add(self, client: Client, view: View, token: str | None = None) -> None:
-        """Subscribe to what is published from now on.
-
-        ``token`` is where answers wrapped for this client are sent.
-        """
+    def add(self, client: Client, view: View) -> None:
+        """Subscribe to what is published from now on."""
         self._views.setdefault(view, _Subscribers()).add(client, self._number)
-        if token is not None:
-            self._by_token[token] = client
 
-    def remove(self, client: Client, view: View, token: str | None = None) -> None:
+    def remove(self, client: Client, view: View) -> None:
         """Unsubscribe; it is no error if the client is not there."""
         subscribers = self._views.get(view)
         if subscribers is not None:
             subscribers.remove(client)
             if not subscribers:
                 del self._views[view]
-        if token is not None:
-            self._by_token.pop(token, None)
 
     def counts(self) -> Counter[str]:
         """How many clients there are, by the name of their view."""
@@ -219,8 +208,9 @@ class Hub:
                 yield_to_loop()
                 turn_end = time.monotonic() + TURN
             for start, group in subscribers.groups(first, first + len(batches)):
-                for item, clients in self._deliveries(view, batches[start - first :], group):
-                    self._deliver(item, clients)
+                item = _item(view, batches[start - first :])
+                if item is not None:
+                    self._deliver(item, list(group))
 
     def _deliver(self, item: Item, clients: Sequence[Client]) -> None:
         self.deliveries += item.messages * len(clients)
@@ -243,32 +233,12 @@ class Hub:
         for view in list(self._views):
             self.remove(client, view)
 
-    def _deliveries(self, view: View, batches: Sequence[Batch], group: Group) -> Iterator[Delivery]:
-        """The items for some clients of a view; answers to one client keep their place."""
-        run: list[bytes] = []
-        positions: dict[int, Position] = {}
-        for batch in batches:
-            asking = self._asking(batch, group) if batch.requesters else None
-            if not asking:
-                run += view.texts(batch)
-                positions[batch.server.id] = batch.position
-                continue
-            chosen = view.select(batch)
-            for index in sorted({*chosen, *asking}):
-                if index not in asking:
-                    run.append(batch.json[index])
-                    continue
-                if not chosen or index > chosen[-1]:  # no more of this read for all
-                    positions[batch.server.id] = batch.position
-                if run:
-                    yield Item(view.encode(run), len(run), {**positions}), list(group)
-                    run = []
-                yield Item(view.encode([batch.json[index]]), 1, {}), [asking[index]]
-            positions[batch.server.id] = batch.position
-        if run:
-            yield Item(view.encode(run), len(run), positions), list(group)
 
-    def _asking(self, batch: Batch, group: Group) -> dict[int, Client]:
-        """The clients of the group that get an answer of the batch, by the answer's index."""
-        clients = ((index, self._by_token.get(token)) for index, token in batch.requesters.items())
-        return {index: one for index, one in clients if one is not None and one in group}
+def _item(view: View, batches: Sequence[Batch]) -> Item | None:
+    """What the clients of a view get of the batches; None if that is nothing."""
+    texts: list[bytes] = []
+    positions: dict[int, Position] = {}
+    for batch in batches:
+        texts += view.texts(batch)
+        positions[batch.server.id] = batch.position
+    return Item(view.encode(texts), len(texts), positions) if texts else None

@@ -27,7 +27,6 @@ from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.manager import Plugins
-from amiws_gevent.routing import JSON_MARK, unwrap
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
 
@@ -66,7 +65,7 @@ class Source:
         self.prefixes = {kind: envelope_prefix(kind, host.id, host.name, host.ssl) for kind in Kind}
         self.epoch = secrets.token_hex(8) if epoch is None else epoch
         self.offset = 0
-        """Reads so far, and messages that the program sent in the server's name."""
+        """Reads so far."""
         self.lane: Lane | None = None
         self.received = [0] * len(Kind)
         """Messages that the server has sent, by kind."""
@@ -97,24 +96,10 @@ class Source:
 
 
 def make_batch(source: Source, position: Position, read: Sequence[Message]) -> Batch:
-    """The messages of one read with their JSON; answers to ``amiws.v2`` clients are restored."""
+    """The messages of one read with their JSON."""
     prefixes = source.prefixes
     json = [encode_message(prefixes[message.kind], message) for message in read]
-    if JSON_MARK not in b"".join(json):  # in one text: half the time of looking through each
-        return Batch(source.info, position, read, json, {})
-    messages = list(read)
-    requesters: dict[int, str] = {}
-    for index, message in enumerate(read):
-        if JSON_MARK not in json[index]:
-            continue
-        requester, restored = unwrap(message)
-        if restored is message:  # other text that contains the mark
-            continue
-        messages[index] = restored
-        json[index] = encode_message(prefixes[restored.kind], restored)
-        if requester is not None:
-            requesters[index] = requester
-    return Batch(source.info, position, messages, json, requesters)
+    return Batch(source.info, position, read, json)
 
 
 class Pipeline:
@@ -148,13 +133,6 @@ class Pipeline:
     def process(self, source: Source, messages: Sequence[Message]) -> None:
         """Pass on all messages of one read from ``source``, in order; returns at once."""
         source.count(messages)
-        self.pass_on(source, messages)
-
-    def pass_on(self, source: Source, messages: Sequence[Message]) -> None:
-        """As ``process``, for messages that the program sends in the server's name.
-
-        They get a position of their own, so that no two batches share one.
-        """
         position = source.advance()
         if source.event_names:
             messages = [message for message in messages if source.passes(message)]

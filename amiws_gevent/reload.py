@@ -23,6 +23,7 @@ from pathlib import Path
 import gevent
 from flask import Flask
 
+from amiws_gevent.actions import ActionService
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
@@ -55,6 +56,7 @@ class Parts:
     pipeline: Pipeline
     hub: Hub
     clients: Clients
+    actions: ActionService
     pool: Pool
     login_throttle: LoginThrottle
     former_passwords: FormerPasswords
@@ -195,7 +197,8 @@ class Reload:
         self.settings = settings
         if parts.log is not None:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
-        parts.pipeline.plugins = parts.clients.plugins = parts.plugins.finish()
+        plugins = parts.plugins.finish()
+        parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)

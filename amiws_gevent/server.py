@@ -15,6 +15,7 @@ from pathlib import Path
 import gevent
 from gevent.queue import Queue
 
+from amiws_gevent.actions import ActionService
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
@@ -64,6 +65,7 @@ class Server:
         self._pipeline = Pipeline(self._hub.publish)
         self._pool = Pool(self._pipeline)
         self._dispatcher = Dispatcher(self._pool.links)
+        self._actions = ActionService(self._pool.links)
         self._clients = Clients(self._hub, self._dispatcher)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
@@ -83,6 +85,7 @@ class Server:
             pipeline=self._pipeline,
             clients=self._clients,
             dispatcher=self._dispatcher,
+            actions=self._actions,
             pool=self._pool,
             web=self._web,
             pauses=self._pauses,
@@ -97,6 +100,7 @@ class Server:
             pipeline=self._pipeline,
             hub=self._hub,
             clients=self._clients,
+            actions=self._actions,
             pool=self._pool,
             login_throttle=self._login_throttle,
             former_passwords=FormerPasswords(),

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from amiws_gevent.ami import Kind, is_answer
 from amiws_gevent.batch import Batch
 
 Filter = Callable[[Batch, Sequence[int]], Sequence[int]]
 """Selects messages of a batch: gets ascending indexes and returns those to send.
 
 It is hashable, and equal to filters that select the same: a function, or an instance of a frozen
-dataclass. It is called once for each batch and view, not for each message. It never gets answers
-for a single client.
+dataclass. It is called once for each batch and view, not for each message.
 """
 
 Encoding = Callable[[Iterable[bytes]], bytes]
@@ -29,8 +27,7 @@ class View:
     """``name`` is what metrics and plugins know the view by; several views may share one.
 
     The clients of a view get a message if all ``filters`` select it; one may be for what they
-    subscribed to, another for their rights. Answers to a single client are not filtered; they
-    go to that client if it was added with its token.
+    subscribed to, another for their rights.
     """
 
     name: str
@@ -40,8 +37,6 @@ class View:
     def select(self, batch: Batch) -> Sequence[int]:
         """The messages, by ascending index, that all clients of this view get."""
         chosen: Sequence[int] = range(len(batch))
-        if batch.requesters:
-            chosen = [index for index in chosen if index not in batch.requesters]
         for narrow in self.filters:
             if not chosen:
                 break
@@ -50,20 +45,7 @@ class View:
 
     def texts(self, batch: Batch) -> Sequence[bytes]:
         """The JSON of ``select``."""
-        if not self.filters and not batch.requesters:
+        if not self.filters:
             return batch.json
         json = batch.json
         return [json[index] for index in self.select(batch)]
-
-
-_QUEUE = Kind.QUEUE
-
-
-def without_answers(batch: Batch, indexes: Sequence[int]) -> Sequence[int]:
-    """A filter that removes answers to actions, but keeps the queue texts of Asterisk 1.4."""
-    messages = batch.messages
-    return [
-        index
-        for index in indexes
-        if not is_answer(messages[index]) or messages[index].kind is _QUEUE
-    ]

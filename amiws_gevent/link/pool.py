@@ -1,8 +1,8 @@
 """The links of the program, one per server of the configuration.
 
 A link that a reload removes or replaces logs off on its own. Its messages are discarded
-meanwhile, since its successor may receive the same ones. Clients that wait for an answer
-over the old link still get an error.
+meanwhile, since its successor may receive the same ones. Who waits for an answer over the
+old link is told that the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from amiws_gevent.runtime.loop import yield_to_loop
 # Seconds
 LOG_OFF_TIME = 1.0  # for the server's answer to Logoff
 ANSWER_TIME = 0.5  # for the answers that clients wait for
-ANSWER_LANES_TIME = 0.2  # for plugins to process these
 
 # The states of a link that plugins are told, and their names for plugins.
 _TOLD_STATES = {
@@ -40,7 +39,6 @@ class _Member:
             host,
             limits,
             on_messages=self._on_messages,
-            on_unanswered=self._on_unanswered,
             on_state=self._on_state,
         )
         self._pipeline = pipeline
@@ -57,9 +55,6 @@ class _Member:
     def _on_messages(self, _link: Link, messages: list[Message]) -> None:
         if not self._replaced:
             self._pipeline.process(self.source, messages)
-
-    def _on_unanswered(self, _link: Link, answers: list[Message]) -> None:
-        self._pipeline.pass_on(self.source, answers)
 
     def _on_state(self, _link: Link, state: LinkState, reason: str) -> None:
         told = _TOLD_STATES.get(state)
@@ -115,9 +110,9 @@ class Pool:
         return member
 
     def log_off(self) -> None:
-        """Begin to log off from all servers; returns when all pending actions are answered.
+        """Begin to log off from all servers; returns when nobody waits for an answer any more.
 
-        Clients get an error for an action that the server does not answer in time.
+        Who gets none in time is told that the outcome is unknown.
         """
         links = list(self._links.values())
         busy = [gevent.spawn(link.stop, ANSWER_TIME) for link in links if link.under_way]
@@ -125,8 +120,7 @@ class Pool:
         self._logging_off = busy + idle
         if busy:
             gevent.joinall(busy, timeout=2 * ANSWER_TIME)
-            self._pipeline.drain(ANSWER_LANES_TIME)
-            yield_to_loop()  # the hub sends them, before clients are closed
+            yield_to_loop()  # who waited tells its client, before clients are closed
 
     def join(self, timeout: float) -> None:
         """Wait, at most ``timeout`` seconds, until all are logged off from."""

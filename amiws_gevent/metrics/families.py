@@ -15,6 +15,7 @@ from typing import NamedTuple
 import gevent
 
 from amiws_gevent import __version__
+from amiws_gevent.actions import OUTCOMES, ActionService
 from amiws_gevent.ami import Counters, Kind
 from amiws_gevent.clients import VIEW_NAMES, Clients
 from amiws_gevent.config import AmiHost
@@ -55,6 +56,7 @@ class Measured:
     pipeline: Pipeline
     clients: Clients
     dispatcher: Dispatcher
+    actions: ActionService
     pool: Pool
     web: WebServer
     pauses: PauseMeter
@@ -146,6 +148,11 @@ def _pending(measured: Measured) -> float:
 
 def _most_pending(measured: Measured) -> float:
     return max([client.pending_bytes for client in measured.web.clients], default=0)
+
+
+def _replies(measured: Measured) -> Iterator[Values]:
+    for outcome in OUTCOMES:
+        yield (outcome,), measured.actions.outcomes[outcome]
 
 
 def _by_server(read: Callable[[Link], float]) -> Callable[[Measured], Iterator[Values]]:
@@ -355,13 +362,25 @@ FAMILIES = (
         "amiws_actions_sent_total",
         "Actions of clients that were sent, counted once for each server.",
         (),
-        lambda measured: measured.dispatcher.sent,
+        lambda measured: measured.dispatcher.sent + measured.actions.sent,
     ),
     Family(
         "amiws_actions_refused_total",
         "Actions of clients that were answered with an error instead of being sent.",
         (),
-        lambda measured: measured.dispatcher.refused,
+        lambda measured: measured.dispatcher.refused + measured.actions.not_sent,
+    ),
+    Family(
+        "amiws_action_replies_total",
+        "Replies to actions of clients that wait for one, one for each server, by outcome.",
+        ("outcome",),
+        _replies,
+    ),
+    Family(
+        "amiws_actions_pending",
+        "Actions of these clients that a server has not answered yet.",
+        (),
+        lambda measured: measured.actions.at_work,
     ),
     # The event loop
     Family(
