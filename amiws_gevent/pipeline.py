@@ -122,6 +122,7 @@ class Pipeline:
         self._publish = publish
         self._limiter = LogLimiter()
         self._lanes: set[Lane] = set()
+        self._shown = 0  # calls of `shown` that are with plugins
         self._held = False
         self._free = Event()
         self._free.set()
@@ -152,6 +153,43 @@ class Pipeline:
         if self.plugins.logs_messages:
             self.plugins.log(zip(batch.messages, repeat(batch.server), batch.json, strict=False))
 
+    def shown(self, server: ServerInfo, messages: Sequence[Message]) -> Sequence[Message]:
+        """Messages that one client gets alone, in order, as plugins transform them; may wait.
+
+        What they mask for all is masked here as well. Filters are not asked, log hooks not
+        told. What a required plugin fails on is missing.
+        """
+        self.wait_while_held()
+        if not self.plugins.changes_messages:
+            return messages
+        self._shown += 1
+        try:
+            kept = self.plugins.transforms().run(messages, server)
+        finally:
+            self._shown -= 1
+        return [message for message in kept if self._is_whole(message, server)]
+
+    def _is_whole(self, message: Message, server: ServerInfo) -> bool:
+        try:
+            message.check()
+        except Exception as error:  # noqa: BLE001 - a plugin may have done anything to it
+            self._tell_spoilt(server, error)
+            return False
+        return True
+
+    def _tell_spoilt(self, server: ServerInfo, error: Exception) -> None:
+        culprit = self.plugins.spoilt(error)
+        self._limiter.log(
+            _log,
+            logging.ERROR,
+            ("spoilt", server.id),
+            "%s: message dropped because %s changed it in place: %s: %s",
+            server.name,
+            culprit,
+            type(error).__name__,
+            error,
+        )
+
     def _batch(self, source: Source, position: Position, messages: Sequence[Message]) -> Batch:
         """A batch of the messages, without those that a plugin has made impossible to encode."""
         try:
@@ -160,17 +198,7 @@ class Pipeline:
             if not self.plugins.changes_messages:
                 raise
             sound = [message for message in messages if _is_sound(source, position, message)]
-            culprit = self.plugins.spoilt(error)
-            self._limiter.log(
-                _log,
-                logging.ERROR,
-                ("spoilt", source.host.id),
-                "%s: message dropped because %s changed it in place: %s: %s",
-                source.host.name,
-                culprit,
-                type(error).__name__,
-                error,
-            )
+            self._tell_spoilt(source.info, error)
             return make_batch(source, position, sound)
 
     @contextmanager
@@ -179,11 +207,14 @@ class Pipeline:
         self._held = True
         self._free.clear()
         try:
-            _wait_until(lambda: not any(lane.working for lane in self._lanes), HOLD_TIME)
+            _wait_until(lambda: not self._with_plugins(), HOLD_TIME)
             yield
         finally:
             self._held = False
             self._free.set()
+
+    def _with_plugins(self) -> bool:
+        return self._shown > 0 or any(lane.working for lane in self._lanes)
 
     def wait_while_held(self) -> None:
         """For a lane: return once messages may go on."""

@@ -65,7 +65,7 @@ class Server:
         self._pipeline = Pipeline(self._hub.publish)
         self._pool = Pool(self._pipeline)
         self._dispatcher = Dispatcher(self._pool.links)
-        self._actions = ActionService(self._pool.links)
+        self._actions = ActionService(self._pool.links, self._pipeline.shown)
         self._clients = Clients(self._hub, self._dispatcher)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,23 +98,29 @@ def failed(request: ActionRequest, server: int, outcome: str, reason: str) -> Re
     return Reply(server, outcome, reason=reason, action_id=request.action_id)
 
 
-def reply_of(request: ActionRequest, server: int, answer: Answer) -> Reply:
+Shown = Callable[[Sequence[Message]], Sequence[Message]]
+"""What of messages a client may see; may wait."""
+
+
+def reply_of(request: ActionRequest, server: int, answer: Answer, shown: Shown) -> Reply:
     """The reply that has an answer, whole or not; passes the event loop on the way."""
-    restore = _Restored(request.action_id)
-    output, response = _split(answer.response)
-    items = []
-    for number, item in enumerate(answer.items, 1):
-        items.append(restore(item))
-        if not number % ITEMS_PER_TURN:
+    view = _View(request.action_id, shown)
+    response, end = view.one(answer.response), view.one(answer.end)
+    items: list[Headers] = []
+    for start in range(0, len(answer.items), ITEMS_PER_TURN):
+        if start:
             yield_to_loop()
+        part = view.all(answer.items[start : start + ITEMS_PER_TURN])
+        items += [encodable_data(message) for message in part]
+    output, response = _split(response)
     return Reply(
         server,
         _outcome(answer),
-        complete=answer.complete,
-        reason=answer.refusal or answer.reason,
-        response=None if response is None else restore(response),
+        complete=answer.complete and not view.withheld,
+        reason=_reason(answer, response, view.withheld),
+        response=None if response is None else encodable_data(response),
         items=items,
-        end=None if answer.end is None else restore(answer.end),
+        end=None if end is None else encodable_data(end),
         output=output,
         action_id=request.action_id,
         size=answer.size,
@@ -130,26 +136,42 @@ def _outcome(answer: Answer) -> str:
     return UNKNOWN if nothing and not answer.complete else ANSWERED
 
 
-class _Restored:
-    """Makes headers of a message, with the client's ActionID in place of ours."""
+def _reason(answer: Answer, response: Message | None, withheld: int) -> str:
+    if answer.refusal:
+        said = "" if response is None else response.get("Message") or ""
+        return said.strip() or "Error"
+    if answer.reason or not withheld:
+        return answer.reason
+    return f"plugins have held back {withheld} messages"
 
-    def __init__(self, action_id: str | None) -> None:
+
+class _View:
+    """Messages as the client may see them, with its own ActionID in place of ours."""
+
+    def __init__(self, action_id: str | None, shown: Shown) -> None:
+        self.withheld = 0
         self._action_id = action_id
+        self._shown = shown
 
-    def __call__(self, message: Message) -> Headers:
-        if message.has("ActionID"):
-            message = message.replace("ActionID", self._action_id)
-        return encodable_data(message)
+    def all(self, messages: Sequence[Message]) -> Sequence[Message]:
+        restored = [
+            message.replace("ActionID", self._action_id) if message.has("ActionID") else message
+            for message in messages
+        ]
+        shown = self._shown(restored)
+        self.withheld += len(restored) - len(shown)
+        return shown
+
+    def one(self, message: Message | None) -> Message | None:
+        return next(iter(self.all([message])), None) if message is not None else None
 
 
 def _split(response: Message | None) -> tuple[Sequence[str] | None, Message | None]:
     """The lines of a command's output, and the response without them."""
     if response is None or response.kind is not Kind.COMMAND:
         return None, response
-    headers = encodable_data(response)
-    lines = "".join(
-        str(value) for name, value in headers.items() if name.lower() == "output"
-    ).split("\n")
+    output = Message(response.kind, {"Output": response.get("Output") or ""})
+    lines = str(encodable_data(output)["Output"]).split("\n")
     if not lines[-1]:
         lines.pop()
     return lines, response.replace("Output", None)

@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,10 +28,11 @@ from amiws_gevent.actions.reply import (
 )
 from amiws_gevent.actions.request import ActionRequest, parse_request
 from amiws_gevent.actions.run import Run, Submission, Told
+from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
 from amiws_gevent.link import Answer
-from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.plugins.api import ClientInfo, ServerInfo
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.peers import host_of, name_of
@@ -61,12 +62,20 @@ CallOf = Callable[[int, str], str | None]
 """The id of the call that a channel (server, uniqueid) belongs to, if it is known."""
 
 
+Shown = Callable[[ServerInfo, Sequence[Message]], Sequence[Message]]
+"""What of a server's messages a client may see."""
+
+
 class ActionService:
-    """Asks the servers of ``links`` (by id). ``plugins`` may be changed at any time."""
+    """Asks the servers of ``links`` (by id). ``plugins`` may be changed at any time.
+
+    What is answered goes through ``shown`` (`Pipeline.shown`), as all that clients get.
+    """
 
     def __init__(
         self,
         links: Mapping[int, Asked],
+        shown: Shown,
         *,
         call_of: CallOf = lambda _server, _uniqueid: None,
         limiter: LogLimiter | None = None,
@@ -80,6 +89,7 @@ class ActionService:
         self.outcomes: Counter[str] = Counter()
         """Replies by outcome, also those that nobody waited for any more."""
         self._links = links
+        self._shown = shown
         self._call_of = call_of
         self._limiter = limiter or LogLimiter()
         self._kept = KeptRuns(clock)
@@ -130,15 +140,16 @@ class ActionService:
         return submission
 
     def _servers(self, request: ActionRequest) -> tuple[int, ...]:
-        if request.servers is None:
-            return tuple(self._links)
-        for server in request.servers:
+        servers = tuple(self._links) if request.servers is None else request.servers
+        if not servers:
+            raise ActionProblem("unknown_server", "there is no server")
+        for server in servers:
             if server not in self._links:
                 known = ", ".join(map(str, self._links))
                 raise ActionProblem(
                     "unknown_server", f"server {server}: no such server (there are: {known})"
                 )
-        return request.servers
+        return servers
 
     def _authorize(self, request: ActionRequest, client: ClientInfo) -> None:
         """Ask the plugins, for a list of servers about each: a hook knows one server or all."""
@@ -203,7 +214,8 @@ class ActionService:
         try:
             _log.debug("action %s of %s goes to %s", request.name, client, link.host.name)
             answer = link.ask(request.headers, timeout=request.timeout, wait=request.wait)
-            return reply_of(request, server, answer)
+            info = ServerInfo(link.host.id, link.host.name, link.host.ssl)
+            return reply_of(request, server, answer, partial(self._shown, info))
         except ConnectionLost as error:
             return failed(request, server, UNKNOWN, str(error))
         except (NotConnected, SendBufferFull) as error:
