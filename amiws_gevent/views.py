@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from amiws_gevent.ami import Kind, is_answer
 from amiws_gevent.batch import Batch
 
 Filter = Callable[[Batch, Sequence[int]], Sequence[int]]
@@ -49,3 +50,16 @@ class View:
             return batch.json
         json = batch.json
         return [json[index] for index in self.select(batch)]
+
+
+_QUEUE = Kind.QUEUE
+
+
+def without_answers(batch: Batch, indexes: Sequence[int]) -> Sequence[int]:
+    """A filter that removes answers to actions, but keeps the queue texts of Asterisk 1.4."""
+    messages = batch.messages
+    return [
+        index
+        for index in indexes
+        if not is_answer(messages[index]) or messages[index].kind is _QUEUE
+    ]
