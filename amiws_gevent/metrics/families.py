@@ -104,7 +104,7 @@ def _dropped(measured: Measured) -> Iterator[Values]:
 
 
 def _clients(measured: Measured) -> Iterator[Values]:
-    for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.hub.counts()).items():
+    for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.clients.counts()).items():
         yield (view,), count
 
 

@@ -23,7 +23,7 @@ class Beating(Protocol):
     """Who gets the heartbeat."""
 
     def beat(self, now: int, made: dict[object, bytes]) -> bool:
-        """Send it, if there is room; whether there was.
+        """Send it, if there is room; whether there was. True for one that has left.
 
         ``now`` is in milliseconds since 1970. ``made`` keeps what was made in this tick, for
         others with the same content.
@@ -45,17 +45,15 @@ class Heartbeat:
         self._ticks = 0
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
-    def add(self, client: Beating) -> int:
-        """Send to ``client`` from now on; the slot is for `remove`."""
-        slot = self._added % SLOTS
+    def add(self, client: Beating) -> None:
+        """Send to ``client`` from now on."""
+        self._slots[self._added % SLOTS][client] = None
         self._added += 1
-        self._slots[slot][client] = None
-        return slot
 
-    def remove(self, client: Beating, slot: int) -> None:
+    def remove(self, client: Beating) -> None:
         """Send no more; it is no error if it is not there."""
-        self._slots[slot].pop(client, None)
-        self._late.pop(client, None)
+        for clients in (self._late, *self._slots):
+            clients.pop(client, None)
 
     def start(self) -> gevent.Greenlet[..., None]:
         """Begin; the caller watches whether the greenlet dies."""

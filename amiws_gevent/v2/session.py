@@ -19,7 +19,8 @@ import orjson
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
-from amiws_gevent.feeds import Feed, FilterError, Filters, TooMany
+from amiws_gevent.feeds.feed import Feed, TooMany
+from amiws_gevent.feeds.filters import FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.messages import (

@@ -78,11 +78,12 @@ def test_who_has_no_room_gets_it_as_soon_as_there_is(heartbeat: Heartbeat) -> No
 
 def test_who_left_gets_none(heartbeat: Heartbeat) -> None:
     gone, late = Client(), Client(room=False)
-    slots = [heartbeat.add(client) for client in (gone, late)]
+    for client in (gone, late):
+        heartbeat.add(client)
     round_of(heartbeat)
-    for client, slot in zip((gone, late), slots, strict=True):
-        heartbeat.remove(client, slot)
-        heartbeat.remove(client, slot)
+    for client in (gone, late):
+        heartbeat.remove(client)
+        heartbeat.remove(client)
         client.room = True
         client.beats.clear()
     round_of(heartbeat)
