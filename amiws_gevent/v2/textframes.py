@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from amiws_gevent.feeds.encoding import with_position
 from amiws_gevent.web.frames import text_frames
 
 
@@ -20,10 +21,8 @@ class TextFrames:
 
         ``position`` is of the last text, and needs no escapes in JSON.
         """
-        if position is None:
-            return text_frames(texts)
         *others, last = texts
-        return text_frames([*others, b'%b,"position":"%b"}' % (last[:-1], position.encode())])
+        return text_frames([*others, with_position(last, position)])
 
 
 TEXT_FRAMES = TextFrames()
