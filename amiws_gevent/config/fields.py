@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BeforeValidator,
+    PlainSerializer,
     PlainValidator,
     SecretStr,
     SkipValidation,
