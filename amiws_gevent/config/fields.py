@@ -243,7 +243,12 @@ Login = Annotated[
 SlowClients = Annotated[
     Literal["close", "drop"], BeforeValidator(slow_clients), WithJsonSchema(_SLOW_CLIENTS_SCHEMA)
 ]
-QueueDayOfFile = Annotated[QueueDay, PlainValidator(queue_day), WithJsonSchema(_QUEUE_DAY_SCHEMA)]
+QueueDayOfFile = Annotated[
+    QueueDay,
+    PlainValidator(queue_day),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(_QUEUE_DAY_SCHEMA),
+]
 EventNames = Annotated[
     frozenset[str], BeforeValidator(units.event_names), WithJsonSchema(_TEXTS_SCHEMA)
 ]
