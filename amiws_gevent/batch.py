@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amiws_gevent.ami import Message
 from amiws_gevent.plugins.api import ServerInfo
@@ -54,3 +54,5 @@ class Item(NamedTuple):
     """How many messages are in ``data``."""
     positions: Mapping[int, Position]
     """By server id, where who has had ``data`` stands then."""
+    part: Any = None
+    """For who keeps it while a client reads slowly: which part of what the client gets it is."""

@@ -142,7 +142,7 @@ def _reason(answer: Answer, response: Message | None, withheld: int) -> str:
         return said.strip() or "Error"
     if answer.reason or not withheld:
         return answer.reason
-    return f"plugins have held back {withheld} messages"
+    return f"plugins hold back {withheld} of its messages"
 
 
 class _View:

@@ -16,7 +16,6 @@ import orjson
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.batch import Batch, Position
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART, UNKNOWN
-from amiws_gevent.feeds.positions import Vector
 from amiws_gevent.plugins.api import ServerInfo
 
 ENTRY_COST = 128
@@ -33,6 +32,13 @@ class Bounds(NamedTuple):
     time: float
 
 
+class Since(NamedTuple):
+    """From where on a server's events can be told, and why not from where it was asked for."""
+
+    position: Position
+    reason: str | None
+
+
 @dataclass(slots=True, frozen=True)
 class Entry:
     """One published batch."""
@@ -46,7 +52,7 @@ class Entry:
     def batch(self) -> Batch:
         """The batch once more, its messages made of the JSON."""
         messages = [_message(text) for text in self.json]
-        return Batch(self.server, self.position, messages, self.json, {})
+        return Batch(self.server, self.position, messages, self.json)
 
 
 class History:
@@ -66,11 +72,6 @@ class History:
     def end(self) -> int:
         """The number of the entry that comes next."""
         return self._end
-
-    @property
-    def last(self) -> Vector:
-        """Where who has had everything stands; a copy."""
-        return dict(self._last)
 
     def configure(self, bounds: Bounds) -> None:
         """Keep as much as this from now on."""
@@ -107,21 +108,26 @@ class History:
             if self._last[entry.server.id].epoch == entry.position.epoch:
                 self._forgotten[entry.server.id] = entry.position
 
-    def missing(self, server: int, position: Position | None) -> str | None:
-        """Why it cannot be told what a server has published since; None if it can."""
+    def since(self, server: int, epoch: str, position: Position | None) -> Since:
+        """From where what a server has published since ``position`` can be told.
+
+        ``epoch`` is that of the server's stream now.
+        """
         self._trim()
         last = self._last.get(server)
+        if last is None or last.epoch != epoch:  # nothing was published in this epoch
+            last = forgotten = Position(epoch, 0)
+        else:
+            forgotten = self._forgotten[server]
         if position is None:
-            return None if last is None else UNKNOWN
-        if last is None:
-            return None
-        if position.epoch != last.epoch:
-            return RESTART
+            return Since(last, UNKNOWN)
+        if position.epoch != epoch:
+            return Since(forgotten, RESTART)
         if position.offset > last.offset:
-            return FUTURE
-        if position.offset < self._forgotten[server].offset:
-            return HISTORY
-        return None
+            return Since(last, FUTURE)
+        if position.offset < forgotten.offset:
+            return Since(forgotten, HISTORY)
+        return Since(position, None)
 
     def entry(self, number: int) -> Entry | None:
         """The entry of a number; None if it is no longer there, or not yet."""

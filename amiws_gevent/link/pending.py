@@ -6,8 +6,9 @@ between its response and its end. A response also ends all actions sent before i
 they were answered or not (``IAXnetstats`` never is).
 
 They are Ping, Logoff and queries, for clients too. The answer goes to the action's taker, if
-it has one, and is not passed on. Actions of the classic socket are not kept here: all clients
-get their answers.
+it has one, and is not passed on. The answer to a Ping ends no other action that has a response,
+since a proxy in front of the server may answer it by itself. Actions of the classic socket are
+not kept here: all clients get their answers.
 
 One event may tell later what became of an action (`ami.lists.ListForm.later`). It goes to all
 sessions, and takes another way through Asterisk than the response: it may overtake it.
@@ -45,12 +46,13 @@ class Taker(Protocol):
 
 
 class _Asked:
-    __slots__ = ("action_id", "form", "later", "name", "taker")
+    __slots__ = ("action_id", "form", "is_ping", "later", "name", "taker")
 
     def __init__(self, action_id: str, name: str, taker: Taker | None, later: str) -> None:
         self.action_id = action_id  # as it was sent
         self.name = name  # of the action
         self.form = list_form(name)
+        self.is_ping = name.lower() == "ping"
         self.later = later  # the event that is still to come; "": none
         self.taker = taker
 
@@ -134,12 +136,13 @@ class Pending:
         return message
 
     def _response(self, response: Message) -> Message | None:
-        if self._list is not None:
+        action_id = response.get("ActionID") or ""
+        asked = next((one for one in self._asked if one.action_id == action_id), None)
+        if self._list is not None and (asked is None or not asked.is_ping):
             self._leave(self._list, "the next answer came before the end of the list")
             self._list = None
-        action_id = response.get("ActionID") or ""
-        asked = self._take_asked(action_id)
         if asked is not None:
+            self._remove(asked)
             asked.take(response)
             if begins_list(asked.form, response):
                 self._list = asked
@@ -149,20 +152,19 @@ class Pending:
                 asked.over()
         return None if action_id.startswith(OWN_ACTION_ID) else response
 
-    def _take_asked(self, action_id: str) -> _Asked | None:
-        """Remove the answered action and those sent before it."""
+    def _remove(self, answered: _Asked) -> None:
+        """Remove an answered action, and those sent before it that its answer ends."""
         waiting = list(self._asked)
-        ids = [asked.action_id for asked in waiting]
-        if action_id not in ids:
-            return None
-        place = ids.index(action_id)
-        self._asked = deque(waiting[place + 1 :])
+        place = waiting.index(answered)
+        stay = []
         for asked in waiting[:place]:
-            if asked.form.unanswered:
+            if asked.form.unanswered or asked.is_ping:
                 asked.over()
+            elif answered.is_ping:
+                stay.append(asked)
             else:
                 self._leave(asked, "the server answered a later action and not this one")
-        return waiting[place]
+        self._asked = deque([*stay, *waiting[place + 1 :]])
 
     def _await(self, asked: _Asked) -> None:
         if len(self._answered) >= self._limit:
@@ -223,5 +225,5 @@ class Pending:
         The session sends a Ping before and one after it, so everything between the two
         pongs belongs to it.
         """
-        first = self._asked[0] if self._asked else None
-        return first if first is not None and first.form.unanswered else None
+        first = next((one for one in self._asked if one.form.unanswered or one.is_ping), None)
+        return first if first is not None and not first.is_ping else None

@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from amiws_gevent.actions import ActionService
 from amiws_gevent.ami import Message
 from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
@@ -47,6 +48,7 @@ class Assembly:
         running = SimpleNamespace(running=self.plugins, changes_messages=False, logs_messages=False)
         self.pipeline = Pipeline(self.hub.publish, running)  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(self.links)
+        self.actions = ActionService(self.links, self.pipeline.shown)
         self.pages = Clients(self.hub, self.dispatcher)
         self.pauses = PauseMeter()
         self.counts = Counts()
@@ -70,6 +72,7 @@ class Assembly:
             pipeline=self.pipeline,
             clients=self.pages,
             dispatcher=self.dispatcher,
+            actions=self.actions,
             pool=pool,
             live=self.live,
             web=web,

@@ -111,22 +111,14 @@ class FakePipeline:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
-        self.said: list[tuple[str, str]] = []
         self.news: list[tuple[str, str]] = []
         self.plugins = self
-        self.drained = 0
 
     def process(self, source: Source, messages: list[Message]) -> None:
         self.heard += [(source.host.name, message.name) for message in messages]
 
-    def pass_on(self, source: Source, messages: list[Message]) -> None:
-        self.said += [(source.host.name, message.get("ActionID") or "") for message in messages]
-
     def server_changed(self, server: ServerInfo, state: str, reason: str) -> None:
         self.news.append((server.name, state))
-
-    def drain(self, timeout: float) -> None:
-        self.drained += 1
 
 
 class Notes:
@@ -155,9 +147,9 @@ class World:
     def configure(self, *hosts: AmiHost) -> None:
         self.pool.configure(Settings(amihosts=hosts))
 
-    def ask(self, server_id: int, action_id: str) -> None:
-        data = f"Action: CoreStatus\r\nActionID: {action_id}\r\n\r\n".encode()
-        self.pool.links[server_id].send(data, action_id=action_id, name="CoreStatus")
+    def ask(self, server_id: int) -> gevent.Greenlet[..., Any]:
+        link = self.pool.links[server_id]
+        return gevent.spawn(link.ask, {"Action": "CoreStatus"}, timeout=3600)
 
 
 @pytest.fixture
@@ -186,16 +178,14 @@ def test_links_are_in_the_order_of_the_configuration_and_one_object(world: World
     assert [source.host for source in world.pool.sources.values()] == [hosts[2], hosts[0]]
 
 
-def test_who_waits_for_a_link_that_was_replaced_is_answered_in_its_name(
-    world: World, ami: AmiServer
-) -> None:
+def test_who_waits_for_a_link_that_was_replaced_is_told(world: World, ami: AmiServer) -> None:
     ami.on_action = lambda connection, packet: None
     world.configure(at(ami, name="old"))
     until(lambda: world.pool.links[1].connected)
-    world.ask(1, "mine")
+    asking = world.ask(1)
     ami.wait_for("CoreStatus")
     world.configure(at(ami, name="new"))
-    until(lambda: world.pipeline.said == [("old", "mine")])
+    assert not asking.get(timeout=WAIT).complete
     until(lambda: world.pipeline.news[-1] == ("new", "connected"))
     assert world.pipeline.news == [
         ("old", "connected"),
@@ -204,27 +194,26 @@ def test_who_waits_for_a_link_that_was_replaced_is_answered_in_its_name(
     ]
 
 
-def test_logged_off_from_all_who_waits_has_an_answer_first(world: World, ami: AmiServer) -> None:
+def test_logged_off_from_all_who_waits_is_told_first(world: World, ami: AmiServer) -> None:
     """The idle ones need not be waited for; `join` does."""
     ami.on_action = lambda connection, packet: None
     world.configure(at(ami, 1, "busy"), at(ami, 2, "idle"))
     until(lambda: all(link.connected for link in world.pool.links.values()))
-    world.ask(1, "mine")
+    asking = world.ask(1)
     ami.wait_for("CoreStatus")
     world.pool.log_off()
-    assert world.pipeline.said == [("busy", "mine")]
-    assert world.pipeline.drained == 1
+    assert asking.ready()
+    assert not asking.value.complete
     world.pool.join(WAIT)
     states = [link.state for link in world.pool.links.values()]
     assert states == [LinkState.STOPPED, LinkState.STOPPED]
     assert [connection.packets[-1].action for connection in ami.connections] == ["Logoff"] * 2
 
 
-def test_where_nobody_waits_nothing_is_drained(world: World, ami: AmiServer) -> None:
+def test_where_nobody_waits_it_is_only_asked_to_end(world: World, ami: AmiServer) -> None:
     world.configure(at(ami))
     until(lambda: world.pool.links[1].connected)
     world.pool.log_off()
-    assert world.pipeline.drained == 0
     world.pool.join(WAIT)
     assert world.pool.links[1].state is LinkState.STOPPED
 
