@@ -57,8 +57,8 @@ QUESTIONS = (
     Question("BridgeList", ("bridge",), first=12),
     Question("QueueStatus", ("queue", "queue_member", "queue_caller"), module="app_queue"),
     Question("Parkinglots", ("parking_lot",), ("call",), "res_parking", first=12),
-    Question("ParkedCalls", ("parked_call",), ("call",), "res_parking", first=12),
     Question("ParkedCalls", ("parked_call",), last=11),
+    Question("ParkedCalls", ("parked_call",), ("call",), "res_parking", first=12),
     Question(
         "ConfbridgeListRooms",
         ("conference", "participant"),
@@ -74,8 +74,8 @@ QUESTIONS = (
         last=20,
         detail=Detail("MeetmeList", "Conference"),
     ),
-    Question("Agents", ("agent",), ("agent",), "app_agent_pool", first=12),
     Question("Agents", ("agent",), ("agent",), "chan_agent", last=11),
+    Question("Agents", ("agent",), ("agent",), "app_agent_pool", first=12),
     Question("ExtensionStateList", ("hint",), _ANY_CALL, first=13),
     Question("ExtensionState", ("hint",), _ANY_CALL, last=12, instead_of="ExtensionStateList"),
     Question("DeviceStateList", ("device",), _ANY_CALL, "res_manager_devicestate", first=13),
@@ -139,11 +139,12 @@ LISTED_ONLY: Mapping[str, frozenset[str]] = {
         "conference": "locked",
         "participant": "marked waiting user",
         "agent": "name talking_to",
-        "peer": "description address port dynamic latency",
+        "peer": "description address port dynamic latency raw",
         "endpoint": "aors transport",
-        "contact": "latency_us user_agent expires",
+        "contact": "latency_us user_agent expires raw",
         "mailbox": "name",
         "registration": "name registered_at",
     }.items()
 }
-"""Fields that no event tells, or not each time: that a list has changed them heals nothing."""
+"""Fields that no event tells, or not each time, and the server's words beside ours: that a list
+has changed them heals nothing."""

@@ -56,7 +56,7 @@ class Assembly:
         self.login_throttle = LoginThrottle()
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
         self.live = LiveState()
-        self.live.configure(Settings(amihosts=hosts))
+        self.live.configure(Settings(amihosts=tuple(hosts)))
         for host in hosts:
             self.live.joined(self.sources[host.id], self.links[host.id])
         self.metrics = Metrics(self._measured())
