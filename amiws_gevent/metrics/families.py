@@ -30,6 +30,7 @@ from amiws_gevent.plugins.manager import RunningPlugin
 from amiws_gevent.reload import LastReload
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
+from amiws_gevent.v2.codes import CODES
 from amiws_gevent.web.admission import ADDRESS, CONNECTIONS, DESCRIPTORS, HANDSHAKES
 from amiws_gevent.web.counts import BY_CLIENT, LOST, SILENT, SLOW
 from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, NORMAL, TRY_AGAIN_LATER
@@ -133,6 +134,11 @@ def _refused_upgrades(measured: Measured) -> Iterator[Values]:
     counted = dict.fromkeys(EXPECTED_STATUSES, 0) | measured.web.counts.refused_upgrades
     for status, count in counted.items():
         yield (str(int(status)),), count
+
+
+def _request_errors(measured: Measured) -> Iterator[Values]:
+    for code in CODES:
+        yield (code,), measured.clients.v2.errors[code]
 
 
 def _refused_logins(measured: Measured) -> Iterator[Values]:
@@ -394,6 +400,12 @@ FAMILIES = (
         "Logins that were refused, by reason.",
         ("reason",),
         _refused_logins,
+    ),
+    Family(
+        "amiws_request_errors_total",
+        "Requests of clients on amiws.v2 that were answered with an error, by its code.",
+        ("code",),
+        _request_errors,
     ),
     Family(
         "amiws_actions_sent_total",

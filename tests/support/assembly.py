@@ -28,6 +28,7 @@ from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import SLOW, Counts
 from amiws_gevent.web.login_throttle import LoginThrottle
 from tests.support.hosts import ami_host
+from tests.support.v2 import service
 
 LABELS = {family.name: family.labels for family in FAMILIES}
 
@@ -49,7 +50,7 @@ class Assembly:
         self.pipeline = Pipeline(self.hub.publish, running)  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(self.links)
         self.actions = ActionService(self.links, self.pipeline.shown)
-        self.pages = Clients(self.hub, self.dispatcher)
+        self.pages = Clients(self.hub, self.dispatcher, service())
         self.pauses = PauseMeter()
         self.counts = Counts()
         self.losses = Losses()
@@ -110,6 +111,11 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.outlet = self
+        self.limit = 1 << 20
+        self.blocked = False
+
+    def send_text(self, text: bytes) -> None:
+        """Taken."""
 
     def offer(self, item: Item) -> None:
         """Taken."""
