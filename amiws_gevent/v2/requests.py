@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from amiws_gevent.feeds.positions import LONGEST
 from amiws_gevent.v2.codes import RequestError
 
 MAX_DEPTH = 16
@@ -20,8 +21,6 @@ MAX_DEPTH = 16
 
 MAX_ID = 64
 SAFE = 2**53 - 1  # what a number of JavaScript holds exactly
-
-MAX_POSITION = 64 * 1024  # some 40 characters for each server, and 1,000 servers
 
 Id = Annotated[str, Field(max_length=MAX_ID)] | Annotated[int, Field(ge=-SAFE, le=SAFE)]
 """A client's name for a request."""
@@ -84,7 +83,7 @@ class Resume(Request):
     streams: list[Stream] = Field(min_length=1, description="As in `subscribe`.")
     filters: Filters | None = Field(default=None, description="As in `subscribe`.")
     position: str = Field(
-        max_length=MAX_POSITION, description="The last position of the earlier subscription."
+        max_length=LONGEST, description="The last position of the earlier subscription."
     )
 
 

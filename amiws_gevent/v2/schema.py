@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from amiws_gevent.feeds.filters import ATTRIBUTES, BY_FIELD, HEADERS
 from amiws_gevent.v2.codes import CODES
 from amiws_gevent.v2.messages import FROM_SERVER, MESSAGES
 from amiws_gevent.v2.requests import FROM_CLIENT, REQUESTS, Filters
@@ -80,7 +81,22 @@ def tables() -> dict[str, str]:
         ("code", "meaning", "HTTP"),
         [(f"`{code}`", info.meaning, str(info.status)) for code, info in CODES.items()],
     )
+    made["attributes"] = _rows(
+        ("kind", *BY_FIELD),
+        [
+            (f"`{kind}`", *(_fields(fields.get(dimension, ())) for dimension in BY_FIELD))
+            for kind, fields in ATTRIBUTES.items()
+        ],
+    )
+    made["event headers"] = _rows(
+        ("filter", "headers"),
+        [(f"`{dimension}`", _fields(HEADERS[dimension])) for dimension in BY_FIELD],
+    )
     return made
+
+
+def _fields(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _members(definition: dict[str, Any]) -> str:

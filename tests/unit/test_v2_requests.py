@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from amiws_gevent.feeds.positions import LONGEST
 from amiws_gevent.v2.codes import CODES, RequestError
 from amiws_gevent.v2.requests import (
     MAX_DEPTH,
-    MAX_POSITION,
     REQUESTS,
     Resume,
     Subscribe,
@@ -117,7 +117,7 @@ def test_the_id_of_an_answer(given: dict[str, Any], found: object) -> None:
         {**SUBSCRIBE, "streams": ["events", "state"], "filters": None},
         {**SUBSCRIBE, "filters": {"server": [1, 2], "kind": "queue", "event": None, "new": 1}},
         {**SUBSCRIBE, "op": "resume", "position": ""},
-        {**SUBSCRIBE, "op": "resume", "position": "x" * MAX_POSITION},
+        {**SUBSCRIBE, "op": "resume", "position": "x" * LONGEST},
         {"op": "unsubscribe", "id": "", "subscription": "s-1"},
         {"op": "ping", "id": 0, "more": {"x": [1]}},
         ACTION,
@@ -158,7 +158,7 @@ def test_what_a_request_says() -> None:
         ({**SUBSCRIBE, "op": "resume"}, "bad_request", "position"),
         ({**SUBSCRIBE, "op": "resume", "position": 5}, "bad_request", "position"),
         (
-            {**SUBSCRIBE, "op": "resume", "position": "x" * (MAX_POSITION + 1)},
+            {**SUBSCRIBE, "op": "resume", "position": "x" * (LONGEST + 1)},
             "bad_request",
             "position",
         ),

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from amiws_gevent.actions import OUTCOMES, PROBLEMS
+from amiws_gevent.feeds.encoding import REASONS
 from amiws_gevent.v2 import schema as made
 from amiws_gevent.v2.codes import CODES
 from amiws_gevent.v2.messages import MESSAGES, Reply
@@ -83,6 +85,12 @@ def test_unknown_members_are_allowed_by_the_schema() -> None:
 
 def test_the_page_names_outcomes_codes_and_bounds() -> None:
     outcomes = made.json_schema()["$defs"][Reply.__name__]["properties"]["outcome"]["enum"]
-    for word in (*outcomes, *CODES):
+    for word in (*outcomes, *CODES, *REASONS):
         assert f"\n| `{word}` | " in PAGE
     assert f"| objects and lists within each other | {MAX_DEPTH} |" in PAGE
+
+
+def test_what_other_modules_say_is_in_the_specification() -> None:
+    outcomes = made.json_schema()["$defs"][Reply.__name__]["properties"]["outcome"]["enum"]
+    assert set(outcomes) == set(OUTCOMES)
+    assert {code: CODES[code].status for code in PROBLEMS} == PROBLEMS
