@@ -24,6 +24,7 @@ import gevent
 from flask import Flask
 
 from amiws_gevent.actions import ActionService
+from amiws_gevent.api.blueprint import Api
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
@@ -64,6 +65,7 @@ class Parts:
     former_passwords: FormerPasswords
     web: WebServer
     monitor: MonitorListener
+    api: Api
     log: LogControl | None = None
     private_files: Sequence[Path] = ()
     """Never served, besides what the settings name."""

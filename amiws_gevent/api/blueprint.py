@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +34,11 @@ from amiws_gevent.api.page import POLICY, page
 from amiws_gevent.api.problems import Problem
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.api.waiting import Actions, act
-from amiws_gevent.feeds import Feeds, FilterError, Filters
-from amiws_gevent.feeds.filters import ATTRIBUTES
+from amiws_gevent.feeds.encoding import to_json
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
+from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.requests import load_object
 from amiws_gevent.web.app import request_info
@@ -46,6 +48,8 @@ AuthorizeClient = Callable[[RequestInfo, str | None], str | None]
 """Why a request is refused; None: it may go on."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
+
+ENTITIES_PER_TURN = 500  # made JSON before others have their turn
 
 _VIEW = "http"  # of the clients of what is no stream
 
@@ -134,7 +138,9 @@ class _Views:
 
     def _list(self, kind: str, filters: Filters, limit: int, after: str | None) -> flask.Response:
         made = self.api.feeds.page(filters, kind, limit, after)
-        items = b"[%s]" % b",".join(made.items)
+        if made is None:
+            raise Problem("bad_cursor", "next is of no list, or was asked for too late")
+        items = _list_of(made.items)
         told = {"position": made.position, "items": orjson.Fragment(items), "next": made.next}
         response = _json(told)
         # Weak, since the position moves with each message of a server.
@@ -222,6 +228,16 @@ def _client(user: str | None, view: str) -> ClientInfo:
 
 def _watch() -> Any:
     return flask.request.environ.get(HANGUP)
+
+
+def _list_of(items: Sequence[Mapping[str, Any]]) -> bytes:
+    """The JSON of entities, made in pieces of a millisecond."""
+    pieces = []
+    for start in range(0, len(items), ENTITIES_PER_TURN):
+        if start:
+            yield_to_loop()
+        pieces.append(to_json(items[start : start + ENTITIES_PER_TURN])[1:-1])
+    return b"[%s]" % b",".join(pieces)
 
 
 def _json(value: object) -> flask.Response:

@@ -123,7 +123,7 @@ class EntityList(BaseModel):
 
     position: str = Field(
         description="Where the list stands: for `resume` of `amiws.v2`, and as `Last-Event-ID` of "
-        "`GET /api/v1/state` with the same filters."
+        "`GET /api/v1/state` with this `kind` and the same filters."
     )
     items: list[messages.Entity] = Field(description="The entities, whole.")
     next: str | None = Field(description="For the rest of the list; null if this is the end.")

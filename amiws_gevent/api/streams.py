@@ -18,7 +18,9 @@ import orjson
 from gevent.event import Event
 
 from amiws_gevent.batch import Item
-from amiws_gevent.feeds import Feed, Feeds, Filters
+from amiws_gevent.feeds.feed import Feed
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.runtime.peers import name_of
@@ -43,7 +45,7 @@ _log = logging.getLogger("amiws_gevent.api")
 class EventStreamFormat:
     """JSON messages as events: ``event`` is their op, ``id`` a position, once in a batch."""
 
-    def encode(self, texts: Sequence[bytes], position: str | None) -> bytes:
+    def encode(self, texts: Sequence[bytes], position: str | None, /) -> bytes:
         """``texts`` are one line each; ``position`` is that of the last."""
         parts = [event(text) for text in texts]
         if position is not None and parts:
@@ -71,7 +73,8 @@ def heartbeat(position: str | None) -> bytes:
 class Stream:
     """One client's stream: feeds' transport, and the iterable of its answer.
 
-    ``close`` is called by WSGI in the end, also if it was never iterated.
+    ``limit``: bytes that may wait for it. ``close`` is called by WSGI in the end, also if it was
+    never iterated.
     """
 
     def __init__(
@@ -100,7 +103,7 @@ class Stream:
         self, feeds: Feeds, streams: frozenset[str], filters: Filters, position: str | None
     ) -> None:
         """Subscribe; the first event tells to what."""
-        feed = self._feed = feeds.open(self, FORMAT, limit=self._limit)
+        feed = self._feed = feeds.open(self, FORMAT, limit=1)
         made = feed.subscribe(streams, filters, position)
         told = {
             "op": "subscribed",
@@ -130,7 +133,7 @@ class Stream:
         self._wake.set()
 
     def pump(self) -> None:
-        """The feed has something to send."""
+        """The feed has something to send; bytes may be empty, and more come later."""
         self._busy = True
         self._wake.set()
 

@@ -105,7 +105,11 @@ class ServerInfo:
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """A client: the address of its peer, its login (None: nobody has to log in), its view."""
+    """A client: the address of its peer, its login (None: nobody has to log in), its view.
+
+    The login of a program with a token is ``token:NAME``. A client of the HTTP API has the view
+    ``http``, or ``state`` or ``events`` of a stream.
+    """
 
     address: str
     user: str | None

@@ -156,10 +156,12 @@ def amiws_log_message(message: Message, server: ServerInfo, json: bytes) -> None
 
 @hookspec
 def amiws_authorize_client(request: RequestInfo, user: str | None) -> bool | str | None:
-    """Decide whether a WebSocket may be opened.
+    """Decide whether a WebSocket may be opened, or a request of the HTTP API be done.
 
-    Called before the upgrade is answered, when Origin and login have passed their
-    checks. ``user`` is the login's name, or None if none is needed. False
+    Called before the upgrade is answered, and for each request under ``/api/v1/`` for state,
+    events or an action (``request.target`` says which), when Origin and login have passed
+    their checks. ``user`` is the login's name, ``token:NAME`` of a program with a token, or
+    None if no login is needed. False
     refuses with 403, a text refuses with 403 and gives the reason, True and None ask
     the next plugin; all must agree. Fails closed: raising, answering anything
     else or taking more than 5 seconds refuses.

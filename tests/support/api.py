@@ -15,7 +15,9 @@ from amiws_gevent.api.blueprint import Api
 from amiws_gevent.api.streams import EventStreamFormat, Stream, Streams
 from amiws_gevent.batch import Item
 from amiws_gevent.config import Settings
-from amiws_gevent.feeds import Filters, StatePage, Subscription
+from amiws_gevent.feeds.feed import Subscription
+from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.paging import StatePage
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
 from amiws_gevent.web.app import create_app
 from amiws_gevent.web.gate import Gate
@@ -87,9 +89,13 @@ class FakeFeeds:
         self.feeds.append(FakeFeed(transport, fmt, limit))
         return self.feeds[-1]
 
-    def page(self, filters: Filters, kind: str, limit: int, after: str | None) -> StatePage:
+    def page(
+        self, filters: Filters, kind: str, limit: int, after: str | None
+    ) -> StatePage | None:
         self.asked.append((filters, kind, limit, after))
-        items = [orjson.dumps(one) for one in self.lists.get(kind, ())]
+        if after == "old":
+            return None
+        items = self.lists.get(kind, [])
         start = int(after or 0)
         rest = str(start + limit) if start + limit < len(items) else None
         return StatePage("p1", items[start : start + limit], rest)

@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply
+from amiws_gevent.api import blueprint
 from amiws_gevent.api.operations import OPERATIONS, PREFIX
 from amiws_gevent.web.tokens import hash_of, make_token
 from tests.support.api import World
@@ -84,6 +85,18 @@ def test_a_list_in_several_answers(site: Site) -> None:
     assert rest["next"] is None
 
 
+def test_a_long_list_lets_others_have_their_turn(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[int] = []
+    monkeypatch.setattr(blueprint, "yield_to_loop", lambda: turns.append(1))
+    monkeypatch.setattr(blueprint, "ENTITIES_PER_TURN", 2)
+    response = site.get("/state/channel").json
+    assert response is not None
+    assert response["items"] == CHANNELS
+    assert len(turns) == 2
+
+
 def test_the_servers(site: Site) -> None:
     response = site.get("/servers")
     assert response.json is not None
@@ -113,6 +126,7 @@ def test_parts_of_a_list_have_tags_of_their_own(site: Site) -> None:
     ("path", "status", "code"),
     [
         ("/state/chanel", 404, "unknown_kind"),
+        ("/state/channel?next=old", 410, "bad_cursor"),
         ("/state/channel?limit=0", 400, "bad_request"),
         ("/state/channel?limit=10001", 400, "bad_request"),
         ("/state/channel?limit=x", 400, "bad_request"),

@@ -88,7 +88,7 @@ def test_what_a_stream_begins_with() -> None:
         ((streams, parsed, position),) = world.feeds.feeds[0].subscribed
         assert (streams, position) == (frozenset({"state"}), None)
         assert parsed.queue == frozenset("abc")
-        assert world.feeds.feeds[0].limit == world.limit
+        assert world.feeds.feeds[0].limit == 1, "a stream is one subscription"
 
 
 def test_messages_come_as_they_are_told_with_an_id_for_each_batch() -> None:
@@ -162,6 +162,15 @@ def test_a_reader_that_stands_still_is_cut_off_and_delays_nobody() -> None:
         wait_for(lambda: stalled.closed, "the end of the stalled stream")
         assert not feed.closed
         assert len(world.streams) == 1
+
+
+def test_nothing_now_is_not_nothing_more() -> None:
+    """A feed may need another turn of the loop to go on."""
+    world = World()
+    with listening(world) as server, stream_of(world, server) as (listener, feed):
+        feed.waiting += [b"", b""]
+        feed.keep({"op": "state"}, position="p1")
+        assert listener.event()["id"] == "p1"
 
 
 def test_a_slow_reader_gets_all_in_order() -> None:
