@@ -209,7 +209,8 @@ class Position(Message):
     op: Literal["position"]
     time: int = Field(description="The clock of amiws-gevent, UTC in milliseconds.")
     positions: dict[str, str] = Field(
-        description="For each subscription by its id, where it is now, for `resume`."
+        description="By the id of each subscription, where it is now, for `resume`. One that has "
+        "none yet, such as before its snapshot, is left out."
     )
 
 
