@@ -13,7 +13,7 @@ class TextFrames:
     """Of `feeds`' formats the one for ``amiws.v2``; a value, so clients with it share the bytes."""
 
     def encode(self, texts: Sequence[bytes], position: str | None, /) -> bytes:
-        """One frame for each of ``texts``; the last of them has ``position`` as a member already."""
+        """A frame for each of ``texts``; the last of them has ``position`` as a member already."""
         return text_frames(texts)
 
 
