@@ -99,8 +99,8 @@ class Subscribed(Message):
         description="The filters as they were understood, each a sorted list."
     )
     resumed: bool = Field(
-        description="Whether it goes on at the position of `resume`. False: a `snapshot` follows, "
-        "and for a `resume` also a `gap`."
+        description="Whether it goes on at the position of `resume` in everything. If not, each "
+        "`gap` that follows says what is missing."
     )
 
 
