@@ -99,8 +99,8 @@ class Subscribed(Message):
         description="The filters as they were understood, each a sorted list."
     )
     resumed: bool = Field(
-        description="Whether it goes on at the position of `resume`. False: a `snapshot` follows, "
-        "and for a `resume` also a `gap`."
+        description="Whether it goes on at the position of `resume` in everything. If not, each "
+        "`gap` that follows says what is missing."
     )
 
 
@@ -209,7 +209,8 @@ class Position(Message):
     op: Literal["position"]
     time: int = Field(description="The clock of amiws-gevent, UTC in milliseconds.")
     positions: dict[str, str] = Field(
-        description="For each subscription by its id, where it is now, for `resume`."
+        description="By the id of each subscription, where it is now, for `resume`. One that has "
+        "none yet, such as before its snapshot, is left out."
     )
 
 

@@ -160,10 +160,10 @@ class Session:
         self._asked.clear()
 
     def beat(self, now: int, made: dict[object, bytes]) -> bool:
-        """Of `heartbeat.Beating`. The positions count what waits, so that must go first."""
+        """Of `heartbeat.Beating`. What waits for a blocked client says as well that we live."""
         if self._closed:
             return True
-        if self._client.blocked or self._feed.pending_bytes:
+        if self._client.blocked:
             return False
         positions = self._feed.positions()
         key = tuple(sorted(positions.items()))

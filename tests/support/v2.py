@@ -37,7 +37,6 @@ class FakeFeed:
     """Subscriptions by an id that is made of their streams."""
 
     def __init__(self) -> None:
-        self.pending_bytes = 0
         self.asked: list[tuple[frozenset[str], Filters, str | None]] = []
         self.held: dict[str, str] = {}
         self.closed = False

@@ -62,7 +62,7 @@ class V2Client(Client):
             collection.pop(key_of(item), None)
 
     def _position(self, message: dict[str, Any]) -> None:
-        assert message["positions"].keys() == self.held
+        assert message["positions"].keys() <= self.held
         self.positions.update(message["positions"])
 
     def _unsubscribed(self, message: dict[str, Any]) -> None:
