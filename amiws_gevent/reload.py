@@ -86,7 +86,8 @@ class _Prepared:
 
     settings: Settings
     app: Flask
-    gate: PluginGate
+    gate: Gate
+    upgrades: PluginGate
     monitor: Move
     web: Move
 
@@ -174,25 +175,31 @@ class Reload:
         parts = self._parts
         plugins = parts.plugins.prepare(settings.plugins, queue_limit=settings.limits.plugin_queue)
         undo.callback(parts.plugins.undo)
-        app, gate = self._build(settings, plugins)
-        monitor = parts.monitor.prepare(settings.metrics_listen)
-        undo.callback(monitor.undo)
-        web = parts.web.prepare(settings)
-        undo.callback(web.undo)
-        return _Prepared(settings, app, gate, monitor, web)
-
-    def _build(self, settings: Settings, plugins: Plugins) -> tuple[Flask, PluginGate]:
-        """The application with the blueprints of plugins, and who may see what of it."""
-        parts = self._parts
         gate = Gate(
             settings,
             login_throttle=parts.login_throttle,
             former_passwords=parts.former_passwords,
         )
-        monitoring = [parts.monitor.blueprint] if settings.metrics_listen is None else []
-        app = create_app(settings, gate, blueprints=monitoring, private_files=parts.private_files)
+        app = self._build(settings, gate, plugins)
+        monitor = parts.monitor.prepare(settings.metrics_listen)
+        undo.callback(monitor.undo)
+        web = parts.web.prepare(settings)
+        undo.callback(web.undo)
+        return _Prepared(settings, app, gate, PluginGate(gate, plugins), monitor, web)
+
+    def _build(self, settings: Settings, gate: Gate, plugins: Plugins) -> Flask:
+        """The application behind a gate, with the blueprints of plugins."""
+        parts = self._parts
+        routes = [
+            parts.api.blueprint(
+                plugins.authorize_client, stream_limit=settings.limits.client_buffer
+            )
+        ]
+        if settings.metrics_listen is None:
+            routes.append(parts.monitor.blueprint)
+        app = create_app(settings, gate, blueprints=routes, private_files=parts.private_files)
         add_blueprints(app, plugins.blueprints())
-        return app, PluginGate(gate, plugins)
+        return app
 
     def _commit(self, prepared: _Prepared) -> None:
         """Nothing here can fail, and no other greenlet runs meanwhile."""
@@ -206,6 +213,7 @@ class Reload:
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
-        parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.gate)
+        parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.upgrades)
+        parts.api.streams.check(prepared.gate.still_knows)
         parts.live.configure(settings)
         parts.pool.configure(settings)

@@ -11,14 +11,20 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gevent
 from gevent.queue import Queue
 
 from amiws_gevent.actions import ActionService
+from amiws_gevent.api.blueprint import Api
+from amiws_gevent.api.streams import Streams
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
@@ -30,6 +36,7 @@ from amiws_gevent.runtime.descriptors import raise_limit
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.runtime.notify import notify
+from amiws_gevent.v2.service import Service
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.login_throttle import LoginThrottle
 from amiws_gevent.web.monitor import MonitorListener, Readiness, monitor_blueprint, readiness
@@ -40,6 +47,8 @@ STOP_TIME = 2.5  # for clients to close
 LOG_OFF_TIME = 1.5  # for servers to answer the log-off, after the clients have gone
 LANES_TIME = 0.5  # for plugins to process the messages received before the stop
 STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited for
+
+HISTORY = Bounds(messages=50_000, size=32 << 20, time=300.0)
 
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 
@@ -63,12 +72,17 @@ class Server:
     ) -> None:
         self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
-        self._pipeline = Pipeline(self._hub.publish)
         self._live = LiveState()
+        self._live.on_change = self._hub.stir
+        self._feeds = Feeds(self._hub, self._live, HISTORY)
+        self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self._dispatcher = Dispatcher(self._pool.links)
         self._actions = ActionService(self._pool.links, self._pipeline.shown)
-        self._clients = Clients(self._hub, self._dispatcher)
+        self._streams = Streams(self._feeds)
+        self._api = Api(self._feeds, self._actions, self._streams)
+        v2 = Service(self._feeds, self._actions, self._servers, settings.limits)
+        self._clients = Clients(self._hub, self._dispatcher, v2)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._login_throttle = LoginThrottle()
@@ -110,6 +124,7 @@ class Server:
             former_passwords=FormerPasswords(),
             web=self._web,
             monitor=self._monitor,
+            api=self._api,
             log=log,
             private_files=[pid_file] if pid_file else [],
         )
@@ -175,6 +190,7 @@ class Server:
         end = time.monotonic() + STOP_ALL_TIME
         self._reload.stop()
         self._pool.log_off()
+        self._streams.stop()
         self._web.stop(STOP_TIME)
         self._pool.join(LOG_OFF_TIME)
         self._live.stop()
@@ -184,6 +200,11 @@ class Server:
         self._monitor.stop()
         self._pauses.stop()
         _log.info("stopped")
+
+    def _servers(self) -> list[dict[str, Any]]:
+        """The entities of the servers, as clients see them."""
+        found = self._feeds.page(Filters(), "server", len(self._live.servers))
+        return [] if found is None else found.items
 
     def _readiness(self) -> Readiness:
         return readiness(not self._stopping, self._pool.links.values())
