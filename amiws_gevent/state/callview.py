@@ -72,12 +72,9 @@ class _Seen(NamedTuple):
 
 def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) -> None:
     """Bring the entity of a call up to date; ``steps`` are those that its legs don't show."""
-    known = store.get(KIND, call.key)
-    is_new = known is None
-    if known is None:
-        known = {**BLANK, "created": call.created, "since": moment.now}
-        known["server_created"] = moment.server
-    fields: dict[str, Any] = {**known}
+    entity = store.entity(KIND, call.key)
+    known = _blank(call, moment) if entity is None else entity.fields
+    fields = {**known}
     if len(known["legs"]) != len(call.legs) or known["legs"] != list(call.legs):
         fields["legs"] = list(call.legs)
     more = [] if steps is None else steps
@@ -90,8 +87,16 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
             fields["answered"] = moment.now
     if more:
         fields["way"] = lengthened(known["way"], more)
-    if is_new or fields != known:
+    if entity is None:
         store.put(KIND, call.key, **fields)
+    elif fields != known:
+        news = {name: value for name, value in fields.items() if value != known[name]}
+        store.update(KIND, call.key, entity, news)
+
+
+def _blank(call: Call, moment: Moment) -> dict[str, Any]:
+    times = {"since": moment.now, "server_created": moment.server}
+    return {**BLANK, **times, "created": call.created}
 
 
 def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
