@@ -8,7 +8,9 @@ known of its channel; 11 says what changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
+from operator import itemgetter
 from sys import intern
 from typing import Any
 
@@ -16,7 +18,7 @@ from amiws_gevent.ami import Message
 from amiws_gevent.state.bridges import KIND as BRIDGE
 from amiws_gevent.state.bridges import LINKING, seat_members
 from amiws_gevent.state.part import Part
-from amiws_gevent.state.store import Store
+from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.words import (
     age,
     filled,
@@ -28,6 +30,8 @@ from amiws_gevent.state.words import (
 )
 
 KIND = "channel"
+
+Changed = Callable[[str, Mapping[str, Any], Mapping[str, str]], None]
 
 _MOST_EARLY = 100  # as many as can be under way at once between two queues of the server
 
@@ -82,6 +86,8 @@ _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 _NAMES = ("caller_name", "connected_name")
 _NOTHING: Mapping[str, Any] = {}
 
+_NONE = ("", "<unknown>")  # what nearly all fields that are None are told as
+
 
 def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
     """The fields that a message tells of its channel, without those that are known to be so."""
@@ -90,8 +96,6 @@ def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict
     for header, value in values.items():
         if (meaning := _HEADERS.get(header)) is not None:
             name, convert = meaning
-            if known.get(name) == value:  # as nearly all: from 12 on each event tells all
-                continue
             told = convert(value)
             if escaped and told is not None and "\\" in told and name in _NAMES:
                 told = unescaped(told)
@@ -100,16 +104,66 @@ def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict
     return fields
 
 
+News = Callable[[Mapping[str, str], Mapping[str, Any]], dict[str, Any]]
+
+
+def news_of(*headers: str) -> News:
+    """A reader of these headers: which fields of a channel are not as they are known.
+
+    Like ``read`` in a fraction of its time. From 12 on an event tells all of its channel, of
+    which nearly nothing is new; in 11 it tells less, and not the same each time.
+    """
+    forms = tuple(_HEADERS[header] for header in headers)
+    values_of, fields_of = itemgetter(*headers), itemgetter(*(name for name, _ in forms))
+
+    def news(values: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            told = values_of(values)
+        except KeyError:
+            return read(values, known)
+        fields: dict[str, Any] = {}
+        for value, before, (name, convert) in zip(told, fields_of(known), forms, strict=True):
+            if value == before or (before is None and value in _NONE):
+                continue
+            meant = convert(value)
+            if meant is not None and "\\" in meant and name in _NAMES:
+                meant = unescaped(meant)
+            if meant != before:
+                fields[name] = meant
+        return fields
+
+    return news
+
+
+_PEOPLE = ("CallerIDNum", "CallerIDName", "ConnectedLineNum", "ConnectedLineName", "Linkedid")
+# What has no event of its own is told with the state: main/manager_channels.c,
+# ast_manager_build_channel_state_string_prefix has all.
+_all_news = news_of("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE)
+_news_of_people = news_of(*_PEOPLE)
+_NEWS: Mapping[str, News] = {
+    "newstate": _all_news,
+    "newcallerid": _news_of_people,
+    "newconnectedline": _news_of_people,
+    "newexten": news_of("Application", "Context", "Exten", "Linkedid"),
+    "newaccountcode": news_of("AccountCode", "Linkedid"),
+}
+
+
 def uniqueid(values: Mapping[str, str]) -> str:
     """The key of a message's channel, however its version spells it; "" for none."""
-    return intern(values.get("Uniqueid") or values.get("UniqueID") or "")
+    return values.get("Uniqueid") or values.get("UniqueID") or ""
 
 
 class Channels(Part):
-    """The kind ``channel``; stands behind the bridges and before the calls."""
+    """The kind ``channel``; stands behind the bridges and before the calls.
 
-    def __init__(self, store: Store) -> None:
+    ``changed`` gets what an event has changed of a channel, which are most of all events: its
+    key, these fields, and the headers of the event.
+    """
+
+    def __init__(self, store: Store, changed: Changed | None = None) -> None:
         super().__init__(store)
+        self._tell = changed
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
 
@@ -126,10 +180,7 @@ class Channels(Part):
             "bridgeenter": self._entered,
             "bridgeleave": self._left,
             "bridgedestroy": self._bridge_destroyed,
-            **dict.fromkeys(
-                ("newstate", "newcallerid", "newconnectedline", "newexten", "newaccountcode"),
-                self._changed,
-            ),
+            **{name: partial(self._changed, news) for name, news in _NEWS.items()},
         }
 
     @property
@@ -142,7 +193,7 @@ class Channels(Part):
 
     def _created(self, message: Message) -> None:
         values = message.values
-        channel = uniqueid(values)
+        channel = intern(uniqueid(values))
         if not channel:
             return
         fields = read(values)
@@ -162,23 +213,27 @@ class Channels(Part):
         self.store.put(KIND, channel, **fields)
         self._note_answer(channel, values)
 
-    def _changed(self, message: Message) -> None:
+    def _changed(self, news: News, message: Message) -> None:
         values = message.values
-        channel = uniqueid(values)
-        there = self.store.get(KIND, channel)
-        if there is not None and (fields := read(values, there)):
-            self.store.put(KIND, channel, **fields)
-            self._note_answer(channel, values)
+        entity = self.store.entity(KIND, uniqueid(values))
+        if entity is not None and (fields := news(values, entity.fields)):
+            self._put_news(entity, fields, values)
+
+    def _put_news(self, entity: Entity, fields: dict[str, Any], values: Mapping[str, str]) -> None:
+        channel = entity.fields["uniqueid"]
+        if fields.get("state") == "up" and entity.fields["answered"] is None:
+            fields["answered"] = self.now
+            if (stamp := milliseconds(values.get("Timestamp"))) is not None:
+                fields["server_answered"] = stamp
+        self.store.update(KIND, channel, entity, fields)
+        if self._tell is not None:
+            self._tell(channel, fields, values)
 
     def _note_answer(self, channel: str, values: Mapping[str, str]) -> None:
         fields = self.store.get(KIND, channel) or {}
         if fields["state"] == "up" and fields["answered"] is None:
             stamp = milliseconds(values.get("Timestamp"))
             self.store.put(KIND, channel, answered=self.now, server_answered=stamp)
-
-    def _put_known(self, channel: str, **fields: Any) -> None:
-        if self.store.get(KIND, channel) is not None:
-            self.store.put(KIND, channel, **fields)
 
     def _put_or_keep(self, channel: str, **fields: Any) -> None:
         """Change a channel, or keep the change for when it comes."""
@@ -195,17 +250,28 @@ class Channels(Part):
             self._put_or_keep(uniqueid(values), name=name)
 
     def _held(self, message: Message) -> None:
-        values = message.values  # 11 says On or Off with the same event
-        self._put_known(uniqueid(values), **{**read(values), "hold": values.get("Status") != "Off"})
+        """11 says On or Off with the same event."""
+        self._hold(message.values, message.values.get("Status") != "Off")
 
     def _unheld(self, message: Message) -> None:
-        values = message.values
-        self._put_known(uniqueid(values), **{**read(values), "hold": False})
+        self._hold(message.values, False)
+
+    def _hold(self, values: Mapping[str, str], hold: bool) -> None:
+        entity = self.store.entity(KIND, uniqueid(values))
+        if entity is None:
+            return
+        fields = _all_news(values, entity.fields)
+        if entity.fields["hold"] != hold:
+            fields["hold"] = hold
+        if fields:
+            self._put_news(entity, fields, values)
 
     def _told_to_hang_up(self, message: Message) -> None:
         values = message.values
-        if (cause := number(values.get("Cause"))) is not None:
-            self._put_known(uniqueid(values), hangup_cause=cause)
+        channel = uniqueid(values)
+        cause = number(values.get("Cause"))
+        if cause is not None and self.store.get(KIND, channel) is not None:
+            self.store.put(KIND, channel, hangup_cause=cause)
 
     def _hung_up(self, message: Message) -> None:
         values = message.values
@@ -224,8 +290,7 @@ class Channels(Part):
         if there is None:
             self._put_or_keep(channel, bridge=bridge)
             return
-        fields = read(values)
-        self.store.put(KIND, channel, **{**fields, "bridge": bridge})
+        self.store.put(KIND, channel, **{**_all_news(values, there), "bridge": bridge})
         if swapped := values.get("SwapUniqueid"):
             self._take_out(swapped, bridge)
         if bridge and values.get("BridgeType") in LINKING:
@@ -258,7 +323,7 @@ class Channels(Part):
         if there is None:
             self._early.pop(channel, None)
             return
-        fields = read(values)
+        fields = _all_news(values, there)
         if there["bridge"] == values.get("BridgeUniqueid"):
             fields.update(bridge=None, hold=False)  # whom it held is no more with it
         self.store.put(KIND, channel, **fields)
@@ -279,7 +344,7 @@ class Channels(Part):
         for item in items:
             name = item.values.get("Channel", "")
             if item.name in ("CoreShowChannel", "Status") and not name.startswith(_HIDDEN):
-                channel = uniqueid(item.values)
+                channel = intern(uniqueid(item.values))
                 found.add(channel)
                 self._take_item(channel, item.values, asked)
         for channel in self.store.keys(KIND):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from amiws_gevent.state.store import Entity
 from amiws_gevent.state.words import (
     device_of,
     dialled_number,
@@ -58,14 +59,17 @@ class Call:
 
 
 class Leg:
-    """One channel of a call."""
+    """One channel of a call: ``entity`` is that of the channel."""
 
     __slots__ = (
+        "_device",
+        "_name",
         "call",
         "created",
         "dial_string",
         "dialled",
         "dialled_by",
+        "entity",
         "half",
         "hint",
         "key",
@@ -79,12 +83,16 @@ class Leg:
         "talked",
     )
 
-    def __init__(self, key: str, channel: Channel, call: Call) -> None:
+    def __init__(self, key: str, entity: Entity, call: Call) -> None:
+        channel = entity.fields
         name = channel["name"] or ""
         self.key = key
+        self.entity = entity
         self.call = call
         self.created: int = channel["created"]
-        self.local = local_base(name) is not None
+        self.local = name.startswith("Local/") and local_base(name) is not None
+        self._name: str | None = None
+        self._device = ""
         self.real = not self.local and is_real(name)
         self.half: Leg | None = None
         """The other half of a Local channel."""
@@ -105,6 +113,19 @@ class Leg:
         self.talked = False
         self.served = False
         """Of the second half of a Local channel: whether it has ever called anybody."""
+
+    @property
+    def channel(self) -> Channel:
+        """The fields of its channel as they are now; empty if the channel is gone."""
+        return self.entity.fields
+
+    @property
+    def device(self) -> str:
+        """What its channel is named after: a phone or trunk."""
+        name = self.entity.fields["name"]
+        if name is not self._name:
+            self._name, self._device = name, device_of(name or "")
+        return self._device
 
     def place(self, where: str, what: str | None) -> None:
         """It is in a queue, conference or such now; None for not any more."""
@@ -147,9 +168,10 @@ def _is_front(leg: Leg) -> bool:
     return leg.dialled and not leg.half.dialled and not leg.served
 
 
-def identify(leg: Leg, channel: Channel) -> Identity:
-    """Who is at a leg; only for one that is a person."""
-    device = device_of(channel["name"] or "")
+def identify(leg: Leg) -> Identity:
+    """Who is at a leg; only for one that is a person, and whose channel is there."""
+    channel = leg.channel
+    device = leg.device
     if leg.local:
         return Identity(device, leg.hint)
     if not leg.dialled:
