@@ -246,26 +246,26 @@ def test_a_program_that_does_not_take_loses_nothing_but_what_waits(server: V2Ser
 
 def test_a_refused_login_is_raised_at_once(server: V2Server) -> None:
     server.refusals = [response(401, b"This WebSocket is refused.", "text/plain")]
-    with pytest.raises(ClientError, match="401: This WebSocket is refused") as caught:
-        with Client(server.url):
-            pass
+    refused = pytest.raises(ClientError, match="401: This WebSocket is refused")
+    with refused as caught, Client(server.url):
+        pass
     assert caught.value.code == "refused"
 
 
 def test_no_server_is_raised_in_time() -> None:
     with V2Server() as server:
         url = server.url
-    with pytest.raises(ClientError) as caught:
-        with Client(url, connect_timeout=0.1, backoff=Backoff(0.01, 0.02)):
-            pass
+    backoff = Backoff(0.01, 0.02)
+    with pytest.raises(ClientError) as caught, Client(url, connect_timeout=0.1, backoff=backoff):
+        pass
     assert caught.value.code == "no_answer"
 
 
 def test_an_authority_of_ones_own(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path, "127.0.0.1")
-    with V2Server(tls=certificate.server()) as server:
-        with opened(server, ca_file=certificate.ca) as client:
-            assert client.hello["protocol"] == 2
+    tls = certificate.server()
+    with V2Server(tls=tls) as server, opened(server, ca_file=certificate.ca) as client:
+        assert client.hello["protocol"] == 2
 
 
 SCRIPT = """
