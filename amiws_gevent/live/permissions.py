@@ -28,9 +28,12 @@ class Missing(NamedTuple):
     manager_conf: str | None
     """The line that would allow it; the class comes to those that are in the line already. None
     if no line would."""
+    certain: bool = True
+    """Whether it is this, and not perhaps something else."""
 
     def as_json(self) -> dict[str, Any]:
-        return self._asdict()
+        """As clients get it."""
+        return {"kind": self.kind, "needs": self.needs, "manager_conf": self.manager_conf}
 
 
 class Permissions:
@@ -65,7 +68,7 @@ class Permissions:
         if name == "reporting":
             return self._may_report(self.actions)
         if name == "agent" and "queuestatus" in self.actions:  # of the same module, for all
-            return "queueadd" in self.actions
+            return "queuepause" in self.actions
         return None
 
     def _may_report(self, actions: frozenset[str]) -> bool | None:
@@ -100,9 +103,10 @@ class Permissions:
             if known and not any(known):
                 name = question.needs[0]
                 needs = f"the class {name}"
-                if None in known and question.module:
+                certain = None not in known
+                if not certain:
                     needs += f", or the module {question.module}"
-                return Missing(kind, needs, f"write = {name}")
+                return Missing(kind, needs, f"write = {name}", certain)
         modules = dict.fromkeys(question.module for question in candidates if question.module)
         actions = dict.fromkeys(question.action for question in candidates)
         needs = (
@@ -111,12 +115,12 @@ class Permissions:
         return Missing(kind, needs, None)
 
 
-def refused(question: Question, message: str) -> Missing:
+def refused(question: Question, message: str) -> list[Missing]:
     """Of an action that the server refused although it may be sent, or nothing said it may not."""
-    denied = "permission" in message.lower() and question.needs
-    needs = f"the class {question.needs[0]}" if denied else f"{question.action}: {message}"
-    line = f"write = {question.needs[0]}" if denied else None
-    return Missing(question.kinds[0], needs, line)
+    if "permission" in message.lower() and question.needs:
+        name = question.needs[0]
+        return [Missing(kind, f"the class {name}", f"write = {name}") for kind in question.kinds]
+    return [Missing(kind, f"{question.action}: {message}", None) for kind in question.kinds]
 
 
 class Reading:
@@ -156,7 +160,7 @@ class Reading:
         for kind, needs in READ.items():
             if self._healed.get(kind, 0) >= self.ENOUGH and not classes & set(needs):
                 told = f"probably the class {needs[0]} to read: no event of it has come"
-                found.append(Missing(kind, told, f"read = {needs[0]}"))
+                found.append(Missing(kind, told, f"read = {needs[0]}", certain=False))
         return found
 
 

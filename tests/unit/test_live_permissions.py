@@ -54,7 +54,7 @@ def test_the_headers_of_the_answer_are_the_actions() -> None:
         ((*NONE, *REPORTING), {"system": False, "call": False, "reporting": True}),
         ((*NONE, *SYSTEM, *CALL), {"system": True, "call": True, "reporting": None}),
         ((*NONE, *SYSTEM, *CALL, *REPORTING), {"system": True, "call": True, "reporting": True}),
-        ((*NONE, "QueueAdd"), {"agent": True}),
+        ((*NONE, "QueuePause"), {"agent": True}),
         (("ListCommands",), {"agent": None}),  # without app_queue nothing tells
         ((*NONE, "Command"), {"command": True}),
     ],
@@ -68,7 +68,7 @@ def test_a_class_is_known_by_an_action_that_needs_it_alone(
 
 
 def test_what_a_class_would_allow_names_it_and_the_line() -> None:
-    found = needs(Permissions((*NONE, *REPORTING, "SIPpeers", "QueueAdd")))
+    found = needs(Permissions((*NONE, *REPORTING, "SIPpeers", "QueuePause")))
     assert found["endpoint"] == ("the class system", "write = system")
     assert found["parked_call"] == ("the class call", "write = call")
     assert "channel" not in found
@@ -122,10 +122,16 @@ def test_who_may_nothing_is_told_for_each_kind_but_never_twice() -> None:
 
 def test_a_refusal_for_lack_of_permission_names_the_class() -> None:
     question = next(q for q in QUESTIONS if q.action == "PJSIPShowEndpoints")
-    assert refused(question, "Permission denied") == Missing(
-        "endpoint", "the class system", "write = system"
-    )
-    assert refused(question, "Out of memory").manager_conf is None
+    assert refused(question, "Permission denied") == [
+        Missing("endpoint", "the class system", "write = system")
+    ]
+    [other] = refused(question, "Out of memory")
+    assert (other.needs, other.manager_conf) == ("PJSIPShowEndpoints: Out of memory", None)
+
+
+def test_a_line_is_certain_unless_it_may_be_the_module() -> None:
+    found = {each.kind: each.certain for each in Permissions((*NONE, *SYSTEM, *CALL)).missing(22)}
+    assert (found["agent"], found["conference"]) == (True, False)
 
 
 def event(privilege: str | None) -> Message:
