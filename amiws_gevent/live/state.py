@@ -48,11 +48,11 @@ class _Member:
 class LiveState:
     """The models of all servers. `configure` comes before the pool's, `start` after it."""
 
-    def __init__(self, *, now: Clock | None = None, pace: Pace = DEFAULT_PACE) -> None:
+    def __init__(self, *, now: Clock | None = None, pace: Pace | None = None) -> None:
         self.on_change: Callable[[], None] = lambda: None
         """Called, cheaply and often, when a store has something to drain."""
         self._now = now or SteadyClock()
-        self._pace = pace
+        self._pace = pace or DEFAULT_PACE
         source = proxy_source()
         self._proxy = ProxyStore(source)
         self._members: dict[int, _Member] = {}

@@ -13,6 +13,9 @@ MAY = (
     *("Setvar", "ConfbridgeList", "ConfbridgeListRooms"),
 )
 
+ITEMS = {"CoreShowChannels": "CoreShowChannel", "DeviceStateList": "DeviceStateChange"}
+"""How items are called, where it is otherwise than their action."""
+
 Items = list[dict[str, str]]
 Special = Callable[[Connection, Packet], "bytes | None"]
 
@@ -58,8 +61,7 @@ class Lists:
 
     def listed(self, packet: Packet) -> bytes:
         """All items of a list."""
-        form = list_form(packet.action)
-        name = next(iter(form.items))
+        name = ITEMS.get(packet.action, packet.action)
         found = []
         for headers in self.items.get(packet.action, ()):
             lines = {"Event": name, "ActionID": packet.get("ActionID"), **headers}
