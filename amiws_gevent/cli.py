@@ -130,22 +130,7 @@ def parser() -> argparse.ArgumentParser:
         default=WORKING_DIRECTORY,
         help=f"working directory of the daemon (default {WORKING_DIRECTORY})",
     )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="check the configuration, report all mistakes, and exit",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="with --check: unknown keys and events, repeated keys and cut-off secrets are errors",
-    )
-    parser.add_argument(
-        "--connect",
-        action="store_true",
-        help="with --check: log in to each server too, and say what its AMI user may ask for the "
-        "live state, with the lines that manager.conf lacks",
-    )
+    _add_check_options(parser)
     parser.add_argument(
         "--demo",
         metavar="PORT",
@@ -163,6 +148,25 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
+
+
+def _add_check_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="check the configuration, report all mistakes, and exit",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="with --check: unknown keys and events, repeated keys and cut-off secrets are errors",
+    )
+    parser.add_argument(
+        "--connect",
+        action="store_true",
+        help="with --check: log in to each server too, and say what its AMI user may ask for the "
+        "live state, with the lines that manager.conf lacks",
+    )
 
 
 def _run(options: argparse.Namespace, signals: Signals) -> int:
