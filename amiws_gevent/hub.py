@@ -206,6 +206,11 @@ class Hub:
             return Place(self.number - len(self._pending), self._passed)
         return Place(self.number, self.published)
 
+    @property
+    def passing(self) -> tuple[Mapping[int, Position], Mapping[int, Position]]:
+        """Where all stood before the pass that is on, and where they stand after it."""
+        return self._passed, self._after.positions
+
     def set_stage(self, stage: Stage) -> None:
         """Ask ``stage`` whenever it was stirred."""
         self._stage = stage
