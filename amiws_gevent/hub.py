@@ -207,9 +207,9 @@ class Hub:
         return Place(self.number, self.published)
 
     @property
-    def passing(self) -> tuple[Mapping[int, Position], Mapping[int, Position]]:
-        """Where all stood before the pass that is on, and where they stand after it."""
-        return self._passed, self._after.positions
+    def passing(self) -> tuple[Place, Place]:
+        """Where views are before the pass that is on, and after it."""
+        return Place(self._first, self._passed), self._after
 
     def set_stage(self, stage: Stage) -> None:
         """Ask ``stage`` whenever it was stirred."""

@@ -49,11 +49,14 @@ class Transport(Protocol):
 
 
 class Part(NamedTuple):
-    """Which part of a group's stream an item is; ``before`` it its clients stand there."""
+    """Which part of a group's stream an item is."""
 
     group: Group
     stream: str
     before: Vector
+    """Where those stood before it who were there then."""
+    number: int = 0
+    """Of events: the number of the first batch of the pass that it is of."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,11 @@ class Group:
 
     def events_item(self, texts: Sequence[bytes]) -> Item:
         """What a pass of the hub has for the clients that keep up."""
-        before, after = map(self.events_at, self._hub.passing)
+        passed, passing = self._hub.passing
+        before, after = self.events_at(passed.positions), self.events_at(passing.positions)
         state = self.state.vector if self.state is not None else {}
         data = self.encode_events(texts, self.position(after, state))
-        return Item(data, len(texts), after, Part(self, EVENTS, before))
+        return Item(data, len(texts), after, Part(self, EVENTS, before, passed.number))
 
     def state_item(self, pieces: Pieces, before: Vector, *, last: bool) -> Item:
         """What a flush has for the clients that keep up; ``last``: with this piece all of it."""

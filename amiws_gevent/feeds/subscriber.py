@@ -116,7 +116,7 @@ class Subscriber:
         """Leave out the oldest that waits; how many bytes that frees."""
         item = self._take()
         if not self._lost:
-            self._lost_from = item.part.before
+            self._lost_from = self._before(item.part)
         self._lost += item.messages
         self._counts["left_out"] += item.messages
         return len(item.data) + ITEM_COST
@@ -265,8 +265,12 @@ class Subscriber:
         if self._lost_from is not None:
             return self._lost_from
         if self._waiting:
-            return self._waiting[0].part.before  # type: ignore[no-any-return]
+            return self._before(self._waiting[0].part)
         return self.group.events_since(self._number, self._events)
+
+    def _before(self, part: Part) -> Vector:
+        """Where it stood before an item; it may have come amid the batches of that pass."""
+        return part.before if part.number >= self._number else self._events
 
     def _state_vector(self) -> Vector | None:
         view = self.group.state
