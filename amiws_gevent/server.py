@@ -19,6 +19,8 @@ from amiws_gevent.actions import ActionService
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
@@ -30,6 +32,7 @@ from amiws_gevent.runtime.descriptors import raise_limit
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.runtime.notify import notify
+from amiws_gevent.v2.service import Service
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.login_throttle import LoginThrottle
 from amiws_gevent.web.monitor import MonitorListener, Readiness, monitor_blueprint, readiness
@@ -63,12 +66,15 @@ class Server:
     ) -> None:
         self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
-        self._pipeline = Pipeline(self._hub.publish)
         self._live = LiveState()
+        self._feeds = Feeds(self._hub, self._live, Bounds(50_000, 1 << 25, 300.0))
+        self._live.on_change = self._hub.stir
+        self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self._dispatcher = Dispatcher(self._pool.links)
         self._actions = ActionService(self._pool.links, self._pipeline.shown)
-        self._clients = Clients(self._hub, self._dispatcher)
+        self._v2 = Service(self._feeds, self._actions, settings.limits)
+        self._clients = Clients(self._hub, self._dispatcher, self._v2)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._login_throttle = LoginThrottle()
@@ -140,6 +146,7 @@ class Server:
         self._live.start()
         self._pauses.start()
         self._hub.start().link_exception(self._died)
+        self._v2.start().link_exception(self._died)
         _log.info(
             "listening on %s://%s:%d/, %d AMI servers",
             "https" if self.settings.ssl_cert else "http",
@@ -180,6 +187,7 @@ class Server:
         self._live.stop()
         self._pipeline.drain(LANES_TIME)
         self.plugins.stop(end - time.monotonic())
+        self._v2.stop()
         self._hub.stop()
         self._monitor.stop()
         self._pauses.stop()
