@@ -212,6 +212,7 @@ class Reload:
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
+        parts.clients.v2.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.upgrades)
         parts.api.streams.check(prepared.gate.still_knows)

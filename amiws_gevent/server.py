@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gevent
 from gevent.queue import Queue
@@ -23,7 +22,6 @@ from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.feeds.feeds import Feeds
-from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
@@ -81,8 +79,8 @@ class Server:
         self._actions = ActionService(self._pool.links, self._pipeline.shown)
         self._streams = Streams(self._feeds)
         self._api = Api(self._feeds, self._actions, self._streams)
-        v2 = Service(self._feeds, self._actions, self._servers, settings.limits)
-        self._clients = Clients(self._hub, self._dispatcher, v2)
+        self._v2 = Service(self._feeds, self._actions, settings.limits)
+        self._clients = Clients(self._hub, self._dispatcher, self._v2)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._login_throttle = LoginThrottle()
@@ -155,6 +153,7 @@ class Server:
         self._live.start()
         self._pauses.start()
         self._hub.start().link_exception(self._died)
+        self._v2.start().link_exception(self._died)
         _log.info(
             "listening on %s://%s:%d/, %d AMI servers",
             "https" if self.settings.ssl_cert else "http",
@@ -196,15 +195,11 @@ class Server:
         self._live.stop()
         self._pipeline.drain(LANES_TIME)
         self.plugins.stop(end - time.monotonic())
+        self._v2.stop()
         self._hub.stop()
         self._monitor.stop()
         self._pauses.stop()
         _log.info("stopped")
-
-    def _servers(self) -> list[dict[str, Any]]:
-        """The entities of the servers, as clients see them."""
-        found = self._feeds.page(Filters(), "server", len(self._live.servers))
-        return [] if found is None else found.items
 
     def _readiness(self) -> Readiness:
         return readiness(not self._stopping, self._pool.links.values())
