@@ -18,13 +18,18 @@ from amiws_gevent.api.operations import OPERATIONS, PREFIX
 from amiws_gevent.web.tokens import hash_of, make_token
 from tests.support.ami_server import AmiServer, Connection, Packet, answer
 from tests.support.certificates import make_certificate
-from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.program import Program, ami_host, wait_until
+from tests.support.program import configuration as plain_configuration
 from tests.support.sse import EventSource
 
 TOKEN, OTHER = make_token(), make_token()
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 REALM = "asterisk"
 FOREIGN = "https://evil.example"
+
+
+def configuration(*hosts: str, more: str = "") -> str:
+    return plain_configuration(*hosts, more=f"live_state: yes\n{more}")
 
 
 def tokens(**named: str) -> str:
