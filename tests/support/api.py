@@ -89,9 +89,7 @@ class FakeFeeds:
         self.feeds.append(FakeFeed(transport, fmt, limit))
         return self.feeds[-1]
 
-    def page(
-        self, filters: Filters, kind: str, limit: int, after: str | None
-    ) -> StatePage | None:
+    def page(self, filters: Filters, kind: str, limit: int, after: str | None) -> StatePage | None:
         self.asked.append((filters, kind, limit, after))
         if after == "old":
             return None
