@@ -26,7 +26,8 @@ from amiws_gevent.ami import ClientAction, Message
 from amiws_gevent.config import LoadResult, load_settings
 from amiws_gevent.config.plugins import HOOK_TIMEOUT
 from amiws_gevent.plugins import api, guard, hookspecs, manager
-from amiws_gevent.plugins.api import ClientInfo, PluginContext, RequestInfo, ServerInfo
+from amiws_gevent.plugins.api import ClientInfo, RequestInfo, ServerInfo
+from amiws_gevent.plugins.context import PluginContext
 from amiws_gevent.testing import ConfigError, PluginError, PluginHarness, event
 from tests.support.config import write
 from tests.support.http_receiver import Receiver, Request
