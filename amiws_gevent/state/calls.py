@@ -367,6 +367,8 @@ class Calls(Part):
         if leg is None:
             return
         leg.dial_string = values.get("DialString") or values.get("Dialstring") or ""
+        if source is None and leg.local:
+            return  # Originate: nobody dials, and a Local channel tells by its name whom it calls
         if source is not None:
             leg.dialled, leg.dialled_by = True, source.key
             self._serve(source)

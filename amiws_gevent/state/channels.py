@@ -196,11 +196,11 @@ class Channels(Part):
         channel = intern(uniqueid(values))
         if not channel:
             return
-        fields = read(values)
         there = self.store.get(KIND, channel)
-        if there is not None and there["name"] != fields.get("name"):
+        if there is not None and there["name"] != values.get("Channel"):
             self.store.remove(KIND, channel)  # the key comes again, the end of the last was lost
             there = None
+        fields = _all_news(values, _BLANK if there is None else there)
         if there is None:
             fields = {
                 **_BLANK,

@@ -207,7 +207,9 @@ class Store:
         if places is None:
             places = self._places[kind] = {}
         marks = entity.marks
-        later = min(self.offset - entity.born, _MOST)
+        later = self.offset - entity.born
+        if later > _MOST:
+            later = _MOST
         for name in names:
             place = places.get(name)  # low for the fields that change often: they came first
             if place is None:
