@@ -122,14 +122,14 @@ def news_of(*headers: str) -> News:
         except KeyError:
             return read(values, known)
         fields: dict[str, Any] = {}
-        for value, before, (name, convert) in zip(told, fields_of(known), forms, strict=True):
-            if value == before or (before is None and value in _NONE):
-                continue
-            meant = convert(value)
-            if meant is not None and "\\" in meant and name in _NAMES:
-                meant = unescaped(meant)
-            if meant != before:
-                fields[name] = meant
+        for value, before, form in zip(told, fields_of(known), forms, strict=True):
+            if value != before and (before is not None or value not in _NONE):
+                name, convert = form
+                meant = convert(value)
+                if meant is not None and "\\" in meant and name in _NAMES:
+                    meant = unescaped(meant)
+                if meant != before:
+                    fields[name] = meant
         return fields
 
     return news
@@ -138,12 +138,12 @@ def news_of(*headers: str) -> News:
 _PEOPLE = ("CallerIDNum", "CallerIDName", "ConnectedLineNum", "ConnectedLineName", "Linkedid")
 # What has no event of its own is told with the state: main/manager_channels.c,
 # ast_manager_build_channel_state_string_prefix has all.
-_all_news = news_of("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE)
-_news_of_people = news_of(*_PEOPLE)
+_ALL_NEWS = news_of("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE)
+_NEWS_OF_PEOPLE = news_of(*_PEOPLE)
 _NEWS: Mapping[str, News] = {
-    "newstate": _all_news,
-    "newcallerid": _news_of_people,
-    "newconnectedline": _news_of_people,
+    "newstate": _ALL_NEWS,
+    "newcallerid": _NEWS_OF_PEOPLE,
+    "newconnectedline": _NEWS_OF_PEOPLE,
     "newexten": news_of("Application", "Context", "Exten", "Linkedid"),
     "newaccountcode": news_of("AccountCode", "Linkedid"),
 }
@@ -200,7 +200,7 @@ class Channels(Part):
         if there is not None and there["name"] != values.get("Channel"):
             self.store.remove(KIND, channel)  # the key comes again, the end of the last was lost
             there = None
-        fields = _all_news(values, _BLANK if there is None else there)
+        fields = _ALL_NEWS(values, _BLANK if there is None else there)
         if there is None:
             fields = {
                 **_BLANK,
@@ -260,7 +260,7 @@ class Channels(Part):
         entity = self.store.entity(KIND, uniqueid(values))
         if entity is None:
             return
-        fields = _all_news(values, entity.fields)
+        fields = _ALL_NEWS(values, entity.fields)
         if entity.fields["hold"] != hold:
             fields["hold"] = hold
         if fields:
@@ -290,7 +290,7 @@ class Channels(Part):
         if there is None:
             self._put_or_keep(channel, bridge=bridge)
             return
-        self.store.put(KIND, channel, **{**_all_news(values, there), "bridge": bridge})
+        self.store.put(KIND, channel, **{**_ALL_NEWS(values, there), "bridge": bridge})
         if swapped := values.get("SwapUniqueid"):
             self._take_out(swapped, bridge)
         if bridge and values.get("BridgeType") in LINKING:
@@ -323,7 +323,7 @@ class Channels(Part):
         if there is None:
             self._early.pop(channel, None)
             return
-        fields = _all_news(values, there)
+        fields = _ALL_NEWS(values, there)
         if there["bridge"] == values.get("BridgeUniqueid"):
             fields.update(bridge=None, hold=False)  # whom it held is no more with it
         self.store.put(KIND, channel, **fields)
