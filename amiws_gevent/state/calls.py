@@ -112,7 +112,7 @@ class Calls(Part):
     def _created(self, message: Message) -> None:
         values = message.values
         key = uniqueid(values)
-        entity = self.store.entity("channel", key)
+        entity = self.store.entities("channel").get(key)
         if entity is None:
             return
         leg = self._legs.get(key)
@@ -225,7 +225,8 @@ class Calls(Part):
     # What happens to a leg
 
     def _moment(self, values: Mapping[str, str]) -> Moment:
-        return Moment(self.now, milliseconds(values.get("Timestamp")))
+        stamp = values.get("Timestamp")
+        return Moment(self.now, None if stamp is None else milliseconds(stamp))
 
     def _refresh(self, leg: Leg, values: Mapping[str, str], steps: Way | None = None) -> None:
         linkedid = leg.entity.fields.get("linkedid")

@@ -164,6 +164,7 @@ class Channels(Part):
     def __init__(self, store: Store, changed: Changed | None = None) -> None:
         super().__init__(store)
         self._tell = changed
+        self._entities = store.entities(KIND)
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
 
@@ -215,7 +216,7 @@ class Channels(Part):
 
     def _changed(self, news: News, message: Message) -> None:
         values = message.values
-        entity = self.store.entity(KIND, uniqueid(values))
+        entity = self._entities.get(uniqueid(values))
         if entity is not None and (fields := news(values, entity.fields)):
             self._put_news(entity, fields, values)
 
@@ -257,7 +258,7 @@ class Channels(Part):
         self._hold(message.values, False)
 
     def _hold(self, values: Mapping[str, str], hold: bool) -> None:
-        entity = self.store.entity(KIND, uniqueid(values))
+        entity = self._entities.get(uniqueid(values))
         if entity is None:
             return
         fields = _ALL_NEWS(values, entity.fields)
@@ -268,10 +269,11 @@ class Channels(Part):
 
     def _told_to_hang_up(self, message: Message) -> None:
         values = message.values
-        channel = uniqueid(values)
+        entity = self._entities.get(uniqueid(values))
         cause = number(values.get("Cause"))
-        if cause is not None and self.store.get(KIND, channel) is not None:
-            self.store.put(KIND, channel, hangup_cause=cause)
+        if entity is None or cause is None or cause == entity.fields["hangup_cause"]:
+            return
+        self.store.update(KIND, entity.fields["uniqueid"], entity, {"hangup_cause": cause})
 
     def _hung_up(self, message: Message) -> None:
         values = message.values

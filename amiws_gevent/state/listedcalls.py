@@ -35,14 +35,11 @@ class ListedCalls(Calls):
         for leg in [leg for leg in self._legs.values() if not leg.channel]:
             self._drop(leg, moment)
         changed = set(self.store.changed("channel"))
-        new = {
-            key: channel
-            for key, channel in self.store.of("channel").items()
-            if key not in self._legs
-        }
-        for key in sorted(new, key=lambda key: age(key) or (new[key]["created"] // 1000, 0)):
-            if (entity := self.store.entity("channel", key)) is not None:
-                self._add(entity)
+        channels = self.store.entities("channel").items()
+        new = [(key, entity) for key, entity in channels if key not in self._legs]
+        new.sort(key=lambda one: age(one[0]) or (one[1].fields["created"] // 1000, 0))
+        for key, entity in new:
+            self._add(entity)
             changed.add(key)
         self._link_peers(items)
         self._take_anew(changed)
