@@ -49,6 +49,7 @@ BLANK: Mapping[str, Any] = {
     "merged": [],
 }
 
+_NOWHERE = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
 
@@ -72,7 +73,7 @@ class _Seen(NamedTuple):
 
 def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) -> None:
     """Bring the entity of a call up to date; ``steps`` are those that its legs don't show."""
-    entity = store.entity(KIND, call.key)
+    entity = store.entities(KIND).get(call.key)
     known = _blank(call, moment) if entity is None else entity.fields
     fields = {**known}
     if len(known["legs"]) != len(call.legs) or known["legs"] != list(call.legs):
@@ -100,7 +101,7 @@ def _blank(call: Call, moment: Moment) -> dict[str, Any]:
 
 
 def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
-    people = [leg for leg in call.legs.values() if is_person(leg)]
+    people = [leg for leg in call.legs.values() if leg.real or is_person(leg)]
     if not people:
         return None
     main = people[0]
@@ -138,8 +139,7 @@ def _tell(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, moment:
 
 def _places(fields: dict[str, Any], seen: _Seen) -> None:
     """Where in the server the people of a call are."""
-    for field in ("queue", "conference", "parking", "listens_to"):
-        fields[field] = None
+    fields.update(_NOWHERE)
     for leg in seen.people:
         if leg.places:
             fields.update(leg.places)
@@ -177,8 +177,14 @@ def _phase_alone(seen: _Seen, known: Mapping[str, Any]) -> str | None:
 def _person(leg: Leg, before: Person | None) -> Person:
     """Who is at a leg; the same object as before if nothing is other."""
     number, name, _ = identify(leg)
-    person = {"number": number, "name": name, "channel": leg.key}
-    return before if before == person else _FORMS.pack("person", person)
+    if (
+        before is not None
+        and before["channel"] == leg.key
+        and before["number"] == number
+        and before["name"] == name
+    ):
+        return before
+    return _FORMS.pack("person", {"number": number, "name": name, "channel": leg.key})
 
 
 def _tell_others(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) -> None:
@@ -193,8 +199,8 @@ def _tell_others(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) 
     if not seen.main.call.met and (not talking or (partner is not None and partner.dialled)):
         fields["called"] = fields["callee"]
     seen.main.call.met |= bool(talking)
-    fields["ringing"] = [_person(leg, None) for leg in ringing] or _NO_PEOPLE
-    fields["held"] = _held(seen)
+    fields["ringing"] = [_person(leg, None) for leg in ringing] if ringing else _NO_PEOPLE
+    fields["held"] = _held(seen) if talking or len(seen.people) > 2 else _NO_PEOPLE
 
 
 def _partner(known: Mapping[str, Any], legs: Sequence[Leg]) -> Leg | None:
