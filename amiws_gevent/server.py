@@ -104,6 +104,7 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            streams=self._streams,
             web=self._web,
             pauses=self._pauses,
             login_throttle=self._login_throttle,
