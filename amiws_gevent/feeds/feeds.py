@@ -131,6 +131,7 @@ class Feeds:
         """A subscriber of a feed, and whether it goes on where it was."""
         self._look_at_servers()
         group = self._group(_GroupKey(streams, filters, feed.fmt))
+        group.newest = self._hub.number
         subscriber = Subscriber(
             group,
             feed.transport,
