@@ -13,11 +13,14 @@ import gevent
 import pytest
 
 from amiws_gevent import __version__
+from amiws_gevent.actions import ActionProblem
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.clients import CLASSIC
 from amiws_gevent.config import Limits
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.metrics import FAMILIES
+from amiws_gevent.plugins.api import ClientInfo
+from tests.support.actions import Told
 from tests.support.assembly import Assembly, FakeClient, ignore
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
@@ -139,6 +142,23 @@ def test_actions(assembly: Assembly) -> None:
     assembly.dispatcher.sent = 4
     assert assembly.value("amiws_actions_refused_total") == 1
     assert assembly.value("amiws_actions_sent_total") == 4
+
+
+def test_actions_that_are_answered(assembly: Assembly) -> None:
+    assert assembly.value("amiws_action_replies_total", "timeout") == 0
+    client, told = ClientInfo("p:1", None, "v2"), Told()
+    given = {"server": 1, "action": {"Action": "Ping"}}
+    assembly.actions.submit(assembly.actions.parse(given), client, told)
+    assert assembly.value("amiws_actions_pending") == 1
+    told.wait()
+    with pytest.raises(ActionProblem):
+        assembly.actions.parse({**given, "server": "x"}, client)
+    assembly.actions.sent = 4
+    found = assembly.samples()
+    assert found["amiws_action_replies_total", "unreachable"] == 1
+    assert found["amiws_actions_pending", ""] == 0
+    assert found["amiws_actions_refused_total", ""] == 2
+    assert found["amiws_actions_sent_total", ""] == 4
 
 
 def test_servers(assembly: Assembly) -> None:
