@@ -206,6 +206,11 @@ class Hub:
             return Place(self.number - len(self._pending), self._passed)
         return Place(self.number, self.published)
 
+    @property
+    def passing(self) -> tuple[Place, Place]:
+        """Where views are before the pass that is on, and after it."""
+        return Place(self._first, self._passed), self._after
+
     def set_stage(self, stage: Stage) -> None:
         """Ask ``stage`` whenever it was stirred."""
         self._stage = stage
@@ -219,7 +224,9 @@ class Hub:
     def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
         self.published_messages += len(batch.json)
-        if self._views:
+        # What comes behind others is queued even if nobody is there now: who comes next stands
+        # behind all of them.
+        if self._views or self._pending or self._unserved is not None:
             self._queue(batch)
         self._published[batch.server.id] = batch.position
 
