@@ -1,7 +1,8 @@
 """Turns the messages of one read into a batch for clients.
 
 A link passes all messages of one read. The read first gets its position in the server's
-stream, even if all its messages are dropped. Then the pipeline drops the events that
+stream, even if all its messages are dropped, and the source's observer, the live model, is told
+of all of them. Then the pipeline drops the events that
 ``event_names`` excludes, calls the plugins, makes each message's JSON once, and publishes
 the batch. It knows no sockets and no clients.
 
@@ -40,6 +41,9 @@ _EVENT = Kind.EVENT
 
 _log = logging.getLogger("amiws_gevent.pipeline")
 
+Observer = Callable[[Sequence[Message], int], None]
+"""Gets all messages of one read, and the offset of their position."""
+
 
 class Source:
     """One AMI server as messages name it, ready for JSON, and its stream.
@@ -53,6 +57,7 @@ class Source:
         "host",
         "info",
         "lane",
+        "observer",
         "offset",
         "prefixes",
         "received",
@@ -67,6 +72,8 @@ class Source:
         self.offset = 0
         """Reads so far."""
         self.lane: Lane | None = None
+        self.observer: Observer | None = None
+        """Is told of each read before anything is left out of it; must not raise."""
         self.received = [0] * len(Kind)
         """Messages that the server has sent, by kind."""
 
@@ -135,6 +142,8 @@ class Pipeline:
         """Pass on all messages of one read from ``source``, in order; returns at once."""
         source.count(messages)
         position = source.advance()
+        if source.observer is not None:
+            source.observer(messages, position.offset)
         if source.event_names:
             messages = [message for message in messages if source.passes(message)]
         if not messages:

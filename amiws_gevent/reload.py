@@ -29,6 +29,7 @@ from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
+from amiws_gevent.live import LiveState
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.plugins.roster import Roster
@@ -58,6 +59,7 @@ class Parts:
     clients: Clients
     actions: ActionService
     pool: Pool
+    live: LiveState
     login_throttle: LoginThrottle
     former_passwords: FormerPasswords
     web: WebServer
@@ -201,6 +203,8 @@ class Reload:
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
+        parts.clients.v2.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.gate)
+        parts.live.configure(settings)
         parts.pool.configure(settings)

@@ -12,9 +12,10 @@ from .problems import PROBLEMS, ActionProblem
 from .reply import OUTCOMES, Reply
 from .request import ActionRequest
 from .run import Submission
-from .service import ActionService
+from .service import MOST_OF_A_CLIENT, ActionService
 
 __all__ = [
+    "MOST_OF_A_CLIENT",
     "OUTCOMES",
     "PROBLEMS",
     "ActionProblem",
