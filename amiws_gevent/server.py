@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gevent
 from gevent.queue import Queue
@@ -23,7 +22,6 @@ from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.feeds.feeds import Feeds
-from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
@@ -48,8 +46,6 @@ LOG_OFF_TIME = 1.5  # for servers to answer the log-off, after the clients have 
 LANES_TIME = 0.5  # for plugins to process the messages received before the stop
 STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited for
 
-HISTORY = Bounds(messages=50_000, size=32 << 20, time=300.0)
-
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 
 _log = logging.getLogger("amiws_gevent.server")
@@ -73,16 +69,16 @@ class Server:
         self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
+        self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
         self._live.on_change = self._hub.stir
-        self._feeds = Feeds(self._hub, self._live, HISTORY)
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self._dispatcher = Dispatcher(self._pool.links)
         self._actions = ActionService(self._pool.links, self._pipeline.shown)
         self._streams = Streams(self._feeds)
         self._api = Api(self._feeds, self._actions, self._streams)
-        v2 = Service(self._feeds, self._actions, self._servers, settings.limits)
-        self._clients = Clients(self._hub, self._dispatcher, v2)
+        self._v2 = Service(self._feeds, self._actions, settings.limits)
+        self._clients = Clients(self._hub, self._dispatcher, self._v2)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._login_throttle = LoginThrottle()
@@ -104,6 +100,7 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            feeds=self._feeds,
             streams=self._streams,
             web=self._web,
             pauses=self._pauses,
@@ -121,6 +118,7 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            feeds=self._feeds,
             login_throttle=self._login_throttle,
             former_passwords=FormerPasswords(),
             web=self._web,
@@ -156,6 +154,7 @@ class Server:
         self._live.start()
         self._pauses.start()
         self._hub.start().link_exception(self._died)
+        self._v2.start().link_exception(self._died)
         _log.info(
             "listening on %s://%s:%d/, %d AMI servers",
             "https" if self.settings.ssl_cert else "http",
@@ -197,15 +196,11 @@ class Server:
         self._live.stop()
         self._pipeline.drain(LANES_TIME)
         self.plugins.stop(end - time.monotonic())
+        self._v2.stop()
         self._hub.stop()
         self._monitor.stop()
         self._pauses.stop()
         _log.info("stopped")
-
-    def _servers(self) -> list[dict[str, Any]]:
-        """The entities of the servers, as clients see them."""
-        found = self._feeds.page(Filters(), "server", len(self._live.servers))
-        return [] if found is None else found.items
 
     def _readiness(self) -> Readiness:
         return readiness(not self._stopping, self._pool.links.values())

@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import gevent
 
 from amiws_gevent import config
 from amiws_gevent.actions import MOST_OF_A_CLIENT
-from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.heartbeat import Heartbeat
 from amiws_gevent.v2.messages import Limits
 from amiws_gevent.v2.session import Actions, Session, Shared
-from amiws_gevent.v2.textframes import TEXT_FRAMES, TextFrames
-from amiws_gevent.web.outlet import Outlet
+from amiws_gevent.v2.textframes import TEXT_FRAMES
 from amiws_gevent.web.websocket import WebSocketClient
 
+PROXY = Filters(server=frozenset({0}))
 
-class Feeds(Protocol):
-    """What it needs of `feeds.Feeds`."""
-
-    def open(self, transport: Outlet, fmt: TextFrames, *, limit: int) -> Feed: ...
+_ALL = 1_000_000  # more servers than there can be
 
 
 class Service:
-    """``servers`` gives the entities of the servers as clients see them.
+    """Clients have their heartbeat from ``start`` on."""
 
-    Call ``configure`` first, and ``start`` for the heartbeat.
-    """
-
-    def __init__(
-        self,
-        feeds: Feeds,
-        actions: Actions,
-        servers: Callable[[], Sequence[Mapping[str, Any]]],
-        limits: config.Limits,
-    ) -> None:
+    def __init__(self, feeds: Feeds, actions: Actions, limits: config.Limits) -> None:
         self._feeds = feeds
         self._heartbeat = Heartbeat(limits.ping_interval)
-        self._shared = Shared(actions, servers, _limits(limits), limits.ping_interval)
+        self._shared = Shared(actions, self._servers, _limits(limits), limits.ping_interval)
 
     @property
     def errors(self) -> Counter[str]:
@@ -63,7 +53,8 @@ class Service:
 
     def open(self, client: WebSocketClient, info: ClientInfo) -> Session:
         """The session of a client that was accepted; says hello to it."""
-        feed = self._feeds.open(client.outlet, TEXT_FRAMES, limit=client.outlet.limit)
+        feed = self._feeds.open(client.outlet, TEXT_FRAMES)
+        client.outlet.use_source(lambda: feed)
         session = Session(client, info, feed, self._shared)
         session.open()
         self._heartbeat.add(session)
@@ -73,6 +64,11 @@ class Service:
         """The client of a session has left."""
         self._heartbeat.remove(session)
         session.close()
+
+    def _servers(self) -> Sequence[Mapping[str, Any]]:
+        """The entities of the servers, as clients see them."""
+        page = self._feeds.page(PROXY, "server", _ALL)
+        return [] if page is None else page.items
 
 
 def _limits(limits: config.Limits) -> Limits:

@@ -66,6 +66,9 @@ class Client:
         self.outlet = self
         self.told: list[dict[str, Any]] = []
 
+    def use_source(self, make_source: object) -> None:
+        """Nothing of it is used."""
+
     def send_text(self, text: bytes) -> None:
         self.told.append(json.loads(text))
 

@@ -18,6 +18,8 @@ from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import Limits, Settings
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link
 from amiws_gevent.live import LiveState
@@ -60,6 +62,7 @@ class Assembly:
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
         self.live = LiveState()
         self.live.configure(Settings(amihosts=tuple(hosts)))
+        self.feeds = Feeds(self.hub, self.live, Bounds.of(Limits()))
         for host in hosts:
             self.live.joined(self.sources[host.id], self.links[host.id])
         feeds: Any = FakeFeeds()
@@ -81,6 +84,7 @@ class Assembly:
             pool=pool,
             live=self.live,
             streams=self.streams,
+            feeds=self.feeds,
             web=web,
             pauses=self.pauses,
             login_throttle=self.login_throttle,
@@ -118,6 +122,9 @@ class FakeClient:
         self.outlet = self
         self.limit = 1 << 20
         self.blocked = False
+
+    def use_source(self, make_source: object) -> None:
+        """Nothing of it is used."""
 
     def send_text(self, text: bytes) -> None:
         """Taken."""

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.feed import Subscription, TooMany
 from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.paging import StatePage
 from amiws_gevent.v2.messages import MESSAGES
 from amiws_gevent.v2.requests import REQUESTS
 from amiws_gevent.v2.schema import json_schema
@@ -62,17 +63,22 @@ class FakeFeed:
 
 
 class FakeFeeds:
-    """Feeds by the client that they were opened for; ``opened`` has them in order."""
+    """Feeds in the order in which they were opened; ``servers`` are what server 0 has."""
 
-    def __init__(self) -> None:
+    def __init__(self, servers: Sequence[Mapping[str, Any]]) -> None:
         self.opened: list[FakeFeed] = []
+        self._servers = servers
 
-    def open(self, transport: object, fmt: object, *, limit: int) -> FakeFeed:
+    def open(self, transport: object, fmt: object) -> FakeFeed:
         self.opened.append(FakeFeed())
         return self.opened[-1]
+
+    def page(self, filters: Filters, kind: str, limit: int) -> StatePage:
+        assert (filters.as_json(), kind) == ({"server": [0]}, "server")
+        return StatePage("", [dict(server) for server in self._servers[:limit]], None)
 
 
 def service(actions: Any = None, servers: Sequence[Mapping[str, Any]] = ()) -> Service:
     """A service with feeds that have nothing, and by default no actions."""
-    feeds: Any = FakeFeeds()
-    return Service(feeds, actions, lambda: servers, Limits())
+    feeds: Any = FakeFeeds(servers)
+    return Service(feeds, actions, Limits())

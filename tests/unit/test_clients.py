@@ -32,6 +32,9 @@ class FakeClient:
         self.limit = 1 << 20
         self.blocked = False
 
+    def use_source(self, make_source: object) -> None:
+        """Nothing of it is used."""
+
     def offer(self, item: Item) -> None:
         """Taken."""
 

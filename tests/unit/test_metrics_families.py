@@ -19,10 +19,12 @@ from amiws_gevent.clients import CLASSIC
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.link import Link, LinkState
+from amiws_gevent.live import FollowedServer
 from amiws_gevent.metrics import FAMILIES
 from amiws_gevent.plugins.api import ClientInfo
 from tests.support.actions import Told
 from tests.support.assembly import Assembly, FakeClient, ignore
+from tests.support.feeds import BOTH, Client, FakeServer
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 
@@ -72,6 +74,24 @@ def test_dropped_messages_by_where(assembly: Assembly) -> None:
     assembly.pipeline.dropped_messages = 6
     assert assembly.value("amiws_messages_dropped_total", "hub") == 5
     assert assembly.value("amiws_messages_dropped_total", "plugins") == 6
+
+
+def test_subscriptions(assembly: Assembly) -> None:
+    client = Client(assembly.feeds)
+    client.subscribe(BOTH)
+    batch = FakeServer(1).says("A", "B")
+    assembly.feeds.publish(batch)
+    assert assembly.value("amiws_subscriptions") == 1
+    assert assembly.value("amiws_subscriptions_behind") == 1
+    assert assembly.value("amiws_snapshots_total") == 0
+    client.read()
+    assert assembly.value("amiws_subscriptions_behind") == 0
+    assert assembly.value("amiws_snapshots_total") == 1
+    assembly.feeds.counts.update(gaps=2, left_out=3)
+    assert assembly.value("amiws_gaps_total") == 2
+    assert assembly.value("amiws_subscription_lost_messages_total") == 3
+    assert assembly.value("amiws_history_messages") == 2
+    assert assembly.value("amiws_history_bytes") > batch.size
 
 
 def test_clients(assembly: Assembly) -> None:
@@ -244,6 +264,19 @@ def test_the_last_reload(assembly: Assembly) -> None:
     assembly.last_reload.applied = False
     assert assembly.value(applied) == 0
     assert assembly.value("amiws_config_last_reload_success_timestamp_seconds") == 1_800_000_000.5
+
+
+def test_the_live_state(assembly: Assembly) -> None:
+    live = assembly.live.servers[1]
+    assert isinstance(live, FollowedServer)
+    assert assembly.value("amiws_state_synchronised", "pbx1", "1") == 0
+    live.synchronised("live", "", [])
+    assert assembly.value("amiws_state_synchronised", "pbx1", "1") == 1
+    item = Message(Kind.EVENT, [("Event", "DeviceStateChange"), ("Device", "X/1")])
+    live.listed("DeviceStateList", [item], 0, heals=True)
+    assert assembly.value("amiws_state_healed_total", "pbx1", "1", "device", "added") == 1
+    live.errors = 3
+    assert assembly.value("amiws_state_errors_total", "pbx1", "1") == 3
 
 
 def test_the_rest(assembly: Assembly) -> None:

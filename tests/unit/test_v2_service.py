@@ -20,6 +20,9 @@ class FakeClient:
         self.blocked = False
         self.told: list[dict[str, Any]] = []
 
+    def use_source(self, make_source: object) -> None:
+        """Nothing of it is used."""
+
     def send_text(self, text: bytes) -> None:
         self.told.append(json.loads(text))
         assert faults(self.told[-1]) == []
