@@ -28,6 +28,7 @@ from amiws_gevent.api.blueprint import Api
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
+from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
@@ -61,6 +62,7 @@ class Parts:
     actions: ActionService
     pool: Pool
     live: LiveState
+    feeds: Feeds
     login_throttle: LoginThrottle
     former_passwords: FormerPasswords
     web: WebServer
@@ -212,6 +214,7 @@ class Reload:
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
+        parts.feeds.configure(limits)
         parts.clients.v2.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.upgrades)

@@ -46,8 +46,6 @@ LOG_OFF_TIME = 1.5  # for servers to answer the log-off, after the clients have 
 LANES_TIME = 0.5  # for plugins to process the messages received before the stop
 STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited for
 
-HISTORY = Bounds(messages=50_000, size=32 << 20, time=300.0)
-
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 
 _log = logging.getLogger("amiws_gevent.server")
@@ -71,8 +69,8 @@ class Server:
         self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
+        self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
         self._live.on_change = self._hub.stir
-        self._feeds = Feeds(self._hub, self._live, HISTORY)
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self._dispatcher = Dispatcher(self._pool.links)
@@ -102,6 +100,8 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            feeds=self._feeds,
+            streams=self._streams,
             web=self._web,
             pauses=self._pauses,
             login_throttle=self._login_throttle,
@@ -118,6 +118,7 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            feeds=self._feeds,
             login_throttle=self._login_throttle,
             former_passwords=FormerPasswords(),
             web=self._web,

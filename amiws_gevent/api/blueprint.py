@@ -29,7 +29,7 @@ from amiws_gevent.api.models import (
     query_of,
 )
 from amiws_gevent.api.openapi import document
-from amiws_gevent.api.operations import EVENT_STREAM, JSON, OPERATIONS, PREFIX
+from amiws_gevent.api.operations import EVENT_STREAM, JSON, KEY_HEADER, OPERATIONS, PREFIX
 from amiws_gevent.api.page import POLICY, page
 from amiws_gevent.api.problems import Problem
 from amiws_gevent.api.streams import Streams
@@ -113,7 +113,7 @@ class _Views:
         user = self._authorize()
         given = _body()
         body_of(given)
-        key = flask.request.headers.get("Idempotency-Key")
+        key = flask.request.headers.get(KEY_HEADER)
         if key is not None:
             given["idempotency_key"] = key
         replies = act(self.api.actions, given, _client(user, _VIEW), _watch())

@@ -22,6 +22,8 @@ PREFIX = "/api/v1"
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 
+KEY_HEADER = "Idempotency-Key"
+
 _FILTERS = "Filters are joined by and, values of one by or."
 _RESUME = (
     "Each event has the `op` of `amiws.v2` as its type and that message as its data. A position "
@@ -128,7 +130,7 @@ OPERATIONS = (
         Replies,
         body=ActionBody,
         headers={
-            "Idempotency-Key": "For 10 minutes the same user gets the first replies again for the "
+            KEY_HEADER: "For 10 minutes the same user gets the first replies again for the "
             "same key, and nothing is sent twice. Counts instead of `idempotency_key`."
         },
         codes=(
