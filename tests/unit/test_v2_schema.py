@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from amiws_gevent.actions import OUTCOMES, PROBLEMS
+from amiws_gevent.actions import MOST_OF_A_CLIENT, OUTCOMES, PROBLEMS
 from amiws_gevent.feeds.encoding import REASONS
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
+from amiws_gevent.feeds.filters import LONGEST_VALUE, MOST_VALUES
+from amiws_gevent.feeds.positions import LONGEST
+from amiws_gevent.feeds.subscriber import SNAPSHOT_TIME
 from amiws_gevent.v2 import schema as made
 from amiws_gevent.v2.codes import CODES
 from amiws_gevent.v2.messages import MESSAGES, Reply
@@ -88,6 +92,11 @@ def test_the_page_names_outcomes_codes_and_bounds() -> None:
     for word in (*outcomes, *CODES, *REASONS):
         assert f"\n| `{word}` | " in PAGE
     assert f"| objects and lists within each other | {MAX_DEPTH} |" in PAGE
+    assert f"| a position | {LONGEST:,} characters |" in PAGE
+    assert f"| subscriptions of a client | {MOST_SUBSCRIPTIONS} |" in PAGE
+    assert f"| actions of a client at work | {MOST_OF_A_CLIENT} |" in PAGE
+    assert f"| time to read a snapshot | {SNAPSHOT_TIME / 60:.0f} minutes |" in PAGE
+    assert f"up to\n{MOST_VALUES} values of up to {LONGEST_VALUE} characters" in PAGE
 
 
 def test_what_other_modules_say_is_in_the_specification() -> None:
