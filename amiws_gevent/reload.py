@@ -27,6 +27,7 @@ from amiws_gevent.actions import ActionService
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
+from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
@@ -60,6 +61,7 @@ class Parts:
     actions: ActionService
     pool: Pool
     live: LiveState
+    feeds: Feeds
     login_throttle: LoginThrottle
     former_passwords: FormerPasswords
     web: WebServer
@@ -203,6 +205,7 @@ class Reload:
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
+        parts.feeds.configure(limits)
         parts.clients.v2.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.gate)

@@ -67,7 +67,7 @@ class Server:
         self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
-        self._feeds = Feeds(self._hub, self._live, Bounds(50_000, 1 << 25, 300.0))
+        self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
         self._live.on_change = self._hub.stir
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
@@ -96,6 +96,7 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            feeds=self._feeds,
             web=self._web,
             pauses=self._pauses,
             login_throttle=self._login_throttle,
@@ -112,6 +113,7 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            feeds=self._feeds,
             login_throttle=self._login_throttle,
             former_passwords=FormerPasswords(),
             web=self._web,

@@ -20,6 +20,7 @@ from amiws_gevent.ami import Counters, Kind
 from amiws_gevent.clients import VIEW_NAMES, Clients
 from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.link.pool import Pool
@@ -62,6 +63,7 @@ class Measured:
     actions: ActionService
     pool: Pool
     live: LiveState
+    feeds: Feeds
     web: WebServer
     pauses: PauseMeter
     login_throttle: LoginThrottle
@@ -358,6 +360,48 @@ FAMILIES = (
         "Messages that slow clients lost (slow_clients: drop), counted once for each client.",
         (),
         lambda measured: measured.web.losses.messages,
+    ),
+    Family(
+        "amiws_subscriptions",
+        "Subscriptions of clients.",
+        (),
+        lambda measured: measured.feeds.subscriptions,
+    ),
+    Family(
+        "amiws_subscriptions_behind",
+        "Subscriptions whose clients have not got the newest state yet.",
+        (),
+        lambda measured: measured.feeds.behind,
+    ),
+    Family(
+        "amiws_snapshots_total",
+        "Snapshots of the state that clients were sent.",
+        (),
+        lambda measured: measured.feeds.counts["snapshots"],
+    ),
+    Family(
+        "amiws_gaps_total",
+        "Gaps that clients were told of, because they read too slowly or came back too late.",
+        (),
+        lambda measured: measured.feeds.counts["gaps"],
+    ),
+    Family(
+        "amiws_subscription_lost_messages_total",
+        "Messages that were left out of subscriptions because their clients read too slowly.",
+        (),
+        lambda measured: measured.feeds.counts["left_out"],
+    ),
+    Family(
+        "amiws_history_messages",
+        "Messages that are kept for clients that come back (limits.history_messages is the limit).",
+        (),
+        lambda measured: measured.feeds.history.messages,
+    ),
+    Family(
+        "amiws_history_bytes",
+        "Bytes that these take (limits.history_bytes is the limit).",
+        (),
+        lambda measured: measured.feeds.history.size,
     ),
     Family(
         "amiws_client_pending_bytes",

@@ -17,6 +17,8 @@ from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import Limits, Settings
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link
 from amiws_gevent.live import LiveState
@@ -58,6 +60,7 @@ class Assembly:
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
         self.live = LiveState()
         self.live.configure(Settings(amihosts=tuple(hosts)))
+        self.feeds = Feeds(self.hub, self.live, Bounds.of(Limits()))
         for host in hosts:
             self.live.joined(self.sources[host.id], self.links[host.id])
         self.metrics = Metrics(self._measured())
@@ -76,6 +79,7 @@ class Assembly:
             actions=self.actions,
             pool=pool,
             live=self.live,
+            feeds=self.feeds,
             web=web,
             pauses=self.pauses,
             login_throttle=self.login_throttle,

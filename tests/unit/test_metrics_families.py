@@ -23,6 +23,7 @@ from amiws_gevent.metrics import FAMILIES
 from amiws_gevent.plugins.api import ClientInfo
 from tests.support.actions import Told
 from tests.support.assembly import Assembly, FakeClient, ignore
+from tests.support.feeds import BOTH, Client, FakeServer
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 
@@ -72,6 +73,24 @@ def test_dropped_messages_by_where(assembly: Assembly) -> None:
     assembly.pipeline.dropped_messages = 6
     assert assembly.value("amiws_messages_dropped_total", "hub") == 5
     assert assembly.value("amiws_messages_dropped_total", "plugins") == 6
+
+
+def test_subscriptions(assembly: Assembly) -> None:
+    client = Client(assembly.feeds)
+    client.subscribe(BOTH)
+    batch = FakeServer(1).says("A", "B")
+    assembly.feeds.publish(batch)
+    assert assembly.value("amiws_subscriptions") == 1
+    assert assembly.value("amiws_subscriptions_behind") == 1
+    assert assembly.value("amiws_snapshots_total") == 0
+    client.read()
+    assert assembly.value("amiws_subscriptions_behind") == 0
+    assert assembly.value("amiws_snapshots_total") == 1
+    assembly.feeds.counts.update(gaps=2, left_out=3)
+    assert assembly.value("amiws_gaps_total") == 2
+    assert assembly.value("amiws_subscription_lost_messages_total") == 3
+    assert assembly.value("amiws_history_messages") == 2
+    assert assembly.value("amiws_history_bytes") > batch.size
 
 
 def test_clients(assembly: Assembly) -> None:
