@@ -246,7 +246,11 @@ class Calls(Part):
 
     def _changed(self, message: Message) -> None:
         values = message.values
-        self._refresh(uniqueid(values), values)
+        key = uniqueid(values)
+        leg, channel = self._legs.get(key), self.store.get("channel", key)
+        if leg is not None and channel is not None and channel["state"] == "ring":
+            leg.calls()
+        self._refresh(key, values)
 
     def _went_on(self, message: Message) -> None:
         """A step of the dialplan: of interest where somebody is alone in a call, or dials."""

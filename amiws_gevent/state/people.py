@@ -106,6 +106,12 @@ class Leg:
         self.served = False
         """Of the second half of a Local channel: whether it has ever called anybody."""
 
+    def calls(self) -> None:
+        """It calls the server. Up to 13 ``chan_sip`` makes its channel in the state Down, as if
+        the server called it (``handle_request_invite``)."""
+        if self.dialled_by is None and self.dialled:
+            self.dialled, self.own_number = False, None
+
     def place(self, where: str, what: str | None) -> None:
         """It is in a queue, conference or such now; None for not any more."""
         places = {**self.places}
