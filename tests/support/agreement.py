@@ -41,7 +41,8 @@ _NOT_IN_LIST = {
     **dict.fromkeys(("channel", "bridge"), {"created", "server_created"}),
     "queue_member": {"paused_since"},
     "peer": {"cause", "rejected", "registered", "raw"},
-    "endpoint": {"reachable"},
+    "endpoint": {"reachable", "device_state"},
+    "participant": {"marked", "waiting", "user"},
     "contact": {"raw"},
     "registration": {"registered_at"},
     "parking_lot": set(),
@@ -103,14 +104,15 @@ class Listener:
 
     def differences(self) -> list[str]:
         """What the model has otherwise than the lists say."""
-        found = []
+        other, kinds = full_model([]), set[str]()
         for action in self.actions():
-            other = full_model([])
             other.list(action, *self.listed(action))
-            for kind in KINDS[action]:
-                ours, theirs = set(_facts(self.fed, kind)), set(_facts(other, kind))
-                found += [f"{action}: the list says {fact}" for fact in theirs - ours]
-                found += [f"{action}: the model says {fact}" for fact in ours - theirs]
+            kinds.update(KINDS[action])
+        found = []
+        for kind in sorted(kinds):
+            ours, theirs = set(_facts(self.fed, kind)), set(_facts(other, kind))
+            found += [f"the list says {fact}" for fact in theirs - ours]
+            found += [f"the model says {fact}" for fact in ours - theirs]
         return found
 
     def left(self) -> list[tuple[str, str]]:
@@ -134,7 +136,7 @@ def _facts(fed: Fed, kind: str) -> Iterable[Fact]:
 
 
 def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(sorted(value)) if isinstance(value, list) else value
 
 
 def _parser() -> Parser:

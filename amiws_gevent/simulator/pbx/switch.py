@@ -425,7 +425,8 @@ class Switch:
             self.availability_changed(member.queue)
 
     def device_event(self, device: str, state: str) -> None:
-        self.told_devices[device] = state
+        if not device.startswith("Local/"):  # not kept: AST_DEVSTATE_NOT_CACHABLE
+            self.told_devices[device] = state
         self.out.append(
             "Event: DeviceStateChange\r\nPrivilege: call,all\r\n"
             f"Device: {device}\r\nState: {state}\r\n\r\n"
