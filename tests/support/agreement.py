@@ -38,8 +38,9 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 PASSING = ("channel", "call", "bridge", "queue_caller", "parked_call", "conference", "participant")
 
 _NOT_IN_LIST = {
-    **dict.fromkeys(("channel", "bridge"), {"created", "server_created"}),
-    "queue_member": {"paused_since"},
+    "channel": {"created", "server_created"},
+    "bridge": {"created", "server_created"},
+    "queue_member": {"paused_since", "calls_taken", "last_call"},  # events tell these late
     "peer": {"cause", "rejected", "registered", "raw"},
     "endpoint": {"reachable", "device_state"},
     "participant": {"marked", "waiting", "user"},
@@ -69,7 +70,7 @@ class Listener:
 
     def ask(self, action: str, *headers: str) -> list[Message]:
         """The items of a list; fails if the answer is none."""
-        request = Request([f"Action: {action}", "ActionID: q", *headers])
+        request = Request((f"Action: {action}", "ActionID: q", *headers))
         text = self._answers.answer(request, lambda late: None)
         assert text is not None
         response, *items = _parser().receive_data(text.encode())
@@ -82,7 +83,7 @@ class Listener:
 
     def actions(self) -> list[str]:
         """The lists that ListCommands says this PBX has."""
-        answer = self._answers.answer(Request(["Action: ListCommands"]), lambda late: None)
+        answer = self._answers.answer(Request(("Action: ListCommands",)), lambda late: None)
         assert answer is not None
         names = {line.partition(":")[0] for line in answer.split("\r\n")}
         return [action for action in KINDS if action in names]

@@ -41,7 +41,7 @@ class Simulation:
         self.pace = Pace.for_rate(rate)
         self.switch = Switch(style, self._rng, started)
         furnish(self.switch, self.pace)
-        troupes = furnish_troupes(self.switch)
+        troupes = furnish_troupes(self.switch) if programme.share else []
         phones.furnish(self.switch)
         self.scripts = Scripts(self.switch, self._rng, self.pace, troupes)
         self._repertoire = Repertoire(programme, self.scripts, self._rng, self.start)

@@ -416,7 +416,7 @@ class Switch:
             return
         device.state = state
         self.device_event(device.name, state.name)
-        if device.number in self.hints:
+        if self.hints.get(device.number) is device:
             self.out.append(
                 f"Event: ExtensionStatus\r\nPrivilege: call,all\r\n{hint_headers(device)}\r\n"
             )
