@@ -109,16 +109,21 @@ class Listener:
         for action in self.actions():
             other.list(action, *self.listed(action))
             kinds.update(KINDS[action])
-        found = []
-        for kind in sorted(kinds):
-            ours, theirs = set(_facts(self.fed, kind)), set(_facts(other, kind))
-            found += [f"the list says {fact}" for fact in theirs - ours]
-            found += [f"the model says {fact}" for fact in ours - theirs]
-        return found
+        return unlike(self.fed, other, kinds)
 
     def left(self) -> list[tuple[str, str]]:
         """What is there although nobody calls."""
         return [(kind, key) for kind in PASSING for key in self.fed.store.keys(kind)]
+
+
+def unlike(ours: Fed, listed: Fed, kinds: Iterable[str]) -> list[str]:
+    """What a model has otherwise than one that was given lists alone."""
+    found = []
+    for kind in sorted(kinds):
+        known, told = set(_facts(ours, kind)), set(_facts(listed, kind))
+        found += [f"the list says {fact}" for fact in told - known]
+        found += [f"the model says {fact}" for fact in known - told]
+    return found
 
 
 def full_model(ended: list[Ended]) -> Fed:
