@@ -10,7 +10,7 @@ import heapq
 import random
 
 from amiws_gevent.simulator.pbx import phones, stories
-from amiws_gevent.simulator.pbx.company import Pace, furnish, furnish_troupes
+from amiws_gevent.simulator.pbx.company import TROUPES, Pace, furnish, furnish_troupes
 from amiws_gevent.simulator.pbx.ending import detach, end_call
 from amiws_gevent.simulator.pbx.model import Call, Channel, Member, Script
 from amiws_gevent.simulator.pbx.originate import Order, originate
@@ -45,7 +45,9 @@ class Simulation:
         phones.furnish(self.switch)
         self.scripts = Scripts(self.switch, self._rng, self.pace, troupes)
         self._repertoire = Repertoire(programme, self.scripts, self._rng, self.start)
-        self._fewest = 0 if programme.share >= 1 else self.pace.fewest
+        self._fewest, self._most = self.pace.fewest, self.pace.most
+        if programme.share >= 1:  # as they come, and those that wait for a troupe
+            self._fewest, self._most = 0, max(self._most, 2 * TROUPES)
         self._agenda: list[tuple[float, int, Call | None]] = []
         self._noted = 0
         if rate:
@@ -133,7 +135,7 @@ class Simulation:
     def _arrive(self) -> None:
         pace = self.pace
         self._note(self.now + self._rng.uniform(0.4, 1.6) / pace.rate, None)
-        if self.switch.generated_calls < pace.most:
+        if self.switch.generated_calls < self._most:
             self._begin_any_call()
 
     def _begin_any_call(self) -> None:
