@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gevent
 import pytest
 from gevent import socket as gsocket
@@ -98,3 +100,9 @@ def test_each_scenario_is_listed_with_its_story() -> None:
     assert len(lines) == len(SCENARIOS)
     for line, scenario in zip(lines, SCENARIOS.values(), strict=True):
         assert line.split(maxsplit=1) == [scenario.name, scenario.told]
+
+
+def test_the_documentation_has_each_scenario_with_its_story() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "demo.md").read_text(encoding="utf-8")
+    rows = [f"| `{scenario.name}` | {scenario.told} |" for scenario in SCENARIOS.values()]
+    assert "\n".join(rows) in page
