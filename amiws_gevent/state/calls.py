@@ -258,6 +258,8 @@ class Calls(Part):
         if leg is None:
             return
         names = fields.keys()
+        if fields.get("state") == "ring":
+            leg.calls()
         if (
             not names.isdisjoint(_TELLING)
             or ("application" in names and _is_state(fields["application"]))
@@ -391,9 +393,42 @@ class Calls(Part):
         by = values.get("OrigTransfererUniqueid")
         second = values.get("SecondTransfererUniqueid")
         who, target = values.get("TransfereeUniqueid"), values.get("TransferTargetUniqueid")
+        if who is None and by != second:
+            who, target = self._ends(values, by or "", second or "")
         self._join_all(key for key in (by, second, who, target) if key)
+        if values.get("DestType") == "App":
+            self._take_over(second, who)
         to = self._number(target) or self._partner(who or by, without=(by, second))
         self._tell_transfer(values, by, who, to, "attended")
+
+    def _ends(
+        self, values: Mapping[str, str], by: str, second: str
+    ) -> tuple[str | None, str | None]:
+        """Who is transferred to whom, if a phone with a line to each did it: that is not told.
+
+        Whoever was moved to the other's bridge is the last one there.
+        """
+        origin, goal = values.get("OrigBridgeUniqueid"), values.get("DestBridgeUniqueid")
+        met = self._others_in(goal or origin, by, second)
+        if len(met) == 2:
+            return (met[0], met[1]) if goal == origin else (met[1], met[0])
+        asked = self._others_in(values.get("SecondBridgeUniqueid"), by, second)
+        leg = self._legs.get(second)
+        if leg is not None and not asked:
+            asked = [other.key for other in leg.call.legs.values() if other.dialled_by == second]
+        return (met[0] if met else None), (asked[0] if asked else None)
+
+    def _others_in(self, bridge: str | None, by: str, second: str) -> list[str]:
+        members = (self.store.get("bridge", bridge or "") or {}).get("members", ())
+        return [key for key in members if key not in (by, second)]
+
+    def _take_over(self, key: str | None, heir: str | None) -> None:
+        """A channel goes on in the place of another that dials: who rings, rings for it now."""
+        leg = self._legs.get(heir or "")
+        if leg is not None:
+            for other in leg.call.legs.values():
+                if other.dialled_by == key:
+                    other.dialled_by = heir
 
     def _partner(self, key: str | None, without: Sequence[str | None]) -> str | None:
         """The number of whom somebody is with now, or who rings for him."""
