@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amiws_gevent.ami import Message
 from amiws_gevent.plugins.api import ServerInfo
@@ -36,8 +36,6 @@ class Batch:
     messages: Sequence[Message]
     json: Sequence[bytes]
     """The five-key JSON text of each of ``messages``, valid UTF-8, without a line end."""
-    requesters: Mapping[int, str]
-    """By index, the token of the client that a message answers; no other client gets it."""
     size: int = field(init=False)
     """Bytes of JSON."""
 
@@ -55,5 +53,6 @@ class Item(NamedTuple):
     messages: int
     """How many messages are in ``data``."""
     positions: Mapping[int, Position]
-    """By server id, where who has had ``data`` stands then. A read of which more is to come in
-    another item is not counted yet, and an answer to one client moves nobody."""
+    """By server id, where who has had ``data`` stands then."""
+    part: Any = None
+    """For who keeps it while a client reads slowly: which part of what the client gets it is."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import Counter
 from typing import NamedTuple
 
@@ -11,71 +10,84 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.manager import Plugins
-from amiws_gevent.views import View, without_answers
-from amiws_gevent.web.counts import FELL_BEHIND, name_of
+from amiws_gevent.runtime.peers import name_of
+from amiws_gevent.v2.service import Service
+from amiws_gevent.v2.session import Session
+from amiws_gevent.views import View
+from amiws_gevent.web.counts import FELL_BEHIND
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.websocket import WebSocketClient
 
 CLASSIC = View("classic", text_frames)
 """All that is for everybody, as amiws sends it."""
 
-V2 = View("v2", text_frames, (without_answers,))
-"""``amiws.v2``: an answer goes only to the client that sent the action."""
+V2 = "v2"
+"""What metrics and plugins know clients of ``amiws.v2`` by."""
 
-VIEW_NAMES = (CLASSIC.name, V2.name)
+VIEW_NAMES = (CLASSIC.name, V2)
 
 _log = logging.getLogger("amiws_gevent.clients")
 
 
-class _Subscription(NamedTuple):
+class _Member(NamedTuple):
     info: ClientInfo
-    view: View
-    token: str | None
+    session: Session | None
+    """None on the classic socket."""
 
 
 class Clients:
-    """The web side's ``Sessions``: subscribes clients to the hub, dispatches their actions."""
+    """The web side's ``Sessions``: classic clients get all, those of ``amiws.v2`` a session."""
 
-    def __init__(self, hub: Hub, dispatcher: Dispatcher) -> None:
+    def __init__(self, hub: Hub, dispatcher: Dispatcher, v2: Service) -> None:
         self.plugins = Plugins()
         self.opened_clients: Counter[str] = Counter()
         """Clients that connected, by the name of their view."""
+        self.v2 = v2
         self._hub = hub
         self._dispatcher = dispatcher
-        self._subscriptions: dict[WebSocketClient, _Subscription] = {}
+        self._members: dict[WebSocketClient, _Member] = {}
+
+    def counts(self) -> Counter[str]:
+        """How many clients there are, by the name of their view."""
+        return Counter([member.info.view for member in self._members.values()])
 
     def opened(self, client: WebSocketClient) -> None:
-        """Subscribe a client that was accepted."""
-        view, token = CLASSIC, None
-        if client.subprotocol is not None:
-            view, token = V2, secrets.token_urlsafe(12)
-        info = ClientInfo(client.address, client.user, view.name)
-        self._subscriptions[client] = _Subscription(info, view, token)
-        self._hub.add(client.outlet, view, token)
-        self.opened_clients[view.name] += 1
+        """Subscribe a client that was accepted, or open its session."""
+        session = None
+        if client.subprotocol is None:
+            info = ClientInfo(client.address, client.user, CLASSIC.name)
+            self._hub.add(client.outlet, CLASSIC)
+        else:
+            info = ClientInfo(client.address, client.user, V2)
+            session = self.v2.open(client, info)
+        self._members[client] = _Member(info, session)
+        self.opened_clients[info.view] += 1
         _log.info("client %s connected", name_of(info))
         self.plugins.client_connected(info)
 
     def received(self, client: WebSocketClient, text: str) -> None:
-        """Send a client's action to its servers, or answer with an error."""
-        subscription = self._subscriptions[client]
+        """Do what a client asks for, or answer with an error."""
+        info, session = self._members[client]
+        if session is not None:
+            session.received(text)
+            return
         self._dispatcher.dispatch(
             text,
-            client=name_of(subscription.info),
-            token=subscription.token,
-            authorize=lambda action: self.plugins.authorize_action(action, subscription.info),
+            client=name_of(info),
+            authorize=lambda action: self.plugins.authorize_action(action, info),
             answer=client.send_text,
         )
 
     def closed(self, client: WebSocketClient, code: int, reason: str) -> None:
         """Forget a client that is gone."""
-        subscription = self._subscriptions.pop(client, None)
-        if subscription is None:
+        member = self._members.pop(client, None)
+        if member is None:
             return
-        info = subscription.info
-        self._hub.remove(client.outlet, subscription.view, subscription.token)
-        if subscription.token is not None:
-            self._dispatcher.forget(subscription.token)
+        info, session = member
+        if session is None:
+            self._hub.remove(client.outlet, CLASSIC)
+        else:
+            self.v2.close(session)
         # Hundreds may fall behind at once; web.counts.Laggards logs those, one line a second.
         level = logging.DEBUG if client.close_kind in FELL_BEHIND else logging.INFO
         _log.log(level, "client %s closed: %d %s", name_of(info), code, reason)

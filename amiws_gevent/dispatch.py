@@ -1,8 +1,8 @@
-"""Sends the actions of clients to servers; answers with an error if that fails.
+"""Sends the actions of classic clients to servers; answers with an error if that fails.
 
 An action is parsed (``ami.actions`` refuses what must not reach a server), addressed to one
 server or all, and passed to the links. If it cannot be sent, that client alone gets a
-message with ``"Response": "Error"``.
+message with ``"Response": "Error"``. What the servers answer is for all clients.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from amiws_gevent.ami import (
+    OWN_ACTION_ID,
     ActionError,
     ClientAction,
     Kind,
@@ -24,7 +25,6 @@ from amiws_gevent.ami import (
 )
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import NotConnected, SendBufferFull
-from amiws_gevent.routing import address, check_action_ids, wrap
 from amiws_gevent.runtime.log import LogLimiter
 
 _log = logging.getLogger("amiws_gevent.actions")
@@ -39,22 +39,11 @@ class ActionTarget(Protocol):
 
     host: AmiHost
 
-    def send(
-        self,
-        data: bytes,
-        *,
-        holding: float = 0.0,
-        action_id: str | None = None,
-        name: str = "",
-    ) -> None:
+    def send(self, data: bytes, *, holding: float = 0.0) -> None:
         """Queue one encoded action; raises NotConnected or SendBufferFull.
 
-        ``holding``: seconds for which it may block the server. With an
-        ``action_id`` it will be answered even if the connection is lost.
+        ``holding``: seconds for which it may block the server.
         """
-
-    def forget(self, prefix: str) -> None:
-        """Stop waiting for answers with an ActionID that begins with ``prefix``."""
 
 
 class Dispatcher:
@@ -73,7 +62,6 @@ class Dispatcher:
         text: str,
         *,
         client: str,
-        token: str | None = None,
         authorize: Callable[[ClientAction], str | None] = lambda _action: None,
         answer: Callable[[bytes], None],
     ) -> None:
@@ -82,16 +70,13 @@ class Dispatcher:
         It may be called at once or later, from another greenlet. It must not block, and must
         accept that the client has left.
 
-        ``client`` names the client in the log (address and user). ``token``
-        addresses the answers to an ``amiws.v2`` client; None for the classic
-        socket, whose answers everybody gets. ``authorize`` says why an action may
-        not be sent, None if it may.
+        ``client`` names the client in the log (address and user). ``authorize`` says why
+        an action may not be sent, None if it may.
         """
         try:
             action = parse_client_action(text)
-            check_action_ids(action, token)
-            headers = action.headers if token is None else wrap(action.headers, token)
-            data = encode_action(headers)
+            _check_action_ids(action)
+            data = encode_action(action.headers)
             targets = self._targets_of(action)
             refusal = authorize(action)
             if refusal is not None:
@@ -100,13 +85,7 @@ class Dispatcher:
             self._refuse(("client", client), "action of %s refused: %s", client, error)
             answer(encode_message(OWN_PREFIX, error_response(str(error), error.action_id)))
             return
-        action_id = None if token is None else dict(headers)["ActionID"]
-        self._send(action, data, action_id, targets, client, answer)
-
-    def forget(self, token: str) -> None:
-        """The ``amiws.v2`` client with that token has left."""
-        for target in self.targets.values():
-            target.forget(address(token))
+        self._send(action, data, targets, client, answer)
 
     def _targets_of(self, action: ClientAction) -> Iterable[ActionTarget]:
         if action.server_id is None:
@@ -124,7 +103,6 @@ class Dispatcher:
         self,
         action: ClientAction,
         data: bytes,
-        action_id: str | None,
         targets: Iterable[ActionTarget],
         client: str,
         answer: Callable[[bytes], None],
@@ -132,12 +110,7 @@ class Dispatcher:
         for target in targets:
             host = target.host
             try:
-                target.send(
-                    data,
-                    holding=holding_time(action.headers),
-                    action_id=action_id,
-                    name=action.name,
-                )
+                target.send(data, holding=holding_time(action.headers))
             except (NotConnected, SendBufferFull) as error:
                 text = "action %s of %s not sent to %s: %s"
                 self._refuse(("server", host.id), text, action.name, client, host.name, error)
@@ -155,3 +128,13 @@ class Dispatcher:
         """
         self.refused += 1
         self._limiter.log(_log, logging.INFO, key, text, *arguments)
+
+
+def _check_action_ids(action: ClientAction) -> None:
+    """Raise ActionError for an ActionID that looks like one of ours: nobody saw the answer."""
+    if any(action_id.startswith(OWN_ACTION_ID) for action_id in action.action_ids):
+        raise ActionError(
+            f'the "ActionID" begins with "{OWN_ACTION_ID}", which only amiws-gevent may use;'
+            " choose another",
+            action_id=action.action_id,
+        )

@@ -11,6 +11,9 @@ A client gets exactly what is published after it was added. Batches are numbered
 are published; a client added while some of them wait gets only the later ones of the next
 pass. (These numbers are the hub's own; positions are those of servers.)
 
+Besides, there may be a ``Stage``: what it has for clients is sent by the same greenlet, between
+two passes, so that it has the same place among the messages for all clients of a view.
+
 The hub knows no sockets: a client is any object with ``offer``. A view exists while it has
 clients.
 """
@@ -20,8 +23,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import gevent
 from gevent.event import Event
@@ -39,6 +42,10 @@ PASS_BYTES = 1 << 20
 """Bytes of JSON of one pass; a single batch may be larger. Well below what may wait for a
 client, and small enough to stay in the processor's cache for all clients."""
 
+STAGE_TIME = 0.1
+"""Seconds between two turns of the stage at least. A person does not see a delay that short, and
+whatever changes more often in it is told once. The first change after a pause goes at once."""
+
 _log = logging.getLogger("amiws_gevent.hub")
 
 
@@ -52,8 +59,25 @@ class Client(Protocol):
 Group = dict[Client, None]
 """Clients in the order in which they were added."""
 
+
 Delivery = tuple[Item, Sequence[Client]]
 """What is sent, and who gets it."""
+
+
+class Stage(Protocol):
+    """What is sent beside what is published."""
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """What there is now. Others may run between two; it must not raise."""
+
+
+class Place(NamedTuple):
+    """How far a view is."""
+
+    number: int
+    """Its clients have had the batches up to this number."""
+    positions: Mapping[int, Position]
+    """Of these, by server; never changed in place."""
 
 
 class _Subscribers:
@@ -107,12 +131,22 @@ class Hub:
         """Messages that were given to clients: each counts once for each client that got it."""
         self.delivered_bytes = 0
         """Bytes of their frames, likewise for each client."""
-        self._views: dict[View, _Subscribers] = {}
-        self._by_token: dict[str, Client] = {}
-        self._number = 0
+        self.number = 0
         """Batches that were ever queued: the number of the next one."""
+        self.on_dropped: Callable[[], None] = _do_nothing
+        """Called when batches were dropped, that all clients of now have missed."""
+        self._views: dict[View, _Subscribers] = {}
         self._pending: deque[Batch] = deque()
         self._pending_bytes = 0
+        self._published: dict[int, Position] = {}
+        self._passed: Mapping[int, Position] = {}  # where all stood before what is pending
+        self._after = Place(0, {})  # where those stand who have had the pass that is on
+        self._unserved: dict[View, None] | None = None  # in that pass; None: there is none
+        self._serving: View | None = None
+        self._first = 0  # the number of the first batch of that pass
+        self._stage: Stage | None = None
+        self._stirred = False
+        self._stage_at = 0.0
         self._wake = Event()
         self._limiter = LogLimiter()
         self._greenlet: gevent.Greenlet[..., None] | None = None
@@ -127,24 +161,17 @@ class Hub:
         if self._greenlet is not None:
             self._greenlet.kill()
 
-    def add(self, client: Client, view: View, token: str | None = None) -> None:
-        """Subscribe to what is published from now on.
+    def add(self, client: Client, view: View) -> None:
+        """Subscribe to what is published from now on."""
+        self._views.setdefault(view, _Subscribers()).add(client, self.number)
 
-        ``token`` is where answers wrapped for this client are sent.
-        """
-        self._views.setdefault(view, _Subscribers()).add(client, self._number)
-        if token is not None:
-            self._by_token[token] = client
-
-    def remove(self, client: Client, view: View, token: str | None = None) -> None:
+    def remove(self, client: Client, view: View) -> None:
         """Unsubscribe; it is no error if the client is not there."""
         subscribers = self._views.get(view)
         if subscribers is not None:
             subscribers.remove(client)
             if not subscribers:
                 del self._views[view]
-        if token is not None:
-            self._by_token.pop(token, None)
 
     def counts(self) -> Counter[str]:
         """How many clients there are, by the name of their view."""
@@ -162,12 +189,44 @@ class Hub:
         """Bytes of JSON that wait for the next pass."""
         return self._pending_bytes
 
+    @property
+    def published(self) -> Mapping[int, Position]:
+        """By server, the position of what was published last; a copy."""
+        return {**self._published}
+
+    def at(self, view: View) -> Place | None:
+        """How far a view is; None while some of its clients have had more than others."""
+        if self._unserved is not None:
+            if view is self._serving:
+                return None
+            if view not in self._unserved:
+                return self._after
+            return Place(self._first, self._passed)
+        if self._pending:
+            return Place(self.number - len(self._pending), self._passed)
+        return Place(self.number, self.published)
+
+    def set_stage(self, stage: Stage) -> None:
+        """Ask ``stage`` whenever it was stirred."""
+        self._stage = stage
+
+    def stir(self) -> None:
+        """The stage has something to send, or will have; may be called often."""
+        if not self._stirred:
+            self._stirred = True
+            self._wake.set()
+
     def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
         self.published_messages += len(batch.json)
-        if not self._views:
-            return
-        self._number += 1
+        if self._views:
+            self._queue(batch)
+        self._published[batch.server.id] = batch.position
+
+    def _queue(self, batch: Batch) -> None:
+        if not self._pending and self._unserved is None:
+            self._passed = self.published
+        self.number += 1
         self._pending.append(batch)
         self._pending_bytes += batch.size
         if self._pending_bytes > self.limit:
@@ -190,15 +249,35 @@ class Hub:
                 "%d so far)",
                 self.dropped_messages,
             )
+            self.on_dropped()
 
     def _run(self) -> None:
         while True:
-            self._wake.wait()
+            self._wake.wait(self._time_to_stage())
             self._wake.clear()
             while self._pending:
                 self._pass(self._next_batches())
                 if self._pending:
+                    self._run_stage()
                     yield_to_loop()
+            self._run_stage()
+
+    def _time_to_stage(self) -> float | None:
+        """Seconds until it is the stage's turn; None if it has nothing to send."""
+        return max(self._stage_at - time.monotonic(), 0.0) if self._stirred else None
+
+    def _run_stage(self) -> None:
+        """Send what the stage has, if it is its turn."""
+        if not self._stirred or self._stage is None or time.monotonic() < self._stage_at:
+            return
+        self._stirred = False
+        turn_end = time.monotonic() + TURN
+        for item, clients in self._stage.deliveries():
+            self._deliver(item, clients)
+            if time.monotonic() > turn_end:
+                yield_to_loop()
+                turn_end = time.monotonic() + TURN
+        self._stage_at = time.monotonic() + STAGE_TIME
 
     def _next_batches(self) -> list[Batch]:
         """The oldest pending batches, up to PASS_BYTES."""
@@ -212,15 +291,24 @@ class Hub:
         return batches
 
     def _pass(self, batches: Sequence[Batch]) -> None:
-        first = self._number - len(self._pending) - len(batches)
+        first = self.number - len(self._pending) - len(batches)
+        end = first + len(batches)
+        moved = {batch.server.id: batch.position for batch in batches}
+        self._first, self._after = first, Place(end, {**self._passed, **moved})
+        self._unserved = dict.fromkeys(self._views)
         turn_end = time.monotonic() + TURN
         for view, subscribers in tuple(self._views.items()):
             if time.monotonic() > turn_end:
                 yield_to_loop()
                 turn_end = time.monotonic() + TURN
-            for start, group in subscribers.groups(first, first + len(batches)):
-                for item, clients in self._deliveries(view, batches[start - first :], group):
-                    self._deliver(item, clients)
+            self._serving = view
+            for start, group in subscribers.groups(first, end):
+                item = _item(view, batches[start - first :])
+                if item is not None:
+                    self._deliver(item, list(group))
+            self._serving = None
+            self._unserved.pop(view, None)
+        self._passed, self._unserved = self._after.positions, None
 
     def _deliver(self, item: Item, clients: Sequence[Client]) -> None:
         self.deliveries += item.messages * len(clients)
@@ -243,32 +331,16 @@ class Hub:
         for view in list(self._views):
             self.remove(client, view)
 
-    def _deliveries(self, view: View, batches: Sequence[Batch], group: Group) -> Iterator[Delivery]:
-        """The items for some clients of a view; answers to one client keep their place."""
-        run: list[bytes] = []
-        positions: dict[int, Position] = {}
-        for batch in batches:
-            asking = self._asking(batch, group) if batch.requesters else None
-            if not asking:
-                run += view.texts(batch)
-                positions[batch.server.id] = batch.position
-                continue
-            chosen = view.select(batch)
-            for index in sorted({*chosen, *asking}):
-                if index not in asking:
-                    run.append(batch.json[index])
-                    continue
-                if not chosen or index > chosen[-1]:  # no more of this read for all
-                    positions[batch.server.id] = batch.position
-                if run:
-                    yield Item(view.encode(run), len(run), {**positions}), list(group)
-                    run = []
-                yield Item(view.encode([batch.json[index]]), 1, {}), [asking[index]]
-            positions[batch.server.id] = batch.position
-        if run:
-            yield Item(view.encode(run), len(run), positions), list(group)
 
-    def _asking(self, batch: Batch, group: Group) -> dict[int, Client]:
-        """The clients of the group that get an answer of the batch, by the answer's index."""
-        clients = ((index, self._by_token.get(token)) for index, token in batch.requesters.items())
-        return {index: one for index, one in clients if one is not None and one in group}
+def _item(view: View, batches: Sequence[Batch]) -> Item | None:
+    """What the clients of a view get of the batches; None if that is nothing."""
+    texts: list[bytes] = []
+    positions: dict[int, Position] = {}
+    for batch in batches:
+        texts += view.texts(batch)
+        positions[batch.server.id] = batch.position
+    return view.item(texts, positions) if texts else None
+
+
+def _do_nothing() -> None:
+    """Stands for what nobody has asked to be told."""

@@ -1,7 +1,8 @@
 """Turns the messages of one read into a batch for clients.
 
 A link passes all messages of one read. The read first gets its position in the server's
-stream, even if all its messages are dropped. Then the pipeline drops the events that
+stream, even if all its messages are dropped, and the source's observer, the live model, is told
+of all of them. Then the pipeline drops the events that
 ``event_names`` excludes, calls the plugins, makes each message's JSON once, and publishes
 the batch. It knows no sockets and no clients.
 
@@ -27,7 +28,6 @@ from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.manager import Plugins
-from amiws_gevent.routing import JSON_MARK, unwrap
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
 
@@ -40,6 +40,9 @@ HOLD_TIME = 1.0  # seconds that waiting hooks have before their plugins are repl
 _EVENT = Kind.EVENT
 
 _log = logging.getLogger("amiws_gevent.pipeline")
+
+Observer = Callable[[Sequence[Message], int], None]
+"""Gets all messages of one read, and the offset of their position."""
 
 
 class Source:
@@ -54,6 +57,7 @@ class Source:
         "host",
         "info",
         "lane",
+        "observer",
         "offset",
         "prefixes",
         "received",
@@ -66,8 +70,10 @@ class Source:
         self.prefixes = {kind: envelope_prefix(kind, host.id, host.name, host.ssl) for kind in Kind}
         self.epoch = secrets.token_hex(8) if epoch is None else epoch
         self.offset = 0
-        """Reads so far, and messages that the program sent in the server's name."""
+        """Reads so far."""
         self.lane: Lane | None = None
+        self.observer: Observer | None = None
+        """Is told of each read before anything is left out of it; must not raise."""
         self.received = [0] * len(Kind)
         """Messages that the server has sent, by kind."""
 
@@ -97,24 +103,10 @@ class Source:
 
 
 def make_batch(source: Source, position: Position, read: Sequence[Message]) -> Batch:
-    """The messages of one read with their JSON; answers to ``amiws.v2`` clients are restored."""
+    """The messages of one read with their JSON."""
     prefixes = source.prefixes
     json = [encode_message(prefixes[message.kind], message) for message in read]
-    if JSON_MARK not in b"".join(json):  # in one text: half the time of looking through each
-        return Batch(source.info, position, read, json, {})
-    messages = list(read)
-    requesters: dict[int, str] = {}
-    for index, message in enumerate(read):
-        if JSON_MARK not in json[index]:
-            continue
-        requester, restored = unwrap(message)
-        if restored is message:  # other text that contains the mark
-            continue
-        messages[index] = restored
-        json[index] = encode_message(prefixes[restored.kind], restored)
-        if requester is not None:
-            requesters[index] = requester
-    return Batch(source.info, position, messages, json, requesters)
+    return Batch(source.info, position, read, json)
 
 
 class Pipeline:
@@ -137,6 +129,7 @@ class Pipeline:
         self._publish = publish
         self._limiter = LogLimiter()
         self._lanes: set[Lane] = set()
+        self._shown = 0  # calls of `shown` that are with plugins
         self._held = False
         self._free = Event()
         self._free.set()
@@ -148,14 +141,9 @@ class Pipeline:
     def process(self, source: Source, messages: Sequence[Message]) -> None:
         """Pass on all messages of one read from ``source``, in order; returns at once."""
         source.count(messages)
-        self.pass_on(source, messages)
-
-    def pass_on(self, source: Source, messages: Sequence[Message]) -> None:
-        """As ``process``, for messages that the program sends in the server's name.
-
-        They get a position of their own, so that no two batches share one.
-        """
         position = source.advance()
+        if source.observer is not None:
+            source.observer(messages, position.offset)
         if source.event_names:
             messages = [message for message in messages if source.passes(message)]
         if not messages:
@@ -174,6 +162,43 @@ class Pipeline:
         if self.plugins.logs_messages:
             self.plugins.log(zip(batch.messages, repeat(batch.server), batch.json, strict=False))
 
+    def shown(self, server: ServerInfo, messages: Sequence[Message]) -> Sequence[Message]:
+        """Messages that one client gets alone, in order, as plugins transform them; may wait.
+
+        What they mask for all is masked here as well. Filters are not asked, log hooks not
+        told. What a required plugin fails on is missing.
+        """
+        self.wait_while_held()
+        if not self.plugins.changes_messages:
+            return messages
+        self._shown += 1
+        try:
+            kept = self.plugins.transforms().run(messages, server)
+        finally:
+            self._shown -= 1
+        return [message for message in kept if self._is_whole(message, server)]
+
+    def _is_whole(self, message: Message, server: ServerInfo) -> bool:
+        try:
+            message.check()
+        except Exception as error:  # noqa: BLE001 - a plugin may have done anything to it
+            self._tell_spoilt(server, error)
+            return False
+        return True
+
+    def _tell_spoilt(self, server: ServerInfo, error: Exception) -> None:
+        culprit = self.plugins.spoilt(error)
+        self._limiter.log(
+            _log,
+            logging.ERROR,
+            ("spoilt", server.id),
+            "%s: message dropped because %s changed it in place: %s: %s",
+            server.name,
+            culprit,
+            type(error).__name__,
+            error,
+        )
+
     def _batch(self, source: Source, position: Position, messages: Sequence[Message]) -> Batch:
         """A batch of the messages, without those that a plugin has made impossible to encode."""
         try:
@@ -182,17 +207,7 @@ class Pipeline:
             if not self.plugins.changes_messages:
                 raise
             sound = [message for message in messages if _is_sound(source, position, message)]
-            culprit = self.plugins.spoilt(error)
-            self._limiter.log(
-                _log,
-                logging.ERROR,
-                ("spoilt", source.host.id),
-                "%s: message dropped because %s changed it in place: %s: %s",
-                source.host.name,
-                culprit,
-                type(error).__name__,
-                error,
-            )
+            self._tell_spoilt(source.info, error)
             return make_batch(source, position, sound)
 
     @contextmanager
@@ -201,11 +216,14 @@ class Pipeline:
         self._held = True
         self._free.clear()
         try:
-            _wait_until(lambda: not any(lane.working for lane in self._lanes), HOLD_TIME)
+            _wait_until(lambda: not self._with_plugins(), HOLD_TIME)
             yield
         finally:
             self._held = False
             self._free.set()
+
+    def _with_plugins(self) -> bool:
+        return self._shown > 0 or any(lane.working for lane in self._lanes)
 
     def wait_while_held(self) -> None:
         """For a lane: return once messages may go on."""

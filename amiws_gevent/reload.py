@@ -23,11 +23,13 @@ from pathlib import Path
 import gevent
 from flask import Flask
 
+from amiws_gevent.actions import ActionService
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
+from amiws_gevent.live import LiveState
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.plugins.roster import Roster
@@ -55,7 +57,9 @@ class Parts:
     pipeline: Pipeline
     hub: Hub
     clients: Clients
+    actions: ActionService
     pool: Pool
+    live: LiveState
     login_throttle: LoginThrottle
     former_passwords: FormerPasswords
     web: WebServer
@@ -195,9 +199,12 @@ class Reload:
         self.settings = settings
         if parts.log is not None:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
-        parts.pipeline.plugins = parts.clients.plugins = parts.plugins.finish()
+        plugins = parts.plugins.finish()
+        parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
+        parts.clients.v2.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.gate)
+        parts.live.configure(settings)
         parts.pool.configure(settings)

@@ -1,7 +1,7 @@
 """The composition root: builds the parts, starts them, and stops them in order.
 
-Data goes link → pipeline → hub → WebSocket clients; actions go WebSocket
-client → dispatcher → link. What a configuration changes in all this is
+Data goes link → pipeline → hub → WebSocket clients, and on its way into the live state;
+actions go WebSocket client → dispatcher → link. What a configuration changes in all this is
 ``reload``'s business, at the start as well.
 """
 
@@ -15,11 +15,15 @@ from pathlib import Path
 import gevent
 from gevent.queue import Queue
 
+from amiws_gevent.actions import ActionService
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
+from amiws_gevent.live import LiveState
 from amiws_gevent.metrics import Measured, Metrics
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.roster import Roster
@@ -28,6 +32,7 @@ from amiws_gevent.runtime.descriptors import raise_limit
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.runtime.notify import notify
+from amiws_gevent.v2.service import Service
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.login_throttle import LoginThrottle
 from amiws_gevent.web.monitor import MonitorListener, Readiness, monitor_blueprint, readiness
@@ -61,10 +66,15 @@ class Server:
     ) -> None:
         self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
-        self._pipeline = Pipeline(self._hub.publish)
-        self._pool = Pool(self._pipeline)
+        self._live = LiveState()
+        self._feeds = Feeds(self._hub, self._live, Bounds(50_000, 1 << 25, 300.0))
+        self._live.on_change = self._hub.stir
+        self._pipeline = Pipeline(self._feeds.publish)
+        self._pool = Pool(self._pipeline, self._live)
         self._dispatcher = Dispatcher(self._pool.links)
-        self._clients = Clients(self._hub, self._dispatcher)
+        self._actions = ActionService(self._pool.links, self._pipeline.shown)
+        self._v2 = Service(self._feeds, self._actions, settings.limits)
+        self._clients = Clients(self._hub, self._dispatcher, self._v2)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._login_throttle = LoginThrottle()
@@ -83,7 +93,9 @@ class Server:
             pipeline=self._pipeline,
             clients=self._clients,
             dispatcher=self._dispatcher,
+            actions=self._actions,
             pool=self._pool,
+            live=self._live,
             web=self._web,
             pauses=self._pauses,
             login_throttle=self._login_throttle,
@@ -97,7 +109,9 @@ class Server:
             pipeline=self._pipeline,
             hub=self._hub,
             clients=self._clients,
+            actions=self._actions,
             pool=self._pool,
+            live=self._live,
             login_throttle=self._login_throttle,
             former_passwords=FormerPasswords(),
             web=self._web,
@@ -129,8 +143,10 @@ class Server:
         if descriptors > before:
             _log.info("raised the limit on file descriptors from %d to %d", before, descriptors)
         self._reload.start()
+        self._live.start()
         self._pauses.start()
         self._hub.start().link_exception(self._died)
+        self._v2.start().link_exception(self._died)
         _log.info(
             "listening on %s://%s:%d/, %d AMI servers",
             "https" if self.settings.ssl_cert else "http",
@@ -168,8 +184,10 @@ class Server:
         self._pool.log_off()
         self._web.stop(STOP_TIME)
         self._pool.join(LOG_OFF_TIME)
+        self._live.stop()
         self._pipeline.drain(LANES_TIME)
         self.plugins.stop(end - time.monotonic())
+        self._v2.stop()
         self._hub.stop()
         self._monitor.stop()
         self._pauses.stop()

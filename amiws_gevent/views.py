@@ -6,18 +6,17 @@ must not hold what differs from client to client (a name, an address).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from amiws_gevent.ami import Kind, is_answer
-from amiws_gevent.batch import Batch
+from amiws_gevent.batch import Batch, Item, Position
 
 Filter = Callable[[Batch, Sequence[int]], Sequence[int]]
 """Selects messages of a batch: gets ascending indexes and returns those to send.
 
 It is hashable, and equal to filters that select the same: a function, or an instance of a frozen
-dataclass. It is called once for each batch and view, not for each message. It never gets answers
-for a single client.
+dataclass. It is called once for each batch and view, not for each message.
 """
 
 Encoding = Callable[[Iterable[bytes]], bytes]
@@ -29,8 +28,7 @@ class View:
     """``name`` is what metrics and plugins know the view by; several views may share one.
 
     The clients of a view get a message if all ``filters`` select it; one may be for what they
-    subscribed to, another for their rights. Answers to a single client are not filtered; they
-    go to that client if it was added with its token.
+    subscribed to, another for their rights.
     """
 
     name: str
@@ -40,8 +38,6 @@ class View:
     def select(self, batch: Batch) -> Sequence[int]:
         """The messages, by ascending index, that all clients of this view get."""
         chosen: Sequence[int] = range(len(batch))
-        if batch.requesters:
-            chosen = [index for index in chosen if index not in batch.requesters]
         for narrow in self.filters:
             if not chosen:
                 break
@@ -50,10 +46,14 @@ class View:
 
     def texts(self, batch: Batch) -> Sequence[bytes]:
         """The JSON of ``select``."""
-        if not self.filters and not batch.requesters:
+        if not self.filters:
             return batch.json
         json = batch.json
         return [json[index] for index in self.select(batch)]
+
+    def item(self, texts: Sequence[bytes], positions: Mapping[int, Position]) -> Item:
+        """What the clients of this view are sent: ``texts``, after which they stand there."""
+        return Item(self.encode(texts), len(texts), positions)
 
 
 _QUEUE = Kind.QUEUE

@@ -1,6 +1,7 @@
 """The AMI protocol: bytes in, messages out. No I/O."""
 
 from .actions import (
+    OWN_ACTION_ID,
     ActionError,
     ClientAction,
     encode_action,
@@ -18,6 +19,7 @@ from .packets import Counters
 __all__ = [
     "BROADCASTS",
     "MOST_HEADERS",
+    "OWN_ACTION_ID",
     "ActionError",
     "ClientAction",
     "Counters",

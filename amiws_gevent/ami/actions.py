@@ -32,6 +32,12 @@ ORIGINATE_TIMEOUT = 30.0  # seconds that an Originate without a Timeout has, man
 # All clients share one session: these would end or change it for all of them.
 SESSION_ACTIONS = frozenset(("login", "logoff", "challenge", "events", "filter", "waitevent"))
 
+OWN_ACTION_ID = "amiws-gevent-"
+"""How the ActionIDs begin that the program gives; their answers go to who asked alone."""
+
+# Of ours; past 67 bytes Asterisk breaks the items of ConfbridgeList.
+LONGEST_ACTION_ID = 60
+
 _SKIPPED_BY_ASTERISK = "".join(map(chr, range(0x21)))
 # That and all of Unicode's white space: a name that only seems to be another is refused.
 _BLANKS = _SKIPPED_BY_ASTERISK + "".join(
@@ -56,6 +62,10 @@ class ActionError(AmiwsError):
         super().__init__(message)
         self.message = message
         self.action_id = action_id
+
+
+class SessionActionError(ActionError):
+    """One of SESSION_ACTIONS: well-formed, and never sent."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +110,37 @@ def parse_client_action(text: str | bytes) -> ClientAction:
     """
     members = _load_members(text)
     try:
-        return _client_action(members)
+        return client_action(members)
     except ActionError as error:
         raise ActionError(error.message, _readable_action_id(members)) from None
+
+
+def client_action(members: Iterable[tuple[str, object]]) -> ClientAction:
+    """The action that the members of a JSON object are; see `parse_client_action`."""
+    headers: list[tuple[str, str]] = []
+    server_ids: list[int] = []
+    for name, value in members:
+        if value is None:
+            continue
+        if name.lower() == "amiserverid":
+            server_ids.append(_server_id(value))
+        elif name.lower() == "action" and (
+            not isinstance(value, str) or isinstance(value, _Number)
+        ):
+            raise ActionError('the member "Action" must be a string, the name of one action')
+        else:
+            headers += [(name, element) for element in _header_values(name, value)]
+    if len(server_ids) > 1:
+        raise ActionError('"AMIServerID" is given more than once; name one server or none')
+    action = check_action_name(headers)
+    encode_action(headers)
+    action_id = _first(headers, "actionid")
+    return ClientAction(
+        name=action,
+        server_id=server_ids[0] if server_ids else None,
+        action_id=None if action_id is None else action_id.lstrip(_SKIPPED_BY_ASTERISK),
+        headers=tuple(headers),
+    )
 
 
 def encode_action(headers: Iterable[tuple[str, str]]) -> bytes:
@@ -136,11 +174,12 @@ def error_response(message: str, action_id: str | None) -> Message:
 def check_action_name(headers: Iterable[tuple[str, str]]) -> str:
     """The name of the one action in the headers, without the blanks round it.
 
-    Raises ActionError where there is none or several, or for one of SESSION_ACTIONS.
+    Raises ActionError where there is none or several, SessionActionError for one of
+    SESSION_ACTIONS.
     """
     name = _action_name(tuple(headers))
     if name.lower() in SESSION_ACTIONS:
-        raise ActionError(
+        raise SessionActionError(
             f"the action {_quoted(name)} is refused:"
             " it would end or change the AMI session that all clients share"
         )
@@ -200,33 +239,6 @@ def _refuse_constant(name: str) -> object:
     raise ActionError(f"the message is not valid JSON: {name} is not a JSON number")
 
 
-def _client_action(members: _Members) -> ClientAction:
-    headers: list[tuple[str, str]] = []
-    server_ids: list[int] = []
-    for name, value in members:
-        if value is None:
-            continue
-        if name.lower() == "amiserverid":
-            server_ids.append(_server_id(value))
-        elif name.lower() == "action" and (
-            not isinstance(value, str) or isinstance(value, _Number)
-        ):
-            raise ActionError('the member "Action" must be a string, the name of one action')
-        else:
-            headers += [(name, element) for element in _header_values(name, value)]
-    if len(server_ids) > 1:
-        raise ActionError('"AMIServerID" is given more than once; name one server or none')
-    action = check_action_name(headers)
-    encode_action(headers)
-    action_id = _first(headers, "actionid")
-    return ClientAction(
-        name=action,
-        server_id=server_ids[0] if server_ids else None,
-        action_id=None if action_id is None else action_id.lstrip(_SKIPPED_BY_ASTERISK),
-        headers=tuple(headers),
-    )
-
-
 def _server_id(value: object) -> int:
     if isinstance(value, str) and _SERVER_ID.fullmatch(value):
         return int(value)
@@ -247,7 +259,10 @@ def _header_value(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    what = "a list in a list" if isinstance(value, list) else "an object"
+    if isinstance(value, int | float) and math.isfinite(value):
+        return json.dumps(value)
+    kinds = {list: "a list in a list", float: "a number that is none"}
+    what = kinds.get(type(value), "an object")
     raise ActionError(
         f"the member {_quoted(name)} holds {what}; a header's value is a string, a number,"
         " a boolean, or a flat list of them"

@@ -12,7 +12,7 @@ import orjson
 
 from .messages import Kind, Message, Value
 
-_JsonValue = Value | list[Value]
+JsonValue = Value | list[Value]
 
 
 def envelope_prefix(kind: Kind, server_id: int, server_name: str, ssl: bool) -> bytes:
@@ -32,14 +32,26 @@ def encode_message(prefix: bytes, message: Message) -> bytes:
         # Not data(): its copy, which callers may change, costs as much as a third of the encoding.
         return prefix + orjson.dumps(message._unique or message.data()) + b"}"
     except orjson.JSONEncodeError:
-        data = message.data()
-        # A lone surrogate (an odd ami_encoding, a client's ActionID that is echoed,
-        # a plugin), or a number that no client could hold.
-        clean = {_encodable(name): _clean(value) for name, value in data.items()}
-        return prefix + orjson.dumps(clean) + b"}"
+        return prefix + orjson.dumps(_clean_data(message)) + b"}"
 
 
-def _clean(value: _JsonValue) -> _JsonValue:
+def encodable_data(message: Message) -> dict[str, JsonValue]:
+    """What `encode_message` makes JSON of, for who puts it into a larger text."""
+    data = message.data()
+    try:
+        orjson.dumps(data)
+    except orjson.JSONEncodeError:
+        return _clean_data(message)
+    return data
+
+
+def _clean_data(message: Message) -> dict[str, JsonValue]:
+    # A lone surrogate (an odd ami_encoding, a client's ActionID that is echoed,
+    # a plugin), or a number that no client could hold.
+    return {_encodable(name): _clean(value) for name, value in message.data().items()}
+
+
+def _clean(value: JsonValue) -> JsonValue:
     if isinstance(value, list):
         return [_clean_one(element) for element in value]
     return _clean_one(value)

@@ -30,6 +30,9 @@ class ListForm(NamedTuple):
     unanswered: bool = False
     """It has no response: text without headers comes, or one event. It is over once a later
     action is answered."""
+    later: str = ""
+    """The name of the event that tells what became of it: it goes to all sessions, with the
+    ActionID of who asked, some time behind the response, and may overtake it."""
 
 
 def _list(*items: str, end: str, bare: bool = False, empty: tuple[str, ...] = ()) -> ListForm:
@@ -60,6 +63,8 @@ _FORMS: Mapping[str, ListForm] = {
         empty=("No dialplan hints are available",),
     ),
     "Hangup": _list("ChannelHungup", end="ChannelsHungupListComplete"),  # of a /regex/
+    # main/manager.c, fast_originate: with ``Async``, if the response is no error
+    "Originate": ListForm(later="originateresponse"),
     "ShowDialPlan": _list("ListDialplan", end="ShowDialPlanComplete"),
     "Status": _list("Status", end="StatusComplete", bare=True),
     # apps/

@@ -70,10 +70,8 @@ class Link:
     """One server's connection, in a greenlet of its own.
 
     ``on_messages`` gets all messages of one read, in order, in that greenlet; it must
-    not block. ``on_unanswered`` gets an error answer for each action sent with an
-    ActionID that was under way when the connection ended. ``on_state`` hears of each
-    change of state with its reason. What they raise is logged, and the link goes on.
-    ``clock`` gives seconds, ``random`` 0 to 1.
+    not block. ``on_state`` hears of each change of state with its reason. What they raise
+    is logged, and the link goes on. ``clock`` gives seconds, ``random`` 0 to 1.
     """
 
     def __init__(
@@ -82,7 +80,6 @@ class Link:
         limits: Limits,
         *,
         on_messages: OnMessages,
-        on_unanswered: OnMessages | None = None,
         on_state: OnState | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
@@ -100,7 +97,6 @@ class Link:
         """Attempts to connect that failed, refused logins included."""
         self._limits = limits
         self._on_messages = on_messages
-        self._on_unanswered = on_unanswered
         self._on_state = on_state
         self._clock = clock
         self._timings = timings
@@ -114,6 +110,7 @@ class Link:
         self._stopping = False
         self._session: Session | None = None
         self._pending = Pending()
+        self._asking = 0
         self._faults: Counter[str] = Counter()
         self._lost_packets = 0
         self._limiter = LogLimiter(clock=clock)
@@ -133,8 +130,8 @@ class Link:
 
     @property
     def under_way(self) -> int:
-        """Actions of clients sent with an ActionID that the server has not yet answered."""
-        return len(self._pending)
+        """Greenlets that wait in `ask`."""
+        return self._asking
 
     def faults(self) -> dict[str, int]:
         """How many faults there were in what the server sent, by the names of `ami.Counters`."""
@@ -171,42 +168,37 @@ class Link:
         greenlet.kill()
         self._finish(greenlet)
 
-    def send(
-        self,
-        data: bytes,
-        *,
-        holding: float = 0.0,
-        action_id: str | None = None,
-        name: str = "",
-    ) -> None:
+    def send(self, data: bytes, *, holding: float = 0.0) -> None:
         """Send one whole encoded action; never blocks, keeps the order.
 
         ``holding`` is what `ami.holding_time` says of it: seconds in which the server may
-        be silent because of it. With its ``action_id`` and ``name`` the action is always
-        answered: by the server, or through ``on_unanswered``.
+        be silent because of it. Its answer is one of the messages that all get.
 
         Raises NotConnected, which says why, or SendBufferFull where the server takes
         actions so slowly that ``limits.ami_send_buffer`` bytes wait already.
         """
         with self._ready() as session:
-            session.send(data, holding, action_id=action_id, name=name)
+            session.send(data, holding)
 
     def ask(
         self,
         action: Action,
         *,
         timeout: float,
+        wait: bool = False,
         max_messages: int = MAX_MESSAGES,
         max_bytes: int = MAX_BYTES,
     ) -> Answer:
-        """Send an action of the program's own; no client, plugin or log sees the answer.
+        """Send an action; its answer comes to who asks, and to no (other) client, plugin or log.
 
         ``action`` is its headers, the name among them; an ActionID in it is replaced. The
         calling greenlet waits for the whole answer, the items of a list included, up to
         ``timeout`` seconds. Past them, or with more than ``max_messages`` or ``max_bytes``,
         the `Answer` says that and has what came. A greenlet that is killed meanwhile leaves
         nothing behind; what comes later goes to nobody. Events that Asterisk sends to all
-        sessions (`ami.BROADCASTS`) are news all the same.
+        sessions (`ami.BROADCASTS`) are news all the same. With ``wait`` the one that tells
+        what became of the action (OriginateResponse) belongs to the answer as well, as its
+        end; it makes no difference for actions that have none.
 
         Raises ActionError for what cannot be sent or would end the session, NotConnected
         and SendBufferFull as `send` does, and ConnectionLost if the connection ends before
@@ -219,15 +211,13 @@ class Link:
         called = check_action_name(headers)
         query = Query(called, max_messages=max_messages, max_bytes=max_bytes)
         with self._ready() as session:
-            session.ask(called, headers, query)
+            session.ask(called, headers, query, wait=wait)
+        self._asking += 1
         try:
             return query.wait(timeout)
         finally:
+            self._asking -= 1
             session.pending.cancel(query)
-
-    def forget(self, prefix: str) -> None:
-        """Stop waiting for answers with an ActionID that begins with ``prefix``."""
-        self._pending.forget(prefix)
 
     @contextmanager
     def _ready(self) -> Iterator[Session]:
@@ -320,7 +310,7 @@ class Link:
             wire.close()
 
     def _ended(self, reason: str) -> float:
-        self._fail_pending(reason)
+        self._pending.fail(self.host.name, reason)
         if not self.connected:
             return self._failed(reason)
         if self._stopping:
@@ -346,15 +336,6 @@ class Link:
         self._set_back(LinkState.REFUSED, answer)
         return delay
 
-    def _fail_pending(self, reason: str) -> None:
-        answers = self._pending.fail(self.host.name, reason)
-        if not answers or self._on_unanswered is None:
-            return
-        try:
-            self._on_unanswered(self, answers)
-        except Exception as error:  # noqa: BLE001 - as for messages
-            self._complain("answering clients for the server", error)
-
     def _set_back(self, state: LinkState, reason: str) -> None:
         self._setback = reason
         self._change(state, reason)
@@ -362,7 +343,7 @@ class Link:
     def _finish(self, greenlet: object) -> None:
         if self._greenlet is greenlet:
             self._greenlet = None
-            self._fail_pending("closed by amiws-gevent")
+            self._pending.fail(self.host.name, "closed by amiws-gevent")
             self._report.stopped()
             self._change(LinkState.STOPPED, "")
 

@@ -1,13 +1,14 @@
 """The links of the program, one per server of the configuration.
 
 A link that a reload removes or replaces logs off on its own. Its messages are discarded
-meanwhile, since its successor may receive the same ones. Clients that wait for an answer
-over the old link still get an error.
+meanwhile, since its successor may receive the same ones. Who waits for an answer over the
+old link is told that the outcome is unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import gevent
 
@@ -20,7 +21,6 @@ from amiws_gevent.runtime.loop import yield_to_loop
 # Seconds
 LOG_OFF_TIME = 1.0  # for the server's answer to Logoff
 ANSWER_TIME = 0.5  # for the answers that clients wait for
-ANSWER_LANES_TIME = 0.2  # for plugins to process these
 
 # The states of a link that plugins are told, and their names for plugins.
 _TOLD_STATES = {
@@ -30,20 +30,49 @@ _TOLD_STATES = {
 }
 
 
+class Follower(Protocol):
+    """Learns of the links as they come, change and go; its methods must neither block nor raise."""
+
+    def joined(self, source: Source, link: Link) -> None:
+        """A server is new, or its entry has changed; its link has not started yet."""
+
+    def changed(self, source: Source, link: Link, state: str, reason: str) -> None:
+        """The link has come into another state, by the folded name of a `LinkState`.
+
+        In the link's greenlet, ahead of the messages that come in that state. ``reason`` is the
+        banner for "connected", and why it ended for the others.
+        """
+
+    def left(self, source: Source, reason: str) -> None:
+        """A reload has removed or replaced the link; nothing more is told of it."""
+
+
+class _Nobody:
+    """The follower where nobody follows."""
+
+    def joined(self, source: Source, link: Link) -> None: ...
+
+    def changed(self, source: Source, link: Link, state: str, reason: str) -> None: ...
+
+    def left(self, source: Source, reason: str) -> None: ...
+
+
 class _Member:
     """A link, its source for the pipeline, and the last state that plugins were told."""
 
-    def __init__(self, host: AmiHost, limits: Limits, pipeline: Pipeline) -> None:
+    def __init__(
+        self, host: AmiHost, limits: Limits, pipeline: Pipeline, follower: Follower
+    ) -> None:
         self.host = host
         self.source = Source(host)
         self.link = Link(
             host,
             limits,
             on_messages=self._on_messages,
-            on_unanswered=self._on_unanswered,
             on_state=self._on_state,
         )
         self._pipeline = pipeline
+        self._follower = follower
         self._told = ""
         self._replaced = False
 
@@ -52,19 +81,20 @@ class _Member:
         self._replaced = True
         if self._told == "connected":
             self._tell("disconnected", reason)
+        self._follower.left(self.source, reason)
         gevent.spawn(self.link.stop, LOG_OFF_TIME)
 
     def _on_messages(self, _link: Link, messages: list[Message]) -> None:
         if not self._replaced:
             self._pipeline.process(self.source, messages)
 
-    def _on_unanswered(self, _link: Link, answers: list[Message]) -> None:
-        self._pipeline.pass_on(self.source, answers)
-
-    def _on_state(self, _link: Link, state: LinkState, reason: str) -> None:
+    def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
+        if self._replaced:
+            return
+        self._follower.changed(self.source, link, state.name.lower(), reason)
         told = _TOLD_STATES.get(state)
         # A repeated failure is not reported again.
-        if told not in (None, self._told) and not self._replaced:
+        if told not in (None, self._told):
             self._tell(told, reason)
 
     def _tell(self, told: str, reason: str) -> None:
@@ -73,10 +103,14 @@ class _Member:
 
 
 class Pool:
-    """Passes the messages of all links to ``pipeline``, and their states to its plugins."""
+    """Passes the messages of all links to ``pipeline``, and their states to its plugins.
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    ``follower`` is told of all links, too.
+    """
+
+    def __init__(self, pipeline: Pipeline, follower: Follower | None = None) -> None:
         self._pipeline = pipeline
+        self._follower = follower or _Nobody()
         self._members: dict[int, _Member] = {}
         self._logging_off: list[gevent.Greenlet[..., None]] = []
         self._links: dict[int, Link] = {}
@@ -110,14 +144,15 @@ class Pool:
         self._links.update((server_id, member.link) for server_id, member in self._members.items())
 
     def _start(self, host: AmiHost, limits: Limits) -> _Member:
-        member = _Member(host, limits, self._pipeline)
+        member = _Member(host, limits, self._pipeline, self._follower)
+        self._follower.joined(member.source, member.link)
         member.link.start()
         return member
 
     def log_off(self) -> None:
-        """Begin to log off from all servers; returns when all pending actions are answered.
+        """Begin to log off from all servers; returns when nobody waits for an answer any more.
 
-        Clients get an error for an action that the server does not answer in time.
+        Who gets none in time is told that the outcome is unknown.
         """
         links = list(self._links.values())
         busy = [gevent.spawn(link.stop, ANSWER_TIME) for link in links if link.under_way]
@@ -125,8 +160,7 @@ class Pool:
         self._logging_off = busy + idle
         if busy:
             gevent.joinall(busy, timeout=2 * ANSWER_TIME)
-            self._pipeline.drain(ANSWER_LANES_TIME)
-            yield_to_loop()  # the hub sends them, before clients are closed
+            yield_to_loop()  # who waited tells its client, before clients are closed
 
     def join(self, timeout: float) -> None:
         """Wait, at most ``timeout`` seconds, until all are logged off from."""

@@ -1,4 +1,4 @@
-"""A query of the program's own: its answer is collected while one greenlet waits for it."""
+"""A query: its answer is collected while one greenlet waits for it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ class Answer:
     items: tuple[Message, ...]
     """The items of a list, without the event that ends it; or packets of text."""
     end: Message | None
-    """The event that ended the list; some carry totals, or details."""
+    """The event that ended the list (some carry totals, or details), or that came later."""
     complete: bool
     reason: str
     """Why the answer is not complete; "" if it is."""
     refusal: str
     """The error message of the server; "" if there is none or it means an empty list."""
+    timed_out: bool = False
+    """Whether it is not complete because the time was over."""
+    size: int = 0
+    """About how many bytes of it came."""
 
 
 class Query:
@@ -81,7 +85,8 @@ class Query:
 
     def wait(self, timeout: float) -> Answer:
         """Wait up to ``timeout`` seconds; raises ConnectionLost."""
-        if not self._done.wait(timeout):
+        timed_out = not self._done.wait(timeout)
+        if timed_out:
             self._reason = f"no whole answer within {timeout:g} s"
         if self._lost:
             raise ConnectionLost(self._lost)
@@ -92,6 +97,8 @@ class Query:
             self._complete,
             self._reason,
             self._refusal(),
+            timed_out,
+            self._bytes,
         )
 
     def _refusal(self) -> str:

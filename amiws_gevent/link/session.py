@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import ssl
 from collections.abc import Callable, Iterable
 from typing import NoReturn, Protocol
 
 import gevent
 
-from amiws_gevent.ami import Kind, Message, Parser, encode_action, holding_time
+from amiws_gevent.ami import (
+    OWN_ACTION_ID,
+    Kind,
+    Message,
+    Parser,
+    encode_action,
+    holding_time,
+)
 from amiws_gevent.ami.lists import list_form
 from amiws_gevent.ami.login import logoff_action, ping_action
 from amiws_gevent.config import AmiHost, Limits
@@ -20,7 +28,6 @@ from amiws_gevent.link.login import Login, Stage
 from amiws_gevent.link.pending import Pending, Taker
 from amiws_gevent.link.tls import explain
 from amiws_gevent.link.wire import Wire
-from amiws_gevent.routing import OWN_ACTION_ID
 
 HELD_BYTES = 8 * 1024 * 1024
 HELD_MESSAGES = 10_000
@@ -134,43 +141,41 @@ class Session:
         """Bytes that the server has not read yet."""
         return self._wire.pending_bytes
 
-    def send(
-        self,
-        data: bytes,
-        holding: float = 0.0,
-        *,
-        action_id: str | None = None,
-        name: str = "",
-    ) -> None:
+    def send(self, data: bytes, holding: float = 0.0) -> None:
         """Send a client's action; raises SendBufferFull or, when it broke just now, OSError.
 
         ``holding`` is what `ami.holding_time` says of it: for so many seconds more the
-        server may be silent. With its ``action_id`` and ``name`` it is under way from now.
+        server may be silent.
         """
         self._wire.write(data)
-        if action_id is not None:
-            self.pending.add(action_id, name)
         if holding:
             self._ping_behind(holding)
 
-    def ask(self, name: str, headers: Iterable[tuple[str, str]], taker: Taker) -> None:
-        """Send an action of the program's own; its answer goes to ``taker``. Raises as `send`.
+    def ask(
+        self, name: str, headers: Iterable[tuple[str, str]], taker: Taker, *, wait: bool = False
+    ) -> None:
+        """Send an action; its answer goes to ``taker`` alone. Raises as `send`.
 
         ``headers`` are all but the ActionID, which is given here. An action without a
         response has a Ping on both sides, which tell where its answer begins and ends.
+        ``wait``: the event that tells later what became of it is part of the answer.
         """
         action_id = self._next_action_id()
+        later = list_form(name).later if wait else ""
+        if later:
+            # All sessions get that event: also those of others like us, and our next one.
+            action_id += f"-{secrets.token_hex(6)}"
         listed = tuple(headers)
         data = encode_action((*listed, ("ActionID", action_id)))
         if list_form(name).unanswered:
             before, after = self._next_action_id(), self._next_action_id()
             self._wire.write(ping_action(before) + data + ping_action(after))
-            self.pending.add_own(before, "Ping")
-            self.pending.add_own(action_id, name, taker)
-            self.pending.add_own(after, "Ping")
+            self.pending.add(before, "Ping")
+            self.pending.add(action_id, name, taker)
+            self.pending.add(after, "Ping")
             return
         self._wire.write(data)
-        self.pending.add_own(action_id, name, taker)
+        self.pending.add(action_id, name, taker, later=later)
         holding = holding_time(listed)
         if holding:
             self._ping_behind(holding)
@@ -313,7 +318,7 @@ class Session:
         except OSError as error:
             self._end(broken(error))
         else:
-            self.pending.add_own(action_id, name, _Once(tell))
+            self.pending.add(action_id, name, _Once(tell))
 
     def _end(self, reason: str) -> None:
         self._verdict = self._verdict or reason

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import gevent
 
 from amiws_gevent import __version__
+from amiws_gevent.actions import OUTCOMES, ActionService
 from amiws_gevent.ami import Counters, Kind
 from amiws_gevent.clients import VIEW_NAMES, Clients
 from amiws_gevent.config import AmiHost
@@ -22,11 +23,14 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.link.pool import Pool
+from amiws_gevent.live import FollowedServer, LiveState
+from amiws_gevent.live.synchroniser import LIVE
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import RunningPlugin
 from amiws_gevent.reload import LastReload
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
+from amiws_gevent.v2.codes import CODES
 from amiws_gevent.web.admission import ADDRESS, CONNECTIONS, DESCRIPTORS, HANDSHAKES
 from amiws_gevent.web.counts import BY_CLIENT, LOST, SILENT, SLOW
 from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, NORMAL, TRY_AGAIN_LATER
@@ -55,7 +59,9 @@ class Measured:
     pipeline: Pipeline
     clients: Clients
     dispatcher: Dispatcher
+    actions: ActionService
     pool: Pool
+    live: LiveState
     web: WebServer
     pauses: PauseMeter
     login_throttle: LoginThrottle
@@ -102,7 +108,7 @@ def _dropped(measured: Measured) -> Iterator[Values]:
 
 
 def _clients(measured: Measured) -> Iterator[Values]:
-    for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.hub.counts()).items():
+    for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.clients.counts()).items():
         yield (view,), count
 
 
@@ -130,6 +136,11 @@ def _refused_upgrades(measured: Measured) -> Iterator[Values]:
         yield (str(int(status)),), count
 
 
+def _request_errors(measured: Measured) -> Iterator[Values]:
+    for code in CODES:
+        yield (code,), measured.clients.v2.errors[code]
+
+
 def _refused_logins(measured: Measured) -> Iterator[Values]:
     for reason in (PASSWORD, LIMIT):
         yield (reason,), measured.login_throttle.refused[reason]
@@ -146,6 +157,11 @@ def _pending(measured: Measured) -> float:
 
 def _most_pending(measured: Measured) -> float:
     return max([client.pending_bytes for client in measured.web.clients], default=0)
+
+
+def _replies(measured: Measured) -> Iterator[Values]:
+    for outcome in OUTCOMES:
+        yield (outcome,), measured.actions.outcomes[outcome]
 
 
 def _by_server(read: Callable[[Link], float]) -> Callable[[Measured], Iterator[Values]]:
@@ -167,6 +183,20 @@ def _faults(measured: Measured) -> Iterator[Values]:
         counted = link.faults()
         for fault in FAULTS:
             yield (*_server(link.host), fault), counted.get(fault, 0)
+
+
+def _by_model(read: Callable[[FollowedServer], float]) -> Callable[[Measured], Iterator[Values]]:
+    def values(measured: Measured) -> Iterator[Values]:
+        for live in measured.live.followed:
+            yield _server(live.source.host), read(live)
+
+    return values
+
+
+def _healed(measured: Measured) -> Iterator[Values]:
+    for live in measured.live.followed:
+        for (kind, change), count in live.healed().items():
+            yield (*_server(live.source.host), kind, change), count
 
 
 def _by_plugin(read: Callable[[RunningPlugin], float]) -> Callable[[Measured], Iterator[Values]]:
@@ -241,6 +271,26 @@ FAMILIES = (
         "Bytes of actions that the server has not read yet.",
         _SERVER,
         _by_server(lambda link: link.pending_bytes),
+    ),
+    # The live state
+    Family(
+        "amiws_state_synchronised",
+        "1 if the live state of the server is up to date, as far as it can be asked for, else 0.",
+        _SERVER,
+        _by_model(lambda live: live.sync == LIVE),
+    ),
+    Family(
+        "amiws_state_healed_total",
+        "Differences between lists and events that were put right: events were lost, or are not "
+        "sent to this AMI user.",
+        (*_SERVER, "kind", "change"),
+        _healed,
+    ),
+    Family(
+        "amiws_state_errors_total",
+        "Internal errors of the live state; what they spoil is right after the next list.",
+        _SERVER,
+        _by_model(lambda live: live.errors),
     ),
     # The configuration
     Family(
@@ -352,16 +402,34 @@ FAMILIES = (
         _refused_logins,
     ),
     Family(
+        "amiws_request_errors_total",
+        "Requests of clients on amiws.v2 that were answered with an error, by its code.",
+        ("code",),
+        _request_errors,
+    ),
+    Family(
         "amiws_actions_sent_total",
         "Actions of clients that were sent, counted once for each server.",
         (),
-        lambda measured: measured.dispatcher.sent,
+        lambda measured: measured.dispatcher.sent + measured.actions.sent,
     ),
     Family(
         "amiws_actions_refused_total",
         "Actions of clients that were answered with an error instead of being sent.",
         (),
-        lambda measured: measured.dispatcher.refused,
+        lambda measured: measured.dispatcher.refused + measured.actions.not_sent,
+    ),
+    Family(
+        "amiws_action_replies_total",
+        "Replies to actions of clients that wait for one, one for each server, by outcome.",
+        ("outcome",),
+        _replies,
+    ),
+    Family(
+        "amiws_actions_pending",
+        "Actions of these clients that a server has not answered yet.",
+        (),
+        lambda measured: measured.actions.at_work,
     ),
     # The event loop
     Family(

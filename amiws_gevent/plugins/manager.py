@@ -128,7 +128,7 @@ class Plugins:
         self.running = tuple(running)
         self._filters = self._message_hooks(FILTER)
         self._transforms = self._message_hooks(TRANSFORM)
-        self._steps = Steps(self._filters, self._transforms)
+        self._set_steps(self._filters, self._transforms)
         self._queues = {hook: [p.queue for p in self._with(hook)] for hook in QUEUED}
         self.changes_messages = bool(self._steps.all)
         self.logs_messages = bool(self._queues[LOG])
@@ -139,9 +139,17 @@ class Plugins:
     def _message_hooks(self, hook: str) -> list[MessageHook]:
         return [MessageHook(plugin.state, plugin.hooks[hook]) for plugin in self._with(hook)]
 
+    def _set_steps(self, filters: Sequence[MessageHook], transforms: Sequence[MessageHook]) -> None:
+        self._steps = Steps(filters, transforms)
+        self._transform_steps = Steps((), transforms)
+
     def chain(self) -> MessageChain:
         """Filters and transforms for one greenlet's messages."""
         return MessageChain(self._steps)
+
+    def transforms(self) -> MessageChain:
+        """Transforms alone, for one greenlet's messages."""
+        return MessageChain(self._transform_steps)
 
     def spoilt(self, error: Exception) -> str:
         """A message came out of the chain broken: some hook changed it in place.
@@ -149,7 +157,7 @@ class Plugins:
         Returns the hooks that may have done it. From here on hooks are watched, so that
         the next time the hook is known and the message is restored.
         """
-        self._steps = Steps([*map(watched, self._filters)], [*map(watched, self._transforms)])
+        self._set_steps([*map(watched, self._filters)], [*map(watched, self._transforms)])
         hooks = [(hook.state, FILTER) for hook in self._filters]
         hooks += [(hook.state, TRANSFORM) for hook in self._transforms]
         if len(hooks) == 1:

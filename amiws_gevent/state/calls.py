@@ -42,11 +42,21 @@ class Ended(NamedTuple):
 
 
 class Calls(Part):
-    """The kind ``call``; ``ended`` gets each call that is over."""
+    """The kind ``call``; ``ended`` gets each call that is over.
 
-    def __init__(self, store: Store, ended: Callable[[Ended], None] | None = None) -> None:
+    ``started`` gets the time at which a call began, with 1; or with -1 if what seemed to be a call
+    was a channel of another one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ended: Callable[[Ended], None] | None = None,
+        started: Callable[[int, int], None] | None = None,
+    ) -> None:
         super().__init__(store)
         self._ended = ended
+        self._started = started
         self._legs: dict[str, Leg] = {}
         self._calls: dict[str, Call] = {}
         """By Linkedid; a call that took in others has several."""
@@ -146,7 +156,12 @@ class Calls(Part):
         if call is None:
             call = Call(linkedid or key, channel["created"])
             self._alias(call, linkedid or key)
+            self._count(call, 1)
         return call
+
+    def _count(self, call: Call, by: int) -> None:
+        if self._started is not None:
+            self._started(call.created, by)
 
     def _alias(self, call: Call, linkedid: str) -> None:
         self._calls[linkedid] = call
@@ -201,6 +216,8 @@ class Calls(Part):
         for linkedid in (new.key, *new.linkedids):
             self._alias(old, linkedid)
         new.linkedids = ()
+        if len(new.legs) == 1:  # no call of its own: one that was dialled (11), or picks up
+            self._count(new, -1)
         for leg in new.legs.values():
             leg.call = old
         old.met |= new.met

@@ -35,6 +35,7 @@ _MOST_EARLY = 100  # as many as can be under way at once between two queues of t
 _HIDDEN = ("Announcer/", "CBAnn/", "CBRec/", "Message/", "Recorder/", "Surrogate/")
 
 _BLANK: Mapping[str, Any] = {
+    "uniqueid": None,
     "name": None,
     "state": "unknown",
     "caller_number": None,
@@ -153,6 +154,7 @@ class Channels(Part):
             fields = {
                 **_BLANK,
                 **fields,
+                "uniqueid": channel,
                 "created": self.now,
                 "server_created": milliseconds(values.get("Timestamp")),
                 **self._early.pop(channel, {}),
@@ -292,7 +294,8 @@ class Channels(Part):
             self.store.merge(KIND, channel, asked, **fields)
         elif channel and not self.store.may_have_gone(KIND, channel, asked):
             created = self.now - 1000 * _seconds(values)
-            self.store.put(KIND, channel, **{**_BLANK, **fields, "created": created})
+            made = {**_BLANK, **fields, "uniqueid": channel, "created": created}
+            self.store.put(KIND, channel, **made)
         else:
             return
         self._note_answer(channel, values)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from amiws_gevent.ami import Kind, Message, is_answer
 from amiws_gevent.state.part import Part
 from amiws_gevent.state.store import Store
+
+Taker = TypeVar("Taker")
 
 
 class Model:
@@ -19,20 +22,12 @@ class Model:
     def __init__(self, store: Store, parts: Iterable[Part]) -> None:
         self.store = store
         self.parts = tuple(parts)
-        self._takers = {
-            name: [part.events[name] for part in self.parts if name in part.events]
-            for part in self.parts
-            for name in part.events
-        }
-        self._lists = {
-            name: [part.lists[name] for part in self.parts if name in part.lists]
-            for part in self.parts
-            for name in part.lists
-        }
+        self._takers = _by_name(part.events for part in self.parts)
+        self._lists = _by_name(part.lists for part in self.parts)
 
     def receive(self, messages: Iterable[Message], offset: int, now: int) -> None:
         """Take all messages of one read; answers to actions are none of its business."""
-        self._begin(offset, now)
+        self.begin(offset, now)
         for message in messages:
             if message.kind is not Kind.EVENT:
                 continue
@@ -46,17 +41,27 @@ class Model:
         self, action: str, items: Sequence[Message], *, asked: int, offset: int, now: int
     ) -> None:
         """Take the whole answer to a list action that was sent at the offset ``asked``."""
-        self._begin(offset, now)
+        self.begin(offset, now)
         for take in self._lists.get(action.lower(), ()):
             take(items, asked)
 
     def tick(self, offset: int, now: int) -> None:
         """Let time pass."""
-        self._begin(offset, now)
+        self.begin(offset, now)
         for part in self.parts:
             part.tick()
 
-    def _begin(self, offset: int, now: int) -> None:
+    def begin(self, offset: int, now: int) -> None:
+        """What is said next, to whichever part, is of this offset and time."""
         self.store.begin(offset)
         for part in self.parts:
             part.now = now
+
+
+def _by_name(tables: Iterable[Mapping[str, Taker]]) -> dict[str, tuple[Taker, ...]]:
+    """Who takes what, of all parts in their order."""
+    takers: dict[str, tuple[Taker, ...]] = {}
+    for table in tables:
+        for name, take in table.items():
+            takers[name] = (*takers.get(name, ()), take)
+    return takers

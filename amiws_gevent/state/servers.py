@@ -17,8 +17,8 @@ from amiws_gevent.state.part import Part
 from amiws_gevent.state.store import Store
 
 SERVER = "server"
-KEY = "server"
-"""Of its store's only entity of this kind."""
+PERIOD = 10_000
+"""How often, in milliseconds, it is told what changes all the time."""
 
 MINUTE = 60_000
 MINUTES = 10
@@ -30,41 +30,77 @@ _CLOCK = 8
 do not name the codec."""
 
 
+class Reports:
+    """What the reports of one minute come to; each is added up at once, and none is kept."""
+
+    __slots__ = ("count", "delay", "delays", "jitter", "jitters", "lost", "worst")
+
+    def __init__(self) -> None:
+        self.count = self.jitters = self.delays = 0
+        self.lost = self.worst = self.jitter = self.delay = 0.0
+
+    def add(self, other: Reports) -> None:
+        """Those of another minute too."""
+        self.count += other.count
+        self.lost += other.lost
+        self.worst = max(self.worst, other.worst)
+        self.jitter += other.jitter
+        self.jitters += other.jitters
+        self.delay += other.delay
+        self.delays += other.delays
+
+
 class Quality:
     """The reports on one direction of the sound, of this minute and the one before."""
 
     def __init__(self) -> None:
-        self._minutes: dict[int, list[tuple[float, float | None, float | None]]] = {}
+        self._minutes: dict[int, Reports] = {}
 
     def add(self, minute: int, lost: float, jitter: float | None, delay: float | None) -> None:
         """One report: the share lost in percent, jitter and round trip in milliseconds."""
-        self._minutes.setdefault(minute, []).append((lost, jitter, delay))
+        reports = self._minutes.get(minute)
+        if reports is None:
+            reports = self._minutes[minute] = Reports()
+        reports.count += 1
+        reports.lost += lost
+        reports.worst = max(reports.worst, lost)
+        if jitter is not None:
+            reports.jitter += jitter
+            reports.jitters += 1
+        if delay is not None:
+            reports.delay += delay
+            reports.delays += 1
 
     def fields(self, minute: int) -> dict[str, Any]:
         """Means and the worst, as one field of the server."""
         kept = (minute - 1, minute)
         self._minutes = {at: reports for at, reports in self._minutes.items() if at in kept}
-        reports = [report for found in self._minutes.values() for report in found]
-        lost = [report[0] for report in reports]
+        all_of_it = Reports()
+        for reports in self._minutes.values():
+            all_of_it.add(reports)
         return {
-            "reports": len(reports),
-            "lost_percent": _mean(lost),
-            "worst_lost_percent": round(max(lost), 2) if lost else None,
-            "jitter_ms": _mean([report[1] for report in reports if report[1] is not None]),
-            "round_trip_ms": _mean([report[2] for report in reports if report[2] is not None]),
+            "reports": all_of_it.count,
+            "lost_percent": _mean(all_of_it.lost, all_of_it.count),
+            "worst_lost_percent": round(all_of_it.worst, 2) if all_of_it.count else None,
+            "jitter_ms": _mean(all_of_it.jitter, all_of_it.jitters),
+            "round_trip_ms": _mean(all_of_it.delay, all_of_it.delays),
         }
 
 
 class ServersPart(Part):
-    """The kind ``server``, of which a store has one.
+    """The kind ``server``: one entity, whose key is ``key``.
 
-    What comes with each read, or for each call, is put once a tick only.
+    What comes with each read, or for each call, is put by a tick, and by the next one after
+    ``PERIOD`` has passed. Of the store nothing is used but ``get`` and ``put``, so anything
+    that has these can stand for it.
     """
 
     kinds: ClassVar[tuple[str, ...]] = (SERVER,)
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, key: str = "server") -> None:
         super().__init__(store)
+        self._key = key
+        self._told: int | None = None  # when a tick has put something
         self._heard: int | None = None
         self._calls: dict[int, int] = {}  # by minute
         self._incoming, self._outgoing = Quality(), Quality()
@@ -88,7 +124,7 @@ class ServersPart(Part):
 
     def connection_changed(self, state: str, reason: str | None, now: int) -> None:
         """The link has come into another state, for a reason if it is a bad one."""
-        known = self.store.get(SERVER, KEY) or {}
+        known = self._known()
         self._put(
             connection=state,
             connection_reason=reason,
@@ -105,12 +141,15 @@ class ServersPart(Part):
         """Something was read from it."""
         self._heard = now
 
-    def call_started(self, now: int) -> None:
-        """A call has begun."""
-        minute = now // MINUTE
-        self._calls[minute] = self._calls.get(minute, 0) + 1
+    def call_started(self, at: int, by: int = 1) -> None:
+        """A call began at that time; -1 if it turned out that it was none of its own."""
+        minute = at // MINUTE
+        self._calls[minute] = self._calls.get(minute, 0) + by
 
     def tick(self) -> None:
+        if self._told is not None and 0 <= self.now - self._told < PERIOD:
+            return
+        self._told = self.now
         minute = self.now // MINUTE
         first = minute - MINUTES + 1
         self._calls = {at: calls for at, calls in self._calls.items() if at >= first}
@@ -135,7 +174,7 @@ class ServersPart(Part):
     def _ago(self, seconds: int, field: str) -> int:
         """A time so long ago; the one that is known if it differs by the rounding only."""
         then = self.now - 1000 * seconds
-        known = (self.store.get(SERVER, KEY) or {}).get(field)
+        known = self._known().get(field)
         return known if known is not None and abs(known - then) < 2000 else then
 
     def _reloaded(self, message: Message) -> None:
@@ -186,8 +225,11 @@ class ServersPart(Part):
             )
 
     def _put(self, **fields: Any) -> None:
-        made = {} if self.store.get(SERVER, KEY) is not None else _SERVER
-        self.store.put(SERVER, KEY, **{**made, **fields})
+        made = {} if self._known() else _SERVER
+        self.store.put(SERVER, self._key, **{**made, **fields})
+
+    def _known(self) -> Mapping[str, Any]:
+        return self.store.get(SERVER, self._key) or {}
 
 
 # What is null until something says it.
@@ -229,5 +271,5 @@ def _local(item: Message, prefix: str) -> str | None:
     return f"{day} {time}" if day and time else None
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return round(sum(values) / len(values), 2) if values else None
+def _mean(total: float, count: int) -> float | None:
+    return round(total / count, 2) if count else None

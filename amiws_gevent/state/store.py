@@ -7,6 +7,10 @@ One that is removed leaves a tombstone with its offset; of those a bounded numbe
 and what changed before the oldest forgotten one cannot be told any more. So a snapshot, a
 client that comes back and one that is slow all ask the same: what has changed since?
 
+Besides, the store remembers the names of what was touched since it was last asked for them
+(``drain``): so who tells clients looks at these alone. Somebody has to ask now and then, or
+the names add up.
+
 No I/O and no clock.
 """
 
@@ -21,7 +25,11 @@ from amiws_gevent.state.compact import Forms
 Name = tuple[str, str]
 """Kind and key."""
 
-TOMBSTONES = 10_000
+TOMBSTONES = 20_000
+"""So many removed entities can be told of. 60 calls a second remove some 250 entities a second
+(two channels, a bridge and a call each), so these are the last 80 seconds: a client that was
+gone for half a minute can catch up, however busy the server. They take 5 MiB."""
+
 _MOST = 2**32 - 1  # of an array of I
 
 
@@ -71,7 +79,27 @@ class Store:
         self._forms = Forms()
         self._gone: dict[Name, _Tombstone] = {}  # the oldest first
         self._most_gone = tombstones
-        self._forgotten = 0  # the offset of the last tombstone that was given up
+        self._forgotten = 0
+        self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
+
+    @property
+    def forgotten(self) -> int:
+        """The offset before which removals cannot be told any more."""
+        return self._forgotten
+
+    @property
+    def dirty(self) -> bool:
+        """Whether ``drain`` has something to tell."""
+        return bool(self._touched)
+
+    def drain(self) -> list[Name]:
+        """What was made, changed or removed since the last time, the first touched first.
+
+        Each once: ``change`` says what has become of it.
+        """
+        touched = list(self._touched)
+        self._touched.clear()
+        return touched
 
     def begin(self, offset: int) -> None:
         """Changes from here on are those of the read at ``offset``, which never goes back."""
@@ -86,6 +114,17 @@ class Store:
     def of(self, kind: str) -> dict[str, Mapping[str, Any]]:
         """The fields of all entities of a kind, by key; a copy that stays as it is."""
         return {key: entity.fields for key, entity in self._entities.get(kind, {}).items()}
+
+    def frozen(self) -> list[tuple[str, str, Mapping[str, Any]]]:
+        """Kind, key and fields of all entities as they are now, whatever changes later.
+
+        Nothing is copied but the references.
+        """
+        return [
+            (kind, key, entity.fields)
+            for kind, entities in self._entities.items()
+            for key, entity in entities.items()
+        ]
 
     def keys(self, kind: str) -> list[str]:
         """The keys of a kind, in the order in which they came."""
@@ -125,6 +164,7 @@ class Store:
         if entity is None:
             self._gone.pop((kind, key), None)
             entities[key] = Entity(self._forms.pack(kind, fields), self.offset)
+            self._touched[kind, key] = None
             return True
         known = entity.fields
         changed = {
@@ -138,6 +178,7 @@ class Store:
         for name, value in changed.items():
             entity.fields[name] = value
         entity.offset = self.offset
+        self._touched[kind, key] = None
         self._mark(kind, entity, changed)
         return True
 
@@ -188,6 +229,7 @@ class Store:
             return False
         self._gone.pop((kind, key), None)  # the last removed comes last
         self._gone[kind, key] = _Tombstone(self.offset, last)
+        self._touched[kind, key] = None
         if len(self._gone) > self._most_gone:
             oldest = next(iter(self._gone))
             self._forgotten = self._gone.pop(oldest).offset
@@ -204,14 +246,32 @@ class Store:
         return self._changes(since)
 
     def _changes(self, since: int) -> Iterator[Change]:
-        for (kind, key), (offset, last) in self._gone.items():
-            if offset > since:
-                yield Change(kind, key, None, whole=False, last=last)
+        for (kind, key), tombstone in self._gone.items():
+            if tombstone.offset > since:
+                yield Change(kind, key, None, whole=False, last=tombstone.last)
         for kind, entities in self._entities.items():
             for key, entity in entities.items():
-                if entity.born > since:
-                    yield Change(kind, key, entity.fields, whole=True)
-                elif entity.offset > since:
-                    names = self._changed_since(kind, entity, since)
-                    fields = {name: entity.fields[name] for name in names}
-                    yield Change(kind, key, fields, whole=False)
+                if entity.offset > since:
+                    yield self._change(kind, key, entity, since)
+
+    def change(self, kind: str, key: str, since: int) -> Change | None:
+        """What has become of one entity since the offset ``since``; None for nothing.
+
+        One that is not there, and may have been when the tombstones were not full, counts as
+        removed.
+        """
+        entity = self._entities.get(kind, {}).get(key)
+        if entity is not None:
+            return self._change(kind, key, entity, since) if entity.offset > since else None
+        tombstone = self._gone.get((kind, key))
+        if tombstone is not None and tombstone.offset > since:
+            return Change(kind, key, None, whole=False, last=tombstone.last)
+        if tombstone is None and since < self._forgotten:
+            return Change(kind, key, None, whole=False)
+        return None
+
+    def _change(self, kind: str, key: str, entity: Entity, since: int) -> Change:
+        if entity.born > since:
+            return Change(kind, key, entity.fields, whole=True)
+        names = self._changed_since(kind, entity, since)
+        return Change(kind, key, {name: entity.fields[name] for name in names}, whole=False)

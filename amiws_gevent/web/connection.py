@@ -126,12 +126,6 @@ def peer_names(address: Any) -> tuple[str, str]:
     return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def host_of(peer: str) -> str:
-    """The address in a name with its port, as ``peer_names`` makes it."""
-    host, colon, _ = peer.rpartition(":")
-    return host.strip("[]") if colon else peer
-
-
 class Reader:
     """Reads from a gevent socket, plain or TLS; only the greenlet that serves it may.
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from gevent.hub import get_hub
 
+from amiws_gevent.runtime.peers import Named, name_of
 from amiws_gevent.web.frames import (
     GOING_AWAY,
     INTERNAL_ERROR,
@@ -48,16 +49,6 @@ _FIRST_OF_THE_CLIENTS = 3000  # RFC 6455, section 7.4.2: codes that a client may
 _log = logging.getLogger("amiws_gevent.web")
 
 
-class Named(Protocol):
-    """Who a client is."""
-
-    @property
-    def address(self) -> str: ...
-
-    @property
-    def user(self) -> str | None: ...
-
-
 class Client(Named, Protocol):
     """A client that has been closed."""
 
@@ -71,11 +62,6 @@ class WaitedFor(Named, Protocol):
 
     @property
     def pending_bytes(self) -> int: ...
-
-
-def name_of(client: Named) -> str:
-    """A client as the log names it: its address, and its user if it has one."""
-    return f"{client.address} ({client.user})" if client.user else client.address
 
 
 class Counts:

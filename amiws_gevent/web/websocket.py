@@ -146,6 +146,11 @@ class WebSocketClient:
         """What waits for the client, bytes and ITEM_COST for each buffer."""
         return self.outlet.pending_bytes
 
+    @property
+    def blocked(self) -> bool:
+        """Whether something waits for the client."""
+        return self.outlet.blocked
+
     def send_text(self, text: bytes | str) -> None:
         """Send this client alone a text message, UTF-8 if bytes; never blocks or raises."""
         data = text.encode("utf-8", "replace") if isinstance(text, str) else text

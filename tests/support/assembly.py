@@ -11,13 +11,15 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from amiws_gevent.actions import ActionService
 from amiws_gevent.ami import Message
 from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
-from amiws_gevent.config import Limits
+from amiws_gevent.config import Limits, Settings
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link
+from amiws_gevent.live import LiveState
 from amiws_gevent.metrics import FAMILIES, Measured, Metrics
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.reload import LastReload
@@ -26,6 +28,7 @@ from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import SLOW, Counts
 from amiws_gevent.web.login_throttle import LoginThrottle
 from tests.support.hosts import ami_host
+from tests.support.v2 import service
 
 LABELS = {family.name: family.labels for family in FAMILIES}
 
@@ -46,12 +49,17 @@ class Assembly:
         running = SimpleNamespace(running=self.plugins, changes_messages=False, logs_messages=False)
         self.pipeline = Pipeline(self.hub.publish, running)  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(self.links)
-        self.pages = Clients(self.hub, self.dispatcher)
+        self.actions = ActionService(self.links, self.pipeline.shown)
+        self.pages = Clients(self.hub, self.dispatcher, service())
         self.pauses = PauseMeter()
         self.counts = Counts()
         self.losses = Losses()
         self.login_throttle = LoginThrottle()
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
+        self.live = LiveState()
+        self.live.configure(Settings(amihosts=tuple(hosts)))
+        for host in hosts:
+            self.live.joined(self.sources[host.id], self.links[host.id])
         self.metrics = Metrics(self._measured())
 
     def _measured(self) -> Measured:
@@ -65,7 +73,9 @@ class Assembly:
             pipeline=self.pipeline,
             clients=self.pages,
             dispatcher=self.dispatcher,
+            actions=self.actions,
             pool=pool,
+            live=self.live,
             web=web,
             pauses=self.pauses,
             login_throttle=self.login_throttle,
@@ -101,6 +111,14 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.outlet = self
+        self.limit = 1 << 20
+        self.blocked = False
+
+    def use_source(self, make_source: object) -> None:
+        """Nothing of it is used."""
+
+    def send_text(self, text: bytes) -> None:
+        """Taken."""
 
     def offer(self, item: Item) -> None:
         """Taken."""

@@ -1,4 +1,4 @@
-"""Parts of the live model that are fed by hand: events and lists with offsets and times."""
+"""A live model, or some parts of one, fed by hand: events and lists with offsets and times."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Fed:
 
     def __init__(self) -> None:
         self.store = Store()
-        self.parts: list[Part] = []
+        self.model = Model(self.store, ())
         self.offset = 0
         self.now = START
 
     def add(self, part: Part) -> None:
-        self.parts.append(part)
+        self.model = Model(self.store, (*self.model.parts, part))
 
     def _next(self, seconds: float) -> dict[str, int]:
         self.offset += 1
@@ -47,7 +47,7 @@ class Fed:
         self.receive(event(name, **headers), after=after)
 
     def receive(self, *messages: Message, after: float = 1) -> None:
-        Model(self.store, self.parts).receive(messages, **self._next(after))
+        self.model.receive(messages, **self._next(after))
 
     def list(
         self, action: str, *items: Message, asked: int | None = None, after: float = 1
@@ -55,10 +55,10 @@ class Fed:
         """A list comes, which was asked for at the offset ``asked``: the last one, or then."""
         at = self.offset if asked is None else asked
         times = self._next(after)
-        Model(self.store, self.parts).receive_list(action, items, asked=at, **times)
+        self.model.receive_list(action, items, asked=at, **times)
 
     def tick(self, *, after: float = 1) -> None:
-        Model(self.store, self.parts).tick(**self._next(after))
+        self.model.tick(**self._next(after))
 
     def get(self, kind: str, key: str) -> Mapping[str, Any]:
         found = self.store.get(kind, key)

@@ -1,20 +1,11 @@
-"""The parts of the live model about all but channels, bridges and calls, with what lists tell."""
+"""The kinds of the live model but channels, bridges and calls, with what lists tell of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from amiws_gevent.state.agents import AgentsPart
-from amiws_gevent.state.conferences import ConferencesPart
-from amiws_gevent.state.devices import DevicesPart
-from amiws_gevent.state.mailboxes import MailboxesPart
-from amiws_gevent.state.parking import ParkingPart
-from amiws_gevent.state.peers import PeersPart
-from amiws_gevent.state.queues import QueuesPart
-from amiws_gevent.state.registrations import RegistrationsPart
-from amiws_gevent.state.servers import ServersPart
-from amiws_gevent.state.store import Store
+from amiws_gevent.state.parts import make_model
 from tests.support.fed import Fed
 
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -34,12 +25,7 @@ UNTOLD = {
 
 def model() -> Fed:
     fed = Fed()
-    store: Store = fed.store
-    fed.add(QueuesPart(store, day_of=lambda ms: "today"))
-    for part in (DevicesPart, ConferencesPart, ParkingPart, PeersPart, RegistrationsPart):
-        fed.add(part(store))
-    for other in (MailboxesPart, AgentsPart, ServersPart):
-        fed.add(other(store))
+    fed.model = make_model(fed.store, day_of=lambda _: "today")
     return fed
 
 

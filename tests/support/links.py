@@ -45,14 +45,12 @@ class Watched:
         self.host = AmiHost.model_validate({**known, **settings})
         self.messages: list[Message] = []
         self.batches: list[int] = []
-        self.unanswered: list[Message] = []
         self.states: list[tuple[LinkState, str]] = []
         self.later = 0.0  # seconds that the link's clock is ahead
         self.link = Link(
             self.host,
             limits or Limits(),
             on_messages=self._take,
-            on_unanswered=lambda _, answers: self.unanswered.extend(answers),
             on_state=lambda _, state, reason: self.states.append((state, reason)),
             clock=lambda: time.monotonic() + self.later,
             timings=timings,

@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 
 from amiws_gevent.ami import Kind, Message, Parser, is_answer
 from amiws_gevent.ami.lists import ends_list, list_form
-from amiws_gevent.state.bridges import Bridges
-from amiws_gevent.state.calls import Calls, Ended
-from amiws_gevent.state.channels import Channels
-from amiws_gevent.state.model import Model
-from amiws_gevent.state.store import Store
+from amiws_gevent.state.calls import Ended
+from amiws_gevent.state.parts import make_model
+from tests.support.fed import Fed
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
@@ -33,34 +31,22 @@ class Asked(NamedTuple):
     items: list[Message]
 
 
-class World:
-    """A model with its parts, a clock that runs by 10 ms a read, and the calls that ended."""
+class World(Fed):
+    """The whole model of a server, each read 10 ms after the one before, and what has ended."""
 
     def __init__(self) -> None:
-        self.store = Store()
+        super().__init__()
         self.ended: list[Ended] = []
-        self.calls_part = Calls(self.store, self.ended.append)
-        parts = (Bridges(self.store), Channels(self.store), self.calls_part)
-        self.model = Model(self.store, parts)
-        self.offset = 0
-        self.now = 1_000_000
+        self.model = make_model(self.store, day_of=lambda _: "today", ended=self.ended.append)
 
     def feed(self, *messages: Message) -> None:
-        self._step()
-        self.model.receive(messages, self.offset, self.now)
+        self.receive(*messages, after=0.01)
 
     def event(self, name: str, **headers: str) -> None:
-        self.feed(Message(Kind.EVENT, [("Event", name), *headers.items()]))
+        self.say(name, after=0.01, **headers)
 
     def listed(self, action: str, items: Iterable[Message], asked: int | None = None) -> None:
-        before = self.offset
-        self._step()
-        at = before if asked is None else asked
-        self.model.receive_list(action, list(items), asked=at, offset=self.offset, now=self.now)
-
-    def _step(self) -> None:
-        self.offset += 1
-        self.now += 10
+        self.list(action, *items, asked=asked, after=0.01)
 
     def calls(self) -> list[dict[str, Any]]:
         return [dict(call) for call in self.store.of("call").values()]

@@ -15,7 +15,7 @@ def batch() -> Batch:
         Message(Kind.QUEUE, [("Queue", "q"), ("Calls", 2), ("Ratio", 0.5)]),
     ]
     server = ServerInfo(7, "büro", True)
-    return Batch(server, Position("epoch", 3), messages, [b"first", b"second"], {1: "TOKEN"})
+    return Batch(server, Position("epoch", 3), messages, [b"first", b"second"])
 
 
 def test_a_batch_crosses_to_another_process() -> None:
@@ -26,7 +26,7 @@ def test_a_batch_crosses_to_another_process() -> None:
     assert got.server == ServerInfo(7, "büro", True)
     assert got.position == ("epoch", 3)
     assert got.messages[0].getall("ChanVariable") == ["a", "b"]
-    assert (got.json, got.requesters) == ([b"first", b"second"], {1: "TOKEN"})
+    assert got.json == [b"first", b"second"]
 
 
 def test_batches_differ_in_what_they_hold() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +16,7 @@ from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.web.counts import BY_CLIENT, KINDS, LOST, SILENT, SLOW
 from tests.support.hosts import ami_host
 from tests.support.plugins import entry, running
+from tests.support.v2 import service
 
 
 class FakeClient:
@@ -29,6 +29,11 @@ class FakeClient:
         self.close_kind = BY_CLIENT
         self.told: list[Any] = []
         self.outlet = self
+        self.limit = 1 << 20
+        self.blocked = False
+
+    def use_source(self, make_source: object) -> None:
+        """Nothing of it is used."""
 
     def offer(self, item: Item) -> None:
         """Taken."""
@@ -44,7 +49,7 @@ def hub() -> Hub:
 
 @pytest.fixture
 def pages(hub: Hub) -> Clients:
-    return Clients(hub, Dispatcher({}))
+    return Clients(hub, Dispatcher({}), service())
 
 
 def started(folder: Path, source: str) -> Plugins:
@@ -58,14 +63,28 @@ def opened(pages: Clients, client: FakeClient) -> Any:
     return client
 
 
-def test_a_client_is_subscribed_to_its_view_from_coming_to_going(pages: Clients, hub: Hub) -> None:
-    classic, v2 = opened(pages, FakeClient()), opened(pages, FakeClient("amiws.v2"))
-    assert hub.counts() == {"classic": 1, "v2": 1}
+def test_a_classic_client_is_subscribed_from_coming_to_going(pages: Clients, hub: Hub) -> None:
+    classic = opened(pages, FakeClient())
+    assert hub.counts() == pages.counts() == {"classic": 1}
     pages.closed(classic, 1000, "")
-    assert hub.counts() == {"v2": 1}
-    pages.closed(v2, 1000, "")
-    pages.closed(v2, 1000, "")
-    assert hub.counts() == {}
+    pages.closed(classic, 1000, "")
+    assert hub.counts() == pages.counts() == {}
+
+
+def test_one_of_amiws_v2_has_a_session_and_nothing_of_the_classic_stream(
+    pages: Clients, hub: Hub
+) -> None:
+    client = opened(pages, FakeClient("amiws.v2"))
+    assert [message["op"] for message in client.told] == ["hello"]
+    assert (hub.counts(), pages.counts()) == ({}, {"v2": 1})
+    pages.received(client, '{"op": "ping", "id": 1}')
+    assert client.told[-1]["op"] == "pong"
+    (feed,) = pages.v2._feeds.opened  # type: ignore[attr-defined]
+    assert not feed.closed
+    pages.closed(client, 1000, "")
+    pages.closed(client, 1000, "")
+    assert feed.closed
+    assert pages.counts() == {}
 
 
 def test_an_action_that_cannot_be_sent_is_answered_to_its_client_alone(pages: Clients) -> None:
@@ -102,7 +121,7 @@ def test_plugins_are_told_who_came_and_went(pages: Clients, tmp_path: Path) -> N
 def test_an_action_that_a_plugin_refuses_reaches_no_server(hub: Hub, tmp_path: Path) -> None:
     sent: list[bytes] = []
     link: Any = SimpleNamespace(host=ami_host(), send=lambda data, **_awaited: sent.append(data))
-    pages = Clients(hub, Dispatcher({1: link}))
+    pages = Clients(hub, Dispatcher({1: link}), service())
     pages.plugins = started(
         tmp_path,
         """
@@ -130,21 +149,10 @@ def test_an_action_that_a_plugin_refuses_reaches_no_server(hub: Hub, tmp_path: P
     pages.plugins.stop()
 
 
-def test_the_answers_of_a_client_that_left_are_not_waited_for(hub: Hub) -> None:
-    forgotten: list[str] = []
-    link: Any = SimpleNamespace(host=ami_host(), forget=forgotten.append)
-    pages = Clients(hub, Dispatcher({1: link}))
-    pages.closed(opened(pages, FakeClient()), 1000, "")
-    assert forgotten == []
-    pages.closed(opened(pages, FakeClient("amiws.v2")), 1000, "")
-    (prefix,) = forgotten
-    assert re.fullmatch("amiws-v2/[^/]{16}/", prefix)
-
-
 def test_who_came_is_counted(pages: Clients) -> None:
     for client in (FakeClient(), FakeClient(), FakeClient("amiws.v2")):
         pages.closed(opened(pages, client), 1000, "")
-    assert pages.opened_clients == {CLASSIC.name: 2, V2.name: 1}
+    assert pages.opened_clients == {CLASSIC.name: 2, V2: 1}
 
 
 @pytest.mark.parametrize("kind", sorted({*KINDS.values(), BY_CLIENT, LOST, SILENT}))

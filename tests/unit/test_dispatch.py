@@ -22,25 +22,12 @@ class FakeLink:
         self.error = error
         self.sent: list[bytes] = []
         self.holding: list[float] = []
-        self.awaited: list[tuple[str | None, str]] = []
-        self.forgotten: list[str] = []
 
-    def send(
-        self,
-        data: bytes,
-        *,
-        holding: float = 0.0,
-        action_id: str | None = None,
-        name: str = "",
-    ) -> None:
+    def send(self, data: bytes, *, holding: float = 0.0) -> None:
         if self.error is not None:
             raise self.error
         self.sent.append(data)
         self.holding.append(holding)
-        self.awaited.append((action_id, name))
-
-    def forget(self, prefix: str) -> None:
-        self.forgotten.append(prefix)
 
 
 def setup(*errors: AmiwsError | None) -> tuple[Dispatcher, list[FakeLink]]:
@@ -51,12 +38,10 @@ def setup(*errors: AmiwsError | None) -> tuple[Dispatcher, list[FakeLink]]:
     return Dispatcher({link.host.id: link for link in links}), links
 
 
-def dispatch(
-    dispatcher: Dispatcher, action: Any, token: str | None = None, client: str = ALICE
-) -> list[Any]:
+def dispatch(dispatcher: Dispatcher, action: Any, client: str = ALICE) -> list[Any]:
     text = action if isinstance(action, str) else json.dumps(action)
     answers: list[bytes] = []
-    dispatcher.dispatch(text, client=client, token=token, answer=answers.append)
+    dispatcher.dispatch(text, client=client, answer=answers.append)
     return [json.loads(answer) for answer in answers]
 
 
@@ -107,43 +92,19 @@ def test_a_link_learns_what_an_action_may_hold_up() -> None:
     dispatcher, (one,) = setup(None)
     originate = {"Action": "Originate", "Timeout": 45000}
     dispatch(dispatcher, originate)
-    dispatch(dispatcher, {**originate, "Async": True}, token="TOKEN")
+    dispatch(dispatcher, {**originate, "Async": True})
     dispatch(dispatcher, {"Action": "Ping"})
     assert one.holding == [45.0, 0.0, 0.0]
 
 
-def test_a_v2_client_is_named_in_the_action_id() -> None:
+@pytest.mark.parametrize("given", ["amiws-gevent-1", "\tamiws-gevent-"])
+def test_action_ids_that_would_pass_for_ours_are_refused(given: str) -> None:
     dispatcher, (one,) = setup(None)
-    dispatch(dispatcher, {"Action": "Ping", "ActionID": "p"}, token="TOKEN")
-    assert one.sent == [b"Action: Ping\r\nActionID: amiws-v2/TOKEN/p\r\n\r\n"]
-
-
-def test_an_action_id_that_leaves_no_room_for_the_client_is_refused() -> None:
-    dispatcher, (one,) = setup(None)
-    action = {"Action": "Ping", "ActionID": "x" * 1005}
-    assert dispatch(dispatcher, action) == []
-    (answer,) = dispatch(dispatcher, action, token="TOKEN-TOKEN")
-    assert "1024" in answer["data"]["Message"]
-    assert len(one.sent) == 1
-
-
-def test_links_know_what_a_v2_client_waits_for_until_it_leaves() -> None:
-    dispatcher, links = setup(None, None)
-    dispatch(dispatcher, {"Action": "Ping", "actionid": "p"}, token="TOKEN")
-    dispatch(dispatcher, {"Action": "Ping", "ActionID": "p"})
-    for link in links:
-        assert link.awaited == [("amiws-v2/TOKEN/p", "Ping"), (None, "Ping")]
-    dispatcher.forget("TOKEN")
-    assert [link.forgotten for link in links] == [["amiws-v2/TOKEN/"]] * 2
-
-
-@pytest.mark.parametrize("token", [None, "TOKEN"])
-def test_an_action_id_of_ours_is_refused(token: str | None) -> None:
-    dispatcher, (one,) = setup(None)
-    (answer,) = dispatch(dispatcher, {"Action": "A", "ActionID": "amiws-gevent-1"}, token=token)
-    assert answer["data"]["ActionID"] == "amiws-gevent-1"
-    assert 'begins with "amiws-gevent-"' in answer["data"]["Message"]
-    assert (one.sent, dispatcher.refused) == ([], 1)
+    for headers in ({"ActionID": given}, {"ActionID": "mine", "actionid": given}):
+        (answer,) = dispatch(dispatcher, {"Action": "A", **headers})
+        assert 'begins with "amiws-gevent-"' in answer["data"]["Message"]
+        assert answer["data"]["ActionID"] == headers["ActionID"].lstrip()
+    assert (one.sent, dispatcher.refused) == ([], 2)
 
 
 def test_wrong_actions_have_a_line_a_minute_for_each_client(

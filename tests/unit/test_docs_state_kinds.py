@@ -91,3 +91,8 @@ def test_the_page_names_what_there_is(made: object) -> None:
     store = made().store
     told = {kind: {*fields} for kind in documented() for fields in store.of(kind).values()}
     assert told == documented()
+
+
+def test_no_field_is_named_as_what_clients_get_beside_the_fields() -> None:
+    for kind, fields in documented().items():
+        assert not fields & {"server", "kind", "id"}, kind

@@ -12,9 +12,8 @@ from amiws_gevent.ami import Kind, Message
 from amiws_gevent.batch import Batch, Item
 from amiws_gevent.hub import CLIENTS_PER_TURN, PASS_BYTES, Hub
 from amiws_gevent.pipeline import Pipeline, Source
-from amiws_gevent.routing import wrap
 from amiws_gevent.runtime.loop import yield_to_loop
-from amiws_gevent.views import View, without_answers
+from amiws_gevent.views import View
 from tests.support.hosts import ami_host
 
 
@@ -40,7 +39,7 @@ def lines(payloads: Iterable[bytes]) -> bytes:
 
 
 CLASSIC = View("classic", lines)
-V2 = View("v2", lines, (without_answers,))
+V2 = View("v2", lines)
 
 
 def batch(*messages: Message, source: Source | None = None) -> Batch:
@@ -168,51 +167,6 @@ def test_one_who_comes_after_batches_were_dropped_is_still_in_its_place() -> Non
     assert names(late) == ["L"]
 
 
-def test_one_who_comes_between_has_its_answers_in_order(hub: Hub) -> None:
-    early, late, later = FakeClient(), FakeClient(), FakeClient()
-    hub.add(early, V2, "T1")
-    hub.publish(events("A"))
-    hub.add(late, V2, "T2")
-    hub.add(later, V2, "T3")
-    event = Message(Kind.EVENT, [("Event", "B"), ("Privilege", "call")])
-    hub.publish(batch(answer("T2", "two"), event, answer("T1", "one"), answer("T3", "three")))
-    settle()
-    assert names(early) == ["A", "B", "one"]
-    assert names(late) == ["two", "B"]
-    assert names(later) == ["B", "three"]
-
-
-def answer(token: str, action_id: str) -> Message:
-    wrapped = dict(wrap([("Action", "A"), ("ActionID", action_id)], token))["ActionID"]
-    return Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", wrapped)])
-
-
-def test_answers_in_order_to_the_v2_client_that_asked(hub: Hub) -> None:
-    classic, asked, other = FakeClient(), FakeClient(), FakeClient()
-    hub.add(classic, CLASSIC)
-    hub.add(asked, V2, "T1")
-    hub.add(other, V2, "T2")
-    before = Message(Kind.EVENT, [("Event", "Before"), ("Privilege", "call")])
-    after = Message(Kind.EVENT, [("Event", "After"), ("Privilege", "call")])
-    shared = Message(Kind.RESPONSE, [("Response", "ToClassic")])
-    hub.publish(batch(before, answer("T1", "a1"), shared, answer("GONE", "a2"), after))
-    settle()
-    assert names(asked) == ["Before", "a1", "After"]
-    assert names(other) == ["Before", "After"]
-    assert names(classic) == ["Before", "ToClassic", "After"]
-
-
-def test_an_answer_to_one_who_has_left_goes_nowhere(hub: Hub) -> None:
-    left, classic = FakeClient(), FakeClient()
-    hub.add(left, V2, "T1")
-    hub.add(classic, CLASSIC)
-    hub.remove(left, V2, "T1")
-    hub.publish(batch(answer("T1", "a1")))
-    settle()
-    assert left.offered == []
-    assert classic.offered == []
-
-
 def test_past_the_limit_the_oldest_are_dropped_counted_and_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -283,16 +237,13 @@ def test_deliveries_are_messages_times_the_clients_that_got_them(hub: Hub) -> No
     classic = [FakeClient() for _ in range(3)]
     for client in classic:
         hub.add(client, CLASSIC)
-    asked, other = FakeClient(), FakeClient()
-    hub.add(asked, V2, "T1")
-    hub.add(other, V2, "T2")
-    before = Message(Kind.EVENT, [("Event", "Before"), ("Privilege", "call")])
-    after = Message(Kind.EVENT, [("Event", "After"), ("Privilege", "call")])
-    hub.publish(batch(before, answer("T1", "a1"), after))
+    some = FakeClient()
+    hub.add(some, only("A"))
+    hub.publish(events("A", "B"))
     settle()
-    clients = [*classic, asked, other]
-    assert [len(client.lines) for client in clients] == [2, 2, 2, 3, 2]
-    assert hub.deliveries == 11
+    clients = [*classic, some]
+    assert [len(client.lines) for client in clients] == [2, 2, 2, 1]
+    assert hub.deliveries == 7
     assert hub.delivered_bytes == sum(len(data) for c in clients for data in c.offered)
 
 
@@ -307,7 +258,7 @@ class Named:
 
 
 def only(*names: str) -> View:
-    return View("events", lines, (without_answers, Named(frozenset(names))))
+    return View("events", lines, (Named(frozenset(names)),))
 
 
 class TestViews:
@@ -332,17 +283,6 @@ class TestViews:
         settle()
         assert client.items == []
         assert hub.deliveries == 0
-
-    def test_an_answer_to_a_client_need_not_pass_its_filters(self, hub: Hub) -> None:
-        asked, other, filtered = FakeClient(), FakeClient(), FakeClient()
-        hub.add(asked, only("B"), "T1")
-        hub.add(other, only("B"), "T2")
-        hub.add(filtered, CLASSIC)
-        hub.publish(batch(news("A"), news("B"), answer("T1", "one"), news("A"), news("B")))
-        settle()
-        assert names(asked) == ["B", "one", "B"]
-        assert names(other) == ["B", "B"]
-        assert names(filtered) == ["A", "B", "A", "B"]
 
     def test_clients_are_counted_by_the_name_of_their_view(self, hub: Hub) -> None:
         for view in (CLASSIC, only("A"), only("B"), only("B")):
@@ -429,52 +369,3 @@ class TestPositions:
         settle()
         assert early.items[0].positions == {1: ("e1", 1), 2: ("e2", 1)}
         assert late.items[0].positions == {2: ("e2", 1)}
-
-    @pytest.mark.parametrize(
-        ("read", "of_all"),
-        [
-            ("A1B", [("A", None), ("B", 2)]),  # a read is had with its last message for all
-            ("AB1", [("AB", 2)]),
-            ("A1", [("A", 2)]),
-            ("1A", [("A", 2)]),
-            ("A1B2", [("A", None), ("B", 2)]),
-            ("A12B", [("A", None), ("B", 2)]),
-            ("A3", [("A", 2)]),  # whose answer it is has gone
-        ],
-    )
-    def test_a_read_that_answers_cut_is_had_with_its_last_piece(
-        self, hub: Hub, read: str, of_all: list[tuple[str, int | None]]
-    ) -> None:
-        clients = {str(number): FakeClient() for number in (1, 2)}
-        bystander = FakeClient()
-        for number, client in clients.items():
-            hub.add(client, V2, f"T{number}")
-        hub.add(bystander, V2, "T9")
-        source = Source(ami_host(), epoch="e")
-        source.advance()
-        messages = [answer(f"T{c}", c) if c.isdigit() else news(c) for c in read]
-        hub.publish(batch(*messages, source=source))
-        settle()
-        assert ["".join(names_of(item)) for item in bystander.items] == [text for text, _ in of_all]
-        found = [item.positions for item in bystander.items]
-        assert found == [{1: ("e", at)} if at else {} for _, at in of_all]
-        for number, client in clients.items():
-            own = [item for item in client.items if item not in bystander.items]
-            assert ["".join(names_of(item)) for item in own] == [c for c in read if c == number]
-            assert all(item.positions == {} for item in own), "an answer moves nobody"
-
-    def test_in_a_piece_the_reads_before_it_are_had(self, hub: Hub) -> None:
-        client = FakeClient()
-        hub.add(client, V2, "T1")
-        source = Source(ami_host(), epoch="e")
-        hub.publish(events("A", source=source))
-        hub.publish(batch(news("B"), answer("T1", "1"), news("C"), source=source))
-        settle()
-        found = [("".join(names_of(item)), item.positions) for item in client.items]
-        assert found == [("AB", {1: ("e", 1)}), ("1", {}), ("C", {1: ("e", 2)})]
-
-
-def names_of(item: Item) -> list[str]:
-    client = FakeClient()
-    client.offer(item)
-    return names(client)

@@ -16,88 +16,6 @@ from tests.support.greenlets import WAIT, until
 from tests.support.links import SLOW, Watched, event
 
 
-class TestUnanswered:
-    """What a server has not answered when its connection ends is answered all the same."""
-
-    def ask(self, watched: Watched, action_id: str | None) -> None:
-        header = f"ActionID: {action_id}\r\n" if action_id else ""
-        data = f"Action: CoreStatus\r\n{header}\r\n".encode()
-        watched.link.send(data, action_id=action_id, name="CoreStatus")
-
-    def told(self, watched: Watched) -> list[tuple[str | None, str]]:
-        return [(one.get("ActionID"), one.get("Message") or "") for one in watched.unanswered]
-
-    def silent(self, connection: Connection, packet: Packet) -> bytes | None:
-        return answer(packet) if packet.get("ActionID").startswith("answered") else None
-
-    def test_a_loss_is_told_at_once_before_the_state(self, server: AmiServer) -> None:
-        server.on_action = self.silent
-        with Watched(server.port, SLOW) as watched:
-            watched.until_state(LinkState.CONNECTED)
-            for action_id in ("answered-1", "a", None, "b"):
-                self.ask(watched, action_id)
-            server.wait_for(lambda server: len(server.actions) == 5)
-            assert watched.link.under_way == 2 + ("answered-1" not in str(watched.messages))
-            server.kill()
-            watched.until_state(LinkState.WAITING)
-            ((first, text), (second, _)) = self.told(watched)
-            assert (first, second) == ("a", "b")
-            assert "the outcome of CoreStatus is unknown" in text
-            assert watched.link.reason in text
-            assert watched.link.under_way == 0
-
-    def test_a_stop_is_a_loss(self, server: AmiServer) -> None:
-        server.on_action = self.silent
-        with Watched(server.port) as watched:
-            watched.until_state(LinkState.CONNECTED)
-            self.ask(watched, "a")
-            server.wait_for("CoreStatus")
-            watched.link.stop()
-            assert [action_id for action_id, _ in self.told(watched)] == ["a"]
-
-    def test_a_stop_that_has_to_cut_the_connection_too(self, server: AmiServer) -> None:
-        server.on_action = lambda connection, _packet: connection.hang()
-        with Watched(server.port) as watched:
-            watched.until_state(LinkState.CONNECTED)
-            self.ask(watched, "a")
-            server.wait_for(lambda server: server.connections[0].hung)
-            watched.link.stop(0.01)
-            ((action_id, text),) = self.told(watched)
-            assert action_id == "a"
-            assert "closed by amiws-gevent" in text
-
-    def test_who_left_is_not_told(self, server: AmiServer) -> None:
-        server.on_action = self.silent
-        with Watched(server.port) as watched:
-            watched.until_state(LinkState.CONNECTED)
-            self.ask(watched, "one/1")
-            self.ask(watched, "two/1")
-            watched.link.forget("one/")
-            watched.link.stop()
-            assert [action_id for action_id, _ in self.told(watched)] == ["two/1"]
-
-    def test_what_was_never_sent_is_not_under_way(self, server: AmiServer) -> None:
-        with Watched(server.port, limits=Limits(ami_send_buffer=1000)) as watched:
-            watched.until_state(LinkState.CONNECTED)
-            with pytest.raises(SendBufferFull):
-                watched.link.send(b"x" * 1001, action_id="a", name="A")
-            assert watched.link.under_way == 0
-
-    def test_a_fault_in_telling_costs_nothing_else(
-        self, server: AmiServer, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        server.on_action = self.silent
-        with Watched(server.port) as watched:
-            watched.until_state(LinkState.CONNECTED)
-            self.ask(watched, "a")
-            server.wait_for("CoreStatus")
-            watched.unanswered = None  # type: ignore[assignment]
-            server.connections[0].reset()
-            server.wait_connections(2)
-            watched.until_state(LinkState.CONNECTED)
-            assert "internal error while answering clients for the server" in caplog.text
-
-
 def parked(connection: Connection, packet: Packet) -> bytes | None:
     """Answers ``ParkedCalls`` with two items, amid news of the same name; else nothing."""
     if packet.action != "ParkedCalls":
@@ -127,7 +45,6 @@ class TestAsk:
                 assert (got.end and got.end.name) == "ParkedCallsComplete"
             assert watched.link.under_way == 0
         assert watched.seen() == ["PROMPT", "Success", *["ParkedCall"] * 4]
-        assert watched.unanswered == []
 
     def test_only_who_asks_waits(self, server: AmiServer) -> None:
         server.on_action = lambda _connection, _packet: None
@@ -135,10 +52,12 @@ class TestAsk:
             watched.until_state(LinkState.CONNECTED)
             asking = gevent.spawn(watched.link.ask, {"Action": "Silent"}, timeout=WAIT)
             server.wait_for("Silent")
+            assert watched.link.under_way == 1
             server.send(event(1))
             until(lambda: "Test" in watched.seen())
             assert not asking.dead
             asking.kill()
+            assert watched.link.under_way == 0
 
     def test_a_lost_connection_is_told_at_once(self, server: AmiServer) -> None:
         server.on_action = lambda _connection, _packet: None
@@ -149,7 +68,6 @@ class TestAsk:
             server.kill()
             with pytest.raises(ConnectionLost, match="the outcome of Silent is unknown"):
                 asking.get(timeout=WAIT)
-            assert watched.unanswered == []
             with pytest.raises(NotConnected, match="not connected"):
                 watched.link.ask({"Action": "Silent"}, timeout=3600)
 
@@ -200,6 +118,38 @@ class TestAsk:
             until(lambda: len(watched.seen()) == 4)
             assert watched.link.ask({"Action": "ParkedCalls"}, timeout=WAIT).complete
         assert watched.seen() == ["PROMPT", "Success", *["ParkedCall"] * 4]
+
+    @pytest.mark.parametrize("first", ["response", "event"])
+    def test_what_became_of_an_originate_belongs_to_its_answer(
+        self, first: str, server: AmiServer
+    ) -> None:
+        def originate(connection: Connection, packet: Packet) -> bytes:
+            ident = packet.get("ActionID")
+            told = f"Event: OriginateResponse\r\nPrivilege: call,all\r\nActionID: {ident}\r\n\r\n"
+            parts = [answer(packet), told.encode()]
+            return b"".join(parts if first == "response" else reversed(parts))
+
+        server.on_action = originate
+        with Watched(server.port) as watched:
+            watched.until_state(LinkState.CONNECTED)
+            action = {"Action": "Originate", "Async": "true"}
+            got = watched.link.ask(action, timeout=WAIT, wait=True)
+            assert (got.complete, got.items) == (True, ())
+            assert (got.end and got.end.name) == "OriginateResponse"
+            until(lambda: watched.seen()[-1] == "OriginateResponse")
+            at_once = watched.link.ask(action, timeout=WAIT)
+            assert (at_once.complete, at_once.end) == (True, None)
+
+    def test_no_other_session_has_the_id_of_what_is_waited_for(self, server: AmiServer) -> None:
+        """OriginateResponse goes to all sessions: also to other proxies and later connections."""
+        with Watched(server.port) as watched, Watched(server.port) as other:
+            for one in (watched, other):
+                one.until_state(LinkState.CONNECTED)
+                action = {"Action": "Originate", "Async": "true"}
+                one.link.ask(action, timeout=0.01, wait=True)
+            first, second = (packet.get("ActionID") for packet in server.actions[1::2])
+            assert first != second
+            assert max(len(first), len(second)) <= 60
 
     def test_its_action_ids_are_short_whatever_the_action_says(self, server: AmiServer) -> None:
         """Over 67 bytes Asterisk breaks the items of ConfbridgeList."""

@@ -13,127 +13,6 @@ def event(name: str, **headers: str) -> Message:
     return Message(Kind.EVENT, {"Event": name, **headers})
 
 
-def pending(*action_ids: str, limit: int = LIMIT) -> Pending:
-    made = Pending(limit)
-    for action_id in action_ids:
-        made.add(action_id, "CoreStatus")
-    return made
-
-
-def under_way(made: Pending) -> list[str | None]:
-    """The ActionIDs that get an error when the connection ends, by ending it."""
-    return [answer.get("ActionID") for answer in made.fail("pbx", "gone")]
-
-
-def test_what_is_not_answered_gets_an_error_that_says_unknown_and_not_failed() -> None:
-    made = pending("a")
-    made.add("b", "Originate")
-    assert len(made) == 2
-    first, second = made.fail("pbx", "reset by the server")
-    assert (first.kind, first.get("Response"), first.get("ActionID")) == (
-        Kind.RESPONSE,
-        "Error",
-        "a",
-    )
-    assert second.get("Message") == (
-        "the outcome of Originate is unknown: the connection to server pbx ended before the"
-        " answer was complete (reset by the server)"
-    )
-    assert len(made) == 0
-    assert made.fail("pbx", "again") == []
-
-
-def test_an_answer_ends_it_and_what_was_asked_before() -> None:
-    made = pending("a", "never answered", "b", "c")
-    made.receive([response("a"), response("b")])
-    assert under_way(made) == ["c"]
-
-
-def test_command_output_is_an_answer() -> None:
-    made = pending("a")
-    made.receive([Message(Kind.COMMAND, {"Response": "Follows", "actionid": "a", "Output": ""})])
-    assert under_way(made) == []
-
-
-def test_answers_to_others_and_news_end_nothing() -> None:
-    made = pending("a")
-    messages = [
-        response(None),
-        response("mine"),
-        event("OriginateResponse", Privilege="call,all", ActionID="a"),
-        Message(Kind.PROMPT, {"Product": "a"}),
-    ]
-    assert made.receive(messages) == messages
-    assert under_way(made) == ["a"]
-
-
-def test_the_same_action_id_twice_is_answered_twice() -> None:
-    made = pending("a", "a")
-    made.receive([response("a")])
-    assert under_way(made) == ["a"]
-
-
-def test_a_list_is_under_way_until_its_end() -> None:
-    made = pending("a", "b")
-    made.receive([response("a", EventList="start"), event("Item", ActionID="a")])
-    assert len(made) == 2
-    made.receive([event("ItemsComplete", ActionID="a", EventList="Complete")])
-    assert under_way(made) == ["b"]
-    made = pending("a", "b")
-    made.receive([response("a", EventList="start"), event("X", ActionID="z", EventList="Complete")])
-    assert under_way(made) == ["a", "b"]
-
-
-def test_any_response_ends_a_list_whose_end_was_not_told() -> None:
-    for other in (response("z"), response(None)):
-        made = pending("a")
-        made.receive([response("a", EventList="Start"), other])
-        assert under_way(made) == []
-
-
-def test_items_without_action_id_get_that_of_their_list_and_nothing_else_does() -> None:
-    made = pending("a")
-    news = event("Hangup", Privilege="call,all")
-    item = event("PeerEntry", ObjectName="b")
-    strange = event("PeerEntry", ActionID="z")
-    start = response("a", EventList="start")
-    end = event("PeerlistComplete", EventList="Complete", ActionID="a")
-    assert made.receive([item, start, news, item, strange, end, item]) == [
-        item,
-        start,
-        news,
-        event("PeerEntry", ObjectName="b", ActionID="a"),
-        strange,
-        end,
-        item,
-    ]
-
-
-def test_it_is_bounded_and_the_oldest_goes() -> None:
-    made = pending(*map(str, range(10)), limit=3)
-    assert len(made) == 3
-    made.receive([response("3")])
-    made.receive([response("7", EventList="start")])
-    assert under_way(made) == ["7", "8", "9"]
-
-
-def test_who_has_left_is_forgotten() -> None:
-    made = pending("x/1", "y/1", "x/2")
-    made.forget("x/")
-    assert under_way(made) == ["y/1"]
-    made = pending("x/1", "y/1", limit=2)
-    made.receive([response("x/1", EventList="start")])
-    made.forget("x/")
-    for number in range(5):
-        made.add(f"z/{number}", "A")
-    assert under_way(made) == ["z/3", "z/4"]
-
-
-def test_with_nothing_under_way_messages_are_not_looked_at() -> None:
-    messages = [event("A")]
-    assert Pending().receive(messages) is messages
-
-
 class Told:
     """A `Taker` that keeps what it is told; it takes ``most`` messages."""
 
@@ -169,13 +48,12 @@ class TestOwn:
         self, name: str = "Status", action_id: str = OWN, limit: int = LIMIT
     ) -> tuple[Pending, Told]:
         made, told = Pending(limit), Told()
-        made.add_own(action_id, name, told)
+        made.add(action_id, name, told)
         return made, told
 
     def test_its_answer_goes_to_who_asked_and_is_not_passed_on(self) -> None:
         made, told = self.asked()
         news = event("Status", Privilege="call,all")
-        assert len(made) == 0, "no client waits"
         assert made.receive(
             [
                 response(OWN, EventList="start"),
@@ -214,9 +92,8 @@ class TestOwn:
     def test_text_is_its_own_only_between_the_pings(self) -> None:
         made = Pending()
         told = Told()
-        made.add("amiws-v2/x/", "Queues")
         for action_id, name in (("-1", "Ping"), ("-2", "Queues"), ("-3", "Ping")):
-            made.add_own(f"amiws-gevent{action_id}", name, told if name == "Queues" else None)
+            made.add(f"amiws-gevent{action_id}", name, told if name == "Queues" else None)
         passed = made.receive(
             [TEXT, response("amiws-gevent-1"), TEXT, TEXT, response("amiws-gevent-3"), TEXT]
         )
@@ -231,15 +108,15 @@ class TestOwn:
     def test_one_event_that_answers_without_a_response(self) -> None:
         made, told = self.asked("DataGet")
         assert made.receive([event("DataGet Tree", ActionID=OWN)]) == []
-        made.add_own("amiws-gevent-2", "Ping")
+        made.add("amiws-gevent-2", "Ping")
         made.receive([response("amiws-gevent-2")])
         assert (told.names, told.reason) == (["DataGet Tree"], "")
 
     def test_what_was_passed_over_is_over_and_said_so(self) -> None:
         made, told = self.asked()
-        made.add("theirs", "CoreStatus")
+        made.add("amiws-gevent-2", "CoreStatus")
         late = [response(OWN), event("StatusComplete", ActionID=OWN)]
-        assert made.receive([response("theirs"), *late]) == [response("theirs")]
+        assert made.receive([response("amiws-gevent-2"), *late]) == []
         assert told.reason == "the server answered a later action and not this one"
         assert made.receive(late) == []
 
@@ -249,12 +126,6 @@ class TestOwn:
         foreign = response("foreign")
         assert made.receive([response(OWN), item, foreign, item]) == [foreign]
         assert told.reason == "the next answer came before the end of the list"
-
-    def test_answers_of_our_own_end_nothing_of_a_clients(self) -> None:
-        made = pending("list", "a")
-        made.add_own(OWN, "Ping")
-        made.receive([response("list", EventList="start"), response(OWN)])
-        assert under_way(made) == ["list", "a"]
 
     def test_what_was_cancelled_goes_to_nobody(self) -> None:
         item = event("Status", ActionID=OWN)
@@ -284,29 +155,68 @@ class TestOwn:
 
     def test_a_lost_connection_is_told_at_once(self) -> None:
         made, told = self.asked()
-        made.add("a", "CoreStatus")
-        made.add_own("amiws-gevent-2", "Ping")
-        assert [one.get("ActionID") for one in made.fail("pbx", "gone")] == ["a"]
-        assert told.error.startswith("the outcome of Status is unknown: the connection to")
+        made.add("amiws-gevent-2", "Ping")
+        made.fail("pbx", "gone")
+        assert told.error == (
+            "the outcome of Status is unknown: the connection to server pbx ended before the"
+            " answer was complete (gone)"
+        )
         assert told.reason is None
 
-    def test_it_is_bounded_apart_from_clients(self) -> None:
+    def test_it_is_bounded_and_the_oldest_goes(self) -> None:
         made, told = self.asked(limit=3)
-        for number in range(10):
-            made.add(str(number), "A")
-        assert told.reason is None
         for number in range(2, 10):
-            made.add_own(f"amiws-gevent-{number}", "Ping")
+            made.add(f"amiws-gevent-{number}", "Ping")
         assert told.reason == "more than 3 actions are under way"
         late = [response(OWN), event("Status", ActionID=OWN)]
         assert made.receive(late) == []
-        assert under_way(made) == ["7", "8", "9"]
+
+    def test_answers_to_others_and_news_end_nothing(self) -> None:
+        made, told = self.asked()
+        messages = [
+            response(None),
+            response("mine"),
+            event("UserEvent", Privilege="user,all", ActionID=OWN),
+            Message(Kind.COMMAND, {"Response": "Follows", "ActionID": "a", "Output": ""}),
+            Message(Kind.PROMPT, {"Product": "a"}),
+        ]
+        assert made.receive(messages) == messages
+        assert (told.names, told.reason) == ([], None)
+
+    def test_command_output_is_an_answer(self) -> None:
+        made, told = self.asked("Command")
+        output = Message(Kind.COMMAND, {"Response": "Follows", "actionid": OWN, "Output": ""})
+        assert made.receive([output]) == []
+        assert (told.names, told.reason) == (["Follows"], "")
+
+    def test_with_nothing_under_way_messages_are_not_looked_at(self) -> None:
+        messages = [event("A")]
+        assert Pending().receive(messages) is messages
+
+    def test_a_pong_ends_nothing_else_since_a_proxy_may_answer_by_itself(self) -> None:
+        pong = response("amiws-gevent-2")
+        end = event("StatusComplete", ActionID=OWN)
+        for before in (0, 1):
+            made, told = self.asked()
+            made.add("amiws-gevent-2", "Ping")
+            messages = [response(OWN), event("Status", ActionID=OWN), end]
+            assert made.receive([*messages[:before], pong, *messages[before:]]) == []
+            assert (told.names, told.reason) == (["Success", "Status", "StatusComplete"], "")
+
+    def test_text_finds_its_query_behind_one_that_is_not_answered(self) -> None:
+        made, told = Pending(), Told()
+        made.add("amiws-gevent-0", "Odd", Told())
+        for action_id, name in (("-1", "Ping"), ("-2", "Queues"), ("-3", "Ping")):
+            made.add(f"amiws-gevent{action_id}", name, told if name == "Queues" else None)
+        assert made.receive([TEXT, response("amiws-gevent-1"), TEXT]) == [TEXT]
+        made.receive([response("amiws-gevent-3")])
+        assert (told.names, told.reason) == (["6"], "")
 
     def test_several_at_once(self) -> None:
         made = Pending()
         takers = [Told() for _ in range(3)]
         for number, told in enumerate(takers):
-            made.add_own(f"amiws-gevent-{number}", "ParkedCalls", told)
+            made.add(f"amiws-gevent-{number}", "ParkedCalls", told)
         for number in range(3):
             ident = f"amiws-gevent-{number}"
             made.receive([response(ident), *[event("ParkedCall", ActionID=ident)] * number])
@@ -315,10 +225,83 @@ class TestOwn:
         assert [told.reason for told in takers] == [""] * 3
 
 
-def test_a_clients_list_of_asterisk_11_is_under_way_until_its_end() -> None:
-    made = Pending()
-    made.add("a", "queuestatus")
-    made.receive([response("a", Message="Queue status will follow")])
-    assert len(made) == 1
-    made.receive([event("QueueStatusComplete", ActionID="a")])
-    assert len(made) == 0
+class TestLater:
+    """An event for all sessions that tells what became of an action."""
+
+    done = event("OriginateResponse", Privilege="call,all", Response="Failure", ActionID=OWN)
+    refused = Message(Kind.RESPONSE, {"Response": "Error", "ActionID": OWN})
+
+    def asked(self, limit: int = LIMIT) -> tuple[Pending, Told]:
+        made, told = Pending(limit), Told()
+        made.add(OWN, "Originate", told, later="originateresponse")
+        return made, told
+
+    def test_it_ends_the_answer_and_is_news_all_the_same(self) -> None:
+        made, told = self.asked()
+        ring = event("Newstate", Privilege="call,all")
+        assert made.receive([response(OWN), ring]) == [ring]
+        assert told.reason is None
+        assert made.receive([self.done]) == [self.done]
+        assert (told.names, told.end, told.reason) == (
+            ["Success", "OriginateResponse"],
+            "OriginateResponse",
+            "",
+        )
+        messages = [self.done]
+        assert made.receive(messages) is messages, "nothing is left"
+
+    def test_it_may_overtake_the_response(self) -> None:
+        made, told = self.asked()
+        assert made.receive([self.done]) == [self.done]
+        assert told.reason is None
+        assert made.receive([response(OWN)]) == []
+        assert (told.names, told.end, told.reason) == (
+            ["OriginateResponse", "Success"],
+            "OriginateResponse",
+            "",
+        )
+
+    def test_answers_to_later_actions_do_not_end_it(self) -> None:
+        made, told = self.asked()
+        second = Told()
+        made.add("amiws-gevent-2", "Status", second)
+        made.receive([response(OWN), response("amiws-gevent-2", EventList="start"), self.done])
+        assert told.reason == ""
+        assert second.reason is None
+
+    def test_those_of_others_and_other_events_with_its_id_do_not_end_it(self) -> None:
+        made, told = self.asked()
+        others = self.done.replace("ActionID", "amiws-gevent-2")
+        user = event("UserEvent", Privilege="user,all", ActionID=OWN)
+        assert made.receive([response(OWN), others, user]) == [others, user]
+        assert (told.names, told.reason) == (["Success"], None)
+
+    def test_where_the_server_refuses_none_comes(self) -> None:
+        made, told = self.asked()
+        made.receive([self.refused])
+        assert (told.names, told.reason) == (["Error"], "")
+
+    def test_a_late_one_goes_to_nobody(self) -> None:
+        for before in ([], [response(OWN)]):
+            made, told = self.asked()
+            made.receive(list(before))
+            made.cancel(told)
+            made.receive([response(OWN)])
+            assert made.receive([self.done]) == [self.done]
+            assert (len(told.names), told.reason) == (len(before), None)
+
+    def test_a_lost_connection_is_told_who_waits_for_it(self) -> None:
+        made, told = self.asked()
+        made.receive([response(OWN)])
+        made.fail("pbx", "gone")
+        assert told.error.startswith("the outcome of Originate is unknown")
+        assert made.receive([self.done]) == [self.done]
+        assert told.names == ["Success"]
+
+    def test_it_is_bounded_and_the_oldest_goes(self) -> None:
+        made, told = self.asked(limit=2)
+        made.receive([response(OWN)])
+        for number in (2, 3):
+            made.add(f"amiws-gevent-{number}", "Originate", Told(), later="originateresponse")
+            made.receive([response(f"amiws-gevent-{number}")])
+        assert told.reason == "more than 2 actions wait for originateresponse"

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost, Settings
-from amiws_gevent.link import LinkState
+from amiws_gevent.link import Link, LinkState
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.pipeline import Source
 from amiws_gevent.plugins.api import ServerInfo
@@ -111,35 +111,45 @@ class FakePipeline:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
-        self.said: list[tuple[str, str]] = []
         self.news: list[tuple[str, str]] = []
         self.plugins = self
-        self.drained = 0
 
     def process(self, source: Source, messages: list[Message]) -> None:
         self.heard += [(source.host.name, message.name) for message in messages]
 
-    def pass_on(self, source: Source, messages: list[Message]) -> None:
-        self.said += [(source.host.name, message.get("ActionID") or "") for message in messages]
-
     def server_changed(self, server: ServerInfo, state: str, reason: str) -> None:
         self.news.append((server.name, state))
 
-    def drain(self, timeout: float) -> None:
-        self.drained += 1
+
+class Notes:
+    """A follower that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def joined(self, source: Source, link: Link) -> None:
+        assert link.state is LinkState.STOPPED
+        self.told.append(("joined", source.host.name))
+
+    def changed(self, source: Source, link: Link, state: str, reason: str) -> None:
+        self.told.append((source.host.name, state, reason))
+
+    def left(self, source: Source, reason: str) -> None:
+        self.told.append(("left", source.host.name, reason))
 
 
 class World:
     def __init__(self) -> None:
         self.pipeline: Any = FakePipeline()
-        self.pool = Pool(self.pipeline)
+        self.follower = Notes()
+        self.pool = Pool(self.pipeline, self.follower)
 
     def configure(self, *hosts: AmiHost) -> None:
         self.pool.configure(Settings(amihosts=hosts))
 
-    def ask(self, server_id: int, action_id: str) -> None:
-        data = f"Action: CoreStatus\r\nActionID: {action_id}\r\n\r\n".encode()
-        self.pool.links[server_id].send(data, action_id=action_id, name="CoreStatus")
+    def ask(self, server_id: int) -> gevent.Greenlet[..., Any]:
+        link = self.pool.links[server_id]
+        return gevent.spawn(link.ask, {"Action": "CoreStatus"}, timeout=3600)
 
 
 @pytest.fixture
@@ -168,16 +178,14 @@ def test_links_are_in_the_order_of_the_configuration_and_one_object(world: World
     assert [source.host for source in world.pool.sources.values()] == [hosts[2], hosts[0]]
 
 
-def test_who_waits_for_a_link_that_was_replaced_is_answered_in_its_name(
-    world: World, ami: AmiServer
-) -> None:
+def test_who_waits_for_a_link_that_was_replaced_is_told(world: World, ami: AmiServer) -> None:
     ami.on_action = lambda connection, packet: None
     world.configure(at(ami, name="old"))
     until(lambda: world.pool.links[1].connected)
-    world.ask(1, "mine")
+    asking = world.ask(1)
     ami.wait_for("CoreStatus")
     world.configure(at(ami, name="new"))
-    until(lambda: world.pipeline.said == [("old", "mine")])
+    assert not asking.get(timeout=WAIT).complete
     until(lambda: world.pipeline.news[-1] == ("new", "connected"))
     assert world.pipeline.news == [
         ("old", "connected"),
@@ -186,26 +194,54 @@ def test_who_waits_for_a_link_that_was_replaced_is_answered_in_its_name(
     ]
 
 
-def test_logged_off_from_all_who_waits_has_an_answer_first(world: World, ami: AmiServer) -> None:
+def test_logged_off_from_all_who_waits_is_told_first(world: World, ami: AmiServer) -> None:
     """The idle ones need not be waited for; `join` does."""
     ami.on_action = lambda connection, packet: None
     world.configure(at(ami, 1, "busy"), at(ami, 2, "idle"))
     until(lambda: all(link.connected for link in world.pool.links.values()))
-    world.ask(1, "mine")
+    asking = world.ask(1)
     ami.wait_for("CoreStatus")
     world.pool.log_off()
-    assert world.pipeline.said == [("busy", "mine")]
-    assert world.pipeline.drained == 1
+    assert asking.ready()
+    assert not asking.value.complete
     world.pool.join(WAIT)
     states = [link.state for link in world.pool.links.values()]
     assert states == [LinkState.STOPPED, LinkState.STOPPED]
     assert [connection.packets[-1].action for connection in ami.connections] == ["Logoff"] * 2
 
 
-def test_where_nobody_waits_nothing_is_drained(world: World, ami: AmiServer) -> None:
+def test_where_nobody_waits_it_is_only_asked_to_end(world: World, ami: AmiServer) -> None:
     world.configure(at(ami))
     until(lambda: world.pool.links[1].connected)
     world.pool.log_off()
-    assert world.pipeline.drained == 0
     world.pool.join(WAIT)
     assert world.pool.links[1].state is LinkState.STOPPED
+
+
+def test_a_follower_is_told_of_each_state_with_its_reason(world: World, ami: AmiServer) -> None:
+    world.configure(at(ami))
+    until(lambda: world.pool.links[1].connected)
+    assert world.follower.told == [
+        ("joined", "pbx"),
+        ("pbx", "connecting", ""),
+        ("pbx", "logging_in", f"127.0.0.1:{ami.port}"),
+        ("pbx", "connected", "Asterisk Call Manager/11.0.0"),
+    ]
+    ami.kill()
+    until(lambda: world.follower.told[4:5])
+    assert world.follower.told[4][:2] == ("pbx", "waiting")
+    assert world.follower.told[4][2]
+
+
+def test_a_follower_hears_no_more_of_a_link_that_left(world: World, ami: AmiServer) -> None:
+    world.configure(at(ami, name="old"))
+    until(lambda: world.pool.links[1].connected)
+    old = world.pool.links[1]
+    world.configure(at(ami, name="new"))
+    until(lambda: old.state is LinkState.STOPPED and world.pool.links[1].connected)
+    names = [told[1] if told[0] in ("joined", "left") else told[0] for told in world.follower.told]
+    assert names == ["old"] * 5 + ["new"] * 4
+    left = ("left", "old", "its configuration has changed")
+    assert world.follower.told[4:6] == [left, ("joined", "new")]
+    world.configure(at(ami, 9, "other"))
+    assert ("left", "new", "no longer in the configuration") in world.follower.told

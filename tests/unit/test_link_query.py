@@ -57,7 +57,7 @@ def collected(file: str, asked: dict[str, str]) -> tuple[dict[str, Answer], list
         own = f"amiws-gevent-{action_id}"
         data = data.replace(f"ActionID: {action_id}\r\n".encode(), f"ActionID: {own}\r\n".encode())
         queries[action_id] = query(name)
-        pending.add_own(own, name, queries[action_id])
+        pending.add(own, name, queries[action_id])
     passed = pending.receive(Parser().receive_data(data))
     return {action_id: one.wait(0) for action_id, one in queries.items()}, passed
 
@@ -80,6 +80,8 @@ def test_each_list_of_the_captures_is_collected_whole(file: str, asked: dict[str
         assert answer.end is not None
         assert len(answer.items) == int(answer.end.get("ListItems") or 0), action_id
         assert answer.refusal == ""
+        assert answer.size > 0
+        assert not answer.timed_out
     assert not [one for one in passed if "amiws-gevent-" in (one.get("ActionID") or "")]
     total = len(Parser().receive_data((CAPTURES / file).read_bytes()))
     held = sum(
@@ -140,6 +142,7 @@ def test_an_answer_that_does_not_come_in_time_is_not_complete() -> None:
     assert not answer.complete
     assert answer.response is not None
     assert answer.reason == "no whole answer within 0.01 s"
+    assert answer.timed_out
 
 
 def test_a_lost_connection_is_raised_to_who_waits() -> None:

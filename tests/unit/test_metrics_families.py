@@ -86,6 +86,15 @@ def test_clients(assembly: Assembly) -> None:
     assert assembly.value("amiws_clients_opened_total", "v2") == 1
 
 
+def test_requests_that_got_an_error(assembly: Assembly) -> None:
+    client: Any = FakeClient()
+    assembly.pages.opened(client)
+    assert assembly.value("amiws_request_errors_total", "bad_json") == 0
+    assembly.pages.received(client, "nonsense")
+    assert assembly.value("amiws_request_errors_total", "bad_json") == 1
+    assert assembly.value("amiws_request_errors_total", "unknown_op") == 0
+
+
 def test_why_clients_went_and_what_slow_ones_lost(assembly: Assembly) -> None:
     assert assembly.value("amiws_clients_closed_total", "1013", "slow") == 0
     assembly.counts.closes[1013, "slow"] += 2

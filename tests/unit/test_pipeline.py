@@ -13,7 +13,6 @@ from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import AmiHost
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.plugins.manager import Plugins
-from amiws_gevent.routing import wrap
 from tests.support.greenlets import WAIT, until
 from tests.support.hosts import ami_host
 from tests.support.plugins import entry, running
@@ -28,7 +27,6 @@ class Envelope(NamedTuple):
 
     message: Message
     json: bytes
-    requester: str | None
 
 
 def process(host: AmiHost, *messages: Message) -> list[Envelope]:
@@ -36,9 +34,9 @@ def process(host: AmiHost, *messages: Message) -> list[Envelope]:
     Pipeline(batches.append).process(Source(host), messages)
     assert len(batches) <= 1, "one batch a read"
     return [
-        Envelope(message, text, batch.requesters.get(index))
+        Envelope(message, text)
         for batch in batches
-        for index, (message, text) in enumerate(zip(batch.messages, batch.json, strict=True))
+        for message, text in zip(batch.messages, batch.json, strict=True)
     ]
 
 
@@ -82,51 +80,34 @@ def test_event_names_hold_back_no_answer() -> None:
         assert process(ami_host(event_names=frozenset({"hangup"})), news) == []
 
 
+def test_the_observer_gets_all_of_a_read_before_anything_is_left_out() -> None:
+    source = Source(ami_host(event_names=frozenset({"hangup"})))
+    batches: list[Batch] = []
+    told: list[tuple[list[str], int, int]] = []
+    source.observer = lambda messages, offset: told.append(
+        ([message.name for message in messages], offset, len(batches))
+    )
+    pipeline = Pipeline(batches.append)
+    news = ("Privilege", "call,all")
+    pipeline.process(source, [event("VarSet", news), event("Hangup", news)])
+    pipeline.process(source, [event("VarSet", news)])
+    assert told == [(["VarSet", "Hangup"], 1, 0), (["VarSet"], 2, 1)]
+    assert [batch.position.offset for batch in batches] == [1]
+
+
+def test_what_the_program_says_in_the_name_of_a_server_is_not_observed() -> None:
+    source = Source(ami_host())
+    told: list[int] = []
+    source.observer = lambda messages, offset: told.append(offset)
+    pipeline = Pipeline(lambda batch: None)
+    pipeline.pass_on(source, [event("Hangup")])
+    pipeline.process(source, [event("Hangup")])
+    assert told == [2]
+
+
 def test_a_batch_of_nothing_is_not_published() -> None:
     news = event("VarSet", ("Privilege", "dialplan,all"))
     assert process(ami_host(event_names=frozenset({"hangup"})), news) == []
-
-
-def test_what_is_said_in_the_name_of_a_server_is_not_counted_as_its_own() -> None:
-    batches: list[Batch] = []
-    source = Source(ami_host())
-    Pipeline(batches.append).pass_on(source, [Message(Kind.RESPONSE, [("Response", "Error")])])
-    assert (len(batches), sum(source.received)) == (1, 0)
-
-
-def test_an_answer_to_a_v2_client_names_it_and_is_restored() -> None:
-    action_id = dict(wrap([("Action", "Ping"), ("ActionID", "p")], "TOKEN"))["ActionID"]
-    answer = Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", action_id)])
-    plain = Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", "p")])
-    first, second = process(ami_host(), answer, plain)
-    assert (first.requester, second.requester) == ("TOKEN", None)
-    assert first.json == second.json
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [("actionid", "amiws-v2/TOKEN/p")],
-        [("ActionID", "amiws-v2/TOKEN/p"), ("ActionID", "amiws-v2/TOKEN/p")],
-        [("ActionID", "other"), ("ActionID", "amiws-v2/TOKEN/p")],
-        [("ACTIONID", "other"), ("ActionId", "amiws-v2/TOKEN/p")],
-    ],
-)
-@pytest.mark.parametrize("kind", [Kind.EVENT, Kind.RESPONSE, Kind.COMMAND, Kind.ACTION])
-def test_a_token_is_found_however_its_header_is_written(
-    kind: Kind, headers: list[tuple[str, str]]
-) -> None:
-    (envelope,) = process(ami_host(), Message(kind, [("Event", "A"), *headers]))
-    assert envelope.requester == "TOKEN"
-    assert b"TOKEN" not in envelope.json
-    assert [v.lower() for v in envelope.message.getall("ActionID")] == ["p"]
-
-
-def test_text_that_only_looks_wrapped_changes_nothing() -> None:
-    name = event("A", ("CallerIDName", '"ActionID":"amiws-v2/x/y"'))
-    (envelope,) = process(ami_host(), name)
-    assert envelope.requester is None
-    assert json.loads(envelope.json)["data"]["CallerIDName"] == '"ActionID":"amiws-v2/x/y"'
 
 
 def test_what_a_server_sends_is_counted_by_kind_before_anything_is_held_back() -> None:
@@ -149,15 +130,6 @@ class TestPositions:
         for read in ([news, event("Hangup")], [news], [event("Hangup")]):
             pipeline.process(source, read)
         assert [batch.position for batch in batches] == [Position("e", 1), Position("e", 3)]
-
-    def test_what_is_said_in_the_name_of_a_server_has_a_position_of_its_own(self) -> None:
-        batches: list[Batch] = []
-        source = Source(ami_host())
-        pipeline = Pipeline(batches.append)
-        pipeline.process(source, [event("A")])
-        pipeline.pass_on(source, [Message(Kind.RESPONSE, [("Response", "Error")])])
-        pipeline.process(source, [event("B")])
-        assert [batch.position.offset for batch in batches] == [1, 2, 3]
 
     def test_each_stream_has_an_epoch_and_an_offset_of_its_own(self) -> None:
         batches: list[Batch] = []

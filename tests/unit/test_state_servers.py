@@ -91,6 +91,48 @@ def test_calls_by_minute_are_put_with_the_tick(servers: Servers) -> None:
     assert servers.told("calls_by_minute") == ([1, *[0] * 8, 1],)
 
 
+def test_what_changes_all_the_time_is_told_at_most_every_ten_seconds(servers: Servers) -> None:
+    told = []
+    for second in range(21):
+        servers.part.heard(START + second)
+        servers.tick()
+        told.append(servers.told("last_event")[0] - START)
+    assert told == [0] * 10 + [10] * 10 + [20]
+
+
+def test_a_call_that_was_none_is_taken_back(servers: Servers) -> None:
+    servers.part.call_started(START)
+    servers.part.call_started(START, -1)
+    servers.tick(after=0)
+    assert servers.told("calls_by_minute") == ([0] * 10,)
+
+
+class Shelf:
+    """What a part needs of a store."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+
+    def get(self, kind: str, key: str) -> dict[str, Any] | None:
+        return self.fields if (kind, key) == ("server", "7") and self.fields else None
+
+    def put(self, kind: str, key: str, **fields: Any) -> bool:
+        assert (kind, key) == ("server", "7")
+        self.fields.update(fields)
+        return True
+
+
+def test_anything_with_get_and_put_may_stand_for_the_store() -> None:
+    shelf = Shelf()
+    part = ServersPart(shelf, "7")  # type: ignore[arg-type]
+    part.connection_changed("live", None, START)
+    part.greeted("Asterisk Call Manager/11.0.0")
+    part.heard(START)
+    part.tick()
+    told = shelf.fields
+    assert (told["connection"], told["product"], told["last_event"]) == ("live", "Asterisk", START)
+
+
 NEW: dict[str, object] = {
     "To": "192.0.2.1:4000",
     "SSRC": "0x00000001",

@@ -60,3 +60,63 @@ def test_a_list_does_not_undo_what_events_said_since_it_was_asked() -> None:
     assert store.merge("a", "old", 2, one=2, two=2)
     assert store.get("a", "old") == {"one": 2, "two": 3}
     assert not store.merge("a", "new", 2, one=2)
+
+
+def test_what_was_touched_is_told_once_in_the_order_of_its_first_change() -> None:
+    store = Store()
+    assert not store.dirty
+    store.begin(1)
+    store.put("a", "x", one=1)
+    store.put("b", "y", one=1)
+    store.put("a", "x", one=2)
+    assert store.dirty
+    assert store.drain() == [("a", "x"), ("b", "y")]
+    assert not store.dirty
+    assert store.drain() == []
+    store.put("a", "x", one=2)
+    store.merge("b", "y", 1, one=1)
+    store.remove("a", "z")
+    assert not store.dirty
+    store.remove("b", "y")
+    store.put("b", "y", one=2)
+    store.merge("a", "x", 1, one=3)
+    assert store.drain() == [("b", "y"), ("a", "x")]
+
+
+def test_one_entity_can_be_asked_for() -> None:
+    store = Store()
+    for offset, one in enumerate((1, 2), start=1):
+        store.begin(offset)
+        store.put("a", "x", one=one, two=0)
+    assert store.change("a", "x", 0) == Change("a", "x", {"one": 2, "two": 0}, whole=True)
+    assert store.change("a", "x", 1) == Change("a", "x", {"one": 2}, whole=False)
+    assert store.change("a", "x", 2) is None
+    assert store.change("a", "z", 0) is None
+    store.begin(3)
+    store.remove("a", "x", {"cause": 16})
+    assert store.change("a", "x", 2) == Change("a", "x", None, whole=False, last={"cause": 16})
+    assert store.change("a", "x", 3) is None
+    store.put("a", "x", one=4)
+    assert store.change("a", "x", 2) == Change("a", "x", {"one": 4}, whole=True)
+
+
+def test_one_whose_removal_is_forgotten_counts_as_removed() -> None:
+    store = Store(tombstones=1)
+    for offset, key in enumerate("xy", start=1):
+        store.begin(offset)
+        store.put("a", key)
+        store.remove("a", key)
+    assert store.forgotten == 1
+    assert store.change("a", "x", 0) == Change("a", "x", None, whole=False)
+    assert store.change("a", "x", 1) is None
+
+
+def test_what_is_frozen_stays_as_it_was() -> None:
+    store = Store()
+    store.put("a", "x", one=[1])
+    store.put("b", "y", one=1)
+    frozen = store.frozen()
+    store.begin(1)
+    store.put("a", "x", one=[2])
+    store.remove("b", "y")
+    assert frozen == [("a", "x", {"one": [1]}), ("b", "y", {"one": 1})]

@@ -3,12 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import pytest
-
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.batch import Batch, Position
 from amiws_gevent.plugins.api import ServerInfo
-from amiws_gevent.views import View, without_answers
+from amiws_gevent.views import View
 
 
 @dataclass(frozen=True)
@@ -35,25 +33,20 @@ def joined(payloads: Iterable[bytes]) -> bytes:
     return b"".join(payloads)
 
 
-def batch(*names: str, server: int = 1, answers: Iterable[int] = ()) -> Batch:
+def batch(*names: str, server: int = 1) -> Batch:
     messages = [Message(Kind.EVENT, [("Event", name)]) for name in names]
     texts = [name.encode() for name in names]
-    requesters = dict.fromkeys(answers, "TOKEN")
-    return Batch(
-        ServerInfo(server, "pbx", False), Position("epoch", 1), messages, texts, requesters
-    )
+    return Batch(ServerInfo(server, "pbx", False), Position("epoch", 1), messages, texts)
 
 
 def named(*names: str) -> Named:
     return Named(frozenset(names))
 
 
-def test_without_filters_all_is_seen_but_answers_to_one() -> None:
+def test_without_filters_all_is_seen() -> None:
     view = View("all", joined)
     whole = batch("A", "B")
     assert view.texts(whole) is whole.json
-    assert view.texts(batch("A", "B", "C", answers=[1])) == [b"A", b"C"]
-    assert list(view.select(batch("A", "B", "C", answers=[1]))) == [0, 2]
 
 
 def test_what_each_filter_leaves_is_seen() -> None:
@@ -62,16 +55,15 @@ def test_what_each_filter_leaves_is_seen() -> None:
     assert view.texts(batch("A", "B", server=2)) == []
 
 
-def test_filters_are_given_nobody_else_s_answers_and_asked_only_while_something_is_left() -> None:
+def test_filters_are_asked_only_while_something_is_left() -> None:
     given: list[Sequence[int]] = []
 
     def spy(batch: Batch, indexes: Sequence[int]) -> Sequence[int]:
         given.append(list(indexes))
         return ()
 
-    View("spied", joined, (spy, spy)).texts(batch("A", "B", "C", answers=[1]))
-    View("spied", joined, (spy, spy)).texts(batch("A", answers=[0]))
-    assert given == [[0, 2]]
+    View("spied", joined, (spy, spy)).texts(batch("A", "B"))
+    assert given == [[0, 1]]
 
 
 def test_equal_views_are_equal_values() -> None:
@@ -80,20 +72,3 @@ def test_equal_views_are_equal_values() -> None:
     assert View("some", joined, (named("A"),)) not in views
     assert View("some", bytes, (named("A", "B"),)) not in views
     assert View("other", joined, (named("A", "B"),)) not in views
-
-
-@pytest.mark.parametrize(
-    ("message", "seen"),
-    [
-        (Message(Kind.EVENT, [("Event", "Hangup"), ("Privilege", "call,all")]), True),
-        (Message(Kind.EVENT, [("Event", "UserEvent"), ("ActionID", "1")]), True),
-        (Message(Kind.PROMPT, [("Product", "x")]), True),
-        (Message(Kind.QUEUE, [("Queue", "q")]), True),
-        (Message(Kind.EVENT, [("Event", "Status"), ("ActionID", "1")]), False),
-        (Message(Kind.RESPONSE, [("Response", "Success")]), False),
-        (Message(Kind.COMMAND, [("Output", "x")]), False),
-    ],
-)
-def test_without_answers(message: Message, seen: bool) -> None:
-    one = Batch(ServerInfo(1, "pbx", False), Position("epoch", 1), [message], [b"x"], {})
-    assert list(without_answers(one, range(1))) == ([0] if seen else [])

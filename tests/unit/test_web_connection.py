@@ -17,7 +17,6 @@ from amiws_gevent.web.connection import (
     Reader,
     answer_and_close,
     hang_up,
-    host_of,
     peer_names,
     refusal_bytes,
     tls_object,
@@ -272,12 +271,3 @@ def test_peer_names(address: object, names: tuple[str, str]) -> None:
 
 def test_a_plain_socket_has_no_tls(ends: Ends) -> None:
     assert tls_object(ends.near) is None
-
-
-@pytest.mark.parametrize(
-    "address",
-    [("192.0.2.1", 80), ("2001:db8::1", 80, 0, 0), ("::ffff:192.0.2.1", 80, 0, 0), "/run/x"],
-)
-def test_the_host_of_a_peer(address: Any) -> None:
-    host, peer = peer_names(address)
-    assert host_of(peer) == host

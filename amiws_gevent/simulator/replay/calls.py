@@ -7,10 +7,8 @@ from typing import Any
 
 from amiws_gevent.ami import Parser
 from amiws_gevent.simulator.replay.recording import Packet
-from amiws_gevent.state.bridges import Bridges
-from amiws_gevent.state.calls import Calls, Ended
-from amiws_gevent.state.channels import Channels
-from amiws_gevent.state.model import Model
+from amiws_gevent.state.calls import Ended
+from amiws_gevent.state.parts import make_model
 from amiws_gevent.state.store import Store
 
 _TIMES = frozenset({"since", "created", "answered", "ended", "at"})
@@ -24,7 +22,7 @@ def calls_of(packets: Iterable[Packet]) -> Iterator[dict[str, Any]]:
     """
     over: list[Ended] = []
     store = Store()
-    model = Model(store, (Bridges(store), Channels(store), Calls(store, over.append)))
+    model = make_model(store, day_of=lambda _: "", ended=over.append)
     parser = Parser()
     timed = False
     for offset, packet in enumerate(packets, 1):
@@ -35,6 +33,7 @@ def calls_of(packets: Iterable[Packet]) -> Iterator[dict[str, Any]]:
             ends = {"ended": call.ended, "merged_into": call.merged_into}
             yield _told({"key": call.key, **call.fields, **ends}, timed)
         over.clear()
+        store.drain()
     for key, fields in store.of("call").items():
         yield _told({"key": key, **fields}, timed)
 

@@ -1,0 +1,256 @@
+"""Sends clients' actions and gives each client the answers to its own.
+
+An action is asked for over `Link.ask`, with an ActionID of the program's own. So two clients
+may use the same ActionID at once, and no client, plugin or log sees what another has asked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from amiws_gevent.actions.idempotency import KeptRuns, Owner
+from amiws_gevent.actions.problems import ActionProblem
+from amiws_gevent.actions.reply import (
+    REFUSED,
+    RETRY_AFTER,
+    UNKNOWN,
+    UNREACHABLE,
+    Reply,
+    failed,
+    originated,
+    reply_of,
+)
+from amiws_gevent.actions.request import ActionRequest, parse_request
+from amiws_gevent.actions.run import Run, Submission, Told
+from amiws_gevent.ami import Message
+from amiws_gevent.config import AmiHost
+from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
+from amiws_gevent.link import Answer
+from amiws_gevent.plugins.api import ClientInfo, ServerInfo
+from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.peers import host_of, name_of
+
+MOST_OF_A_CLIENT = 32
+"""Requests of one client that are not done."""
+
+MOST = 1000
+"""Servers that are asked at the same time, by all clients; each may collect an answer."""
+
+_log = logging.getLogger("amiws_gevent.actions")
+
+
+class Asked(Protocol):
+    """What the service needs of a link."""
+
+    @property
+    def host(self) -> AmiHost: ...
+
+    def ask(
+        self, action: tuple[tuple[str, str], ...], *, timeout: float, wait: bool = False
+    ) -> Answer:
+        """See `Link.ask`."""
+
+
+CallOf = Callable[[int, str], str | None]
+"""The id of the call that a channel (server, uniqueid) belongs to, if it is known."""
+
+
+Shown = Callable[[ServerInfo, Sequence[Message]], Sequence[Message]]
+"""What of a server's messages a client may see."""
+
+
+class ActionService:
+    """Asks the servers of ``links`` (by id). ``plugins`` may be changed at any time.
+
+    What is answered goes through ``shown`` (`Pipeline.shown`), as all that clients get.
+    """
+
+    def __init__(
+        self,
+        links: Mapping[int, Asked],
+        shown: Shown,
+        *,
+        call_of: CallOf = lambda _server, _uniqueid: None,
+        limiter: LogLimiter | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plugins = Plugins()
+        self.sent = 0
+        """Actions sent, counted once for each server."""
+        self.refused: Counter[str] = Counter()
+        """Requests that were not done, by the code of the problem."""
+        self.outcomes: Counter[str] = Counter()
+        """Replies by outcome, also those that nobody waited for any more."""
+        self._links = links
+        self._shown = shown
+        self._call_of = call_of
+        self._limiter = limiter or LogLimiter()
+        self._kept = KeptRuns(clock)
+        self._runs: set[Run] = set()
+        self._of_client: Counter[ClientInfo] = Counter()
+
+    @property
+    def at_work(self) -> int:
+        """Servers that have not replied yet, counted once for each action."""
+        return sum(run.at_work for run in self._runs)
+
+    @property
+    def not_sent(self) -> int:
+        """Requests that were not done, and actions that could not be sent to a server."""
+        return self.refused.total() + self.outcomes[UNREACHABLE]
+
+    def parse(self, given: Mapping[str, Any], client: ClientInfo | None = None) -> ActionRequest:
+        """The request that a client's decoded JSON object is; raises ActionProblem.
+
+        With ``client`` a problem is counted and logged as that client's.
+        """
+        try:
+            return parse_request(given)
+        except ActionProblem as problem:
+            if client is not None:
+                self._refuse(client, problem)
+            raise
+
+    def submit(self, request: ActionRequest, client: ClientInfo, reply: Told) -> Submission:
+        """Ask the servers; ``reply`` gets what each has answered, and how many replies come.
+
+        It is called from other greenlets, after this has returned, and may wait. First
+        ``amiws_authorize_action`` decides, which may take seconds. Raises ActionProblem:
+        then nothing was sent. Call `Submission.cancel` when the client has left.
+        """
+        try:
+            servers = self._servers(request)
+            self._authorize(request, client)
+            self._check_client(client)
+            owner = _owner(client)
+            run = self._kept.find(owner, request) or self._begin(request, servers, client, owner)
+        except ActionProblem as problem:
+            self._refuse(client, problem)
+            raise
+        self._of_client[client] += 1
+        submission = Submission(run, reply, partial(self._done, client))
+        run.join(submission)
+        return submission
+
+    def _servers(self, request: ActionRequest) -> tuple[int, ...]:
+        servers = tuple(self._links) if request.servers is None else request.servers
+        if not servers:
+            raise ActionProblem("unknown_server", "there is no server")
+        for server in servers:
+            if server not in self._links:
+                known = ", ".join(map(str, self._links))
+                raise ActionProblem(
+                    "unknown_server", f"server {server}: no such server (there are: {known})"
+                )
+        return servers
+
+    def _authorize(self, request: ActionRequest, client: ClientInfo) -> None:
+        """Ask the plugins, for a list of servers about each: a hook knows one server or all."""
+        for server in request.servers or (None,):
+            refusal = self.plugins.authorize_action(request.client_action(server), client)
+            if refusal is not None:
+                raise ActionProblem("not_allowed", refusal)
+
+    def _check_client(self, client: ClientInfo) -> None:
+        if self._of_client[client] >= MOST_OF_A_CLIENT:
+            raise ActionProblem(
+                "too_many_actions",
+                f"{MOST_OF_A_CLIENT} actions of this client are not done yet",
+                RETRY_AFTER,
+            )
+
+    def _begin(
+        self, request: ActionRequest, servers: tuple[int, ...], client: ClientInfo, owner: Owner
+    ) -> Run:
+        at_work = self.at_work
+        if at_work and at_work + len(servers) > MOST:
+            raise ActionProblem(
+                "too_many_actions",
+                f"{at_work} actions of all clients are not done yet",
+                RETRY_AFTER,
+            )
+        run = Run(
+            request,
+            servers,
+            partial(self._ask, name_of(client)),
+            kept=request.idempotency_key is not None,
+            on_end=partial(self._ended, owner),
+        )
+        self._runs.add(run)
+        self._kept.add(owner, run)
+        return run
+
+    def _ended(self, owner: Owner, run: Run) -> None:
+        self._runs.discard(run)
+        self._kept.ended(owner, run)
+
+    def _done(self, client: ClientInfo) -> None:
+        self._of_client[client] -= 1
+        if not self._of_client[client]:
+            del self._of_client[client]
+
+    # -- in a greenlet for each server -------------------------------------------------
+
+    def _ask(self, client: str, request: ActionRequest, server: int) -> Reply:
+        reply = self._answer(client, request, server)
+        if request.name.lower() == "originate":
+            reply = self._with_call(request, reply)
+        self.outcomes[reply.outcome] += 1
+        return reply
+
+    def _answer(self, client: str, request: ActionRequest, server: int) -> Reply:
+        link = self._links.get(server)
+        if link is None:
+            reason = f"server {server} is no longer in the configuration"
+            return failed(request, server, UNREACHABLE, reason)
+        sent = True
+        try:
+            _log.debug("action %s of %s goes to %s", request.name, client, link.host.name)
+            answer = link.ask(request.headers, timeout=request.timeout, wait=request.wait)
+            info = ServerInfo(link.host.id, link.host.name, link.host.ssl)
+            return reply_of(request, server, answer, partial(self._shown, info))
+        except ConnectionLost as error:
+            return failed(request, server, UNKNOWN, str(error))
+        except (NotConnected, SendBufferFull) as error:
+            sent = False
+            text = "action %s of %s not sent to %s: %s"
+            self._log_once(("server", server), text, request.name, client, link.host.name, error)
+            reply = failed(request, server, UNREACHABLE, str(error))
+            again = RETRY_AFTER if isinstance(error, SendBufferFull) else None
+            return dataclasses.replace(reply, retry_after=again)
+        finally:
+            self.sent += sent
+
+    def _with_call(self, request: ActionRequest, reply: Reply) -> Reply:
+        if reply.outcome in (REFUSED, UNREACHABLE):
+            return reply
+        uniqueid, channel = originated(request, reply)
+        call = None if uniqueid is None else self._call_of(reply.server, uniqueid)
+        return dataclasses.replace(
+            reply, originated={"uniqueid": uniqueid, "channel": channel, "call": call}
+        )
+
+    # -- the log -----------------------------------------------------------------------
+
+    def _refuse(self, client: ClientInfo, problem: ActionProblem) -> None:
+        self.refused[problem.code] += 1
+        name = name_of(client)
+        self._log_once(("client", name), "action of %s refused: %s", name, problem)
+
+    def _log_once(self, key: tuple[str, object], text: str, *arguments: object) -> None:
+        """A line a minute for each client and each server."""
+        self._limiter.log(_log, logging.INFO, key, text, *arguments)
+
+
+def _owner(client: ClientInfo) -> Owner:
+    """Whose an idempotency key is: the user's, without a login the address's."""
+    if client.user is not None:
+        return "user", client.user
+    return "address", host_of(client.address)

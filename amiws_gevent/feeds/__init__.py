@@ -1,0 +1,1 @@
+"""What clients subscribe to: events and state, by filters, with positions to resume at."""

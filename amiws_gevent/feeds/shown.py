@@ -1,0 +1,212 @@
+"""What clients are shown of one server's state, and what has changed of it at each flush.
+
+That is the server's own store, or, where plugins change what is shown, a second one that is
+fed with what they have made of it: so a delta is always one of what a client sees.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from amiws_gevent.batch import Position
+from amiws_gevent.feeds import encoding
+from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.state.store import Change, Name, Store
+
+Transform = Callable[[ServerInfo, str, str, Mapping[str, Any]], Mapping[str, Any] | None]
+"""What clients see of an entity (server, kind, key, fields): other fields; None for nothing."""
+
+MOST_NAMES = 20_000
+"""Names of changes that are kept for who comes back or is slow, as many as there are
+tombstones. Past them the whole store is looked through."""
+
+CHUNK = 500
+"""Entities of one piece of a flush: some 1 ms, and 200 KiB. A list that was just taken may
+change thousands at once."""
+
+
+class Stream(Protocol):
+    """A server's stream (`pipeline.Source`)."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    @property
+    def offset(self) -> int: ...
+
+
+class Served(Protocol):
+    """One server (`live.LiveServer`)."""
+
+    @property
+    def info(self) -> ServerInfo: ...
+
+    @property
+    def source(self) -> Stream: ...
+
+    @property
+    def store(self) -> Store: ...
+
+
+class Live(Protocol):
+    """All servers (`live.LiveState`)."""
+
+    @property
+    def servers(self) -> Mapping[int, Served]: ...
+
+
+class Delta:
+    """What a flush says of one entity; its JSON is made once for all views."""
+
+    __slots__ = ("_changed", "_part", "_server", "_whole", "fields", "key", "kind", "last", "new")
+
+    def __init__(
+        self,
+        server: int,
+        name: Name,
+        fields: Mapping[str, Any] | None,
+        change: Change | None,
+    ) -> None:
+        self.kind, self.key = name
+        self.fields = fields
+        """All of it; None if it is gone."""
+        self.new = change is None or change.whole
+        """Whether it replaces what there was."""
+        self.last = None if change is None else change.last
+        self._server = server
+        self._changed = None if change is None else change.fields
+        self._whole: bytes | None = None
+        self._part: bytes | None = None
+
+    @property
+    def whole(self) -> bytes:
+        """All of the entity."""
+        if self._whole is None:
+            self._whole = encoding.entity(self._server, self.kind, self.key, self.fields or {})
+        return self._whole
+
+    @property
+    def part(self) -> bytes:
+        """What is other than at the flush before."""
+        if self.new:
+            return self.whole
+        if self._part is None:
+            self._part = encoding.entity(self._server, self.kind, self.key, self._changed or {})
+        return self._part
+
+    def gone(self, *, ended: bool) -> bytes:
+        """That it is no longer there; with its last words if it has ``ended``."""
+        return encoding.gone(self._server, self.kind, self.key, self.last if ended else None)
+
+
+class Flush:
+    """What has changed of one server since its flush before; chunks are made when needed."""
+
+    def __init__(self, shown: Shown, names: Sequence[Name], since: int) -> None:
+        self.server = shown.server
+        self.offset = shown.offset
+        self._store = shown.store
+        self._names = names
+        self._since = since
+        self._chunks: list[list[Delta]] = []
+
+    def chunks(self) -> Iterator[list[Delta]]:
+        """All deltas; some CHUNK at a time, the same for all who ask."""
+        for number in range(-(-len(self._names) // CHUNK)):
+            if number == len(self._chunks):
+                names = self._names[number * CHUNK : (number + 1) * CHUNK]
+                self._chunks.append([self._delta(name) for name in names])
+            yield self._chunks[number]
+
+    def _delta(self, name: Name) -> Delta:
+        fields = self._store.get(*name)
+        return Delta(self.server, name, fields, self._store.change(*name, self._since))
+
+
+class Shown:
+    """One server's state as clients see it, as of the last flush."""
+
+    def __init__(self, served: Served, transform: Transform | None = None) -> None:
+        self.server = served.info.id
+        self.offset = served.store.offset
+        """Of the last flush: what all is known up to."""
+        self._served = served
+        self._source_epoch = served.source.epoch
+        self._transform = transform
+        self.epoch = self._source_epoch
+        self.store = served.store
+        self._raw = served.store
+        self._raw.drain()  # it is told as a whole
+        if transform is not None:
+            self.epoch = secrets.token_hex(8)
+            self.store = Store()
+            self._feed([(kind, key) for kind, key, _ in self._raw.frozen()])
+        self._log: deque[tuple[int, Sequence[Name]]] = deque()
+        self._logged = 0
+        self._log_begins = self.offset
+
+    @property
+    def position(self) -> Position:
+        """Where who knows all up to the last flush stands."""
+        return Position(self.epoch, self.offset)
+
+    def is_of(self, served: Served) -> bool:
+        """Whether this still shows that server's stream."""
+        return served.store is self._raw and served.source.epoch == self._source_epoch
+
+    def flush(self) -> Flush | None:
+        """What has changed since the last flush; None for nothing."""
+        names = self._raw.drain()
+        if not names:
+            return None
+        if self._transform is not None:
+            self._feed(names)
+        since, self.offset = self.offset, self._raw.offset
+        self._log.append((self.offset, names))
+        self._logged += len(names)
+        while self._logged > MOST_NAMES and len(self._log) > 1:
+            self._log_begins, forgotten = self._log.popleft()
+            self._logged -= len(forgotten)
+        return Flush(self, names, since)
+
+    def _feed(self, names: Iterable[Name]) -> None:
+        """Show what plugins make of these entities."""
+        assert self._transform is not None
+        self.store.begin(self._raw.offset)
+        for kind, key in names:
+            fields = self._raw.get(kind, key)
+            shown = None
+            if fields is not None:
+                shown = self._transform(self._served.info, kind, key, fields)
+            if shown is None:
+                last = None if fields is not None else self._last_words(kind, key)
+                self.store.remove(kind, key, last)
+                continue
+            known = self.store.get(kind, key) or {}
+            left_out = {name: None for name in known if name not in shown}
+            self.store.put(kind, key, **left_out, **shown)
+
+    def _last_words(self, kind: str, key: str) -> Mapping[str, Any] | None:
+        change = self._raw.change(kind, key, -1)
+        return None if change is None else change.last
+
+    def can_tell(self, offset: int) -> bool:
+        """Whether all that has changed since then is known."""
+        return self.store.forgotten <= offset <= self.offset
+
+    def names_since(self, offset: int) -> Iterable[Name]:
+        """The names of what was changed since then, each once; `can_tell` must be true."""
+        if offset < self._log_begins:
+            changes = self.store.changes(offset)
+            assert changes is not None
+            return [(change.kind, change.key) for change in changes]
+        found: dict[Name, None] = {}
+        for at, names in reversed(self._log):
+            if at <= offset:
+                break
+            found.update(dict.fromkeys(names))
+        return found
+

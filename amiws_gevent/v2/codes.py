@@ -1,0 +1,61 @@
+"""The codes of errors: what a program may rely on, in ``amiws.v2`` and in the HTTP API.
+
+A code never changes its meaning and is never used for another; texts may change at any time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from amiws_gevent.errors import AmiwsError
+
+
+class CodeInfo(NamedTuple):
+    """What a code says, and the status that the HTTP API gives it."""
+
+    status: int
+    meaning: str
+
+
+CODES: dict[str, CodeInfo] = {
+    "bad_json": CodeInfo(
+        400,
+        "The message is not one JSON object, has a member twice, or is nested too deeply.",
+    ),
+    "bad_request": CodeInfo(
+        400,
+        "A member is missing or has a value that it cannot have. Of an action also: "
+        "no name, a line break in a header, a line over 1,024 bytes, over 128 headers.",
+    ),
+    "unknown_op": CodeInfo(400, "There is no such `op`."),
+    "bad_filter": CodeInfo(400, "A filter has an unknown name or a value that it cannot have."),
+    "too_many_subscriptions": CodeInfo(
+        429, "The client has as many subscriptions as it may have (`limits.subscriptions`)."
+    ),
+    "unknown_subscription": CodeInfo(404, "The client has no such subscription."),
+    "unknown_server": CodeInfo(404, "There is no server with that id."),
+    "action_refused": CodeInfo(
+        403, "The action would end or change the AMI session that all clients share."
+    ),
+    "not_allowed": CodeInfo(403, "This client may not do that, as a plugin or its rights say."),
+    "too_many_actions": CodeInfo(
+        429, "As many actions of the client are at work as may be (`limits.actions`)."
+    ),
+    "idempotency_conflict": CodeInfo(
+        422, "The `idempotency_key` was used before, for another request."
+    ),
+    "internal": CodeInfo(500, "A fault of amiws-gevent; its log has more."),
+}
+
+
+class RequestError(AmiwsError):
+    """A request that is answered by an error; ``message`` is for people.
+
+    ``retry_after``: seconds after which the same request may succeed; None if it will not.
+    """
+
+    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after

@@ -1,0 +1,79 @@
+"""Opens the sessions of ``amiws.v2`` clients, and keeps what they share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gevent
+
+from amiws_gevent import config
+from amiws_gevent.actions import MOST_OF_A_CLIENT
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.v2.heartbeat import Heartbeat
+from amiws_gevent.v2.messages import Limits
+from amiws_gevent.v2.session import Actions, Session, Shared
+from amiws_gevent.v2.textframes import TEXT_FRAMES
+from amiws_gevent.web.websocket import WebSocketClient
+
+PROXY = Filters(server=frozenset({0}))
+
+_ALL = 1_000_000  # more servers than there can be
+
+
+class Service:
+    """Clients have their heartbeat from ``start`` on."""
+
+    def __init__(self, feeds: Feeds, actions: Actions, limits: config.Limits) -> None:
+        self._feeds = feeds
+        self._heartbeat = Heartbeat(limits.ping_interval)
+        self._shared = Shared(actions, self._servers, _limits(limits), limits.ping_interval)
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Requests that were answered by an error, by its code."""
+        return self._shared.errors
+
+    def configure(self, limits: config.Limits) -> None:
+        """Hold sessions to other limits; those that are open were told the earlier ones."""
+        self._shared.limits = _limits(limits)
+        self._shared.heartbeat = self._heartbeat.interval = limits.ping_interval
+
+    def start(self) -> gevent.Greenlet[..., None]:
+        """Begin the heartbeat; the caller watches whether its greenlet dies."""
+        return self._heartbeat.start()
+
+    def stop(self) -> None:
+        """End the heartbeat."""
+        self._heartbeat.stop()
+
+    def open(self, client: WebSocketClient, info: ClientInfo) -> Session:
+        """The session of a client that was accepted; says hello to it."""
+        feed = self._feeds.open(client.outlet, TEXT_FRAMES)
+        client.outlet.use_source(lambda: feed)
+        session = Session(client, info, feed, self._shared)
+        session.open()
+        self._heartbeat.add(session)
+        return session
+
+    def close(self, session: Session) -> None:
+        """The client of a session has left."""
+        self._heartbeat.remove(session)
+        session.close()
+
+    def _servers(self) -> Sequence[Mapping[str, Any]]:
+        """The entities of the servers, as clients see them."""
+        page = self._feeds.page(PROXY, "server", _ALL)
+        return [] if page is None else page.items
+
+
+def _limits(limits: config.Limits) -> Limits:
+    return Limits(
+        subscriptions=MOST_SUBSCRIPTIONS,
+        message=limits.client_message,
+        actions=MOST_OF_A_CLIENT,
+    )

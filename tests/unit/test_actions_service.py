@@ -1,0 +1,655 @@
+"""The service with scripted links; and with a real link to a scripted server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from amiws_gevent.actions import ActionProblem, ActionRequest, ActionService
+from amiws_gevent.actions.service import MOST, MOST_OF_A_CLIENT
+from amiws_gevent.config import Limits
+from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
+from amiws_gevent.link import LinkState
+from amiws_gevent.pipeline import Pipeline
+from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.runtime.log import LogLimiter
+from tests.support.actions import (
+    ALICE,
+    BOB,
+    ScriptedLink,
+    Told,
+    answered,
+    as_it_is,
+    asked,
+    item,
+    response,
+    settle,
+)
+from tests.support.ami_server import AmiServer, Connection, Packet, answer
+from tests.support.clock import Clock
+from tests.support.greenlets import WAIT, until
+from tests.support.links import SLOW, Watched
+from tests.support.plugins import entry, running
+
+PING = (("Action", "Ping"),)
+
+
+def serving(*links: ScriptedLink, **options: Any) -> ActionService:
+    return ActionService({link.host.id: link for link in links}, as_it_is, **options)
+
+
+def refused(service: ActionService, request: ActionRequest, client: ClientInfo = ALICE) -> str:
+    told = Told()
+    with pytest.raises(ActionProblem) as caught:
+        service.submit(request, client, told)
+    settle()
+    assert told.replies == []
+    return caught.value.code
+
+
+class TestServers:
+    def test_one_some_or_all(self) -> None:
+        links = [ScriptedLink(number) for number in (1, 2, 3)]
+        service = serving(*links)
+        for given, servers in ((2, [2]), ([3, 1], [3, 1]), ("all", [1, 2, 3])):
+            told = Told()
+            submission = service.submit(asked({"Action": "Ping"}, given), ALICE, told)
+            assert submission.replies == len(servers)
+            assert [reply.server for reply in told.wait(len(servers))] == servers
+            assert told.counts == [len(servers)] * len(servers)
+        assert [len(link.asked) for link in links] == [2, 2, 2]
+        assert links[0].asked[0] == (PING, 10.0, False)
+        assert (service.sent, service.outcomes) == (6, {"answered": 6})
+
+    def test_of_an_unknown_one_nothing_is_sent(self) -> None:
+        one = ScriptedLink()
+        service = serving(one)
+        for given in (7, [1, 7], 0):
+            assert refused(service, asked(server=given)) == "unknown_server"
+        assert one.asked == []
+        assert refused(serving(), asked(server="all")) == "unknown_server"
+
+    def test_those_that_do_not_get_it_are_told_at_once_and_the_others_go_on(self) -> None:
+        down = ScriptedLink(2, NotConnected("pbx2 is not connected (why)"))
+        full = ScriptedLink(3, SendBufferFull("pbx3 does not read"))
+        lost = ScriptedLink(4, ConnectionLost("the outcome of Ping is unknown: reset"))
+        service = serving(ScriptedLink(1), down, full, lost)
+        told = Told()
+        service.submit(asked({"Action": "Ping", "ActionID": "7"}, "all"), ALICE, told)
+        told.wait(4)
+        assert told.outcomes == ["answered", "unreachable", "unreachable", "unknown"]
+        assert [reply.reason for reply in told.replies[1:]] == [
+            "pbx2 is not connected (why)",
+            "pbx3 does not read",
+            "the outcome of Ping is unknown: reset",
+        ]
+        assert [reply.retry_after for reply in told.replies] == [None, None, 1.0, None]
+        assert {reply.action_id for reply in told.replies} == {"7"}
+        assert (service.sent, service.not_sent) == (2, 2)
+
+    def test_one_that_a_reload_has_taken_away_meanwhile(self) -> None:
+        links = {1: ScriptedLink()}
+        service, told = ActionService(links, as_it_is), Told()
+        service.submit(asked(), ALICE, told)
+        links.clear()
+        assert told.wait()[0].outcome == "unreachable"
+        assert "no longer in the configuration" in told.replies[0].reason
+
+
+class TestOriginate:
+    done = item("OriginateResponse", Response="Success", Uniqueid="1.5", Channel="SIP/1-0")
+
+    def test_what_came_of_it(self) -> None:
+        one = ScriptedLink(answer=answered(end=self.done))
+        service = serving(one, call_of=lambda server, uniqueid: f"call {server} {uniqueid}")
+        told = Told()
+        service.submit(asked({"Action": "Originate", "Channel": "SIP/1"}, wait=True), ALICE, told)
+        given = told.wait()[0].as_json()
+        assert (given["uniqueid"], given["channel"], given["call"]) == (
+            "1.5",
+            "SIP/1-0",
+            "call 1 1.5",
+        )
+        headers, timeout, wait = one.asked[0]
+        assert dict(headers)["Async"] == "true"
+        assert (timeout, wait) == (35.0, True)
+
+    def test_without_waiting_the_channel_is_known_that_the_client_has_chosen(self) -> None:
+        told = Told()
+        action = {"Action": "Originate", "Channel": "SIP/1", "ChannelId": "mine"}
+        serving(ScriptedLink()).submit(asked(action), ALICE, told)
+        given = told.wait()[0].as_json()
+        assert (given["uniqueid"], given["channel"], given["call"]) == ("mine", None, None)
+
+    def test_where_the_server_refuses_there_is_no_call(self) -> None:
+        refusal = answered(response(Response="Error", Message="No"), refusal="No")
+        told = Told()
+        action = {"Action": "Originate", "ChannelId": "mine"}
+        serving(ScriptedLink(answer=refusal)).submit(asked(action), ALICE, told)
+        assert "uniqueid" not in told.wait()[0].as_json()
+
+
+class TestBounds:
+    def test_a_client_has_so_many_at_once_and_others_have_theirs(self) -> None:
+        one = ScriptedLink()
+        one.open.clear()
+        service = serving(one)
+        submissions = [service.submit(asked(), ALICE, Told()) for _ in range(MOST_OF_A_CLIENT)]
+        with pytest.raises(ActionProblem) as caught:
+            service.submit(asked(), ALICE, Told())
+        assert (caught.value.code, caught.value.status) == ("too_many_actions", 429)
+        assert caught.value.retry_after
+        service.submit(asked(), BOB, Told())
+        submissions[0].cancel()
+        told = Told()
+        service.submit(asked(), ALICE, told)
+        one.open.set()
+        told.wait()
+        settle()
+        for _ in range(MOST_OF_A_CLIENT):
+            service.submit(asked(), ALICE, Told())
+        settle()
+        assert service.at_work == 0
+        assert not service._of_client, "nothing is kept of who is gone"
+
+    def test_all_have_so_many_together(self) -> None:
+        links = [ScriptedLink(number) for number in range(1, 101)]
+        for link in links:
+            link.open.clear()
+        service = serving(*links)
+        submissions = [
+            service.submit(asked(server="all"), ALICE, Told()) for _ in range(MOST // len(links))
+        ]
+        assert service.at_work == MOST
+        assert refused(service, asked(), BOB) == "too_many_actions"
+        submissions[0].cancel()
+        service.submit(asked(), BOB, Told())
+        for submission in submissions:
+            submission.cancel()
+        settle()
+        assert service.at_work == 1
+
+    def test_one_that_asks_more_servers_than_that_is_served_alone(self) -> None:
+        service = serving(*[ScriptedLink(number) for number in range(1, MOST + 2)])
+        told = Told()
+        service.submit(asked(server="all"), ALICE, told)
+        told.wait(MOST + 1)
+
+    def test_who_leaves_ends_its_greenlets(self) -> None:
+        one = ScriptedLink()
+        one.open.clear()
+        service, told = serving(one), Told()
+        submission = service.submit(asked(), ALICE, told)
+        until(lambda: one.at_work == 1)
+        submission.cancel()
+        until(lambda: one.at_work == 0)
+        one.open.set()
+        settle()
+        assert told.replies == []
+        assert (service.at_work, service.sent) == (0, 1)
+
+
+class TestKeys:
+    def test_the_first_replies_come_again_and_nothing_is_sent_twice(self) -> None:
+        one, two = ScriptedLink(1), ScriptedLink(2)
+        one.open.clear()
+        service = serving(one, two)
+        first, during, after = Told(), Told(), Told()
+        request = asked(server="all", idempotency_key="k")
+        service.submit(request, ALICE, first)
+        until(lambda: first.replies)
+        elsewhere = ClientInfo("198.51.100.1:9", "alice", "api")
+        assert service.submit(request, elsewhere, during).replies == 2
+        until(lambda: during.replies)
+        one.open.set()
+        service.submit(request, ALICE, after)
+        for told in (first, during, after):
+            assert sorted(reply.server for reply in told.wait(2)) == [1, 2]
+        assert [len(link.asked) for link in (one, two)] == [1, 1]
+        service.submit(request, BOB, Told())
+        settle()
+        assert len(one.asked) == 2, "another user's key is another key"
+
+    def test_it_goes_on_when_its_client_is_gone_and_tells_who_comes_back(self) -> None:
+        one = ScriptedLink()
+        one.open.clear()
+        service = serving(one)
+        request = asked(idempotency_key="k")
+        service.submit(request, ALICE, Told()).cancel()
+        settle()
+        told = Told()
+        service.submit(request, ALICE, told)
+        one.open.set()
+        assert told.wait()[0].outcome == "answered"
+        assert len(one.asked) == 1
+
+    def test_without_a_login_it_is_the_addresss(self) -> None:
+        one = ScriptedLink()
+        service = serving(one)
+        request = asked(idempotency_key="k")
+        for address in ("192.0.2.1:1", "192.0.2.1:2", "192.0.2.1", "[::1]:5", "192.0.2.2:1"):
+            told = Told()
+            service.submit(request, ClientInfo(address, None, "v2"), told)
+            told.wait()
+        assert len(one.asked) == 3
+        service.submit(request, ClientInfo("x:1", "192.0.2.1", "v2"), Told())
+        settle()
+        assert len(one.asked) == 4, "a user of that name is another"
+
+    def test_another_request_is_a_conflict(self) -> None:
+        service = serving(ScriptedLink())
+        service.submit(asked(idempotency_key="k"), ALICE, Told())
+        assert refused(service, asked({"Action": "B"}, idempotency_key="k")) == (
+            "idempotency_conflict"
+        )
+
+    def test_where_nothing_was_sent_the_key_may_be_used_again(self) -> None:
+        one = ScriptedLink(answer=NotConnected("down"))
+        service, told, again = serving(one), Told(), Told()
+        request = asked(idempotency_key="k")
+        service.submit(request, ALICE, told)
+        told.wait()
+        one.answer = answered()
+        service.submit(request, ALICE, again)
+        assert again.wait()[0].outcome == "answered"
+
+    def test_they_are_kept_for_ten_minutes(self) -> None:
+        clock, one = Clock(), ScriptedLink()
+        service = serving(one, clock=clock)
+        request = asked(idempotency_key="k")
+        for seconds, sent in ((0, 1), (599, 1), (1, 2)):
+            clock.now += seconds
+            told = Told()
+            service.submit(request, ALICE, told)
+            told.wait()
+            assert len(one.asked) == sent
+
+
+class TestHooks:
+    def service(self, folder: Path, source: str, *links: ScriptedLink) -> ActionService:
+        service = serving(*links)
+        service.plugins = running(entry(folder, source))
+        service.plugins.running[0].start()
+        return service
+
+    def test_they_decide_for_each_submit_before_anything_is_sent(self, tmp_path: Path) -> None:
+        one = ScriptedLink()
+        service = self.service(
+            tmp_path,
+            """
+            def amiws_authorize_action(action, client):
+                if action.name == "Originate":
+                    return f"{client.user} may not call with {dict(action.headers)['Async']}"
+                if action.name == "Broken":
+                    raise ValueError
+                if action.name == "Odd":
+                    return 7
+            """,
+            one,
+        )
+        with pytest.raises(ActionProblem) as caught:
+            service.submit(asked({"Action": "Originate"}), ALICE, Told())
+        assert caught.value.message == "alice may not call with true"
+        assert (caught.value.code, caught.value.status) == ("not_allowed", 403)
+        for name in ("Broken", "Odd"):
+            assert refused(service, asked({"Action": name})) == "not_allowed"
+        assert one.asked == []
+        told = Told()
+        service.submit(asked({"Action": "Ping"}), ALICE, told)
+        assert told.wait()[0].outcome == "answered"
+        service.plugins.stop()
+
+    def test_of_a_list_of_servers_all_must_be_allowed(self, tmp_path: Path) -> None:
+        links = [ScriptedLink(number) for number in (1, 2)]
+        service = self.service(
+            tmp_path,
+            """
+            SEEN = []
+            def amiws_authorize_action(action):
+                SEEN.append((action.server_id, action.action_id))
+                return action.server_id == 1
+            """,
+            *links,
+        )
+        action = {"Action": "Ping", "ActionID": "7"}
+        for given in (2, [1, 2], "all"):
+            assert refused(service, asked(action, given)) == "not_allowed"
+        service.submit(asked(action, [1]), ALICE, Told())
+        settle()
+        assert [len(link.asked) for link in links] == [1, 0]
+        seen = service.plugins.running[0].code.plugin.SEEN  # type: ignore[attr-defined]
+        assert seen == [(2, "7"), (1, "7"), (2, "7"), (None, "7"), (1, "7")]
+        service.plugins.stop()
+
+    def test_a_known_key_does_not_go_past_them(self, tmp_path: Path) -> None:
+        service = self.service(
+            tmp_path, "def amiws_authorize_action():\n    return True\n", ScriptedLink()
+        )
+        request = asked(idempotency_key="k")
+        service.submit(request, ALICE, Told())
+        service.plugins.stop()
+        other = running(entry(tmp_path, "def amiws_authorize_action():\n    return False\n"))
+        service.plugins = other
+        assert refused(service, request) == "not_allowed"
+
+    def test_what_plugins_mask_is_masked_in_replies(self, tmp_path: Path) -> None:
+        source = """
+            def amiws_filter_message():
+                return False
+            def amiws_transform_message(message, server):
+                if message.has("CallerIDNum"):
+                    return message.replace("CallerIDNum", server.name)
+            """
+        pipeline = Pipeline(lambda _: None, running(entry(tmp_path, source, hook_timeout=600.0)))
+        listed = answered(items=[item("A", CallerIDNum="5145550199"), item("B")])
+        service = ActionService({1: ScriptedLink(answer=listed)}, pipeline.shown)
+        told = Told()
+        service.submit(asked(), ALICE, told)
+        (reply,) = told.wait()
+        assert list(reply.items) == [{"Event": "A", "CallerIDNum": "pbx1"}, {"Event": "B"}]
+        assert (reply.complete, reply.response) == (True, {"Response": "Success"})
+
+
+class TestLog:
+    def test_refusals_have_a_line_a_minute_for_each_client_and_are_counted(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        clock = Clock()
+        service = serving(ScriptedLink(), limiter=LogLimiter(60, clock))
+        for _ in range(100):
+            for client in (ALICE, BOB):
+                refused(service, asked(server=9), client)
+        with pytest.raises(ActionProblem):
+            service.parse({"server": 1, "action": {"Action": "Logoff"}}, ALICE)
+        with pytest.raises(ActionProblem):
+            service.parse({"server": 1})
+        clock.now += 60
+        refused(service, asked(server=9))
+        alice, bob, again = caplog.messages
+        told = "refused: server 9: no such server (there are: 1)"
+        assert alice == f"action of 192.0.2.7:5001 (alice) {told}"
+        assert bob == f"action of 192.0.2.7:5002 (bob) {told}"
+        assert again == f"{alice} (100 more like it were not logged)"
+        assert service.refused == {"unknown_server": 201, "action_refused": 1}
+        assert service.not_sent == 202
+
+    def test_a_server_that_is_not_connected_has_a_line_a_minute(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        service = serving(ScriptedLink(1, NotConnected("not connected")))
+        for client in (ALICE, BOB):
+            told = Told()
+            service.submit(asked(), client, told)
+            told.wait()
+        assert caplog.messages == [
+            "action CoreStatus of 192.0.2.7:5001 (alice) not sent to pbx1: not connected"
+        ]
+
+
+# -- with a real link ------------------------------------------------------------------
+
+Answers = Callable[[Connection, Packet], bytes | None]
+
+
+class Real:
+    """A link that is connected to ``server``, and the service with it."""
+
+    def __init__(self, server: AmiServer, answers: Answers, limits: Limits | None = None) -> None:
+        server.on_action = answers
+        self.server = server
+        self.watched = Watched(server.port, SLOW, limits)
+        self.service = ActionService({1: self.watched.link}, as_it_is)
+
+    def __enter__(self) -> Real:
+        self.watched.link.start()
+        self.watched.until_state(LinkState.CONNECTED)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.watched.link.stop()
+
+    def submit(self, action: Any, client: ClientInfo = ALICE, **more: Any) -> Told:
+        told = Told()
+        given = {"server": 1, "action": action, **more}
+        self.service.submit(self.service.parse(given), client, told)
+        return told
+
+    @property
+    def passed_on(self) -> str:
+        """All that classic clients, logs and plugins see."""
+        return str(self.watched.messages)
+
+
+def event(name: str, *lines: str) -> bytes:
+    return "\r\n".join([f"Event: {name}", *lines, "\r\n"]).encode()
+
+
+def queue_status(packet: Packet, members: int, *, lists: bool) -> bytes:
+    """As Asterisk from 12 on, or (not ``lists``) 11 answers it; between the items is news."""
+    own = f"ActionID: {packet.get('ActionID')}"
+    start = ["EventList: start"] if lists else []
+    end = ["EventList: Complete"] if lists else []
+    parts = [
+        answer(packet, *start, "Message: Queue status will follow"),
+        event("QueueParams", "Queue: sales", own),
+        event("QueueMemberStatus", "Privilege: agent,all", "Queue: sales"),
+        *[event("QueueMember", "Queue: sales", f"Name: {n}", own) for n in range(members)],
+        event("QueueStatusComplete", *end, own),
+    ]
+    return b"".join(parts)
+
+
+class TestReal:
+    @pytest.mark.parametrize("lists", [True, False], ids=["13", "11"])
+    def test_a_list_is_whole_also_on_a_slow_link(self, lists: bool, server: AmiServer) -> None:
+        def slowly(connection: Connection, packet: Packet) -> None:
+            data = queue_status(packet, 20, lists=lists)
+            connection.send_pieces(data, 40, pause=0.002)
+
+        with Real(server, slowly) as real:
+            told = real.submit({"Action": "QueueStatus", "ActionID": "mine"})
+            (reply,) = told.wait()
+            assert (reply.outcome, reply.complete) == ("answered", True)
+            assert [one.get("Name") for one in reply.items] == [None, *map(str, range(20))]
+            assert reply.end is not None
+            assert reply.end["Event"] == "QueueStatusComplete"
+            assert real.watched.seen()[2:] == ["QueueMemberStatus"]
+            assert "mine" not in str(server.actions)
+
+    def test_two_with_the_same_action_id_at_once_have_each_their_own(
+        self, server: AmiServer
+    ) -> None:
+        def echo(_connection: Connection, packet: Packet) -> bytes:
+            own = f"ActionID: {packet.get('ActionID')}"
+            who = f"Who: {packet.get('Who')}"
+            complete = event("QueueStatusComplete", "EventList: Complete", own)
+            return answer(packet, "EventList: start") + event("QueueMember", who, own) + complete
+
+        with Real(server, echo) as real:
+            told = {
+                client: real.submit(
+                    {"Action": "QueueStatus", "ActionID": "1", "Who": client.user}, client
+                )
+                for client in (ALICE, BOB) * 5
+            }
+            for client, one in told.items():
+                (reply,) = one.wait()
+                expected = {"Event": "QueueMember", "Who": client.user, "ActionID": "1"}
+                assert list(reply.items) == [expected]
+            ids = [packet.get("ActionID") for packet in server.actions[1:]]
+            assert len({*ids, "1"}) == 11
+            assert max(map(len, ids)) <= 60
+            assert "QueueMember" not in real.passed_on
+            assert "amiws-gevent" not in real.passed_on
+
+    def test_queues_of_asterisk_13_is_text(self, server: AmiServer) -> None:
+        text = (
+            "sales has 0 calls (max unlimited) in 'ringall' strategy (0s holdtime, 0s talktime),"
+            " W:0, C:0, A:0, SL:0.0% within 0s\r\n   No Members\r\n   No Callers\r\n\r\n"
+        )
+        with Real(server, lambda _connection, _packet: text.encode()) as real:
+            (reply,) = real.submit({"Action": "Queues"}).wait()
+            assert (reply.outcome, reply.complete, reply.response) == ("answered", True, None)
+            assert [one["QueueName"] for one in reply.items] == ["sales"]
+            assert "sales" not in real.passed_on
+
+    @pytest.mark.parametrize("era", ["Follows", "Output"])
+    def test_the_output_of_a_command(self, era: str, server: AmiServer) -> None:
+        def command(_connection: Connection, packet: Packet) -> bytes:
+            own = f"ActionID: {packet.get('ActionID')}\r\n"
+            if era == "Output":
+                return answer(packet, "Message: Command output follows", "Output: a", "Output:  b")
+            head = f"Response: Follows\r\nPrivilege: Command\r\n{own}"
+            return f"{head}a\n b\n--END COMMAND--\r\n\r\n".encode()
+
+        with Real(server, command) as real:
+            action = {"Action": "Command", "Command": "core show uptime"}
+            (reply,) = real.submit(action).wait()
+            assert (reply.outcome, reply.complete, reply.output) == ("answered", True, ["a", " b"])
+            assert reply.response is not None
+            assert "Output" not in reply.response
+
+    def test_a_server_that_never_answers_gives_what_there_is_in_time(
+        self, server: AmiServer
+    ) -> None:
+        def half(_connection: Connection, packet: Packet) -> bytes:
+            own = f"ActionID: {packet.get('ActionID')}"
+            return answer(packet, "EventList: start") + event("QueueMember", "Name: a", own)
+
+        with Real(server, half) as real:
+            told = real.submit({"Action": "QueueStatus"}, timeout=0.5)
+            (reply,) = told.wait()
+            assert (reply.outcome, reply.complete) == ("timeout", False)
+            assert reply.reason == "no whole answer within 0.5 s"
+            assert [one["Name"] for one in reply.items] == ["a"]
+
+    def test_a_lost_connection_is_told_at_once(self, server: AmiServer) -> None:
+        with Real(server, lambda _connection, _packet: None) as real:
+            told = [
+                real.submit({"Action": "Originate"}, timeout=300, wait=True),
+                real.submit({"Action": "QueueStatus"}, timeout=60),
+            ]
+            server.wait_for("QueueStatus")
+            server.kill()
+            for one, name in zip(told, ("Originate", "QueueStatus"), strict=True):
+                (reply,) = one.wait()
+                assert reply.outcome == "unknown"
+                assert f"the outcome of {name} is unknown" in reply.reason
+            (reply,) = real.submit({"Action": "Ping"}).wait()
+            assert reply.outcome == "unreachable"
+            assert "not connected" in reply.reason
+            assert "Ping" not in [packet.action for packet in server.actions]
+
+    def test_a_server_that_does_not_read(self, server: AmiServer) -> None:
+        with Real(server, lambda *_: None, Limits(ami_send_buffer=1000)) as real:
+            (reply,) = real.submit({"Action": "A", "X": "x" * 990}).wait()
+            assert (reply.outcome, reply.retry_after) == ("unreachable", 1.0)
+
+    def test_who_has_left_gets_nothing_and_nobody_else_does(self, server: AmiServer) -> None:
+        gone = threading.Event()
+
+        def late(_connection: Connection, packet: Packet) -> bytes:
+            gone.wait(WAIT)
+            return queue_status(packet, 3, lists=True)
+
+        with Real(server, late) as real:
+            told = Told()
+            submission = real.service.submit(asked({"Action": "QueueStatus"}), ALICE, told)
+            server.wait_for("QueueStatus")
+            submission.cancel()
+            until(lambda: real.watched.link.under_way == 0)
+            gone.set()
+            (reply,) = real.submit({"Action": "QueueStatus"}, BOB).wait()
+            assert reply.complete
+            assert told.replies == []
+            assert "QueueMember'" not in real.passed_on
+
+    def test_a_server_that_refuses(self, server: AmiServer) -> None:
+        def no(_connection: Connection, packet: Packet) -> bytes:
+            return answer(packet, "Message: Permission denied", response="Error")
+
+        with Real(server, no) as real:
+            (reply,) = real.submit({"Action": "QueueStatus"}).wait()
+            assert (reply.outcome, reply.complete) == ("refused", True)
+            assert reply.reason == "Permission denied"
+
+
+class TestRealOriginate:
+    """What became of it goes to all sessions, before or behind the response."""
+
+    @staticmethod
+    def told(packet: Packet, result: str = "Success") -> bytes:
+        return event(
+            "OriginateResponse",
+            "Privilege: call,all",
+            f"ActionID: {packet.get('ActionID')}",
+            f"Response: {result}",
+            "Channel: SIP/1-00000001",
+            "Uniqueid: 1700000000.5",
+        )
+
+    @pytest.fixture
+    def first(self) -> Iterator[threading.Event]:
+        rang = threading.Event()
+        yield rang
+        rang.set()
+
+    def test_its_reply_waits_and_others_are_answered_meanwhile(
+        self, server: AmiServer, first: threading.Event
+    ) -> None:
+        def answers(connection: Connection, packet: Packet) -> bytes:
+            if packet.action == "Originate":
+                packets.append(packet)
+            return answer(packet)
+
+        packets: list[Packet] = []
+        with Real(server, answers) as real:
+            originate = real.submit({"Action": "Originate", "Channel": "SIP/1"}, wait=True)
+            assert real.submit({"Action": "A"}).wait()[0].outcome == "answered"
+            assert originate.replies == []
+            assert packets[0].get("Async") == "true"
+            server.send(self.told(packets[0]))
+            (reply,) = originate.wait()
+            given = reply.as_json()
+            assert (reply.outcome, reply.complete) == ("answered", True)
+            assert (given["uniqueid"], given["channel"]) == ("1700000000.5", "SIP/1-00000001")
+            assert given["end"]["Response"] == "Success"
+            assert "ActionID" not in given["end"]
+
+    def test_it_may_overtake_the_response(self, server: AmiServer) -> None:
+        with Real(server, lambda _c, packet: self.told(packet, "Failure") + answer(packet)) as real:
+            (reply,) = real.submit({"Action": "Originate"}, wait=True).wait()
+            assert (reply.outcome, reply.complete) == ("answered", True)
+            assert reply.end is not None
+            assert reply.end["Response"] == "Failure"
+
+    def test_a_late_one_goes_to_nobody(self, server: AmiServer) -> None:
+        with Real(server, lambda _connection, packet: answer(packet)) as real:
+            told = real.submit({"Action": "Originate"}, wait=True, timeout=0.2)
+            (reply,) = told.wait()
+            assert (reply.outcome, reply.complete, reply.end) == ("timeout", False, None)
+            server.send(self.told(server.actions[-1]))
+            until(lambda: "OriginateResponse" in real.watched.seen())
+            assert len(told.replies) == 1
+
+    def test_without_waiting_the_response_is_all(self, server: AmiServer) -> None:
+        with Real(server, lambda _connection, packet: answer(packet)) as real:
+            (reply,) = real.submit({"Action": "Originate", "Async": "false"}).wait()
+            assert (reply.outcome, reply.complete) == ("answered", True)
+            sent = server.actions[-1]
+            assert [value for name, value in sent if name.lower() == "async"] == ["true"]
+
+
+def test_submitting_does_not_wait_for_a_server() -> None:
+    one = ScriptedLink()
+    one.open.clear()
+    with gevent.Timeout(WAIT):
+        serving(one).submit(asked(), ALICE, Told()).cancel()

@@ -1,0 +1,290 @@
+"""What a client's requests are answered with."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from amiws_gevent import __version__
+from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
+from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.v2.codes import CODES
+from amiws_gevent.v2.messages import Limits
+from amiws_gevent.v2.session import Session, Shared
+from tests.support.v2 import FakeFeed, faults
+
+SERVER = {"server": 0, "kind": "server", "id": "1", "name": "pbx", "sync": "live", "missing": None}
+ALICE = ClientInfo("192.0.2.7:5000", "alice", "v2")
+ACTION = {"op": "action", "id": "a", "server": 1, "action": {"Action": "QueueStatus"}}
+
+
+class FakePeer:
+    """A client that keeps what it was sent, each message checked."""
+
+    def __init__(self) -> None:
+        self.blocked = False
+        self.told: list[dict[str, Any]] = []
+
+    def send_text(self, text: bytes) -> None:
+        message = json.loads(text)
+        assert faults(message) == []
+        self.told.append(message)
+
+
+class FakeSubmission(Submission):
+    """Of an action; ``replies`` how many are to come."""
+
+    def __init__(self, tell: Callable[[Reply, int], None], replies: int) -> None:
+        self.replies = replies
+        self.reply = tell
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeActions:
+    """Takes all actions, or raises ``problem``; keeps what was submitted."""
+
+    def __init__(self) -> None:
+        self.problem: Exception | None = None
+        self.given: list[Mapping[str, Any]] = []
+        self.submitted: list[FakeSubmission] = []
+        self.replies = 1
+
+    def parse(self, given: Mapping[str, Any], client: ClientInfo) -> ActionRequest:
+        assert client is ALICE
+        self.given.append(given)
+        if self.problem is not None:
+            raise self.problem
+        request: Any = SimpleNamespace()
+        return request
+
+    def submit(
+        self, request: ActionRequest, client: ClientInfo, reply: Callable[[Reply, int], None]
+    ) -> Submission:
+        assert client is ALICE
+        self.submitted.append(FakeSubmission(reply, self.replies))
+        return self.submitted[-1]
+
+
+class Setup:
+    """A session and all around it."""
+
+    def __init__(self) -> None:
+        self.peer, self.feed, self.actions = FakePeer(), FakeFeed(), FakeActions()
+        self.shared = Shared(
+            self.actions,
+            lambda: [SERVER],
+            Limits(subscriptions=16, message=1000, actions=32),
+            25.0,
+            lambda: 1700000000.0004,
+        )
+        self.session = Session(self.peer, ALICE, self.feed, self.shared)
+
+    def ask(self, request: Any) -> dict[str, Any]:
+        """The one answer to a request."""
+        before = len(self.peer.told)
+        self.session.received(request if isinstance(request, str) else json.dumps(request))
+        (answer,) = self.peer.told[before:]
+        return answer
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup()
+
+
+def test_hello(setup: Setup) -> None:
+    setup.session.open()
+    assert setup.peer.told == [
+        {
+            "op": "hello",
+            "protocol": 2,
+            "version": __version__,
+            "time": 1700000000000,
+            "heartbeat": 25000,
+            "user": "alice",
+            "features": ["state", "events", "resume", "actions", "idempotency"],
+            "limits": {"subscriptions": 16, "message": 1000, "actions": 32},
+            "may": {"subscribe": True, "action": True},
+            "servers": [SERVER],
+        }
+    ]
+
+
+def test_a_subscription_is_made_and_ended(setup: Setup) -> None:
+    filters = {"queue": ["b", "a"], "server": 1}
+    answer = setup.ask(
+        {"op": "subscribe", "id": 7, "streams": ["state", "events"], "filters": filters}
+    )
+    assert answer == {
+        "op": "subscribed",
+        "id": 7,
+        "subscription": "events-state",
+        "streams": ["events", "state"],
+        "filters": {"server": [1], "queue": ["a", "b"]},
+        "resumed": False,
+    }
+    assert setup.feed.asked == [
+        (frozenset({"state", "events"}), Filters.parse(filters), None),
+    ]
+    end = {"op": "unsubscribe", "id": "x", "subscription": "events-state"}
+    assert setup.ask(end) == {"op": "unsubscribed", "id": "x", "subscription": "events-state"}
+    assert setup.ask(end)["code"] == "unknown_subscription"
+
+
+def test_one_goes_on_where_it_was(setup: Setup) -> None:
+    request = {"op": "resume", "id": 1, "streams": ["state"], "position": "p9"}
+    assert setup.ask(request)["resumed"] is True
+    assert setup.feed.asked == [(frozenset({"state"}), Filters(), "p9")]
+
+
+def test_ping(setup: Setup) -> None:
+    assert setup.ask({"op": "ping", "id": -1, "new": {}}) == {
+        "op": "pong",
+        "id": -1,
+        "time": 1700000000000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "request_id"),
+    [
+        ("{", "bad_json", None),
+        ([], "bad_json", None),
+        ({"op": "news", "id": 5}, "unknown_op", 5),
+        ({"op": "ping"}, "bad_request", None),
+        ({"op": "ping", "id": {}}, "bad_request", None),
+        ({"op": "subscribe", "id": "s", "streams": ["news"]}, "bad_request", "s"),
+        (
+            {"op": "subscribe", "id": "s", "streams": ["state"], "filters": {"colour": "red"}},
+            "bad_filter",
+            "s",
+        ),
+        (
+            {"op": "resume", "id": "s", "streams": ["state"], "filters": {"kind": "x"}},
+            "bad_request",
+            "s",
+        ),
+        (
+            {"op": "subscribe", "id": "s", "streams": ["state"], "filters": {"kind": "nothing"}},
+            "bad_filter",
+            "s",
+        ),
+        ({"op": "unsubscribe", "id": 0, "subscription": "s-1"}, "unknown_subscription", 0),
+        ({**ACTION, "server": None}, "bad_request", "a"),
+    ],
+)
+def test_a_wrong_request_gets_an_error(
+    request_: Any, code: str, request_id: object, setup: Setup
+) -> None:
+    error = setup.ask(request_)
+    assert (error["op"], error["code"], error.get("id")) == ("error", code, request_id)
+    assert code in CODES
+    assert "retry_after" not in error
+    assert setup.shared.errors == {code: 1}
+    assert setup.ask({"op": "ping", "id": 1})["op"] == "pong"
+    assert setup.actions.submitted == setup.feed.asked == []
+
+
+def test_more_subscriptions_than_may_be(setup: Setup) -> None:
+    for streams in (["state"], ["events"]):
+        setup.ask({"op": "subscribe", "id": 1, "streams": streams})
+    error = setup.ask({"op": "subscribe", "id": 2, "streams": ["events", "state"]})
+    assert (error["code"], error["id"]) == ("too_many_subscriptions", 2)
+
+
+def test_an_action_gets_its_replies(setup: Setup) -> None:
+    setup.actions.replies = 2
+    setup.session.received(json.dumps(ACTION))
+    assert setup.actions.given == [ACTION]
+    (submission,) = setup.actions.submitted
+    assert setup.peer.told == []
+    submission.reply(Reply(1, "answered", complete=True, response={"Response": "Success"}), 2)
+    submission.reply(Reply(2, "unreachable", reason="not connected", retry_after=1.0), 2)
+    first, second = setup.peer.told
+    assert (first["id"], first["server"], first["replies"]) == ("a", 1, 2)
+    assert first["response"] == {"Response": "Success"}
+    assert (second["id"], second["server"], second["retry_after"]) == ("a", 2, 1.0)
+    setup.session.close()
+    assert not submission.cancelled
+
+
+def test_actions_with_the_same_id_are_not_mixed_up(setup: Setup) -> None:
+    for _ in range(2):
+        setup.session.received(json.dumps(ACTION))
+    first, second = setup.actions.submitted
+    first.reply(Reply(1, "answered"), 1)
+    setup.session.close()
+    assert (first.cancelled, second.cancelled) == (False, True)
+
+
+def test_an_action_that_may_not_be_sent(setup: Setup) -> None:
+    setup.actions.problem = ActionProblem("too_many_actions", "32 at most", 1.0)
+    assert setup.ask(ACTION) == {
+        "op": "error",
+        "id": "a",
+        "code": "too_many_actions",
+        "message": "32 at most",
+        "retry_after": 1.0,
+    }
+
+
+def test_a_fault_of_ours_is_answered_and_logged(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup.actions.problem = ZeroDivisionError("oops")
+    error = setup.ask(ACTION)
+    assert (error["code"], error["id"], error["message"]) == ("internal", "a", "internal error")
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "192.0.2.7:5000" in record.getMessage()
+
+
+def test_what_is_at_work_ends_with_the_client(setup: Setup) -> None:
+    setup.session.received(json.dumps(ACTION))
+    setup.session.close()
+    assert setup.feed.closed
+    assert setup.actions.submitted[0].cancelled
+    setup.session.close()
+
+
+class TestHeartbeat:
+    def test_it_has_the_positions_of_all_subscriptions(self, setup: Setup) -> None:
+        setup.feed.held = {"s-1": "p1", "s-2": "p2"}
+        assert setup.session.beat(1234, {})
+        assert setup.peer.told == [
+            {"op": "position", "time": 1234, "positions": {"s-1": "p1", "s-2": "p2"}}
+        ]
+
+    def test_it_comes_without_a_subscription_too(self, setup: Setup) -> None:
+        assert setup.session.beat(1, {})
+        assert setup.peer.told[0]["positions"] == {}
+
+    def test_equal_ones_are_made_once(self, setup: Setup) -> None:
+        other, third, made = Setup(), Setup(), {}
+        setup.feed.held = {"s-1": "p1", "s-2": "p2"}
+        other.feed.held = {"s-2": "p2", "s-1": "p1"}
+        third.feed.held = {"s-1": "p0", "s-2": "p2"}
+        for one in (setup, other, third):
+            assert one.session.beat(1, made)
+        assert len(made) == 2
+        assert third.peer.told[0]["positions"]["s-1"] == "p0"
+
+    def test_it_does_not_wait_behind_what_waits(self, setup: Setup) -> None:
+        setup.peer.blocked = True
+        assert not setup.session.beat(1, {})
+        assert setup.peer.told == []
+
+    def test_a_client_that_left_gets_none(self, setup: Setup) -> None:
+        setup.session.close()
+        setup.peer.blocked = True
+        assert setup.session.beat(1, {})
+        assert setup.peer.told == []
