@@ -206,6 +206,11 @@ class Hub:
             return Place(self.number - len(self._pending), self._passed)
         return Place(self.number, self.published)
 
+    @property
+    def passing(self) -> tuple[Place, Place]:
+        """Where views are before the pass that is on, and after it."""
+        return Place(self._first, self._passed), self._after
+
     def set_stage(self, stage: Stage) -> None:
         """Ask ``stage`` whenever it was stirred."""
         self._stage = stage

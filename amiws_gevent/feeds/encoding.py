@@ -90,14 +90,14 @@ def state(
 
 
 def snapshot(
-    subscription: str, page: int, pages: int, items: bytes, position: str | None
+    subscription: str, page: int, pages: int, items: Iterable[bytes], position: str | None
 ) -> bytes:
-    """One page; ``items`` are the entities of it, joined."""
+    """One page, from 1."""
     message = b'{"op":"snapshot","subscription":"%b","page":%d,"pages":%d,"items":[%b]}' % (
         subscription.encode(),
         page,
         pages,
-        items,
+        b",".join(items),
     )
     return with_position(message, position)
 

@@ -129,10 +129,7 @@ class Filters:
     def within(self, rights: Filters) -> Filters:
         """What of this ``rights`` allow as well."""
         own = dict(self._given())
-        allowed = {
-            name: values & own.get(name, values)  # type: ignore[operator]  # of one dimension
-            for name, values in rights._given()
-        }
+        allowed = {name: values & own.get(name, values) for name, values in rights._given()}
         return replace(self, **allowed)
 
     def of_kind(self, kind: str) -> Filters:

@@ -7,8 +7,7 @@ parses the JSON of those batches that are told at all.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -16,12 +15,21 @@ import orjson
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.batch import Batch, Position
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART, UNKNOWN
+from amiws_gevent.feeds.positions import Vector
 from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.views import Filter, View
 
 ENTRY_COST = 128
 """Bytes of memory that a batch costs besides its JSON."""
 TEXT_COST = 41
 """Bytes that a text of JSON costs besides its characters: its header and its place."""
+
+
+MOST_SELECTIONS = 4
+
+TURN_MESSAGES = 200
+"""Messages of one turn of a replay: a millisecond, most of it for parsing."""
+TURN_BYTES = 64 * 1024
 
 
 class Bounds(NamedTuple):
@@ -39,20 +47,33 @@ class Since(NamedTuple):
     reason: str | None
 
 
-@dataclass(slots=True, frozen=True)
 class Entry:
     """One published batch."""
 
-    server: ServerInfo
-    position: Position
-    json: tuple[bytes, ...]
-    cost: int
-    time: float
+    __slots__ = ("_selected", "cost", "json", "position", "server", "time")
 
-    def batch(self) -> Batch:
-        """The batch once more, its messages made of the JSON."""
-        messages = [_message(text) for text in self.json]
-        return Batch(self.server, self.position, messages, self.json)
+    def __init__(self, batch: Batch, time: float) -> None:
+        self.server: ServerInfo = batch.server
+        self.position = batch.position
+        self.json = tuple(batch.json)
+        self.cost = batch.size + TEXT_COST * len(self.json) + ENTRY_COST
+        self.time = time
+        self._selected: dict[tuple[Filter, ...], Sequence[bytes]] = {}
+
+    def select(self, filters: tuple[Filter, ...]) -> Sequence[bytes]:
+        """The messages that all filters choose.
+
+        Many come back at once after a fault of the network: the last choices are kept.
+        """
+        known = self._selected.get(filters)
+        if known is None:
+            messages = [_message(text) for text in self.json]
+            batch = Batch(self.server, self.position, messages, self.json)
+            known = View("history", b"".join, filters).texts(batch)
+            if len(self._selected) >= MOST_SELECTIONS:
+                self._selected.clear()
+            self._selected[filters] = known
+        return known
 
 
 class History:
@@ -86,11 +107,11 @@ class History:
             # What was published before in this epoch is not known; offsets begin with 1.
             self._forgotten[server.id] = Position(position.epoch, 0)
         self._last[server.id] = position
-        cost = batch.size + TEXT_COST * len(batch.json) + ENTRY_COST
-        self._entries.append(Entry(server, position, tuple(batch.json), cost, self._clock()))
+        entry = Entry(batch, self._clock())
+        self._entries.append(entry)
         self._end += 1
-        self.messages += len(batch.json)
-        self.size += cost
+        self.messages += len(entry.json)
+        self.size += entry.cost
         self._trim()
 
     def _trim(self) -> None:
@@ -98,9 +119,7 @@ class History:
         oldest = self._clock() - bounds.time
         entries = self._entries
         while entries and (
-            self.messages > bounds.messages
-            or self.size > bounds.size
-            or entries[0].time < oldest
+            self.messages > bounds.messages or self.size > bounds.size or entries[0].time < oldest
         ):
             entry = entries.popleft()
             self.messages -= len(entry.json)
@@ -149,3 +168,51 @@ def _message(text: bytes) -> Message:
         for one in (value if isinstance(value, list) else [value])
     ]
     return Message(Kind(envelope["type"]), pairs)
+
+
+class Replay:
+    """What one client has missed of the history, in turns.
+
+    ``vector`` is where it stands; of servers that are not in it nothing is told. ``end`` is the
+    number of the first batch that it gets as it is published.
+    """
+
+    def __init__(self, history: History, filters: tuple[Filter, ...], vector: Vector) -> None:
+        self.vector = vector
+        self.lost = False
+        """Whether the history has forgotten something before it was told; you may unset it."""
+        self._history = history
+        self._filters = filters
+        self._next = history.first
+        self._end = history.end
+
+    @property
+    def done(self) -> bool:
+        """Whether all is told."""
+        return self._next >= self._end
+
+    def turn(self) -> list[bytes]:
+        """The JSON of the next messages, after which the client stands at ``vector``.
+
+        It may be none, before the end also.
+        """
+        texts: list[bytes] = []
+        moved = dict(self.vector)
+        looked_at = size = 0
+        if self._next < self._history.first:
+            self._next, self.lost = self._history.first, True
+        while not self.done and looked_at < TURN_MESSAGES and size < TURN_BYTES:
+            entry = self._history.entry(self._next)
+            assert entry is not None
+            self._next += 1
+            at = moved.get(entry.server.id)
+            looked_at += 1
+            if at is None or at.epoch != entry.position.epoch or entry.position.offset <= at.offset:
+                continue
+            chosen = entry.select(self._filters)
+            texts += chosen
+            looked_at += len(entry.json)
+            size += sum(map(len, chosen))
+            moved[entry.server.id] = entry.position
+        self.vector = moved
+        return texts

@@ -141,5 +141,3 @@ def _numbers(data: bytes) -> list[int] | None:
             numbers.append(number)
             number = shift = 0
     return None if shift else numbers
-
-

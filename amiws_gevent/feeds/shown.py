@@ -209,4 +209,3 @@ class Shown:
                 break
             found.update(dict.fromkeys(names))
         return found
-

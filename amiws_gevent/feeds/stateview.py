@@ -63,10 +63,15 @@ class Pages:
     """
 
     def __init__(
-        self, vector: Vector, entries: Sequence[Any], tell: Callable[[Any, Pieces], None]
+        self,
+        vector: Vector,
+        entries: Sequence[Any],
+        tell: Callable[[Any, Pieces], None],
+        *,
+        least: int = 0,
     ) -> None:
         self.vector = vector
-        self.count = -(-len(entries) // PAGE)
+        self.count = max(-(-len(entries) // PAGE), least)
         self._entries = entries
         self._tell = tell
         self._made: list[Pieces | None] = [None] * self.count
@@ -85,10 +90,9 @@ class Snapshot(Pages):
     """All entities of a view at one time; ``made`` is that time."""
 
     def __init__(self, vector: Vector, entries: Sequence[Frozen], made: float) -> None:
-        super().__init__(vector, entries, _tell_frozen)
+        super().__init__(vector, entries, _tell_frozen, least=1)
+        self.entries = entries
         self.made = made
-        self.count = max(self.count, 1)
-        self._made = [None] * self.count
 
 
 def _tell_frozen(entry: Frozen, pieces: Pieces) -> None:
@@ -142,7 +146,7 @@ class StateView:
             if self.filters.has_server(server)
         }
         self.vector = {server: shown.position for server, shown in self._shown.items()}
-        self._forget_made()
+        self._catch_ups.clear()
         self._snapshot = None
         if self.filters.changeable:
             self._members = {
@@ -170,24 +174,20 @@ class StateView:
         There may be none at all.
         """
         own = [flush for flush in flushes if flush.server in self._shown]
-        pieces: Pieces | None = None
+        held: Pieces | None = None
         for flush in own:
             for chunk in flush.chunks():
-                if pieces is not None and (pieces.made or pieces.gone):
-                    yield pieces
                 pieces = self._pieces(flush, chunk)
+                if pieces.made or pieces.gone:
+                    if held is not None:
+                        yield held
+                    held = pieces
         if own:
-            self._move(own)
-        if pieces is not None and (pieces.made or pieces.gone):
-            yield pieces
-
-    def _move(self, flushes: Iterable[Flush]) -> None:
-        moved = {flush.server: self._shown[flush.server].position for flush in flushes}
-        self.vector = {**self.vector, **moved}
-        self._forget_made()
-
-    def _forget_made(self) -> None:
-        self._catch_ups.clear()
+            moved = {flush.server: self._shown[flush.server].position for flush in own}
+            self.vector = {**self.vector, **moved}
+            self._catch_ups.clear()
+        if held is not None:
+            yield held
 
     def _pieces(self, flush: Flush, chunk: Iterable[Delta]) -> Pieces:
         pieces = Pieces([], [])
@@ -270,8 +270,7 @@ class StateView:
             if position.offset > shown.offset:
                 return FUTURE
             if not shown.can_tell(position.offset) or (
-                self.filters.changeable
-                and position.offset < self._members[server].known_since
+                self.filters.changeable and position.offset < self._members[server].known_since
             ):
                 return HISTORY
         return None
@@ -293,6 +292,21 @@ class StateView:
         if len(self._catch_ups) < MOST_CATCH_UPS:
             self._catch_ups[key] = made
         return made
+
+    def reconcile(self, had: Snapshot) -> Pages | None:
+        """What is other than in a snapshot that is too old for ``catch_up``.
+
+        Its own names tell what has gone since. None if a server has begun anew.
+        """
+        if any(
+            server not in had.vector or had.vector[server].epoch != shown.epoch
+            for server, shown in self._shown.items()
+        ):
+            return None
+        since = {entry[:3]: had.vector[entry.server].offset for entry in had.entries}
+        names = {**since, **{entry[:3]: since.get(entry[:3]) for entry in self.entities()}}
+        entries = [Missed(*name, offset) for name, offset in names.items()]
+        return Pages(self.vector, entries, self._tell_missed)
 
     def _missed(self, server: int, since: int) -> Iterator[Missed]:
         names = self._shown[server].names_since(since)

@@ -8,7 +8,8 @@ blocked. So two senders never mix their bytes, and a slow client delays nobody e
 While the socket is blocked, offered items go to a source, and the outlet pulls from it when
 the socket accepts data again. The source is the policy for a slow client: it may refuse
 (then the client is closed), drop items, or replace old ones by the newest. A source lasts
-until everything is sent; the next is made when needed.
+until everything is sent; the next is made when needed. A source that has something of its own
+to send has itself pulled with ``pump``: till it has given all, the outlet counts as blocked.
 
     sent in this order, while blocked    filled by
     the rest of a partly sent buffer     the kernel, which took a part
@@ -44,6 +45,7 @@ from amiws_gevent.web.backlog import ITEM_COST, Backlog
 from amiws_gevent.web.connection import WOULD_BLOCK, hang_up, raw_socket, resent, writer_of
 
 _SENDS_PER_TURN = 16  # to one client, before others have their turn
+_TURN = 0.002  # seconds likewise, since a source may have to make what it gives
 _READ, _WRITE = 1, 2  # libev's event masks
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
 _NEVER = float("-inf")
@@ -67,7 +69,10 @@ class Source(Protocol):
         """
 
     def pull(self) -> bytes | None:
-        """Remove and return what is sent next, whole frames; None if there is nothing."""
+        """Remove and return what is sent next, whole frames; None if there is nothing.
+
+        Empty bytes: there is more, but others should have a turn of the loop first.
+        """
 
 
 class Owner(Protocol):
@@ -216,6 +221,23 @@ class Outlet:
         self._urgent = data
         self._pending += len(data) + ITEM_COST
 
+    def use_source(self, make_source: Callable[[], Source]) -> None:
+        """Have another source made; call it before anything was offered."""
+        self._make_source = make_source
+
+    def pump(self) -> None:
+        """Pull from the source, from the event loop, until it has given all.
+
+        Nothing is sent before the next turn of the loop, and what is for this client alone
+        goes ahead.
+        """
+        if self._rest is None:
+            if self._send is len:  # it is closing
+                return
+            self._block(b"")
+        if self._source is None:
+            self._source = self._make_source()
+
     def wait_until_some_is_sent(self) -> None:
         """Wait for the client to read some of what waits, or for an end of the sending."""
         self._room = Event()
@@ -268,30 +290,39 @@ class Outlet:
 
     def _drain(self) -> None:
         """Send what waits until the socket blocks again or others should have a turn."""
+        turn_end = self._clock() + _TURN
         for _ in range(_SENDS_PER_TURN):
             data = self._rest
             if data is None:  # cut off meanwhile
                 return
-            try:
-                sent = self._write(data)
-            except WOULD_BLOCK as error:
-                self._watch(_READ if isinstance(error, ssl.SSLWantReadError) else _WRITE)
+            if data and not self._write_some(data):
                 return
-            except OSError as error:
-                self._lose(error)
-                return
-            self.moved = self._clock()
-            self._end_wait()
-            self._pending -= sent
-            if sent < len(data):
-                self._rest = memoryview(data)[sent:]
+            if self._rest:
                 continue
             self._pending -= ITEM_COST
             self._rest = self._next()
             if self._rest is None:
                 self._catch_up()
                 return
+            if not self._rest or self._clock() > turn_end:
+                break
         self._watch(_WRITE)
+
+    def _write_some(self, data: bytes | memoryview) -> bool:
+        """Send what the socket takes of ``data``, the rest stays; whether it took any."""
+        try:
+            sent = self._write(data)
+        except WOULD_BLOCK as error:
+            self._watch(_READ if isinstance(error, ssl.SSLWantReadError) else _WRITE)
+            return False
+        except OSError as error:
+            self._lose(error)
+            return False
+        self.moved = self._clock()
+        self._end_wait()
+        self._pending -= sent
+        self._rest = memoryview(data)[sent:] if sent < len(data) else b""
+        return True
 
     def _next(self) -> bytes | None:
         """What is sent next."""

@@ -1,0 +1,130 @@
+"""All subscriptions of one client, and what waits for it while it does not read."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from amiws_gevent.batch import Item
+from amiws_gevent.errors import AmiwsError
+from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.group import Format, Part, Transport, subscription_id
+from amiws_gevent.feeds.subscriber import LATER, Subscriber
+
+MOST_SUBSCRIPTIONS = 16
+
+
+class TooMany(AmiwsError):
+    """A client has as many subscriptions as it may have."""
+
+
+class Subscription(NamedTuple):
+    """What a client is told of a subscription that has begun."""
+
+    id: str
+    """The same for equal streams and filters."""
+    streams: frozenset[str]
+    filters: dict[str, list[Any]]
+    resumed: bool
+    """Whether it goes on at its position in everything; if not, gaps say what is missing."""
+
+
+class Source(Protocol):
+    """Who makes subscribers (`feeds.Feeds`)."""
+
+    def join(
+        self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
+    ) -> tuple[Subscriber, bool]: ...
+
+    def leave(self, subscriber: Subscriber) -> None: ...
+
+    def closed(self, feed: Feed) -> None: ...
+
+
+class Feed:
+    """It is the source of its client's outlet: ``pending_bytes``, ``push`` and ``pull``."""
+
+    def __init__(self, source: Source, transport: Transport, fmt: Format, *, limit: int) -> None:
+        self.transport = transport
+        self.fmt = fmt
+        self.limit = limit
+        """Subscriptions."""
+        self._source = source
+        self._subscribers: dict[str, Subscriber] = {}  # the one whose turn it is comes first
+
+    @property
+    def subscribers(self) -> list[Subscriber]:
+        """Those that it has."""
+        return list(self._subscribers.values())
+
+    @property
+    def pending_bytes(self) -> int:
+        """What events take that wait; state takes nothing."""
+        return sum(one.waiting_bytes for one in self._subscribers.values())
+
+    def subscribe(
+        self, streams: frozenset[str], filters: Filters, position: str | None = None
+    ) -> Subscription:
+        """Begin, or go on at a position; one that is equal begins anew. Raises TooMany.
+
+        Nothing is sent before the next turn of the loop: answer the client first.
+        """
+        known = subscription_id(streams, filters)
+        if known not in self._subscribers and len(self._subscribers) >= self.limit:
+            raise TooMany(f"{self.limit} subscriptions at once are the most")
+        self.unsubscribe(known)
+        subscriber, resumed = self._source.join(self, streams, filters, position)
+        self._subscribers[known] = subscriber
+        self.transport.pump()
+        return Subscription(known, streams, filters.as_json(), resumed)
+
+    def unsubscribe(self, subscription_id: str) -> bool:
+        """End one; whether there was one. What waited of it is dropped."""
+        subscriber = self._subscribers.pop(subscription_id, None)
+        if subscriber is None:
+            return False
+        self._source.leave(subscriber)
+        return True
+
+    def positions(self) -> dict[str, str]:
+        """By subscription, where the client stands once it has all that was pulled.
+
+        One that is not certain just now is left out, or has nothing yet to go on from.
+        """
+        found = {key: one.position() for key, one in self._subscribers.items()}
+        return {key: position for key, position in found.items() if position is not None}
+
+    def close(self) -> None:
+        """The client has gone."""
+        for known in list(self._subscribers):
+            self.unsubscribe(known)
+        self._source.closed(self)
+
+    # The source of an outlet
+
+    def push(self, item: Item, room: int, /) -> bool:
+        """Keep what the client could not take; what there is no room for is left out."""
+        part: Part = item.part
+        subscriber = self._subscribers.get(part.group.id)
+        if subscriber is None or subscriber.group is not part.group:
+            return True
+        subscriber.keep(item)
+        pending = self.pending_bytes
+        while pending > max(room, 0):
+            most = max(self._subscribers.values(), key=lambda one: one.waiting_bytes)
+            pending -= most.leave_out()
+        return True
+
+    def pull(self) -> bytes | None:
+        """What is sent next, of each subscription in turn; None if all is sent.
+
+        Empty bytes: there is more, at another turn of the loop.
+        """
+        later = False
+        for known in list(self._subscribers):
+            subscriber = self._subscribers.pop(known)
+            self._subscribers[known] = subscriber
+            data = subscriber.pull()
+            if data:
+                return data
+            later = later or data is not None
+        return LATER if later else None

@@ -1,0 +1,72 @@
+"""Pages of the state for who asks one by one: all of one moment, kept for a while."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from amiws_gevent.feeds.stateview import Frozen
+
+CURSOR_TIME = 60.0  # seconds in which the next page must be asked for
+MOST_CURSORS = 64
+
+
+class StatePage(NamedTuple):
+    """Some entities; ``next`` asks for more, None if these were the last."""
+
+    position: str
+    """Where all pages together stand: a subscription to state with these filters goes on here."""
+    items: list[dict[str, Any]]
+    next: str | None
+
+
+class _Cursor(NamedTuple):
+    entities: Sequence[Frozen]
+    position: str
+    begin: int
+    time: float
+
+
+class Cursors:
+    """Who has asked for some of a list, and where he goes on; a bounded number, for a while."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._cursors: dict[str, _Cursor] = {}  # the oldest first
+
+    def __len__(self) -> int:
+        return len(self._cursors)
+
+    def begin(self, entities: Sequence[Frozen], position: str, limit: int) -> StatePage:
+        """The first page."""
+        return self._page(_Cursor(entities, position, 0, self._clock()), limit)
+
+    def more(self, known: str, limit: int) -> StatePage | None:
+        """The page that ``next`` asks for; None if it is not known, or no longer.
+
+        It may be asked for again, should the answer be lost.
+        """
+        self._forget()
+        cursor = self._cursors.get(known)
+        return None if cursor is None else self._page(cursor, limit)
+
+    def _page(self, cursor: _Cursor, limit: int) -> StatePage:
+        end = cursor.begin + limit
+        items = [
+            {"server": server, "kind": kind, "id": key, **fields}
+            for server, kind, key, fields in cursor.entities[cursor.begin : end]
+        ]
+        further = None
+        if end < len(cursor.entities):
+            further = secrets.token_urlsafe(12)
+            self._cursors[further] = cursor._replace(begin=end, time=self._clock())
+            self._forget()
+        return StatePage(cursor.position, items, further)
+
+    def _forget(self) -> None:
+        oldest = self._clock() - CURSOR_TIME
+        for known, cursor in list(self._cursors.items()):
+            if cursor.time >= oldest and len(self._cursors) <= MOST_CURSORS:
+                break
+            del self._cursors[known]

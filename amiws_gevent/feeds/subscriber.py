@@ -1,0 +1,281 @@
+"""One subscription of one client: where it stands, and what comes next while it is behind.
+
+    in step         gets what its group gets
+    behind          of the state it has what there was at ``behind``, and gets what has changed
+    reads pages     of a snapshot, or of what has changed; afterwards it is behind, or in step
+    replays         events of the history, those that were published since wait
+
+Events that come while the client does not read wait in order. Each tells a position, also of
+the state; so it must not be sent before the client has that state.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+from amiws_gevent.batch import Item
+from amiws_gevent.feeds import encoding
+from amiws_gevent.feeds.encoding import BUSY, EVENTS, HISTORY, RESTART, SLOW, STATE
+from amiws_gevent.feeds.group import Group, Part, Transport
+from amiws_gevent.feeds.history import Replay
+from amiws_gevent.feeds.positions import Vector
+from amiws_gevent.feeds.stateview import Pages, Snapshot
+
+SNAPSHOT_TIME = 300.0
+"""Seconds in which a client must have read a snapshot, which keeps what has gone since alive.
+Then it starts anew. At 1 Mbit/s it is 35 MB."""
+
+ITEM_COST = 64  # bytes that an item which waits costs besides its content
+
+LATER = b""
+"""There is more to send, at another turn of the loop."""
+
+
+class Subscriber:
+    """``counts`` gets ``snapshots``, ``gaps`` and ``left_out`` (messages)."""
+
+    def __init__(
+        self,
+        group: Group,
+        transport: Transport,
+        clock: Callable[[], float],
+        counts: Counter[str],
+        *,
+        number: int,
+        events: Vector,
+    ) -> None:
+        self.group = group
+        self.transport = transport
+        self.waiting_bytes = 0
+        self.replay: Replay | None = None
+        self._clock = clock
+        self._counts = counts
+        self._number, self._events = number, events  # where its events in the hub begin
+        self._gaps: list[bytes] = []
+        self._waiting: deque[Item] = deque()
+        self._ready = 0  # of those, how many may be sent though it is behind
+        self._covered = 0  # how many may be once it has read the pages
+        self._lost = 0  # messages, older than those that wait
+        self._lost_from: Vector | None = None
+        self._dropped = False  # by the hub, ahead of all
+        self._behind: Vector | None = None
+        self._pages: Pages | None = None
+        self._page = 0
+        self._needs_snapshot = False
+        self._has_caught_up = False  # since the last turn of the replay
+
+    @property
+    def in_step(self) -> bool:
+        """Whether it has the state that its group has."""
+        return self._behind is None and not self._needs_snapshot
+
+    # How it begins
+
+    def begin(self) -> None:
+        """It has nothing of the state."""
+        if self.group.state is not None:
+            self._needs_snapshot = True
+
+    def begin_at(self, state: Vector) -> None:
+        """It has the state that there was at a position."""
+        self._behind = state
+
+    def begin_anew(self, reason: str = RESTART) -> None:
+        """What it has of the state is of no more use."""
+        if self.group.state is not None:
+            self.tell_gap(STATE, reason)
+            self._pages = self._behind = None
+            self._needs_snapshot = True
+            self._has_caught_up = False
+
+    def tell_gap(self, stream: str, reason: str, server: int | None = None) -> None:
+        """Say ahead of all else that something is missing."""
+        self._counts["gaps"] += 1
+        self._gaps.append(encoding.gap(self.group.id, stream, reason, server=server))
+
+    def dropped(self) -> None:
+        """The hub has dropped batches, of which it has got none."""
+        if self.group.view is not None and not self._dropped:
+            self._dropped = True
+
+    # What comes while the client does not read
+
+    def keep(self, item: Item) -> None:
+        """Take what is offered."""
+        part: Part = item.part
+        if part.stream == STATE:
+            if self.in_step:
+                self._behind = part.before
+                self._ready = len(self._waiting)
+            return
+        self._waiting.append(item)
+        self.waiting_bytes += len(item.data) + ITEM_COST
+
+    def leave_out(self) -> int:
+        """Leave out the oldest that waits; how many bytes that frees."""
+        item = self._take()
+        if not self._lost:
+            self._lost_from = self._before(item.part)
+        self._lost += item.messages
+        self._counts["left_out"] += item.messages
+        return len(item.data) + ITEM_COST
+
+    def _take(self) -> Item:
+        item = self._waiting.popleft()
+        self.waiting_bytes -= len(item.data) + ITEM_COST
+        self._ready = max(self._ready - 1, 0)
+        self._covered = max(self._covered - 1, 0)
+        return item
+
+    # What is sent next
+
+    def pull(self) -> bytes | None:
+        """The next bytes; LATER if that takes another turn, None if it is in step."""
+        if self._gaps:
+            return self._tell_gaps()
+        if self.replay is not None and (self.in_step or self._has_caught_up):
+            return self._replay(self.replay)
+        if self.replay is None and (data := self._event()) is not None:
+            return data
+        if not self.in_step:
+            return self._state()
+        return None
+
+    def _tell_gaps(self) -> bytes:
+        gaps, self._gaps = self._gaps, []
+        return self.group.encode(*gaps)
+
+    def _event(self) -> bytes | None:
+        """The next event that waits, or what is told in the place of those left out."""
+        if self._dropped:
+            self._dropped = False
+            self.tell_gap(EVENTS, BUSY)
+            return self._tell_gaps()
+        if self._lost:
+            self._counts["gaps"] += 1
+            gap = encoding.gap(self.group.id, EVENTS, SLOW, lost=self._lost)
+            self._lost, self._lost_from = 0, None
+            return self.group.encode(gap)
+        if self._waiting and (self._ready or self.in_step):
+            return self._take().data
+        return None
+
+    def _replay(self, replay: Replay) -> bytes:
+        """The next turn of it; each tells where the client is, so that must be certain."""
+        state = self._state_vector()
+        if self.group.state is not None and state is None:
+            return LATER
+        texts = replay.turn()
+        if replay.lost:
+            replay.lost = False
+            self.tell_gap(EVENTS, HISTORY)
+        self._has_caught_up = False
+        if replay.done:
+            self.replay = None
+        gaps, self._gaps = self._gaps, []
+        position = self.group.position(replay.vector, state)
+        data = self.group.encode(*gaps) if gaps else b""
+        return data + self.group.encode_events(texts, position) if texts else data
+
+    def _state(self) -> bytes | None:
+        view = self.group.state
+        assert view is not None
+        if self._pages is None:
+            if view.busy:
+                return LATER
+            self._open_pages()
+            if self._gaps:
+                return self._tell_gaps()
+        pages = self._pages
+        assert pages is not None
+        if isinstance(pages, Snapshot) and self._clock() - pages.made > SNAPSHOT_TIME:
+            self._pages = None
+            return LATER
+        return self._read(pages)
+
+    def _open_pages(self) -> None:
+        """Find what it is told next: all that there is, or what has changed."""
+        view = self.group.state
+        assert view is not None
+        self._page = 0
+        if self._needs_snapshot:
+            self._pages = view.snapshot(self._clock())
+            self._counts["snapshots"] += 1
+            return
+        assert self._behind is not None
+        self._pages = view.catch_up(self._behind)
+        self._covered = len(self._waiting)
+        if self._pages is None:
+            self.begin_anew(SLOW)
+
+    def _read(self, pages: Pages) -> bytes | None:
+        """The next page that says something."""
+        while self._page < pages.count:
+            made, gone = pages.page(self._page)
+            self._page += 1
+            number = self._page
+            last = number == pages.count
+            if last:
+                self._has_read(pages)
+            if isinstance(pages, Snapshot):
+                position = self.position(pages.vector) if last else None
+                message = encoding.snapshot(self.group.id, number, pages.count, made, position)
+                return self.group.encode(message, position=position)
+            if made or gone:
+                position = self.position(pages.vector) if last else None
+                message = encoding.state(self.group.id, made, gone, position)
+                return self.group.encode(message, position=position)
+        self._has_read(pages)
+        return self.pull()
+
+    def _has_read(self, pages: Pages) -> None:
+        """The client has all that the pages tell."""
+        view = self.group.state
+        assert view is not None
+        if self._pages is not pages:
+            return
+        self._pages = None
+        self._has_caught_up = True
+        self._behind = pages.vector
+        if isinstance(pages, Snapshot):
+            self._needs_snapshot = False
+            if view.why_not(pages.vector) is not None:
+                self._pages, self._page = view.reconcile(pages), 0
+                self._covered = len(self._waiting)
+        else:
+            self._ready = self._covered
+        if self._behind == view.vector and not view.busy:
+            self._behind = None
+
+    # Where it is
+
+    def position(self, state: Vector | None = None) -> str | None:
+        """Where the client stands that has had all that was pulled; None if that is not certain.
+
+        With ``state`` as where it stands in that stream.
+        """
+        return self.group.position(
+            self._events_vector(), self._state_vector() if state is None else state
+        )
+
+    def _events_vector(self) -> Vector | None:
+        if self.replay is not None:
+            return self.replay.vector
+        if self._lost_from is not None:
+            return self._lost_from
+        if self._waiting:
+            return self._before(self._waiting[0].part)
+        return self.group.events_since(self._number, self._events)
+
+    def _before(self, part: Part) -> Vector:
+        """Where it stood before an item; it may have come amid the batches of that pass."""
+        return part.before if part.number >= self._number else self._events
+
+    def _state_vector(self) -> Vector | None:
+        view = self.group.state
+        if view is None or self._needs_snapshot:
+            return None
+        if self._behind is not None:
+            return self._behind
+        return None if view.busy else view.vector

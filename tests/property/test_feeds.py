@@ -1,0 +1,319 @@
+"""Whatever clients subscribe to, however they read: in the end each has what a snapshot says.
+
+And each event of its view once, in order, or told as a gap with the right number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import amiws_gevent.feeds.shown as shown_module
+import amiws_gevent.feeds.stateview as stateview_module
+import amiws_gevent.hub as hub_module
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.history import Bounds
+from amiws_gevent.hub import Hub
+from tests.support.feeds import BOTH, EVENTS, STATE, Client, FakeServer, World, expected
+
+CHOICES: list[dict[str, Any]] = [
+    {},
+    {"server": 1},
+    {"kind": "queue_caller"},
+    {"queue": "a"},
+    {"extension": ["1", "2"]},
+    {"queue": ["a", "b"], "server": [1, 2]},
+    {"event": "E", "queue": "a"},
+    {"context": "x"},
+]
+STREAMS = [BOTH, STATE, EVENTS]
+
+
+class Expected:
+    """What one client must have had of the events, and what it was told that it has not."""
+
+    def __init__(self, published: list[tuple[int, int]]) -> None:
+        self.due = {server: [n for at, n in published if at == server] for server in (1, 2)}
+        self.debt = 0
+        self.excused = {1: False, 2: False}
+
+    def copy(self) -> Expected:
+        made = Expected([])
+        made.due = {server: list(numbers) for server, numbers in self.due.items()}
+        made.debt, made.excused = self.debt, dict(self.excused)
+        return made
+
+    def gap(self, message: dict[str, Any]) -> None:
+        if message["lost"] is not None:
+            self.debt += message["lost"]
+            return
+        for server in self.excused:
+            if message.get("server", server) == server:
+                self.excused[server] = True
+
+    def event(self, server: int, number: int) -> None:
+        due = self.due[server]
+        assert number in due, f"event {number} comes twice, late, or for no reason"
+        skipped = due.index(number)
+        del due[: skipped + 1]
+        if self.excused[server]:
+            self.excused[server] = False
+        else:
+            self.debt -= skipped
+
+    def end(self) -> None:
+        """All has come."""
+        for server, due in self.due.items():
+            if not self.excused[server]:
+                self.debt -= len(due)
+
+
+class Member:
+    """One subscription of one user, over all its connections."""
+
+    def __init__(self, game: Game, streams: frozenset[str], choice: dict[str, Any]) -> None:
+        self.game = game
+        self.streams = streams
+        self.choice = choice
+        self.filters = Filters.parse(choice)
+        self.counted = True
+        self.collection: dict[Any, Any] = {}
+        self.position: str | None = None
+        self.connect()
+
+    def connect(self) -> None:
+        client = self.client = Client(self.game.world.feeds, room=self.game.room)
+        client.on_message = self.told
+        if self.position is None:
+            self.now = Expected([])
+            self.counted = True
+        else:
+            self.now = self.saved.copy()
+        self.saved = self.now.copy()
+        resumes = self.position
+        subscription = client.subscribe(self.streams, resumes, **self.choice)
+        self.id = subscription.id
+        client.collections[self.id] = self.collection
+        self.unsaved = 0
+
+    def told(self, message: dict[str, Any]) -> None:
+        if message["op"] == "gap" and message["stream"] == "events":
+            self.now.gap(message)
+            self.counted = self.counted and message["lost"] is not None
+        elif message["op"] == "event":
+            envelope = message["message"]
+            self.now.event(envelope["server_id"], int(envelope["data"]["Number"]))
+            self.unsaved += 1
+        if "position" in message:
+            self.position = message["position"]
+            self.saved = self.now.copy()
+            self.unsaved = 0
+        self.collection = self.client.collections[self.id]
+
+    def beat(self) -> None:
+        position = self.client.feed.positions().get(self.id)
+        if position is not None:
+            self.position = position
+            self.saved = self.now.copy()
+            self.unsaved = 0
+
+    def published(self, server: int, number: int) -> None:
+        for one in (self.now, self.saved):
+            one.due[server].append(number)
+
+    def leave(self) -> None:
+        assert not self.unsaved, "each event comes with a position, or before one"
+        self.client.close()
+
+    @property
+    def connected(self) -> bool:
+        return not self.client.transport.closed
+
+
+class Game:
+    def __init__(self) -> None:
+        self.room = 1500
+        self.world = World(1, 2, bounds=Bounds(12, 1 << 20, 300.0), tombstones=8)
+        self.members: list[Member] = []
+        self.number = 0
+
+    # What may happen
+
+    def put(self, a: int, b: int) -> None:
+        server = self.server(a)
+        kind = ["queue_caller", "channel"][b % 2]
+        fields: dict[str, Any] = {"n": a * b % 5}
+        if b % 2:
+            fields |= {"context": "xy"[b % 7 % 2], "exten": str(a % 4)}
+        else:
+            fields |= {"queue": "abc"[b % 5 % 3], "number": str(a % 4)}
+        server.put(kind, str(a // 2 % 6), **fields)
+
+    def remove(self, a: int, b: int) -> None:
+        self.server(a).remove(["queue_caller", "channel"][b % 2], str(a // 2 % 6), cause=16)
+
+    def say(self, a: int, b: int) -> None:
+        source = self.server(a)
+        queue = "abc"[b % 3]
+        name = "EF"[b % 2]
+        self.number += 1
+        batch = source.says(name, Number=str(self.number), Queue=queue)
+        for member in self.members:
+            filters = member.filters
+            if member.streams != STATE and filters.has_server(source.info.id):
+                if filters.message(batch.messages[0]):
+                    member.published(source.info.id, self.number)
+        self.world.feeds.publish(batch)
+
+    def flush(self, a: int, b: int) -> None:
+        if not self.nested:
+            self.world.flush()
+
+    def pass_on(self, a: int, b: int) -> None:
+        if not self.nested:
+            self.world.pass_on()
+
+    def join(self, a: int, b: int) -> None:
+        if len(self.members) < 5:
+            self.members.append(Member(self, STREAMS[a % 3], CHOICES[b % len(CHOICES)]))
+
+    def leave(self, a: int, b: int) -> None:
+        member = self.member(a)
+        if member is not None and member.connected and not self.nested:
+            member.leave()
+
+    def come_back(self, a: int, b: int) -> None:
+        member = self.member(a)
+        if member is not None and not member.connected:
+            member.connect()
+
+    def block(self, a: int, b: int) -> None:
+        member = self.member(a)
+        if member is not None:
+            member.client.transport.blocked = bool(b % 2)
+
+    def turn(self, a: int, b: int) -> None:
+        for member in self.members[:: a % 2 + 1]:
+            member.client.transport.turn()
+
+    def beat(self, a: int, b: int) -> None:
+        member = self.member(a)
+        if member is not None and member.connected:
+            member.beat()
+
+    def pass_time(self, a: int, b: int) -> None:
+        self.world.now += [0.1, 3.0, 200.0][a % 3]
+
+    def restart_server(self, a: int, b: int) -> None:
+        if b % 4:  # rare: it costs everything
+            return
+        self.world.pass_on() if not self.nested else None
+        if self.nested:
+            return
+        server = a % 2 + 1
+        made = FakeServer(server, tombstones=8)
+        self.world.servers[server] = self.world.live.servers[server] = made
+        self.world.flush()
+
+    def restart_program(self, a: int, b: int) -> None:
+        if b % 4 or self.nested:
+            return
+        for member in self.members:
+            if member.connected:
+                member.leave()
+        self.world.hub = Hub(limit=1 << 20)
+        for server in (1, 2):
+            self.restart_server(server - 1, 0)
+        self.world.feeds = Feeds(
+            self.world.hub, self.world.live, Bounds(12, 1 << 20, 300.0), clock=lambda: 0.0
+        )
+        self.world.flush()
+
+    def show_otherwise(self, a: int, b: int) -> None:
+        if b % 4 == 0 and not self.nested:
+            self.world.feeds.use_transform((lambda *given: given[-1]) if a % 2 else None)
+
+    def server(self, a: int) -> FakeServer:
+        return self.world.servers[a % 2 + 1]
+
+    def member(self, a: int) -> Member | None:
+        return self.members[a % len(self.members)] if self.members else None
+
+    # How it goes
+
+    OPS = (
+        put, put, put, put, remove, say, say, say, flush, flush, pass_on, pass_on, join, leave,
+        come_back, block, turn, turn, turn, beat, pass_time, restart_server, restart_program,
+        show_otherwise,
+    )  # fmt: skip
+
+    def play(self, moves: list[tuple[int, int, int]]) -> None:
+        self.moves = iter(moves)
+        self.nested = False
+        for op, a, b in self.moves:
+            self.OPS[op % len(self.OPS)](self, a, b)
+
+    def amid(self) -> None:
+        """In place of the hub's yielding: something else happens amid its work."""
+        if self.nested:
+            return
+        self.nested = True
+        try:
+            for op, a, b in self.moves:
+                self.OPS[op % len(self.OPS)](self, a, b)
+                if b % 2:
+                    break
+        finally:
+            self.nested = False
+
+    def settle(self) -> None:
+        for member in self.members:
+            if not member.connected:
+                member.connect()
+            member.client.transport.blocked = False
+        for _ in range(4):
+            self.world.pass_on()
+            self.world.flush()
+            for member in self.members:
+                member.client.read()
+
+    def check(self) -> None:
+        for member in self.members:
+            assert not member.client.transport.pumping
+            if member.streams != EVENTS:
+                there = expected(self.world.live, member.filters)
+                assert member.client.collections[member.id] == there
+            if member.streams != STATE:
+                member.now.end()
+                if member.counted:
+                    assert member.now.debt == 0
+        assert self.world.feeds.behind == 0
+
+
+moves = st.lists(st.tuples(*[st.integers(0, 1000)] * 3), max_size=120)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that few clients and entities are many."""
+    monkeypatch.setattr(shown_module, "CHUNK", 2)
+    monkeypatch.setattr(shown_module, "MOST_NAMES", 6)
+    monkeypatch.setattr(stateview_module, "PAGE", 2)
+    monkeypatch.setattr(hub_module, "CLIENTS_PER_TURN", 1)
+    monkeypatch.setattr(hub_module, "TURN", -1.0)
+
+
+@settings(max_examples=300, deadline=None)
+@given(moves=moves)
+def test_in_the_end_each_client_has_what_there_is(moves: list[tuple[int, int, int]]) -> None:
+    game = Game()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub_module, "yield_to_loop", game.amid)
+        game.play(moves)
+        game.moves = iter(())
+        game.settle()
+    game.check()
