@@ -10,6 +10,7 @@
       ConnectionLost            the connection ended before a query of ours was answered
       SendBufferFull            a server reads actions more slowly than clients send them
       ActionError               an action of a client that cannot be sent (defined in ami.actions)
+      ActionProblem             a request that is not done, with its code (defined in actions)
 
 Split only where recovery differs: a StartError ends the program (or refuses a
 reload), the others are answered to the client that asked. ConnectionLost is no

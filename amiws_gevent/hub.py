@@ -224,7 +224,9 @@ class Hub:
     def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
         self.published_messages += len(batch.json)
-        if self._views:
+        # What comes behind others is queued even if nobody is there now: who comes next stands
+        # behind all of them.
+        if self._views or self._pending or self._unserved is not None:
             self._queue(batch)
         self._published[batch.server.id] = batch.position
 

@@ -260,6 +260,8 @@ class Subscriber:
         )
 
     def _events_vector(self) -> Vector | None:
+        if self._gaps or self._dropped:  # whoever goes on from here must have been told of them
+            return None
         if self.replay is not None:
             return self.replay.vector
         if self._lost_from is not None:

@@ -84,7 +84,7 @@ class Pending:
         With ``later`` its answer is whole when that event has come as well.
         """
         if len(self._asked) >= self._limit:
-            self._leave(self._asked.popleft(), f"more than {self._limit} actions are under way")
+            self._evict()
         self._asked.append(_Asked(action_id, name, taker, later))
 
     def receive(self, messages: list[Message]) -> list[Message]:
@@ -113,6 +113,12 @@ class Pending:
                     f"the outcome of {asked.name} is unknown: the connection to server {server}"
                     f" ended before the answer was complete ({reason})"
                 )
+
+    def _evict(self) -> None:
+        """Forget the oldest, of those that nobody waits for if there is one."""
+        oldest = next((one for one in self._asked if one.taker is None), self._asked[0])
+        self._asked.remove(oldest)
+        self._leave(oldest, f"more than {self._limit} actions are under way")
 
     def _all(self) -> list[_Asked]:
         first = [] if self._list is None else [self._list]

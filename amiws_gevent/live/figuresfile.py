@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,19 +75,28 @@ class FiguresFile:
     def write(self, servers: Mapping[str, Figures], timeout: float = WRITE_TIME) -> None:
         """Write them if they are other than in the file; waits up to ``timeout`` seconds.
 
-        A write that takes longer goes on, and until it is done there is no other.
+        They must not be changed after. A write that takes longer goes on, and until it is done
+        there is no other.
         """
-        data = json.dumps({"form": FORM, "servers": servers}).encode()
-        if data == self._written or (self._writing is not None and not self._writing.ready()):
-            return
-        self._writing = gevent.get_hub().threadpool.spawn(_replace, self.path, data)
+        end = time.monotonic() + timeout
+        if self._writing is not None:
+            self._writing.wait(timeout)
+            if not self._writing.ready():
+                self._complain("the write before has not ended")
+                return
+        self._writing = gevent.get_hub().threadpool.spawn(self._save, servers)
         try:
-            self._writing.get(timeout=timeout)
+            self._writing.get(timeout=max(0.0, end - time.monotonic()))
         except gevent.Timeout:
             self._complain(f"no end within {timeout:g} s")
         except OSError as error:
             self._complain(error.strerror or str(error))
-        else:
+
+    def _save(self, servers: Mapping[str, Figures]) -> None:
+        """In a thread, and one at a time."""
+        data = json.dumps({"form": FORM, "servers": servers}).encode()
+        if data != self._written:
+            _replace(self.path, data)
             self._written = data
 
     def _complain(self, why: str) -> None:

@@ -264,8 +264,9 @@ class FollowedServer(LiveServer):
 
     def _log_missing(self) -> None:
         """A line for each class that the AMI user lacks, once."""
+        certain = [each for each in self._missing if each.certain]
         lines: dict[str, list[str]] = {}
-        for each in (*self._missing, *self._reading.missing()):
+        for each in (*certain, *self._reading.missing()):
             if each.manager_conf is not None and each.manager_conf not in self._logged:
                 lines.setdefault(each.manager_conf, []).append(each.kind)
         for line, kinds in lines.items():

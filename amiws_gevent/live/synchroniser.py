@@ -122,7 +122,7 @@ class Synchroniser:
         self._due: dict[str, float] = {}  # by action; one that is not in here is due now
         self._answered: set[str] = set()
         self._failures: dict[str, str] = {}  # by action, why it has no whole answer
-        self._refused: dict[str, Missing] = {}
+        self._refused: dict[str, list[Missing]] = {}
         self._backoffs: dict[str, Backoff] = {}
         self._woken = Event()
         self._limiter = LogLimiter(clock=clock)
@@ -299,7 +299,8 @@ class Synchroniser:
     # -- what is told ------------------------------------------------------------------
 
     def _tell(self) -> None:
-        missing = [*self._permissions.missing(self._version), *self._refused.values()]
+        missing = self._permissions.missing(self._version)
+        missing += [each for refusals in self._refused.values() for each in refusals]
         self._told.synchronised(*self._state(), missing)
 
     def _state(self) -> tuple[str, str]:

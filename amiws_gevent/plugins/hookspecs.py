@@ -136,7 +136,8 @@ def amiws_filter_message(message: Message, server: ServerInfo) -> bool | None:
 def amiws_transform_message(message: Message, server: ServerInfo) -> Message | None:
     """Change a message: return ``message.replace("CallerIDNum", "…")`` or another Message.
 
-    Called for each message that the filters let pass; each plugin sees the
+    Called for each message that the filters let pass, and for each that answers an
+    action of one client alone, for which filters are not asked; each plugin sees the
     result of the one before it. None leaves the message as it is. Messages
     are shared: build a new one, never change one. Raising, being cut off or
     returning anything else leaves the message as it is; for a required plugin
@@ -169,10 +170,11 @@ def amiws_authorize_client(request: RequestInfo, user: str | None) -> bool | str
 def amiws_authorize_action(action: ClientAction, client: ClientInfo) -> bool | str | None:
     """Decide whether a client's action is sent.
 
-    Called for each well-formed action, before any server gets it. False refuses, a text
-    refuses and is the ``Message`` that the client gets; True and None ask the next
-    plugin; all must agree. Fails closed: raising, answering anything else or taking more
-    than 5 seconds refuses. The client's next action waits for this decision.
+    Called for each well-formed action, before any server gets it; ``action.server_id`` None
+    means all servers. For an action that names a list of servers it is called once for each.
+    False refuses, a text refuses and is the ``Message`` that the client gets; True and None
+    ask the next plugin; all must agree. Fails closed: raising, answering anything else or
+    taking more than 5 seconds refuses. The client's next action waits for this decision.
     """
 
 

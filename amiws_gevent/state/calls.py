@@ -20,10 +20,14 @@ from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.company import company_of
 from amiws_gevent.state.part import Part
-from amiws_gevent.state.people import Call, Leg, identify, is_real, was_dialled
-from amiws_gevent.state.store import Store
+from amiws_gevent.state.people import Call, Leg, identify, is_person, is_real, was_dialled
+from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.way import Way, lengthened, step
 from amiws_gevent.state.words import age, device_of, known, local_base, milliseconds, number
+
+# Which fields of a channel say what a call is, and which who is at a leg.
+_TELLING = frozenset({"state", "hold", "bridge", "linkedid", "name"})
+_NAMING = frozenset({"caller_number", "caller_name"})
 
 _NOT_ANSWERED = frozenset(
     {"BUSY", "CANCEL", "CHANUNAVAIL", "CONGESTION", "NOANSWER", "ABORT", "DONTCALL", "INVALIDARGS"}
@@ -67,11 +71,6 @@ class Calls(Part):
     def events(self) -> Mapping[str, Callable[[Message], None]]:
         return {
             "newchannel": self._created,
-            "newstate": self._changed,
-            "newcallerid": self._changed,
-            "hold": self._changed,
-            "unhold": self._changed,
-            "newexten": self._went_on,
             "rename": self._renamed,
             "hangup": self._hung_up,
             "bridgeenter": self._entered,
@@ -123,21 +122,22 @@ class Calls(Part):
     def _created(self, message: Message) -> None:
         values = message.values
         key = uniqueid(values)
-        if (channel := self.store.get("channel", key)) is None:
+        entity = self.store.entity("channel", key)
+        if entity is None:
             return
-        there = self._legs.get(key)
-        if there is not None and there.created != channel["created"]:  # the key comes again
-            self._drop(there, self._moment(values))
-            there = None
-        if there is None:
-            self._add(key, channel)
-        self._refresh(key, values)
+        leg = self._legs.get(key)
+        if leg is not None and leg.entity is not entity:  # the key comes again
+            self._drop(leg, self._moment(values))
+            leg = None
+        self._refresh(self._add(entity) if leg is None else leg, values)
 
-    def _add(self, key: str, channel: Mapping[str, Any]) -> Leg:
+    def _add(self, entity: Entity) -> Leg:
+        channel = entity.fields
+        key = channel["uniqueid"]
         base = local_base(channel["name"] or "")
         half = None if base is None else self._locals.get(base)
         call = self._call_for(key, channel, half)
-        leg = Leg(key, channel, call)
+        leg = Leg(key, entity, call)
         call.legs[key] = self._legs[key] = leg
         if base is not None:
             if half is None:
@@ -237,12 +237,8 @@ class Calls(Part):
     def _moment(self, values: Mapping[str, str]) -> Moment:
         return Moment(self.now, milliseconds(values.get("Timestamp")))
 
-    def _refresh(self, key: str, values: Mapping[str, str], steps: Way | None = None) -> None:
-        leg = self._legs.get(key)
-        if leg is None:
-            return
-        channel = self.store.get("channel", key)
-        linkedid = None if channel is None else channel["linkedid"]
+    def _refresh(self, leg: Leg, values: Mapping[str, str], steps: Way | None = None) -> None:
+        linkedid = leg.entity.fields.get("linkedid")
         if linkedid is not None:
             call = self._calls.get(linkedid)
             if call is None:
@@ -258,35 +254,43 @@ class Calls(Part):
     def _number(self, key: str | None) -> str | None:
         """The number of who is at a leg; None if it is none of ours."""
         leg = self._legs.get(key or "")
-        channel = self.store.get("channel", key or "")
-        return None if leg is None or channel is None else identify(leg, channel).number
+        return None if leg is None or not leg.channel else identify(leg).number
 
-    def _changed(self, message: Message) -> None:
-        values = message.values
-        self._refresh(uniqueid(values), values)
+    def channel_changed(
+        self, key: str, fields: Mapping[str, Any], values: Mapping[str, str]
+    ) -> None:
+        """An event with these headers has changed these fields of a channel.
 
-    def _went_on(self, message: Message) -> None:
-        """A step of the dialplan: of interest where somebody is alone in a call, or dials."""
-        values = message.values
-        leg = self._legs.get(uniqueid(values))
+        Nearly all is in the dialplan, and says nothing of the call.
+        """
+        leg = self._legs.get(key)
         if leg is None:
             return
-        application = values.get("Application")
-        call = self.store.get(KIND, leg.call.key) or {}
-        if call.get("dialled") is None or application in DIALLING or told(application):
-            self._refresh(leg.key, values)
+        names = fields.keys()
+        if (
+            not names.isdisjoint(_TELLING)
+            or ("application" in names and _is_state(fields["application"]))
+            or ("exten" in names and self._may_be_dialled(leg))
+            or (not names.isdisjoint(_NAMING) and is_person(leg))
+        ):
+            self._refresh(leg, values)
+
+    def _may_be_dialled(self, leg: Leg) -> bool:
+        """Whether where a leg goes in the dialplan may be what was dialled in its call."""
+        if leg.dialled and leg.entity.fields["state"] != "up":
+            return False
+        return (self.store.get(KIND, leg.call.key) or {}).get("dialled") is None
 
     def _renamed(self, message: Message) -> None:
         """A channel has become another: of a phone, the one that it is named after now."""
         values = message.values
-        key, name = uniqueid(values), values.get("Newname", "")
-        leg = self._legs.get(key)
+        leg, name = self._legs.get(uniqueid(values)), values.get("Newname", "")
         if leg is None or leg.local:
             return
         leg.real = is_real(name)
         if device_of(name) != device_of(values.get("Channel", "")):
             leg.dialled, leg.own_number, leg.hint = True, None, None
-        self._refresh(key, values)
+        self._refresh(leg, values)
 
     def _entered(self, message: Message) -> None:
         values = message.values
@@ -296,7 +300,7 @@ class Calls(Part):
             return
         self._gather(bridge)
         self._serve(leg)
-        self._refresh(leg.key, values)
+        self._refresh(leg, values)
 
     def _left(self, message: Message) -> None:
         values = message.values
@@ -304,7 +308,7 @@ class Calls(Part):
         if leg is not None:
             if values.get("BridgeCreator") == CONFERENCE:
                 leg.place("conference", None)
-            self._refresh(leg.key, values)
+            self._refresh(leg, values)
 
     def _gather(self, bridge: Mapping[str, Any]) -> None:
         """Those in a bridge are of one call, or in a conference."""
@@ -348,7 +352,7 @@ class Calls(Part):
         if linked:
             self._join_all(keys)
             self._meet(keys)
-        self._refresh(keys[0], values)
+        self._refresh(legs[0], values)
 
     # Dialling
 
@@ -359,8 +363,7 @@ class Calls(Part):
     def _dials(self, message: Message) -> None:
         values = message.values
         source = self._legs.get(uniqueid(values))
-        key = values.get("DestUniqueid") or values.get("DestUniqueID") or ""
-        leg = self._legs.get(key)
+        leg = self._legs.get(values.get("DestUniqueid") or values.get("DestUniqueID") or "")
         if leg is None:
             return
         leg.dial_string = values.get("DialString") or values.get("Dialstring") or ""
@@ -370,16 +373,14 @@ class Calls(Part):
             if source.half is not None:
                 leg.hint = leg.hint or source.half.hint
             self._join(source.call, leg.call)
-        self._refresh(key, values)
+        self._refresh(leg, values)
 
     def _dialled(self, message: Message) -> None:
         values = message.values
-        key = values.get("DestUniqueid", "")
-        leg = self._legs.get(key)
-        if leg is not None:
-            if values.get("DialStatus") in _NOT_ANSWERED:
-                leg.dialled_by = None
-            self._refresh(key, values)
+        leg = self._legs.get(values.get("DestUniqueid", ""))
+        if leg is not None and values.get("DialStatus") in _NOT_ANSWERED:
+            leg.dialled_by = None
+            self._refresh(leg, values)
 
     # Transfers and pickup
 
@@ -436,9 +437,9 @@ class Calls(Part):
         steps = self._step(
             values, "transferred", by=self._number(by), who=self._number(who), to=to, how=how
         )
-        self._refresh(
-            next((key for key in (by, who) if key in self._legs), "") or "", values, steps
-        )
+        leg = self._legs.get(by or "") or self._legs.get(who or "")
+        if leg is not None:
+            self._refresh(leg, values, steps)
 
     def _picked_up(self, message: Message) -> None:
         values = message.values
@@ -452,13 +453,13 @@ class Calls(Part):
         leg.dialled_by = rung.dialled_by
         rung.dialled_by = None
         self._join(leg.call, rung.call)
-        self._refresh(key, values, steps)
+        self._refresh(leg, values, steps)
 
     def _named(self, name: str | None) -> str:
         """The key of a channel by its name: 11 says no more at a pickup."""
-        for key in self._legs if name else ():
-            if (self.store.get("channel", key) or {}).get("name") == name:
-                return key
+        for leg in self._legs.values() if name else ():
+            if leg.channel.get("name") == name:
+                return leg.key
         return ""
 
     # Queues, parking, conferences, listening
@@ -473,7 +474,7 @@ class Calls(Part):
     ) -> None:
         if (leg := self._legs.get(key)) is not None:
             leg.place(where, what)
-            self._refresh(key, values, steps)
+            self._refresh(leg, values, steps)
 
     def _queued(self, message: Message) -> None:
         values = message.values
@@ -492,13 +493,13 @@ class Calls(Part):
 
     def _member_named(self, message: Message) -> None:
         values = message.values
-        key = values.get("DestUniqueid") or values.get("BridgedChannel") or ""
-        leg, name = self._legs.get(key), known(values.get("MemberName", ""))
+        leg = self._legs.get(values.get("DestUniqueid") or values.get("BridgedChannel") or "")
+        name = known(values.get("MemberName", ""))
         if leg is not None and name is not None:
             for named in (leg, *company_of(leg, self.store).talking):
                 if named.dialled:
                     named.hint = name
-            self._refresh(key, values)
+            self._refresh(leg, values)
 
     def _parked(self, message: Message) -> None:
         values = message.values
@@ -544,8 +545,8 @@ class Calls(Part):
 
     def _listed(self, items: Sequence[Message], asked: int) -> None:
         moment = Moment(self.now, None)
-        for key in [key for key in self._legs if self.store.get("channel", key) is None]:
-            self._drop(self._legs[key], moment)
+        for leg in [leg for leg in self._legs.values() if not leg.channel]:
+            self._drop(leg, moment)
         changed = set(self.store.changed("channel"))
         new = {
             key: channel
@@ -553,7 +554,8 @@ class Calls(Part):
             if key not in self._legs
         }
         for key in sorted(new, key=lambda key: age(key) or (new[key]["created"] // 1000, 0)):
-            self._add(key, new[key])
+            if (entity := self.store.entity("channel", key)) is not None:
+                self._add(entity)
             changed.add(key)
         self._link_peers(items)
         self._take_anew(changed)
@@ -571,8 +573,8 @@ class Calls(Part):
         calls = {self._legs[key].call.key: self._legs[key].call for key in changed}
         for call in calls.values():
             self._find_dialling(call)
-            for key in list(call.legs):
-                self._refresh(key, {})
+            for leg in list(call.legs.values()):
+                self._refresh(leg, {})
 
     def _link_peers(self, items: Sequence[Message]) -> None:
         """11: who is bridged with whom is said by the channels alone."""
@@ -586,8 +588,10 @@ class Calls(Part):
     def _find_dialling(self, call: Call) -> None:
         """Guess who dials whom, where no event has said it."""
         for leg in call.legs.values():
-            channel = self.store.get("channel", leg.key) or {}
-            if channel.get("application") in DIALLING:
+            channel = leg.channel
+            if not channel:
+                continue
+            if channel["application"] in DIALLING:
                 self._serve(leg)
             if was_dialled(channel) and channel["state"] != "up" and leg.dialled_by is None:
                 leg.dialled_by = self._who_dials(call, leg, device_of(channel["name"] or ""))
@@ -595,7 +599,7 @@ class Calls(Part):
     def _who_dials(self, call: Call, leg: Leg, device: str) -> str | None:
         found = None
         for other in call.legs.values():
-            channel = self.store.get("channel", other.key) or {}
+            channel = other.channel
             if other is leg or other is leg.half or channel.get("application") not in DIALLING:
                 continue
             if found is None or (other.local and device_of(channel["name"] or "") == device):
@@ -627,3 +631,8 @@ class Calls(Part):
                 continue
             if self.store.changed_at(KIND, leg.call.key) <= asked:
                 self._place(key, where, found.get(key), {})
+
+
+def _is_state(application: str | None) -> bool:
+    """Whether an application says something of the call that runs it."""
+    return application in DIALLING or told(application) is not None

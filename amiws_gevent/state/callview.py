@@ -73,6 +73,7 @@ class _Seen(NamedTuple):
 def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) -> None:
     """Bring the entity of a call up to date; ``steps`` are those that its legs don't show."""
     known = store.get(KIND, call.key)
+    is_new = known is None
     if known is None:
         known = {**BLANK, "created": call.created, "since": moment.now}
         known["server_created"] = moment.server
@@ -82,16 +83,14 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
     more = [] if steps is None else steps
     seen = _look(call, known, store)
     if seen is not None:
-        more = _tell(fields, known, seen, store, moment) + more
+        more = _tell(fields, known, seen, moment) + more
     if fields["phase"] != known["phase"]:
         fields["since"] = moment.now
         if fields["answered"] is None and fields["phase"] in _ANSWERED:
             fields["answered"] = moment.now
     if more:
         fields["way"] = lengthened(known["way"], more)
-    if store.get(KIND, call.key) is not None:
-        fields = {name: value for name, value in fields.items() if value is not known[name]}
-    if fields:
+    if is_new or fields != known:
         store.put(KIND, call.key, **fields)
 
 
@@ -103,24 +102,22 @@ def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
     caller = known["caller"]
     if caller is not None and caller["channel"] != main.key:
         main = next((leg for leg in people if leg.key == caller["channel"]), main)
-    channel = store.get("channel", main.key)
-    if channel is None:
+    channel = main.channel
+    if not channel:
         return None
     return _Seen(main, channel, people, company_of(main, store), told(channel["application"]))
 
 
-def _tell(
-    fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, store: Store, moment: Moment
-) -> Way:
+def _tell(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, moment: Moment) -> Way:
     """Put what is seen into the fields; returns the steps that are new."""
     _places(fields, seen)
-    phase = _phase(seen, known, fields, store)
+    phase = _phase(seen, known, fields)
     if phase is None:  # one is left who does nothing new: the call comes to its end
         fields.update(ringing=_NOBODY, held=_NOBODY)
         return []
     fields["phase"] = phase
-    fields["caller"] = _person(seen.main, store, known["caller"])
-    _tell_others(fields, known, seen, store)
+    fields["caller"] = _person(seen.main, known["caller"])
+    _tell_others(fields, known, seen)
     if phase == "application":
         fields["application"] = seen.application or (
             known["application"] if known["phase"] == "application" else None
@@ -129,8 +126,8 @@ def _tell(
         fields["application"] = seen.application if phase == "dialling" else None
     if fields["dialled"] is None and not (seen.main.dialled and seen.channel["state"] != "up"):
         fields["dialled"] = extension(seen.channel["exten"])
-    _tell_trunk(fields, known, seen, store)
-    return _steps(fields, known, seen, store, moment)
+    _tell_trunk(fields, known, seen)
+    return _steps(fields, known, seen, moment)
 
 
 def _places(fields: dict[str, Any], seen: _Seen) -> None:
@@ -142,21 +139,19 @@ def _places(fields: dict[str, Any], seen: _Seen) -> None:
             fields.update(leg.places)
 
 
-def _phase(
-    seen: _Seen, known: Mapping[str, Any], fields: Mapping[str, Any], store: Store
-) -> str | None:
+def _phase(seen: _Seen, known: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
     """The phase; None if there is nothing to say but that somebody has left."""
     if fields["conference"] is not None:
         return "conference"
     if fields["parking"] is not None:
         return "parked"
     if seen.company.talking:
-        holds = any(_channel(leg, store)["hold"] for leg in (seen.main, *seen.company.talking))
+        holds = any(leg.channel["hold"] for leg in (seen.main, *seen.company.talking))
         return "held" if holds else "talking"
     if fields["queue"] is not None:
         return "queued"
     if seen.company.ringing:
-        rings = any(_rings(leg, store) for leg in seen.company.ringing)
+        rings = any(leg.channel["state"] in ("ringing", "up") for leg in seen.company.ringing)
         return "ringing" if rings else "dialling"
     return _phase_alone(seen, known)
 
@@ -173,30 +168,18 @@ def _phase_alone(seen: _Seen, known: Mapping[str, Any]) -> str | None:
     return "ringing" if state == "ringing" and seen.main.dialled else "dialling"
 
 
-def _channel(leg: Leg, store: Store) -> Mapping[str, Any]:
-    return store.get("channel", leg.key) or {"hold": False, "state": "down", "bridge": None}
-
-
-def _rings(leg: Leg, store: Store) -> bool:
-    return bool(_channel(leg, store)["state"] in ("ringing", "up"))
-
-
-def _person(leg: Leg, store: Store, before: Person | None) -> Person:
+def _person(leg: Leg, before: Person | None) -> Person:
     """Who is at a leg; the same object as before if nothing is other."""
-    channel = store.get("channel", leg.key)
-    assert channel is not None
-    number, name, _ = identify(leg, channel)
+    number, name, _ = identify(leg)
     person = {"number": number, "name": name, "channel": leg.key}
     return before if before == person else _FORMS.pack("person", person)
 
 
-def _tell_others(
-    fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, store: Store
-) -> None:
+def _tell_others(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) -> None:
     talking, ringing = seen.company
     partner = _partner(known, talking or ringing)
     if partner is not None and (talking or len(ringing) == 1):
-        fields["callee"] = _person(partner, store, known["callee"])
+        fields["callee"] = _person(partner, known["callee"])
     elif ringing:
         fields["callee"] = None
     elif fields["callee"] is not None and fields["callee"]["channel"] == seen.main.key:
@@ -204,8 +187,8 @@ def _tell_others(
     if not seen.main.call.met and (not talking or (partner is not None and partner.dialled)):
         fields["called"] = fields["callee"]
     seen.main.call.met |= bool(talking)
-    fields["ringing"] = [_person(leg, store, None) for leg in ringing] or _NOBODY
-    fields["held"] = _held(seen, store)
+    fields["ringing"] = [_person(leg, None) for leg in ringing] or _NOBODY
+    fields["held"] = _held(seen)
 
 
 def _partner(known: Mapping[str, Any], legs: Sequence[Leg]) -> Leg | None:
@@ -218,13 +201,13 @@ def _partner(known: Mapping[str, Any], legs: Sequence[Leg]) -> Leg | None:
     return legs[-1] if legs else None
 
 
-def _held(seen: _Seen, store: Store) -> list[Person]:
+def _held(seen: _Seen) -> list[Person]:
     """Who waits: with whom somebody holds the line, and who was left in a bridge alone."""
     talking, ringing = seen.company
     waiting: list[Leg] = []
     if talking:
         group = (seen.main, *talking)
-        holders = [leg for leg in group if _channel(leg, store)["hold"]]
+        holders = [leg for leg in group if leg.channel["hold"]]
         if holders:
             waiting = [leg for leg in group if leg not in holders]
     if len(seen.people) > 2:
@@ -232,26 +215,21 @@ def _held(seen: _Seen, store: Store) -> list[Person]:
         waiting += [
             leg
             for leg in seen.people
-            if leg.talked and leg.key not in reached and _channel(leg, store)["bridge"]
+            if leg.talked and leg.key not in reached and leg.channel.get("bridge")
         ]
-    return [_person(leg, store, None) for leg in waiting] or _NOBODY
+    return [_person(leg, None) for leg in waiting] or _NOBODY
 
 
-def _tell_trunk(
-    fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, store: Store
-) -> None:
+def _tell_trunk(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) -> None:
     """The first trunk that the call comes or goes through: looked for where a person is new."""
     if fields["trunk"] is None and fields["caller"] is not known["caller"]:
-        fields["trunk"] = identify(seen.main, seen.channel).trunk
+        fields["trunk"] = identify(seen.main).trunk
     if fields["trunk"] is None and fields["callee"] is not known["callee"]:
         for leg in (*seen.company.talking, *seen.company.ringing):
-            if (channel := store.get("channel", leg.key)) is not None:
-                fields["trunk"] = fields["trunk"] or identify(leg, channel).trunk
+            fields["trunk"] = fields["trunk"] or identify(leg).trunk
 
 
-def _steps(
-    fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, store: Store, moment: Moment
-) -> Way:
+def _steps(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, moment: Moment) -> Way:
     """What has happened, by what is other than before."""
     steps: Way = []
 
@@ -263,7 +241,7 @@ def _steps(
         took("dialled", who=caller, to=fields["dialled"])
     if fields["queue"] is not None and fields["queue"] != known["queue"]:
         took("queued", who=caller, queue=fields["queue"])
-    _tell_answers(took, fields, seen, store)
+    _tell_answers(took, fields, seen)
     if fields["conference"] is not None and fields["conference"] != known["conference"]:
         took("joined", who=caller, conference=fields["conference"])
     if fields["listens_to"] is not None and fields["listens_to"] != known["listens_to"]:
@@ -278,25 +256,23 @@ def _steps(
     return steps
 
 
-def _tell_answers(took: Any, fields: dict[str, Any], seen: _Seen, store: Store) -> None:
+def _tell_answers(took: Any, fields: dict[str, Any], seen: _Seen) -> None:
     main = seen.main
     originated = [main] if main.dialled and main.dialled_by is None else []
     for leg in (*originated, *seen.company.ringing):
-        if not leg.rang and _channel(leg, store)["state"] == "ringing":
+        if not leg.rang and leg.channel["state"] == "ringing":
             leg.rang = True
-            took("rang", who=_number(leg, store))
+            took("rang", who=_number(leg))
     if originated and not main.talked and seen.channel["state"] == "up":
         main.talked = True
         took("answered", who=fields["caller"]["number"])
     for leg in seen.company.talking:
         if not leg.talked:
             leg.talked = True
-            took("answered", who=_number(leg, store))
+            took("answered", who=_number(leg))
     if seen.company.talking:
         main.talked = True
 
 
-def _number(leg: Leg, store: Store) -> str:
-    channel = store.get("channel", leg.key)
-    assert channel is not None
-    return identify(leg, channel).number
+def _number(leg: Leg) -> str:
+    return identify(leg).number

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 from sys import intern
 from typing import Any
 
@@ -28,6 +29,8 @@ from amiws_gevent.state.words import (
 )
 
 KIND = "channel"
+
+Changed = Callable[[str, Mapping[str, Any], Mapping[str, str]], None]
 
 _MOST_EARLY = 100  # as many as can be under way at once between two queues of the server
 
@@ -82,6 +85,17 @@ _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 _NAMES = ("caller_name", "connected_name")
 _NOTHING: Mapping[str, Any] = {}
 
+# What all events of a channel tell from 12 on: main/manager_channels.c,
+# ast_manager_build_channel_state_string_prefix.
+_SNAPSHOT = (
+    *("Channel", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "ConnectedLineNum"),
+    *("ConnectedLineName", "AccountCode", "Context", "Exten", "Linkedid"),
+)
+_SNAPSHOT_FIELDS = tuple(_HEADERS[header][0] for header in _SNAPSHOT)
+_SNAPSHOT_FORMS = tuple(_HEADERS[header] for header in _SNAPSHOT)
+_headers_of = itemgetter(*_SNAPSHOT)
+_fields_of = itemgetter(*_SNAPSHOT_FIELDS)
+
 
 def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
     """The fields that a message tells of its channel, without those that are known to be so."""
@@ -90,8 +104,6 @@ def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict
     for header, value in values.items():
         if (meaning := _HEADERS.get(header)) is not None:
             name, convert = meaning
-            if known.get(name) == value:  # as nearly all: from 12 on each event tells all
-                continue
             told = convert(value)
             if escaped and told is not None and "\\" in told and name in _NAMES:
                 told = unescaped(told)
@@ -100,16 +112,49 @@ def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict
     return fields
 
 
+def news(values: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event tells of a channel that is there, and was not known to be so.
+
+    The same as ``read``, in a third of the time: of nearly all that an event tells nothing is
+    new, as from 12 on each tells all.
+    """
+    try:
+        told = _headers_of(values)
+    except KeyError:  # 11, which says what has changed
+        return read(values, known)
+    fields: dict[str, Any] = {}
+    for value, before, (name, convert) in zip(
+        told, _fields_of(known), _SNAPSHOT_FORMS, strict=True
+    ):
+        if value != before and (meant := convert(value)) != before:
+            if meant is not None and "\\" in meant and name in _NAMES:
+                meant = unescaped(meant)
+                if meant == before:
+                    continue
+            fields[name] = meant
+    if (
+        "Application" in values
+        and (application := filled(values["Application"])) != known["application"]
+    ):
+        fields["application"] = application
+    return fields
+
+
 def uniqueid(values: Mapping[str, str]) -> str:
     """The key of a message's channel, however its version spells it; "" for none."""
-    return intern(values.get("Uniqueid") or values.get("UniqueID") or "")
+    return values.get("Uniqueid") or values.get("UniqueID") or ""
 
 
 class Channels(Part):
-    """The kind ``channel``; stands behind the bridges and before the calls."""
+    """The kind ``channel``; stands behind the bridges and before the calls.
 
-    def __init__(self, store: Store) -> None:
+    ``changed`` gets what an event has changed of a channel, which are most of all events: its
+    key, these fields, and the headers of the event.
+    """
+
+    def __init__(self, store: Store, changed: Changed | None = None) -> None:
         super().__init__(store)
+        self._tell = changed
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
 
@@ -142,7 +187,7 @@ class Channels(Part):
 
     def _created(self, message: Message) -> None:
         values = message.values
-        channel = uniqueid(values)
+        channel = intern(uniqueid(values))
         if not channel:
             return
         fields = read(values)
@@ -166,19 +211,23 @@ class Channels(Part):
         values = message.values
         channel = uniqueid(values)
         there = self.store.get(KIND, channel)
-        if there is not None and (fields := read(values, there)):
-            self.store.put(KIND, channel, **fields)
+        if there is not None:
+            self._put_news(channel, news(values, there), values)
+
+    def _put_news(self, channel: str, fields: dict[str, Any], values: Mapping[str, str]) -> None:
+        if not fields:
+            return
+        self.store.put(KIND, channel, **fields)
+        if fields.get("state") == "up":
             self._note_answer(channel, values)
+        if self._tell is not None:
+            self._tell(channel, fields, values)
 
     def _note_answer(self, channel: str, values: Mapping[str, str]) -> None:
         fields = self.store.get(KIND, channel) or {}
         if fields["state"] == "up" and fields["answered"] is None:
             stamp = milliseconds(values.get("Timestamp"))
             self.store.put(KIND, channel, answered=self.now, server_answered=stamp)
-
-    def _put_known(self, channel: str, **fields: Any) -> None:
-        if self.store.get(KIND, channel) is not None:
-            self.store.put(KIND, channel, **fields)
 
     def _put_or_keep(self, channel: str, **fields: Any) -> None:
         """Change a channel, or keep the change for when it comes."""
@@ -195,17 +244,27 @@ class Channels(Part):
             self._put_or_keep(uniqueid(values), name=name)
 
     def _held(self, message: Message) -> None:
-        values = message.values  # 11 says On or Off with the same event
-        self._put_known(uniqueid(values), **{**read(values), "hold": values.get("Status") != "Off"})
+        """11 says On or Off with the same event."""
+        self._hold(message.values, message.values.get("Status") != "Off")
 
     def _unheld(self, message: Message) -> None:
-        values = message.values
-        self._put_known(uniqueid(values), **{**read(values), "hold": False})
+        self._hold(message.values, False)
+
+    def _hold(self, values: Mapping[str, str], hold: bool) -> None:
+        channel = uniqueid(values)
+        there = self.store.get(KIND, channel)
+        if there is not None:
+            fields = news(values, there)
+            if there["hold"] != hold:
+                fields["hold"] = hold
+            self._put_news(channel, fields, values)
 
     def _told_to_hang_up(self, message: Message) -> None:
         values = message.values
-        if (cause := number(values.get("Cause"))) is not None:
-            self._put_known(uniqueid(values), hangup_cause=cause)
+        channel = uniqueid(values)
+        cause = number(values.get("Cause"))
+        if cause is not None and self.store.get(KIND, channel) is not None:
+            self.store.put(KIND, channel, hangup_cause=cause)
 
     def _hung_up(self, message: Message) -> None:
         values = message.values
@@ -224,8 +283,7 @@ class Channels(Part):
         if there is None:
             self._put_or_keep(channel, bridge=bridge)
             return
-        fields = read(values)
-        self.store.put(KIND, channel, **{**fields, "bridge": bridge})
+        self.store.put(KIND, channel, **{**news(values, there), "bridge": bridge})
         if swapped := values.get("SwapUniqueid"):
             self._take_out(swapped, bridge)
         if bridge and values.get("BridgeType") in LINKING:
@@ -258,7 +316,7 @@ class Channels(Part):
         if there is None:
             self._early.pop(channel, None)
             return
-        fields = read(values)
+        fields = news(values, there)
         if there["bridge"] == values.get("BridgeUniqueid"):
             fields.update(bridge=None, hold=False)  # whom it held is no more with it
         self.store.put(KIND, channel, **fields)
@@ -279,7 +337,7 @@ class Channels(Part):
         for item in items:
             name = item.values.get("Channel", "")
             if item.name in ("CoreShowChannel", "Status") and not name.startswith(_HIDDEN):
-                channel = uniqueid(item.values)
+                channel = intern(uniqueid(item.values))
                 found.add(channel)
                 self._take_item(channel, item.values, asked)
         for channel in self.store.keys(KIND):

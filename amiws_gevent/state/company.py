@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from amiws_gevent.state.people import Leg, is_person
 from amiws_gevent.state.store import Store
@@ -16,26 +15,27 @@ class Company(NamedTuple):
     ringing: list[Leg]
 
 
+_NOBODY = Company([], [])  # never changed
+
+
 def company_of(start: Leg, store: Store) -> Company:
     """Whom a leg reaches, through bridges, halves of Local channels and dialling."""
-    call = start.call
-    if len(call.legs) == 1:
-        return Company([], [])
+    legs = start.call.legs
+    if len(legs) == 1:
+        return _NOBODY
     children: dict[str, list[Leg]] = {}
-    for leg in call.legs.values():
+    for leg in legs.values():
         if leg.dialled_by is not None:
             children.setdefault(leg.dialled_by, []).append(leg)
     seen = {start.key}
     talking = _spread([start], seen, children, store, rings=False)
-    ringing: list[Leg] = []
-    if children:
-        ringing = _spread([start, *talking], seen, children, store, rings=True)
-    return Company(_people(talking, store), _people(ringing, store))
+    ringing = _spread([start, *talking], seen, children, store, rings=True) if children else []
+    return Company(_people(talking), _people(ringing))
 
 
-def _people(legs: list[Leg], store: Store) -> list[Leg]:
+def _people(legs: list[Leg]) -> list[Leg]:
     """Those that are people, and whose channel has not gone while their call was not told."""
-    return [leg for leg in legs if is_person(leg) and store.get("channel", leg.key) is not None]
+    return [leg for leg in legs if is_person(leg) and leg.entity.fields]
 
 
 def _spread(
@@ -53,32 +53,21 @@ def _spread(
     return found
 
 
-def _neighbours(
-    leg: Leg, children: dict[str, list[Leg]], store: Store
-) -> Iterator[tuple[Leg, bool]]:
+def _neighbours(leg: Leg, children: dict[str, list[Leg]], store: Store) -> list[tuple[Leg, bool]]:
     """The legs next to one, and whether sound passes between them."""
-    legs = leg.call.legs
-    channel = store.get("channel", leg.key)
-    if channel is None:
-        return
-    for key in _room(leg, channel["bridge"], store):
-        if key in legs:
-            yield legs[key], True
+    found: list[tuple[Leg, bool]] = []
+    legs, channel = leg.call.legs, leg.entity.fields
+    if not channel:
+        return found
+    if channel["bridge"] is not None:
+        members = (store.get("bridge", channel["bridge"]) or {}).get("members", ())
+        found = [(legs[key], True) for key in members if key in legs]
+    elif leg.peer in legs:
+        found.append((legs[leg.peer], True))
     if leg.half is not None and leg.half.key in legs:
-        yield leg.half, True
+        found.append((leg.half, True))
     for child in children.get(leg.key, ()):
-        yield child, _is_up(child, store)
+        found.append((child, child.entity.fields.get("state") == "up"))
     if leg.dialled_by in legs:
-        yield legs[leg.dialled_by], channel["state"] == "up"
-
-
-def _room(leg: Leg, bridge: str | None, store: Store) -> list[str]:
-    if bridge is not None:
-        members: list[str] = (store.get("bridge", bridge) or {}).get("members", [])
-        return members
-    return [] if leg.peer is None else [leg.peer]
-
-
-def _is_up(leg: Leg, store: Store) -> bool:
-    channel: Any = store.get("channel", leg.key)
-    return channel is not None and channel["state"] == "up"
+        found.append((legs[leg.dialled_by], channel["state"] == "up"))
+    return found

@@ -37,7 +37,7 @@ class ServerModel(Model):
             store,
             (
                 Bridges(store),
-                Channels(store),
+                Channels(store, calls.channel_changed),
                 calls,
                 queues,
                 self.devices,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from amiws_gevent.state.store import Entity
 from amiws_gevent.state.words import (
     device_of,
     dialled_number,
@@ -58,7 +59,7 @@ class Call:
 
 
 class Leg:
-    """One channel of a call."""
+    """One channel of a call: ``entity`` is that of the channel."""
 
     __slots__ = (
         "call",
@@ -66,6 +67,7 @@ class Leg:
         "dial_string",
         "dialled",
         "dialled_by",
+        "entity",
         "half",
         "hint",
         "key",
@@ -79,9 +81,11 @@ class Leg:
         "talked",
     )
 
-    def __init__(self, key: str, channel: Channel, call: Call) -> None:
+    def __init__(self, key: str, entity: Entity, call: Call) -> None:
+        channel = entity.fields
         name = channel["name"] or ""
         self.key = key
+        self.entity = entity
         self.call = call
         self.created: int = channel["created"]
         self.local = local_base(name) is not None
@@ -105,6 +109,11 @@ class Leg:
         self.talked = False
         self.served = False
         """Of the second half of a Local channel: whether it has ever called anybody."""
+
+    @property
+    def channel(self) -> Channel:
+        """The fields of its channel as they are now; empty if the channel is gone."""
+        return self.entity.fields
 
     def place(self, where: str, what: str | None) -> None:
         """It is in a queue, conference or such now; None for not any more."""
@@ -147,8 +156,9 @@ def _is_front(leg: Leg) -> bool:
     return leg.dialled and not leg.half.dialled and not leg.served
 
 
-def identify(leg: Leg, channel: Channel) -> Identity:
-    """Who is at a leg; only for one that is a person."""
+def identify(leg: Leg) -> Identity:
+    """Who is at a leg; only for one that is a person, and whose channel is there."""
+    channel = leg.channel
     device = device_of(channel["name"] or "")
     if leg.local:
         return Identity(device, leg.hint)

@@ -17,7 +17,7 @@ No I/O and no clock.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from amiws_gevent.state.compact import Forms
@@ -31,20 +31,24 @@ TOMBSTONES = 20_000
 gone for half a minute can catch up, however busy the server. They take 5 MiB."""
 
 _MOST = 2**32 - 1  # of an array of I
+_NO_MARKS = array("I")  # of all that were never changed
+_GONE: dict[str, Any] = {}  # never changed
+_UNSAID = object()
 
 
 class Entity:
-    """One thing of the server. ``fields`` must be changed by the store alone."""
+    """One thing of the server, for as long as it is there; changed by the store alone."""
 
     __slots__ = ("born", "fields", "marks", "offset")
 
     def __init__(self, fields: dict[str, Any], offset: int) -> None:
         self.fields = fields
+        """Of now, another mapping after each change. It is empty once the entity is gone."""
         self.born = offset
         """The offset of the read that made it."""
         self.offset = offset
         """The offset of the last change."""
-        self.marks = b""
+        self.marks: array[int] = _NO_MARKS
         """By the place of a field, when it was changed last: how much later than ``born``.
 
         Four bytes each, 0 for one that was never changed. (A dict would take as much as all
@@ -108,8 +112,12 @@ class Store:
 
     def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """The fields of an entity; None if it is not there."""
-        found = self._entities.get(kind, {}).get(key)
+        found = self._entities.get(kind, _GONE).get(key)
         return None if found is None else found.fields
+
+    def entity(self, kind: str, key: str) -> Entity | None:
+        """An entity, for who looks at it often; None if it is not there."""
+        return self._entities.get(kind, _GONE).get(key)
 
     def of(self, kind: str) -> dict[str, Mapping[str, Any]]:
         """The fields of all entities of a kind, by key; a copy that stays as it is."""
@@ -159,50 +167,53 @@ class Store:
 
     def put(self, kind: str, key: str, **fields: Any) -> bool:
         """Make an entity, or change these fields of it; whether anything is other than before."""
-        entities = self._entities.setdefault(kind, {})
-        entity = entities.get(key)
+        entities = self._entities.get(kind)
+        entity = None if entities is None else entities.get(key)
         if entity is None:
-            self._gone.pop((kind, key), None)
-            entities[key] = Entity(self._forms.pack(kind, fields), self.offset)
-            self._touched[kind, key] = None
+            self._make(kind, key, fields)
             return True
         known = entity.fields
-        changed = {
-            name: value
-            for name, value in fields.items()
-            if name not in known or (known[name] is not value and known[name] != value)
-        }
+        changed = []
+        for name, value in fields.items():
+            before = known.get(name, _UNSAID)
+            if before is not value and before != value:
+                changed.append(name)
         if not changed:
             return False
-        entity.fields = known.copy()
-        for name, value in changed.items():
-            entity.fields[name] = value
+        entity.fields = now = known.copy()
+        for name in changed:
+            now[name] = fields[name]
         entity.offset = self.offset
         self._touched[kind, key] = None
-        self._mark(kind, entity, changed)
+        if self.offset != entity.born:  # who knows nothing of that read gets all of it
+            self._mark(kind, entity, changed)
         return True
 
-    def _mark(self, kind: str, entity: Entity, names: Mapping[str, Any]) -> None:
-        if self.offset == entity.born:
-            return  # who knows nothing of that read gets all of it
-        places = self._places.setdefault(kind, {})
-        for name in names:
-            places.setdefault(name, len(places))
-        marks = array("I", entity.marks)
+    def _make(self, kind: str, key: str, fields: Mapping[str, Any]) -> None:
+        entity = Entity(self._forms.pack(kind, fields), self.offset)
+        self._entities.setdefault(kind, {})[key] = entity
+        self._gone.pop((kind, key), None)
+        self._touched[kind, key] = None
+
+    def _mark(self, kind: str, entity: Entity, names: Sequence[str]) -> None:
+        places = self._places.get(kind)
+        if places is None:
+            places = self._places[kind] = {}
+        marks = entity.marks
         later = min(self.offset - entity.born, _MOST)
         for name in names:
-            place = places[name]  # low for the fields that change often: they came first
+            place = places.get(name)  # low for the fields that change often: they came first
+            if place is None:
+                place = places[name] = len(places)
             if place >= len(marks):
-                marks.extend([0] * (place + 1 - len(marks)))
+                marks = entity.marks = marks + array("I", bytes(4 * (place + 1 - len(marks))))
             marks[place] = later
-        entity.marks = marks.tobytes()
 
     def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
         """The names of the fields of an entity that were changed after ``since``."""
-        if not entity.marks:
+        marks, later = entity.marks, since - entity.born
+        if not marks:
             return []
-        later = since - entity.born
-        marks = array("I", entity.marks)
         return [
             name
             for name, place in self._places[kind].items()
@@ -225,8 +236,10 @@ class Store:
 
     def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
         """Take an entity away, with what is left to say of it; whether it was there."""
-        if self._entities.get(kind, {}).pop(key, None) is None:
+        entity = self._entities.get(kind, {}).pop(key, None)
+        if entity is None:
             return False
+        entity.fields = _GONE
         self._gone.pop((kind, key), None)  # the last removed comes last
         self._gone[kind, key] = _Tombstone(self.offset, last)
         self._touched[kind, key] = None

@@ -167,66 +167,6 @@ def test_answers_go_to_every_classic_client(setup: Setup) -> None:
     assert setup.other.wait_for(is_answer, "the answer")["data"]["Response"] == "Success"
 
 
-def test_answers_go_to_the_requester_alone_on_v2(setup: Setup) -> None:
-    with (
-        Client(setup.program.port, "amiws.v2") as client,
-        Client(setup.program.port, "amiws.v2") as two,
-    ):
-        action = {"Action": "CoreStatus", "AMIServerID": 1, "ActionID": "v2-1"}
-        answer = client.ask(action, lambda message: message["type"] == 4)
-        assert answer["data"]["ActionID"] == "v2-1"
-        sent = setup.first.received.rpartition(b"Action: CoreStatus\r\n")[2]
-        assert sent.startswith(b"ActionID: amiws-v2/")
-        nameless = client.ask({"Action": "Ping"}, lambda message: message["type"] == 4)
-        assert "ActionID" not in nameless["data"]
-        # An event for all comes after: by then an answer for others would have come.
-        setup.first.send(b"Event: After\r\nPrivilege: call,all\r\n\r\n")
-        for other in (two, setup.other, client):
-            other.wait_for_event("After")
-        assert [m["type"] for m in two.messages] == [3]
-        assert not [m for m in setup.other.messages if m["data"].get("ActionID") == "v2-1"]
-
-
-def test_a_list_asked_for_on_v2_comes_whole_and_restored(tmp_path: Path) -> None:
-    def on_action(connection: Any, packet: Any) -> bytes:
-        ident = packet.get("ActionID").encode()
-        if packet.action == "Originate":
-            return (
-                b"Response: Success\r\nActionID: " + ident + b"\r\n\r\n"
-                b"Event: OriginateResponse\r\nPrivilege: call,all\r\nActionID: "
-                + ident
-                + b"\r\nResponse: Failure\r\n\r\n"
-            )
-        return (
-            b"Response: Success\r\nActionID: " + ident + b"\r\nEventList: start\r\n\r\n"
-            b"Event: QueueParams\r\nQueue: q\r\nActionID: " + ident + b"\r\n\r\n"
-            b"Event: Other\r\nPrivilege: call,all\r\n\r\n"
-            b"Event: QueueStatusComplete\r\nActionID: " + ident + b"\r\nEventList: Complete\r\n\r\n"
-        )
-
-    with (
-        AmiServer(on_action=on_action) as server,
-        Program(tmp_path, configuration(ami_host(server.port))) as program,
-        Client(program.port, "amiws.v2") as client,
-        Client(program.port, "amiws.v2") as other,
-        Client(program.port) as classic,
-    ):
-        server.wait_login()
-        program.wait_for_log("connected")
-        client.send({"Action": "QueueStatus", "ActionID": "l"})
-        client.wait_for_event("QueueStatusComplete")
-        client.send({"Action": "Originate", "ActionID": "o"})
-        for everyone in (client, other, classic):
-            assert everyone.wait_for_event("OriginateResponse")["ActionID"] == "o"
-        names = [m["data"].get("Event", m["data"].get("Response")) for m in client.messages]
-        listed = ["Success", "QueueParams", "Other", "QueueStatusComplete"]
-        assert [n for n in names if n in listed][-5:] == [*listed, "Success"]
-        for everyone in (other, classic):
-            names = [m["data"].get("Event") for m in everyone.messages]
-            assert "QueueParams" not in names
-            assert names[-2:] == ["Other", "OriginateResponse"]
-
-
 def test_a_server_that_is_not_connected(tmp_path: Path) -> None:
     with AmiServer() as up, AmiServer() as down:
         down.refuse()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.ami_server import AmiServer, Connection, Packet, answer
+from tests.support.ami_server import AmiServer
 from tests.support.program import ROOT, Program, ami_host, configuration
 from tests.support.ws_client import Client, raw_client
 
@@ -75,31 +75,6 @@ def test_no_caller_of_a_busy_hour_reaches_a_client(tmp_path: Path) -> None:
     for digits in set(re.findall(rb"\d{6,}", data)):
         for start in range(len(digits)):
             assert callers.isdisjoint(digits[start:end] for end in range(start + 6, start + 16))
-
-
-def test_answers_go_to_the_client_that_asked_whatever_is_masked(tmp_path: Path) -> None:
-    def status(connection: Connection, packet: Packet) -> None:
-        connection.send(answer(packet, "Message: Secret"))
-        action_id = packet.get("ActionID")
-        connection.send(
-            f"Event: Status\r\nActionID: {action_id}\r\nCallerIDNum: 15145550199\r\n\r\n".encode()
-        )
-
-    plugins = '- mask:\n    rules:\n    - headers: "*"\n'
-    with (
-        AmiServer(on_action=status) as server,
-        Program(tmp_path, with_plugins(server, plugins)) as program,
-    ):
-        server.wait_login()
-        with Client(program.port, "amiws.v2") as asking, Client(program.port, "amiws.v2") as other:
-            asking.send({"Action": "Status", "ActionID": "15145550199"})
-            asking.wait_for(lambda m: m["data"].get("Message") == "***", "the answer")
-            data = asking.wait_for_event("Status")
-            assert data == {"Event": "Status", "ActionID": "15145550199", "CallerIDNum": "***"}
-            server.send(event("End"))
-            other.wait_for_event("End")
-            assert "Status" not in names(other)
-            assert not any("Message" in message["data"] for message in other.messages)
 
 
 def test_a_new_key_is_read_on_reload_and_a_lost_one_refuses_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from amiws_gevent.link import Answer
 ALL = (
     *("BridgeList", "Command", "ConfbridgeList", "ConfbridgeListRooms", "CoreSettings"),
     *("CoreShowChannels", "CoreStatus", "ExtensionStateList", "Getvar", "ListCommands"),
-    *("ModuleLoad", "QueueAdd", "QueueStatus", "Setvar", "Status"),
+    *("ModuleLoad", "QueuePause", "QueueStatus", "Setvar", "Status"),
 )
 """What a server has that is allowed everything."""
 

@@ -17,6 +17,7 @@ from amiws_gevent.ami import (
     holding_time,
     parse_client_action,
 )
+from amiws_gevent.ami.actions import SessionActionError, client_action
 
 
 def sent(text: str | bytes) -> bytes:
@@ -354,3 +355,35 @@ def test_an_error_can_always_be_told_as_json() -> None:
     answer = error_response(error.message, error.action_id)
     encoded = encode_message(envelope_prefix(answer.kind, 1, "pbx", False), answer)
     assert json.loads(encoded.decode())["data"]["ActionID"] == "\ufffd"
+
+
+class TestMembers:
+    """The same of a decoded object, whose numbers are Python's."""
+
+    def test_numbers(self) -> None:
+        action = client_action({"Action": "A", "W": 7, "P": 0.5, "E": 1e300, "L": [1, 2.0]}.items())
+        assert action.headers[1:] == (
+            ("W", "7"),
+            ("P", "0.5"),
+            ("E", "1e+300"),
+            ("L", "1"),
+            ("L", "2.0"),
+        )
+
+    @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+    def test_what_is_no_number(self, number: float) -> None:
+        for value in (number, [number]):
+            with pytest.raises(ActionError, match="a number that is none"):
+                client_action({"Action": "A", "X": value}.items())
+
+    @pytest.mark.parametrize("name", [7, True, 1.5])
+    def test_the_name_is_text(self, name: object) -> None:
+        with pytest.raises(ActionError, match='"Action" must be a string'):
+            client_action([("Action", name)])
+
+    def test_what_is_refused_whatever_its_form_can_be_told(self) -> None:
+        with pytest.raises(SessionActionError):
+            client_action([("Action", " Logoff")])
+        with pytest.raises(ActionError) as caught:
+            client_action([("Action", "")])
+        assert not isinstance(caught.value, SessionActionError)

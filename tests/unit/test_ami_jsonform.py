@@ -5,6 +5,7 @@ import json
 import pytest
 
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
+from amiws_gevent.ami.jsonform import encodable_data
 
 PREFIX = envelope_prefix(Kind.EVENT, 1, "asterisk01.local", False)
 
@@ -47,3 +48,10 @@ def test_what_utf8_or_json_cannot_hold_is_replaced() -> None:
     assert data == {"A\ufffd": "x\ufffdy", "L": ["\U0001f408", "\ufffd"], "N": str(1 << 70)}
     mixed = Message(Kind.EVENT, [("A", "\ud800"), ("F", 1.5)])
     assert json.loads(encode_message(PREFIX, mixed))["data"] == {"A": "\ufffd", "F": 1.5}
+    for one in (message, mixed):
+        assert encodable_data(one) == json.loads(encode_message(PREFIX, one))["data"]
+
+
+def test_data_for_a_larger_text_is_that_of_the_message() -> None:
+    message = Message(Kind.EVENT, [("A", "1"), ("B", "ü"), ("A", "2")])
+    assert encodable_data(message) == message.data()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from amiws_gevent import errors
+from amiws_gevent.actions import ActionProblem
 from amiws_gevent.ami import ActionError
 from amiws_gevent.config import ConfigError
 from amiws_gevent.errors import AmiwsError, ListenError, PidFileError, StartError, UsageError
@@ -16,7 +17,8 @@ STATUSES = {StartError: 1, UsageError: 2, ListenError: 71, PidFileError: 73, Con
 def test_the_picture_shows_the_tree() -> None:
     """Indented by two a level; those that other rooms define are shown as well."""
     assert errors.__doc__ is not None
-    known = {**vars(errors), "ActionError": ActionError, "ConfigError": ConfigError}
+    elsewhere = {kind.__name__: kind for kind in (ActionError, ActionProblem, ConfigError)}
+    known = {**vars(errors), **elsewhere}
     above: list[type[BaseException]] = [Exception]
     drawn = re.findall(r"^    ( *)(\w+)  ", errors.__doc__, re.MULTILINE)
     for indent, name in drawn:
@@ -24,7 +26,7 @@ def test_the_picture_shows_the_tree() -> None:
         assert known[name].__base__ is above[level], name
         above[level + 1 :] = [known[name]]
     own = {name for name, value in vars(errors).items() if isinstance(value, type)}
-    assert own | {"ActionError", "ConfigError"} == {name for _, name in drawn}
+    assert own | elsewhere.keys() == {name for _, name in drawn}
 
 
 def test_statuses_tell_the_causes_apart() -> None:

@@ -165,11 +165,24 @@ class TestOwn:
 
     def test_it_is_bounded_and_the_oldest_goes(self) -> None:
         made, told = self.asked(limit=3)
-        for number in range(2, 10):
-            made.add(f"amiws-gevent-{number}", "Ping")
+        for number in range(2, 5):
+            made.add(f"amiws-gevent-{number}", "Status", Told())
         assert told.reason == "more than 3 actions are under way"
         late = [response(OWN), event("Status", ActionID=OWN)]
         assert made.receive(late) == []
+
+    def test_those_that_nobody_waits_for_go_first(self) -> None:
+        made, told = self.asked(limit=3)
+        for number in range(2, 10):
+            left = Told()
+            made.add(f"amiws-gevent-{number}", "Status", left)
+            made.cancel(left)
+        assert told.reason is None
+        for number in range(10, 12):
+            made.add(f"amiws-gevent-{number}", "Status", Told())
+        assert told.reason is None
+        made.add("amiws-gevent-12", "Status", Told())
+        assert told.reason == "more than 3 actions are under way"
 
     def test_answers_to_others_and_news_end_nothing(self) -> None:
         made, told = self.asked()

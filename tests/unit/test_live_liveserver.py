@@ -273,7 +273,7 @@ class TestHealing:
     def test_again_and_again_without_an_event_a_class_is_missing(
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:
-        for state in ("INUSE", "NOT_INUSE", "INUSE", "BUSY"):
+        for state in ("INUSE", "NOT_INUSE") * 4:
             world.list("DeviceStateList", item("DeviceStateChange", Device="X/1", State=state))
         world.server.synchronised(LIVE, "", [])
         assert {"kind": "device", "manager_conf": "read = call"}.items() <= world["missing"][

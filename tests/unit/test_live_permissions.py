@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from amiws_gevent.ami import Kind, Message
@@ -54,7 +56,7 @@ def test_the_headers_of_the_answer_are_the_actions() -> None:
         ((*NONE, *REPORTING), {"system": False, "call": False, "reporting": True}),
         ((*NONE, *SYSTEM, *CALL), {"system": True, "call": True, "reporting": None}),
         ((*NONE, *SYSTEM, *CALL, *REPORTING), {"system": True, "call": True, "reporting": True}),
-        ((*NONE, "QueueAdd"), {"agent": True}),
+        ((*NONE, "QueuePause"), {"agent": True}),
         (("ListCommands",), {"agent": None}),  # without app_queue nothing tells
         ((*NONE, "Command"), {"command": True}),
     ],
@@ -68,7 +70,7 @@ def test_a_class_is_known_by_an_action_that_needs_it_alone(
 
 
 def test_what_a_class_would_allow_names_it_and_the_line() -> None:
-    found = needs(Permissions((*NONE, *REPORTING, "SIPpeers", "QueueAdd")))
+    found = needs(Permissions((*NONE, *REPORTING, "SIPpeers", "QueuePause")))
     assert found["endpoint"] == ("the class system", "write = system")
     assert found["parked_call"] == ("the class call", "write = call")
     assert "channel" not in found
@@ -122,10 +124,16 @@ def test_who_may_nothing_is_told_for_each_kind_but_never_twice() -> None:
 
 def test_a_refusal_for_lack_of_permission_names_the_class() -> None:
     question = next(q for q in QUESTIONS if q.action == "PJSIPShowEndpoints")
-    assert refused(question, "Permission denied") == Missing(
-        "endpoint", "the class system", "write = system"
-    )
-    assert refused(question, "Out of memory").manager_conf is None
+    assert refused(question, "Permission denied") == [
+        Missing("endpoint", "the class system", "write = system")
+    ]
+    [other] = refused(question, "Out of memory")
+    assert (other.needs, other.manager_conf) == ("PJSIPShowEndpoints: Out of memory", None)
+
+
+def test_a_line_is_certain_unless_it_may_be_the_module() -> None:
+    found = {each.kind: each.certain for each in Permissions((*NONE, *SYSTEM, *CALL)).missing(22)}
+    assert (found["agent"], found["conference"]) == (True, False)
 
 
 def event(privilege: str | None) -> Message:
@@ -138,33 +146,52 @@ class TestReading:
 
     def test_lists_that_find_what_no_event_told_show_that_a_class_is_missing(self) -> None:
         reading = Reading()
+        reading.healed("channel", Reading.ENOUGH)
+        assert reading.missing() == []
         reading.saw([event("system,all"), event(None)])
         reading.healed("channel", Reading.ENOUGH)
         [found] = reading.missing()
         assert (found.kind, found.manager_conf) == ("channel", "read = call")
 
+    def test_one_great_difference_puts_it_in_doubt_and_no_more(self) -> None:
+        reading = Reading()
+        reading.healed("channel", 1000)
+        assert reading.missing() == []
+
     def test_a_few_differences_show_nothing(self) -> None:
         reading = Reading()
-        reading.healed("channel", Reading.ENOUGH - 1)
+        for _ in range(2 * Reading.ENOUGH - 1):
+            reading.healed("channel", 1)
         assert reading.missing() == []
 
     def test_one_event_of_the_class_proves_that_it_is_there(self) -> None:
         reading = Reading()
-        reading.healed("channel", 100)
+        for _ in range(3):
+            reading.healed("channel", 100)
+        assert reading.missing()
         reading.saw([event("call,all")])
+        assert reading.missing() == []
+        for _ in range(3):
+            reading.healed("channel", 100)
         assert reading.missing() == []
 
     def test_callers_of_queues_come_in_one_of_two_classes(self) -> None:
         reading = Reading()
-        reading.healed("queue_caller", 100)
+        for _ in range(3):
+            reading.healed("queue_caller", 100)
         reading.saw([event("agent,all")])
         assert reading.missing() == []
 
-    def test_a_hostile_server_fills_no_memory(self) -> None:
+    def test_without_a_doubt_no_event_is_looked_at(self) -> None:
+        def never() -> Iterator[Message]:
+            raise AssertionError
+            yield
+
         reading = Reading()
-        for number in range(2000):
-            reading.saw([event(f"class{number}")])
-        assert len(reading._privileges) == 1000
+        reading.saw(never())
+        reading.healed("channel", Reading.ENOUGH)
+        with pytest.raises(AssertionError):
+            reading.saw(never())
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,8 @@ def test_a_refused_action_is_no_fault_but_missing() -> None:
 def test_a_refusal_for_a_class_names_the_line() -> None:
     world = World(CoreShowChannels=refusal("Permission denied"))
     world.round()
-    assert ("channel", "the class reporting", "write = reporting") in world.notes.missing
+    told = {each.kind: (each.needs, each.manager_conf) for each in world.notes.missing}
+    assert told["channel"] == told["call"] == ("the class reporting", "write = reporting")
 
 
 @pytest.mark.parametrize("error", [NotConnected("gone"), ConnectionLost("gone")])

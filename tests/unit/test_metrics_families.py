@@ -13,11 +13,15 @@ import gevent
 import pytest
 
 from amiws_gevent import __version__
+from amiws_gevent.actions import ActionProblem
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.clients import CLASSIC
 from amiws_gevent.config import Limits
 from amiws_gevent.link import Link, LinkState
+from amiws_gevent.live import FollowedServer
 from amiws_gevent.metrics import FAMILIES
+from amiws_gevent.plugins.api import ClientInfo
+from tests.support.actions import Told
 from tests.support.assembly import Assembly, FakeClient, ignore
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
@@ -141,6 +145,23 @@ def test_actions(assembly: Assembly) -> None:
     assert assembly.value("amiws_actions_sent_total") == 4
 
 
+def test_actions_that_are_answered(assembly: Assembly) -> None:
+    assert assembly.value("amiws_action_replies_total", "timeout") == 0
+    client, told = ClientInfo("p:1", None, "v2"), Told()
+    given = {"server": 1, "action": {"Action": "Ping"}}
+    assembly.actions.submit(assembly.actions.parse(given), client, told)
+    assert assembly.value("amiws_actions_pending") == 1
+    told.wait()
+    with pytest.raises(ActionProblem):
+        assembly.actions.parse({**given, "server": "x"}, client)
+    assembly.actions.sent = 4
+    found = assembly.samples()
+    assert found["amiws_action_replies_total", "unreachable"] == 1
+    assert found["amiws_actions_pending", ""] == 0
+    assert found["amiws_actions_refused_total", ""] == 2
+    assert found["amiws_actions_sent_total", ""] == 4
+
+
 def test_servers(assembly: Assembly) -> None:
     link = assembly.links[1]
     link.state = LinkState.CONNECTED
@@ -223,6 +244,19 @@ def test_the_last_reload(assembly: Assembly) -> None:
     assembly.last_reload.applied = False
     assert assembly.value(applied) == 0
     assert assembly.value("amiws_config_last_reload_success_timestamp_seconds") == 1_800_000_000.5
+
+
+def test_the_live_state(assembly: Assembly) -> None:
+    live = assembly.live.servers[1]
+    assert isinstance(live, FollowedServer)
+    assert assembly.value("amiws_state_synchronised", "pbx1", "1") == 0
+    live.synchronised("live", "", [])
+    assert assembly.value("amiws_state_synchronised", "pbx1", "1") == 1
+    item = Message(Kind.EVENT, [("Event", "DeviceStateChange"), ("Device", "X/1")])
+    live.listed("DeviceStateList", [item], 0, heals=True)
+    assert assembly.value("amiws_state_healed_total", "pbx1", "1", "device", "added") == 1
+    live.errors = 3
+    assert assembly.value("amiws_state_errors_total", "pbx1", "1") == 3
 
 
 def test_the_rest(assembly: Assembly) -> None:

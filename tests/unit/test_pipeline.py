@@ -15,7 +15,7 @@ from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.plugins.manager import Plugins
 from tests.support.greenlets import WAIT, until
 from tests.support.hosts import ami_host
-from tests.support.plugins import entry, running
+from tests.support.plugins import SERVER, entry, running
 
 
 def event(name: str, *more: tuple[str, str]) -> Message:
@@ -414,3 +414,61 @@ class TestPlugins:
         with gevent.Timeout(WAIT):
             pipeline.drain(0.02)
         assert batches == []
+
+
+class TestShown:
+    """What one client gets alone goes through the transforms."""
+
+    SOURCE = """
+        import gevent
+        CALLS = []
+        def amiws_filter_message():
+            return False
+        def amiws_transform_message(message):
+            CALLS.append(message.name)
+            gevent.sleep(0.001)
+            if message.name == "Spoilt":
+                message.kind = "x"
+                return None
+            return message.replace("CallerIDNum", "***")
+        """
+
+    def pipeline(self, tmp_path: Path, **options: Any) -> Pipeline:
+        plugins = running(entry(tmp_path, self.SOURCE, hook_timeout=600.0, **options))
+        return Pipeline(lambda _: None, plugins)
+
+    def test_masked_and_not_filtered(self, tmp_path: Path) -> None:
+        bare = event("A", ("CallerIDNum", "5145550199"))
+        shown = self.pipeline(tmp_path).shown(SERVER, [bare, bare])
+        assert [one.get("CallerIDNum") for one in shown] == ["***", "***"]
+
+    def test_without_plugins_it_is_what_it_was(self) -> None:
+        messages = [event("A")]
+        assert Pipeline(lambda _: None).shown(SERVER, messages) is messages
+
+    def test_what_cannot_be_sent_any_more_is_left_out_and_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pipeline = self.pipeline(tmp_path)
+        shown = pipeline.shown(SERVER, [event("A"), event("Spoilt"), event("B")])
+        assert [one.name for one in shown] == ["A", "B"]
+        assert "pbx: message dropped because plugin ./mine.py" in caplog.text
+
+    def test_while_plugins_are_replaced_it_waits_for_the_new_ones(self, tmp_path: Path) -> None:
+        pipeline = Pipeline(lambda _: None)
+        with pipeline.holding():
+            shown = gevent.spawn(pipeline.shown, SERVER, [event("A", ("CallerIDNum", "1"))])
+            gevent.sleep(0.01)
+            assert not shown.ready()
+            pipeline.plugins = self.pipeline(tmp_path).plugins
+        assert shown.get()[0].get("CallerIDNum") == "***"
+
+    def test_no_plugin_is_replaced_while_it_is_at_work(self, tmp_path: Path) -> None:
+        pipeline = self.pipeline(tmp_path)
+        plugin: Any = pipeline.plugins.running[0].code.plugin
+        shown = gevent.spawn(pipeline.shown, SERVER, [event("A")] * 3)
+        while not plugin.CALLS:
+            gevent.sleep(0)
+        with pipeline.holding():
+            assert len(plugin.CALLS) == 3
+        assert len(shown.get()) == 3

@@ -308,6 +308,8 @@ class TestTold:
         plugins = started(tag.format("0", "A"), tag.format("1", "B"))
         kept = plugins.chain().run([event("A"), event("B"), event("C")], SERVER)
         assert [(message.name, message.get("T")) for message in kept] == [("C", "01")]
+        kept = plugins.transforms().run([event("A"), event("C")], SERVER)
+        assert [(message.name, message.get("T")) for message in kept] == [("A", "01"), ("C", "01")]
 
 
 class TestAuthorize:

@@ -15,7 +15,9 @@ def call_of(store: Store, **channels: tuple[str, str, str | None]) -> dict[str, 
     for key, (name, state, bridge) in channels.items():
         fields = {**BLANK, "name": name, "state": state, "bridge": bridge}
         store.put("channel", key, **fields)
-        call.legs[key] = Leg(key, fields, call)
+        entity = store.entity("channel", key)
+        assert entity is not None
+        call.legs[key] = Leg(key, entity, call)
         if bridge is not None:
             known = store.get("bridge", bridge) or {"members": []}
             store.put("bridge", bridge, members=[*known["members"], key])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.state.people import Call, Identity, Leg, identify, is_person, is_real
+from amiws_gevent.state.store import Entity
 
 
 def channel(name: str, state: str = "ring", **more: Any) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def channel(name: str, state: str = "ring", **more: Any) -> dict[str, Any]:
 
 
 def leg(fields: dict[str, Any]) -> Leg:
-    return Leg("1.0", fields, Call("1.0", 0))
+    return Leg("1.0", Entity(fields, 0), Call("1.0", 0))
 
 
 @pytest.mark.parametrize(
@@ -52,21 +53,21 @@ def test_a_leg_s_person_is_known_by_what_there_is(
 ) -> None:
     found = leg(fields)
     found.dial_string = dial_string
-    assert identify(found, fields) == who
+    assert identify(found) == who
 
 
 def test_a_number_that_was_guessed_from_what_was_dialled_is_nobody_s() -> None:
     fields = channel("IAX2/203-1", "down")
     found = leg(fields)
     fields["caller_number"], fields["caller_name"] = "299", "Group"
-    assert identify(found, fields) == Identity("203", None)
+    assert identify(found) == Identity("203", None)
 
 
 def test_a_member_s_name_is_that_of_the_queue() -> None:
     fields = channel("IAX2/202-1", "down")
     found = leg(fields)
     found.hint = "Ben Agent"
-    assert identify(found, fields) == Identity("202", "Ben Agent")
+    assert identify(found) == Identity("202", "Ben Agent")
 
 
 def test_halves_of_local_channels_are_no_people_once_they_lead_to_somebody() -> None:
