@@ -36,7 +36,7 @@ def test_the_page_in_full_works(page: Page) -> None:
 def test_the_wallboard_works(page: Page) -> None:
     source, _ = blocks("html")
     person = {"name": None, "number": "<i>201</i>", "channel": None}
-    call = {"server": 1, "kind": "call", "id": "1.1", "caller": person, "dialled": "205"}
+    call = {"server": 1, "kind": "call", "id": "1.1", "caller": person, "called": None}
     queue = {"server": 1, "kind": "queue", "id": "support", "name": "support", "waiting": 2}
     with V2Server() as server:
         server.more_pages["/wallboard.html"] = source
@@ -49,7 +49,7 @@ def test_the_wallboard_works(page: Page) -> None:
         client.snapshot(call | {"phase": "ringing"}, queue, name="s-1")
         client.snapshot(pbx, name="s-2")
         lines = page.locator("li:not(.stale)")
-        expect(lines).to_have_text(["<i>201</i> calls 205: ringing", "support: 2 waiting"])
+        expect(lines).to_have_text(["<i>201</i> calls ?: ringing", "support: 2 waiting"])
         stale = {"set": [pbx | {"sync": "stale"}], "unset": []}
         client.send({"op": "state", "subscription": "s-2", **stale})
         expect(page.locator("li.stale")).to_have_count(2)
