@@ -188,6 +188,16 @@ class Limits(Checked):
     hub_buffer: values.Size = _written(
         "64 MiB", description="What may wait for all clients together, bytes."
     )
+    history_messages: fields.Count = Field(
+        default=50000,
+        description="Messages that are kept for clients that come back and go on where they were.",
+    )
+    history_bytes: values.Size = _written(
+        "32 MiB", description="What these may take in memory, bytes."
+    )
+    history_time: values.Seconds = _written(
+        "5 min", description="Age at which these are dropped, seconds."
+    )
     connections: fields.Count = Field(
         default=10000, description="HTTP and WebSocket connections at once."
     )

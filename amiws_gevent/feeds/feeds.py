@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from amiws_gevent.batch import Batch
+from amiws_gevent.config import Limits
 from amiws_gevent.feeds.encoding import EVENTS, FILTERS, RESTART, STATE, UNKNOWN
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed
 from amiws_gevent.feeds.filters import Filters
@@ -86,9 +87,9 @@ class Feeds:
         self.history.append(batch)
         self._hub.publish(batch)
 
-    def configure(self, bounds: Bounds) -> None:
-        """Keep as much of the events as this."""
-        self.history.configure(bounds)
+    def configure(self, limits: Limits) -> None:
+        """Keep as much of the events as these allow."""
+        self.history.configure(Bounds.of(limits))
 
     def use_transform(self, transform: Transform | None) -> None:
         """Show what plugins make of the state from now on; all clients get it anew."""
@@ -131,6 +132,7 @@ class Feeds:
         """A subscriber of a feed, and whether it goes on where it was."""
         self._look_at_servers()
         group = self._group(_GroupKey(streams, filters, feed.fmt))
+        group.newest = self._hub.number
         subscriber = Subscriber(
             group,
             feed.transport,

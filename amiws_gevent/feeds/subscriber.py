@@ -268,7 +268,7 @@ class Subscriber:
             return self._lost_from
         if self._waiting:
             return self._before(self._waiting[0].part)
-        return self.group.events_since(self._number, self._events)
+        return self.group.events_now(self._number, self._events)
 
     def _before(self, part: Part) -> Vector:
         """Where it stood before an item; it may have come amid the batches of that pass."""

@@ -271,7 +271,7 @@ class Calls(Part):
             not names.isdisjoint(_TELLING)
             or ("application" in names and _is_state(fields["application"]))
             or ("exten" in names and self._may_be_dialled(leg))
-            or (not names.isdisjoint(_NAMING) and is_person(leg))
+            or (not leg.local and not names.isdisjoint(_NAMING) and is_person(leg))
         ):
             self._refresh(leg, values)
 
@@ -367,6 +367,8 @@ class Calls(Part):
         if leg is None:
             return
         leg.dial_string = values.get("DialString") or values.get("Dialstring") or ""
+        if source is None and leg.local:
+            return  # Originate: nobody dials, and a Local channel tells by its name whom it calls
         if source is not None:
             leg.dialled, leg.dialled_by = True, source.key
             self._serve(source)
@@ -594,15 +596,15 @@ class Calls(Part):
             if channel["application"] in DIALLING:
                 self._serve(leg)
             if was_dialled(channel) and channel["state"] != "up" and leg.dialled_by is None:
-                leg.dialled_by = self._who_dials(call, leg, device_of(channel["name"] or ""))
+                leg.dialled_by = self._who_dials(call, leg)
 
-    def _who_dials(self, call: Call, leg: Leg, device: str) -> str | None:
+    def _who_dials(self, call: Call, leg: Leg) -> str | None:
         found = None
         for other in call.legs.values():
             channel = other.channel
             if other is leg or other is leg.half or channel.get("application") not in DIALLING:
                 continue
-            if found is None or (other.local and device_of(channel["name"] or "") == device):
+            if found is None or (other.local and other.device == leg.device):
                 found = other.key
         return found
 

@@ -49,7 +49,7 @@ class FakeServer:
     def says(self, *names: str, **headers: str) -> Batch:
         """One read of events."""
         messages = [
-            Message(Kind.EVENT, {"Event": name, "Privilege": "call", **headers}) for name in names
+            Message(Kind.EVENT, [("Event", name), ("Privilege", "call"), *headers.items()]) for name in names
         ]
         return make_batch(self.source, self.source.advance(), messages)
 
