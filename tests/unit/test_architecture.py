@@ -207,6 +207,18 @@ def test_the_simulator_is_the_command_lines_alone() -> None:
     assert breaking(rule, others) == {}
 
 
+def test_the_client_stands_alone() -> None:
+    """The program never needs it, nor it the program, but for errors and the back-off."""
+
+    def rule(path: Path) -> Iterable[str]:
+        return [name for name in own_imports_of(path) if module_of(name) == "client"]
+
+    assert breaking(rule, [path for path in FILES if path not in in_modules("client")]) == {}
+    needed = {name for path in in_modules("client") for name in own_imports_of(path)}
+    allowed = {"amiws_gevent.errors", "amiws_gevent.runtime", "amiws_gevent.runtime.backoff"}
+    assert {name for name in needed if module_of(name) != "client"} - allowed <= {"amiws_gevent"}
+
+
 def test_no_greenlet_waits_outside_of_gevent() -> None:
     def rule(path: Path) -> Iterable[str]:
         yield from top_imports_of(path) & BLOCKING
