@@ -250,7 +250,7 @@ def _run(options: argparse.Namespace, signals: Signals, wishes: Wishes | None) -
         if status or not options.connect:
             return status
         with signals.may_end():
-            return _connect(result.settings, demo=demo)
+            return _connect(result.settings, demo=wishes)
     if options.plugins:
         return _list_plugins(result)
     side = daemonise(options.wdir, signals) if options.daemon else None
@@ -326,7 +326,7 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
     return 0
 
 
-def _connect(settings: Settings, *, demo: bool) -> int:
+def _connect(settings: Settings, *, demo: Wishes | None) -> int:
     """What ``--connect`` finds out of each server; the exit status is that of the worst."""
     from amiws_gevent.live.check import (  # by others it is not needed
         READ_NOTE,
@@ -335,7 +335,8 @@ def _connect(settings: Settings, *, demo: bool) -> int:
     )
 
     configured: Configured = settings, None
-    with _simulated(configured) if demo else contextlib.nullcontext(configured) as (settings, _):
+    source = _simulated(configured, demo) if demo else contextlib.nullcontext(configured)
+    with source as (settings, _):
         reports = check_servers(settings)
     for report in reports:
         print("\n".join(lines_of(report)))
