@@ -39,7 +39,7 @@ IMPURE = {
 
 # What would stop all greenlets, or needs the monkey-patch in order not to.
 BLOCKING = {"asyncio", "multiprocessing", "queue", "requests", "subprocess", "threading"}
-OF_GREENLETS = ("pipeline", "hub", "link", "actions", "dispatch", "web", "reload", "server")
+OF_GREENLETS = ("pipeline", "hub", "link", "dispatch", "web", "api", "reload", "server")
 
 LOOK_UPS = ("logging.getLogger", "get_original", "pluggy.HookspecMarker")
 

@@ -125,6 +125,20 @@ def test_a_doubtful_host_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureF
     assert 'request accepted for host="a.example"' in caplog.text
 
 
+def test_a_page_by_a_doubtful_name_is_warned_of_without_an_origin(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DNS rebinding: to the browser it is all one site, and it sends no Origin with a GET."""
+    world = World(tmp_path, **OPEN)
+    assert asked(world, host="a.example").status == 200
+    assert caplog.text == "", "a program"
+    same = ("Sec-Fetch-Site", "same-origin")
+    assert asked(world, same, host="pbx.local").status == 200
+    assert caplog.text == "", "a name that no web site has"
+    assert asked(world, same, host="a.example").status == 200
+    assert 'request accepted for host="a.example"' in caplog.text
+
+
 # CORS
 
 
