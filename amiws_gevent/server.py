@@ -21,6 +21,7 @@ from amiws_gevent.api.streams import Streams
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.facilities import ProgramFacilities
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
@@ -68,13 +69,15 @@ class Server:
         log: LogControl | None = None,
         pid_file: Path | None = None,
     ) -> None:
-        self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
         self._live.on_change = self._hub.stir
         self._feeds = Feeds(self._hub, self._live, HISTORY)
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
+        self.plugins = Roster(
+            ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
+        )
         self._dispatcher = Dispatcher(self._pool.links)
         self._actions = ActionService(self._pool.links, self._pipeline.shown)
         self._streams = Streams(self._feeds)
@@ -123,6 +126,7 @@ class Server:
             web=self._web,
             monitor=self._monitor,
             api=self._api,
+            feeds=self._feeds,
             log=log,
             private_files=[pid_file] if pid_file else [],
         )

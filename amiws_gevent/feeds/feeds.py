@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from amiws_gevent.batch import Batch
-from amiws_gevent.errors import AmiwsError
 from amiws_gevent.feeds.changed import Transform
 from amiws_gevent.feeds.encoding import EVENTS, FILTERS, RESTART, STATE, UNKNOWN
-from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed, StateWithheld
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Group, Transport, filters_key
 from amiws_gevent.feeds.history import Bounds, History, Replay
@@ -38,10 +37,6 @@ go on where it was."""
 MOST_KEPT = 64
 
 _log = logging.getLogger("amiws_gevent.feeds")
-
-
-class StateWithheld(AmiwsError):
-    """No client may have the state; ``str()`` says why."""
 
 
 class Watcher(Protocol):
