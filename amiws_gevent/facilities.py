@@ -129,6 +129,8 @@ class ProgramFacilities:
     # -- questions ---------------------------------------------------------------------
 
     def ask(self, server: int, action: Mapping[str, Any], *, timeout: float, wait: bool) -> Answer:
+        if type(server) is not int:
+            raise AskError(BAD_REQUEST, "server must be the id of a server, a whole number")
         given = {"server": server, "action": action, "timeout": timeout, "wait": wait}
         try:
             request = parse_request(given)
