@@ -106,6 +106,7 @@ class LiveState:
                 member.live.configure(settings)
             else:
                 self._unfollow(member)
+        self._changed()
 
     # -- of the pool (`Follower`) ------------------------------------------------------
 
