@@ -52,6 +52,8 @@ class Watcher(Protocol):
 
     def state_begins(self, server: ServerInfo) -> None: ...
 
+    def state_is_there(self, server: ServerInfo) -> None: ...
+
 
 class Showing(NamedTuple):
     """What is shown of the state."""
@@ -130,7 +132,7 @@ class Feeds:
             self._shown.clear()
         if self._watcher is not None:
             for shown in self._shown.values():
-                self._watcher.state_begins(shown.info)
+                self._watcher.state_is_there(shown.info)
         self._hub.stir()
 
     def show_anew(self) -> None:

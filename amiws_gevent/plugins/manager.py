@@ -217,6 +217,12 @@ class Plugins:
             if plugin.news is not None:
                 plugin.news.begin(plugin.queue, server)
 
+    def state_is_there(self, server: ServerInfo) -> None:
+        """Have those told all of a server's state that know nothing of it."""
+        for plugin in self.running:
+            if plugin.news is not None and not plugin.news.knows(server.id):
+                plugin.news.begin(plugin.queue, server)
+
     def spoilt(self, error: Exception) -> str:
         """A message came out of the chain broken: some hook changed it in place.
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_v2_protocol import Setup
+from tests.integration.test_v2_protocol import MORE, Setup
 from tests.support.plugins import write
+from tests.support.program import ami_host, configuration
 from tests.support.ws_client import Client
 
 pytestmark = pytest.mark.slow
@@ -33,6 +34,8 @@ class Plugin:
                 )
                 self.alarms.add()
 """
+
+MASK = "plugins: [{mask: {callers: last4}}]\n"
 
 HIDING = """
 REQUIRED = True
@@ -116,3 +119,29 @@ def test_what_a_required_plugin_fails_on_is_not_shown(tmp_path: Path, stack: Exi
     client.wait(lambda: key in client.collections[name], "the caller")
     assert client.collections[name][key]["number"] == "***"
     assert {kind for _, kind, _ in client.collections[name]} == {"queue_caller"}
+
+
+def test_a_reload_that_adds_mask_shows_the_state_anew(tmp_path: Path, stack: ExitStack) -> None:
+    setup = Setup(tmp_path, stack)
+    client = setup.live()
+    name = client.subscribe("state", kind="queue_caller")
+    setup.pbx.event(
+        "QueueCallerJoin",
+        Queue="sales",
+        Uniqueid="1.1",
+        Channel="SIP/x-00000001",
+        Position=1,
+        Count=1,
+        CallerIDNum="0301234567",
+        CallerIDName="Anna Example",
+    )
+    key = (1, "queue_caller", "1.1")
+    client.wait(lambda: key in client.collections[name], "the caller")
+    assert client.collections[name][key]["number"] == "0301234567"
+    text = configuration(ami_host(setup.pbx.server.port), more=MORE + MASK)
+    setup.program.reload(text)
+    client.wait(lambda: client.of("gap", name), "the gap")
+    client.wait(
+        lambda: client.collections[name].get(key, {}).get("number") == "******4567", "the mask"
+    )
+    assert client.collections[name][key]["name"] == "***"

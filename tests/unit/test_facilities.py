@@ -64,6 +64,9 @@ class Watcher:
     def state_begins(self, server: ServerInfo) -> None:
         self.told.append((server.id, "begins", []))
 
+    def state_is_there(self, server: ServerInfo) -> None:
+        self.told.append((server.id, "is there", []))
+
 
 class Site:
     def __init__(self) -> None:
@@ -331,7 +334,7 @@ def test_plugins_are_told_of_servers_and_of_what_changes(site: Site) -> None:
     watcher = Watcher()
     site.world.feeds.use(Showing(watcher=watcher))
     site.world.flush()
-    assert watcher.told == [(0, "begins", []), (1, "begins", [])]
+    assert watcher.told == [(0, "is there", []), (1, "is there", [])]
     watcher.told.clear()
     site.world.servers[1].put("call", "1.1", phase="talking")
     site.world.servers[1].put("call", "2.2", phase="talking")

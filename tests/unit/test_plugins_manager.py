@@ -472,8 +472,9 @@ def test_entities_and_changes_of_the_state_reach_plugins(tmp_path: Path) -> None
     try:
         call = {"server": 1, "kind": "call", "id": "1.1"}
         assert plugins.transform_entities(SERVER, [call]) == [{**call, "tag": "x"}]
-        plugins.state_begins(SERVER)
+        plugins.state_is_there(SERVER)
         assert plugin.queue.drain(10)
+        plugins.state_is_there(SERVER)
         plugins.state_changed(SERVER, [call], [])
         assert plugin.queue.drain(10)
         told = plugin.code.plugin.TOLD  # type: ignore[attr-defined]
