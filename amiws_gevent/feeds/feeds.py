@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from amiws_gevent.batch import Batch
+from amiws_gevent.batch import Batch, Item
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.encoding import EVENTS, FILTERS, RESTART, STATE, UNKNOWN
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed
@@ -31,6 +31,8 @@ KEPT_TIME = 120.0
 """Seconds for which a view of the state is kept that no client has: one that comes back can
 go on where it was."""
 MOST_KEPT = 64
+
+_MOMENT: Delivery = (Item(b"", 0, {}), ())
 
 _log = logging.getLogger("amiws_gevent.feeds")
 
@@ -263,6 +265,7 @@ class Feeds:
                 continue
             try:
                 yield from self._flush(view, flushes)
+                yield _MOMENT
             except Exception as error:  # noqa: BLE001 - a fault of one view is not that of all
                 self._limiter.log(
                     _log,

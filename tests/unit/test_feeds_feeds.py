@@ -53,7 +53,7 @@ def test_equal_views_share_the_bytes_and_the_id(world: World) -> None:
         client.read()
     world.server.put("call", "1", phase="ringing")
     items = [(item, to) for item, to in world.feeds.deliveries()]
-    assert [len(to) for _, to in items] == [3]
+    assert [len(to) for item, to in items if item.data] == [3]
 
 
 def test_events_with_a_position(world: World) -> None:
@@ -478,6 +478,13 @@ class TestPages:
 
     def test_nothing_is_known_of_a_wrong_next(self, world: World) -> None:
         assert world.feeds.page(Filters(), "call", 1, "x") is None
+
+
+def test_views_that_nothing_concerns_give_others_their_turn(world: World) -> None:
+    for number in range(5):
+        world.client().subscribe(queue=str(number))
+    world.server.put("queue_caller", "1", queue="none of them")
+    assert len(list(world.feeds.deliveries())) == 5
 
 
 def test_the_views_of_a_thousand_clients_are_each_flushed_once(
