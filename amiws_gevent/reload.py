@@ -24,6 +24,7 @@ import gevent
 from flask import Flask
 
 from amiws_gevent.actions import ActionService
+from amiws_gevent.api.blueprint import Api
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
@@ -66,6 +67,7 @@ class Parts:
     former_passwords: FormerPasswords
     web: WebServer
     monitor: MonitorListener
+    api: Api
     log: LogControl | None = None
     private_files: Sequence[Path] = ()
     """Never served, besides what the settings name."""
@@ -86,7 +88,8 @@ class _Prepared:
 
     settings: Settings
     app: Flask
-    gate: PluginGate
+    gate: Gate
+    upgrades: PluginGate
     monitor: Move
     web: Move
 
@@ -174,25 +177,31 @@ class Reload:
         parts = self._parts
         plugins = parts.plugins.prepare(settings.plugins, queue_limit=settings.limits.plugin_queue)
         undo.callback(parts.plugins.undo)
-        app, gate = self._build(settings, plugins)
-        monitor = parts.monitor.prepare(settings.metrics_listen)
-        undo.callback(monitor.undo)
-        web = parts.web.prepare(settings)
-        undo.callback(web.undo)
-        return _Prepared(settings, app, gate, monitor, web)
-
-    def _build(self, settings: Settings, plugins: Plugins) -> tuple[Flask, PluginGate]:
-        """The application with the blueprints of plugins, and who may see what of it."""
-        parts = self._parts
         gate = Gate(
             settings,
             login_throttle=parts.login_throttle,
             former_passwords=parts.former_passwords,
         )
-        monitoring = [parts.monitor.blueprint] if settings.metrics_listen is None else []
-        app = create_app(settings, gate, blueprints=monitoring, private_files=parts.private_files)
+        app = self._build(settings, gate, plugins)
+        monitor = parts.monitor.prepare(settings.metrics_listen)
+        undo.callback(monitor.undo)
+        web = parts.web.prepare(settings)
+        undo.callback(web.undo)
+        return _Prepared(settings, app, gate, PluginGate(gate, plugins), monitor, web)
+
+    def _build(self, settings: Settings, gate: Gate, plugins: Plugins) -> Flask:
+        """The application behind a gate, with the blueprints of plugins."""
+        parts = self._parts
+        routes = [
+            parts.api.blueprint(
+                plugins.authorize_client, stream_limit=settings.limits.client_buffer
+            )
+        ]
+        if settings.metrics_listen is None:
+            routes.append(parts.monitor.blueprint)
+        app = create_app(settings, gate, blueprints=routes, private_files=parts.private_files)
         add_blueprints(app, plugins.blueprints())
-        return app, PluginGate(gate, plugins)
+        return app
 
     def _commit(self, prepared: _Prepared) -> None:
         """Nothing here can fail, and no other greenlet runs meanwhile."""
@@ -208,6 +217,7 @@ class Reload:
         parts.feeds.configure(limits)
         parts.clients.v2.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
-        parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.gate)
+        parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.upgrades)
+        parts.api.streams.check(prepared.gate.still_knows)
         parts.live.configure(settings)
         parts.pool.configure(settings)

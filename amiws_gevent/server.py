@@ -16,6 +16,8 @@ import gevent
 from gevent.queue import Queue
 
 from amiws_gevent.actions import ActionService
+from amiws_gevent.api.blueprint import Api
+from amiws_gevent.api.streams import Streams
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
@@ -73,6 +75,8 @@ class Server:
         self._pool = Pool(self._pipeline, self._live)
         self._dispatcher = Dispatcher(self._pool.links)
         self._actions = ActionService(self._pool.links, self._pipeline.shown)
+        self._streams = Streams(self._feeds)
+        self._api = Api(self._feeds, self._actions, self._streams)
         self._v2 = Service(self._feeds, self._actions, settings.limits)
         self._clients = Clients(self._hub, self._dispatcher, self._v2)
         self._web = WebServer(self._clients)
@@ -97,6 +101,7 @@ class Server:
             pool=self._pool,
             live=self._live,
             feeds=self._feeds,
+            streams=self._streams,
             web=self._web,
             pauses=self._pauses,
             login_throttle=self._login_throttle,
@@ -118,6 +123,7 @@ class Server:
             former_passwords=FormerPasswords(),
             web=self._web,
             monitor=self._monitor,
+            api=self._api,
             log=log,
             private_files=[pid_file] if pid_file else [],
         )
@@ -184,6 +190,7 @@ class Server:
         end = time.monotonic() + STOP_ALL_TIME
         self._reload.stop()
         self._pool.log_off()
+        self._streams.stop()
         self._web.stop(STOP_TIME)
         self._pool.join(LOG_OFF_TIME)
         self._live.stop()

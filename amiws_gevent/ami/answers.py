@@ -55,7 +55,9 @@ def is_answer(message: Message) -> bool:
     """Whether a message certainly answers one action: of events those with its ActionID."""
     if message.kind is not _EVENT:
         return message.kind in _ANSWER_KINDS
-    return _has_askers_id(message, _headers(message))
+    if _ACTION_ID.isdisjoint(message.values):
+        return False
+    return message.name.lower() not in BROADCASTS
 
 
 def may_be_answer(message: Message) -> bool:

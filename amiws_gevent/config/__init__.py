@@ -6,7 +6,7 @@ with all its problems. The settings' own rules are in ``model``.
 
 from amiws_gevent.config.fields import ListenAddress
 from amiws_gevent.config.load import LoadResult, load_settings
-from amiws_gevent.config.model import AmiHost, Limits, Settings
+from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings
 from amiws_gevent.config.named import named_paths
 from amiws_gevent.config.problems import ConfigError, Problem
 from amiws_gevent.config.rules import WS_PORT
@@ -15,6 +15,7 @@ from amiws_gevent.config.security import security_warnings
 __all__ = [
     "WS_PORT",
     "AmiHost",
+    "ApiToken",
     "ConfigError",
     "Limits",
     "ListenAddress",

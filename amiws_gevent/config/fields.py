@@ -109,6 +109,32 @@ def listen_address(value: object) -> ListenAddress:
     return ListenAddress(listen_host(host), units.whole_number(port, 0, 65535))
 
 
+def token_name(value: object) -> str:
+    """What the log and hooks call a program by, after ``token:``."""
+    name = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError(
+            "must be a name of up to 64 letters, digits, dots, hyphens and underscores, "
+            f"not {shown(value)}"
+        )
+    return name
+
+
+def token_hash(value: object) -> str:
+    """``sha256:`` and 64 hexadecimal digits, kept in lower case.
+
+    A plain hash is enough: the tokens of ``--token`` are 256 random bits, which nobody can try
+    through. It shows nothing of what is wrong, since that may be the token itself.
+    """
+    found = re.fullmatch(r"sha256:([0-9a-f]{64})", str(value).strip().lower())
+    if found is None:
+        raise ValueError(
+            "must be the line that `amiws-gevent --token NAME` prints: sha256: and 64 "
+            "hexadecimal digits (not the token itself)"
+        )
+    return found[0]
+
+
 def realm(value: object) -> str:
     """A realm that a line of an htdigest file and a quoted string of HTTP can hold."""
     name = text(value)
@@ -217,6 +243,7 @@ _PLUGINS_SCHEMA: dict[str, Any] = {
         ]
     },
 }
+_TOKEN_HASH_SCHEMA = text_pattern("^[Ss][Hh][Aa]256:[0-9A-Fa-f]{64}$")
 _LISTEN_SCHEMA = text_pattern(r"^([^:]*|\[.*\]):[0-9]+$")
 
 Port = Annotated[int, BeforeValidator(_within(1, 65535)), WithJsonSchema(_number_schema(1, 65535))]
@@ -236,6 +263,8 @@ Secret = Annotated[SecretStr, BeforeValidator(secret), WithJsonSchema(_TEXT_SCHE
 HostName = Annotated[str, BeforeValidator(host_name), WithJsonSchema(_TEXT_SCHEMA)]
 ListenHost = Annotated[str, BeforeValidator(listen_host), WithJsonSchema(_TEXT_SCHEMA)]
 Listen = Annotated[ListenAddress, PlainValidator(listen_address), WithJsonSchema(_LISTEN_SCHEMA)]
+TokenName = Annotated[str, BeforeValidator(token_name), WithJsonSchema(_TEXT_SCHEMA)]
+TokenHash = Annotated[str, BeforeValidator(token_hash), WithJsonSchema(_TOKEN_HASH_SCHEMA)]
 Realm = Annotated[str, BeforeValidator(realm), WithJsonSchema(_TEXT_SCHEMA)]
 Login = Annotated[
     Literal["plain", "md5"], BeforeValidator(login_method), WithJsonSchema(_LOGIN_SCHEMA)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from amiws_gevent.config import files, units
 from amiws_gevent.config.document import Reader, compose, read_text
-from amiws_gevent.config.model import AmiHost, Limits, Settings, file_keys
+from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
 from amiws_gevent.config.named import named_root
 from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path, worded
@@ -27,6 +27,7 @@ ANCHOR_PREFIX = "x-"
 _PLACES: Mapping[type[BaseModel], str] = {
     Settings: "the top level",
     AmiHost: "amihosts",
+    ApiToken: "api_tokens",
     Limits: "limits",
 }
 

@@ -152,6 +152,18 @@ class AmiHost(Checked):
         return rules.complete_host(given, context)
 
 
+class ApiToken(Checked):
+    """A program that may use the HTTP API and the WebSocket with a token of its own."""
+
+    name: fields.TokenName = Field(
+        description="Name of the program; hooks and the log know it as `token:NAME`."
+    )
+    hash: fields.TokenHash = Field(
+        description="Hash of the token: `sha256:` and 64 hexadecimal digits, as "
+        "`amiws-gevent --token NAME` prints it. The token itself is nowhere in the file."
+    )
+
+
 class Limits(Checked):
     """Bounds on memory, connections and time. Sizes in bytes, times in seconds."""
 
@@ -279,14 +291,20 @@ class Settings(Checked):
         default=True,
         description="Ask for the login on the WebSocket too; `no` leaves it open, as amiws does.",
     )
+    api_tokens: tuple[ApiToken, ...] = Field(
+        default=(),
+        description="Tokens of programs, for `/api/` and the WebSocket "
+        "(`Authorization: Bearer`). See [Tokens of programs](#tokens-of-programs-api_tokens).",
+        json_schema_extra={COMPUTED: "none"},
+    )
     session_lifetime: values.Seconds = _written(
         "12 h",
         description="Time for which the cookie of a login on a page opens the WebSocket, seconds.",
     )
     allowed_origins: fields.Origins = _written(
         "",
-        description="Other web sites whose pages may open the WebSocket (`https://host:port`), as "
-        'a list or separated by commas; `"*"` for all.',
+        description="Other web sites whose pages may open the WebSocket and use the HTTP API "
+        '(`https://host:port`), as a list or separated by commas; `"*"` for all.',
     )
     allowed_hosts: fields.Hosts | None = Field(
         default=None,

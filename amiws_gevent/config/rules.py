@@ -45,6 +45,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
         *_together(given, "ssl_cert", "ssl_key"),
         *_together(given, "auth_domain", "auth_file"),
         *_complete_ids(given),
+        *_repeated_tokens(given),
         *_apart(given),
         *_complete_web_root(given, context),
         *_settings_files(given, context),
@@ -189,6 +190,23 @@ def _complete_ids(given: Given) -> Iterator[Found]:
                 ("amihosts", indexes[1], "id"),
                 f"{number} is the id of {named}; give each one of its own ({advice})",
             )
+
+
+def _repeated_tokens(given: Given) -> Iterator[Found]:
+    """A name must tell who it is, and a token must have one name."""
+    tokens = given.get("api_tokens")
+    for key in ("name", "hash"):
+        first: dict[str, int] = {}
+        for index, token in enumerate(tokens if isinstance(tokens, list | tuple) else ()):
+            value = token.get(key) if isinstance(token, Mapping) else getattr(token, key, None)
+            if not isinstance(value, str):
+                continue
+            before = first.setdefault(value.strip().lower() if key == "hash" else value, index)
+            if before != index:
+                yield (
+                    ("api_tokens", index, key),
+                    f"is also that of api_tokens[{before}]; give each program its own",
+                )
 
 
 def _id(host: object) -> int | None:

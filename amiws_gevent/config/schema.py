@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from amiws_gevent.config.load import ANCHOR_PREFIX
-from amiws_gevent.config.model import COMPUTED, AmiHost, Limits, Settings, file_keys
+from amiws_gevent.config.model import COMPUTED, AmiHost, ApiToken, Limits, Settings, file_keys
 
 SCHEMA_FILE = Path("etc/amiws.schema.json")
 TABLES_FILE = Path("docs/configuration.md")
@@ -29,6 +29,7 @@ _NOTHING = {"type": "null"}
 _TABLES: dict[str, type[BaseModel]] = {
     "top level": Settings,
     "amihosts": AmiHost,
+    "api_tokens": ApiToken,
     "limits": Limits,
 }
 _TABLE_END = "<!-- end -->"

@@ -15,6 +15,11 @@ def security_warnings(settings: Settings) -> list[str]:
             f"no login is asked for: whoever reaches port {settings.ws_port} can act on the PBX; "
             "set auth_domain and auth_file, or ws_host: 127.0.0.1"
         )
+    if settings.auth_file is None and settings.api_tokens:
+        warnings.append(
+            "api_tokens keeps the HTTP API for programs with a token, but pages and the WebSocket "
+            "ask for no login, and can do the same; set auth_domain and auth_file"
+        )
     if "*" in (settings.allowed_hosts or ()) and not _asks_for_login(settings):
         warnings.append(
             'allowed_hosts is "*" and the WebSocket asks for no login: any web site that a user '

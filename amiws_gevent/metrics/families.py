@@ -17,9 +17,11 @@ import gevent
 from amiws_gevent import __version__
 from amiws_gevent.actions import OUTCOMES, ActionService
 from amiws_gevent.ami import Counters, Kind
+from amiws_gevent.api.streams import Streams
 from amiws_gevent.clients import VIEW_NAMES, Clients
 from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.encoding import STREAMS
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
@@ -63,6 +65,7 @@ class Measured:
     actions: ActionService
     pool: Pool
     live: LiveState
+    streams: Streams
     feeds: Feeds
     web: WebServer
     pauses: PauseMeter
@@ -117,6 +120,16 @@ def _clients(measured: Measured) -> Iterator[Values]:
 def _opened(measured: Measured) -> Iterator[Values]:
     for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.clients.opened_clients).items():
         yield (view,), count
+
+
+def _streams(measured: Measured) -> Iterator[Values]:
+    for stream, count in (dict.fromkeys(sorted(STREAMS), 0) | measured.streams.counts()).items():
+        yield (stream,), count
+
+
+def _opened_streams(measured: Measured) -> Iterator[Values]:
+    for stream, count in (dict.fromkeys(sorted(STREAMS), 0) | measured.streams.opened).items():
+        yield (stream,), count
 
 
 def _closed(measured: Measured) -> Iterator[Values]:
@@ -347,6 +360,18 @@ FAMILIES = (
         "Clients that have connected.",
         ("view",),
         _opened,
+    ),
+    Family(
+        "amiws_api_streams",
+        "Streams of the HTTP API (Server-Sent Events) that are open now.",
+        ("stream",),
+        _streams,
+    ),
+    Family(
+        "amiws_api_streams_opened_total",
+        "Streams of the HTTP API that were opened.",
+        ("stream",),
+        _opened_streams,
     ),
     Family(
         "amiws_clients_closed_total",

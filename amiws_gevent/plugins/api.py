@@ -7,12 +7,10 @@ their own say of a value that is wrong.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import gevent
 from pydantic import BaseModel, ConfigDict
 
 from amiws_gevent.values import AnyPath, Delay, Seconds, Size, shown
@@ -21,14 +19,15 @@ __all__ = [
     "AnyPath",
     "ClientInfo",
     "Delay",
+    "Entity",
     "Headers",
-    "PluginContext",
     "PluginSettings",
     "RequestInfo",
     "Seconds",
     "ServerInfo",
     "SettingError",
     "Size",
+    "StateChanges",
     "shown",
 ]
 
@@ -105,27 +104,34 @@ class ServerInfo:
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """A client: the address of its peer, its login (None: nobody has to log in), its view."""
+    """A client: the address of its peer, its login (None: nobody has to log in), its view.
+
+    The login of a program with a token is ``token:NAME``. A client of the HTTP API has the view
+    ``http``, or ``state`` or ``events`` of a stream.
+    """
 
     address: str
     user: str | None
     view: str
 
 
-@dataclass(frozen=True)
-class PluginContext:
-    """What a plugin gets at its start-up.
+Entity = dict[str, Any]
+"""``server``, ``kind``, ``id`` and fields."""
 
-    ``settings`` is an instance of the model that ``amiws_settings`` gave (an
-    empty model without that hook); ``log`` a logger named after the plugin;
-    ``spawn(function, *args)`` runs a greenlet that ends with the plugin, and
-    whose error is logged with the plugin's name.
+
+@dataclass(frozen=True)
+class StateChanges:
+    """What has changed of one server's state, as clients get it.
+
+    ``set``: entities with ``server``, ``kind``, ``id``, and all fields of one that is new, else
+    those that changed. ``unset``: ``server``, ``kind`` and ``id`` of those that are gone, with
+    ``last`` where there is more to say of one. ``whole``: ``set`` is all that there is; what you
+    know of this server besides is gone. All of it is yours.
     """
 
-    name: str
-    settings: Any
-    log: logging.Logger
-    spawn: Callable[..., gevent.Greenlet[..., Any]]
+    set: Sequence[Entity]
+    unset: Sequence[Entity]
+    whole: bool = False
 
 
 class PluginSettings(BaseModel):

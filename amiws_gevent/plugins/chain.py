@@ -1,7 +1,7 @@
-"""The message path through plugins: filters, then transforms.
+"""The way of messages, and of entities of the state, through plugins: filters, then transforms.
 
-One chain takes one server's messages of one read through the hooks. They are
-called directly, not through pluggy's hook caller, since this runs for every
+One chain takes one server's messages of one read through the hooks, or some of its entities. They
+are called directly, not through pluggy's hook caller, since this runs for every
 message, and in a greenlet of the chain's own for each batch: a hook that waits
 is cut off by one timer for the batch, not one for each call, and a hook that
 does not let itself be cut off is left behind with its greenlet, while another
@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import gevent
 from greenlet import GreenletExit, greenlet
@@ -23,7 +23,7 @@ from greenlet import GreenletExit, greenlet
 from amiws_gevent.ami import Kind, Message, Value
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.guard import HookTimeout, PluginState
-from amiws_gevent.plugins.spent import Metered, Spent
+from amiws_gevent.plugins.spent import Spent, Worker
 from amiws_gevent.runtime.loop import yield_to_loop
 
 FILTER = "amiws_filter_message"
@@ -33,6 +33,9 @@ LONGEST_TURN = 0.005  # seconds of hooks, then others have theirs
 
 _FAILED = object()  # in place of an answer
 
+T = TypeVar("T")
+"""What goes through: messages, or entities."""
+
 
 class MessageHook(NamedTuple):
     """A filter or a transform, and whose it is."""
@@ -41,8 +44,13 @@ class MessageHook(NamedTuple):
     function: Callable[..., Any]
 
 
-class Steps:
-    """The message hooks of all plugins in the order in which they are called."""
+class Steps(Generic[T]):
+    """The hooks of all plugins in the order in which they are called, and what answers mean."""
+
+    transform: ClassVar[str]
+    """The name of the hook that gives another in place of what it gets."""
+    wanted: ClassVar[str]
+    """What that may answer."""
 
     def __init__(self, filters: Sequence[MessageHook], transforms: Sequence[MessageHook]) -> None:
         self.all = (*filters, *transforms)
@@ -52,11 +60,58 @@ class Steps:
 
     def name(self, step: int) -> str:
         """The name of the hook at that place."""
-        return FILTER if step < self.first_transform else TRANSFORM
+        return FILTER if step < self.first_transform else self.transform
+
+    def replaced(self, answer: object) -> T | None:
+        """What a transform's answer is, checked; None for one of a wrong type. May raise."""
+        raise NotImplementedError
+
+    def drop(self, state: PluginState) -> None:
+        """Count what a plugin has kept from all."""
+
+    def after(self, answer: object, item: T | None, step: int) -> tuple[T | None, int]:
+        """What an answer that is not None makes of an item, and the step that comes next."""
+        state, filters = self.all[step].state, step < self.first_transform
+        if filters and answer is True:
+            return item, self.first_transform
+        if filters and answer is False:
+            self.drop(state)
+            return None, len(self.all)
+        if answer is not _FAILED:
+            if not filters:
+                try:
+                    new = self.replaced(answer)
+                except Exception as error:  # noqa: BLE001 - a plugin may answer anything
+                    state.failed(self.transform, error)
+                    return self._failed(state, item, step)
+                if new is not None:
+                    return new, step + 1
+            state.answered(
+                self.name(step), answer, "True, False or None" if filters else self.wanted
+            )
+        return self._failed(state, item, step)
+
+    def _failed(self, state: PluginState, item: T | None, step: int) -> tuple[T | None, int]:
+        if state.required:
+            self.drop(state)
+            return None, len(self.all)
+        return item, step + 1
 
 
-class Worker(Metered):
-    """The greenlet in which hooks are called."""
+class MessageSteps(Steps[Message]):
+    """Those for messages."""
+
+    transform = TRANSFORM
+    wanted = "a Message or None"
+
+    def replaced(self, answer: object) -> Message | None:
+        if not isinstance(answer, Message):
+            return None
+        answer.check()
+        return answer
+
+    def drop(self, state: PluginState) -> None:
+        state.dropped += 1
 
 
 def watched(hook: MessageHook) -> MessageHook:
@@ -89,29 +144,29 @@ def _is_still(message: Message, kind: Kind, headers: tuple[tuple[str, Value], ..
         return False
 
 
-class MessageChain:
-    """Takes messages through the steps, one batch at a time."""
+class Chain(Generic[T]):
+    """Takes messages (or entities) through the steps, one batch at a time."""
 
     def __init__(
         self,
-        steps: Steps,
+        steps: Steps[T],
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._steps = steps
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._kept: list[Message] = []
-        self._rest: Iterator[Message] = iter(())
+        self._kept: list[T] = []
+        self._rest: Iterator[T] = iter(())
         self._server = ServerInfo(0, "", False)
         self._caller: greenlet = gevent.getcurrent()
         self._worker: Worker | None = None
         # The call that runs or ran last: which, on what.
         self._step = 0
-        self._message: Message | None = None
+        self._message: T | None = None
         self._cut_since = math.inf  # since when the call ran that was cut off last
 
-    def run(self, messages: Sequence[Message], server: ServerInfo) -> list[Message]:
+    def run(self, messages: Sequence[T], server: ServerInfo) -> list[T]:
         """What is left of a batch, in order."""
         steps = self._steps
         if not steps.all:
@@ -124,13 +179,13 @@ class MessageChain:
             message, step = None, 0
             while not self._start_worker(message, step):
                 steps.all[self._step].state.stuck(steps.name(self._step))
-                message, step = self._after(_FAILED, self._message, self._step)
+                message, step = steps.after(_FAILED, self._message, self._step)
             return self._kept
         finally:
             timer.close()
             self._leave_worker()
 
-    def _start_worker(self, message: Message | None, step: int) -> bool:
+    def _start_worker(self, message: T | None, step: int) -> bool:
         """Take ``message`` up at ``step``, then all others; False if the worker had to be left."""
         self._worker = Worker(self._work)
         self._worker.spent = Spent(self._steps.tick, self._clock, self._cpu_clock)
@@ -155,7 +210,7 @@ class MessageChain:
             self._leave_worker()
             self._caller.switch(False)
 
-    def _work(self, message: Message | None, step: int) -> bool:
+    def _work(self, message: T | None, step: int) -> bool:
         worker = self._worker
         assert worker is not None
         spent = worker.spent
@@ -170,7 +225,7 @@ class MessageChain:
             self._finish(each, 0, worker)
         return True
 
-    def _finish(self, message: Message | None, step: int, worker: Worker) -> None:
+    def _finish(self, message: T | None, step: int, worker: Worker) -> None:
         """Keep what the hooks from ``step`` on make of a message, if anything."""
         hooks, server, clock = self._steps.all, self._server, self._clock
         spent = worker.spent
@@ -178,7 +233,7 @@ class MessageChain:
         while step < len(hooks):
             state, function = hooks[step]
             if state.suspended:
-                message, step = self._after(_FAILED, message, step)
+                message, step = self._steps.after(_FAILED, message, step)
                 continue
             self._step, self._message, spent.since = step, message, now
             try:
@@ -194,7 +249,7 @@ class MessageChain:
             if answer is None:
                 step += 1
             else:
-                message, step = self._after(answer, message, step)
+                message, step = self._steps.after(answer, message, step)
         if message is not None:
             self._kept.append(message)
 
@@ -210,28 +265,6 @@ class MessageChain:
         if cut_off or seconds > state.timeout:
             state.overran(self._steps.name(self._step), seconds, cut_off=cut_off)
 
-    def _after(
-        self, answer: object, message: Message | None, step: int
-    ) -> tuple[Message | None, int]:
-        """What an answer that is not None makes of the message, and the step that comes next."""
-        steps = self._steps
-        state, filters = steps.all[step].state, step < steps.first_transform
-        if filters and answer is True:
-            return message, steps.first_transform
-        if filters and answer is False:
-            state.dropped += 1
-            return None, len(steps.all)
-        if not filters and isinstance(answer, Message):
-            try:
-                answer.check()
-            except TypeError as error:
-                state.failed(TRANSFORM, error)
-            else:
-                return answer, step + 1
-        elif answer is not _FAILED:
-            wanted = "True, False or None" if filters else "a Message or None"
-            state.answered(steps.name(step), answer, wanted)
-        if state.required:
-            state.dropped += 1
-            return None, len(steps.all)
-        return message, step + 1
+
+class MessageChain(Chain[Message]):
+    """The chain of messages."""

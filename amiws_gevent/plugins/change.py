@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Sequence
 
+from amiws_gevent.plugins.context import Counter, Desk
 from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.facilities import Facilities, NoFacilities
 from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.plugins.logqueue import Entry
 from amiws_gevent.plugins.manager import RELOAD, Plugins, RunningPlugin
@@ -29,8 +31,12 @@ class Change:
         *,
         limiter: LogLimiter,
         queue_limit: int,
+        facilities: Facilities | None = None,
     ) -> None:
         self._queue_limit = queue_limit
+        self._limiter = limiter
+        self._facilities = facilities or NoFacilities()
+        self._counters = {plugin.name: plugin.desk.counters for plugin in before.running}
         self._gone = list(before.running)
         kept = [self._keep(entry) for entry in entries]
         self._kept = [plugin for plugin in kept if plugin is not None]
@@ -39,12 +45,21 @@ class Change:
         for entry, same in zip(entries, kept, strict=True):
             name = same.name if same else _free_name(entry.code.name, names)
             names.add(name)
-            running.append(
-                same or RunningPlugin(entry, name=name, limiter=limiter, queue_limit=queue_limit)
-            )
+            running.append(same or self._make(entry, name))
         self.plugins = Plugins(running)
         self._new = [plugin for plugin in running if plugin not in self._kept]
         self._started: list[RunningPlugin] = []
+
+    def _make(self, entry: PluginEntry, name: str) -> RunningPlugin:
+        """A plugin that counts on where the one of its name before it is."""
+        counters: dict[str, Counter] = self._counters.get(name, {})
+        return RunningPlugin(
+            entry,
+            name=name,
+            limiter=self._limiter,
+            queue_limit=self._queue_limit,
+            desk=Desk(name, self._facilities, counters),
+        )
 
     def _keep(self, entry: PluginEntry) -> RunningPlugin | None:
         """Take the running plugin that is as ``entry`` has it out of those that are gone."""

@@ -16,15 +16,15 @@ What is common to all hooks:
 
 There are three kinds:
 
-- Message hooks (filter, transform) have the plugin's ``hook_timeout`` of 50 ms.
-  One that waits longer is cut off: HookTimeout is raised where it waits,
+- Message hooks (filter, transform, and the transform of entities) have the plugin's
+  ``hook_timeout`` of 50 ms. One that waits longer is cut off: HookTimeout is raised where it waits,
   which ``except Exception`` does not catch. One that computes longer cannot be
   cut off, and has overrun as well. A plugin that overruns five times
   within a minute is suspended: messages pass without it until the next reload.
   If it declares itself required (``REQUIRED = True``), it is not suspended, and
-  each message that it failed on is dropped.
+  each message that it failed on is dropped, and each entity kept from clients.
 - Hooks that are only told of something (log, server changed, client connected
-  and disconnected, reload) run one after the other in a greenlet of the
+  and disconnected, state changed, reload) run one after the other in a greenlet of the
   plugin's own, fed by a bounded queue, so that they may wait: for a disk, for
   the network. When the queue is full (``limits.plugin_queue``), what comes is
   dropped for this plugin alone, counted and logged.
@@ -42,12 +42,13 @@ repeats kept); and ``server``, a ``ServerInfo``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from amiws_gevent.ami import ClientAction, Message
-from amiws_gevent.plugins.api import ClientInfo, PluginContext, RequestInfo, ServerInfo
+from amiws_gevent.plugins.api import ClientInfo, RequestInfo, ServerInfo, StateChanges
+from amiws_gevent.plugins.context import PluginContext
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -146,6 +147,24 @@ def amiws_transform_message(message: Message, server: ServerInfo) -> Message | N
 
 
 @hookspec
+def amiws_transform_entity(entity: dict[str, Any], server: ServerInfo) -> dict[str, Any] | None:
+    """Change what clients see of an entity of the live state: a call, a channel, a queue …
+
+    Called for each entity that is new or has changed, before clients see it; each plugin sees
+    the result of the one before it. Not called for the kind ``server``. ``entity`` is a dict as
+    clients get it: ``server``, ``kind``, ``id``, and its fields. Return a dict with all that
+    clients are to see of it: ``{**entity, "caller_name": None}``. Its name (server, kind, id)
+    stays, whatever you return. None leaves it as it is. Called also for the last words of an
+    entity that is gone; then those are its only fields.
+
+    Raising, being cut off or returning anything else leaves it as it is, as does a change in
+    place that is not returned; for a required plugin it keeps the entity from clients. A required
+    plugin that has ``amiws_transform_message`` and not this hook keeps the whole state from
+    clients, because what it hides in messages would be bare there.
+    """
+
+
+@hookspec
 def amiws_log_message(message: Message, server: ServerInfo, json: bytes) -> None:
     """See a message as clients get it, after filters and transforms.
 
@@ -155,11 +174,28 @@ def amiws_log_message(message: Message, server: ServerInfo, json: bytes) -> None
 
 
 @hookspec
-def amiws_authorize_client(request: RequestInfo, user: str | None) -> bool | str | None:
-    """Decide whether a WebSocket may be opened.
+def amiws_state_changed(changes: StateChanges, server: ServerInfo) -> None:
+    """Something of a server's live state has changed, as clients see it.
 
-    Called before the upgrade is answered, when Origin and login have passed their
-    checks. ``user`` is the login's name, or None if none is needed. False
+    Called in the plugin's own greenlet, at most ten times a second for each server, with what
+    has changed since the last call: ``changes.set`` is a list of entities (``server``, ``kind``,
+    ``id``, and all fields of a new one, of others those that changed), ``changes.unset`` a list
+    of those that are gone, with ``last`` words where there are any. If ``changes.whole``, ``set``
+    is all that there is of that server: at the first call, when the server's state began anew,
+    and when the hook was too slow for more than 10,000 changes. While the hook is at work,
+    changes are joined, the latest of each entity. Server 0 is this program, with the kind
+    ``server``. Raising is logged; the changes count as told.
+    """
+
+
+@hookspec
+def amiws_authorize_client(request: RequestInfo, user: str | None) -> bool | str | None:
+    """Decide whether a WebSocket may be opened, or a request of the HTTP API be done.
+
+    Called before the upgrade is answered, and for each request under ``/api/v1/`` for state,
+    events or an action (``request.target`` says which), when Origin and login have passed
+    their checks. ``user`` is the login's name, ``token:NAME`` of a program with a token, or
+    None if no login is needed. False
     refuses with 403, a text refuses with 403 and gives the reason, True and None ask
     the next plugin; all must agree. Fails closed: raising, answering anything
     else or taking more than 5 seconds refuses.

@@ -29,7 +29,7 @@ _log = logging.getLogger("amiws_gevent.plugins")
 
 
 class Entry(NamedTuple):
-    """One queued call of a hook; it counts for ``size`` bytes.
+    """One queued call of a hook; it counts for ``size`` bytes, with 0 there is always room.
 
     Messages may take ``limit`` bytes of the queue. Other calls are rare and have as much
     again, since a plugin that counts clients must not miss one.
@@ -72,7 +72,7 @@ class LogQueue:
         """Take entries for hooks that the plugin implements."""
         for entry in entries:
             room = self.limit if entry.is_message else 2 * self.limit
-            if self._bytes + entry.size > room and self._entries:
+            if entry.size and self._bytes + entry.size > room and self._entries:
                 self._drop()
             else:
                 self._entries.append(entry)

@@ -16,19 +16,22 @@ import gevent
 from flask import Blueprint
 
 from amiws_gevent.ami import ClientAction, Message
-from amiws_gevent.plugins.api import ClientInfo, PluginContext, RequestInfo, ServerInfo
+from amiws_gevent.plugins.api import ClientInfo, Entity, RequestInfo, ServerInfo
 from amiws_gevent.plugins.chain import (
     FILTER,
     TRANSFORM,
     MessageChain,
     MessageHook,
-    Steps,
+    MessageSteps,
     watched,
 )
+from amiws_gevent.plugins.context import Desk, PluginContext
+from amiws_gevent.plugins.entities import TRANSFORM_ENTITY, EntityChain, EntitySteps
 from amiws_gevent.plugins.entry import PluginEntry
 from amiws_gevent.plugins.guard import END_TIME, PluginState, attempt, outcome
 from amiws_gevent.plugins.loading import PluginError, describe
 from amiws_gevent.plugins.logqueue import Entry, LogQueue
+from amiws_gevent.plugins.statenews import STATE_CHANGED, StateNews
 from amiws_gevent.runtime.log import LogLimiter
 
 LOG = "amiws_log_message"
@@ -37,7 +40,7 @@ CLIENT_CONNECTED = "amiws_client_connected"
 CLIENT_DISCONNECTED = "amiws_client_disconnected"
 RELOAD = "amiws_reload"
 BLUEPRINTS = "amiws_blueprints"
-QUEUED = (LOG, SERVER_CHANGED, CLIENT_CONNECTED, CLIENT_DISCONNECTED, RELOAD)
+QUEUED = (LOG, SERVER_CHANGED, CLIENT_CONNECTED, CLIENT_DISCONNECTED, STATE_CHANGED, RELOAD)
 
 CALL_TIME = 5.0  # seconds for amiws_authorize_… and amiws_blueprints
 STARTUP_TIME = 10.0  # seconds for amiws_startup
@@ -46,10 +49,16 @@ SHUTDOWN_TIME = 2.0  # seconds for amiws_shutdown
 
 
 class RunningPlugin:
-    """One plugin with its settings, its greenlets and its queue."""
+    """One plugin with its settings, its greenlets, its queue, and what it can have (``desk``)."""
 
     def __init__(
-        self, entry: PluginEntry, *, name: str, limiter: LogLimiter, queue_limit: int
+        self,
+        entry: PluginEntry,
+        *,
+        name: str,
+        limiter: LogLimiter,
+        queue_limit: int,
+        desk: Desk | None = None,
     ) -> None:
         self.entry = entry
         self.name = name
@@ -57,17 +66,44 @@ class RunningPlugin:
         self.settings = entry.settings
         self.hooks = entry.code.hooks
         self.state = PluginState(entry, name=name, limiter=limiter)
-        queued = {hook: self.hooks[hook] for hook in QUEUED if hook in self.hooks}
-        self.queue = LogQueue(self.state, queued, limit=queue_limit, limiter=limiter)
+        self.desk = desk or Desk(name)
+        self.news: StateNews | None = None
+        self.queue = LogQueue(self.state, self._queued(), limit=queue_limit, limiter=limiter)
         self._started = False
         self._greenlets: list[gevent.Greenlet[..., Any]] = []
+
+    def _queued(self) -> dict[str, Callable[..., Any]]:
+        """What the queue calls, by the name of the hook."""
+        queued = {hook: self.hooks[hook] for hook in QUEUED if hook in self.hooks}
+        if STATE_CHANGED in queued:
+            self.news = StateNews(queued[STATE_CHANGED], self.desk.facilities.entities)
+            queued[STATE_CHANGED] = self.news.call
+        if RELOAD in queued and TRANSFORM_ENTITY in self.hooks:
+            queued[RELOAD] = self._reloaded
+        return queued
+
+    def _reloaded(self) -> None:
+        """It may make something else of entities from now on."""
+        try:
+            self.hooks[RELOAD]()
+        finally:
+            self.desk.facilities.show_anew()
+
+    @property
+    def keeps_state_back(self) -> bool:
+        """Whether the state must not be shown, since the plugin has to change what is."""
+        return (
+            self.state.required and TRANSFORM in self.hooks and TRANSFORM_ENTITY not in self.hooks
+        )
 
     def start(self) -> None:
         """Call ``amiws_startup``; raises PluginError, after an orderly shutdown."""
         self._started = True
         stem = Path(self.name).name.removesuffix(".py")
         log = logging.getLogger(f"amiws_gevent.plugin.{stem}")
-        context = PluginContext(self.name, self.settings, log, self._spawn)
+        context = PluginContext(self.name, self.settings, log, self._spawn, self.desk)
+        if self.news is not None:
+            self.news.forget()
         if "amiws_startup" in self.hooks:
             error, _ = attempt(self.hooks["amiws_startup"], context, limit=STARTUP_TIME)
             if error is not None:
@@ -132,6 +168,10 @@ class Plugins:
         self._queues = {hook: [p.queue for p in self._with(hook)] for hook in QUEUED}
         self.changes_messages = bool(self._steps.all)
         self.logs_messages = bool(self._queues[LOG])
+        self._entity_steps = EntitySteps(self._message_hooks(TRANSFORM_ENTITY))
+        self.of_entities = tuple(self._with(TRANSFORM_ENTITY))
+        """Those that change what clients see of the state."""
+        self.watches_state = bool(self._queues[STATE_CHANGED])
 
     def _with(self, hook: str) -> list[RunningPlugin]:
         return [plugin for plugin in self.running if hook in plugin.hooks]
@@ -140,8 +180,8 @@ class Plugins:
         return [MessageHook(plugin.state, plugin.hooks[hook]) for plugin in self._with(hook)]
 
     def _set_steps(self, filters: Sequence[MessageHook], transforms: Sequence[MessageHook]) -> None:
-        self._steps = Steps(filters, transforms)
-        self._transform_steps = Steps((), transforms)
+        self._steps = MessageSteps(filters, transforms)
+        self._transform_steps = MessageSteps((), transforms)
 
     def chain(self) -> MessageChain:
         """Filters and transforms for one greenlet's messages."""
@@ -150,6 +190,29 @@ class Plugins:
     def transforms(self) -> MessageChain:
         """Transforms alone, for one greenlet's messages."""
         return MessageChain(self._transform_steps)
+
+    def transform_entities(self, server: ServerInfo, entities: Sequence[Entity]) -> list[Entity]:
+        """What clients may see of entities; may wait. Of what is missing they may see nothing."""
+        return EntityChain(self._entity_steps).run(entities, server)
+
+    @property
+    def keeps_state_back(self) -> str | None:
+        """The plugin for which nothing of the state is shown; None: it is shown."""
+        return next((plugin.name for plugin in self.running if plugin.keeps_state_back), None)
+
+    def state_changed(
+        self, server: ServerInfo, made: Sequence[Entity], gone: Sequence[Entity]
+    ) -> None:
+        """Tell plugins what has changed of a server's state, as clients see it."""
+        for plugin in self.running:
+            if plugin.news is not None:
+                plugin.news.tell(plugin.queue, server, made, gone)
+
+    def state_begins(self, server: ServerInfo) -> None:
+        """Have plugins told all of a server's state."""
+        for plugin in self.running:
+            if plugin.news is not None:
+                plugin.news.begin(plugin.queue, server)
 
     def spoilt(self, error: Exception) -> str:
         """A message came out of the chain broken: some hook changed it in place.

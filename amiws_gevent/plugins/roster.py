@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from amiws_gevent.plugins.change import Change
 from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.facilities import Facilities
 from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.plugins.manager import Plugins, RunningPlugin, plugin_of
 from amiws_gevent.runtime.log import LogLimiter
@@ -13,10 +14,14 @@ from amiws_gevent.runtime.watchdog import Place
 
 
 class Roster:
-    """``plugins`` are those in use. They change by ``prepare``, then ``finish`` or ``undo``."""
+    """``plugins`` are those in use. They change by ``prepare``, then ``finish`` or ``undo``.
 
-    def __init__(self) -> None:
+    ``facilities`` are what they can have of the program.
+    """
+
+    def __init__(self, facilities: Facilities | None = None) -> None:
         self.plugins = Plugins()
+        self._facilities = facilities
         self._limiter = LogLimiter()
         self._change: Change | None = None
 
@@ -26,7 +31,13 @@ class Roster:
         Raises PluginError with all as it was. Until the end of the change no hook of those
         in use may be called.
         """
-        change = Change(self.plugins, entries, limiter=self._limiter, queue_limit=queue_limit)
+        change = Change(
+            self.plugins,
+            entries,
+            limiter=self._limiter,
+            queue_limit=queue_limit,
+            facilities=self._facilities,
+        )
         self._change = change
         try:
             change.start()

@@ -138,3 +138,7 @@ class Metered(greenlet):
     def throw(self, *arguments: Any) -> Any:
         self.spent.come_back()
         return super().throw(*arguments)
+
+
+class Worker(Metered):
+    """The greenlet in which filters and transforms are called."""

@@ -15,14 +15,14 @@ class Company(NamedTuple):
     ringing: list[Leg]
 
 
-_NOBODY = Company([], [])  # never changed
+NOBODY = Company([], [])  # never changed
 
 
 def company_of(start: Leg, store: Store) -> Company:
     """Whom a leg reaches, through bridges, halves of Local channels and dialling."""
     legs = start.call.legs
     if len(legs) == 1:
-        return _NOBODY
+        return NOBODY
     children: dict[str, list[Leg]] = {}
     for leg in legs.values():
         if leg.dialled_by is not None:
@@ -30,6 +30,8 @@ def company_of(start: Leg, store: Store) -> Company:
     seen = {start.key}
     talking = _spread([start], seen, children, store, rings=False)
     ringing = _spread([start, *talking], seen, children, store, rings=True) if children else []
+    if not talking and not ringing:
+        return NOBODY
     return Company(_people(talking), _people(ringing))
 
 
@@ -41,33 +43,34 @@ def _people(legs: list[Leg]) -> list[Leg]:
 def _spread(
     starts: list[Leg], seen: set[str], children: dict[str, list[Leg]], store: Store, *, rings: bool
 ) -> list[Leg]:
+    """Those whom these reach by sound or, with ``rings``, by what rings too."""
     found: list[Leg] = []
     todo = list(starts)
     while todo:
-        leg = todo.pop()
-        for other, is_up in _neighbours(leg, children, store):
-            if other.key not in seen and (is_up or rings):
+        for other in _neighbours(todo.pop(), children, store, rings):
+            if other.key not in seen:
                 seen.add(other.key)
                 found.append(other)
                 todo.append(other)
     return found
 
 
-def _neighbours(leg: Leg, children: dict[str, list[Leg]], store: Store) -> list[tuple[Leg, bool]]:
-    """The legs next to one, and whether sound passes between them."""
-    found: list[tuple[Leg, bool]] = []
+def _neighbours(leg: Leg, children: dict[str, list[Leg]], store: Store, rings: bool) -> list[Leg]:
+    found: list[Leg] = []
     legs, channel = leg.call.legs, leg.entity.fields
     if not channel:
         return found
     if channel["bridge"] is not None:
         members = (store.get("bridge", channel["bridge"]) or {}).get("members", ())
-        found = [(legs[key], True) for key in members if key in legs]
+        found = [legs[key] for key in members if key in legs]
     elif leg.peer in legs:
-        found.append((legs[leg.peer], True))
+        found.append(legs[leg.peer])
     if leg.half is not None and leg.half.key in legs:
-        found.append((leg.half, True))
-    for child in children.get(leg.key, ()):
-        found.append((child, child.entity.fields.get("state") == "up"))
-    if leg.dialled_by in legs:
-        found.append((legs[leg.dialled_by], channel["state"] == "up"))
+        found.append(leg.half)
+    if children:
+        for child in children.get(leg.key, ()):
+            if rings or child.entity.fields.get("state") == "up":
+                found.append(child)
+        if leg.dialled_by in legs and (rings or channel["state"] == "up"):
+            found.append(legs[leg.dialled_by])
     return found

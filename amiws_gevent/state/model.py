@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from amiws_gevent.ami import Kind, Message, is_answer
@@ -10,6 +10,21 @@ from amiws_gevent.state.part import Part
 from amiws_gevent.state.store import Store
 
 Taker = TypeVar("Taker")
+
+_EVENT = Kind.EVENT  # a look-up less for each message
+
+NEWS_ALONE = frozenset(
+    {
+        *("Newchannel", "Newstate", "Newexten", "NewCallerid", "NewConnectedLine", "Rename"),
+        *("SoftHangupRequest", "HangupRequest", "Hangup", "DialBegin", "DialEnd", "Dial"),
+        *("BridgeCreate", "BridgeEnter", "BridgeLeave", "BridgeDestroy", "Bridge"),
+    }
+)
+"""Events that no list has as items. Others have names that items have too (ParkedCall,
+ExtensionStatus), and have to be looked through for an ActionID."""
+
+MOST_SPELLINGS = 1_000
+"""Asterisk has some 250 events; a server that makes up names has to be looked up each time."""
 
 
 class Model:
@@ -23,19 +38,32 @@ class Model:
         self.store = store
         self.parts = tuple(parts)
         self._takers = _by_name(part.events for part in self.parts)
+        self._spelled: dict[str, tuple[Callable[[Message], None], ...]] = {}
+        """The same by names as they are written, and nobody for those that nobody takes."""
         self._lists = _by_name(part.lists for part in self.parts)
 
     def receive(self, messages: Iterable[Message], offset: int, now: int) -> None:
         """Take all messages of one read; answers to actions are none of its business."""
         self.begin(offset, now)
+        spelled = self._spelled
         for message in messages:
-            if message.kind is not Kind.EVENT:
+            if message.kind is not _EVENT:
                 continue
-            takers = self._takers.get(message.name.lower())
-            # Items of lists have names of events (ParkedCall, ExtensionStatus).
-            if takers is not None and not is_answer(message):
+            name = message.values.get("Event")
+            if name is None:
+                name = message.name
+            takers = spelled.get(name)
+            if takers is None:
+                takers = self._spell(name)
+            if takers and (name in NEWS_ALONE or not is_answer(message)):
                 for take in takers:
                     take(message)
+
+    def _spell(self, name: str) -> tuple[Callable[[Message], None], ...]:
+        takers = self._takers.get(name.lower(), ())
+        if len(self._spelled) < MOST_SPELLINGS:
+            self._spelled[name] = takers
+        return takers
 
     def receive_list(
         self, action: str, items: Sequence[Message], *, asked: int, offset: int, now: int

@@ -62,6 +62,8 @@ class Leg:
     """One channel of a call: ``entity`` is that of the channel."""
 
     __slots__ = (
+        "_device",
+        "_name",
         "call",
         "created",
         "dial_string",
@@ -88,7 +90,9 @@ class Leg:
         self.entity = entity
         self.call = call
         self.created: int = channel["created"]
-        self.local = local_base(name) is not None
+        self.local = name.startswith("Local/") and local_base(name) is not None
+        self._name: str | None = None
+        self._device = ""
         self.real = not self.local and is_real(name)
         self.half: Leg | None = None
         """The other half of a Local channel."""
@@ -114,6 +118,20 @@ class Leg:
     def channel(self) -> Channel:
         """The fields of its channel as they are now; empty if the channel is gone."""
         return self.entity.fields
+
+    @property
+    def device(self) -> str:
+        """What its channel is named after: a phone or trunk."""
+        name = self.entity.fields["name"]
+        if name is not self._name:
+            self._name, self._device = name, device_of(name or "")
+        return self._device
+
+    def calls(self) -> None:
+        """It calls the server. Up to 13 ``chan_sip`` makes its channel in the state Down, as if
+        the server called it (``handle_request_invite``)."""
+        if self.dialled_by is None and self.dialled:
+            self.dialled, self.own_number = False, None
 
     def place(self, where: str, what: str | None) -> None:
         """It is in a queue, conference or such now; None for not any more."""
@@ -159,7 +177,7 @@ def _is_front(leg: Leg) -> bool:
 def identify(leg: Leg) -> Identity:
     """Who is at a leg; only for one that is a person, and whose channel is there."""
     channel = leg.channel
-    device = device_of(channel["name"] or "")
+    device = leg.device
     if leg.local:
         return Identity(device, leg.hint)
     if not leg.dialled:

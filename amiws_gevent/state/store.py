@@ -17,7 +17,7 @@ No I/O and no clock.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from amiws_gevent.state.compact import Forms
@@ -115,9 +115,9 @@ class Store:
         found = self._entities.get(kind, _GONE).get(key)
         return None if found is None else found.fields
 
-    def entity(self, kind: str, key: str) -> Entity | None:
-        """An entity, for who looks at it often; None if it is not there."""
-        return self._entities.get(kind, _GONE).get(key)
+    def entities(self, kind: str) -> Mapping[str, Entity]:
+        """All entities of a kind by key, for who looks at many: those of now, at any time."""
+        return self._entities.setdefault(kind, {})
 
     def of(self, kind: str) -> dict[str, Mapping[str, Any]]:
         """The fields of all entities of a kind, by key; a copy that stays as it is."""
@@ -180,14 +180,21 @@ class Store:
                 changed.append(name)
         if not changed:
             return False
-        entity.fields = now = known.copy()
-        for name in changed:
-            now[name] = fields[name]
+        if len(changed) != len(fields):
+            fields = {name: fields[name] for name in changed}
+        self.update(kind, key, entity, fields)
+        return True
+
+    def update(self, kind: str, key: str, entity: Entity, fields: Mapping[str, Any]) -> None:
+        """Change these fields of an entity that is there: each is other than it was."""
+        known = entity.fields.copy()
+        for name, value in fields.items():
+            known[name] = value
+        entity.fields = known
         entity.offset = self.offset
         self._touched[kind, key] = None
         if self.offset != entity.born:  # who knows nothing of that read gets all of it
-            self._mark(kind, entity, changed)
-        return True
+            self._mark(kind, entity, fields)
 
     def _make(self, kind: str, key: str, fields: Mapping[str, Any]) -> None:
         entity = Entity(self._forms.pack(kind, fields), self.offset)
@@ -195,12 +202,14 @@ class Store:
         self._gone.pop((kind, key), None)
         self._touched[kind, key] = None
 
-    def _mark(self, kind: str, entity: Entity, names: Sequence[str]) -> None:
+    def _mark(self, kind: str, entity: Entity, names: Iterable[str]) -> None:
         places = self._places.get(kind)
         if places is None:
             places = self._places[kind] = {}
         marks = entity.marks
-        later = min(self.offset - entity.born, _MOST)
+        later = self.offset - entity.born
+        if later > _MOST:
+            later = _MOST
         for name in names:
             place = places.get(name)  # low for the fields that change often: they came first
             if place is None:

@@ -32,6 +32,9 @@ CODES: dict[str, CodeInfo] = {
     "too_many_subscriptions": CodeInfo(
         429, "The client has as many subscriptions as it may have (`limits.subscriptions`)."
     ),
+    "too_many_requests": CodeInfo(
+        429, "The client begins more subscriptions than it may (20 at once, then 4 a second)."
+    ),
     "unknown_subscription": CodeInfo(404, "The client has no such subscription."),
     "unknown_server": CodeInfo(404, "There is no server with that id."),
     "action_refused": CodeInfo(

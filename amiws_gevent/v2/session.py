@@ -8,6 +8,7 @@ what the messages are.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,11 @@ from amiws_gevent.v2.requests import (
     id_of,
     load_object,
 )
+from amiws_gevent.web.admission import TokenBucket
+
+SUBSCRIPTION_RATE = 4.0
+"""A second, of one client; as many may come at once as it may have, and some more. To begin one may
+mean to look through all entities, which takes 50 ms for 50,000."""
 
 FEATURES = ["state", "events", "resume", "actions", "idempotency"]
 
@@ -85,6 +91,7 @@ class Shared:
     heartbeat: float
     """Seconds."""
     clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
     errors: Counter[str] = field(default_factory=Counter)
     """Requests that were answered by an error, by its code."""
 
@@ -114,6 +121,7 @@ class Session:
         self._feed = feed
         self._shared = shared
         self._asked: dict[_Asked, None] = {}
+        self._begun = TokenBucket(shared.monotonic)
         self._closed = False
 
     def open(self) -> None:
@@ -191,7 +199,12 @@ class Session:
     def _subscribe(
         self, request: Subscribe | Resume, given: Mapping[str, Any], position: str | None
     ) -> None:
+        wait = self._begun.wait(SUBSCRIPTION_RATE)
+        if wait > 0:
+            text = f"more than {SUBSCRIPTION_RATE:.0f} subscriptions a second"
+            raise RequestError("too_many_requests", text, math.ceil(wait * 1000) / 1000)
         filters = Filters.parse(given.get("filters") or {})
+        self._begun.take()
         made = self._feed.subscribe(frozenset(request.streams), filters, position)
         answer = {"id": request.id, "subscription": made.id, "streams": sorted(made.streams)}
         more = {"filters": made.filters, "resumed": made.resumed}

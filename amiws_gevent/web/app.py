@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from amiws_gevent.config import Settings, named_paths
 from amiws_gevent.web.gate import Gate, Headers, RequestInfo
+from amiws_gevent.web.problem import PROBLEM_TYPE, is_api, problem_bytes
 from amiws_gevent.web.static import StaticFiles, file_response, redirect_to_folder
 
 # Where the web server's handler puts the RequestInfo of the raw request.
@@ -33,9 +34,10 @@ def create_app(
     """A new application; it changes nothing outside itself.
 
     The gate checks every request once, first of all; ``flask.g.user`` is the user who logged
-    in, or None. The routes of ``blueprints`` come before the files of web_root.
-    ``private_files`` are never served, nor are files that any setting of the configuration
-    names, nor backups of either.
+    in, or None, and ``flask.g.secret`` what `Gate.still_knows` asks for. What is under ``/api/``
+    has checks of its own there, and all its errors are problem documents. The routes of
+    ``blueprints`` come before the files of web_root. ``private_files`` are never served, nor
+    are files that any setting of the configuration names, nor backups of either.
     """
     app = flask.Flask("amiws_gevent.web", static_folder=None, template_folder=None)
     # Each slash as it was sent: a merged `//` would be answered by a redirect.
@@ -70,10 +72,13 @@ def request_info(environ: WSGIEnvironment) -> RequestInfo:
 
 def _guard(app: flask.Flask, gate: Gate) -> None:
     def ask_gate() -> Response | None:
-        verdict = gate.check_request(request_info(flask.request.environ))
-        flask.g.user = verdict.user
+        api = is_api(flask.request.environ["PATH_INFO"])
+        check = gate.check_api if api else gate.check_request
+        verdict = check(request_info(flask.request.environ))
+        flask.g.user, flask.g.secret = verdict.user, verdict.secret
         if verdict.status != 200:
-            return flask.Response(verdict.body, verdict.status, list(verdict.headers))
+            response = flask.Response(verdict.body, verdict.status, list(verdict.headers))
+            return _as_problem(response, verdict.detail) if api and verdict.body else response
         flask.g.headers = verdict.headers
         return None
 
@@ -83,6 +88,8 @@ def _guard(app: flask.Flask, gate: Gate) -> None:
         # A browser must not take a text file for a script.
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-cache")
+        if is_api(flask.request.environ["PATH_INFO"]):  # no page of others may even embed it
+            response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 
     app.before_request(ask_gate)
@@ -116,9 +123,21 @@ def _unquoted_path(environ: WSGIEnvironment) -> str:
 
 
 def plain_error(error: HTTPException) -> flask.Response:
-    """One line of text, with the headers of the error (``Allow``, ``Content-Range``)."""
+    """One line of text, with the headers of the error (``Allow``, ``Content-Range``).
+
+    Under ``/api/`` a problem document.
+    """
     own_words = error.description != type(error).description
     text = error.description if own_words and error.description else error.name
     response = flask.Response(f"{error.code} {text}\n", error.code, error.get_headers())
     response.content_type = "text/plain; charset=utf-8"
+    if is_api(flask.request.environ["PATH_INFO"]):
+        return _as_problem(response, text)
+    return response
+
+
+def _as_problem(response: flask.Response, detail: str) -> flask.Response:
+    """The same answer with a problem document in the place of its text."""
+    response.set_data(problem_bytes(response.status_code, detail))
+    response.content_type = PROBLEM_TYPE
     return response

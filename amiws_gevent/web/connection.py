@@ -17,6 +17,8 @@ from typing import Any
 
 from gevent import socket, ssl
 
+from amiws_gevent.web.problem import PROBLEM_TYPE, problem_bytes
+
 RETRY_LATER = ("Retry-After", "5")  # seconds; for clients refused because there are too many
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -33,7 +35,11 @@ _LONGEST_HEAD_END = 4  # bytes of it that an earlier read may already have broug
 
 
 class HeadTooLarge(Exception):
-    """A request head has no end within the bytes it may have."""
+    """A request head has no end within the bytes it may have; ``begin`` is all of these."""
+
+    def __init__(self, begin: bytes) -> None:
+        super().__init__()
+        self.begin = begin
 
 
 def raw_socket(sock: socket.socket) -> Any:
@@ -102,13 +108,18 @@ def answer_and_close(sock: socket.socket, reader: Reader, answer: bytes) -> None
         reader.discard(_LINGER_BYTES, _LINGER_TIME)
 
 
-def refusal_bytes(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> bytes:
-    """A whole HTTP answer that ends the connection; ``text`` says why."""
-    body = f"{status:d} {text}\n".encode()
+def refusal_bytes(
+    status: HTTPStatus, text: str, *headers: tuple[str, str], api: bool = False
+) -> bytes:
+    """A whole HTTP answer that ends the connection; ``text`` says why.
+
+    ``api``: it is a problem document.
+    """
+    body = problem_bytes(status, text) if api else f"{status:d} {text}\n".encode()
     lines = [
         f"HTTP/1.1 {status:d} {status.phrase}",
         "Connection: close",
-        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Type: {PROBLEM_TYPE if api else 'text/plain; charset=utf-8'}",
         f"Content-Length: {len(body)}",
         *(f"{name}: {value}" for name, value in headers),
         "\r\n",
@@ -200,7 +211,7 @@ class Reader:
         room = limit
         while (found := _HEAD_END.search(head, searched)) is None:
             if not room:
-                raise HeadTooLarge
+                raise HeadTooLarge(bytes(head))
             chunk = self._take(room)
             if not chunk:
                 return bytes(head)

@@ -1,7 +1,9 @@
 """Decides which HTTP requests and which WebSockets are accepted.
 
     HTTP request     Host, if allowed_hosts is set; then Digest, if auth_file is set
-    WebSocket        Origin and Host; then the session cookie or Digest, if auth_file is set
+    WebSocket        Origin and Host; then the session cookie or Digest, if auth_file is set,
+                     or a token, if there are api_tokens
+    under /api/      as a WebSocket, and the browser must not say that another web site asks
 
 The checks of Origin and login of a WebSocket are deliberate differences from amiws, which
 takes any origin and asks nobody to log in there. Every refusal says so, in its body and in
@@ -16,7 +18,7 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from amiws_gevent.config import Settings
 from amiws_gevent.plugins.api import Headers as Headers
@@ -26,8 +28,9 @@ from amiws_gevent.web.digest import DigestLogin, HtdigestFile, NonceTable, Outco
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.hosts import HostPolicy, host_name, names_of_this_machine
 from amiws_gevent.web.login_throttle import LIMIT, LoginThrottle
-from amiws_gevent.web.origin import OriginPolicy, parse_origin
+from amiws_gevent.web.origin import CrossOrigin, OriginPolicy, parse_origin
 from amiws_gevent.web.session import SessionCookies
+from amiws_gevent.web.tokens import CHALLENGE, REFUSED, USER_PREFIX, Tokens, bearer_of
 
 _log = logging.getLogger("amiws_gevent.web.gate")
 
@@ -42,6 +45,8 @@ UNLIKE_AMIWS = (
 )
 # Where operators read what allowed_hosts is for.
 NAMES = 'docs/configuration.md, "Names of this server"'
+# The user name that wrong tokens are counted and logged under.
+_SOME_TOKEN = "token"  # noqa: S105
 # Seconds between log lines for each kind of refusal: password guessing must not fill the disk.
 LOG_INTERVAL = 1.0
 # Host names that a warning was logged for; beyond this number they are forgotten.
@@ -62,6 +67,13 @@ class Verdict:
     user: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    secret: bytes = field(default=b"", repr=False)
+    """What the login was checked against, for `Gate.still_knows`."""
+
+    @property
+    def detail(self) -> str:
+        """The words of the body, without the status before them."""
+        return self.body.decode().removeprefix(f"{self.status} ").rstrip("\n")
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,8 @@ class Gate:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._origins = OriginPolicy(settings.allowed_origins)
+        self._cross_origin = CrossOrigin(self._origins)
+        self._tokens = Tokens(settings.api_tokens)
         self._hosts = HostPolicy(
             settings.allowed_hosts, {settings.ws_host, *names_of_this_machine()}
         )
@@ -130,17 +144,12 @@ class Gate:
         429 after too many failed logins; 400 with two ``Origin`` or ``Host`` headers, which
         no browser sends.
         """
-        origins = request.headers.getall("Origin")
-        hosts = request.headers.getall("Host")
-        if len(origins) > 1 or len(hosts) > 1:
-            return _refusal(400, "The request has more than one Origin or Host header.")
-        if not self._origins.allows(origins, hosts, request.scheme):
-            return self._refuse_origin(request, origins[0])
-        # An unlisted origin is accepted because it equals Host, so Host must be a known name.
-        if origins and not self._origins.names(origins[0]) and not self._hosts.allows(hosts[0]):
-            if self._hosts.enforced:
-                return self._refuse_host(request, hosts[0])
-            self._warn_of_host(request, hosts[0])
+        refused = self._check_site(request, "WebSocket")
+        if refused is not None:
+            return refused
+        token = bearer_of(request.headers.get("Authorization"))
+        if token is not None and self._tokens:
+            return self._check_token(request, token)
         if self._login is None:
             return Verdict(200)
         session = self._cookies.check(request.headers.getall("Cookie"), self._login.users.ha1)
@@ -154,6 +163,107 @@ class Gate:
         if outcome.passed_over:
             return self._pass_over(request, outcome)
         return self._refuse_upgrade(self._login, request, outcome)
+
+    def check_api(self, request: RequestInfo) -> Verdict:
+        """Check a request under ``/api/``, of whatever method: 200; 204 answers a preflight.
+
+        400, 401, 403 and 429 as for a WebSocket. Also 403 if the browser says that another web
+        site asks (``Sec-Fetch-Site``), unless that site is allowed: it sends cached Digest
+        logins with the GETs of any site. The headers have what CORS asks for.
+        """
+        verdict = self._check_api(request)
+        cross = self._cross_origin.headers(request.headers.getall("Origin"))
+        return replace(verdict, headers=(*verdict.headers, *cross))
+
+    def still_knows(self, user: str | None, secret: bytes) -> bool:
+        """Whether what `check_api` has said of a request would still hold for its login."""
+        if user is None:
+            return self._login is None and not self._tokens
+        if user.startswith(USER_PREFIX):
+            return self._tokens.hash(user) == secret
+        return self._login is not None and self._login.users.ha1(user) == secret
+
+    def _check_api(self, request: RequestInfo) -> Verdict:
+        refused = self._check_site(request, "request")
+        if refused is not None:
+            return refused
+        if self._cross_origin.is_foreign(request.headers):
+            return self._refuse_site(request)
+        hosts = request.headers.getall("Host")
+        if not all(map(self._hosts.allows, hosts)):
+            if self._hosts.enforced:
+                return self._refuse_host(request, hosts[0])
+            # A browser sends no Origin with a GET of a page whose name points here.
+            if "Sec-Fetch-Site" in request.headers and not self._tokens:
+                self._warn_of_host(request, hosts[0], "request")
+        preflight = self._cross_origin.preflight(request)
+        if preflight is not None:
+            return Verdict(204, headers=preflight)
+        token = bearer_of(request.headers.get("Authorization"))
+        if token is not None and self._tokens:
+            return self._check_token(request, token)
+        if self._login is not None:
+            return self._log_in_to_api(self._login, request)
+        if not self._tokens:
+            return Verdict(200)
+        return _refusal(
+            401,
+            "This request needs a token (api_tokens): send Authorization: Bearer TOKEN.",
+            ("WWW-Authenticate", CHALLENGE),
+        )
+
+    def _log_in_to_api(self, login: _Login, request: RequestInfo) -> Verdict:
+        """By the session cookie or Digest, also where ``auth_websocket`` is off."""
+        session = self._cookies.check(request.headers.getall("Cookie"), login.users.ha1)
+        if session is not None:
+            return Verdict(200, session.user, secret=login.users.ha1(session.user) or b"")
+        outcome = self._verify(login, request)
+        if outcome.user is not None:
+            verdict = self._welcome(login, request, outcome.user, outcome.ha1)
+            return replace(verdict, secret=outcome.ha1)
+        if outcome.passed_over:
+            return self._pass_over(request, outcome)
+        if outcome.reason and not outcome.claimed:
+            self._warn_of_login(request, outcome)
+        verdict = _challenge(login, outcome, "This request needs a login, or a token (api_tokens).")
+        if self._tokens:
+            verdict = replace(verdict, headers=(*verdict.headers, ("WWW-Authenticate", CHALLENGE)))
+        return verdict
+
+    def _check_site(self, request: RequestInfo, what: str) -> Verdict | None:
+        """A refusal if the page that asks is another web site's; ``what`` is asked for."""
+        origins = request.headers.getall("Origin")
+        hosts = request.headers.getall("Host")
+        if len(origins) > 1 or len(hosts) > 1:
+            return _refusal(400, "The request has more than one Origin or Host header.")
+        if not self._origins.allows(origins, hosts, request.scheme):
+            return self._refuse_origin(request, origins[0], what)
+        # An unlisted origin is accepted because it equals Host, so Host must be a known name.
+        if origins and not self._origins.names(origins[0]) and not self._hosts.allows(hosts[0]):
+            if self._hosts.enforced:
+                return self._refuse_host(request, hosts[0])
+            self._warn_of_host(request, hosts[0], what)
+        return None
+
+    def _check_token(self, request: RequestInfo, token: str) -> Verdict:
+        """Accept a token, or refuse and count it.
+
+        The right ones are accepted however many wrong ones came from the same address: they
+        are random, so that nobody finds one by trying, and its owner shall not suffer.
+        """
+        user = self._tokens.user(token)
+        if user is not None:
+            return Verdict(200, user, secret=self._tokens.hash(user) or b"")
+        outcome = Outcome(reason="no such token", claimed=_SOME_TOKEN)
+        if self._login_throttle.wait(request.address, _SOME_TOKEN, self._most_failures):
+            return self._pass_over(request, replace(outcome, passed_over=True))
+        self._login_throttle.failed(request.address, _SOME_TOKEN)
+        self._warn_of_login(request, outcome)
+        return _refusal(
+            401,
+            "There is no such token in api_tokens.",
+            ("WWW-Authenticate", REFUSED),
+        )
 
     def _verify(self, login: _Login, request: RequestInfo, more: str = "") -> Outcome:
         """Check a Digest login unless too many have failed; count and log a failure.
@@ -245,13 +355,30 @@ class Gate:
             f"See {MIGRATION}.",
         )
 
-    def _refuse_origin(self, request: RequestInfo, origin: str) -> Verdict:
+    def _refuse_site(self, request: RequestInfo) -> Verdict:
+        site = request.headers.get("Sec-Fetch-Site", "")
+        self._warn(
+            "site",
+            "request refused with 403: address=%s: the browser says that another web site asks "
+            "(Sec-Fetch-Site: %s)",
+            request.address,
+            _shown(site),
+        )
+        return _refusal(
+            403,
+            "This request is refused: the browser says that another web site asks "
+            f"(Sec-Fetch-Site: {_shown(site)}). A site that is in allowed_origins must ask by "
+            "CORS, with an Origin.",
+        )
+
+    def _refuse_origin(self, request: RequestInfo, origin: str, what: str) -> Verdict:
         setting = f"allowed_origins: [{_shown(_allowing(origin))}]"
         shown = _shown(origin)
         self._warn(
             "origin",
-            "WebSocket refused with 403: address=%s origin=%s is another web site (amiws accepts "
+            "%s refused with 403: address=%s origin=%s is another web site (amiws accepts "
             "all); to accept it, set %s (%s)",
+            what,
             request.address,
             shown,
             setting,
@@ -259,7 +386,7 @@ class Gate:
         )
         return _refusal(
             403,
-            f"This WebSocket is refused: the page that opened it is from another web site "
+            f"This {what} is refused: the page that made it is from another web site "
             f"(Origin: {shown}).\n"
             "amiws accepts all origins, so any web site that a user visits can control the PBX; "
             "this is a deliberate difference. To accept this web site, add to the "
@@ -286,7 +413,7 @@ class Gate:
             f"    {setting}\n\nSee {NAMES}.",
         )
 
-    def _warn_of_host(self, request: RequestInfo, host: str) -> None:
+    def _warn_of_host(self, request: RequestInfo, host: str, what: str) -> None:
         """Warn once for each name, unless a login or TLS already stops the attack."""
         asks = self._login is not None and self._login_on_websocket
         name = host_name(host)
@@ -294,9 +421,10 @@ class Gate:
             return
         if self._warn(
             "doubtful host",
-            "WebSocket accepted for host=%s (address=%s) without a login: any web site can "
+            "%s accepted for host=%s (address=%s) without a login: any web site can "
             "control the PBX through a name that points here (DNS rebinding); if this is the "
             "name of this server, set %s (%s)",
+            what,
             _shown(name),
             request.address,
             _allowing_host(host),

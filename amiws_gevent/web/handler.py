@@ -47,19 +47,21 @@ from amiws_gevent.web.connection import (
 from amiws_gevent.web.counts import Counts
 from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.gate import Headers, RequestInfo, Verdict
+from amiws_gevent.web.hangup import ENVIRON_KEY as HANGUP
+from amiws_gevent.web.hangup import Hangup
 from amiws_gevent.web.outlet import Source
 from amiws_gevent.web.pacing import Pacer
+from amiws_gevent.web.problem import is_api
 from amiws_gevent.web.websocket import WebSocketClient
 
 SUBPROTOCOL = "amiws.v2"
 
 LONGEST_REQUEST_LINE = 8192  # bytes, as pywsgi has it; RFC 9112 asks for 8,000 at least
 MOST_HEADERS = 100
-LONGEST_BODY = 64 * 1024  # bytes; no page of ours sends one, the API takes actions
+LONGEST_BODY = 64 * 1024  # bytes, outside of the API; no page of ours sends one
 
 _TLS_HANDSHAKE = 0x16  # the first byte of a TLS record with a ClientHello
 _FLASK_PATHS = frozenset(("/metrics", "/healthz", "/readyz"))
-_FLASK_PREFIX = "/api/"
 
 _LINE_END = re.compile(r"\r?\n")
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -133,6 +135,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.arrival: Arrival | None = None
         self.idle = True  # between two requests: a stop does not wait for it
         self._served = 0
+        self._for_api = False  # the request that is being read or answered
         self._peer_gone = False
         self._user: str | None = None
         self._subprotocol: str | None = None
@@ -198,6 +201,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _wait_for_head(self) -> bytes:
         reader, limits, clock = self.rfile, self.site.limits, self.site.clock
         self.idle = True
+        self._for_api = False
         reader.deadline = clock() + (limits.idle_time if self._served else limits.header_time)
         try:
             first = reader.wait()
@@ -218,7 +222,8 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         reader.deadline = clock() + limits.header_time
         try:
             head: bytes = reader.read_head(limits.header_size)
-        except HeadTooLarge:
+        except HeadTooLarge as error:
+            self._note_target(error.begin.decode("latin-1"))
             raise RequestError(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 f"the request head is longer than {limits.header_size} bytes",
@@ -232,6 +237,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def _parse_head(self, head: bytes) -> None:
         lines = _LINE_END.split(head.decode("latin-1"))
+        self._note_target(lines[0])
         self.requestline = lines[0][:LONGEST_REQUEST_LINE]
         if len(lines) < 3 or lines[-2:] != ["", ""]:
             raise ConnectionError("the connection ended within a request")
@@ -252,6 +258,11 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.request_version = f"HTTP/{words[3]}.{words[4]}"
         self.headers = Headers((pair[1], pair[2]) for pair in pairs if pair is not None)
         self._check_request()
+
+    def _note_target(self, line: str) -> None:
+        """Whether the request is for the API: its errors have another form, from here on."""
+        words = line[:LONGEST_REQUEST_LINE].split(" ")
+        self._for_api = len(words) > 1 and is_api(_path_of(words[1]))
 
     def _check_request(self) -> None:
         if self.request_version not in ("HTTP/1.1", "HTTP/1.0"):
@@ -283,9 +294,10 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
             raise RequestError(HTTPStatus.BAD_REQUEST, "the Content-Length is not a number")
         length = int(lengths[0])
-        if length > LONGEST_BODY:
+        most = self.site.limits.client_message if self._for_api else LONGEST_BODY
+        if length > most:
             raise RequestError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {LONGEST_BODY} bytes"
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {most} bytes"
             )
         return length
 
@@ -298,12 +310,11 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def get_environ(self) -> WSGIEnvironment:
         """WSGI's view of the request, and ours under ``amiws.request``."""
         environ: WSGIEnvironment = self.server.get_environ()
-        path, _, query = _ABSOLUTE_TARGET.sub("", self.path, count=1).partition("?")
         environ.update(
             {
                 "REQUEST_METHOD": self.command,
-                "PATH_INFO": unquote(path, "latin-1") or "/",
-                "QUERY_STRING": query,
+                "PATH_INFO": _path_of(self.path) or "/",
+                "QUERY_STRING": self.path.partition("?")[2],
                 "REQUEST_URI": self.path,
                 "SERVER_PROTOCOL": self.request_version,
                 "REMOTE_ADDR": self.host,
@@ -327,6 +338,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.rfile.deadline = self.site.clock() + self.site.limits.header_time
         self.wsgi_input = Input(self.rfile, self.content_length)  # type: ignore[arg-type]  # has its read and readline
         environ["wsgi.input"] = self.wsgi_input
+        environ[HANGUP] = partial(Hangup, self.socket)
         environ["wsgi.input_terminated"] = True
         return environ
 
@@ -392,9 +404,8 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _refuse(self, error: RequestError) -> None:
         """Answer a bad request, and close once the client had time to read the answer."""
         _log.debug("%s: %d %s", self.peer, error.status, error)
-        answer_and_close(
-            self.socket, self.rfile, refusal_bytes(error.status, str(error), *error.headers)
-        )
+        answer = refusal_bytes(error.status, str(error), *error.headers, api=self._for_api)
+        answer_and_close(self.socket, self.rfile, answer)
 
     # The upgrade
 
@@ -405,7 +416,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         if not asked or self.command != "GET":
             return None
         path = environ["PATH_INFO"]
-        if path.startswith(_FLASK_PREFIX) or path in _FLASK_PATHS:
+        if is_api(path) or path in _FLASK_PATHS:
             return None
         verdict = self._check_upgrade(environ[ENVIRON_KEY])
         if verdict.status != HTTPStatus.OK:
@@ -493,6 +504,11 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.rfile.deadline = None
         self.socket.settimeout(None)
         self.socket = None
+
+
+def _path_of(target: str) -> str:
+    """The path in a target of a request, unquoted, as WSGI has it."""
+    return unquote(_ABSOLUTE_TARGET.sub("", target, count=1).partition("?")[0], "latin-1")
 
 
 def _tokens(header: str) -> list[str]:

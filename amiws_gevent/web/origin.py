@@ -1,4 +1,4 @@
-"""Which web sites may open a WebSocket (RFC 6454; RFC 6455, section 10.2).
+"""Which web sites may open a WebSocket or use the API (RFC 6454; RFC 6455, section 10.2).
 
 A browser lets a page of any site connect anywhere, and sends the site as ``Origin``, which
 the page cannot forge. Without this check any web site that an operator visits could
@@ -11,6 +11,8 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from amiws_gevent.plugins.api import Headers, RequestInfo
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@\\\s,]{1,255}))(?::([0-9]{0,5}))?")
@@ -80,7 +82,7 @@ class OriginPolicy:
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         entries = [entry.strip() for entry in allowed]
-        self._all = "*" in entries
+        self.all = "*" in entries
         parsed = [(parse_origin(entry.rstrip("/")), entry.lower()) for entry in entries]
         self._origins = frozenset(origin for origin, _ in parsed if origin is not None)
         self._texts = frozenset(
@@ -103,7 +105,68 @@ class OriginPolicy:
 
     def names(self, text: str) -> bool:
         """Whether an ``Origin`` is among ``allowed_origins``, whatever ``Host`` is."""
-        if self._all:
-            return True
+        return self.all or self.lists(text)
+
+    def lists(self, text: str) -> bool:
+        """As ``names``, without what ``"*"`` allows."""
         origin = parse_origin(text)
         return text.lower() in self._texts if origin is None else origin in self._origins
+
+
+_PREFLIGHT = (
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    (
+        "Access-Control-Allow-Headers",
+        "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID",
+    ),
+    ("Access-Control-Max-Age", "600"),
+)
+_EXPOSED = ("Access-Control-Expose-Headers", "ETag, Retry-After, WWW-Authenticate")
+
+
+class CrossOrigin:
+    """What browsers are told and asked about pages of other sites that use the API (CORS).
+
+    A site that ``allowed_origins`` lists may act with the login of the browser's user. With
+    ``"*"`` any site may ask, but not with that login: who allows all cannot mean that each
+    page that a user visits may act for him. Such a page needs a token of its own.
+    """
+
+    def __init__(self, origins: OriginPolicy) -> None:
+        self._origins = origins
+
+    def is_foreign(self, headers: Headers) -> bool:
+        """Whether the browser says that a page of another site asks, without an allowed Origin.
+
+        A page cannot forge ``Sec-Fetch-Site``; programs and old browsers do not send it.
+        """
+        site = headers.get("Sec-Fetch-Site", "same-origin").strip().lower()
+        if site in ("same-origin", "none"):
+            return False
+        origins = headers.getall("Origin")
+        return not (origins and self._origins.names(origins[0]))
+
+    def headers(self, origins: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """What an answer says to a page of the one origin of its request."""
+        vary = (("Vary", "Origin"),)
+        if len(origins) != 1 or not self._origins.names(origins[0]):
+            return vary
+        if not self._origins.lists(origins[0]):
+            return (*vary, ("Access-Control-Allow-Origin", "*"), _EXPOSED)
+        return (
+            *vary,
+            ("Access-Control-Allow-Origin", origins[0]),
+            ("Access-Control-Allow-Credentials", "true"),
+            _EXPOSED,
+        )
+
+    def preflight(self, request: RequestInfo) -> tuple[tuple[str, str], ...] | None:
+        """The answer to the question of a browser whether a page may ask; None: it is none.
+
+        Browsers send no login with it.
+        """
+        asked = request.headers.get("Access-Control-Request-Method")
+        origins = request.headers.getall("Origin")
+        if request.method != "OPTIONS" or asked is None or not origins:
+            return None
+        return _PREFLIGHT if self._origins.names(origins[0]) else ()

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from tests.support.program import wait_until
-
-WEB_ROOT = Path(__file__).parent.parent.parent / "web_root"
+from tests.support.web_root import file_response, response
 
 Data = dict[str, Any]
 
@@ -161,21 +157,8 @@ class FakeAmiws:
 
     def _http(self, _connection: ServerConnection, request: Request) -> Response | None:
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return _response(401, b"log in", "text/plain") if self.refuse_upgrades else None
+            return response(401, b"log in", "text/plain") if self.refuse_upgrades else None
         self.requests.append(request.path)
         if more := self.more_pages.get(request.path):
-            return _response(200, more.encode(), "text/html")
-        file = WEB_ROOT / (request.path.partition("?")[0].lstrip("/") or "index.html")
-        if not file.is_file():
-            return _response(404, b"no such file", "text/plain")
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        return _response(200, file.read_bytes(), kind)
-
-
-def _response(status: int, body: bytes, kind: str) -> Response:
-    headers = Headers()
-    headers["Content-Type"] = kind
-    headers["Content-Length"] = str(len(body))
-    headers["Cache-Control"] = "no-store"
-    headers["Connection"] = "close"
-    return Response(status, "", headers, body)
+            return response(200, more.encode(), "text/html")
+        return file_response(request.path)

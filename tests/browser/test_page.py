@@ -6,12 +6,14 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import scenes
-from tests.browser.fakes import WEB_ROOT, Data, FakeAmiws, FakePbx
+from tests.browser.fakes import Data, FakeAmiws, FakePbx
+from tests.support.web_root import WEB_ROOT
 
 HOSTILE = '<img src="x" onerror="window.hacked = 1"><script>window.hacked = 1</script>'
 
@@ -312,13 +314,13 @@ def luminance(colour: str) -> float:
 
 def test_the_page_names_no_other_host_and_no_inline_code() -> None:
     """What the Content-Security-Policy would refuse is not there to begin with."""
-    for file in WEB_ROOT.iterdir():
+    for file in filter(Path.is_file, WEB_ROOT.rglob("*")):
         text = file.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"(https?|wss?):\\?/\\?/[a-z0-9]", text), file
     page = (WEB_ROOT / "index.html").read_text()
     assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\son[a-z]+=|\sstyle=", page)
     assert "default-src 'self'" in page
-    scripts = "".join(file.read_text() for file in WEB_ROOT.glob("*.js"))
+    scripts = "".join(file.read_text() for file in WEB_ROOT.rglob("*.js"))
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", scripts)
 
 

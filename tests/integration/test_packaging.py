@@ -32,6 +32,7 @@ CARRIED = [
     "amiws_gevent/py.typed",
     "amiws_plugins/__init__.py",
     "amiws_web_root/index.html",
+    "amiws_web_root/lib/amiws.js",
 ]
 SHARED = [
     "amiws.yaml",
@@ -111,7 +112,7 @@ def test_the_sdist_can_be_tested_and_built_again(built: Path) -> None:
         "LICENSE", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
         ".ci/run", ".editorconfig", ".pre-commit-config.yaml", "setup.py", "soak/__main__.py",
         "pyproject.toml", "scripts/find-python.sh", "etc/amiws.yaml", "plugins/__init__.py",
-        "contrib/init.d/amiws-gevent", "web_root/index.html",
+        "contrib/init.d/amiws-gevent", "web_root/index.html", "package-lock.json", "tsconfig.json",
         "tests/integration/test_packaging.py", "tests/support/program.py",
     }  # fmt: skip
     assert names >= {f"{top}/{name}" for name in wanted}

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import gevent
 import pytest
+import yaml
 from gevent import socket as gsocket
 
 from amiws_gevent import __version__, cli
@@ -25,7 +26,9 @@ from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
 from amiws_gevent.runtime.watchdog import Place
+from amiws_gevent.simulator import demo
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
+from amiws_gevent.web.tokens import hash_of
 from tests.support import listing
 from tests.support.ami_server import AmiServer
 from tests.support.greenlets import until
@@ -39,6 +42,9 @@ amihosts:
     username: admin
     secret: ${AMI_SECRET}
 """
+
+
+HOST = {"name": "pbx", "host": "127.0.0.1", "username": "u", "secret": "s"}
 
 
 class Server:
@@ -682,6 +688,50 @@ class TestDemo:
         assert caught.value.code == 2
         assert "must be a port from 0 to 65535" in capsys.readouterr().err
 
+    def test_what_the_pbxs_play_can_be_chosen(
+        self, servers: list[Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wished: list[demo.Wishes] = []
+        start = demo.start
+
+        def note(wishes: demo.Wishes) -> demo.DemoPbxs:
+            wished.append(wishes)
+            return start(wishes)
+
+        monkeypatch.setattr(demo, "start", note)
+        words = ["--seed", "0", "--rate", "12.5", "--scenario", "hold,blonde"]
+        assert cli.main(["--demo", *words]) == 0
+        assert cli.main(["--demo"]) == 0
+        chosen = demo.Wishes(seed=0, rate=12.5, scenarios=("hold", "blonde"))
+        assert wished == [chosen, demo.Wishes()]
+
+    def test_the_scenarios_are_listed(
+        self, servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["--demo", "--scenarios"]) == 0
+        assert capsys.readouterr().out.splitlines() == list(demo.listed())
+        assert servers == []
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--demo", "--scenario", "holt"], "no scenario 'holt'; --demo --scenarios lists"),
+            (["--demo", "--rate", "-1"], "must be calls a minute"),
+            (["--demo", "--rate", "nan"], "must be calls a minute"),
+            (["--demo", "--rate", "x"], "must be calls a minute"),
+            (["--rate", "5"], "--rate needs --demo"),
+            (["--seed", "0"], "--seed needs --demo"),
+            (["--scenarios"], "--scenarios needs --demo"),
+        ],
+    )
+    def test_wishes_that_cannot_be_met(
+        self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(words)
+        assert caught.value.code == 2
+        assert said in capsys.readouterr().err
+
     def test_check_and_plugins_have_no_file_to_name(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -690,3 +740,32 @@ class TestDemo:
         assert capsys.readouterr().out == (
             "--demo: the configuration is valid (simulated servers)\n--demo: no plugins\n"
         )
+
+
+class TestToken:
+    def test_it_is_told_once_with_its_lines(
+        self, capsys: pytest.CaptureFixture[str], servers: list[Server], tmp_path: Path
+    ) -> None:
+        assert cli.main(["--token", "crm", "-f", str(tmp_path / "none")]) == 0
+        said = capsys.readouterr().out
+        (token,) = [line.strip() for line in said.splitlines() if line.startswith("    amiws_")]
+        lines = yaml.safe_load(said[said.index("api_tokens:") :])
+        (made,) = Settings.model_validate({**lines, "amihosts": [HOST]}).api_tokens
+        assert (made.name, made.hash) == ("crm", hash_of(token))
+        assert said.count(token) == 1
+        assert servers == []
+
+    def test_each_is_another(self, capsys: pytest.CaptureFixture[str]) -> None:
+        cli.main(["--token", "crm"])
+        first = capsys.readouterr().out
+        cli.main(["--token", "crm"])
+        assert capsys.readouterr().out != first
+
+    @pytest.mark.parametrize("name", ["", "a b", "a:b", "-x=", "x" * 65, "ä"])
+    def test_what_is_no_name(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([f"--token={name}"])
+        assert caught.value.code == 2
+        said = capsys.readouterr()
+        assert "--token: must" in said.err
+        assert said.out == ""

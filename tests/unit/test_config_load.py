@@ -493,3 +493,39 @@ def test_references_that_multiply_are_not_followed(tmp_path: Path) -> None:
     lines += [f"x-{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     text = "\n".join(lines) + f"\n{ONE_HOST}allowed_origins: *a11\nlimits: *a11\n"
     assert len(problems(tmp_path, text)) == 2
+
+
+# Tokens
+
+
+HASH = "sha256:" + "0123456789abcdef" * 4
+
+
+def test_tokens(tmp_path: Path) -> None:
+    text = f"api_tokens:\n- name: crm\n  hash: {HASH}\n- {{name: 007, hash: {HASH[:-1]}A}}\n"
+    one, two = load(tmp_path, text + ONE_HOST).settings.api_tokens
+    assert (one.name, one.hash) == ("crm", HASH)
+    assert (two.name, two.hash) == ("007", HASH[:-1] + "a")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("- {name: a b, hash: HASH}", "api_tokens[0].name: must be a name of up to 64 letters"),
+        ("- {name: a, hash: hunter2}", "api_tokens[0].hash: must be the line that"),
+        ("- {name: a, hash: sha256:hunter2}", "api_tokens[0].hash: must be the line that"),
+        ("- {name: a}", "api_tokens[0].hash: is missing"),
+        ("- {hash: HASH}", "api_tokens[0].name: is missing"),
+        ("- {name: a, hash: HASH}\n- {name: a, hash: HASH0}", "api_tokens[1].name: is also that"),
+        (
+            "- {name: a, hash: HASH}\n- {name: b, hash: HASH}",
+            "api_tokens[1].hash: is also that of api_tokens[0]",
+        ),
+        ("  crm", "api_tokens: must be a list"),
+    ],
+)
+def test_tokens_that_are_none(tmp_path: Path, lines: str, told: str) -> None:
+    lines = lines.replace("HASH0", HASH[:-1] + "0").replace("HASH", HASH)
+    found = problems(tmp_path, f"api_tokens:\n{lines}\n{ONE_HOST}")
+    assert any(told in line for line in found), found
+    assert not any(SECRET in line or HASH in line for line in found)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from amiws_gevent.config import AmiHost, Limits, Settings
+from amiws_gevent.config import AmiHost, ApiToken, Limits, Settings
 from amiws_gevent.config.model import file_keys
 
 HOST: dict[str, Any] = {"name": "pbx1", "host": "10.0.0.1", "username": "u", "secret": "hunter2"}
@@ -161,7 +161,7 @@ def test_made_of_made_models() -> None:
 
 
 def test_every_key_says_what_it_means() -> None:
-    for model in (Settings, AmiHost, Limits):
+    for model in (Settings, AmiHost, ApiToken, Limits):
         for key in file_keys(model):
             assert (model.model_fields[key].description or "").endswith("."), key
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from amiws_gevent import resources
-from amiws_gevent.config import AmiHost, Limits, Settings, load_settings
+from amiws_gevent.config import AmiHost, ApiToken, Limits, Settings, load_settings
 from amiws_gevent.config import schema as made
 from amiws_gevent.config.model import file_keys
 
@@ -26,7 +26,7 @@ HOST = {"name": "a", "host": "h", "username": "u", "secret": "s"}
 
 def with_every_key(text: str) -> str:
     """The annotated sample with its keys behind a ``#`` taken in."""
-    return re.sub(r"^( *)#(?=[a-z_]+:)", r"\1", text, flags=re.MULTILINE)
+    return re.sub(r"^( *)#(?=(?:- )?[a-z_]+:)", r"\1", text, flags=re.MULTILINE)
 
 
 def faults(document: object) -> list[str]:
@@ -46,7 +46,7 @@ def test_the_page_s_tables_are_the_model_s() -> None:
 
 
 def test_the_page_has_a_row_for_every_key() -> None:
-    for model in (Settings, AmiHost, Limits):
+    for model in (Settings, AmiHost, ApiToken, Limits):
         rows = [f"| `{key}` | " for key in file_keys(model)]
         assert all(row in PAGE for row in rows)
 
@@ -109,7 +109,7 @@ def test_the_samples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_annotated_sample_has_every_key() -> None:
     text = with_every_key(ANNOTATED.read_text(encoding="utf-8"))
-    for model in (Settings, AmiHost, Limits):
+    for model in (Settings, AmiHost, ApiToken, Limits):
         for key in file_keys(model):
             assert re.search(rf"^ *(- )?{key}:", text, flags=re.MULTILINE), key
     document = yaml.safe_load(text)

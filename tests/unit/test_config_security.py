@@ -66,3 +66,10 @@ def test_every_origin() -> None:
     (warning,) = security_warnings(settings(allowed_origins="*", **LOGIN))
     assert "allowed_origins" in warning
     assert security_warnings(settings(allowed_origins="https://a", **LOGIN)) == []
+
+
+def test_tokens_without_a_login_close_half_the_door() -> None:
+    tokens = [{"name": "crm", "hash": "sha256:" + "0" * 64}]
+    (warning,) = security_warnings(settings(ws_host="127.0.0.1", api_tokens=tokens))
+    assert warning.startswith("api_tokens keeps the HTTP API for programs with a token, but pages")
+    assert security_warnings(settings(api_tokens=tokens, **LOGIN)) == []

@@ -17,6 +17,7 @@ from amiws_gevent.actions import ActionProblem
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.clients import CLASSIC
 from amiws_gevent.config import Limits
+from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.live import FollowedServer
 from amiws_gevent.metrics import FAMILIES
@@ -311,3 +312,13 @@ def test_operations_md_has_a_row_for_each() -> None:
     assert rows == wanted, "docs/operations.md should have:\n" + "\n".join(wanted)
     named = set(re.findall(r"\bamiws_[a-z_]+\b", text)) - {"amiws_gevent"}
     assert named <= {family.name for family in FAMILIES}
+
+
+def test_streams_of_the_api(assembly: Assembly) -> None:
+    assert assembly.value("amiws_api_streams", "state") == 0
+    client = ClientInfo("192.0.2.1", None, "events")
+    streams = [assembly.streams.open(client, b"", Filters(), None, limit=1) for _ in range(2)]
+    streams[0].close()
+    assert assembly.value("amiws_api_streams", "events") == 1
+    assert assembly.value("amiws_api_streams_opened_total", "events") == 2
+    assert assembly.value("amiws_api_streams_opened_total", "state") == 0

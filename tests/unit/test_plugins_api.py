@@ -13,7 +13,6 @@ from amiws_gevent.plugins.api import (
     ClientInfo,
     Delay,
     Headers,
-    PluginContext,
     PluginSettings,
     RequestInfo,
     Seconds,
@@ -21,6 +20,7 @@ from amiws_gevent.plugins.api import (
     SettingError,
     Size,
 )
+from amiws_gevent.plugins.context import PluginContext
 
 
 class Settings(PluginSettings):

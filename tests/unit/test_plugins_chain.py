@@ -23,7 +23,7 @@ from amiws_gevent.plugins.chain import (
     TRANSFORM,
     MessageChain,
     MessageHook,
-    Steps,
+    MessageSteps,
 )
 from amiws_gevent.plugins.guard import OVERRUNS_TO_SUSPEND, HookTimeout, PluginState
 from amiws_gevent.runtime.log import LogLimiter
@@ -69,7 +69,7 @@ class Chain:
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
     ) -> MessageChain:
-        return MessageChain(Steps(self.filters, self.transforms), clock, cpu_clock)
+        return MessageChain(MessageSteps(self.filters, self.transforms), clock, cpu_clock)
 
     def run(self, *messages: Message) -> list[Message]:
         with gevent.Timeout(20):

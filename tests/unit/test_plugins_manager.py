@@ -12,7 +12,8 @@ import pytest
 
 from amiws_gevent.ami import ClientAction
 from amiws_gevent.plugins import manager
-from amiws_gevent.plugins.api import ClientInfo, Headers, PluginContext, RequestInfo
+from amiws_gevent.plugins.api import ClientInfo, Headers, RequestInfo
+from amiws_gevent.plugins.context import PluginContext
 from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.plugins.manager import Plugins, plugin_of
 from tests.support.greenlets import WAIT, until

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import http.client
+import json
 import logging
 import os
 import shutil
@@ -234,7 +235,7 @@ def test_an_odd_host_is_no_error(client: FlaskClient, host: str) -> None:
 
 
 def test_blueprints_come_before_files_and_know_the_user(root: Path) -> None:
-    blueprint = flask.Blueprint("api", __name__, url_prefix="/api/v1")
+    blueprint = flask.Blueprint("mine", __name__, url_prefix="/mine/v1")
 
     @blueprint.post("/whoami")
     def whoami() -> dict[str, Any]:
@@ -250,13 +251,63 @@ def test_blueprints_come_before_files_and_know_the_user(root: Path) -> None:
 
     settings = make_settings(root, login=True)
     client = make_client(settings, blueprints=[blueprint])
-    assert client.post("/api/v1/whoami").status_code == 401
+    assert client.post("/mine/v1/whoami").status_code == 401
     open_settings = make_settings(root)
     client = make_client(open_settings, blueprints=[blueprint])
-    assert client.post("/api/v1/whoami").json == {"user": None}
-    assert client.get("/api/v1/teapot").text == "418 short and stout\n"
-    assert client.get("/api/v1/own").text == "own answer"
-    assert client.get("/api/v1/whoami").status_code == 404
+    assert client.post("/mine/v1/whoami").json == {"user": None}
+    assert client.get("/mine/v1/teapot").text == "418 short and stout\n"
+    assert client.get("/mine/v1/own").text == "own answer"
+    assert client.get("/mine/v1/whoami").status_code == 404
+
+
+def api_app(settings: Settings) -> FlaskClient:
+    blueprint = flask.Blueprint("api", __name__, url_prefix="/api/v1")
+
+    @blueprint.get("/whoami")
+    def whoami() -> dict[str, Any]:
+        return {"user": flask.g.user}
+
+    @blueprint.get("/fails")
+    def fails() -> str:
+        raise RuntimeError("the secret detail")
+
+    return make_client(settings, blueprints=[blueprint])
+
+
+def test_every_error_under_api_is_a_problem_document(root: Path) -> None:
+    client = api_app(make_settings(root, allowed_hosts=[]))
+    for path, method, host, status, code in (
+        ("/api/v1/none", "GET", "x", 404, "not_found"),
+        ("/api/", "GET", "x", 404, "not_found"),
+        ("/api/v1/whoami", "POST", "x", 405, "method_not_allowed"),
+        ("/api/v1/whoami", "OPTIONS", "x", 405, "method_not_allowed"),
+        ("/api/v1/fails", "GET", "x", 500, "internal"),
+        ("/api/v1/whoami", "GET", "evil.example", 403, "forbidden"),
+    ):
+        response = client.open(path, method=method, headers={"Host": host})
+        assert response.status_code == status, path
+        assert response.headers["Content-Type"] == "application/problem+json"
+        told = json.loads(response.data)
+        assert (told["status"], told["code"]) == (status, code)
+        assert told["type"] == f"/api/v1/#{code}"
+        assert "secret" not in told["detail"]
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert response.headers["Vary"] == "Origin"
+    assert "GET" in client.post("/api/v1/whoami").headers["Allow"]
+
+
+def test_a_login_under_api_is_asked_for_by_a_problem_document(root: Path) -> None:
+    response = api_app(make_settings(root, login=True)).get("/api/v1/whoami")
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Digest ")
+    assert json.loads(response.data)["code"] == "unauthorized"
+    assert json.loads(response.data)["detail"].startswith("This request needs a login")
+
+
+def test_other_paths_have_other_words(root: Path) -> None:
+    client = api_app(make_settings(root))
+    for path in ("/apiv1/x", "/API/v1/whoami", "/x/api/"):
+        assert client.get(path).text == "404 Not Found\n"
 
 
 def test_two_apps_share_nothing(root: Path, tmp_path: Path) -> None:

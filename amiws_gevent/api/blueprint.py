@@ -1,0 +1,262 @@
+"""The routes of the API. The gate has decided on origin, host and login before.
+
+A request for state, events or an action also asks ``amiws_authorize_client``, as the opening of a
+WebSocket does; an action asks ``amiws_authorize_action`` besides.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flask
+import orjson
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+from amiws_gevent.actions import ActionProblem
+from amiws_gevent.api.models import (
+    FILTERS,
+    MOST,
+    EntityQuery,
+    EventQuery,
+    NoQuery,
+    StateQuery,
+    body_of,
+    query_of,
+)
+from amiws_gevent.api.openapi import document
+from amiws_gevent.api.operations import EVENT_STREAM, JSON, KEY_HEADER, OPERATIONS, PREFIX
+from amiws_gevent.api.page import POLICY, page
+from amiws_gevent.api.problems import Problem
+from amiws_gevent.api.streams import Streams
+from amiws_gevent.api.waiting import Actions, act
+from amiws_gevent.feeds.encoding import to_json
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
+from amiws_gevent.plugins.api import ClientInfo, RequestInfo
+from amiws_gevent.runtime.loop import yield_to_loop
+from amiws_gevent.v2.codes import RequestError
+from amiws_gevent.v2.requests import load_object
+from amiws_gevent.web.app import request_info
+from amiws_gevent.web.hangup import ENVIRON_KEY as HANGUP
+
+AuthorizeClient = Callable[[RequestInfo, str | None], str | None]
+"""Why a request is refused; None: it may go on."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
+
+ENTITIES_PER_TURN = 500  # made JSON before others have their turn
+
+_VIEW = "http"  # of the clients of what is no stream
+
+
+@dataclass(frozen=True)
+class Api:
+    """What the program gives the API; `blueprint` makes its routes for each application."""
+
+    feeds: Feeds
+    actions: Actions
+    streams: Streams
+
+    def blueprint(self, authorize: AuthorizeClient, *, stream_limit: int) -> flask.Blueprint:
+        """New routes. ``stream_limit``: bytes that may wait for a stream."""
+        made = flask.Blueprint("amiws_api", __name__, url_prefix=PREFIX)
+        views = _Views(self, authorize, stream_limit)
+        for operation in OPERATIONS:
+            view = getattr(views, operation.id)
+            made.add_url_rule(operation.rule, operation.id, view, methods=[operation.method])
+            allowed = {operation.method, "HEAD"} if operation.method == "GET" else {"POST"}
+            refuse = functools.partial(_refuse_method, sorted(allowed))
+            others = [method for method in METHODS if method not in allowed]
+            made.add_url_rule(operation.rule, f"{operation.id}_else", refuse, methods=others)
+        # Else files of web_root would be looked for.
+        made.add_url_rule("/<path:rest>", "none", _refuse_path, methods=METHODS)
+        made.register_error_handler(Problem, Problem.response)
+        made.register_error_handler(ActionProblem, _of_action)
+        made.register_error_handler(RequestError, _of_request)
+        made.register_error_handler(FilterError, _of_filter)
+        return made
+
+
+@dataclass(frozen=True)
+class _Views:
+    """One method for each operation, of its name."""
+
+    api: Api
+    authorize: AuthorizeClient
+    stream_limit: int
+
+    def servers(self) -> flask.Response:
+        self._authorize()
+        query_of(NoQuery, _parameters())
+        return self._list("server", Filters(), MOST, None)
+
+    def entities(self, kind: str) -> flask.Response:
+        self._authorize()
+        query = query_of(EntityQuery, _parameters())
+        if kind not in ATTRIBUTES:
+            kinds = ", ".join(ATTRIBUTES)
+            raise Problem("unknown_kind", f"there is no kind {kind[:40]!r}; there are {kinds}")
+        return self._list(kind, _filters(query), query.limit, query.next or None)
+
+    def state(self) -> flask.Response:
+        return self._stream("state", StateQuery)
+
+    def events(self) -> flask.Response:
+        return self._stream("events", EventQuery)
+
+    def actions(self) -> flask.Response:
+        user = self._authorize()
+        given = _body()
+        body_of(given)
+        key = flask.request.headers.get(KEY_HEADER)
+        if key is not None:
+            given["idempotency_key"] = key
+        replies = act(self.api.actions, given, _client(user, _VIEW), _watch())
+        return _json({"replies": replies})
+
+    def openapi(self) -> flask.Response:
+        return _conditional(flask.Response(_document(), content_type=JSON))
+
+    def reference(self) -> flask.Response:
+        response = flask.Response(_page(), content_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return _conditional(response)
+
+    def _authorize(self) -> str | None:
+        """The user, whom the plugins have accepted."""
+        user: str | None = flask.g.user
+        refusal = self.authorize(request_info(flask.request.environ), user)
+        if refusal is not None:
+            raise Problem("not_allowed", refusal)
+        return user
+
+    def _list(self, kind: str, filters: Filters, limit: int, after: str | None) -> flask.Response:
+        made = self.api.feeds.page(filters, kind, limit, after)
+        if made is None:
+            raise Problem("bad_cursor", "next is of no list, or was asked for too late")
+        items = _list_of(made.items)
+        told = {"position": made.position, "items": orjson.Fragment(items), "next": made.next}
+        response = _json(told)
+        # Weak, since the position moves with each message of a server.
+        tag = hashlib.sha256(items + b" " + (made.next or "").encode()).hexdigest()[:32]
+        response.set_etag(tag, weak=True)
+        response.make_conditional(flask.request)
+        return response
+
+    def _stream(self, stream: str, model: type[StateQuery] | type[EventQuery]) -> flask.Response:
+        user = self._authorize()
+        query = query_of(model, _parameters())
+        filters = _filters(query)
+        response = flask.Response(content_type=EVENT_STREAM)
+        # A proxy must not wait for more, and the connection has no further request.
+        response.headers.update(
+            {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
+        )
+        if flask.request.method == "HEAD":
+            return response
+        if self.api.streams.stopping:
+            raise Problem("unavailable", "amiws-gevent is stopping", 5)
+        response.response = self.api.streams.open(
+            _client(user, stream),
+            flask.g.secret,
+            filters,
+            flask.request.headers.get("Last-Event-ID") or query.last_event_id or None,
+            limit=self.stream_limit,
+            watch=_watch(),
+        )
+        return response
+
+
+def _refuse_method(allowed: list[str], **_: str) -> flask.Response:
+    raise MethodNotAllowed(allowed)
+
+
+def _refuse_path(rest: str) -> flask.Response:
+    raise NotFound
+
+
+def _of_action(problem: ActionProblem) -> flask.Response:
+    return Problem(problem.code, problem.message, problem.retry_after).response()
+
+
+def _of_request(error: RequestError) -> flask.Response:
+    return Problem(error.code, error.message, error.retry_after).response()
+
+
+def _of_filter(error: FilterError) -> flask.Response:
+    return Problem("bad_filter", str(error)).response()
+
+
+def _parameters() -> Mapping[str, list[str]]:
+    return dict(flask.request.args.lists())
+
+
+def _filters(query: EntityQuery | StateQuery | EventQuery) -> Filters:
+    given = {name: getattr(query, name, []) for name in FILTERS}
+    return Filters.parse({name: values for name, values in given.items() if values})
+
+
+def _body() -> dict[str, Any]:
+    """The JSON object that was sent; raises Problem and RequestError.
+
+    Another type is refused, so that no form and no script without CORS can send one.
+    """
+    request = flask.request
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype != JSON or charset != "utf-8":
+        raise Problem("unsupported_media_type", f"the body must be {JSON}, in UTF-8")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem("unsupported_media_type", "the body must not be compressed")
+    try:
+        text = request.get_data(cache=False).decode()
+    except UnicodeDecodeError:
+        raise RequestError("bad_json", "the body is not UTF-8") from None
+    except OSError:  # also of a client that has left, which gets it no more
+        raise Problem("request_timeout", "the body was not whole in time") from None
+    return load_object(text)
+
+
+def _client(user: str | None, view: str) -> ClientInfo:
+    return ClientInfo(flask.request.environ.get("REMOTE_ADDR", ""), user, view)
+
+
+def _watch() -> Any:
+    return flask.request.environ.get(HANGUP)
+
+
+def _list_of(items: Sequence[Mapping[str, Any]]) -> bytes:
+    """The JSON of entities, made in pieces of a millisecond."""
+    pieces = []
+    for start in range(0, len(items), ENTITIES_PER_TURN):
+        if start:
+            yield_to_loop()
+        pieces.append(to_json(items[start : start + ENTITIES_PER_TURN])[1:-1])
+    return b"[%s]" % b",".join(pieces)
+
+
+def _json(value: object) -> flask.Response:
+    response = flask.Response(orjson.dumps(value) + b"\n", content_type=JSON)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _conditional(response: flask.Response) -> flask.Response:
+    response.add_etag()
+    response.make_conditional(flask.request)
+    return response
+
+
+@functools.cache
+def _document() -> bytes:
+    return json.dumps(document(), indent=1).encode() + b"\n"
+
+
+@functools.cache
+def _page() -> bytes:
+    return page(document()).encode()

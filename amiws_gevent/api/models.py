@@ -1,0 +1,188 @@
+"""The forms of requests and answers. Requests are checked with them; the document has all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.json_schema import WithJsonSchema
+
+from amiws_gevent.api.problems import Problem
+from amiws_gevent.v2 import messages
+from amiws_gevent.v2.requests import Action, Filters
+
+LIMIT = 1000  # entities in an answer, unless asked otherwise
+MOST = 10_000
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Query(BaseModel):
+    """Parameters: all come as text. One that is not known is a mistake, not nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+_TEXTS = {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 256}}
+_NUMBERS = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}}
+_MANY = "Repeated, or separated by commas."
+
+Texts = Annotated[list[str], WithJsonSchema({**_TEXTS, "minItems": 1, "maxItems": 256})]
+Numbers = Annotated[list[str], WithJsonSchema({**_NUMBERS, "minItems": 1, "maxItems": 256})]
+
+
+def _filter(name: str) -> Any:
+    """The field of a filter, told as ``subscribe`` tells it; `feeds` checks its values."""
+    description = f"{Filters.model_fields[name].description} {_MANY}"
+    return Field(default=[], description=description)
+
+
+class NoQuery(_Query):
+    """There are none."""
+
+
+class EntityQuery(_Query):
+    """Which entities of a kind are wanted, and how many at once."""
+
+    server: Numbers = _filter("server")
+    queue: Texts = _filter("queue")
+    extension: Texts = _filter("extension")
+    context: Texts = _filter("context")
+    limit: int = Field(
+        default=LIMIT, ge=1, le=MOST, description="How many entities an answer has at most."
+    )
+    next: str = Field(
+        default="",
+        max_length=1024,
+        description="What the answer before gave as `next`: the rest of the same list, as it was "
+        "when that began.",
+    )
+
+
+class StateQuery(_Query):
+    """Which entities are wanted."""
+
+    server: Numbers = _filter("server")
+    kind: Texts = _filter("kind")
+    queue: Texts = _filter("queue")
+    extension: Texts = _filter("extension")
+    context: Texts = _filter("context")
+    last_event_id: str = Field(
+        default="",
+        max_length=65536,
+        description="As the header `Last-Event-ID`, which counts if both are given.",
+    )
+
+
+class EventQuery(_Query):
+    """Which events are wanted."""
+
+    server: Numbers = _filter("server")
+    event: Texts = _filter("event")
+    queue: Texts = _filter("queue")
+    extension: Texts = _filter("extension")
+    context: Texts = _filter("context")
+    last_event_id: str = Field(
+        default="",
+        max_length=65536,
+        description="As the header `Last-Event-ID`, which counts if both are given.",
+    )
+
+
+FILTERS = frozenset(Filters.model_fields)
+"""Of the parameters; they may have many values, the others have one."""
+
+
+class _Body(BaseModel):
+    """As the requests of ``amiws.v2``: members that it does not know are passed over."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def _without(model: type[BaseModel], *names: str) -> dict[str, Any]:
+    """The fields of a model of ``amiws.v2`` but for some, for `create_model`."""
+    fields = model.model_fields.items()
+    return {name: (field.annotation, field) for name, field in fields if name not in names}
+
+
+ActionBody: type[BaseModel] = create_model(
+    "ActionBody",
+    __base__=_Body,
+    __doc__="An action for servers: `action` of `amiws.v2` without `op` and `id`.",
+    **_without(Action, "op", "id"),
+)
+
+
+class EntityList(BaseModel):
+    """Entities of one kind."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    position: str = Field(
+        description="Where the list stands: for `resume` of `amiws.v2`, and as `Last-Event-ID` of "
+        "`GET /api/v1/state` with this `kind` and the same filters."
+    )
+    items: list[messages.Entity] = Field(description="The entities, whole.")
+    next: str | None = Field(description="For the rest of the list; null if this is the end.")
+
+
+_Reply: Any = create_model(
+    "Reply",
+    __config__=ConfigDict(extra="allow"),
+    __doc__="What became of an action on one server: `reply` of `amiws.v2` without `op` and `id`.",
+    **_without(messages.Reply, "op", "id", "replies"),
+)
+
+Replies: type[BaseModel] = create_model(
+    "Replies",
+    __config__=ConfigDict(extra="forbid"),
+    __doc__="One reply for each server, in the order of the servers' ids.",
+    replies=(list[_Reply], Field(min_length=1)),
+)
+
+
+class ProblemDocument(BaseModel):
+    """Why a request was not done (RFC 9457)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str = Field(description="Where the reference page tells of the code.")
+    title: str = Field(description="The words of HTTP for the status.")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="What is wrong, for people; it may change.")
+    code: str = Field(description="Rely on this alone: a code never changes its meaning.")
+    retry_after: float = Field(
+        0, description="Seconds after which the same request may succeed, where that is so."
+    )
+
+
+def query_of(model: type[_Model], given: Mapping[str, Sequence[str]]) -> _Model:
+    """The parameters of a request, by name all their values; raises Problem."""
+    values: dict[str, Any] = {}
+    for name, texts in given.items():
+        if name in FILTERS:
+            values[name] = [value for text in texts for value in text.split(",")]
+        elif len(texts) > 1:
+            raise Problem("bad_request", f"the parameter {name} is there twice")
+        else:
+            values[name] = texts[0]
+    return _checked(model, values, "parameter")
+
+
+def body_of(given: Mapping[str, Any]) -> None:
+    """Check the outer form of an action; raises Problem."""
+    _checked(ActionBody, given, "member")
+
+
+def _checked(model: type[_Model], given: Mapping[str, Any], what: str) -> _Model:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = str(first["loc"][0])
+        known = name in model.model_fields
+        text = f"{name}: {first['msg']}" if known else f"there is no {what} {name[:40]!r}"
+        raise Problem("bad_request", text) from None

@@ -1,0 +1,167 @@
+"""What can be asked: one table, of which the routes, the document and the page are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from amiws_gevent.api.models import (
+    ActionBody,
+    EntityList,
+    EntityQuery,
+    EventQuery,
+    Replies,
+    StateQuery,
+)
+from amiws_gevent.feeds.filters import ATTRIBUTES
+
+PREFIX = "/api/v1"
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+
+KEY_HEADER = "Idempotency-Key"
+
+_FILTERS = "Filters are joined by and, values of one by or."
+_RESUME = (
+    "Each event has the `op` of `amiws.v2` as its type and that message as its data. A position "
+    "is its `id`, once for what came together. With `Last-Event-ID` the stream goes on there; what "
+    "it cannot go on with is told by `gap`"
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A path with its one method. Whatever it can fail with besides what all can: ``codes``."""
+
+    id: str
+    method: str
+    path: str
+    """Below PREFIX, as OpenAPI has it."""
+    summary: str
+    description: str
+    media: str
+    answer: type[BaseModel] | None = None
+    """Of JSON; None: told in words."""
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of requests, with what they mean."""
+    etag: bool = False
+    codes: tuple[str, ...] = ()
+    example: Any = None
+    """Of the body."""
+
+    @property
+    def rule(self) -> str:
+        """The path as Flask has it."""
+        return self.path.replace("{", "<").replace("}", ">")
+
+
+_IF_NONE_MATCH = {
+    "If-None-Match": "The `ETag` of an answer that the client has: 304 without a body if nothing "
+    "has changed."
+}
+_LAST_EVENT_ID = {"Last-Event-ID": "The `id` of the last event that the client has."}
+
+OPERATIONS = (
+    Operation(
+        "servers",
+        "GET",
+        "/servers",
+        "The servers",
+        "All servers as entities of kind `server`: whether they are connected, whether their state "
+        "is live, and what the AMI user may not ask, with the line for manager.conf that would "
+        "allow it. They are entities of server 0, which is amiws-gevent itself.",
+        JSON,
+        EntityList,
+        headers=_IF_NONE_MATCH,
+        etag=True,
+        codes=("not_allowed",),
+    ),
+    Operation(
+        "entities",
+        "GET",
+        "/state/{kind}",
+        "Entities of one kind",
+        f"Kinds: {', '.join(f'`{kind}`' for kind in ATTRIBUTES)}. {_FILTERS} The list is of one "
+        "moment, also if it comes in several answers. `next` is good for a minute.",
+        JSON,
+        EntityList,
+        query=EntityQuery,
+        headers=_IF_NONE_MATCH,
+        etag=True,
+        codes=("bad_request", "bad_filter", "not_allowed", "unknown_kind", "bad_cursor"),
+    ),
+    Operation(
+        "state",
+        "GET",
+        "/state",
+        "The state, and each change of it, as Server-Sent Events",
+        f"First `subscribed` and `snapshot`, then `state` for each change. {_RESUME} and a new "
+        f"`snapshot`. {_FILTERS}",
+        EVENT_STREAM,
+        query=StateQuery,
+        headers=_LAST_EVENT_ID,
+        codes=("bad_request", "bad_filter", "not_allowed", "unavailable"),
+    ),
+    Operation(
+        "events",
+        "GET",
+        "/events",
+        "Events of the servers, as Server-Sent Events",
+        f"First `subscribed`, then `event` for each message. {_RESUME}. {_FILTERS}",
+        EVENT_STREAM,
+        query=EventQuery,
+        headers=_LAST_EVENT_ID,
+        codes=("bad_request", "bad_filter", "not_allowed", "unavailable"),
+    ),
+    Operation(
+        "actions",
+        "POST",
+        "/actions",
+        "Send an action",
+        "Sends an AMI action to one server, to several, or to all, and gives what each replied, "
+        "lists whole. The answer is there when the last has replied, or its `timeout` is over. It "
+        "is 200 whatever the servers said: see `outcome` of each reply.",
+        JSON,
+        Replies,
+        body=ActionBody,
+        headers={
+            KEY_HEADER: "For 10 minutes the same user gets the first replies again for the "
+            "same key, and nothing is sent twice. Counts instead of `idempotency_key`."
+        },
+        codes=(
+            "bad_json",
+            "bad_request",
+            "action_refused",
+            "not_allowed",
+            "unknown_server",
+            "request_timeout",
+            "length_required",
+            "too_large",
+            "unsupported_media_type",
+            "idempotency_conflict",
+            "too_many_actions",
+        ),
+        example={"server": 1, "action": {"Action": "QueueStatus", "Queue": "support"}},
+    ),
+    Operation(
+        "openapi",
+        "GET",
+        "/openapi.json",
+        "This document",
+        "The API as an OpenAPI 3.1 document.",
+        JSON,
+    ),
+    Operation(
+        "reference",
+        "GET",
+        "/",
+        "This page",
+        "The same document for people.",
+        "text/html",
+    ),
+)

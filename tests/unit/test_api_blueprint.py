@@ -1,0 +1,362 @@
+"""The routes over the test client: what is asked, what is answered, what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from amiws_gevent.actions import ActionProblem, ActionRequest, Reply
+from amiws_gevent.api import blueprint
+from amiws_gevent.api.operations import OPERATIONS, PREFIX
+from amiws_gevent.web.tokens import hash_of, make_token
+from tests.support.api import World
+from tests.unit.test_web_app import BufferedClient, make_settings
+
+CHANNELS = [
+    {"server": 1, "kind": "channel", "id": f"1.{n}", "uniqueid": f"1.{n}"} for n in range(5)
+]
+ACTION = {"server": 1, "action": {"Action": "QueueStatus"}}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "api" / "v1").mkdir(parents=True)
+    (root / "api" / "v1" / "file.txt").write_text("a file")
+    (root / "api" / "other.txt").write_text("another file")
+    return root
+
+
+class Site:
+    def __init__(self, root: Path, world: World, **settings: Any) -> None:
+        self.world = world
+        app = world.app(make_settings(root, **settings))
+        app.test_client_class = BufferedClient
+        self.client = app.test_client()
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.get(PREFIX + path, headers=named)
+
+    def post(self, body: object = None, **more: Any) -> TestResponse:
+        data = body if isinstance(body, bytes | str) else json.dumps(body)
+        more.setdefault("content_type", "application/json")
+        return self.client.post(f"{PREFIX}/actions", data=data, **more)
+
+
+@pytest.fixture
+def site(root: Path) -> Site:
+    world = World()
+    world.feeds.lists = {"channel": CHANNELS, "server": [{"server": 0, "kind": "server"}]}
+    return Site(root, world)
+
+
+def problem(response: TestResponse) -> tuple[int, str]:
+    assert response.headers["Content-Type"] == "application/problem+json"
+    told = json.loads(response.data)
+    assert told["status"] == response.status_code
+    assert told["type"] == f"/api/v1/#{told['code']}"
+    return told["status"], told["code"]
+
+
+# Lists
+
+
+def test_entities_of_a_kind(site: Site) -> None:
+    response = site.get("/state/channel?server=1,2&server=3&extension=100")
+    assert response.json == {"position": "p1", "items": CHANNELS, "next": None}
+    assert response.headers["Content-Type"] == "application/json"
+    ((filters, kind, limit, after),) = site.world.feeds.asked
+    assert (kind, limit, after) == ("channel", 1000, None)
+    assert filters.as_json() == {"server": [1, 2, 3], "extension": ["100"]}
+
+
+def test_a_list_in_several_answers(site: Site) -> None:
+    first = site.get("/state/channel?limit=3").json
+    assert first is not None
+    rest = site.get(f"/state/channel?limit=3&next={first['next']}").json
+    assert rest is not None
+    assert first["items"] + rest["items"] == CHANNELS
+    assert rest["next"] is None
+
+
+def test_a_long_list_lets_others_have_their_turn(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[int] = []
+    monkeypatch.setattr(blueprint, "yield_to_loop", lambda: turns.append(1))
+    monkeypatch.setattr(blueprint, "ENTITIES_PER_TURN", 2)
+    response = site.get("/state/channel").json
+    assert response is not None
+    assert response["items"] == CHANNELS
+    assert len(turns) == 2
+
+
+def test_the_servers(site: Site) -> None:
+    response = site.get("/servers")
+    assert response.json is not None
+    assert response.json["items"] == [{"server": 0, "kind": "server"}]
+
+
+def test_what_has_not_changed_is_not_sent(site: Site) -> None:
+    first = site.get("/state/channel")
+    tag = first.headers["ETag"]
+    assert tag.startswith("W/")
+    again = site.get("/state/channel", If_None_Match=f'"other", {tag}')
+    assert (again.status_code, again.data) == (304, b"")
+    assert again.headers["ETag"] == tag
+    site.world.feeds.lists["channel"] = CHANNELS[1:]
+    changed = site.get("/state/channel", If_None_Match=tag)
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != tag
+
+
+def test_parts_of_a_list_have_tags_of_their_own(site: Site) -> None:
+    site.world.feeds.lists["channel"] = [CHANNELS[0]] * 2
+    first, last = site.get("/state/channel?limit=1"), site.get("/state/channel?limit=1&next=1")
+    assert first.headers["ETag"] != last.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/state/chanel", 404, "unknown_kind"),
+        ("/state/channel?next=old", 410, "bad_cursor"),
+        ("/state/channel?limit=0", 400, "bad_request"),
+        ("/state/channel?limit=10001", 400, "bad_request"),
+        ("/state/channel?limit=x", 400, "bad_request"),
+        ("/state/channel?limit=1&limit=2", 400, "bad_request"),
+        ("/state/channel?queu=x", 400, "bad_request"),
+        ("/state/channel?kind=queue", 400, "bad_request"),
+        ("/state/channel?server=x", 400, "bad_filter"),
+        ("/state/channel?server=-1", 400, "bad_filter"),
+        ("/state/channel?queue=", 400, "bad_filter"),
+        ("/state/channel?queue=a,,b", 400, "bad_filter"),
+        ("/state/channel?queue=" + "x" * 257, 400, "bad_filter"),
+        ("/state/channel?queue=" + ",".join(["x"] * 257), 400, "bad_filter"),
+        ("/servers?server=1", 400, "bad_request"),
+        ("/state?kind=nothing", 400, "bad_filter"),
+        ("/state?event=Hangup", 400, "bad_request"),
+        ("/events?kind=call", 400, "bad_request"),
+        ("/events?op=x", 400, "bad_request"),
+        ("/nothing", 404, "not_found"),
+        ("/file.txt", 404, "not_found"),
+        ("/state/channel/1.1", 404, "not_found"),
+    ],
+)
+def test_what_is_asked_wrongly(site: Site, path: str, status: int, code: str) -> None:
+    assert problem(site.get(path)) == (status, code)
+    assert site.world.feeds.feeds == []
+
+
+def test_no_value_of_a_client_is_in_a_problem_of_its_form(site: Site) -> None:
+    assert b"s3cret" not in site.get("/state/channel?limit=s3cret").data
+    assert b"s3cret" not in site.post({"server": "s3cret", "action": 5}).data
+
+
+# Actions
+
+
+def test_an_action_and_its_replies(site: Site) -> None:
+    response = site.post({"server": [2, 1], "action": {"Action": "Ping", "ActionID": "7"}})
+    assert response.status_code == 200
+    assert response.json is not None
+    assert [reply["server"] for reply in response.json["replies"]] == [1, 2]
+    assert response.json["replies"][0]["outcome"] == "answered"
+    ((request, client),) = site.world.actions.requests
+    assert (request.name, request.servers, request.action_id) == ("Ping", (2, 1), "7")
+    assert (client.address, client.user, client.view) == ("127.0.0.1", None, "http")
+    assert site.world.actions.submissions[0].cancelled, "nobody waits any more"
+
+
+@pytest.mark.parametrize(
+    ("body", "header", "key"),
+    [
+        ({}, None, None),
+        ({"idempotency_key": "a"}, None, "a"),
+        ({}, "b", "b"),
+        ({"idempotency_key": "a"}, "b", "b"),
+    ],
+)
+def test_an_idempotency_key(
+    site: Site, body: dict[str, Any], header: str | None, key: str | None
+) -> None:
+    headers = {} if header is None else {"Idempotency-Key": header}
+    assert site.post(ACTION | body, headers=headers).status_code == 200
+    ((request, _),) = site.world.actions.requests
+    assert request.idempotency_key == key
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "bad_json"),
+        (b"[]", "bad_json"),
+        (b"{", "bad_json"),
+        (b'{"server": 1, "server": 2}', "bad_json"),
+        (b'{"x": NaN}', "bad_json"),
+        (b'{"x": "\xff"}', "bad_json"),
+        (b'{"x": "\\ud800"}', "bad_json"),
+        (b'{"x": ' + b"[" * 50 + b"]" * 50 + b"}", "bad_json"),
+        (b"[" * 100_000, "bad_json"),
+        ({}, "bad_request"),
+        ({"server": 1}, "bad_request"),
+        ({"server": 1, "action": "Ping"}, "bad_request"),
+        ({"server": 1, "action": {"Queue": "x"}}, "bad_request"),
+        ({"server": 1, "action": {"Action": "Ping", "x": "a\r\nb"}}, "bad_request"),
+        ({"server": [], "action": {"Action": "Ping"}}, "bad_request"),
+        ({"server": 1.5, "action": {"Action": "Ping"}}, "bad_request"),
+        ({**ACTION, "timeout": 0}, "bad_request"),
+        ({**ACTION, "timeout": 1e9}, "bad_request"),
+        ({**ACTION, "wait": "yes"}, "bad_request"),
+        ({**ACTION, "idempotency_key": ""}, "bad_request"),
+    ],
+)
+def test_a_body_that_is_no_action(site: Site, body: Any, code: str) -> None:
+    assert problem(site.post(body)) == (400, code)
+    assert site.world.actions.requests == []
+
+
+def test_an_action_that_may_not_be_sent(site: Site) -> None:
+    refused = site.post({"server": 1, "action": {"Action": "Logoff"}})
+    assert problem(refused) == (403, "action_refused")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "retry_after"),
+    [
+        ("unknown_server", 404, None),
+        ("not_allowed", 403, None),
+        ("too_many_actions", 429, 0.5),
+        ("idempotency_conflict", 422, None),
+    ],
+)
+def test_a_problem_of_the_service(
+    root: Path, code: str, status: int, retry_after: float | None
+) -> None:
+    def fails(request: ActionRequest, reply: Callable[[Reply, int], None]) -> None:
+        raise ActionProblem(code, "the reason", retry_after)
+
+    response = Site(root, World(answer=fails)).post(ACTION)
+    assert problem(response) == (status, code)
+    told = json.loads(response.data)
+    assert told["detail"] == "the reason"
+    assert told.get("retry_after") == retry_after
+    assert response.headers.get("Retry-After") == (None if retry_after is None else "1")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "",
+        "text/plain",
+        "text/plain; x=application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json-patch+json",
+        "application/json; charset=utf-16",
+        "application/json, text/plain",
+    ],
+)
+def test_only_json_is_taken(site: Site, content_type: str | None) -> None:
+    """Of the types that a page of another site can send without asking, none is."""
+    assert problem(site.post(ACTION, content_type=content_type)) == (415, "unsupported_media_type")
+    assert site.world.actions.requests == []
+
+
+def test_json_in_other_spellings(site: Site) -> None:
+    assert site.post(ACTION, content_type="Application/JSON; charset=UTF-8").status_code == 200
+    compressed = site.post(ACTION, headers={"Content-Encoding": "gzip"})
+    assert problem(compressed) == (415, "unsupported_media_type")
+
+
+# Methods
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.id)
+def test_other_methods_are_refused(site: Site, operation: Any) -> None:
+    allowed = {"GET", "HEAD"} if operation.method == "GET" else {"POST"}
+    path = PREFIX + operation.path.replace("{kind}", "channel")
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+        if method in allowed:
+            continue
+        response = site.client.open(path, method=method, json={})
+        if method != "HEAD":
+            assert problem(response) == (405, "method_not_allowed"), method
+        assert {one.strip() for one in response.headers["Allow"].split(",")} == allowed
+    assert site.world.asked == [], "nobody was asked"
+
+
+def test_unknown_paths_have_no_method(site: Site) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        response = site.client.open(f"{PREFIX}/none", method=method)
+        assert problem(response) == (404, "not_found")
+
+
+def test_files_of_web_root_lose_to_the_api_alone(site: Site) -> None:
+    assert site.client.get("/api/v1/file.txt").status_code == 404
+    assert site.client.get("/api/other.txt").text == "another file"
+    assert site.client.get("/api/v1").headers["Location"].endswith("/api/v1/")
+
+
+# Who may
+
+
+@pytest.mark.parametrize("path", ["/servers", "/state/channel", "/state", "/events"])
+def test_a_plugin_decides_on_what_is_read(root: Path, path: str) -> None:
+    world = World(refusal="not at night")
+    token = make_token()
+    site = Site(root, world, api_tokens=[{"name": "crm", "hash": hash_of(token)}])
+    response = site.get(path, Authorization=f"Bearer {token}")
+    assert problem(response) == (403, "not_allowed")
+    assert json.loads(response.data)["detail"] == "not at night"
+    ((request, user),) = world.asked
+    assert (request.target, user) == (PREFIX + path, "token:crm")
+    assert (world.feeds.feeds, world.feeds.asked) == ([], [])
+
+
+def test_a_plugin_decides_on_who_may_act(root: Path) -> None:
+    site = Site(root, World(refusal="not at night"))
+    assert problem(site.post(ACTION)) == (403, "not_allowed")
+    assert site.world.actions.requests == []
+
+
+def test_a_user_is_known_to_actions(root: Path) -> None:
+    token = make_token()
+    site = Site(root, World(), api_tokens=[{"name": "crm", "hash": hash_of(token)}])
+    assert problem(site.post(ACTION)) == (401, "unauthorized")
+    assert site.post(ACTION, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    ((_, client),) = site.world.actions.requests
+    assert client.user == "token:crm"
+
+
+def test_a_fault_of_ours_is_a_problem_too(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("the secret detail")
+
+    site.world.feeds.page = fails  # type: ignore[assignment]
+    response = site.get("/state/channel")
+    assert problem(response) == (500, "internal")
+    assert b"secret" not in response.data
+    assert "the secret detail" in caplog.text
+
+
+# The document
+
+
+def test_the_document_and_the_page(site: Site) -> None:
+    response = site.get("/openapi.json")
+    assert response.json is not None
+    assert response.json["openapi"] == "3.1.0"
+    again = site.get("/openapi.json", If_None_Match=response.headers["ETag"])
+    assert again.status_code == 304
+    page = site.get("/")
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "script" not in page.headers["Content-Security-Policy"]
