@@ -93,7 +93,14 @@ OPERATIONS = (
         query=EntityQuery,
         headers=_IF_NONE_MATCH,
         etag=True,
-        codes=("bad_request", "bad_filter", "not_allowed", "unknown_kind", "bad_cursor"),
+        codes=(
+            "bad_request",
+            "bad_filter",
+            "not_allowed",
+            "unknown_kind",
+            "state_off",
+            "bad_cursor",
+        ),
     ),
     Operation(
         "state",
@@ -105,7 +112,7 @@ OPERATIONS = (
         EVENT_STREAM,
         query=StateQuery,
         headers=_LAST_EVENT_ID,
-        codes=("bad_request", "bad_filter", "not_allowed", "unavailable"),
+        codes=("bad_request", "bad_filter", "not_allowed", "state_off", "unavailable"),
     ),
     Operation(
         "events",

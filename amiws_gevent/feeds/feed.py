@@ -17,6 +17,13 @@ class TooMany(AmiwsError):
     """A client has as many subscriptions as it may have."""
 
 
+class StateOff(AmiwsError):
+    """The configuration says that no state of servers is kept."""
+
+    def __init__(self) -> None:
+        super().__init__("live_state is off: there is no state but that of kind server")
+
+
 class Subscription(NamedTuple):
     """What a client is told of a subscription that has begun."""
 
@@ -64,7 +71,9 @@ class Feed:
     def subscribe(
         self, streams: frozenset[str], filters: Filters, position: str | None = None
     ) -> Subscription:
-        """Begin, or go on at a position; one that is equal begins anew. Raises TooMany.
+        """Begin, or go on at a position; one that is equal begins anew.
+
+        Raises TooMany and StateOff.
 
         Nothing is sent before the next turn of the loop: answer the client first.
         """

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from amiws_gevent.batch import Batch, Item
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.encoding import EVENTS, FILTERS, RESTART, STATE, UNKNOWN
-from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed, StateOff
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Group, Transport, filters_key
 from amiws_gevent.feeds.history import Bounds, History, Replay
@@ -31,6 +31,9 @@ KEPT_TIME = 120.0
 """Seconds for which a view of the state is kept that no client has: one that comes back can
 go on where it was."""
 MOST_KEPT = 64
+
+ALWAYS_KEPT = frozenset({"server"})
+"""Kinds of the program itself."""
 
 _MOMENT: Delivery = (Item(b"", 0, {}), ())
 
@@ -102,6 +105,11 @@ class Feeds:
         self._hub.stir()
 
     @property
+    def keeps_state(self) -> bool:
+        """Whether there is state of more than the program itself."""
+        return self._live.keeps_state
+
+    @property
     def behind(self) -> int:
         """Subscriptions that do not have the newest state."""
         return sum(not one.in_step for members in self._members.values() for one in members)
@@ -116,12 +124,14 @@ class Feeds:
     ) -> StatePage | None:
         """Entities of a kind, ``limit`` at a time, as they are when the first page is asked for.
 
-        ``after`` is ``next`` of the page before; None if that is not known, or no longer.
+        ``after`` is ``next`` of the page before; None if that is not known, or no longer. Raises
+        StateOff.
         """
+        chosen = filters.of_kind(kind)
+        self._check_state(chosen)
         if after is not None:
             return self._cursors.more(after, limit)
         self._look_at_servers()
-        chosen = filters.of_kind(kind)
         view = self._views.get(chosen) or StateView(chosen, self._shown)
         position = self._positions.encode(view.vector, {}, view.vector, filters_key(chosen))
         return self._cursors.begin(view.entities(), position, limit)
@@ -131,7 +141,9 @@ class Feeds:
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
     ) -> tuple[Subscriber, bool]:
-        """A subscriber of a feed, and whether it goes on where it was."""
+        """A subscriber of a feed, and whether it goes on where it was. Raises StateOff."""
+        if STATE in streams:
+            self._check_state(filters)
         self._look_at_servers()
         group = self._group(_GroupKey(streams, filters, feed.fmt))
         group.newest = self._hub.number
@@ -150,6 +162,11 @@ class Feeds:
         if group.view is not None:
             self._hub.add(feed.transport, group.view)
         return subscriber, resumed
+
+    def _check_state(self, filters: Filters) -> None:
+        """Refuse to tell that there is nothing where nothing is known."""
+        if not self._live.keeps_state and not filters.kinds <= ALWAYS_KEPT:
+            raise StateOff
 
     def _group(self, key: _GroupKey) -> Group:
         group = self._groups.get(key)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.feeds import feeds as module
+from amiws_gevent.feeds.feed import StateOff
 from amiws_gevent.feeds.feeds import KEPT_TIME, MOST_KEPT, Feeds
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
@@ -404,6 +405,41 @@ class TestServers:
         assert not again.subscribe(STATE, position).resumed, "which it had of what is bare"
         again.read()
         assert b"201" not in repr(again.messages).encode()
+
+
+class TestWithoutState:
+    """``live_state: no``"""
+
+    def test_events_have_positions_all_the_same(self, world: World) -> None:
+        world.live.forget_state()
+        client = world.client()
+        made = client.subscribe(EVENTS)
+        client.read()
+        world.says("A")
+        world.pass_on()
+        client.close()
+        world.says("B", "C")
+        world.pass_on()
+        back = world.client()
+        assert back.subscribe(EVENTS, client.positions[made.id]).resumed
+        back.read()
+        assert back.events() == ["B", "C"]
+
+    def test_state_is_refused_but_that_of_the_servers(self, world: World) -> None:
+        world.live.forget_state()
+        client = world.client()
+        for streams in (STATE, BOTH):
+            with pytest.raises(StateOff, match="live_state"):
+                client.subscribe(streams)
+        with pytest.raises(StateOff):
+            client.subscribe(STATE, kind=["server", "call"])
+        with pytest.raises(StateOff):
+            world.feeds.page(Filters(), "call", 1)
+        assert world.feeds.subscriptions == 0
+        client.subscribe(STATE, kind="server")
+        client.read()
+        assert client.ops() == ["snapshot"]
+        assert world.feeds.page(Filters(), "server", 1) is not None
 
 
 def test_a_fault_in_a_view_costs_that_view_a_snapshot(
