@@ -32,8 +32,9 @@ INSTALL_REQUIRES = [
 ]
 
 CLIENT_REQUIRES = [
-    # The WebSocket of amiws_gevent.client; 15 is the first that knows proxies.
-    "websockets>=15",
+    # The WebSocket of amiws_gevent.client, typed and kept up; 17 is the first whose headers are
+    # Latin-1, as HTTP has it.
+    "websockets>=17.0",
 ]
 
 TEST_REQUIRES = [

@@ -30,7 +30,7 @@ from amiws_gevent.config import (
     security_warnings,
 )
 from amiws_gevent.config.fields import token_name
-from amiws_gevent.errors import ListenError, StartError
+from amiws_gevent.errors import ListenError, StartError, UsageError
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.daemon import Child, PidFile, daemonise, drop_pid_file
 from amiws_gevent.runtime.gc_freeze import GcFreeze
@@ -43,6 +43,7 @@ from amiws_gevent.web.tokens import hash_of, make_token
 if TYPE_CHECKING:
     from amiws_gevent.plugins.roster import Roster
     from amiws_gevent.server import Server
+    from amiws_gevent.simulator.demo import Wishes
 
 CONFIG_FILE = Path("/etc/amiws.yaml")
 PID_FILE = Path("/tmp/amiws.pid")  # noqa: S108  # amiws's default; PidFile knows the danger
@@ -50,6 +51,7 @@ WORKING_DIRECTORY = Path("/tmp")  # noqa: S108  # amiws's default; nothing is wr
 
 LARGEST_PORT = 65535
 DEMO_AS_CONFIGURED = -1  # --demo without a port
+MOST_CALLS_A_MINUTE = 60_000
 
 STDERR = 2
 EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended; of a question alone
@@ -94,7 +96,13 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
     if options.token is not None:
         return _make_token(words, options.token)
     try:
-        return _run(options, signals)
+        wishes = _wishes(options)
+    except UsageError as error:
+        words.error(str(error))
+    if wishes is not None and options.scenarios:
+        return _list_scenarios()
+    try:
+        return _run(options, signals, wishes)
     except StartError as error:
         print(_told(error), file=sys.stderr)
         return error.exit_status
@@ -163,6 +171,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         "configuration, and exit",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    _add_demo_options(parser)
 
 
 def _make_token(words: argparse.ArgumentParser, name: str) -> int:
@@ -199,7 +208,39 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _run(options: argparse.Namespace, signals: Signals) -> int:
+def _add_demo_options(parser: argparse.ArgumentParser) -> None:
+    demo = parser.add_argument_group("what the simulated PBXs of --demo play")
+    demo.add_argument("--seed", type=int, help="the same number gives the same calls (default 1)")
+    demo.add_argument("--rate", type=_rate, help="new calls a minute on each PBX (default 30)")
+    demo.add_argument(
+        "--scenario",
+        metavar="NAME,...",
+        help="these scenarios and nothing else (default: all among everyday's calls)",
+    )
+    demo.add_argument(
+        "--scenarios", action="store_const", const=True, help="list the scenarios, and exit"
+    )
+
+
+def _wishes(options: argparse.Namespace) -> Wishes | None:
+    """What the PBXs of ``--demo`` are to play; None without it. Raises UsageError."""
+    asked = {name: getattr(options, name) for name in ("seed", "rate", "scenario", "scenarios")}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if options.demo is None:
+        for name in given:
+            raise UsageError(f"--{name} needs --demo")
+        return None
+    from amiws_gevent.simulator import demo  # by others it is not needed
+
+    scenarios = tuple(filter(None, given.pop("scenario", "").split(",")))
+    given.pop("scenarios", None)
+    try:
+        return demo.Wishes(scenarios=scenarios, **given)
+    except ValueError as error:
+        raise UsageError(f"{error}; --demo --scenarios lists them") from None
+
+
+def _run(options: argparse.Namespace, signals: Signals, wishes: Wishes | None) -> int:
     load = _loader(options)
     with signals.may_end():
         result = load()
@@ -209,7 +250,7 @@ def _run(options: argparse.Namespace, signals: Signals) -> int:
         if status or not options.connect:
             return status
         with signals.may_end():
-            return _connect(result.settings, demo=demo)
+            return _connect(result.settings, demo=wishes)
     if options.plugins:
         return _list_plugins(result)
     side = daemonise(options.wdir, signals) if options.daemon else None
@@ -220,9 +261,8 @@ def _run(options: argparse.Namespace, signals: Signals) -> int:
         if options.daemon or options.pidfile:
             pid_file = (options.pidfile or PID_FILE).absolute()
             stack.enter_context(PidFile(pid_file))
-        demo = options.demo is not None
         reload = load if result.settings.path else None
-        return _serve(result, reload, signals, demo=demo, child=side, pid_file=pid_file)
+        return _serve(result, reload, signals, demo=wishes, child=side, pid_file=pid_file)
 
 
 def _loader(options: argparse.Namespace) -> Callable[[], LoadResult]:
@@ -257,6 +297,18 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= MOST_CALLS_A_MINUTE:
+        raise argparse.ArgumentTypeError(
+            f"must be calls a minute, 0 to {MOST_CALLS_A_MINUTE}, not {text!r}"
+        )
+    return rate
+
+
 def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
     """What ``--check`` says of a file that can be used: a line, and warnings before it.
 
@@ -274,7 +326,7 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
     return 0
 
 
-def _connect(settings: Settings, *, demo: bool) -> int:
+def _connect(settings: Settings, *, demo: Wishes | None) -> int:
     """What ``--connect`` finds out of each server; the exit status is that of the worst."""
     from amiws_gevent.live.check import (  # by others it is not needed
         READ_NOTE,
@@ -283,7 +335,8 @@ def _connect(settings: Settings, *, demo: bool) -> int:
     )
 
     configured: Configured = settings, None
-    with _simulated(configured) if demo else contextlib.nullcontext(configured) as (settings, _):
+    source = _simulated(configured, demo) if demo else contextlib.nullcontext(configured)
+    with source as (settings, _):
         reports = check_servers(settings)
     for report in reports:
         print("\n".join(lines_of(report)))
@@ -311,6 +364,14 @@ def _list_plugins(result: LoadResult) -> int:
     return 0
 
 
+def _list_scenarios() -> int:
+    from amiws_gevent.simulator import demo  # by others it is not needed
+
+    for line in demo.listed():
+        print(line)
+    return 0
+
+
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -320,7 +381,7 @@ def _serve(
     load: Callable[[], LoadResult] | None,
     signals: Signals,
     *,
-    demo: bool,
+    demo: Wishes | None,
     child: Child | None,
     pid_file: Path | None = None,
 ) -> int:
@@ -332,7 +393,7 @@ def _serve(
     for warning in result.warnings:
         _log.warning("%s", warning)
     configured: Configured = result.settings, load
-    source = _simulated(configured) if demo else contextlib.nullcontext(configured)
+    source = _simulated(configured, demo) if demo else contextlib.nullcontext(configured)
     try:
         # Not before the fork: what it imports may start threads or open files.
         from amiws_gevent.server import Server
@@ -375,13 +436,13 @@ def _open_log(settings: Settings, child: Child | None) -> log.LogControl:
 
 
 @contextlib.contextmanager
-def _simulated(configured: Configured) -> Iterator[Configured]:
+def _simulated(configured: Configured, wishes: Wishes) -> Iterator[Configured]:
     """The same with simulated PBXs, which run within, in the place of the servers."""
     from amiws_gevent.simulator import demo  # by others it is not needed
 
     settings, load = configured
     try:
-        pbxs = demo.start()
+        pbxs = demo.start(wishes)
     except OSError as error:
         raise ListenError(f"cannot listen for the simulated PBXs: {error.strerror}") from error
     hosts = tuple(map(AmiHost.model_validate, pbxs.hosts))

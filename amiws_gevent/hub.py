@@ -68,7 +68,10 @@ class Stage(Protocol):
     """What is sent beside what is published."""
 
     def deliveries(self) -> Iterator[Delivery]:
-        """What there is now. Others may run between two; it must not raise."""
+        """What there is now. Others may run between two; it must not raise.
+
+        One to nobody is a moment for others, amid work that finds nothing to send.
+        """
 
 
 class Place(NamedTuple):
@@ -224,7 +227,9 @@ class Hub:
     def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
         self.published_messages += len(batch.json)
-        if self._views:
+        # What comes behind others is queued even if nobody is there now: who comes next stands
+        # behind all of them.
+        if self._views or self._pending or self._unserved is not None:
             self._queue(batch)
         self._published[batch.server.id] = batch.position
 

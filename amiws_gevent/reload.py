@@ -62,12 +62,12 @@ class Parts:
     actions: ActionService
     pool: Pool
     live: LiveState
+    feeds: Feeds
     login_throttle: LoginThrottle
     former_passwords: FormerPasswords
     web: WebServer
     monitor: MonitorListener
     api: Api
-    feeds: Feeds
     log: LogControl | None = None
     private_files: Sequence[Path] = ()
     """Never served, besides what the settings name."""
@@ -222,6 +222,7 @@ class Reload:
         parts.feeds.use(self._showing(plugins))
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
+        parts.feeds.configure(limits)
         parts.clients.v2.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.upgrades)

@@ -47,8 +47,6 @@ LOG_OFF_TIME = 1.5  # for servers to answer the log-off, after the clients have 
 LANES_TIME = 0.5  # for plugins to process the messages received before the stop
 STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited for
 
-HISTORY = Bounds(messages=50_000, size=32 << 20, time=300.0)
-
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 
 _log = logging.getLogger("amiws_gevent.server")
@@ -71,8 +69,8 @@ class Server:
     ) -> None:
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
+        self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
         self._live.on_change = self._hub.stir
-        self._feeds = Feeds(self._hub, self._live, HISTORY)
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self.plugins = Roster(
@@ -105,6 +103,8 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            feeds=self._feeds,
+            streams=self._streams,
             web=self._web,
             pauses=self._pauses,
             login_throttle=self._login_throttle,
@@ -121,12 +121,12 @@ class Server:
             actions=self._actions,
             pool=self._pool,
             live=self._live,
+            feeds=self._feeds,
             login_throttle=self._login_throttle,
             former_passwords=FormerPasswords(),
             web=self._web,
             monitor=self._monitor,
             api=self._api,
-            feeds=self._feeds,
             log=log,
             private_files=[pid_file] if pid_file else [],
         )

@@ -16,5 +16,6 @@ def requirements(source: str, name: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    for requirement in requirements(SETUP.read_text(encoding="utf-8"), "INSTALL_REQUIRES"):
-        print(requirement.replace(">=", "=="))
+    for name in ("INSTALL_REQUIRES", "CLIENT_REQUIRES"):
+        for requirement in requirements(SETUP.read_text(encoding="utf-8"), name):
+            print(requirement.replace(">=", "=="))

@@ -29,13 +29,13 @@ from amiws_gevent.api.models import (
     query_of,
 )
 from amiws_gevent.api.openapi import document
-from amiws_gevent.api.operations import EVENT_STREAM, JSON, OPERATIONS, PREFIX
+from amiws_gevent.api.operations import EVENT_STREAM, JSON, KEY_HEADER, OPERATIONS, PREFIX
 from amiws_gevent.api.page import POLICY, page
 from amiws_gevent.api.problems import Problem
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.api.waiting import Actions, act
 from amiws_gevent.feeds.encoding import to_json
-from amiws_gevent.feeds.feed import StateWithheld
+from amiws_gevent.feeds.feed import NoState
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
@@ -80,7 +80,7 @@ class Api:
         made.register_error_handler(ActionProblem, _of_action)
         made.register_error_handler(RequestError, _of_request)
         made.register_error_handler(FilterError, _of_filter)
-        made.register_error_handler(StateWithheld, _of_withheld)
+        made.register_error_handler(NoState, _of_state)
         return made
 
 
@@ -115,7 +115,7 @@ class _Views:
         user = self._authorize()
         given = _body()
         body_of(given)
-        key = flask.request.headers.get("Idempotency-Key")
+        key = flask.request.headers.get(KEY_HEADER)
         if key is not None:
             given["idempotency_key"] = key
         replies = act(self.api.actions, given, _client(user, _VIEW), _watch())
@@ -195,8 +195,8 @@ def _of_filter(error: FilterError) -> flask.Response:
     return Problem("bad_filter", str(error)).response()
 
 
-def _of_withheld(error: StateWithheld) -> flask.Response:
-    return Problem("state_withheld", str(error)).response()
+def _of_state(error: NoState) -> flask.Response:
+    return Problem(error.code, str(error)).response()
 
 
 def _parameters() -> Mapping[str, list[str]]:

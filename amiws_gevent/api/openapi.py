@@ -10,13 +10,30 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 
 from amiws_gevent import __version__
+from amiws_gevent.actions.request import MOST_KEY
 from amiws_gevent.api.models import FILTERS, ProblemDocument
-from amiws_gevent.api.operations import EVENT_STREAM, JSON, OPERATIONS, PREFIX, Operation
+from amiws_gevent.api.operations import (
+    EVENT_STREAM,
+    JSON,
+    KEY_HEADER,
+    OPERATIONS,
+    PREFIX,
+    Operation,
+)
 from amiws_gevent.api.problems import CODES
 from amiws_gevent.feeds.filters import ATTRIBUTES
 from amiws_gevent.web.problem import PROBLEM_TYPE
 
-_OF_ALL = ("unauthorized", "forbidden", "too_many_requests", "internal")
+_OF_ALL = (
+    "bad_request",
+    "unauthorized",
+    "forbidden",
+    "uri_too_long",
+    "too_many_logins",
+    "headers_too_large",
+    "internal",
+    "unavailable",
+)
 _REFERENCES = "#/components/schemas/{model}"
 
 _DESCRIPTION = """\
@@ -82,9 +99,10 @@ def parameters_of(operation: Operation) -> Iterator[dict[str, Any]]:
                 given.pop("default", None)
             yield parameter | {"description": schema["description"]}
     for name, description in operation.headers.items():
-        yield {"name": name, "in": "header", "schema": {"type": "string"}} | {
-            "description": description
-        }
+        header: dict[str, Any] = {"type": "string"}
+        if name == KEY_HEADER:
+            header |= {"minLength": 1, "maxLength": MOST_KEY}
+        yield {"name": name, "in": "header", "schema": header, "description": description}
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -124,7 +142,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 def _problems(codes: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """The answers that are problem documents, by status."""
     by_status: dict[int, list[str]] = defaultdict(list)
-    for code in codes:
+    for code in dict.fromkeys(codes):
         by_status[CODES[code].status].append(code)
     for status, of_status in sorted(by_status.items()):
         listed = " ".join(f"`{code}`: {CODES[code].meaning}" for code in of_status)

@@ -22,6 +22,8 @@ PREFIX = "/api/v1"
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 
+KEY_HEADER = "Idempotency-Key"
+
 _FILTERS = "Filters are joined by and, values of one by or."
 _RESUME = (
     "Each event has the `op` of `amiws.v2` as its type and that message as its data. A position "
@@ -95,8 +97,9 @@ OPERATIONS = (
             "bad_request",
             "bad_filter",
             "not_allowed",
-            "state_withheld",
             "unknown_kind",
+            "state_off",
+            "state_withheld",
             "bad_cursor",
         ),
     ),
@@ -110,7 +113,14 @@ OPERATIONS = (
         EVENT_STREAM,
         query=StateQuery,
         headers=_LAST_EVENT_ID,
-        codes=("bad_request", "bad_filter", "not_allowed", "state_withheld", "unavailable"),
+        codes=(
+            "bad_request",
+            "bad_filter",
+            "not_allowed",
+            "state_off",
+            "state_withheld",
+            "unavailable",
+        ),
     ),
     Operation(
         "events",
@@ -136,7 +146,7 @@ OPERATIONS = (
         Replies,
         body=ActionBody,
         headers={
-            "Idempotency-Key": "For 10 minutes the same user gets the first replies again for the "
+            KEY_HEADER: "For 10 minutes the same user gets the first replies again for the "
             "same key, and nothing is sent twice. Counts instead of `idempotency_key`."
         },
         codes=(

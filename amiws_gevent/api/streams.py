@@ -198,6 +198,10 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
+    def counts(self) -> Counter[str]:
+        """How many streams there are, by what they are of."""
+        return Counter([stream.client.view for stream in self._open])
+
     def open(
         self,
         client: ClientInfo,

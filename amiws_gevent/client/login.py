@@ -41,7 +41,10 @@ class Login:
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
     def answer(self, challenges: Sequence[str], target: str) -> dict[str, str] | None:
-        """Headers that answer ``WWW-Authenticate`` values for a GET of ``target``; None: cannot."""
+        """Headers that answer ``WWW-Authenticate`` values for a GET of ``target``; None: cannot.
+
+        In headers each character is one byte, as in WSGI.
+        """
         if self.user is None:
             return None
         for challenge in challenges:
@@ -58,11 +61,11 @@ def _digest(user: str, password: str, given: dict[str, str], target: str) -> str
     hashed = _md5(f"{user}:{_utf8(realm)}:{password}")
     response = _md5(f"{hashed}:{_utf8(nonce)}:{count}:{cnonce}:auth:{_md5(f'GET:{target}')}")
     parts = [f"username={_quote(user)}", f"realm={_quote(_utf8(realm))}"]
-    parts += [f"nonce={_quote(nonce)}", f"uri={_quote(target)}", f'response="{response}"']
+    parts += [f"nonce={_quote(_utf8(nonce))}", f"uri={_quote(target)}", f'response="{response}"']
     parts += ["algorithm=MD5", "qop=auth", f"nc={count}", f'cnonce="{cnonce}"']
     if "opaque" in given:
-        parts.append(f"opaque={_quote(given['opaque'])}")
-    return "Digest " + ", ".join(parts)
+        parts.append(f"opaque={_quote(_utf8(given['opaque']))}")
+    return "Digest " + ", ".join(parts).encode().decode("latin-1")
 
 
 def _md5(text: str) -> str:
@@ -70,8 +73,8 @@ def _md5(text: str) -> str:
 
 
 def _utf8(header: str) -> str:
-    """The text of a header, in which ``websockets`` has bytes past ASCII as surrogates."""
-    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """The text of a header, of which each character is one byte, as in WSGI."""
+    return header.encode("latin-1").decode("utf-8", "replace")
 
 
 def _quote(text: str) -> str:

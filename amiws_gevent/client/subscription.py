@@ -68,6 +68,7 @@ class Subscription:
         self._collection = Collection()
         self._position: str | None = None
         self._resuming = False
+        self._needs_snapshot = False  # until it is whole no position says what we have
         self._began = False
         self._loaded = False
         self._error: ClientError | None = None
@@ -140,6 +141,7 @@ class Subscription:
     def subscribed(self, resumed: bool) -> None:
         """The server has answered."""
         with self._changed:
+            self._needs_snapshot = "state" in self.streams and not self._resuming
             if not resumed:
                 self._position = None
             if self._began and not self._resuming and "events" in self.streams:
@@ -153,17 +155,20 @@ class Subscription:
         with self._changed:
             for told in self._told(message):
                 self._put(told)
-            if message["op"] == "snapshot" and self._collection.loading:
-                self._position = None  # without the rest nobody could go on from here
-            elif message["op"] == "snapshot":
-                self._loaded = True
+            if message["op"] == "snapshot":
+                self._needs_snapshot = self._collection.loading
+                self._loaded = self._loaded or not self._needs_snapshot
+            elif message["op"] == "gap" and message["stream"] == "state":
+                self._needs_snapshot = True
+            if self._needs_snapshot:
+                self._position = None
             self.at(message.get("position"))
             self._changed.notify_all()
 
     def at(self, position: str | None) -> None:
         """Where it is now, if that was said."""
         with self._changed:
-            if position and not self._collection.loading:
+            if position and not self._needs_snapshot:
                 self._position = position
 
     def refused(self, error: ClientError) -> None:

@@ -200,6 +200,16 @@ class Limits(Checked):
     hub_buffer: values.Size = _written(
         "64 MiB", description="What may wait for all clients together, bytes."
     )
+    history_messages: fields.Count = Field(
+        default=50000,
+        description="Messages that are kept for clients that come back and go on where they were.",
+    )
+    history_bytes: values.Size = _written(
+        "32 MiB", description="What these may take in memory, bytes."
+    )
+    history_time: values.Seconds = _written(
+        "5 min", description="Age at which these are dropped, seconds."
+    )
     connections: fields.Count = Field(
         default=10000, description="HTTP and WebSocket connections at once."
     )
@@ -326,7 +336,8 @@ class Settings(Checked):
         default=True,
         description="Keep a model of what is so on each server: channels, calls, queues, phones. "
         "It is what the servers' events say, and what they answer when they are asked. `no`: "
-        "servers are asked nothing, and clients get no state.",
+        "servers are asked nothing, and clients get no state but whether each server is "
+        "connected; events and actions are as ever.",
     )
     sync_interval: values.Seconds = _written(
         "5 min",

@@ -94,6 +94,8 @@ class Group:
         self.view: EventView | None = None
         if EVENTS in streams:
             self.view = EventView(VIEW_NAME, self._encode, filters.of_events, group=self)
+        self.newest = 0
+        """The number of the batch ahead of which its newest client came."""
         self._hub = hub
         self._live = live
         self._positions = positions
@@ -120,7 +122,9 @@ class Group:
     def state_item(self, pieces: Pieces, before: Vector, *, last: bool) -> Item:
         """What a flush has for the clients that keep up; ``last``: with this piece all of it."""
         assert self.state is not None
-        position = self.position(self.events_now(), self.state.vector) if last else None
+        position = None
+        if last:
+            position = self.position(self.events_now(self.newest, None), self.state.vector)
         message = encoding.state(self.id, *pieces, position)
         data = self.encode(message, position=position)
         return Item(data, 1, self.state.vector, Part(self, encoding.STATE, before))
@@ -131,23 +135,19 @@ class Group:
         A server that has published nothing yet is at the beginning of its stream.
         """
         vector = {}
-        for server, served in self._live.servers.items():
+        for server, source in self._live.sources.items():
             if self.filters.has_server(server):
-                position, epoch = known.get(server), served.source.epoch
-                if position is None or position.epoch != epoch:
-                    position = Position(epoch, 0)
+                position = known.get(server)
+                if position is None or position.epoch != source.epoch:
+                    position = Position(source.epoch, 0)
                 vector[server] = position
         return vector
 
-    def events_now(self) -> Vector | None:
-        """Where those stand who keep up; None while that differs among them."""
-        if self.view is None:
-            return {}
-        place = self._hub.at(self.view)
-        return None if place is None else self.events_at(place.positions)
+    def events_now(self, number: int, events: Vector | None) -> Vector | None:
+        """Where those stand who keep up and came ahead of a batch; None if not all stand there.
 
-    def events_since(self, number: int, events: Vector) -> Vector | None:
-        """As ``events_now``, for one that has been there since that batch, and stood there."""
+        ``events`` is where one stands for whom that batch is yet to come.
+        """
         if self.view is None:
             return {}
         place = self._hub.at(self.view)

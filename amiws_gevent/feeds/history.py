@@ -14,6 +14,7 @@ import orjson
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.batch import Batch, Position
+from amiws_gevent.config import Limits
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART, UNKNOWN
 from amiws_gevent.feeds.positions import Vector
 from amiws_gevent.plugins.api import ServerInfo
@@ -38,6 +39,11 @@ class Bounds(NamedTuple):
     messages: int
     size: int
     time: float
+
+    @classmethod
+    def of(cls, limits: Limits) -> Bounds:
+        """As configured."""
+        return cls(limits.history_messages, limits.history_bytes, limits.history_time)
 
 
 class Since(NamedTuple):

@@ -227,7 +227,11 @@ class StateView:
     def snapshot(self, now: float) -> Snapshot:
         """All that there is, at one time; shared by those who ask at about the same."""
         known = self._snapshot
-        if known is None or now - known.made > SHARED_TIME:
+        if (
+            known is None
+            or now - known.made > SHARED_TIME
+            or self.why_not(known.vector) is not None
+        ):
             known = self._snapshot = Snapshot(self.vector, self.entities(), now)
         return known
 

@@ -260,13 +260,15 @@ class Subscriber:
         )
 
     def _events_vector(self) -> Vector | None:
+        if self._gaps or self._dropped:  # whoever goes on from here must have been told of them
+            return None
         if self.replay is not None:
             return self.replay.vector
         if self._lost_from is not None:
             return self._lost_from
         if self._waiting:
             return self._before(self._waiting[0].part)
-        return self.group.events_since(self._number, self._events)
+        return self.group.events_now(self._number, self._events)
 
     def _before(self, part: Part) -> Vector:
         """Where it stood before an item; it may have come amid the batches of that pass."""

@@ -18,9 +18,12 @@ from prometheus_client.core import Metric
 from amiws_gevent import __version__
 from amiws_gevent.actions import OUTCOMES, ActionService
 from amiws_gevent.ami import Counters, Kind
+from amiws_gevent.api.streams import Streams
 from amiws_gevent.clients import VIEW_NAMES, Clients
 from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.encoding import STREAMS
+from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.link.pool import Pool
@@ -63,6 +66,8 @@ class Measured:
     actions: ActionService
     pool: Pool
     live: LiveState
+    streams: Streams
+    feeds: Feeds
     web: WebServer
     pauses: PauseMeter
     login_throttle: LoginThrottle
@@ -116,6 +121,16 @@ def _clients(measured: Measured) -> Iterator[Values]:
 def _opened(measured: Measured) -> Iterator[Values]:
     for view, count in (dict.fromkeys(VIEW_NAMES, 0) | measured.clients.opened_clients).items():
         yield (view,), count
+
+
+def _streams(measured: Measured) -> Iterator[Values]:
+    for stream, count in (dict.fromkeys(sorted(STREAMS), 0) | measured.streams.counts()).items():
+        yield (stream,), count
+
+
+def _opened_streams(measured: Measured) -> Iterator[Values]:
+    for stream, count in (dict.fromkeys(sorted(STREAMS), 0) | measured.streams.opened).items():
+        yield (stream,), count
 
 
 def _closed(measured: Measured) -> Iterator[Values]:
@@ -367,6 +382,18 @@ FAMILIES = (
         _opened,
     ),
     Family(
+        "amiws_api_streams",
+        "Streams of the HTTP API (Server-Sent Events) that are open now.",
+        ("stream",),
+        _streams,
+    ),
+    Family(
+        "amiws_api_streams_opened_total",
+        "Streams of the HTTP API that were opened.",
+        ("stream",),
+        _opened_streams,
+    ),
+    Family(
         "amiws_clients_closed_total",
         "Clients that have left, by close code and reason; 3000 stands for 3000 to 3999, 4000 for "
         "4000 to 4999.",
@@ -378,6 +405,48 @@ FAMILIES = (
         "Messages that slow clients lost (slow_clients: drop), counted once for each client.",
         (),
         lambda measured: measured.web.losses.messages,
+    ),
+    Family(
+        "amiws_subscriptions",
+        "Subscriptions of clients.",
+        (),
+        lambda measured: measured.feeds.subscriptions,
+    ),
+    Family(
+        "amiws_subscriptions_behind",
+        "Subscriptions whose clients have not got the newest state yet.",
+        (),
+        lambda measured: measured.feeds.behind,
+    ),
+    Family(
+        "amiws_snapshots_total",
+        "Snapshots of the state that clients were sent.",
+        (),
+        lambda measured: measured.feeds.counts["snapshots"],
+    ),
+    Family(
+        "amiws_gaps_total",
+        "Gaps that clients were told of, because they read too slowly or came back too late.",
+        (),
+        lambda measured: measured.feeds.counts["gaps"],
+    ),
+    Family(
+        "amiws_subscription_lost_messages_total",
+        "Messages that were left out of subscriptions because their clients read too slowly.",
+        (),
+        lambda measured: measured.feeds.counts["left_out"],
+    ),
+    Family(
+        "amiws_history_messages",
+        "Messages that are kept for clients that come back (limits.history_messages is the limit).",
+        (),
+        lambda measured: measured.feeds.history.messages,
+    ),
+    Family(
+        "amiws_history_bytes",
+        "Bytes that these take (limits.history_bytes is the limit).",
+        (),
+        lambda measured: measured.feeds.history.size,
     ),
     Family(
         "amiws_client_pending_bytes",

@@ -13,6 +13,7 @@ import gevent  # noqa: E402
 import gevent.event  # noqa: E402
 
 from amiws_gevent.errors import ListenError, UsageError  # noqa: E402
+from amiws_gevent.simulator.pbx.repertoire import EVERYDAY, Programme, only  # noqa: E402
 from amiws_gevent.simulator.pbx.server import SimulatedPbx  # noqa: E402
 from amiws_gevent.simulator.serving.listener import port  # noqa: E402
 
@@ -27,11 +28,22 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--style", choices=("13", "22"), default="22", help="Asterisk version")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same calls")
     parser.add_argument("--rate", type=float, default=0.5, help="new calls per second (0: none)")
+    parser.add_argument(
+        "--scenario",
+        metavar="NAME,...",
+        default="",
+        help="these scenarios alone; `amiws-gevent --demo --scenarios` lists them",
+    )
     parser.add_argument("--user", default="demo", help="AMI user (default: %(default)s)")
     parser.add_argument(
         "--secret", default="demo", help="secret of the user (default: %(default)s)"
     )
     return parser.parse_args(words)
+
+
+def _programme(scenarios: str) -> Programme:
+    """Everyday's calls if none are named. Raises ValueError for a scenario that there is not."""
+    return only(list(filter(None, scenarios.split(",")))) if scenarios else EVERYDAY
 
 
 def main(words: list[str] | None = None) -> int:
@@ -47,6 +59,7 @@ def main(words: list[str] | None = None) -> int:
             secret=options.secret,
             seed=options.seed,
             rate=options.rate,
+            programme=_programme(options.scenario),
             host=options.host,
             port=options.port,
         )

@@ -1,20 +1,50 @@
 """The PBXs of ``--demo``: two on loopback ports, of an old and a new Asterisk.
 
-pbxs = demo.start()
+pbxs = demo.start(demo.Wishes())
 ... pbxs.hosts: connect to them ...
 pbxs.stop()
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from amiws_gevent.simulator.pbx.repertoire import MIXED, Programme, only
+from amiws_gevent.simulator.pbx.scenarios import SCENARIOS
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
+from amiws_gevent.simulator.pbx.style import StyleName
 
 HOST: Final = "127.0.0.1"
 USER: Final = "demo"
 SECRET: Final = "demo"  # noqa: S105 - it guards nothing but a simulation
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the PBXs are to play; ``rate`` is new calls a minute on each of them.
+
+    The same ``seed`` gives the same sequence of calls. ``scenarios`` are names: these and nothing
+    else; without any, all scenarios among everyday's calls.
+    """
+
+    seed: int = 1
+    rate: float = 30.0
+    scenarios: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.programme()
+
+    def programme(self) -> Programme:
+        return only(self.scenarios) if self.scenarios else MIXED
+
+
+def listed() -> Iterator[str]:
+    """A line for each scenario: its name, and what a person would tell of it."""
+    width = max(map(len, SCENARIOS))
+    for scenario in SCENARIOS.values():
+        yield f"{scenario.name:{width}}  {scenario.told}"
 
 
 class DemoPbxs:
@@ -40,15 +70,25 @@ class DemoPbxs:
             pbx.stop()
 
 
-def start() -> DemoPbxs:
+_PBXS: Final[tuple[tuple[StyleName, str], ...]] = (
+    ("13", "pbx-berlin (Asterisk 13)"),
+    ("22", "pbx-lisbon (Asterisk 22)"),
+)
+
+
+def start(wishes: Wishes) -> DemoPbxs:
     """Starts them on free ports. Raises OSError if there is none, with nothing left open."""
     pbxs = [
         SimulatedPbx(
-            style="13", name="pbx-berlin (Asterisk 13)", seed=13, username=USER, secret=SECRET
-        ),
-        SimulatedPbx(
-            style="22", name="pbx-lisbon (Asterisk 22)", seed=22, username=USER, secret=SECRET
-        ),
+            style=style,
+            name=name,
+            seed=wishes.seed,
+            rate=wishes.rate / 60,
+            programme=wishes.programme(),
+            username=USER,
+            secret=SECRET,
+        )
+        for style, name in _PBXS
     ]
     try:
         for pbx in pbxs:

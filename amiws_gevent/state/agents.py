@@ -59,8 +59,10 @@ class AgentsPart(ListedPart):
 
     def _device(self, message: Message) -> None:
         device = message.values.get("Device", "")
+        if not device.startswith("Agent:"):
+            return
         agent = device.removeprefix("Agent:")
-        if agent != device and self.store.get(AGENT, agent) is not None:
+        if self.store.get(AGENT, agent) is not None:
             state = _OF_DEVICE.get(device_word_of(message.values.get("State", "")))
             if state is not None:
                 self._put(message, agent, {"state": state})

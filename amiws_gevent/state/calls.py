@@ -20,7 +20,7 @@ from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.company import company_of
 from amiws_gevent.state.part import Part
-from amiws_gevent.state.people import Call, Leg, identify, is_person, is_real, was_dialled
+from amiws_gevent.state.people import Call, Leg, identify, is_person, is_real
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.way import Way, lengthened, step
 from amiws_gevent.state.words import age, device_of, known, local_base, milliseconds, number
@@ -102,16 +102,6 @@ class Calls(Part):
             "chanspystop": self._stopped_listening,
         }
 
-    @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
-        return {
-            "coreshowchannels": self._listed,
-            "status": self._listed,
-            "bridgelist": self._bridges_listed,
-            "queuestatus": self._queues_listed,
-            "parkedcalls": self._parked_listed,
-        }
-
     def reset(self) -> None:
         for leg in list(self._legs.values()):
             self._drop(leg, Moment(self.now, None))
@@ -122,7 +112,7 @@ class Calls(Part):
     def _created(self, message: Message) -> None:
         values = message.values
         key = uniqueid(values)
-        entity = self.store.entity("channel", key)
+        entity = self.store.entities("channel").get(key)
         if entity is None:
             return
         leg = self._legs.get(key)
@@ -235,7 +225,8 @@ class Calls(Part):
     # What happens to a leg
 
     def _moment(self, values: Mapping[str, str]) -> Moment:
-        return Moment(self.now, milliseconds(values.get("Timestamp")))
+        stamp = values.get("Timestamp")
+        return Moment(self.now, None if stamp is None else milliseconds(stamp))
 
     def _refresh(self, leg: Leg, values: Mapping[str, str], steps: Way | None = None) -> None:
         linkedid = leg.entity.fields.get("linkedid")
@@ -267,6 +258,8 @@ class Calls(Part):
         if leg is None:
             return
         names = fields.keys()
+        if fields.get("state") == "ring":
+            leg.calls()
         if (
             not names.isdisjoint(_TELLING)
             or ("application" in names and _is_state(fields["application"]))
@@ -367,6 +360,8 @@ class Calls(Part):
         if leg is None:
             return
         leg.dial_string = values.get("DialString") or values.get("Dialstring") or ""
+        if source is None and leg.local:
+            return  # Originate: nobody dials, and a Local channel tells by its name whom it calls
         if source is not None:
             leg.dialled, leg.dialled_by = True, source.key
             self._serve(source)
@@ -398,9 +393,42 @@ class Calls(Part):
         by = values.get("OrigTransfererUniqueid")
         second = values.get("SecondTransfererUniqueid")
         who, target = values.get("TransfereeUniqueid"), values.get("TransferTargetUniqueid")
+        if who is None and by != second:
+            who, target = self._ends(values, by or "", second or "")
         self._join_all(key for key in (by, second, who, target) if key)
+        if values.get("DestType") == "App":
+            self._take_over(second, who)
         to = self._number(target) or self._partner(who or by, without=(by, second))
         self._tell_transfer(values, by, who, to, "attended")
+
+    def _ends(
+        self, values: Mapping[str, str], by: str, second: str
+    ) -> tuple[str | None, str | None]:
+        """Who is transferred to whom, if a phone with a line to each did it: that is not told.
+
+        Whoever was moved to the other's bridge is the last one there.
+        """
+        origin, goal = values.get("OrigBridgeUniqueid"), values.get("DestBridgeUniqueid")
+        met = self._others_in(goal or origin, by, second)
+        if len(met) == 2:
+            return (met[0], met[1]) if goal == origin else (met[1], met[0])
+        asked = self._others_in(values.get("SecondBridgeUniqueid"), by, second)
+        leg = self._legs.get(second)
+        if leg is not None and not asked:
+            asked = [other.key for other in leg.call.legs.values() if other.dialled_by == second]
+        return (met[0] if met else None), (asked[0] if asked else None)
+
+    def _others_in(self, bridge: str | None, by: str, second: str) -> list[str]:
+        members = (self.store.get("bridge", bridge or "") or {}).get("members", ())
+        return [key for key in members if key not in (by, second)]
+
+    def _take_over(self, key: str | None, heir: str | None) -> None:
+        """A channel goes on in the place of another that dials: who rings, rings for it now."""
+        leg = self._legs.get(heir or "")
+        if leg is not None:
+            for other in leg.call.legs.values():
+                if other.dialled_by == key:
+                    other.dialled_by = heir
 
     def _partner(self, key: str | None, without: Sequence[str | None]) -> str | None:
         """The number of whom somebody is with now, or who rings for him."""
@@ -540,97 +568,6 @@ class Calls(Part):
         values = message.values
         key = values.get("SpyerUniqueid") or self._named(values.get("SpyerChannel"))
         self._place(key, "listens_to", None, values)
-
-    # Lists
-
-    def _listed(self, items: Sequence[Message], asked: int) -> None:
-        moment = Moment(self.now, None)
-        for leg in [leg for leg in self._legs.values() if not leg.channel]:
-            self._drop(leg, moment)
-        changed = set(self.store.changed("channel"))
-        new = {
-            key: channel
-            for key, channel in self.store.of("channel").items()
-            if key not in self._legs
-        }
-        for key in sorted(new, key=lambda key: age(key) or (new[key]["created"] // 1000, 0)):
-            if (entity := self.store.entity("channel", key)) is not None:
-                self._add(entity)
-            changed.add(key)
-        self._link_peers(items)
-        self._take_anew(changed)
-
-    def _bridges_listed(self, items: Sequence[Message], asked: int) -> None:
-        bridges = [self.store.get("bridge", key) or {} for key in self.store.changed("bridge")]
-        members = {member for bridge in bridges for member in bridge["members"]}
-        self._take_anew(members & self._legs.keys())
-
-    def _take_anew(self, changed: set[str]) -> None:
-        """Look again at the calls of these legs, of which a list has said something."""
-        for bridge in self.store.of("bridge").values():
-            if changed.intersection(bridge["members"]):
-                self._gather(bridge)
-        calls = {self._legs[key].call.key: self._legs[key].call for key in changed}
-        for call in calls.values():
-            self._find_dialling(call)
-            for leg in list(call.legs.values()):
-                self._refresh(leg, {})
-
-    def _link_peers(self, items: Sequence[Message]) -> None:
-        """11: who is bridged with whom is said by the channels alone."""
-        for values in (item.values for item in items):
-            leg, peer = self._legs.get(uniqueid(values)), values.get("BridgedUniqueID")
-            peer = peer or values.get("BridgedUniqueid")
-            if leg is not None and peer:
-                leg.peer = peer
-                self._join_all((leg.key, peer))
-
-    def _find_dialling(self, call: Call) -> None:
-        """Guess who dials whom, where no event has said it."""
-        for leg in call.legs.values():
-            channel = leg.channel
-            if not channel:
-                continue
-            if channel["application"] in DIALLING:
-                self._serve(leg)
-            if was_dialled(channel) and channel["state"] != "up" and leg.dialled_by is None:
-                leg.dialled_by = self._who_dials(call, leg)
-
-    def _who_dials(self, call: Call, leg: Leg) -> str | None:
-        found = None
-        for other in call.legs.values():
-            channel = other.channel
-            if other is leg or other is leg.half or channel.get("application") not in DIALLING:
-                continue
-            if found is None or (other.local and other.device == leg.device):
-                found = other.key
-        return found
-
-    def _queues_listed(self, items: Sequence[Message], asked: int) -> None:
-        waiting = {
-            uniqueid(item.values): item.values.get("Queue")
-            for item in items
-            if item.name == "QueueEntry"
-        }
-        self._place_listed("queue", waiting, asked)
-
-    def _parked_listed(self, items: Sequence[Message], asked: int) -> None:
-        slots = {
-            item.values.get("ParkeeUniqueid") or uniqueid(item.values): (
-                item.values.get("ParkingSpace") or item.values.get("Exten")
-            )
-            for item in items
-            if item.name == "ParkedCall"
-        }
-        self._place_listed("parking", slots, asked)
-
-    def _place_listed(self, where: str, found: Mapping[str, str | None], asked: int) -> None:
-        """Put legs where a list says that they are, unless their call has changed since."""
-        for key, leg in list(self._legs.items()):
-            if leg.places.get(where) == found.get(key):
-                continue
-            if self.store.changed_at(KIND, leg.call.key) <= asked:
-                self._place(key, where, found.get(key), {})
 
 
 def _is_state(application: str | None) -> bool:

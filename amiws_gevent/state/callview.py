@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from amiws_gevent.state.applications import DIALLING, told
 from amiws_gevent.state.compact import Forms
-from amiws_gevent.state.company import Company, company_of
+from amiws_gevent.state.company import NOBODY, Company, company_of
 from amiws_gevent.state.people import Call, Leg, identify, is_person
 from amiws_gevent.state.store import Store
 from amiws_gevent.state.way import Way, lengthened, step
@@ -24,7 +24,7 @@ _FORMS = Forms()
 
 Person = dict[str, Any]
 
-_NOBODY: list[Person] = []  # lists of entities are never changed in place
+_NO_PEOPLE: list[Person] = []  # lists of entities are never changed in place
 
 BLANK: Mapping[str, Any] = {
     "caller": None,
@@ -42,13 +42,14 @@ BLANK: Mapping[str, Any] = {
     "conference": None,
     "parking": None,
     "listens_to": None,
-    "ringing": _NOBODY,
-    "held": _NOBODY,
+    "ringing": _NO_PEOPLE,
+    "held": _NO_PEOPLE,
     "legs": [],
     "way": [],
     "merged": [],
 }
 
+_NOWHERE = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
 
@@ -72,7 +73,7 @@ class _Seen(NamedTuple):
 
 def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) -> None:
     """Bring the entity of a call up to date; ``steps`` are those that its legs don't show."""
-    entity = store.entity(KIND, call.key)
+    entity = store.entities(KIND).get(call.key)
     known = _blank(call, moment) if entity is None else entity.fields
     fields = {**known}
     if len(known["legs"]) != len(call.legs) or known["legs"] != list(call.legs):
@@ -100,7 +101,7 @@ def _blank(call: Call, moment: Moment) -> dict[str, Any]:
 
 
 def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
-    people = [leg for leg in call.legs.values() if is_person(leg)]
+    people = [leg for leg in call.legs.values() if leg.real or is_person(leg)]
     if not people:
         return None
     main = people[0]
@@ -110,7 +111,8 @@ def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
     channel = main.channel
     if not channel:
         return None
-    return _Seen(main, channel, people, company_of(main, store), told(channel["application"]))
+    company = company_of(main, store) if len(people) > 1 else NOBODY
+    return _Seen(main, channel, people, company, told(channel["application"]))
 
 
 def _tell(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, moment: Moment) -> Way:
@@ -118,7 +120,7 @@ def _tell(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, moment:
     _places(fields, seen)
     phase = _phase(seen, known, fields)
     if phase is None:  # one is left who does nothing new: the call comes to its end
-        fields.update(ringing=_NOBODY, held=_NOBODY)
+        fields.update(ringing=_NO_PEOPLE, held=_NO_PEOPLE)
         return []
     fields["phase"] = phase
     fields["caller"] = _person(seen.main, known["caller"])
@@ -137,8 +139,7 @@ def _tell(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, moment:
 
 def _places(fields: dict[str, Any], seen: _Seen) -> None:
     """Where in the server the people of a call are."""
-    for field in ("queue", "conference", "parking", "listens_to"):
-        fields[field] = None
+    fields.update(_NOWHERE)
     for leg in seen.people:
         if leg.places:
             fields.update(leg.places)
@@ -176,8 +177,14 @@ def _phase_alone(seen: _Seen, known: Mapping[str, Any]) -> str | None:
 def _person(leg: Leg, before: Person | None) -> Person:
     """Who is at a leg; the same object as before if nothing is other."""
     number, name, _ = identify(leg)
-    person = {"number": number, "name": name, "channel": leg.key}
-    return before if before == person else _FORMS.pack("person", person)
+    if (
+        before is not None
+        and before["channel"] == leg.key
+        and before["number"] == number
+        and before["name"] == name
+    ):
+        return before
+    return _FORMS.pack("person", {"number": number, "name": name, "channel": leg.key})
 
 
 def _tell_others(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) -> None:
@@ -192,8 +199,8 @@ def _tell_others(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) 
     if not seen.main.call.met and (not talking or (partner is not None and partner.dialled)):
         fields["called"] = fields["callee"]
     seen.main.call.met |= bool(talking)
-    fields["ringing"] = [_person(leg, None) for leg in ringing] or _NOBODY
-    fields["held"] = _held(seen)
+    fields["ringing"] = [_person(leg, None) for leg in ringing] if ringing else _NO_PEOPLE
+    fields["held"] = _held(seen) if talking or len(seen.people) > 2 else _NO_PEOPLE
 
 
 def _partner(known: Mapping[str, Any], legs: Sequence[Leg]) -> Leg | None:
@@ -222,7 +229,7 @@ def _held(seen: _Seen) -> list[Person]:
             for leg in seen.people
             if leg.talked and leg.key not in reached and leg.channel.get("bridge")
         ]
-    return [_person(leg, None) for leg in waiting] or _NOBODY
+    return [_person(leg, None) for leg in waiting] or _NO_PEOPLE
 
 
 def _tell_trunk(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) -> None:

@@ -122,14 +122,14 @@ def news_of(*headers: str) -> News:
         except KeyError:
             return read(values, known)
         fields: dict[str, Any] = {}
-        for value, before, (name, convert) in zip(told, fields_of(known), forms, strict=True):
-            if value == before or (before is None and value in _NONE):
-                continue
-            meant = convert(value)
-            if meant is not None and "\\" in meant and name in _NAMES:
-                meant = unescaped(meant)
-            if meant != before:
-                fields[name] = meant
+        for value, before, form in zip(told, fields_of(known), forms, strict=True):
+            if value != before and (before is not None or value not in _NONE):
+                name, convert = form
+                meant = convert(value)
+                if meant is not None and "\\" in meant and name in _NAMES:
+                    meant = unescaped(meant)
+                if meant != before:
+                    fields[name] = meant
         return fields
 
     return news
@@ -138,12 +138,12 @@ def news_of(*headers: str) -> News:
 _PEOPLE = ("CallerIDNum", "CallerIDName", "ConnectedLineNum", "ConnectedLineName", "Linkedid")
 # What has no event of its own is told with the state: main/manager_channels.c,
 # ast_manager_build_channel_state_string_prefix has all.
-_all_news = news_of("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE)
-_news_of_people = news_of(*_PEOPLE)
+_ALL_NEWS = news_of("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE)
+_NEWS_OF_PEOPLE = news_of(*_PEOPLE)
 _NEWS: Mapping[str, News] = {
-    "newstate": _all_news,
-    "newcallerid": _news_of_people,
-    "newconnectedline": _news_of_people,
+    "newstate": _ALL_NEWS,
+    "newcallerid": _NEWS_OF_PEOPLE,
+    "newconnectedline": _NEWS_OF_PEOPLE,
     "newexten": news_of("Application", "Context", "Exten", "Linkedid"),
     "newaccountcode": news_of("AccountCode", "Linkedid"),
 }
@@ -164,6 +164,7 @@ class Channels(Part):
     def __init__(self, store: Store, changed: Changed | None = None) -> None:
         super().__init__(store)
         self._tell = changed
+        self._entities = store.entities(KIND)
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
 
@@ -196,11 +197,11 @@ class Channels(Part):
         channel = intern(uniqueid(values))
         if not channel:
             return
-        fields = read(values)
         there = self.store.get(KIND, channel)
-        if there is not None and there["name"] != fields.get("name"):
+        if there is not None and there["name"] != values.get("Channel"):
             self.store.remove(KIND, channel)  # the key comes again, the end of the last was lost
             there = None
+        fields = _ALL_NEWS(values, _BLANK if there is None else there)
         if there is None:
             fields = {
                 **_BLANK,
@@ -215,7 +216,7 @@ class Channels(Part):
 
     def _changed(self, news: News, message: Message) -> None:
         values = message.values
-        entity = self.store.entity(KIND, uniqueid(values))
+        entity = self._entities.get(uniqueid(values))
         if entity is not None and (fields := news(values, entity.fields)):
             self._put_news(entity, fields, values)
 
@@ -257,10 +258,10 @@ class Channels(Part):
         self._hold(message.values, False)
 
     def _hold(self, values: Mapping[str, str], hold: bool) -> None:
-        entity = self.store.entity(KIND, uniqueid(values))
+        entity = self._entities.get(uniqueid(values))
         if entity is None:
             return
-        fields = _all_news(values, entity.fields)
+        fields = _ALL_NEWS(values, entity.fields)
         if entity.fields["hold"] != hold:
             fields["hold"] = hold
         if fields:
@@ -268,10 +269,11 @@ class Channels(Part):
 
     def _told_to_hang_up(self, message: Message) -> None:
         values = message.values
-        channel = uniqueid(values)
+        entity = self._entities.get(uniqueid(values))
         cause = number(values.get("Cause"))
-        if cause is not None and self.store.get(KIND, channel) is not None:
-            self.store.put(KIND, channel, hangup_cause=cause)
+        if entity is None or cause is None or cause == entity.fields["hangup_cause"]:
+            return
+        self.store.update(KIND, entity.fields["uniqueid"], entity, {"hangup_cause": cause})
 
     def _hung_up(self, message: Message) -> None:
         values = message.values
@@ -290,7 +292,7 @@ class Channels(Part):
         if there is None:
             self._put_or_keep(channel, bridge=bridge)
             return
-        self.store.put(KIND, channel, **{**_all_news(values, there), "bridge": bridge})
+        self.store.put(KIND, channel, **{**_ALL_NEWS(values, there), "bridge": bridge})
         if swapped := values.get("SwapUniqueid"):
             self._take_out(swapped, bridge)
         if bridge and values.get("BridgeType") in LINKING:
@@ -323,7 +325,7 @@ class Channels(Part):
         if there is None:
             self._early.pop(channel, None)
             return
-        fields = _all_news(values, there)
+        fields = _ALL_NEWS(values, there)
         if there["bridge"] == values.get("BridgeUniqueid"):
             fields.update(bridge=None, hold=False)  # whom it held is no more with it
         self.store.put(KIND, channel, **fields)

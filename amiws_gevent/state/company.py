@@ -15,14 +15,14 @@ class Company(NamedTuple):
     ringing: list[Leg]
 
 
-_NOBODY = Company([], [])  # never changed
+NOBODY = Company([], [])  # never changed
 
 
 def company_of(start: Leg, store: Store) -> Company:
     """Whom a leg reaches, through bridges, halves of Local channels and dialling."""
     legs = start.call.legs
     if len(legs) == 1:
-        return _NOBODY
+        return NOBODY
     children: dict[str, list[Leg]] = {}
     for leg in legs.values():
         if leg.dialled_by is not None:
@@ -31,7 +31,7 @@ def company_of(start: Leg, store: Store) -> Company:
     talking = _spread([start], seen, children, store, rings=False)
     ringing = _spread([start, *talking], seen, children, store, rings=True) if children else []
     if not talking and not ringing:
-        return _NOBODY
+        return NOBODY
     return Company(_people(talking), _people(ringing))
 
 

@@ -87,10 +87,10 @@ class DevicesPart(ListedPart):
         self.put_dated(HINT, f"{exten}@{context}", message, fields, _HINT)
 
     def _device(self, message: Message) -> None:
-        fields = _device_of(message)
-        device = fields["device"]
+        device = message.values.get("Device", "")
         if device.startswith(UNCACHED) and self.store.get(DEVICE, device) is None:
             return
+        fields = _device_of(message)
         self.put_dated(DEVICE, device, message, fields, {})
         if device.startswith(DND_PREFIXES):
             self.put_dated(DND, device, message, _dnd_of(device, fields["state"]), {})

@@ -11,6 +11,8 @@ from amiws_gevent.state.store import Store
 
 Taker = TypeVar("Taker")
 
+_EVENT = Kind.EVENT  # a look-up less for each message
+
 NEWS_ALONE = frozenset(
     {
         *("Newchannel", "Newstate", "Newexten", "NewCallerid", "NewConnectedLine", "Rename"),
@@ -45,7 +47,7 @@ class Model:
         self.begin(offset, now)
         spelled = self._spelled
         for message in messages:
-            if message.kind is not Kind.EVENT:
+            if message.kind is not _EVENT:
                 continue
             name = message.values.get("Event")
             if name is None:

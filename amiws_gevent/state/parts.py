@@ -11,6 +11,7 @@ from amiws_gevent.state.channels import Channels
 from amiws_gevent.state.conferences import ConferencesPart
 from amiws_gevent.state.devices import DevicesPart
 from amiws_gevent.state.figures import DayOf
+from amiws_gevent.state.listedcalls import ListedCalls
 from amiws_gevent.state.mailboxes import MailboxesPart
 from amiws_gevent.state.model import Model
 from amiws_gevent.state.parking import ParkingPart
@@ -67,6 +68,6 @@ def make_model(
     entity is kept by ``server_part``, which may have another store; else it is in ``store`` too.
     """
     server = ServersPart(store) if server_part is None else server_part
-    calls = Calls(store, ended, server.call_started)
+    calls = ListedCalls(store, ended, server.call_started)
     queues = QueuesPart(store, day_of=day_of, service_level=service_level)
     return ServerModel(store, calls, queues, server)

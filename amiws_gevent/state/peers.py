@@ -115,8 +115,10 @@ class PeersPart(ListedPart):
     def _device(self, message: Message) -> None:
         """Endpoints have no event of their own for what they do."""
         device = message.values.get("Device", "")
+        if not device.startswith("PJSIP/"):
+            return
         name = device.removeprefix("PJSIP/")
-        if name != device and self.store.get(ENDPOINT, name) is not None:
+        if self.store.get(ENDPOINT, name) is not None:
             raw = message.values.get("State", "")
             self.store.put(ENDPOINT, name, state=device_word_of(raw), device_state=raw)
 

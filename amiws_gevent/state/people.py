@@ -127,6 +127,12 @@ class Leg:
             self._name, self._device = name, device_of(name or "")
         return self._device
 
+    def calls(self) -> None:
+        """It calls the server. Up to 13 ``chan_sip`` makes its channel in the state Down, as if
+        the server called it (``handle_request_invite``)."""
+        if self.dialled_by is None and self.dialled:
+            self.dialled, self.own_number = False, None
+
     def place(self, where: str, what: str | None) -> None:
         """It is in a queue, conference or such now; None for not any more."""
         places = {**self.places}

@@ -115,9 +115,9 @@ class Store:
         found = self._entities.get(kind, _GONE).get(key)
         return None if found is None else found.fields
 
-    def entity(self, kind: str, key: str) -> Entity | None:
-        """An entity, for who looks at it often; None if it is not there."""
-        return self._entities.get(kind, _GONE).get(key)
+    def entities(self, kind: str) -> Mapping[str, Entity]:
+        """All entities of a kind by key, for who looks at many: those of now, at any time."""
+        return self._entities.setdefault(kind, {})
 
     def of(self, kind: str) -> dict[str, Mapping[str, Any]]:
         """The fields of all entities of a kind, by key; a copy that stays as it is."""
@@ -207,7 +207,9 @@ class Store:
         if places is None:
             places = self._places[kind] = {}
         marks = entity.marks
-        later = min(self.offset - entity.born, _MOST)
+        later = self.offset - entity.born
+        if later > _MOST:
+            later = _MOST
         for name in names:
             place = places.get(name)  # low for the fields that change often: they came first
             if place is None:

@@ -29,8 +29,16 @@ CODES: dict[str, CodeInfo] = {
     ),
     "unknown_op": CodeInfo(400, "There is no such `op`."),
     "bad_filter": CodeInfo(400, "A filter has an unknown name or a value that it cannot have."),
+    "state_off": CodeInfo(
+        409,
+        "No state of servers is kept (`live_state: no`): there is none but that of the kind "
+        "`server`.",
+    ),
     "too_many_subscriptions": CodeInfo(
         429, "The client has as many subscriptions as it may have (`limits.subscriptions`)."
+    ),
+    "too_many_requests": CodeInfo(
+        429, "The client begins more subscriptions than it may (20 at once, then 4 a second)."
     ),
     "unknown_subscription": CodeInfo(404, "The client has no such subscription."),
     "state_withheld": CodeInfo(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from amiws_gevent.actions.request import MOST_KEY
 from amiws_gevent.feeds.positions import LONGEST
 from amiws_gevent.v2.codes import RequestError
 
@@ -122,6 +123,8 @@ class Action(Request):
     )
     idempotency_key: str | None = Field(
         default=None,
+        min_length=1,
+        max_length=MOST_KEY,
         description="For 10 minutes the same user gets the first reply again for the same key, "
         "and nothing is sent twice.",
     )

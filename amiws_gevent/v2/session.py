@@ -8,6 +8,7 @@ what the messages are.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ import orjson
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
-from amiws_gevent.feeds.feed import Feed, StateWithheld, TooMany
+from amiws_gevent.feeds.feed import Feed, NoState, TooMany
 from amiws_gevent.feeds.filters import FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.codes import RequestError
@@ -47,8 +48,11 @@ from amiws_gevent.v2.requests import (
     id_of,
     load_object,
 )
+from amiws_gevent.web.admission import TokenBucket
 
-FEATURES = ["state", "events", "resume", "actions", "idempotency"]
+SUBSCRIPTION_RATE = 4.0
+"""A second, of one client; as many may come at once as it may have, and some more. To begin one may
+mean to look through all entities, which takes 50 ms for 50,000."""
 
 _log = logging.getLogger("amiws_gevent.v2")
 
@@ -81,10 +85,13 @@ class Shared:
     actions: Actions
     servers: Callable[[], Sequence[Mapping[str, Any]]]
     """The entities of the servers, for ``hello``."""
+    features: Callable[[], Sequence[str]]
+    """What there is, for ``hello``."""
     limits: Limits
     heartbeat: float
     """Seconds."""
     clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
     errors: Counter[str] = field(default_factory=Counter)
     """Requests that were answered by an error, by its code."""
 
@@ -114,6 +121,7 @@ class Session:
         self._feed = feed
         self._shared = shared
         self._asked: dict[_Asked, None] = {}
+        self._begun = TokenBucket(shared.monotonic)
         self._closed = False
 
     def open(self) -> None:
@@ -127,7 +135,7 @@ class Session:
                 time=shared.now(),
                 heartbeat=round(shared.heartbeat * 1000),
                 user=self.info.user,
-                features=FEATURES,
+                features=list(shared.features()),
                 limits=shared.limits,
                 may=May(subscribe=True, action=True),
                 servers=[ServerEntity.model_validate(server) for server in shared.servers()],
@@ -144,10 +152,10 @@ class Session:
             self._refuse(given, problem.code, problem.message, problem.retry_after)
         except FilterError as error:
             self._refuse(given, "bad_filter", str(error))
-        except StateWithheld as error:
-            self._refuse(given, "state_withheld", str(error))
         except TooMany as error:
             self._refuse(given, "too_many_subscriptions", str(error))
+        except NoState as error:
+            self._refuse(given, error.code, str(error))
         except Exception:  # noqa: BLE001 - a fault of ours must not leave a request unanswered
             _log.exception("client %s: internal error in a request", self.info.address)
             self._refuse(given, "internal", "internal error")
@@ -193,7 +201,12 @@ class Session:
     def _subscribe(
         self, request: Subscribe | Resume, given: Mapping[str, Any], position: str | None
     ) -> None:
+        wait = self._begun.wait(SUBSCRIPTION_RATE)
+        if wait > 0:
+            text = f"more than {SUBSCRIPTION_RATE:.0f} subscriptions a second"
+            raise RequestError("too_many_requests", text, math.ceil(wait * 1000) / 1000)
         filters = Filters.parse(given.get("filters") or {})
+        self._begun.take()
         made = self._feed.subscribe(frozenset(request.streams), filters, position)
         answer = {"id": request.id, "subscription": made.id, "streams": sorted(made.streams)}
         more = {"filters": made.filters, "resumed": made.resumed}

@@ -35,7 +35,11 @@ _LONGEST_HEAD_END = 4  # bytes of it that an earlier read may already have broug
 
 
 class HeadTooLarge(Exception):
-    """A request head has no end within the bytes it may have."""
+    """A request head has no end within the bytes it may have; ``begin`` is all of these."""
+
+    def __init__(self, begin: bytes) -> None:
+        super().__init__()
+        self.begin = begin
 
 
 def raw_socket(sock: socket.socket) -> Any:
@@ -207,7 +211,7 @@ class Reader:
         room = limit
         while (found := _HEAD_END.search(head, searched)) is None:
             if not room:
-                raise HeadTooLarge
+                raise HeadTooLarge(bytes(head))
             chunk = self._take(room)
             if not chunk:
                 return bytes(head)

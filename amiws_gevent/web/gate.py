@@ -190,8 +190,12 @@ class Gate:
         if self._cross_origin.is_foreign(request.headers):
             return self._refuse_site(request)
         hosts = request.headers.getall("Host")
-        if self._hosts.enforced and not all(map(self._hosts.allows, hosts)):
-            return self._refuse_host(request, hosts[0])
+        if not all(map(self._hosts.allows, hosts)):
+            if self._hosts.enforced:
+                return self._refuse_host(request, hosts[0])
+            # A browser sends no Origin with a GET of a page whose name points here.
+            if "Sec-Fetch-Site" in request.headers and not self._tokens:
+                self._warn_of_host(request, hosts[0], "request")
         preflight = self._cross_origin.preflight(request)
         if preflight is not None:
             return Verdict(204, headers=preflight)

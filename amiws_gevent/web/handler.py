@@ -222,7 +222,8 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         reader.deadline = clock() + limits.header_time
         try:
             head: bytes = reader.read_head(limits.header_size)
-        except HeadTooLarge:
+        except HeadTooLarge as error:
+            self._note_target(error.begin.decode("latin-1"))
             raise RequestError(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 f"the request head is longer than {limits.header_size} bytes",
@@ -236,6 +237,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def _parse_head(self, head: bytes) -> None:
         lines = _LINE_END.split(head.decode("latin-1"))
+        self._note_target(lines[0])
         self.requestline = lines[0][:LONGEST_REQUEST_LINE]
         if len(lines) < 3 or lines[-2:] != ["", ""]:
             raise ConnectionError("the connection ended within a request")
@@ -253,10 +255,14 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         if None in pairs:
             raise RequestError(HTTPStatus.BAD_REQUEST, "a header is not 'Name: value'")
         self.command, self.path = words[1], words[2]
-        self._for_api = is_api(_path_of(self.path))
         self.request_version = f"HTTP/{words[3]}.{words[4]}"
         self.headers = Headers((pair[1], pair[2]) for pair in pairs if pair is not None)
         self._check_request()
+
+    def _note_target(self, line: str) -> None:
+        """Whether the request is for the API: its errors have another form, from here on."""
+        words = line[:LONGEST_REQUEST_LINE].split(" ")
+        self._for_api = len(words) > 1 and is_api(_path_of(words[1]))
 
     def _check_request(self) -> None:
         if self.request_version not in ("HTTP/1.1", "HTTP/1.0"):

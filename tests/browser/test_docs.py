@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -11,6 +12,7 @@ from playwright.sync_api import Page, expect
 from amiws_gevent.ami import parse_client_action
 from tests.browser import scenes
 from tests.browser.fakes import FakeAmiws
+from tests.support.v2_server import V2Server
 
 TEXT = (Path(__file__).parent.parent.parent / "docs" / "pages.md").read_text()
 
@@ -20,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_page_in_full_works(page: Page) -> None:
-    (source,) = blocks("html")
+    _, source = blocks("html")
     with FakeAmiws(*scenes.old_and_new()) as amiws:
         amiws.more_pages["/hello.html"] = source
         page.goto(f"{amiws.url}hello.html")
@@ -29,6 +31,66 @@ def test_the_page_in_full_works(page: Page) -> None:
         expect(page.locator("li")).to_have_text("pbx-berlin: PJSIP/<b>201</b>-1")
         with page.expect_websocket():  # it comes back by itself
             amiws.drop_pages()
+
+
+def test_the_wallboard_works(page: Page) -> None:
+    source, _ = blocks("html")
+    person = {"name": None, "number": "<i>201</i>", "channel": None}
+    call = {"server": 1, "kind": "call", "id": "1.1", "caller": person, "called": None}
+    queue = {"server": 1, "kind": "queue", "id": "support", "name": "support", "waiting": 2}
+    with V2Server() as server:
+        server.more_pages["/wallboard.html"] = source
+        page.goto(f"{server.url}wallboard.html")
+        client = server.client()
+        pbx = {"server": 0, "kind": "server", "id": "1", "sync": "live"}
+        client.hello(pbx)
+        client.subscribed("s-1")
+        client.subscribed("s-2")
+        client.snapshot(call | {"phase": "ringing"}, queue, name="s-1")
+        client.snapshot(pbx, name="s-2")
+        lines = page.locator("li:not(.stale)")
+        expect(lines).to_have_text(["<i>201</i> calls ?: ringing", "support: 2 waiting"])
+        stale = {"set": [pbx | {"sync": "stale"}], "unset": []}
+        client.send({"op": "state", "subscription": "s-2", **stale})
+        expect(page.locator("li.stale")).to_have_count(2)
+        client.cut()
+        expect(page.locator("#status")).to_have_text("the connection was lost")
+        expect(page.locator("li.stale")).to_have_count(2)
+
+
+ACTIONS = """
+async (source) => {
+  const { Amiws } = await import("/lib/amiws.js");
+  const lines = [];
+  const amiws = new Amiws();
+  await new Promise((resolve) => amiws.on("hello", resolve));
+  const console = { log: (...words) => lines.push(words) };
+  await new (async () => {}).constructor("amiws", "console", source)(amiws, console);
+  return lines;
+}
+"""
+
+
+def test_the_actions_work(page: Page) -> None:
+    source = next(block for block in blocks("js") if "amiws.action" in block)
+    with V2Server() as server:
+        page.goto(f"{server.url}style.css")
+
+        def serve() -> None:
+            client = server.client()
+            client.hello()
+            for _ in range(2):
+                request = client.take("action")
+                reply = {"op": "reply", "id": request["id"], "server": 1, "replies": 1}
+                client.send(reply | {"outcome": "answered", "items": []})
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert page.evaluate(ACTIONS, source) == [["answered", []], ["answered"]]
+        thread.join()
+        originate = server.client().requests[1]
+        assert (originate["wait"], originate["action"]["Priority"]) == (True, 1)
+        assert len(originate["idempotency_key"]) == 36
 
 
 def test_json_examples_are_messages_or_actions() -> None:

@@ -345,6 +345,29 @@ def test_a_position_counts_only_with_the_whole_snapshot(page: Page, server: V2Se
     assert set(items(page)) == {"7"}
 
 
+def test_no_position_counts_before_a_snapshot_that_is_to_come(page: Page, server: V2Server) -> None:
+    client = live(page, server)
+    subscribe(page, {}, "state", "events")
+    client.subscribed()
+    client.send(event("one", position="p-1"))
+    in_turn(page, client)
+    client.cut()
+    wait_for(page, "amiws.status.state === 'lost'")
+    page.evaluate("amiws.reconnect()")
+    server.client(1).hello()
+    server.client(1).subscribed()
+    server.client(1).snapshot(call(1))
+    gap = {"op": "gap", "subscription": "s-1", "stream": "state", "reason": "slow", "lost": None}
+    server.client(1).send(gap | {"position": "p-2"}, event("two", position="p-3"))
+    in_turn(page, server.client(1))
+    server.client(1).cut()
+    wait_for(page, "amiws.status.state === 'lost'")
+    page.evaluate("amiws.reconnect()")
+    server.client(2).hello()
+    server.client(2).subscribed()
+    assert set(items(page)) == {"1"}
+
+
 def test_gaps_are_told(page: Page, server: V2Server) -> None:
     page.clock.install()
     client = live(page, server)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.support.ami_server import AmiServer
 from tests.support.plugin_docs import boxes, write_plugins
 from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, is_error
 
 NO_CALLS = """\
@@ -43,7 +44,7 @@ def test_a_file_of_four_lines_filters_for_all_pages(tmp_path: Path) -> None:
         with (
             Program(tmp_path, plain) as program,
             Client(program.port) as one,
-            Client(program.port, "amiws.v2") as two,
+            EventsClient(program.port) as two,
         ):
             server.wait_login()
             server.send(VAR_SET)

@@ -19,6 +19,7 @@ from tests.support.greenlets import until
 from tests.support.listing import Lists, channel, event, refuse, silent
 from tests.support.metrics import wait_for_metrics
 from tests.support.program import Program, ami_host, configuration
+from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client
 
 PACE = Pace(answer=0.3, clients=0.05, look=0.005, hint=0.001, retry=0.1, hurry=0.05)
@@ -206,7 +207,7 @@ def test_clients_see_nothing_of_what_is_asked(tmp_path: Path, ami: AmiServer) ->
     with (
         Program(tmp_path, configuration(ami_host(ami.port), more=more)) as program,
         Client(program.port) as classic,
-        Client(program.port, "amiws.v2") as other,
+        EventsClient(program.port) as other,
     ):
         count = asked_so_far(ami)
         wait_for_metrics(
@@ -240,9 +241,9 @@ def test_a_hundred_clients_cause_no_question(tmp_path: Path, ami: AmiServer) -> 
         )
         before = [len(connection.packets) for connection in ami.connections]
         clients = [
-            stack.enter_context(Client(program.port, protocol))
+            stack.enter_context(kind(program.port))
             for _ in range(50)
-            for protocol in (None, "amiws.v2")
+            for kind in (Client, EventsClient)
         ]
         ami.send(event("Last"))
         for client in clients:

@@ -16,6 +16,7 @@ from tests.support.ami_server import AmiServer
 from tests.support.metrics import Scrape, get, wait_for_metrics
 from tests.support.ports import free_port
 from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, is_error, raw_client
 
 PBX = {"server": "pbx", "server_id": "1"}
@@ -42,7 +43,7 @@ def test_events_deliveries_and_clients_are_counted(tmp_path: Path) -> None:
         Program(tmp_path, configuration(ami_host(server.port))) as program,
         Client(program.port) as one,
         Client(program.port) as two,
-        Client(program.port, "amiws.v2") as three,
+        EventsClient(program.port) as three,
     ):
         clients = (one, two, three)
         server.wait_login()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.program import ROOT, Program, ami_host, configuration
+from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, raw_client
 
 BUSY = ROOT / "tests" / "captures" / "asterisk-22.11-busy.raw.gz"
@@ -39,7 +40,7 @@ def test_one_line_ends_a_flood_and_a_reload_changes_it(tmp_path: Path) -> None:
     flood = event("VarSet") + event("RTCPSent") + event("Hangup") + event("Newexten")
     with AmiServer() as server, Program(tmp_path, with_plugins(server, deny)) as program:
         server.wait_login()
-        with Client(program.port) as client, Client(program.port, "amiws.v2") as other:
+        with Client(program.port) as client, EventsClient(program.port) as other:
             server.send(flood + event("End"))
             client.wait_for_event("End")
             assert names(client) == ["Hangup", "Newexten", "End"]

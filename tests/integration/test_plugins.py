@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from tests.support.ami_server import AmiServer
 from tests.support.plugin_site import QUIET, Site, events, with_notes
 from tests.support.program import wait_until
+from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, is_error
 
 
@@ -25,7 +26,7 @@ def test_a_file_in_a_folder_filters_an_event_out_for_all_clients(site: Site) -> 
     with (
         site.program("quiet") as program,
         Client(program.port) as classic,
-        Client(program.port, "amiws.v2") as v2,
+        EventsClient(program.port) as v2,
     ):
         site.ami.wait_login()
         program.wait_for_log("connected")

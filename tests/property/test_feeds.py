@@ -189,10 +189,9 @@ class Game:
         self.number += 1
         batch = source.says(name, Number=str(self.number), Queue=queue)
         for member in self.members:
-            filters = member.filters
-            if member.streams != STATE and filters.has_server(source.info.id):
-                if filters.message(batch.messages[0]):
-                    member.published(source.info.id, self.number)
+            wanted = member.filters.has_server(source.info.id)
+            if member.streams != STATE and wanted and member.filters.message(batch.messages[0]):
+                member.published(source.info.id, self.number)
         self.world.feeds.publish(batch)
 
     def flush(self, a: int, b: int) -> None:

@@ -151,8 +151,9 @@ class World:
     def __post_init__(self) -> None:
         self.actions = FakeActions(self.answer)
         self.asked: list[tuple[RequestInfo, str | None]] = []
-        self.streams = Streams(self.feeds, heartbeat=self.heartbeat)
-        self.api = Api(self.feeds, self.actions, self.streams)
+        feeds: Any = self.feeds
+        self.streams = Streams(feeds, heartbeat=self.heartbeat)
+        self.api = Api(feeds, self.actions, self.streams)
 
     def authorize(self, request: RequestInfo, user: str | None) -> str | None:
         self.asked.append((request, user))

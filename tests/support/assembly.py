@@ -13,10 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from amiws_gevent.actions import ActionService
 from amiws_gevent.ami import Message
+from amiws_gevent.api.streams import Streams
 from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import Limits, Settings
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link
 from amiws_gevent.live import LiveState
@@ -27,6 +30,7 @@ from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import SLOW, Counts
 from amiws_gevent.web.login_throttle import LoginThrottle
+from tests.support.api import FakeFeeds
 from tests.support.hosts import ami_host
 from tests.support.v2 import service
 
@@ -58,8 +62,11 @@ class Assembly:
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
         self.live = LiveState()
         self.live.configure(Settings(amihosts=tuple(hosts)))
+        self.feeds = Feeds(self.hub, self.live, Bounds.of(Limits()))
         for host in hosts:
             self.live.joined(self.sources[host.id], self.links[host.id])
+        feeds: Any = FakeFeeds()
+        self.streams = Streams(feeds)
         self.metrics = Metrics(self._measured())
 
     def _measured(self) -> Measured:
@@ -76,6 +83,8 @@ class Assembly:
             actions=self.actions,
             pool=pool,
             live=self.live,
+            streams=self.streams,
+            feeds=self.feeds,
             web=web,
             pauses=self.pauses,
             login_throttle=self.login_throttle,

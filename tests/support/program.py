@@ -139,4 +139,4 @@ def configuration(*hosts: str, more: str = "") -> str:
     Without a live state, unless ``more`` has the key: it would ask the scripted servers.
     """
     live = "" if "live_state:" in more else "live_state: no\n"
-    return f"ws_host: 127.0.0.1\nws_port: 0\n{live}{more}\namihosts:\n" + "".join(hosts)
+    return f"ws_host: 127.0.0.1\nws_port: 0\n{more}\namihosts:\n{''.join(hosts)}{live}"

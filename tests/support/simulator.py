@@ -158,6 +158,8 @@ class Replay:
         assert self.channels[event["Uniqueid"]]["BridgeId"] == ""
         self.channels[event["Uniqueid"]]["BridgeId"] = event["BridgeUniqueid"]
         assert event["BridgeNumChannels"] == str(len(bridge))
+        for uniqueid in bridge:  # no event tells of the others
+            self.channels[uniqueid]["Linkedid"] = event["Linkedid"]
 
     def _on_bridgeleave(self, event: dict[str, str]) -> None:
         bridge = self.bridges[event["BridgeUniqueid"]]

@@ -127,6 +127,23 @@ class V2Client(Client):
         self.take()
 
 
+class EventsClient(Client):
+    """Subscribes to all events on amiws.v2; ``messages`` are those of the servers alone."""
+
+    def __init__(self, port: int) -> None:
+        self.answers: list[dict[str, Any]] = []
+        super().__init__(port, "amiws.v2")
+        self.send({"op": "subscribe", "id": 1, "streams": ["events"]})
+        wait_until(lambda: any(one["op"] == "subscribed" for one in self.answers), "subscribed")
+
+    def _keep(self, message: dict[str, Any]) -> None:
+        assert faults(message) == []
+        if message["op"] == "event":
+            self.messages.append(message["message"])
+        else:
+            self.answers.append(message)
+
+
 def key_of(item: dict[str, Any]) -> Key:
     return item["server"], item["kind"], item["id"]
 

@@ -49,12 +49,15 @@ class Client:
                 text = self.socket.recv()
                 try:
                     assert isinstance(text, str), "a binary frame"
-                    self.messages.append(json.loads(text))
+                    self._keep(json.loads(text))
                 except (ValueError, AssertionError) as error:
                     self.faults.append(f"{error}: {text!r:.200}")
         except ConnectionClosed as closed:
             if closed.rcvd is not None:
                 self.close_code, self.close_reason = closed.rcvd.code, closed.rcvd.reason
+
+    def _keep(self, message: dict[str, Any]) -> None:
+        self.messages.append(message)
 
     def __enter__(self) -> Self:
         return self

@@ -39,7 +39,7 @@ IMPURE = {
 
 # What would stop all greenlets, or needs the monkey-patch in order not to.
 BLOCKING = {"asyncio", "multiprocessing", "queue", "requests", "subprocess", "threading"}
-OF_GREENLETS = ("pipeline", "hub", "link", "actions", "dispatch", "web", "reload", "server")
+OF_GREENLETS = ("pipeline", "hub", "link", "dispatch", "web", "api", "reload", "server")
 
 LOOK_UPS = ("logging.getLogger", "get_original", "pluggy.HookspecMarker")
 
@@ -205,6 +205,18 @@ def test_the_simulator_is_the_command_lines_alone() -> None:
 
     others = [path for path in FILES if module_of(name_of(path)) not in ("cli", "simulator")]
     assert breaking(rule, others) == {}
+
+
+def test_the_client_stands_alone() -> None:
+    """The program never needs it, nor it the program, but for errors and the back-off."""
+
+    def rule(path: Path) -> Iterable[str]:
+        return [name for name in own_imports_of(path) if module_of(name) == "client"]
+
+    assert breaking(rule, [path for path in FILES if path not in in_modules("client")]) == {}
+    needed = {name for path in in_modules("client") for name in own_imports_of(path)}
+    allowed = {"amiws_gevent.errors", "amiws_gevent.runtime", "amiws_gevent.runtime.backoff"}
+    assert {name for name in needed if module_of(name) != "client"} - allowed <= {"amiws_gevent"}
 
 
 def test_no_greenlet_waits_outside_of_gevent() -> None:

@@ -26,6 +26,7 @@ from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
 from amiws_gevent.runtime.watchdog import Place
+from amiws_gevent.simulator import demo
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from amiws_gevent.web.tokens import hash_of
 from tests.support import listing
@@ -686,6 +687,50 @@ class TestDemo:
             cli.main([f"--demo={port}"])
         assert caught.value.code == 2
         assert "must be a port from 0 to 65535" in capsys.readouterr().err
+
+    def test_what_the_pbxs_play_can_be_chosen(
+        self, servers: list[Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wished: list[demo.Wishes] = []
+        start = demo.start
+
+        def note(wishes: demo.Wishes) -> demo.DemoPbxs:
+            wished.append(wishes)
+            return start(wishes)
+
+        monkeypatch.setattr(demo, "start", note)
+        words = ["--seed", "0", "--rate", "12.5", "--scenario", "hold,blonde"]
+        assert cli.main(["--demo", *words]) == 0
+        assert cli.main(["--demo"]) == 0
+        chosen = demo.Wishes(seed=0, rate=12.5, scenarios=("hold", "blonde"))
+        assert wished == [chosen, demo.Wishes()]
+
+    def test_the_scenarios_are_listed(
+        self, servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["--demo", "--scenarios"]) == 0
+        assert capsys.readouterr().out.splitlines() == list(demo.listed())
+        assert servers == []
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--demo", "--scenario", "holt"], "no scenario 'holt'; --demo --scenarios lists"),
+            (["--demo", "--rate", "-1"], "must be calls a minute"),
+            (["--demo", "--rate", "nan"], "must be calls a minute"),
+            (["--demo", "--rate", "x"], "must be calls a minute"),
+            (["--rate", "5"], "--rate needs --demo"),
+            (["--seed", "0"], "--seed needs --demo"),
+            (["--scenarios"], "--scenarios needs --demo"),
+        ],
+    )
+    def test_wishes_that_cannot_be_met(
+        self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(words)
+        assert caught.value.code == 2
+        assert said in capsys.readouterr().err
 
     def test_check_and_plugins_have_no_file_to_name(
         self, capsys: pytest.CaptureFixture[str]

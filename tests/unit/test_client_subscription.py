@@ -113,6 +113,24 @@ def test_a_position_counts_only_with_the_whole_snapshot() -> None:
     assert set(subscription.items) == {Name(1, "call", "a")}, "of a snapshot that was cut"
 
 
+def test_no_position_counts_before_a_snapshot_that_is_to_come() -> None:
+    subscription = make("state", "events")
+    subscription.request()
+    subscription.subscribed(False)
+    subscription.received(EVENT | {"position": "p-1"})
+    subscription.at("p-2")
+    assert subscription.request()["op"] == "subscribe"
+    subscription.received(snapshot(1, 1, "a", position="p-3"))
+    subscription.received({"op": "gap", "stream": "state", "reason": "slow", "position": "p-4"})
+    subscription.received(EVENT | {"position": "p-5"})
+    assert subscription.request()["op"] == "subscribe"
+    subscription.subscribed(False)
+    subscription.received(snapshot(1, 1, "a", position="p-6"))
+    assert subscription.request()["position"] == "p-6"
+    subscription.received({"op": "gap", "stream": "events", "reason": "slow", "position": "p-7"})
+    assert subscription.request()["position"] == "p-7"
+
+
 def test_events_that_cannot_be_resumed_are_a_gap() -> None:
     subscription = make("events")
     subscription.request()

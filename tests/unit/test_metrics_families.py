@@ -17,6 +17,7 @@ from amiws_gevent.actions import ActionProblem
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.clients import CLASSIC
 from amiws_gevent.config import Limits
+from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.live import FollowedServer
 from amiws_gevent.metrics import FAMILIES
@@ -24,6 +25,7 @@ from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.context import Desk
 from tests.support.actions import Told
 from tests.support.assembly import Assembly, FakeClient, ignore
+from tests.support.feeds import BOTH, Client, FakeServer
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 
@@ -77,6 +79,24 @@ def test_dropped_messages_by_where(assembly: Assembly) -> None:
     assembly.pipeline.dropped_messages = 6
     assert assembly.value("amiws_messages_dropped_total", "hub") == 5
     assert assembly.value("amiws_messages_dropped_total", "plugins") == 6
+
+
+def test_subscriptions(assembly: Assembly) -> None:
+    client = Client(assembly.feeds)
+    client.subscribe(BOTH)
+    batch = FakeServer(1).says("A", "B")
+    assembly.feeds.publish(batch)
+    assert assembly.value("amiws_subscriptions") == 1
+    assert assembly.value("amiws_subscriptions_behind") == 1
+    assert assembly.value("amiws_snapshots_total") == 0
+    client.read()
+    assert assembly.value("amiws_subscriptions_behind") == 0
+    assert assembly.value("amiws_snapshots_total") == 1
+    assembly.feeds.counts.update(gaps=2, left_out=3)
+    assert assembly.value("amiws_gaps_total") == 2
+    assert assembly.value("amiws_subscription_lost_messages_total") == 3
+    assert assembly.value("amiws_history_messages") == 2
+    assert assembly.value("amiws_history_bytes") > batch.size
 
 
 def test_clients(assembly: Assembly) -> None:
@@ -314,3 +334,13 @@ def test_the_counters_and_events_of_plugins(assembly: Assembly) -> None:
 
 def test_no_metric_of_ours_is_called_like_a_plugins() -> None:
     assert not [family.name for family in FAMILIES if family.name.startswith("amiws_own_")]
+
+
+def test_streams_of_the_api(assembly: Assembly) -> None:
+    assert assembly.value("amiws_api_streams", "state") == 0
+    client = ClientInfo("192.0.2.1", None, "events")
+    streams = [assembly.streams.open(client, b"", Filters(), None, limit=1) for _ in range(2)]
+    streams[0].close()
+    assert assembly.value("amiws_api_streams", "events") == 1
+    assert assembly.value("amiws_api_streams_opened_total", "events") == 2
+    assert assembly.value("amiws_api_streams_opened_total", "state") == 0

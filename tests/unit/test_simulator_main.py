@@ -26,7 +26,16 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_option() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for option in ("--port", "--host", "--style", "--seed", "--rate", "--user", "--secret"):
+    for option in (
+        "--port",
+        "--host",
+        "--style",
+        "--seed",
+        "--rate",
+        "--scenario",
+        "--user",
+        "--secret",
+    ):
         assert option in done.stdout
 
 
@@ -38,6 +47,7 @@ def test_help_names_every_option() -> None:
         (("--port", "0", "--style", "18"), 2, "invalid choice"),
         (("--port", "0", "--rate", "-1"), 2, "rate"),
         (("--port", "0", "--rate", "nan"), 2, "rate"),
+        (("--port", "0", "--scenario", "holt"), 2, "no scenario 'holt'"),
         (("--port", "99999"), 2, "--port: must be from 0 to 65535"),
         (("--port", "0", "--host", "192.0.2.1"), 71, "cannot listen on 192.0.2.1:0"),
     ],

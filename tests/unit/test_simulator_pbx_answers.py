@@ -68,6 +68,13 @@ def test_core_settings_name_the_server(pbx: Simulation) -> None:
     assert got["AsteriskVersion"].startswith("22.11")
 
 
+# The servers that were recorded had neither chan_sip nor res_pjsip, and one no app_voicemail.
+UNRECORDED = {
+    "SIP": {"SIPpeers", "SIPshowregistry", "VoicemailUsersList"},
+    "PJSIP": {"PJSIPShowContacts", "PJSIPShowEndpoints", "PJSIPShowRegistrationsOutbound"},
+}
+
+
 @by_style
 def test_all_that_is_listed_is_known_and_only_that(style: Style) -> None:
     made = simulation(style)
@@ -78,7 +85,7 @@ def test_all_that_is_listed_is_known_and_only_that(style: Style) -> None:
     assert commands["Originate"] == " (Priv: originate,all)"
     assert list(commands) == sorted(commands, key=str.lower)
     assert ("Queues" in commands) is (style is STYLE_13)
-    recorded_names = set(recorded(style, "lc"))
+    recorded_names = set(recorded(style, "lc")) | UNRECORDED[style.technology]
     for action in commands:
         in_session = action in ("Login", "Logoff", "Challenge", "Events", "Ping")
         assert answers.knows(request(f"Action: {action}")) is not in_session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,13 +18,28 @@ pytestmark = pytest.mark.slow
 Event = dict[str, str]
 
 
+def calls_begun(events: list[Event]) -> Iterator[Event]:
+    """The channels with which calls begin: not the second line of a phone that is in one."""
+    phones: Counter[str] = Counter()
+    for event in events:
+        phone = event.get("Channel", "").rpartition("-")[0]
+        if event["Event"] == "Newchannel":
+            if event["Uniqueid"] == event["Linkedid"] and not (
+                phone[-3:].isdigit() and phones[phone]
+            ):
+                yield event
+            phones[phone] += 1
+        elif event["Event"] == "Hangup":
+            phones[phone] -= 1
+
+
 def first_events(monkeypatch: pytest.MonkeyPatch, story: Story) -> list[tuple[Event, Event]]:
     """Of each call of a PBX that has but this kind: its first channel, its first application."""
     monkeypatch.setattr(stories, "STORIES", ((1, story),))
     found = []
     for style in (STYLE_13, STYLE_22):
         events = [headers(packet) for packet in simulation(style).advance(STARTED + 600)]
-        begun = [e for e in events if e["Event"] == "Newchannel" and e["Uniqueid"] == e["Linkedid"]]
+        begun = list(calls_begun(events))
         applications: dict[str, Event] = {}
         for event in events:
             if event["Event"] == "Newexten" and event["Application"] != "Answer":

@@ -47,6 +47,7 @@ def prefixed(prefix: str, names: tuple[str, ...]) -> tuple[str, ...]:
 UNRECORDED = {
     "Hold": (*SNAPSHOT, "MusicClass"),
     "Unhold": SNAPSHOT,
+    "ExtensionStatus": ("Exten", "Context", "Hint", "Status", "StatusText"),
     "DialState": (*SNAPSHOT, *prefixed("Dest", SNAPSHOT), "DialStatus"),
     "QueueCallerAbandon": (*SNAPSHOT, "Queue", "Position", "OriginalPosition", "HoldTime"),
     "AgentRingNoAnswer": (

@@ -192,50 +192,6 @@ def test_a_scenario_is_told_as_a_person_would(name: str) -> None:
     assert world.store.of("call") == {}
 
 
-class Early(World):
-    """A world with another that comes late: it knows the lists, and all that came since."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.late = World()
-
-    def feed(self, *messages: Message) -> None:
-        super().feed(*messages)
-        self.late.feed(*messages)
-
-
-@pytest.mark.parametrize("name", STORIES)
-def test_who_comes_in_the_midst_of_calls_is_told_the_same_by_lists(name: str) -> None:
-    world = Early()
-    for asked in replay(world, messages_of(f"scenarios/{name}.raw")):
-        if asked.action == "CoreShowChannels":
-            world.late = World()
-        world.late.listed(asked.action, asked.items)
-        if asked.action == "ParkedCalls":  # the last of a round
-            calls = world.calls()
-            if any(call["callee"] and len(call["legs"]) == 1 for call in calls):
-                continue  # one is hung up on: no list tells with whom he was
-            # Nor what was run before.
-            lines = [line(call).replace(" PlayTones", "") for call in calls]
-            assert sorted(line(call) for call in world.late.calls()) == sorted(lines)
-    assert world.late.calls() == []
-
-
-@pytest.mark.parametrize("name", STORIES)
-def test_lists_change_nothing_where_no_event_was_lost(name: str) -> None:
-    world = World()
-    seen_at_lists(world, name)
-    again = World()
-    for asked in replay(again, messages_of(f"scenarios/{name}.raw")):
-        lines = [line(call) for call in again.calls()]
-        again.listed(asked.action, asked.items)
-        assert [line(call) for call in again.calls()] == lines
-    assert [way_of(end.fields) for end in again.ended] == WAYS[name]
-    assert [end.fields["legs"] for end in again.ended] == [
-        end.fields["legs"] for end in world.ended
-    ]
-
-
 def call_at(name: str, index: int) -> dict[str, Any]:
     """The one call of a scenario at its CoreShowChannels of that index."""
     lists = [
@@ -356,6 +312,7 @@ def test_fifty_thousand_channels_with_their_calls_fit_in_a_hundred_mebibytes() -
         for number in range(pairs):
             for read in both(number):
                 world.feed(*read)
+                world.store.drain()
         return world
 
     tracemalloc.start()

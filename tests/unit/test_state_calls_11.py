@@ -242,7 +242,8 @@ def test_a_parked_call_and_a_conference() -> None:
     assert line(one(world)) == "203 -> None parked 701"
     server.new("1.5", "SIP/204-5", "Ring", "204", "701")
     server.state("1.5", "SIP/204-5", "Up", "204")
-    world.event("UnParkedCall", Exten="701", From="SIP/204-5", Uniqueid="1.1")
+    where = {"Exten": "701", "Parkinglot": "default"}
+    world.event("UnParkedCall", **where, From="SIP/204-5", Uniqueid="1.1")
     server.bridge("1.1", "1.5")
     assert line(one(world)) == "203 -> 204 talking"
     assert way_of(one(world))[-2:] == ["parked 203 201 701", "retrieved 203 204"]
@@ -252,6 +253,7 @@ def test_a_parked_call_and_a_conference() -> None:
     world.event("MeetmeJoin", Uniqueid="1.6", Meetme="800")
     assert line(one(world)) == "201 -> None conference 800"
     world.event("MeetmeLeave", Uniqueid="1.6", Meetme="800")
+    world.event("MeetmeEnd", Meetme="800")
     server.hang_up("1.6")
     assert world.calls() == []
 

@@ -15,9 +15,7 @@ def call_of(store: Store, **channels: tuple[str, str, str | None]) -> dict[str, 
     for key, (name, state, bridge) in channels.items():
         fields = {**BLANK, "name": name, "state": state, "bridge": bridge}
         store.put("channel", key, **fields)
-        entity = store.entity("channel", key)
-        assert entity is not None
-        call.legs[key] = Leg(key, entity, call)
+        call.legs[key] = Leg(key, store.entities("channel")[key], call)
         if bridge is not None:
             known = store.get("bridge", bridge) or {"members": []}
             store.put("bridge", bridge, members=[*known["members"], key])

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import pytest
+
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.state.model import Model
 from amiws_gevent.state.part import Part
@@ -60,3 +62,19 @@ def test_time_passes_for_all_parts() -> None:
     told, notes = model()
     told.tick(1, 10)
     assert notes == [("a", 10, "tick"), ("b", 10, "tick")]
+
+
+def test_a_server_that_makes_up_names_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amiws_gevent.state.model.MOST_SPELLINGS", 10)
+    told, notes = model()
+    for number in range(20):
+        told.receive([Message(Kind.EVENT, {"Event": f"No{number}"})], number, 10)
+    assert len(told._spelled) == 10
+    told.receive([Message(Kind.EVENT, {"Event": "parkedCALL"})], 20, 10)
+    assert len(notes) == 2
+
+
+def test_a_name_of_an_event_is_known_by_any_spelling_of_its_header() -> None:
+    told, notes = model()
+    told.receive([Message(Kind.EVENT, {"event": "ParkedCall"})], 1, 10)
+    assert len(notes) == 2

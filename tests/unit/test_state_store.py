@@ -120,3 +120,17 @@ def test_what_is_frozen_stays_as_it_was() -> None:
     store.put("a", "x", one=[2])
     store.remove("b", "y")
     assert frozen == [("a", "x", {"one": [1]}), ("b", "y", {"one": 1})]
+
+
+def test_who_holds_an_entity_sees_what_it_is_now_and_that_it_is_gone() -> None:
+    store = Store()
+    entities = store.entities("a")
+    store.put("a", "x", one=1)
+    held, before = entities["x"], entities["x"].fields
+    store.begin(1)
+    store.update("a", "x", held, {"one": 2})
+    assert (held.fields, before) == ({"one": 2}, {"one": 1})
+    assert changes(store, 0) == [Change("a", "x", {"one": 2}, whole=False)]
+    store.remove("a", "x")
+    store.put("a", "x", one=3)
+    assert (held.fields, entities["x"].fields) == ({}, {"one": 3})

@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from amiws_gevent.actions import OUTCOMES, PROBLEMS
+from amiws_gevent.actions import MOST_OF_A_CLIENT, OUTCOMES, PROBLEMS
 from amiws_gevent.feeds.encoding import REASONS
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
+from amiws_gevent.feeds.filters import LONGEST_VALUE, MOST_VALUES
+from amiws_gevent.feeds.positions import LONGEST
+from amiws_gevent.feeds.subscriber import SNAPSHOT_TIME
 from amiws_gevent.v2 import schema as made
 from amiws_gevent.v2.codes import CODES
 from amiws_gevent.v2.messages import MESSAGES, Reply
 from amiws_gevent.v2.requests import MAX_DEPTH, REQUESTS
+from amiws_gevent.v2.session import SUBSCRIPTION_RATE
+from amiws_gevent.web.admission import BURST_TIME
 from tests.support.v2 import faults
 
 ROOT = Path(__file__).parent.parent.parent
@@ -88,6 +94,14 @@ def test_the_page_names_outcomes_codes_and_bounds() -> None:
     for word in (*outcomes, *CODES, *REASONS):
         assert f"\n| `{word}` | " in PAGE
     assert f"| objects and lists within each other | {MAX_DEPTH} |" in PAGE
+    assert f"| a position | {LONGEST:,} characters |" in PAGE
+    assert f"| subscriptions of a client | {MOST_SUBSCRIPTIONS} |" in PAGE
+    at_once = f"{SUBSCRIPTION_RATE * BURST_TIME:.0f} at once, then {SUBSCRIPTION_RATE:.0f} a second"
+    assert f"| subscriptions that a client begins | {at_once} |" in PAGE
+    assert f"({at_once})" in CODES["too_many_requests"].meaning
+    assert f"| actions of a client at work | {MOST_OF_A_CLIENT} |" in PAGE
+    assert f"| time to read a snapshot | {SNAPSHOT_TIME / 60:.0f} minutes |" in PAGE
+    assert f"up to\n{MOST_VALUES} values of up to {LONGEST_VALUE} characters" in PAGE
 
 
 def test_what_other_modules_say_is_in_the_specification() -> None:

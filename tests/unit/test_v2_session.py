@@ -12,11 +12,13 @@ import pytest
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, NoState
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.codes import CODES
 from amiws_gevent.v2.messages import Limits
-from amiws_gevent.v2.session import Session, Shared
+from amiws_gevent.v2.session import SUBSCRIPTION_RATE, Session, Shared
+from amiws_gevent.web.admission import BURST_TIME
 from tests.support.v2 import FakeFeed, faults
 
 SERVER = {"server": 0, "kind": "server", "id": "1", "name": "pbx", "sync": "live", "missing": None}
@@ -78,13 +80,16 @@ class Setup:
     """A session and all around it."""
 
     def __init__(self) -> None:
+        self.time = 100.0
         self.peer, self.feed, self.actions = FakePeer(), FakeFeed(), FakeActions()
         self.shared = Shared(
             self.actions,
             lambda: [SERVER],
+            lambda: ["state", "events"],
             Limits(subscriptions=16, message=1000, actions=32),
             25.0,
             lambda: 1700000000.0004,
+            lambda: self.time,
         )
         self.session = Session(self.peer, ALICE, self.feed, self.shared)
 
@@ -111,7 +116,7 @@ def test_hello(setup: Setup) -> None:
             "time": 1700000000000,
             "heartbeat": 25000,
             "user": "alice",
-            "features": ["state", "events", "resume", "actions", "idempotency"],
+            "features": ["state", "events"],
             "limits": {"subscriptions": 16, "message": 1000, "actions": 32},
             "may": {"subscribe": True, "action": True},
             "servers": [SERVER],
@@ -199,6 +204,28 @@ def test_more_subscriptions_than_may_be(setup: Setup) -> None:
         setup.ask({"op": "subscribe", "id": 1, "streams": streams})
     error = setup.ask({"op": "subscribe", "id": 2, "streams": ["events", "state"]})
     assert (error["code"], error["id"]) == ("too_many_subscriptions", 2)
+
+
+def test_state_where_none_is_kept(setup: Setup) -> None:
+    setup.feed.refuses = NoState("state_off", "live_state is off")
+    answer = setup.ask({"op": "subscribe", "id": 1, "streams": ["state"]})
+    assert (answer["op"], answer["code"], "retry_after" in answer) == ("error", "state_off", False)
+
+
+def test_subscriptions_that_are_begun_too_fast_are_refused_for_a_while(setup: Setup) -> None:
+    request = {"op": "subscribe", "id": 1, "streams": ["state"]}
+    at_once = round(SUBSCRIPTION_RATE * BURST_TIME)
+    assert at_once >= MOST_SUBSCRIPTIONS
+    for _ in range(at_once):
+        assert setup.ask(request)["op"] == "subscribed"
+    error = setup.ask({**request, "op": "resume", "position": "p"})
+    assert (error["code"], error["id"]) == ("too_many_requests", 1)
+    assert 0 < error["retry_after"] <= 1 / SUBSCRIPTION_RATE
+    assert len(setup.feed.asked) == at_once
+    setup.time += error["retry_after"]
+    assert setup.ask(request)["op"] == "subscribed"
+    assert setup.ask(request)["code"] == "too_many_requests"
+    assert setup.ask({"op": "ping", "id": 1})["op"] == "pong"
 
 
 def test_an_action_gets_its_replies(setup: Setup) -> None:

@@ -125,6 +125,20 @@ def test_a_doubtful_host_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureF
     assert 'request accepted for host="a.example"' in caplog.text
 
 
+def test_a_page_by_a_doubtful_name_is_warned_of_without_an_origin(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DNS rebinding: to the browser it is all one site, and it sends no Origin with a GET."""
+    world = World(tmp_path, **OPEN)
+    assert asked(world, host="a.example").status == 200
+    assert caplog.text == "", "a program"
+    same = ("Sec-Fetch-Site", "same-origin")
+    assert asked(world, same, host="pbx.local").status == 200
+    assert caplog.text == "", "a name that no web site has"
+    assert asked(world, same, host="a.example").status == 200
+    assert 'request accepted for host="a.example"' in caplog.text
+
+
 # CORS
 
 
@@ -204,7 +218,11 @@ def test_a_token_is_enough(tmp_path: Path) -> None:
     assert world.page(bearer()).status == 401, "pages are for people"
 
 
-@pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + " ", hash_of(TOKEN), "\xe9" * 9])
+@pytest.mark.parametrize(  # named, since the token is another in each process
+    "token",
+    ["", "x", TOKEN[:-1], TOKEN + " ", hash_of(TOKEN), "\xe9" * 9],
+    ids=["none", "short", "cut", "blank", "its-hash", "no-ascii"],
+)
 def test_a_wrong_token(tmp_path: Path, token: str, caplog: pytest.LogCaptureFixture) -> None:
     world = World(tmp_path, api_tokens=API_TOKENS)
     right = token.strip() == TOKEN

@@ -11,6 +11,7 @@ import pytest
 from gevent import socket
 
 from amiws_gevent.batch import Item
+from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.web.backlog import ITEM_COST, Backlog
 from amiws_gevent.web.outlet import Outlet, Source
 from tests.support.webserver import wait_for
@@ -281,3 +282,123 @@ def test_what_is_released_is_no_garbage() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+class Scripted:
+    """A source that gives what it was told to, as the outlet asks for it."""
+
+    def __init__(self, *given: bytes | None) -> None:
+        self.given = list(given)
+        self.pushed: list[Item] = []
+        self.pulled = 0
+
+    @property
+    def pending_bytes(self) -> int:
+        return 0
+
+    def push(self, item: Item, room: int, /) -> bool:
+        self.pushed.append(item)
+        self.given.append(item.data)
+        return True
+
+    def pull(self) -> bytes | None:
+        self.pulled += 1
+        return self.given.pop(0) if self.given else None
+
+
+class TestPump:
+    """A source that has something to send of its own."""
+
+    def test_it_is_pulled_from_the_loop_behind_what_is_for_this_client(self, make: Make) -> None:
+        source = Scripted(line("one"), line("two"))
+        owned = make(lambda: source)
+        owned.outlet.pump()
+        assert source.pulled == 0
+        assert owned.outlet.blocked
+        owned.outlet.send(line("answer"))
+        owned.offer("offered")
+        wait_for(lambda: not owned.outlet.blocked, "all is sent")
+        assert [item.data for item in source.pushed] == [line("offered")]
+        owned.offer("direct")
+        owned.outlet.end()
+        assert owned.read() == ["answer", "one", "two", "offered", "direct"]
+
+    def test_empty_bytes_ask_for_another_turn(self, make: Make) -> None:
+        source = Scripted(line("one"), b"", b"", line("two"), b"")
+        owned = make(lambda: source)
+        owned.outlet.pump()
+        turns = 0
+        while owned.outlet.blocked:
+            yield_to_loop()
+            turns += 1
+            assert turns < 1000
+        assert turns >= 4
+        assert owned.outlet.pending_bytes == 0
+        owned.outlet.end()
+        assert owned.read() == ["one", "two"]
+
+    def test_a_socket_that_takes_nothing_is_waited_for(self, make: Make) -> None:
+        source = Scripted(line("one"))
+        owned = make(lambda: source)
+        count = owned.block()
+        owned.outlet.pump()
+        yield_to_loop()
+        assert source.pulled == 0
+        reading = gevent.spawn(owned.read)
+        wait_for(lambda: not owned.outlet.blocked, "all is sent")
+        owned.outlet.end()
+        assert reading.get(timeout=60) == [*numbers(count), "one"]
+
+    def test_pumping_twice_is_as_once(self, make: Make) -> None:
+        source = Scripted(line("one"))
+        owned = make(lambda: source)
+        owned.outlet.pump()
+        owned.outlet.pump()
+        assert owned.outlet.pending_bytes == ITEM_COST
+        wait_for(lambda: not owned.outlet.blocked, "all is sent")
+        assert owned.outlet.pending_bytes == 0
+
+    def test_it_may_end_before_anything_was_pulled(self, make: Make) -> None:
+        source = Scripted(line("one"))
+        owned = make(lambda: source)
+        owned.outlet.pump()
+        owned.outlet.finish(line("last"), line_end)
+        owned.outlet.end()
+        assert owned.read() == ["last"]
+
+    def test_what_waits_is_sent_before_the_last_bytes(self, make: Make) -> None:
+        source = Scripted(line("one"), b"", line("two"))
+        owned = make(lambda: source)
+        owned.outlet.pump()
+        owned.outlet.finish(line("last"))
+        owned.outlet.end()
+        assert owned.read() == ["one", "two", "last"]
+
+    def test_once_it_closes_nothing_is_begun(self, make: Make) -> None:
+        source = Scripted(line("one"))
+        owned = make(lambda: source)
+        owned.outlet.finish(line("last"))
+        owned.outlet.pump()
+        owned.outlet.end()
+        assert owned.read() == ["last"]
+        assert source.pulled == 0
+
+    def test_another_source_may_be_used(self, make: Make) -> None:
+        owned = make(Backlog)
+        source = Scripted(line("one"))
+        owned.outlet.use_source(lambda: source)
+        owned.outlet.pump()
+        wait_for(lambda: not owned.outlet.blocked, "all is sent")
+        assert source.pulled == 2
+
+    def test_a_source_that_takes_long_gives_others_their_turn(self, make: Make) -> None:
+        """The clock goes on by a second with each look at it."""
+        source = Scripted(*[line(str(number)) for number in range(5)])
+        owned = make(lambda: source)
+        owned.outlet._clock = iter(range(10**6)).__next__
+        owned.outlet.pump()
+        turns = 0
+        while owned.outlet.blocked:
+            yield_to_loop()
+            turns += 1
+        assert turns >= 5

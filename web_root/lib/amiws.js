@@ -359,6 +359,7 @@ export class Subscription {
   #isLoaded = false;
   #wasSubscribed = false;
   #mayResume = false;
+  #needsSnapshot = false; // until it is whole no position says what we have
   /** @type {string | null} */
   #position = null;
   #settleReady = { resolve: () => {}, reject: (/** @type {AmiwsError} */ _error) => {} };
@@ -467,6 +468,7 @@ export class Subscription {
   /** @internal @param {{ resumed: boolean }} message */
   _subscribed({ resumed }) {
     const hasState = this.streams.includes("state");
+    this.#needsSnapshot = hasState && !this.#mayResume;
     if (!resumed) {
       this.#position = null;
     }
@@ -488,8 +490,9 @@ export class Subscription {
   /** @internal @param {any} message */
   _snapshot(message) {
     this.#collection.snapshot(message);
-    if (this.#collection.isLoading) {
-      this.#position = null; // without the rest nobody could go on from here
+    this.#needsSnapshot = this.#collection.isLoading;
+    if (this.#needsSnapshot) {
+      this.#position = null;
       return;
     }
     this.#isLoaded = true;
@@ -511,13 +514,17 @@ export class Subscription {
 
   /** @internal @param {any} message */
   _gap({ stream, reason, lost = null, server = null, position }) {
+    if (stream === "state") {
+      this.#needsSnapshot = true;
+      this.#position = null;
+    }
     this._at(position);
     this.#handlers.tell("gap", { stream, reason, lost, server });
   }
 
   /** @internal @param {unknown} position where it is now, if that was said */
   _at(position) {
-    if (typeof position === "string" && position !== "" && !this.#collection.isLoading) {
+    if (typeof position === "string" && position !== "" && !this.#needsSnapshot) {
       this.#position = position;
     }
   }

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from amiws_gevent.simulator.pbx import console, listings
-from amiws_gevent.simulator.pbx.model import Channel, Member
-from amiws_gevent.simulator.pbx.originate import ANSWERED, Order
+from amiws_gevent.simulator.pbx import console, listings, phones, places
+from amiws_gevent.simulator.pbx.model import HINT_STATES, Channel, Member
+from amiws_gevent.simulator.pbx.originate import ANSWERED, Order, response_event
 from amiws_gevent.simulator.pbx.simulation import Simulation
+from amiws_gevent.simulator.pbx.switch import CONTEXT_HINTS, hint_headers
 from amiws_gevent.simulator.serving.requests import Request, id_line, refuse, respond
 
 Later = Callable[[str], None]
@@ -35,28 +36,52 @@ class Answers:
         self._style = simulation.style
         self._name = name
         handlers: dict[str, tuple[Handler, str]] = {
+            "Agents": (self._agents, "agent"),
             "BridgeList": (self._bridge_list, ""),
             "Command": (self._command, "command"),
+            "ConfbridgeList": (self._confbridge_list, "reporting"),
+            "ConfbridgeListRooms": (self._confbridge_list_rooms, "reporting"),
             "CoreSettings": (self._core_settings, "system,reporting"),
             "CoreShowChannels": (self._core_show_channels, "system,reporting"),
             "CoreStatus": (self._core_status, "system,reporting"),
             "DeviceStateList": (self._device_state_list, "call,reporting"),
+            "ExtensionState": (self._extension_state, "call,reporting"),
+            "ExtensionStateList": (self._extension_state_list, "call,reporting"),
             "Getvar": (self._getvar, "call,reporting"),
             "Hangup": (self._hangup, "system,call"),
             "ListCommands": (self._list_commands, ""),
             "ModuleLoad": (self._module_load, "system"),
+            "ParkedCalls": (self._parked_calls, "call"),
+            "Parkinglots": (self._parking_lots, "call"),
             "QueuePause": (self._queue_pause, "agent"),
             "QueueStatus": (self._queue_status, ""),
             "QueueSummary": (self._queue_summary, ""),
             "Redirect": (self._redirect, "call"),
             "Setvar": (self._setvar, "call"),
             "Status": (self._status, "system,call,reporting"),
+            "VoicemailUsersList": (self._voicemail_users_list, "call,reporting"),
         }
+        handlers |= self._of_sip() if self._style.technology == "SIP" else self._of_pjsip()
         if self._style.queues_action:
             handlers["Queues"] = (self._queues, "")
         self._handlers = {action.lower(): handler for action, (handler, _) in handlers.items()}
         self._privileges = {action: classes for action, (_, classes) in handlers.items()}
         self._privileges |= SESSION_ACTIONS | {"Originate": "originate"}
+
+    def _of_sip(self) -> dict[str, tuple[Handler, str]]:
+        """What ``chan_sip`` has."""
+        return {
+            "SIPpeers": (self._sip_peers, "system,reporting"),
+            "SIPshowregistry": (self._sip_registry, "system,reporting"),
+        }
+
+    def _of_pjsip(self) -> dict[str, tuple[Handler, str]]:
+        """What ``res_pjsip`` and ``res_pjsip_outbound_registration`` have."""
+        return {
+            "PJSIPShowContacts": (self._pjsip_contacts, "system"),
+            "PJSIPShowEndpoints": (self._pjsip_endpoints, "system"),
+            "PJSIPShowRegistrationsOutbound": (self._pjsip_registrations, "system,reporting"),
+        }
 
     def answer(self, request: Request, later: Later) -> str | None:
         """The answer, or None for an Originate that is answered through ``later``.
@@ -77,11 +102,12 @@ class Answers:
 
     def _core_status(self, request: Request) -> str:
         started = time.gmtime(self._switch.started)
+        calls = sum(1 for call in self._switch.calls.values() if call.channels)
         date, clock = time.strftime("%Y-%m-%d", started), time.strftime("%H:%M:%S", started)
         tail = (
             f"CoreStartupDate: {date}\r\nCoreStartupTime: {clock}\r\n"
             f"CoreReloadDate: {date}\r\nCoreReloadTime: {clock}\r\n"
-            f"CoreCurrentCalls: {len(self._switch.calls)}\r\n"
+            f"CoreCurrentCalls: {calls}\r\n"
         )
         if self._style.processed_calls:
             tail += f"CoreProcessedCalls: {self._switch.calls_begun}\r\n"
@@ -201,14 +227,121 @@ class Answers:
         ]
         return self._list(request, "Bridge listing will follow", items, "BridgeListComplete")
 
+    def _named(self, request: Request, event: str, bodies: Iterable[str]) -> list[str]:
+        """Items of one name."""
+        identity = id_line(request)
+        return [f"Event: {event}\r\n{identity}{body}" for body in bodies]
+
     def _device_state_list(self, request: Request) -> str:
-        items = [
-            f"Event: DeviceStateChange\r\n{id_line(request)}"
-            f"Device: {device.name}\r\nState: {device.state.name}\r\n"
-            for device in self._switch.devices.values()
-        ]
+        states = {device.name: device.state.name for device in self._switch.devices.values()}
+        items = self._named(
+            request,
+            "DeviceStateChange",
+            (
+                f"Device: {name}\r\nState: {state}\r\n"
+                for name, state in (states | self._switch.told_devices).items()
+            ),
+        )
         end = "DeviceStateListComplete"
         return self._list(request, "Device State Changes will follow", items, end)
+
+    def _extension_state_list(self, request: Request) -> str:
+        hints = map(hint_headers, self._switch.hints.values())
+        items = self._named(request, "ExtensionStatus", hints)
+        end = "ExtensionStateListComplete"
+        return self._list(request, "Extension Statuses will follow", items, end)
+
+    def _extension_state(self, request: Request) -> str:
+        """An extension without a hint has the status -1 (manager.c, ``action_extensionstate``)."""
+        exten, context = request.get("Exten"), request.get("Context") or "default"
+        if not exten:
+            return refuse(request, "Extension not specified")
+        device = self._switch.hints.get(exten) if context == CONTEXT_HINTS else None
+        status, words = HINT_STATES[device.state] if device else (-1, "Unknown")
+        tail = (
+            f"Exten: {exten}\r\nContext: {context}\r\nHint: {device.name if device else ''}\r\n"
+            f"Status: {status}\r\nStatusText: {words}\r\n"
+        )
+        return respond(request, "Success", "Extension Status", tail)
+
+    # Conferences, parking, agents, mailboxes
+
+    def _confbridge_list_rooms(self, request: Request) -> str:
+        conferences = self._switch.conferences.values()
+        if not conferences:
+            return refuse(request, "No active conferences.")
+        items = self._named(request, "ConfbridgeListRooms", map(listings.conference, conferences))
+        end = "ConfbridgeListRoomsComplete"
+        return self._list(request, "Confbridge conferences will follow", items, end)
+
+    def _confbridge_list(self, request: Request) -> str:
+        name = request.get("Conference")
+        if not name:
+            return refuse(request, "No Conference name provided.")
+        if not self._switch.conferences:
+            return refuse(request, "No active conferences.")
+        conference = self._switch.conferences.get(name)
+        if conference is None:
+            return refuse(request, "No Conference by that name found.")
+        now = self._simulation.now
+        seats = (listings.seat(seat, now) for seat in conference.seats)
+        items = self._named(request, "ConfbridgeList", seats)
+        end = "ConfbridgeListComplete"
+        return self._list(request, "Confbridge user list will follow", items, end)
+
+    def _parked_calls(self, request: Request) -> str:
+        bodies = (places.parked_headers(self._switch, p) for p in self._switch.parked.values())
+        items = self._named(request, "ParkedCall", bodies)
+        return self._list(request, "Parked calls will follow", items, "ParkedCallsComplete")
+
+    def _parking_lots(self, request: Request) -> str:
+        items = self._named(request, "Parkinglot", [listings.parking_lot()])
+        return self._list(request, "Parking lots will follow", items, "ParkinglotsComplete")
+
+    def _agents(self, request: Request) -> str:
+        """Their ActionID stands at the end (app_agent_pool.c, ``action_agents``)."""
+        identity = id_line(request)
+        items = [
+            f"Event: Agents\r\n{phones.agent_entry(agent)}{identity}"
+            for agent in self._switch.agents.values()
+        ]
+        return self._list(request, "Agents will follow", items, "AgentsComplete")
+
+    def _voicemail_users_list(self, request: Request) -> str:
+        boxes = map(phones.mailbox, phones.handsets(self._switch))
+        items = self._named(request, "VoicemailUserEntry", boxes)
+        end = "VoicemailUserEntryComplete"
+        return self._list(request, "Voicemail user list will follow", items, end)
+
+    # Phones and carriers
+
+    def _sip_peers(self, request: Request) -> str:
+        peers = map(phones.peer_entry, self._switch.devices.values())
+        items = self._named(request, "PeerEntry", peers)
+        return self._list(request, "Peer status list will follow", items, "PeerlistComplete")
+
+    def _sip_registry(self, request: Request) -> str:
+        entries = map(phones.registry_entry, self._switch.registrations)
+        items = self._named(request, "RegistryEntry", entries)
+        return self._list(request, "Registrations will follow", items, "RegistrationsComplete")
+
+    def _pjsip_endpoints(self, request: Request) -> str:
+        endpoints = map(phones.endpoint, self._switch.devices.values())
+        items = self._named(request, "EndpointList", endpoints)
+        message = "A listing of Endpoints follows, presented as EndpointList events"
+        return self._list(request, message, items, "EndpointListComplete")
+
+    def _pjsip_contacts(self, request: Request) -> str:
+        contacts = map(phones.contact, self._switch.devices.values())
+        items = self._named(request, "ContactList", contacts)
+        message = "A listing of Contacts follows, presented as ContactList events"
+        return self._list(request, message, items, "ContactListComplete")
+
+    def _pjsip_registrations(self, request: Request) -> str:
+        details = map(phones.outbound_registration, self._switch.registrations)
+        items = self._named(request, "OutboundRegistrationDetail", details)
+        message = "Following are Events for each Outbound registration"
+        return self._list(request, message, items, "OutboundRegistrationDetailComplete")
 
     # Channels
 
@@ -368,21 +501,8 @@ class Answers:
         """Tells the end of an asynchronous Originate to all, as OriginateResponse."""
 
         def report(reason: int, channel: Channel | None) -> None:
-            get = request.get
-            number, name = parse_caller_id(get("CallerID"))
-            uniqueid = channel.uniqueid if channel else "<unknown>"
-            if get("Application"):
-                goal = f"Application: {get('Application')}\r\nData: {get('Data')}\r\n"
-            else:
-                goal = f"Context: {get('Context')}\r\nExten: {get('Exten')}\r\n"
-            self._switch.out.append(
-                f"Event: OriginateResponse\r\nPrivilege: call,all\r\n{id_line(request)}"
-                f"Response: {'Success' if reason == ANSWERED else 'Failure'}\r\n"
-                f"Channel: {channel.name if channel else get('Channel')}\r\n{goal}"
-                f"Reason: {reason}\r\nUniqueid: {uniqueid}\r\n"
-                f"CallerIDNum: {number or '<unknown>'}\r\n"
-                f"CallerIDName: {name or '<unknown>'}\r\n\r\n"
-            )
+            order = self._order(request, report)
+            self._switch.out.append(response_event(id_line(request), order, reason, channel))
 
         return report
 

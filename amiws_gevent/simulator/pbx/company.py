@@ -71,6 +71,7 @@ def furnish(switch: Switch, pace: Pace) -> None:
         device = Device(f"{technology}/{number}", number, staff_name(index), "office")
         switch.devices[device.name] = device
     staff = list(switch.devices.values())
+    switch.hints = {device.number: device for device in staff}
     for name in switch.style.trunks:
         switch.devices[f"{technology}/{name}"] = Device(
             f"{technology}/{name}", "", name, "", trunk=True
@@ -98,6 +99,41 @@ def add_member(queue: Queue, device: Device, login: int, penalty: int = 0) -> Me
     queue.members.append(member)
     device.memberships.append(member)
     return member
+
+
+@dataclass(frozen=True)
+class Troupe:
+    """Phones that play scenarios and do nothing else, with a queue of their own."""
+
+    phones: tuple[Device, ...]
+    queue: Queue
+
+
+TROUPES: Final = 3
+TROUPE_SIZE: Final = 5
+_FIRST_OF_TROUPES: Final = 901
+_NAMES_OF_TROUPES: Final = 340  # of staff_name; the staff is smaller, at rates to look at
+
+
+def furnish_troupes(switch: Switch) -> list[Troupe]:
+    """Gives the switch the phones and queues of the scenarios."""
+    return [_troupe(switch, number) for number in range(TROUPES)]
+
+
+def _troupe(switch: Switch, number: int) -> Troupe:
+    phones = []
+    for place in range(TROUPE_SIZE):
+        extension = str(_FIRST_OF_TROUPES + 10 * number + place)
+        label = staff_name(_NAMES_OF_TROUPES + TROUPE_SIZE * number + place)
+        name = f"{switch.style.technology}/{extension}"
+        device = switch.devices[name] = Device(name, extension, label, "stage")
+        phones.append(device)
+    queue = Queue(f"frontdesk-{number + 1}", str(604 + number), "ringall")
+    switch.queues[queue.name] = queue
+    for device in phones[:2]:
+        member = add_member(queue, device, int(switch.now))
+        member.through = f"Local/{device.number}@agents/n"
+    return Troupe(tuple(phones), queue)
 
 
 _DIGITS: Final = "0123456789"

@@ -6,7 +6,7 @@ here asks how far its script has come: everything follows from what the call hol
 
 from __future__ import annotations
 
-from amiws_gevent.simulator.pbx import queueing
+from amiws_gevent.simulator.pbx import places, queueing
 from amiws_gevent.simulator.pbx.model import Bridge, Call, Channel
 from amiws_gevent.simulator.pbx.switch import DIAL_CAUSES, Switch
 
@@ -32,6 +32,7 @@ def end_call(
         queueing.complete(switch, call, "agent" if agent_hung_up else "caller")
     for bridge in list(call.bridges):
         break_bridge(switch, bridge)
+    places.leave_all(switch, call)
     for channel in list(reversed(call.channels)):
         if channel is not by and channel is call.channels[0]:
             switch.hangup_requested(channel, cause, soft=True)
@@ -58,6 +59,8 @@ def break_bridge(switch: Switch, bridge: Bridge) -> None:
     """A bridge falls apart; the caller's channel gets the times of the dial that made it."""
     caller = bridge.caller
     switch.destroy_bridge(bridge)
+    if caller is None or caller.name not in switch.channels:
+        return
     if caller.application == "Dial" or switch.style.answer_times_on_queue:
         talked = switch.now - bridge.created
         dialled = switch.now - bridge.dialled
@@ -87,6 +90,7 @@ def _take_out(switch: Switch, channel: Channel) -> Call:
         queueing.complete(switch, old, "transfer")
     for bridge in list(old.bridges):
         break_bridge(switch, bridge)
+    places.leave_all(switch, old, channel)
     if old.entry is not None and old.entry.channel is channel:
         queueing.abandon(switch, old.entry)
     for dial in list(old.dials):

@@ -5,7 +5,14 @@ Each is an event without the blank line that ends it; ``identity`` is the Action
 
 from __future__ import annotations
 
-from amiws_gevent.simulator.pbx.model import Channel, DeviceState, Queue
+from amiws_gevent.simulator.pbx.model import Channel, Conference, DeviceState, Queue, Seat
+from amiws_gevent.simulator.pbx.places import (
+    FIRST_SPACE,
+    LAST_SPACE,
+    LOT,
+    PARKING_TIME,
+    yes,
+)
 from amiws_gevent.simulator.pbx.style import Style
 from amiws_gevent.simulator.pbx.switch import member_headers
 
@@ -63,10 +70,10 @@ def queue_status(
     items = [params]
     for member in queue.members:
         device = member.device
-        if member_filter in ("", device.name, device.label):
+        if member_filter in ("", member.interface, device.label):
             items.append(
                 f"Event: QueueMember\r\nQueue: {queue.name}\r\nName: {device.label}\r\n"
-                f"Location: {device.name}\r\nStateInterface: {device.name}\r\n"
+                f"Location: {member.interface}\r\nStateInterface: {device.name}\r\n"
                 f"{member_headers(member, style, False)}{identity}"
             )
     for entry in queue.entries:
@@ -94,6 +101,32 @@ def queue_summary(queue: Queue, identity: str, now: float) -> str:
         f"Available: {available}\r\nCallers: {len(queue.entries)}\r\n"
         f"HoldTime: {queue.hold_time}\r\nTalkTime: {queue.talk_time}\r\n"
         f"LongestHoldTime: {longest}\r\n{identity}"
+    )
+
+
+def conference(conference: Conference) -> str:
+    """One of ConfbridgeListRooms."""
+    return (
+        f"Conference: {conference.name}\r\nParties: {len(conference.seats)}\r\n"
+        "Marked: 0\r\nLocked: No\r\nMuted: No\r\n"
+    )
+
+
+def seat(seat: Seat, now: float) -> str:
+    """One of ConfbridgeList."""
+    answered = seat.channel.answered or now
+    return (
+        f"Conference: {seat.conference.name}\r\nAdmin: {yes(seat.admin)}\r\n"
+        "MarkedUser: No\r\nWaitMarked: No\r\nEndMarked: No\r\nWaiting: No\r\n"
+        f"Muted: {yes(seat.muted)}\r\nTalking: {yes(seat.talking)}\r\n"
+        f"AnsweredTime: {int(now - answered)}\r\n{seat.channel.headers()}"
+    )
+
+
+def parking_lot() -> str:
+    return (
+        f"Name: {LOT}\r\nStartSpace: {FIRST_SPACE}\r\nStopSpace: {LAST_SPACE}\r\n"
+        f"Timeout: {PARKING_TIME}\r\n"
     )
 
 

@@ -38,6 +38,7 @@ class DeviceState(IntEnum):
 
     NOT_INUSE = 1
     INUSE = 2
+    UNAVAILABLE = 5
     RINGING = 6
     RINGINUSE = 7
     ONHOLD = 8
@@ -46,10 +47,22 @@ class DeviceState(IntEnum):
 DEVICE_STATE_TEXTS: Final = {
     DeviceState.NOT_INUSE: "Not in use",
     DeviceState.INUSE: "In use",
+    DeviceState.UNAVAILABLE: "Unavailable",
     DeviceState.RINGING: "Ringing",
     DeviceState.RINGINUSE: "Ring+Inuse",
     DeviceState.ONHOLD: "On Hold",
 }
+
+HINT_STATES: Final = {
+    DeviceState.NOT_INUSE: (0, "Idle"),
+    DeviceState.INUSE: (1, "InUse"),
+    DeviceState.UNAVAILABLE: (4, "Unavailable"),
+    DeviceState.RINGING: (8, "Ringing"),
+    DeviceState.RINGINUSE: (9, "InUse&Ringing"),
+    DeviceState.ONHOLD: (16, "Hold"),
+}
+"""Status and StatusText of an extension whose hint is one device (``ast_devstate_to_extenstate``
+and ``extension_states`` of pbx.c)."""
 
 _ESCAPES: Final = str.maketrans(
     {
@@ -74,16 +87,23 @@ class Device:
     label: str
     account: str
     trunk: bool = False
+    reachable: bool = True
+    refuses: str = ""
+    """The DIALSTATUS by which it refuses all calls, such as BUSY."""
+    new_messages: int = 0
+    old_messages: int = 0
     state: DeviceState = DeviceState.NOT_INUSE
     channels: list[Channel] = field(default_factory=list)
     memberships: list[Member] = field(default_factory=list)
 
     @property
     def free(self) -> bool:
-        return self.trunk or not self.channels
+        return self.trunk or (self.reachable and not self.channels)
 
     def current_state(self) -> DeviceState:
         """What its channels add up to, as Asterisk's ast_state_chan2dev and aggregation do."""
+        if not self.reachable:
+            return DeviceState.UNAVAILABLE
         ringing = used = held = 0
         for channel in self.channels:
             if channel.state is ChannelState.RINGING:
@@ -162,21 +182,28 @@ class Channel:
 
 @dataclass(slots=True, eq=False)
 class Bridge:
-    """Where channels talk. ``created`` and ``dialled`` are seconds since 1970."""
+    """Where channels talk. ``created`` and ``dialled`` are seconds since 1970.
+
+    ``caller`` is whose call it ends with; one of a conference or of parked calls has none.
+    """
 
     uniqueid: str
-    caller: Channel
+    caller: Channel | None
     created: float
     dialled: float
     channels: list[Channel] = field(default_factory=list)
+    type: str = "basic"
+    technology: str = "simple_bridge"
+    creator: str = "<unknown>"
+    name: str = "<unknown>"
 
     def headers(self, prefix: str = "") -> str:
         return (
             f"{prefix}BridgeUniqueid: {self.uniqueid}\r\n"
-            f"{prefix}BridgeType: basic\r\n"
-            f"{prefix}BridgeTechnology: simple_bridge\r\n"
-            f"{prefix}BridgeCreator: <unknown>\r\n"
-            f"{prefix}BridgeName: <unknown>\r\n"
+            f"{prefix}BridgeType: {self.type}\r\n"
+            f"{prefix}BridgeTechnology: {self.technology}\r\n"
+            f"{prefix}BridgeCreator: {self.creator}\r\n"
+            f"{prefix}BridgeName: {self.name}\r\n"
             f"{prefix}BridgeNumChannels: {len(self.channels)}\r\n"
             f"{prefix}BridgeVideoSourceMode: none\r\n"
         )
@@ -196,10 +223,16 @@ class Member:
     in_call: bool = False
     paused: bool = False
     paused_reason: str = ""
+    through: str = ""
+    """The interface that is dialled, if it is not the phone itself but leads to it."""
+
+    @property
+    def interface(self) -> str:
+        return self.through or self.device.name
 
     @property
     def available(self) -> bool:
-        return not self.paused and not self.device.channels
+        return not self.paused and self.device.free
 
 
 @dataclass(slots=True, eq=False)
@@ -267,6 +300,58 @@ class Service:
 
 
 @dataclass(slots=True, eq=False)
+class Seat:
+    """A place in a conference."""
+
+    conference: Conference
+    channel: Channel
+    admin: bool = False
+    muted: bool = False
+    talking: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Conference:
+    """One of ConfBridge; it is there as long as somebody sits in it."""
+
+    name: str
+    bridge: Bridge
+    seats: list[Seat] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Parked:
+    """A channel that waits in a space of the parking lot, until ``until`` (seconds since 1970)."""
+
+    space: int
+    channel: Channel
+    parker: str
+    since: float
+    until: float
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    """Somebody of app_agent_pool; ``channel`` is the one that is logged in."""
+
+    number: str
+    name: str
+    channel: Channel | None = None
+    login: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Registration:
+    """The server's own registration with a carrier; ``at`` is when it came to be so."""
+
+    name: str
+    username: str
+    domain: str
+    at: int
+    registered: bool = True
+
+
+@dataclass(slots=True, eq=False)
 class Call:
     """What belongs together: the first channel is the one that began it."""
 
@@ -278,6 +363,11 @@ class Call:
     bridges: list[Bridge] = field(default_factory=list)
     entry: Entry | None = None
     service: Service | None = None
+    seat: Seat | None = None
+    parked: Parked | None = None
+    agent: Agent | None = None
+    listens_to: Channel | None = None
+    """Whom its first channel hears with ChanSpy."""
     on_end: Callable[[], None] | None = None
     """Called once when the call is over; an Originate waits for it."""
     ended: bool = False

@@ -14,7 +14,7 @@ from amiws_gevent.simulator.pbx.company import CONTEXT_INSIDE
 from amiws_gevent.simulator.pbx.ending import end_call
 from amiws_gevent.simulator.pbx.model import Call, Channel, ChannelState, Device, Script
 from amiws_gevent.simulator.pbx.scripts import Scripts
-from amiws_gevent.simulator.pbx.switch import Switch
+from amiws_gevent.simulator.pbx.switch import DIAL_CAUSES, Switch
 
 Start = Callable[[Call, Script], None]
 """Begins a call's script now."""
@@ -47,6 +47,23 @@ class Order:
     variables: tuple[tuple[str, str], ...]
     uniqueid: str
     report: Callable[[int, Channel | None], None]
+
+
+def response_event(identity: str, order: Order, reason: int, channel: Channel | None) -> str:
+    """The end of an asynchronous Originate, told to all; ``identity`` is its ActionID line."""
+    uniqueid = channel.uniqueid if channel else "<unknown>"
+    if order.application:
+        goal = f"Application: {order.application}\r\nData: {order.data}\r\n"
+    else:
+        goal = f"Context: {order.context}\r\nExten: {order.exten}\r\n"
+    return (
+        f"Event: OriginateResponse\r\nPrivilege: call,all\r\n{identity}"
+        f"Response: {'Success' if reason == ANSWERED else 'Failure'}\r\n"
+        f"Channel: {channel.name if channel else order.channel}\r\n{goal}"
+        f"Reason: {reason}\r\nUniqueid: {uniqueid}\r\n"
+        f"CallerIDNum: {order.number or '<unknown>'}\r\n"
+        f"CallerIDName: {order.name or '<unknown>'}\r\n\r\n"
+    )
 
 
 class _Report:
@@ -93,13 +110,6 @@ def _device(switch: Switch, channel: str) -> Device | None:
     return device if device is not None and device.trunk and number else None
 
 
-def _local_device(switch: Switch, name: str, exten: str) -> Device:
-    """All Local channels to one place are one device, as long as there are any."""
-    others = (channel.device for channel in switch.channels.values())
-    found = next((device for device in others if device.name == name), None)
-    return found or Device(name, exten, "", "")
-
-
 def _announce(switch: Switch, order: Order, channels: list[Channel]) -> None:
     """What comes before the dialling: the outgoing line, variables, the caller id to show."""
     first = channels[0]
@@ -128,6 +138,11 @@ def _to_phone(
     _announce(switch, order, [channel])
     dial = switch.dial_begun(None, channel, order.channel.partition("/")[2])
     yield rng.uniform(0.1, 0.3)
+    if device.refuses:
+        report(_BUSY)
+        switch.dial_ended(dial, device.refuses)
+        end_call(switch, call, DIAL_CAUSES[device.refuses])
+        return
     switch.dial_ringing(dial)
     rings = rng.uniform(1.0, 2.5)
     yield min(rings, order.timeout)
@@ -152,7 +167,7 @@ def _through_local(
         report(_FAILED)
         return
     near, far = switch.new_call(), switch.new_call()
-    device = _local_device(switch, f"Local/{exten}@{context}", exten)
+    device = switch.local_device(f"Local/{exten}@{context}", exten)
     stem = f"{device.name}-{near.number:08x}"
     first = switch.new_channel(
         near,

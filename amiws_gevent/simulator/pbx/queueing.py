@@ -151,6 +151,6 @@ def _agent_event(
 ) -> None:
     switch.out.append(
         f"Event: {name}\r\nPrivilege: agent,all\r\n{caller.headers()}{agent.prefixed('Dest')}"
-        f"Queue: {member.queue.name}\r\nInterface: {member.device.name}\r\n"
+        f"Queue: {member.queue.name}\r\nInterface: {member.interface}\r\n"
         f"MemberName: {member.device.label}\r\n{tail}\r\n"
     )

@@ -7,12 +7,19 @@ anything that needs giving back; ``ending`` ends whatever a call is made of.
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from amiws_gevent.simulator.pbx import queueing
-from amiws_gevent.simulator.pbx.company import CONTEXT_INSIDE, CONTEXTS, ECHO_TEST, Pace
+from amiws_gevent.simulator.pbx.company import (
+    CONTEXT_INSIDE,
+    CONTEXT_OUTSIDE,
+    CONTEXTS,
+    ECHO_TEST,
+    Pace,
+    Troupe,
+)
 from amiws_gevent.simulator.pbx.ending import break_bridge, cancel_dials, end_call
 from amiws_gevent.simulator.pbx.model import (
     Bridge,
@@ -64,14 +71,26 @@ class Leg:
 class Scripts:
     """What calls and stories of them are made of. Waits come from ``rng``, scaled by the pace."""
 
-    def __init__(self, switch: Switch, rng: random.Random, pace: Pace) -> None:
+    def __init__(
+        self, switch: Switch, rng: random.Random, pace: Pace, troupes: Sequence[Troupe]
+    ) -> None:
+        performers = {phone for troupe in troupes for phone in troupe.phones}
+        self.troupes = troupes
+        self.queues = [
+            queue for queue in switch.queues.values() if queue not in [t.queue for t in troupes]
+        ]
         self.switch = switch
         self.rng = rng
         self._scale = pace.scale
-        self.staff = [device for device in switch.devices.values() if not device.trunk]
+        self.staff = [
+            device
+            for device in switch.devices.values()
+            if not device.trunk and device not in performers
+        ]
         self.desks = [device for device in self.staff if not device.memberships]
         self.trunks = [device for device in switch.devices.values() if device.trunk]
-        self._by_number = {device.number: device for device in self.staff}
+        phones = [*self.staff, *(phone for troupe in troupes for phone in troupe.phones)]
+        self._by_number = {device.number: device for device in phones}
         self._queue_by_number = {queue.number: queue for queue in switch.queues.values()}
 
     def wait(self, low: float, high: float) -> float:
@@ -99,8 +118,26 @@ class Scripts:
             exten=exten,
             number=device.number,
             name=device.label,
+            begins=True,
         )
         channel.dialled = exten
+        switch.set_state(channel, ChannelState.RING)
+        return channel
+
+    def from_outside(self, call: Call, name: str, number: str) -> Channel:
+        """A channel of a trunk, with somebody outside who calls one of the company's numbers."""
+        switch, style = self.switch, self.switch.style
+        plus = "+" if style.plus and number else ""
+        channel = switch.new_channel(
+            call,
+            self.rng.choice(self.trunks),
+            state=ChannelState.RING if style.incoming_ring else ChannelState.DOWN,
+            context=CONTEXT_OUTSIDE,
+            exten=self.rng.choice(style.own_numbers),
+            number=plus + number,
+            name=name,
+        )
+        channel.dialled = channel.exten
         switch.set_state(channel, ChannelState.RING)
         return channel
 
@@ -176,9 +213,10 @@ class Scripts:
         """Rings one phone: its channel if it is answered, and the DIALSTATUS."""
         switch = self.switch
         if not leg.device.free:
-            switch.set_variable(channel, "DIALSTATUS", "BUSY")
+            status = "BUSY" if leg.device.reachable else "CHANUNAVAIL"
+            switch.set_variable(channel, "DIALSTATUS", status)
             yield self.wait(0.3, 1.0)
-            return None, "BUSY"
+            return None, status
         target = self._outgoing(call, channel, leg, "AppDial")
         dial = switch.dial_begun(channel, target, leg.device.name.partition("/")[2])
         yield self.wait(0.1, 0.6)
@@ -215,8 +253,8 @@ class Scripts:
     def leg(self, device: Device, *, sure: bool = False) -> Leg:
         outcome, rings = ("ANSWER", self.rng.uniform(1.5, 4)) if sure else self._outcome()
         data = f"{device.name},{_RING_LIMIT:.0f},tT"
-        if not device.free:
-            outcome = "BUSY"
+        if device.refuses or not device.free:
+            outcome = device.refuses or "BUSY"
         return Leg(device, device.number, device.label, outcome, rings, data)
 
     def trunk_leg(self, number: str, name: str, *, sure: bool = False) -> Leg:
@@ -256,7 +294,7 @@ class Scripts:
         elif choice < 0.35 and not second.device.trunk:
             target = self.free_or_none(self.desks)
             if target is not None and choice < 0.27:
-                yield from self._blind_transfer(call, first, second, target)
+                yield from self.blind_transfer(call, first, second, target)
                 return
             if target is not None:
                 yield from self._attended_transfer(call, first, second, target)
@@ -264,10 +302,16 @@ class Scripts:
         by = rng.choice(list(call.channels))
         end_call(switch, call, by=by)
 
-    def _blind_transfer(
-        self, call: Call, stays: Channel, leaves: Channel, target: Device
+    def blind_transfer(
+        self,
+        call: Call,
+        stays: Channel,
+        leaves: Channel,
+        target: Device,
+        *,
+        sure: bool = False,
     ) -> Script:
-        """``leaves`` sends ``stays`` to another phone and is gone."""
+        """``leaves`` sends ``stays`` to another phone, which is ``sure`` to answer, and is gone."""
         switch = self.switch
         bridge = call.bridges[0]
         switch.out.append(
@@ -282,7 +326,7 @@ class Scripts:
         switch.hangup(leaves, 16)
         stays.goes_to = (CONTEXT_INSIDE, target.number)
         yield self.wait(0.1, 0.3)
-        yield from self.dial(call, stays, self.leg(target))
+        yield from self.dial(call, stays, self.leg(target, sure=sure))
 
     def _attended_transfer(
         self, call: Call, stays: Channel, leaves: Channel, target: Device

@@ -23,6 +23,7 @@ import gevent.event
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.simulator.pbx.answers import Answers
 from amiws_gevent.simulator.pbx.company import Pace
+from amiws_gevent.simulator.pbx.repertoire import EVERYDAY, Programme
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import StyleName, style_named
 from amiws_gevent.simulator.serving.listener import Connection, Listener
@@ -54,7 +55,8 @@ class SimulatedPbx:
     """An AMI server whose PBX is simulated. Several clients may be connected at once.
 
     ``rate`` is new calls a second, 0 for none but those that clients originate; ``seed``
-    makes a run repeatable. ``port`` 0 takes a free one: read ``port`` after ``start``.
+    makes a run repeatable, ``programme`` says which calls come. ``port`` 0 takes a free one:
+    read ``port`` after ``start``.
     ``send_limit`` bounds what is kept for one client, in bytes; a client past it, or whose
     socket takes nothing for ``write_timeout`` seconds, is dropped, as Asterisk does.
     ``login_delay`` is how long a wrong login waits for its answer, in seconds.
@@ -71,6 +73,7 @@ class SimulatedPbx:
         secret: str = "demo",  # noqa: S107 - it guards nothing but a simulation
         seed: int = 1,
         rate: float = 0.5,
+        programme: Programme = EVERYDAY,
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Callable[[], float] = time.time,
@@ -89,7 +92,11 @@ class SimulatedPbx:
         now = clock()
         self._behind = 0.0
         self.simulation = Simulation(
-            style_named(style), started=now - Pace.for_rate(rate).warm_up, seed=seed, rate=rate
+            style_named(style),
+            started=now - Pace.for_rate(rate).warm_up,
+            seed=seed,
+            rate=rate,
+            programme=programme,
         )
         while self.simulation.now < now:
             self.simulation.advance(now, _BATCH)

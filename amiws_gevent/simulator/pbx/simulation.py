@@ -9,11 +9,12 @@ from __future__ import annotations
 import heapq
 import random
 
-from amiws_gevent.simulator.pbx import stories
-from amiws_gevent.simulator.pbx.company import Pace, furnish
+from amiws_gevent.simulator.pbx import phones, stories
+from amiws_gevent.simulator.pbx.company import TROUPES, Pace, furnish, furnish_troupes
 from amiws_gevent.simulator.pbx.ending import detach, end_call
 from amiws_gevent.simulator.pbx.model import Call, Channel, Member, Script
 from amiws_gevent.simulator.pbx.originate import Order, originate
+from amiws_gevent.simulator.pbx.repertoire import EVERYDAY, Programme, Repertoire
 from amiws_gevent.simulator.pbx.scripts import Scripts
 from amiws_gevent.simulator.pbx.style import Style
 from amiws_gevent.simulator.pbx.switch import Switch
@@ -22,16 +23,31 @@ from amiws_gevent.simulator.pbx.switch import Switch
 class Simulation:
     """Times are seconds since 1970; ``rate`` is new calls a second (0: only those asked for).
 
-    Raises ValueError for a rate that is negative or not finite.
+    The calls that come by themselves are those of ``programme``. Raises ValueError for a rate that
+    is negative or not finite.
     """
 
-    def __init__(self, style: Style, *, started: float, seed: int = 1, rate: float = 0.5) -> None:
+    def __init__(
+        self,
+        style: Style,
+        *,
+        started: float,
+        seed: int = 1,
+        rate: float = 0.5,
+        programme: Programme = EVERYDAY,
+    ) -> None:
         self._rng = random.Random(f"{style.name} {seed}")
         self.style = style
         self.pace = Pace.for_rate(rate)
         self.switch = Switch(style, self._rng, started)
         furnish(self.switch, self.pace)
-        self.scripts = Scripts(self.switch, self._rng, self.pace)
+        troupes = furnish_troupes(self.switch) if programme.share else []
+        phones.furnish(self.switch)
+        self.scripts = Scripts(self.switch, self._rng, self.pace, troupes)
+        self._repertoire = Repertoire(programme, self.scripts, self._rng, self.start)
+        self._fewest, self._most = self.pace.fewest, self.pace.most
+        if programme.share >= 1:  # as they come, and those that wait for a troupe
+            self._fewest, self._most = 0, max(self._most, 2 * TROUPES)
         self._agenda: list[tuple[float, int, Call | None]] = []
         self._noted = 0
         if rate:
@@ -63,7 +79,7 @@ class Simulation:
                 self._arrive()
             else:
                 self._step(call)
-            while self.switch.generated_calls < self.pace.fewest:
+            for _ in range(self._fewest - self.switch.generated_calls):
                 self._begin_any_call()
         self.switch.now = max(now, self.switch.now)
         return self.drain()
@@ -119,9 +135,18 @@ class Simulation:
     def _arrive(self) -> None:
         pace = self.pace
         self._note(self.now + self._rng.uniform(0.4, 1.6) / pace.rate, None)
-        if self.switch.generated_calls < pace.most:
+        if self.switch.generated_calls < self._most:
             self._begin_any_call()
 
     def _begin_any_call(self) -> None:
         call = self.switch.new_call(generated=True)
-        self.start(call, stories.any_call(self.scripts, call))
+        if self._repertoire.takes():
+            self.start(call, self._repertoire.next_call(call))
+        else:
+            self.start(call, stories.any_call(self.scripts, call))
+
+    def quiet(self) -> None:
+        """No further call comes by itself: what is under way ends, and then all is quiet."""
+        self._fewest = 0
+        self._agenda = [entry for entry in self._agenda if entry[2] is not None]
+        heapq.heapify(self._agenda)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Final
 
-from amiws_gevent.simulator.pbx.company import CONTEXT_OUTSIDE, callee, caller
-from amiws_gevent.simulator.pbx.model import Call, Channel, ChannelState, Script
+from amiws_gevent.simulator.pbx.company import callee, caller
+from amiws_gevent.simulator.pbx.model import Call, Channel, Script
 from amiws_gevent.simulator.pbx.scripts import Scripts
 
 Story = Callable[[Scripts, Call], Script]
@@ -27,7 +27,7 @@ def any_call(scripts: Scripts, call: Call) -> Script:
 def call_to_queue(scripts: Scripts, call: Call) -> Script:
     channel = _incoming(scripts, call)
     yield scripts.wait(0.1, 0.4)
-    queue = scripts.rng.choice(list(scripts.switch.queues.values()))
+    queue = scripts.rng.choice(scripts.queues)
     yield from scripts.queue(call, channel, queue)
 
 
@@ -68,19 +68,5 @@ STORIES: Final[tuple[tuple[int, Story], ...]] = (
 
 
 def _incoming(scripts: Scripts, call: Call) -> Channel:
-    """A channel of a trunk, with somebody outside who calls one of the company's numbers."""
-    switch, rng = scripts.switch, scripts.rng
-    person = caller(rng)
-    plus = "+" if switch.style.plus and person.number else ""
-    channel = switch.new_channel(
-        call,
-        rng.choice(scripts.trunks),
-        state=ChannelState.RING if switch.style.incoming_ring else ChannelState.DOWN,
-        context=CONTEXT_OUTSIDE,
-        exten=rng.choice(switch.style.own_numbers),
-        number=plus + person.number,
-        name=person.name,
-    )
-    channel.dialled = channel.exten
-    switch.set_state(channel, ChannelState.RING)
-    return channel
+    person = caller(scripts.rng)
+    return scripts.from_outside(call, person.name, person.number)

@@ -7,19 +7,25 @@ Asterisk 13.38 and 22.11; RTP statistics follow Asterisk's rtp_engine.c.
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Final
 
 from amiws_gevent.simulator.pbx.model import (
+    HINT_STATES,
+    Agent,
     Bridge,
     Call,
     Channel,
     ChannelState,
+    Conference,
     Device,
     DeviceState,
     Dial,
     Member,
+    Parked,
     Queue,
+    Registration,
 )
 from amiws_gevent.simulator.pbx.style import Style
 
@@ -45,8 +51,16 @@ CAUSE_TEXTS: Final = {
     127: "Interworking, unspecified",
 }
 
-DIAL_CAUSES: Final = {"BUSY": 17, "NOANSWER": 19, "CONGESTION": 34, "CANCEL": 16}
+DIAL_CAUSES: Final = {
+    "BUSY": 17,
+    "NOANSWER": 19,
+    "CHANUNAVAIL": 20,
+    "CONGESTION": 34,
+    "CANCEL": 16,
+}
 """The hangup cause of a channel whose dialling ended with that DialStatus."""
+
+CONTEXT_HINTS: Final = "hints"
 
 _PACKETS_A_SECOND: Final = 50  # RTP with 20 ms of sound in each packet
 
@@ -64,7 +78,18 @@ class Switch:
         self.bridges: dict[str, Bridge] = {}
         self.devices: dict[str, Device] = {}
         self.queues: dict[str, Queue] = {}
+        self.hints: dict[str, Device] = {}
+        """By extension, in the context ``CONTEXT_HINTS``: the device whose state it shows."""
         self.calls: dict[int, Call] = {}
+        self.conferences: dict[str, Conference] = {}
+        self.parked: dict[int, Parked] = {}
+        self.parking: Bridge | None = None
+        """Where all who are parked hear music; made with the first of them."""
+        self.agents: dict[str, Agent] = {}
+        self.agent_room: Bridge | None = None
+        self.registrations: list[Registration] = []
+        self.told_devices: dict[str, str] = {}
+        """The last state of each device that was told, as ``DeviceStateList`` has it."""
         self.globals: dict[str, str] = {}
         self.calls_begun = 0
         self.generated_calls = 0
@@ -93,16 +118,19 @@ class Switch:
         uniqueid: str = "",
         linkedid: str = "",
         channel_name: str = "",
+        begins: bool = False,
     ) -> Channel:
         """A channel of ``device`` with ``number`` and ``name`` as its caller id.
 
-        What is not given follows from the device and from the call's first channel.
+        What is not given follows from the device and from the call's first channel; one that
+        ``begins`` has come by itself, so that it has a Linkedid of its own.
         """
         serial = self._channels_begun
         self._channels_begun += 1
         uniqueid = uniqueid or f"{int(self.now)}.{serial}"
         if not linkedid:
-            linkedid = call.channels[0].linkedid if call.channels else uniqueid
+            follows = call.channels and not begins
+            linkedid = call.channels[0].linkedid if follows else uniqueid
         channel = Channel(
             name=channel_name or f"{device.name}-{serial:08x}",
             uniqueid=uniqueid,
@@ -123,6 +151,12 @@ class Switch:
         self.out.append(f"Event: Newchannel\r\nPrivilege: call,all\r\n{channel.headers()}\r\n")
         self.device_changed(device)
         return channel
+
+    def local_device(self, name: str, exten: str) -> Device:
+        """All Local channels to one place are one device, as long as there are any."""
+        others = (channel.device for channel in self.channels.values())
+        found = next((device for device in others if device.name == name), None)
+        return found or Device(name, exten, "", "")
 
     def set_state(self, channel: Channel, state: ChannelState) -> None:
         if channel.state is state:
@@ -257,12 +291,16 @@ class Switch:
                 "DialStatus: RINGING\r\n\r\n"
             )
 
-    def dial_ended(self, dial: Dial, status: str) -> None:
-        """The attempt is over; ``status`` is Asterisk's DIALSTATUS."""
+    def dial_ended(self, dial: Dial, status: str, *, forward: str = "") -> None:
+        """The attempt is over; ``status`` is Asterisk's DIALSTATUS.
+
+        ``forward`` is where the phone wants its calls to go.
+        """
         dial.target.call.dials.remove(dial)
+        forwarded = f"Forward: {forward}\r\n" if forward else ""
         self.out.append(
             f"Event: DialEnd\r\nPrivilege: call,all\r\n{self._dial_headers(dial)}"
-            f"DialStatus: {status}\r\n\r\n"
+            f"DialStatus: {status}\r\n{forwarded}\r\n"
         )
 
     @staticmethod
@@ -273,18 +311,52 @@ class Switch:
     # Bridges
 
     def new_bridge(self, caller: Channel, dialled: float) -> Bridge:
-        d = f"{self.rng.getrandbits(128):032x}"
-        uniqueid = f"{d[:8]}-{d[8:12]}-4{d[13:16]}-a{d[17:20]}-{d[20:]}"
-        bridge = Bridge(uniqueid, caller, self.now, dialled)
-        self.bridges[uniqueid] = bridge
+        bridge = Bridge(self._bridge_id(), caller, self.now, dialled)
         caller.call.bridges.append(bridge)
+        return self._open_bridge(bridge)
+
+    def new_room(self, type_: str, technology: str, creator: str, name: str) -> Bridge:
+        """A bridge that belongs to no call: for a conference, or for those who wait."""
+        bridge = Bridge(
+            self._bridge_id(),
+            None,
+            self.now,
+            self.now,
+            type=type_,
+            technology=technology,
+            creator=creator,
+            name=name,
+        )
+        return self._open_bridge(bridge)
+
+    def _bridge_id(self) -> str:
+        d = f"{self.rng.getrandbits(128):032x}"
+        return f"{d[:8]}-{d[8:12]}-4{d[13:16]}-a{d[17:20]}-{d[20:]}"
+
+    def _open_bridge(self, bridge: Bridge) -> Bridge:
+        self.bridges[bridge.uniqueid] = bridge
         self._bridge_event("BridgeCreate", bridge)
         return bridge
 
-    def enter(self, bridge: Bridge, channel: Channel) -> None:
+    def enter(self, bridge: Bridge, channel: Channel, swap: Channel | None = None) -> None:
+        """``channel`` comes, in the place of ``swap`` (``bridge_channel_internal_push_full``)."""
+        if swap is not None:
+            self.leave(swap)
         bridge.channels.append(channel)
         channel.bridge = bridge
-        self._bridge_event("BridgeEnter", bridge, channel)
+        if bridge.type == "basic":
+            self._share_linkedid(bridge)
+        tail = "" if swap is None else f"SwapUniqueid: {swap.uniqueid}\r\n"
+        self._bridge_event("BridgeEnter", bridge, channel, tail)
+
+    @staticmethod
+    def _share_linkedid(bridge: Bridge) -> None:
+        """All take that of the channel that has been there longest (``linkedid_match`` and
+        ``ast_channel_set_linkgroup``): no event tells it but the one of who enters."""
+        oldest = min((c.linkedid for c in bridge.channels), key=_age_of)
+        for channel in bridge.channels:
+            channel.linkedid = oldest
+            channel.changed()
 
     def leave(self, channel: Channel) -> None:
         bridge = channel.bridge
@@ -308,12 +380,32 @@ class Switch:
         for channel in list(bridge.channels):
             self.leave(channel)
         del self.bridges[bridge.uniqueid]
-        bridge.caller.call.bridges.remove(bridge)
+        if bridge.caller is not None:
+            bridge.caller.call.bridges.remove(bridge)
         self._bridge_event("BridgeDestroy", bridge)
 
-    def _bridge_event(self, name: str, bridge: Bridge, channel: Channel | None = None) -> None:
-        tail = "" if channel is None else channel.headers()
-        self.out.append(f"Event: {name}\r\nPrivilege: call,all\r\n{bridge.headers()}{tail}\r\n")
+    def move(self, channel: Channel, into: Bridge, *, swap: Channel | None = None) -> None:
+        """From one bridge to another (bridge.c, ``bridge_do_move``)."""
+        self.leave(channel)
+        self.enter(into, channel, swap)
+
+    def merge(self, into: Bridge, source: Bridge) -> None:
+        """All of ``source`` go into another bridge, which stays (bridge.c, ``bridge_do_merge``)."""
+        self.out.append(
+            "Event: BridgeMerge\r\nPrivilege: call,all\r\n"
+            f"{into.headers('To')}{source.headers('From')}\r\n"
+        )
+        for channel in list(source.channels):
+            self.move(channel, into)
+        self.destroy_bridge(source)
+
+    def _bridge_event(
+        self, name: str, bridge: Bridge, channel: Channel | None = None, tail: str = ""
+    ) -> None:
+        who = "" if channel is None else channel.headers()
+        self.out.append(
+            f"Event: {name}\r\nPrivilege: call,all\r\n{bridge.headers()}{who}{tail}\r\n"
+        )
 
     # Devices and queue members
 
@@ -324,11 +416,17 @@ class Switch:
             return
         device.state = state
         self.device_event(device.name, state.name)
+        if self.hints.get(device.number) is device:
+            self.out.append(
+                f"Event: ExtensionStatus\r\nPrivilege: call,all\r\n{hint_headers(device)}\r\n"
+            )
         for member in device.memberships:
             self.member_event("QueueMemberStatus", member)
             self.availability_changed(member.queue)
 
     def device_event(self, device: str, state: str) -> None:
+        if not device.startswith("Local/"):  # not kept: AST_DEVSTATE_NOT_CACHABLE
+            self.told_devices[device] = state
         self.out.append(
             "Event: DeviceStateChange\r\nPrivilege: call,all\r\n"
             f"Device: {device}\r\nState: {state}\r\n\r\n"
@@ -346,7 +444,7 @@ class Switch:
     def member_event(self, name: str, member: Member, tail: str = "") -> None:
         self.out.append(
             f"Event: {name}\r\nPrivilege: agent,all\r\nQueue: {member.queue.name}\r\n"
-            f"MemberName: {member.device.label}\r\nInterface: {member.device.name}\r\n"
+            f"MemberName: {member.device.label}\r\nInterface: {member.interface}\r\n"
             f"StateInterface: {member.device.name}\r\n{member_headers(member, self.style, True)}"
             f"{tail}\r\n"
         )
@@ -358,7 +456,7 @@ class Switch:
         if paused:
             member.last_pause = int(self.now)
         self.device_event(
-            f"Queue:{member.queue.name}_pause_{member.device.name}",
+            f"Queue:{member.queue.name}_pause_{member.interface}",
             "INUSE" if paused else "NOT_INUSE",
         )
         tail = f"Reason: {reason}\r\n" if self.style.pause_reason_twice and reason else ""
@@ -379,3 +477,20 @@ def member_headers(member: Member, style: Style, event: bool) -> str:
         f"Status: {member.device.state:d}\r\nPaused: {member.paused:d}\r\n"
         f"PausedReason: {member.paused_reason}\r\n{ringinuse}{wrapup}"
     )
+
+
+def hint_headers(device: Device) -> str:
+    """What ``ExtensionStatus`` says of the extension of a phone."""
+    status, words = HINT_STATES[device.state]
+    return (
+        f"Exten: {device.number}\r\nContext: {CONTEXT_HINTS}\r\nHint: {device.name}\r\n"
+        f"Status: {status}\r\nStatusText: {words}\r\n"
+    )
+
+
+def _age_of(linkedid: str) -> tuple[float, int]:
+    """What orders Uniqueids by age: seconds and a serial number. One that a client chose for its
+    Originate is younger than any."""
+    seconds, _, serial = linkedid.rpartition(".")
+    ours = seconds.isdigit() and serial.isdigit()
+    return (float(seconds), int(serial)) if ours else (math.inf, 0)
