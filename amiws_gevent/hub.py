@@ -68,7 +68,10 @@ class Stage(Protocol):
     """What is sent beside what is published."""
 
     def deliveries(self) -> Iterator[Delivery]:
-        """What there is now. Others may run between two; it must not raise."""
+        """What there is now. Others may run between two; it must not raise.
+
+        One to nobody is a moment for others, amid work that finds nothing to send.
+        """
 
 
 class Place(NamedTuple):

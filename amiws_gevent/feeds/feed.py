@@ -17,8 +17,12 @@ class TooMany(AmiwsError):
     """A client has as many subscriptions as it may have."""
 
 
-class StateWithheld(AmiwsError):
-    """No client may have the state; ``str()`` says why."""
+class NoState(AmiwsError):
+    """There is no state to be told of; ``code`` says why, ``str()`` in words."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Subscription(NamedTuple):
@@ -70,7 +74,7 @@ class Feed:
     ) -> Subscription:
         """Begin, or go on at a position; one that is equal begins anew.
 
-        Raises TooMany and StateWithheld.
+        Raises TooMany and NoState.
 
         Nothing is sent before the next turn of the loop: answer the client first.
         """

@@ -135,11 +135,11 @@ class Group:
         A server that has published nothing yet is at the beginning of its stream.
         """
         vector = {}
-        for server, served in self._live.servers.items():
+        for server, source in self._live.sources.items():
             if self.filters.has_server(server):
-                position, epoch = known.get(server), served.source.epoch
-                if position is None or position.epoch != epoch:
-                    position = Position(epoch, 0)
+                position = known.get(server)
+                if position is None or position.epoch != source.epoch:
+                    position = Position(source.epoch, 0)
                 vector[server] = position
         return vector
 

@@ -53,7 +53,16 @@ class Live(Protocol):
     """All servers (`live.LiveState`)."""
 
     @property
-    def servers(self) -> Mapping[int, Served]: ...
+    def servers(self) -> Mapping[int, Served]:
+        """Those that have state; the program itself (0) always has."""
+
+    @property
+    def sources(self) -> Mapping[int, Stream]:
+        """The streams of all whose events come, whether they have state or not."""
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether more has state than the program itself (``live_state``)."""
 
 
 class Delta:

@@ -113,6 +113,22 @@ def test_who_comes_back_gets_what_was_missed_once(program: Program, ami: AmiServ
         assert numbers(source, 1) == ["1.8"]
 
 
+def test_without_state_events_go_on_and_state_is_refused(tmp_path: Path, ami: AmiServer) -> None:
+    text = plain_configuration(ami_host(ami.port), more="live_state: no")
+    with Program(tmp_path, text) as program:
+        ami.wait_login()
+        program.wait_for_log("connected")
+        test_who_comes_back_gets_what_was_missed_once(program, ami)
+        for path in ("/state/channel", "/state", "/state?kind=server&kind=call"):
+            refused = requests.get(url(program, path), timeout=60)
+            assert (refused.status_code, refused.json()["code"]) == (409, "state_off"), path
+        (server,) = requests.get(url(program, "/servers"), timeout=60).json()["items"]
+        assert server["sync"] == "off"
+        with EventSource(program.port, f"{PREFIX}/state?kind=server") as source:
+            (told,) = source.until("snapshot").data["items"]
+            assert told == server
+
+
 def test_the_state_and_each_change(program: Program, ami: AmiServer) -> None:
     with EventSource(program.port, f"{PREFIX}/state?kind=channel") as source:
         assert source.until("snapshot").data["items"] == []

@@ -41,10 +41,13 @@ class FakeFeed:
         self.asked: list[tuple[frozenset[str], Filters, str | None]] = []
         self.held: dict[str, str] = {}
         self.closed = False
+        self.refuses: Exception | None = None
 
     def subscribe(
         self, streams: frozenset[str], filters: Filters, position: str | None = None
     ) -> Subscription:
+        if self.refuses is not None:
+            raise self.refuses
         if len(self.held) == 2:
             raise TooMany("2 subscriptions at most")
         self.asked.append((streams, filters, position))
@@ -68,6 +71,7 @@ class FakeFeeds:
     def __init__(self, servers: Sequence[Mapping[str, Any]]) -> None:
         self.opened: list[FakeFeed] = []
         self._servers = servers
+        self.keeps_state = True
 
     def open(self, transport: object, fmt: object) -> FakeFeed:
         self.opened.append(FakeFeed())
