@@ -253,7 +253,7 @@ class Feeds:
             vector[server] = since.position
             if since.reason is not None:
                 whole = False
-                subscriber.tell_gap(EVENTS, since.reason, server)
+                subscriber.tell_gap(EVENTS, since.reason, server=server)
         subscriber.replay = Replay(self.history, group.view.filters, vector)
         return whole
 

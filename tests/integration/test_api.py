@@ -85,7 +85,7 @@ def test_curl_listens_to_events(program: Program, ami: AmiServer) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
         assert curl.stdout is not None
         lines = iter(curl.stdout.readline, b"")
-        assert b"event: subscribed\n" in itertools.islice(lines, 3)
+        assert b"event: subscribed\n" in itertools.islice(lines, 4)
         ami.send(new_channel(1) + hangup(1))
         told = next(line for line in lines if line.startswith(b"data:") and b"Hangup" in line)
         assert json.loads(told.removeprefix(b"data: "))["message"]["data"]["Uniqueid"] == "1.1"
@@ -189,7 +189,7 @@ def test_streams_by_tls(tmp_path: Path, ami: AmiServer) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
             assert curl.stdout is not None
             lines = iter(curl.stdout.readline, b"")
-            assert b"event: subscribed\n" in itertools.islice(lines, 3)
+            assert b"event: subscribed\n" in itertools.islice(lines, 4)
             ami.send(hangup(1))
             assert any(b"Hangup" in line for line in lines)
             curl.kill()
