@@ -74,7 +74,9 @@ class Server:
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self._dispatcher = Dispatcher(self._pool.links)
-        self._actions = ActionService(self._pool.links, self._pipeline.shown)
+        self._actions = ActionService(
+            self._pool.links, self._pipeline.shown, call_of=self._live.call_of
+        )
         self._streams = Streams(self._feeds)
         self._api = Api(self._feeds, self._actions, self._streams)
         self._v2 = Service(self._feeds, self._actions, settings.limits)

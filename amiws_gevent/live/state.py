@@ -84,6 +84,13 @@ class LiveState:
         """Those that have a model."""
         return [member.live for member in self._members.values() if member.live is not None]
 
+    def call_of(self, server: int, channel: str) -> str | None:
+        """The id of the call of a channel, by its Uniqueid; None if that is not known."""
+        member = self._members.get(server)
+        if member is None or member.live is None:
+            return None
+        return member.live.model.calls.call_of(channel)
+
     def start(self) -> None:
         """Let time pass."""
         self._greenlets = [gevent.spawn(self._tick_all), gevent.spawn(self._save_now_and_then)]

@@ -102,6 +102,11 @@ class Calls(Part):
             "chanspystop": self._stopped_listening,
         }
 
+    def call_of(self, channel: str) -> str | None:
+        """The key of the call that a channel belongs to, by its Uniqueid; None if it has none."""
+        leg = self._legs.get(channel)
+        return None if leg is None else leg.call.key
+
     def reset(self) -> None:
         for leg in list(self._legs.values()):
             self._drop(leg, Moment(self.now, None))

@@ -30,6 +30,7 @@ class ServerModel(Model):
     """
 
     def __init__(self, store: Store, calls: Calls, queues: QueuesPart, server: ServersPart) -> None:
+        self.calls = calls
         self.queues = queues
         """``figures`` are what is to be kept over a restart of the program."""
         self.devices = DevicesPart(store)

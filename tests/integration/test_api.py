@@ -300,6 +300,30 @@ def test_an_action_gets_the_whole_list_of_each_server(tmp_path: Path) -> None:
                 assert reply["response"]["ActionID"] == "mine"
 
 
+def originate(connection: Connection, packet: Packet) -> bytes | None:
+    if packet.action != "Originate":
+        return answer(packet)
+    headers = ["Response: Success", "Channel: SIP/1-1", "Uniqueid: 1.1", "Reason: 4"]
+    lines = ["Event: OriginateResponse", f"ActionID: {packet.get('ActionID')}", *headers]
+    result = "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
+    return answer(packet, "Message: Originate successfully queued") + new_channel(1) + result
+
+
+def test_a_reply_to_originate_names_the_call_that_it_made(tmp_path: Path) -> None:
+    with (
+        AmiServer(on_action=originate) as ami,
+        Program(tmp_path, configuration(ami_host(ami.port))) as program,
+    ):
+        ami.wait_login()
+        program.wait_for_log("connected")
+        action = {"Action": "Originate", "Channel": "SIP/1", "Application": "Echo"}
+        body = {"server": 1, "action": action, "wait": True}
+        (reply,) = requests.post(url(program, "/actions"), json=body, timeout=60).json()["replies"]
+        assert (reply["outcome"], reply["uniqueid"]) == ("answered", "1.1")
+        calls = requests.get(url(program, "/state/call"), timeout=60).json()["items"]
+        assert [reply["call"]] == [call["id"] for call in calls]
+
+
 def test_a_server_that_never_answers(tmp_path: Path) -> None:
     with (
         AmiServer(on_action=queue_status) as ami,
