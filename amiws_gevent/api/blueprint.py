@@ -141,7 +141,7 @@ class _Views:
     def _list(self, kind: str, filters: Filters, limit: int, after: str | None) -> flask.Response:
         made = self.api.feeds.page(filters, kind, limit, after)
         if made is None:
-            raise Problem("bad_cursor", "next is of no list, or was asked for too late")
+            raise Problem("bad_cursor", "next is not of this list, or was asked for too late")
         items = _list_of(made.items)
         told = {"position": made.position, "items": orjson.Fragment(items), "next": made.next}
         response = _json(told)

@@ -34,6 +34,8 @@ class Subscription(NamedTuple):
     filters: dict[str, list[Any]]
     resumed: bool
     """Whether it goes on at its position in everything; if not, gaps say what is missing."""
+    position: str | None
+    """Where it begins; None if that is told by the snapshot or the gap that comes first."""
 
 
 class Source(Protocol):
@@ -85,7 +87,7 @@ class Feed:
         subscriber, resumed = self._source.join(self, streams, filters, position)
         self._subscribers[known] = subscriber
         self.transport.pump()
-        return Subscription(known, streams, filters.as_json(), resumed)
+        return Subscription(known, streams, filters.as_json(), resumed, subscriber.position())
 
     def unsubscribe(self, subscription_id: str) -> bool:
         """End one; whether there was one. What waited of it is dropped."""

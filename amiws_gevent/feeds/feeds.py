@@ -175,17 +175,17 @@ class Feeds:
     ) -> StatePage | None:
         """Entities of a kind, ``limit`` at a time, as they are when the first page is asked for.
 
-        ``after`` is ``next`` of the page before; None if that is not known, or no longer. Raises
-        NoState.
+        ``after`` is ``next`` of the page before; None if that is not known, or no longer, or
+        of other filters. Raises NoState.
         """
         chosen = filters.of_kind(kind)
         self._check_state(chosen)
         if after is not None:
-            return self._cursors.more(after, limit)
+            return self._cursors.more(after, chosen, limit)
         self._look_at_servers()
         view = self._views.get(chosen) or StateView(chosen, self._shown)
         position = self._positions.encode(view.vector, {}, view.vector, filters_key(chosen))
-        return self._cursors.begin(view.entities(), position, limit)
+        return self._cursors.begin(chosen, view.entities(), position, limit)
 
     # Who comes and goes (`feed.Source`)
 
@@ -310,7 +310,7 @@ class Feeds:
             vector[server] = since.position
             if since.reason is not None:
                 whole = False
-                subscriber.tell_gap(EVENTS, since.reason, server)
+                subscriber.tell_gap(EVENTS, since.reason, server=server)
         subscriber.replay = Replay(self.history, group.view.filters, vector)
         return whole
 

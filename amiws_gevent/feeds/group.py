@@ -151,8 +151,8 @@ class Group:
         if self.view is None:
             return {}
         place = self._hub.at(self.view)
-        if place is None:
-            return None
+        if place is None:  # the newest are not among those whose turn it is
+            return events if number >= self._hub.passing[1].number else None
         return self.events_at(place.positions) if place.number >= number else events
 
     def position(self, events: Vector | None, state: Vector | None) -> str | None:

@@ -90,7 +90,7 @@ class LiveState:
         return [member.live for member in self._members.values() if member.live is not None]
 
     def call_of(self, server: int, channel: str) -> str | None:
-        """The id of the call that a channel belongs to now, if that is known."""
+        """The id of the call of a channel, by its Uniqueid; None if that is not known."""
         member = self._members.get(server)
         if member is None or member.live is None:
             return None

@@ -103,6 +103,9 @@ class Subscribed(Message):
         description="Whether it goes on at the position of `resume` in everything. If not, each "
         "`gap` that follows says what is missing."
     )
+    position: str = Field(
+        "", description=f"{_POSITION} Left out if it comes with a `gap` or `snapshot` that follows."
+    )
 
 
 class Unsubscribed(Message):

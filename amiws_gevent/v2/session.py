@@ -209,7 +209,9 @@ class Session:
         self._begun.take()
         made = self._feed.subscribe(frozenset(request.streams), filters, position)
         answer = {"id": request.id, "subscription": made.id, "streams": sorted(made.streams)}
-        more = {"filters": made.filters, "resumed": made.resumed}
+        more: dict[str, Any] = {"filters": made.filters, "resumed": made.resumed}
+        if made.position is not None:
+            more["position"] = made.position
         self._send(Subscribed.model_validate({"op": "subscribed", **answer, **more}))
 
     def _unsubscribe(self, request: Unsubscribe) -> None:

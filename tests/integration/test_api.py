@@ -85,7 +85,7 @@ def test_curl_listens_to_events(program: Program, ami: AmiServer) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
         assert curl.stdout is not None
         lines = iter(curl.stdout.readline, b"")
-        assert b"event: subscribed\n" in itertools.islice(lines, 3)
+        assert b"event: subscribed\n" in itertools.islice(lines, 4)
         ami.send(new_channel(1) + hangup(1))
         told = next(line for line in lines if line.startswith(b"data:") and b"Hangup" in line)
         assert json.loads(told.removeprefix(b"data: "))["message"]["data"]["Uniqueid"] == "1.1"
@@ -189,7 +189,7 @@ def test_streams_by_tls(tmp_path: Path, ami: AmiServer) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
             assert curl.stdout is not None
             lines = iter(curl.stdout.readline, b"")
-            assert b"event: subscribed\n" in itertools.islice(lines, 3)
+            assert b"event: subscribed\n" in itertools.islice(lines, 4)
             ami.send(hangup(1))
             assert any(b"Hangup" in line for line in lines)
             curl.kill()
@@ -298,6 +298,30 @@ def test_an_action_gets_the_whole_list_of_each_server(tmp_path: Path) -> None:
                 assert (reply["outcome"], reply["complete"]) == ("answered", True)
                 assert [item["Queue"] for item in reply["items"]] == ["q0", "q1", "q2"]
                 assert reply["response"]["ActionID"] == "mine"
+
+
+def originate(connection: Connection, packet: Packet) -> bytes | None:
+    if packet.action != "Originate":
+        return answer(packet)
+    headers = ["Response: Success", "Channel: SIP/1-1", "Uniqueid: 1.1", "Reason: 4"]
+    lines = ["Event: OriginateResponse", f"ActionID: {packet.get('ActionID')}", *headers]
+    result = "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
+    return answer(packet, "Message: Originate successfully queued") + new_channel(1) + result
+
+
+def test_a_reply_to_originate_names_the_call_that_it_made(tmp_path: Path) -> None:
+    with (
+        AmiServer(on_action=originate) as ami,
+        Program(tmp_path, configuration(ami_host(ami.port))) as program,
+    ):
+        ami.wait_login()
+        program.wait_for_log("connected")
+        action = {"Action": "Originate", "Channel": "SIP/1", "Application": "Echo"}
+        body = {"server": 1, "action": action, "wait": True}
+        (reply,) = requests.post(url(program, "/actions"), json=body, timeout=60).json()["replies"]
+        assert (reply["outcome"], reply["uniqueid"]) == ("answered", "1.1")
+        calls = requests.get(url(program, "/state/call"), timeout=60).json()["items"]
+        assert [reply["call"]] == [call["id"] for call in calls]
 
 
 def test_a_server_that_never_answers(tmp_path: Path) -> None:

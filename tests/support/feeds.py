@@ -143,8 +143,12 @@ class Client:
     def subscribe(
         self, streams: frozenset[str] = STATE, position: str | None = None, **filters: Any
     ) -> Subscription:
-        chosen = Filters.parse(filters)
-        subscription = self.feed.subscribe(streams, chosen, position)
+        return self.subscribe_to(Filters.parse(filters), streams, position)
+
+    def subscribe_to(
+        self, filters: Filters, streams: frozenset[str], position: str | None = None
+    ) -> Subscription:
+        subscription = self.feed.subscribe(streams, filters, position)
         self.collections.setdefault(subscription.id, {})
         return subscription
 

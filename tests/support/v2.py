@@ -41,6 +41,7 @@ class FakeFeed:
         self.asked: list[tuple[frozenset[str], Filters, str | None]] = []
         self.held: dict[str, str] = {}
         self.closed = False
+        self.begins: str | None = None
         self.refuses: Exception | None = None
 
     def subscribe(
@@ -53,7 +54,7 @@ class FakeFeed:
         self.asked.append((streams, filters, position))
         made = "-".join(sorted(streams))
         self.held[made] = "p0"
-        return Subscription(made, streams, filters.as_json(), position is not None)
+        return Subscription(made, streams, filters.as_json(), position is not None, self.begins)
 
     def unsubscribe(self, subscription_id: str) -> bool:
         return self.held.pop(subscription_id, None) is not None

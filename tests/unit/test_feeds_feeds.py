@@ -522,6 +522,17 @@ class TestPages:
     def test_nothing_is_known_of_a_wrong_next(self, world: World) -> None:
         assert world.feeds.page(Filters(), "call", 1, "x") is None
 
+    def test_next_is_of_the_kind_and_the_filters_of_its_list(self, world: World) -> None:
+        for key in "12":
+            world.server.put("call", key)
+            world.server.put("channel", key)
+        world.flush()
+        page = world.feeds.page(Filters(), "call", 1)
+        assert page is not None
+        assert world.feeds.page(Filters(), "channel", 1, page.next) is None
+        assert world.feeds.page(Filters.parse({"server": 1}), "call", 1, page.next) is None
+        assert world.feeds.page(Filters(), "call", 1, page.next) is not None
+
 
 def test_views_that_nothing_concerns_give_others_their_turn(world: World) -> None:
     for number in range(5):

@@ -90,6 +90,19 @@ def test_a_change_wakes_whoever_tells_clients() -> None:
     assert world.woken > before + 1
 
 
+def test_the_call_of_a_channel() -> None:
+    world = World()
+    source, link = world.join()
+    world.connect(source, link)
+    world.hear(source, new_channel(1))
+    (call,) = world.live.servers[1].store.keys("call")
+    assert world.live.call_of(1, "1.1") == call
+    assert world.live.call_of(1, "1.2") is None
+    assert world.live.call_of(2, "1.1") is None
+    world.configure(live_state=False)
+    assert world.live.call_of(1, "1.1") is None
+
+
 def test_a_server_that_leaves_is_gone_with_its_entity() -> None:
     world = World()
     source, link = world.join()

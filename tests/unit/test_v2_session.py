@@ -145,6 +145,13 @@ def test_a_subscription_is_made_and_ended(setup: Setup) -> None:
     assert setup.ask(end)["code"] == "unknown_subscription"
 
 
+def test_it_says_where_it_begins_if_that_is_known(setup: Setup) -> None:
+    request = {"op": "subscribe", "id": 1, "streams": ["events"]}
+    assert "position" not in setup.ask(request)
+    setup.feed.begins = "p-1"
+    assert setup.ask(request)["position"] == "p-1"
+
+
 def test_one_goes_on_where_it_was(setup: Setup) -> None:
     request = {"op": "resume", "id": 1, "streams": ["state"], "position": "p9"}
     assert setup.ask(request)["resumed"] is True
