@@ -35,6 +35,7 @@ from amiws_gevent.api.problems import Problem
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.api.waiting import Actions, act
 from amiws_gevent.feeds.encoding import to_json
+from amiws_gevent.feeds.feed import StateWithheld
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
@@ -79,6 +80,7 @@ class Api:
         made.register_error_handler(ActionProblem, _of_action)
         made.register_error_handler(RequestError, _of_request)
         made.register_error_handler(FilterError, _of_filter)
+        made.register_error_handler(StateWithheld, _of_withheld)
         return made
 
 
@@ -191,6 +193,10 @@ def _of_request(error: RequestError) -> flask.Response:
 
 def _of_filter(error: FilterError) -> flask.Response:
     return Problem("bad_filter", str(error)).response()
+
+
+def _of_withheld(error: StateWithheld) -> flask.Response:
+    return Problem("state_withheld", str(error)).response()
 
 
 def _parameters() -> Mapping[str, list[str]]:

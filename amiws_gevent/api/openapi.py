@@ -29,7 +29,7 @@ _OF_ALL = (
     "unauthorized",
     "forbidden",
     "uri_too_long",
-    "too_many_requests",
+    "too_many_logins",
     "headers_too_large",
     "internal",
     "unavailable",

@@ -93,7 +93,14 @@ OPERATIONS = (
         query=EntityQuery,
         headers=_IF_NONE_MATCH,
         etag=True,
-        codes=("bad_request", "bad_filter", "not_allowed", "unknown_kind", "bad_cursor"),
+        codes=(
+            "bad_request",
+            "bad_filter",
+            "not_allowed",
+            "state_withheld",
+            "unknown_kind",
+            "bad_cursor",
+        ),
     ),
     Operation(
         "state",
@@ -105,14 +112,15 @@ OPERATIONS = (
         EVENT_STREAM,
         query=StateQuery,
         headers=_LAST_EVENT_ID,
-        codes=("bad_request", "bad_filter", "not_allowed", "unavailable"),
+        codes=("bad_request", "bad_filter", "not_allowed", "state_withheld", "unavailable"),
     ),
     Operation(
         "events",
         "GET",
         "/events",
         "Events of the servers, as Server-Sent Events",
-        f"First `subscribed`, then `event` for each message. {_RESUME}. {_FILTERS}",
+        "First `subscribed`, then `event` for each message. Events of server 0 are those of "
+        f"plugins. {_RESUME}. {_FILTERS}",
         EVENT_STREAM,
         query=EventQuery,
         headers=_LAST_EVENT_ID,

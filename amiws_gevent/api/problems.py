@@ -12,7 +12,12 @@ from amiws_gevent.v2.codes import CODES as SHARED
 from amiws_gevent.v2.codes import CodeInfo
 from amiws_gevent.web.problem import PROBLEM_TYPE, problem_bytes
 
-_OF_SUBSCRIPTIONS = ("unknown_op", "too_many_subscriptions", "unknown_subscription")
+_OF_SUBSCRIPTIONS = (
+    "unknown_op",
+    "too_many_subscriptions",
+    "too_many_requests",
+    "unknown_subscription",
+)
 _OWN = {
     "unauthorized": CodeInfo(401, "The login or the token is missing or wrong."),
     "forbidden": CodeInfo(
@@ -29,7 +34,7 @@ _OWN = {
     "too_large": CodeInfo(413, "The body is longer than `limits.client_message`."),
     "uri_too_long": CodeInfo(414, "The request line is too long."),
     "unsupported_media_type": CodeInfo(415, "A body must be `application/json`, in UTF-8."),
-    "too_many_requests": CodeInfo(429, "Too many wrong logins came from this address."),
+    "too_many_logins": CodeInfo(429, "Too many wrong logins came from this address."),
     "headers_too_large": CodeInfo(431, "The headers are longer than `limits.header_size`."),
     "unavailable": CodeInfo(503, "amiws-gevent is stopping, or has too many connections."),
 }

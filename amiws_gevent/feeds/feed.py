@@ -17,6 +17,10 @@ class TooMany(AmiwsError):
     """A client has as many subscriptions as it may have."""
 
 
+class StateWithheld(AmiwsError):
+    """No client may have the state; ``str()`` says why."""
+
+
 class Subscription(NamedTuple):
     """What a client is told of a subscription that has begun."""
 
@@ -64,7 +68,9 @@ class Feed:
     def subscribe(
         self, streams: frozenset[str], filters: Filters, position: str | None = None
     ) -> Subscription:
-        """Begin, or go on at a position; one that is equal begins anew. Raises TooMany.
+        """Begin, or go on at a position; one that is equal begins anew.
+
+        Raises TooMany and StateWithheld.
 
         Nothing is sent before the next turn of the loop: answer the client first.
         """

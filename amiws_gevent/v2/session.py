@@ -20,7 +20,7 @@ import orjson
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
-from amiws_gevent.feeds.feed import Feed, TooMany
+from amiws_gevent.feeds.feed import Feed, StateWithheld, TooMany
 from amiws_gevent.feeds.filters import FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.codes import RequestError
@@ -152,6 +152,8 @@ class Session:
             self._refuse(given, problem.code, problem.message, problem.retry_after)
         except FilterError as error:
             self._refuse(given, "bad_filter", str(error))
+        except StateWithheld as error:
+            self._refuse(given, "state_withheld", str(error))
         except TooMany as error:
             self._refuse(given, "too_many_subscriptions", str(error))
         except Exception:  # noqa: BLE001 - a fault of ours must not leave a request unanswered

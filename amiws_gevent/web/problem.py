@@ -28,7 +28,7 @@ CODES: Mapping[int, str] = {
     413: "too_large",
     414: "uri_too_long",
     415: "unsupported_media_type",
-    429: "too_many_requests",
+    429: "too_many_logins",
     431: "headers_too_large",
     500: "internal",
     503: "unavailable",

@@ -218,7 +218,11 @@ def test_a_token_is_enough(tmp_path: Path) -> None:
     assert world.page(bearer()).status == 401, "pages are for people"
 
 
-@pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + " ", hash_of(TOKEN), "\xe9" * 9])
+@pytest.mark.parametrize(  # named, since the token is another in each process
+    "token",
+    ["", "x", TOKEN[:-1], TOKEN + " ", hash_of(TOKEN), "\xe9" * 9],
+    ids=["none", "short", "cut", "blank", "its-hash", "no-ascii"],
+)
 def test_a_wrong_token(tmp_path: Path, token: str, caplog: pytest.LogCaptureFixture) -> None:
     world = World(tmp_path, api_tokens=API_TOKENS)
     right = token.strip() == TOKEN
