@@ -191,7 +191,8 @@ class QueuesPart(ListedPart):
 
     def _shift(self, queue: str, first: int, by: int) -> None:
         """No event tells of those behind one who comes or goes."""
-        for key, fields in self.store.of(CALLER).items():
+        for key, entity in self.store.entities(CALLER).items():
+            fields = entity.fields
             if fields["queue"] == queue and fields["position"] >= first:
                 self.store.put(CALLER, key, position=fields["position"] + by)
 
@@ -204,7 +205,8 @@ class QueuesPart(ListedPart):
     def _show(self, queue: str) -> None:
         """Put what is counted of a queue."""
         self._begin_counting()
-        waiting = sum(fields["queue"] == queue for fields in self.store.of(CALLER).values())
+        callers = self.store.entities(CALLER).values()
+        waiting = sum(caller.fields["queue"] == queue for caller in callers)
         figures = self.figures.of(queue).fields(self.figures.service_level)
         made = {} if self.store.get(QUEUE, queue) is not None else _QUEUE
         self.store.put(QUEUE, queue, name=queue, waiting=waiting, **made, **figures)

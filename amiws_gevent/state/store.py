@@ -74,17 +74,25 @@ class _Tombstone(NamedTuple):
 
 
 class Store:
-    """The entities by kind and key. ``begin`` says of which read the changes from then on are."""
+    """The entities by kind and key. ``begin`` says of which read the changes from then on are.
 
-    def __init__(self, *, tombstones: int = TOMBSTONES) -> None:
-        self.offset = 0
+    ``offset`` is where it begins: nothing is known of what was before.
+    """
+
+    def __init__(self, *, tombstones: int = TOMBSTONES, offset: int = 0) -> None:
+        self.offset = offset
         self._entities: dict[str, dict[str, Entity]] = {}
         self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
         self._forms = Forms()
         self._gone: dict[Name, _Tombstone] = {}  # the oldest first
         self._most_gone = tombstones
-        self._forgotten = 0
+        self._forgotten = offset
         self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
+
+    @property
+    def size(self) -> int:
+        """How many entities there are."""
+        return sum(map(len, self._entities.values()))
 
     @property
     def forgotten(self) -> int:
