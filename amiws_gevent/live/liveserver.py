@@ -39,6 +39,10 @@ MOST_ENTITIES = 200_000
 """Of one server: 100,000 are 50,000 channels with their calls and bridges. Past it the server
 tells of more than it ends, and what is known of it is forgotten and asked for anew."""
 
+MOST_IN_LINES = 10_000
+"""Of these kinds: an event of one may concern all others, since a line moves up."""
+_IN_LINES = ("queue_caller", "participant")
+
 _NO_NEWS = frozenset({"since", "server_since"})
 """Fields that change with others."""
 
@@ -211,23 +215,25 @@ class FollowedServer(LiveServer):
     def _look_at_size(self) -> None:
         """Forget all if it is too much, and ask anew: soon, and later if that was in vain."""
         known = self.store.size + self.model.queues.figures.size
-        if known <= MOST_ENTITIES:
+        in_line = max(len(self.store.entities(kind)) for kind in _IN_LINES)
+        if known <= MOST_ENTITIES and in_line <= MOST_IN_LINES:
             return
         self._limiter.log(
             _log,
             logging.ERROR,
             "size",
-            "%s: over %d things are known of it, of which it does not tell the end; "
+            "%s: it told of %d things (%d callers or participants) and not of their ends; "
             "the live state begins anew",
             self.info.name,
-            MOST_ENTITIES,
+            known,
+            in_line,
         )
         self.store = Store(offset=self.source.advance().offset)
         self.model = self._make_model()
         self._begin()
         self.model.queues.interrupted(self._now())
         self._too_much = True
-        self._tell_sync(STALE, f"it told of over {MOST_ENTITIES} things: it is asked anew")
+        self._tell_sync(STALE, f"it told of too much ({known} things), and is asked anew")
         if self._synchroniser is not None:
             self._synchroniser.begin_anew(
                 self._interval if self._was_too_much else self._pace.hurry

@@ -227,3 +227,38 @@ def test_one_who_reads_nothing_for_a_while_is_kept_and_gets_the_newest(
     lost = [gap["lost"] for gap in late.of("gap") if gap["stream"] == "events"]
     assert sum(lost) > 0
     assert sum(lost) + len(late.of("event")) == sum(map(len, rounds)) + 2
+
+
+def test_who_reads_slowly_stays_and_who_reads_nothing_is_closed(
+    tmp_path: Path, stack: ExitStack
+) -> None:
+    setup = Setup(tmp_path, stack, "limits:\n  client_buffer: 64 KiB\n  ping_interval: 2 s\n")
+    stays = setup.live()
+    name = stays.subscribe("state", kind=KINDS)
+    body = {"op": "subscribe", "id": 1, "streams": ["state", "events"], "filters": {"kind": KINDS}}
+    raws = []
+    for _ in range(2):
+        raw = raw_client(
+            setup.program.port, headers="Sec-WebSocket-Protocol: amiws.v2\r\n", receive_buffer=4096
+        )
+        stack.callback(raw.close)
+        raw.sendall(client_frame(json.dumps(body).encode()))
+        raws.append(raw)
+    slow, _ = raws
+    number = 0
+    while "read nothing" not in setup.program.log:
+        for _ in range(20):
+            setup.pbx.server.send(b"".join(one_round(number)))
+            number += 1
+        assert slow.recv(2000)
+        time.sleep(0.02)
+    assert setup.program.log.count("read nothing") == 1
+    setup.pbx.event("UserEvent", Number="last")
+    setup.pbx.join("support", "last")
+    stays.wait(lambda: (1, "queue_caller", "last") in stays.collections[name], "the last")
+    while setup.program.log.count("closed") == 1:
+        data = slow.recv(1 << 20)
+        assert data
+        if b'"last"' in data:
+            break
+    assert setup.program.log.count("read nothing") == 1

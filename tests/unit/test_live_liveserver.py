@@ -375,8 +375,8 @@ class TestAServerThatTellsOfTooMuch:
         assert world.server.store.size == 0
         assert world.server.store.changes(position) is None, "nobody goes on where he was"
         assert world["sync"] == STALE
-        assert "over 100 things" in world["sync_reason"]
-        assert "over 100 things" in caplog.text
+        assert "too much" in world["sync_reason"]
+        assert "pbx: it told of 2" in caplog.text
         world.hear(*(new_channel(number) for number in range(1000)))
         assert world.server.store.size == 0, "it is not listened to"
         until(lambda: world["sync"] == LIVE)
@@ -399,6 +399,15 @@ class TestAServerThatTellsOfTooMuch:
         gevent.sleep(0.1)
         assert world.link.asked.count("CoreShowChannels") == 2
         assert world["sync"] == STALE
+        assert world.server.store.size == 0
+
+    def test_a_line_may_not_be_as_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(liveserver, "MOST_IN_LINES", 10)
+        world = World()
+        world.connect()
+        world.hear(*(joined("sales", number) for number in range(10)))
+        assert len(world.keys("queue_caller")) == 10
+        world.hear(joined("sales", 11))
         assert world.server.store.size == 0
 
     def test_queues_that_are_counted_count(self) -> None:
