@@ -51,7 +51,9 @@ DEMO_AS_CONFIGURED = -1  # --demo without a port
 
 STDERR = 2
 EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended; of a question alone
+EXIT_UNAVAILABLE = 69  # sysexits.h EX_UNAVAILABLE; of --connect alone
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
+EXIT_NO_PERMISSION = 77  # sysexits.h EX_NOPERM; of --connect alone
 
 NO_SYSLOG = (
     f"amiws-gevent: warning: no syslog daemon listens at {log.SYSLOG}; the log is lost until one "
@@ -65,7 +67,8 @@ of browsers to the servers. Replaces the C program amiws: same options, same con
 SIGNALS = """\
 SIGINT and SIGTERM stop the program. SIGHUP applies a changed configuration.
 Exit status: 0 stopped as asked; 2 mistake on the command line; 70 internal error (please
-report it); 71 port or certificate; 73 pid file; 78 configuration."""
+report it); 71 port or certificate; 73 pid file; 78 configuration. Of --connect: 69 a server
+that cannot be logged in to or does not answer; 77 an AMI user that lacks a class."""
 
 Configured = tuple[Settings, Callable[[], LoadResult] | None]
 """The settings of the start, and what reads them anew; None: nothing does."""
@@ -83,8 +86,9 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
         signals.take()
     words = parser()
     options = words.parse_args(arguments)
-    if options.strict and not options.check:
-        words.error("--strict needs --check")
+    for option in ("strict", "connect"):
+        if getattr(options, option) and not options.check:
+            words.error(f"--{option} needs --check")
     try:
         return _run(options, signals)
     except StartError as error:
@@ -126,16 +130,7 @@ def parser() -> argparse.ArgumentParser:
         default=WORKING_DIRECTORY,
         help=f"working directory of the daemon (default {WORKING_DIRECTORY})",
     )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="check the configuration, report all mistakes, and exit",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="with --check: unknown keys and events, repeated keys and cut-off secrets are errors",
-    )
+    _add_check_options(parser)
     parser.add_argument(
         "--demo",
         metavar="PORT",
@@ -155,12 +150,36 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_check_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="check the configuration, report all mistakes, and exit",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="with --check: unknown keys and events, repeated keys and cut-off secrets are errors",
+    )
+    parser.add_argument(
+        "--connect",
+        action="store_true",
+        help="with --check: log in to each server too, and say what its AMI user may ask for the "
+        "live state, with the lines that manager.conf lacks",
+    )
+
+
 def _run(options: argparse.Namespace, signals: Signals) -> int:
     load = _loader(options)
     with signals.may_end():
         result = load()
     if options.check:
-        return _report(result, strict=options.strict, demo=options.demo is not None)
+        demo = options.demo is not None
+        status = _report(result, strict=options.strict, demo=demo)
+        if status or not options.connect:
+            return status
+        with signals.may_end():
+            return _connect(result.settings, demo=demo)
     if options.plugins:
         return _list_plugins(result)
     side = daemonise(options.wdir, signals) if options.daemon else None
@@ -223,6 +242,25 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
     servers = "simulated servers" if demo else _counted(len(result.settings.amihosts), "server")
     print(f"{_file_of(result)}: the configuration is valid ({servers})")
     return 0
+
+
+def _connect(settings: Settings, *, demo: bool) -> int:
+    """What ``--connect`` finds out of each server; the exit status is that of the worst."""
+    from amiws_gevent.live.check import (  # by others it is not needed
+        READ_NOTE,
+        check_servers,
+        lines_of,
+    )
+
+    configured: Configured = settings, None
+    with _simulated(configured) if demo else contextlib.nullcontext(configured) as (settings, _):
+        reports = check_servers(settings)
+    for report in reports:
+        print("\n".join(lines_of(report)))
+    print(READ_NOTE)
+    if any(report.problem for report in reports):
+        return EXIT_UNAVAILABLE
+    return EXIT_NO_PERMISSION if any(report.lacks_class for report in reports) else 0
 
 
 def _file_of(result: LoadResult) -> str:

@@ -1,7 +1,8 @@
 """Turns the messages of one read into a batch for clients.
 
 A link passes all messages of one read. The read first gets its position in the server's
-stream, even if all its messages are dropped. Then the pipeline drops the events that
+stream, even if all its messages are dropped, and the source's observer, the live model, is told
+of all of them. Then the pipeline drops the events that
 ``event_names`` excludes, calls the plugins, makes each message's JSON once, and publishes
 the batch. It knows no sockets and no clients.
 
@@ -41,6 +42,9 @@ _EVENT = Kind.EVENT
 
 _log = logging.getLogger("amiws_gevent.pipeline")
 
+Observer = Callable[[Sequence[Message], int], None]
+"""Gets all messages of one read, and the offset of their position."""
+
 
 class Source:
     """One AMI server as messages name it, ready for JSON, and its stream.
@@ -54,6 +58,7 @@ class Source:
         "host",
         "info",
         "lane",
+        "observer",
         "offset",
         "prefixes",
         "received",
@@ -68,6 +73,8 @@ class Source:
         self.offset = 0
         """Reads so far, and messages that the program sent in the server's name."""
         self.lane: Lane | None = None
+        self.observer: Observer | None = None
+        """Is told of each read before anything is left out of it; must not raise."""
         self.received = [0] * len(Kind)
         """Messages that the server has sent, by kind."""
 
@@ -148,14 +155,19 @@ class Pipeline:
     def process(self, source: Source, messages: Sequence[Message]) -> None:
         """Pass on all messages of one read from ``source``, in order; returns at once."""
         source.count(messages)
-        self.pass_on(source, messages)
+        position = source.advance()
+        if source.observer is not None:
+            source.observer(messages, position.offset)
+        self._pass(source, position, messages)
 
     def pass_on(self, source: Source, messages: Sequence[Message]) -> None:
         """As ``process``, for messages that the program sends in the server's name.
 
         They get a position of their own, so that no two batches share one.
         """
-        position = source.advance()
+        self._pass(source, source.advance(), messages)
+
+    def _pass(self, source: Source, position: Position, messages: Sequence[Message]) -> None:
         if source.event_names:
             messages = [message for message in messages if source.passes(message)]
         if not messages:

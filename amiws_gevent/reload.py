@@ -28,6 +28,7 @@ from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
+from amiws_gevent.live import LiveState
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.plugins.roster import Roster
@@ -56,6 +57,7 @@ class Parts:
     hub: Hub
     clients: Clients
     pool: Pool
+    live: LiveState
     login_throttle: LoginThrottle
     former_passwords: FormerPasswords
     web: WebServer
@@ -200,4 +202,5 @@ class Reload:
         parts.hub.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.gate)
+        parts.live.configure(settings)
         parts.pool.configure(settings)

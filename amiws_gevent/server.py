@@ -1,7 +1,7 @@
 """The composition root: builds the parts, starts them, and stops them in order.
 
-Data goes link → pipeline → hub → WebSocket clients; actions go WebSocket
-client → dispatcher → link. What a configuration changes in all this is
+Data goes link → pipeline → hub → WebSocket clients, and on its way into the live state;
+actions go WebSocket client → dispatcher → link. What a configuration changes in all this is
 ``reload``'s business, at the start as well.
 """
 
@@ -20,6 +20,7 @@ from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
+from amiws_gevent.live import LiveState
 from amiws_gevent.metrics import Measured, Metrics
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.roster import Roster
@@ -62,7 +63,8 @@ class Server:
         self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._pipeline = Pipeline(self._hub.publish)
-        self._pool = Pool(self._pipeline)
+        self._live = LiveState()
+        self._pool = Pool(self._pipeline, self._live)
         self._dispatcher = Dispatcher(self._pool.links)
         self._clients = Clients(self._hub, self._dispatcher)
         self._web = WebServer(self._clients)
@@ -84,6 +86,7 @@ class Server:
             clients=self._clients,
             dispatcher=self._dispatcher,
             pool=self._pool,
+            live=self._live,
             web=self._web,
             pauses=self._pauses,
             login_throttle=self._login_throttle,
@@ -98,6 +101,7 @@ class Server:
             hub=self._hub,
             clients=self._clients,
             pool=self._pool,
+            live=self._live,
             login_throttle=self._login_throttle,
             former_passwords=FormerPasswords(),
             web=self._web,
@@ -129,6 +133,7 @@ class Server:
         if descriptors > before:
             _log.info("raised the limit on file descriptors from %d to %d", before, descriptors)
         self._reload.start()
+        self._live.start()
         self._pauses.start()
         self._hub.start().link_exception(self._died)
         _log.info(
@@ -168,6 +173,7 @@ class Server:
         self._pool.log_off()
         self._web.stop(STOP_TIME)
         self._pool.join(LOG_OFF_TIME)
+        self._live.stop()
         self._pipeline.drain(LANES_TIME)
         self.plugins.stop(end - time.monotonic())
         self._hub.stop()

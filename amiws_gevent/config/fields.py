@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BeforeValidator,
+    PlainSerializer,
     PlainValidator,
     SecretStr,
     SkipValidation,
@@ -25,6 +26,7 @@ from pydantic import (
 
 from amiws_gevent import values
 from amiws_gevent.config import units
+from amiws_gevent.config.queueday import QueueDay, queue_day
 from amiws_gevent.plugins.entry import PluginEntry
 from amiws_gevent.values import shown, text_pattern
 
@@ -199,6 +201,7 @@ _LOGIN_SCHEMA: dict[str, Any] = {
 _SLOW_CLIENTS_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["close", "drop"]}, text_pattern(_any_case(["close", "drop"]))]
 }
+_QUEUE_DAY_SCHEMA = text_pattern(r"^\s*([01]?[0-9]|2[0-3]):[0-5][0-9](\s+\S+)?\s*$")
 # What stands under a plugin's name is for that plugin to say.
 _PLUGINS_SCHEMA: dict[str, Any] = {
     "type": "array",
@@ -239,6 +242,12 @@ Login = Annotated[
 ]
 SlowClients = Annotated[
     Literal["close", "drop"], BeforeValidator(slow_clients), WithJsonSchema(_SLOW_CLIENTS_SCHEMA)
+]
+QueueDayOfFile = Annotated[
+    QueueDay,
+    PlainValidator(queue_day),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(_QUEUE_DAY_SCHEMA),
 ]
 EventNames = Annotated[
     frozenset[str], BeforeValidator(units.event_names), WithJsonSchema(_TEXTS_SCHEMA)

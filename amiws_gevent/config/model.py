@@ -304,6 +304,33 @@ class Settings(Checked):
         "closes it, `drop` leaves out messages and tells it how many. A client can choose for "
         "itself with `?slow=drop` or `?slow=close`.",
     )
+    live_state: fields.Flag = Field(
+        default=True,
+        description="Keep a model of what is so on each server: channels, calls, queues, phones. "
+        "It is what the servers' events say, and what they answer when they are asked. `no`: "
+        "servers are asked nothing, and clients get no state.",
+    )
+    sync_interval: values.Seconds = _written(
+        "5 min",
+        description="Time after which each server is asked again for all that it can list, so "
+        "that what an event did not tell is put right, seconds.",
+    )
+    queue_day: fields.QueueDayOfFile = _written(
+        "00:00",
+        description="When the day of the queues' figures begins: a time, and the name of a time "
+        "zone, such as `00:00 Europe/Berlin`. Without a zone it is this machine's.",
+    )
+    queue_service_level: values.Seconds = _written(
+        "20 s",
+        description="Time within which a caller should be answered: the queues' figures count how "
+        "many were, seconds.",
+    )
+    state_file: values.AnyPath | None = Field(
+        default=None,
+        description="File in which the queues' figures of the day survive a restart. Without it "
+        "they begin anew, and are marked `incomplete`. Its folder must allow the program to make "
+        "files.",
+    )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
     plugin_dirs: fields.Paths = _written(
         "",

@@ -8,6 +8,7 @@ over the old link still get an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import gevent
 
@@ -30,10 +31,39 @@ _TOLD_STATES = {
 }
 
 
+class Follower(Protocol):
+    """Learns of the links as they come, change and go; its methods must neither block nor raise."""
+
+    def joined(self, source: Source, link: Link) -> None:
+        """A server is new, or its entry has changed; its link has not started yet."""
+
+    def changed(self, source: Source, link: Link, state: str, reason: str) -> None:
+        """The link has come into another state, by the folded name of a `LinkState`.
+
+        In the link's greenlet, ahead of the messages that come in that state. ``reason`` is the
+        banner for "connected", and why it ended for the others.
+        """
+
+    def left(self, source: Source, reason: str) -> None:
+        """A reload has removed or replaced the link; nothing more is told of it."""
+
+
+class _Nobody:
+    """The follower where nobody follows."""
+
+    def joined(self, source: Source, link: Link) -> None: ...
+
+    def changed(self, source: Source, link: Link, state: str, reason: str) -> None: ...
+
+    def left(self, source: Source, reason: str) -> None: ...
+
+
 class _Member:
     """A link, its source for the pipeline, and the last state that plugins were told."""
 
-    def __init__(self, host: AmiHost, limits: Limits, pipeline: Pipeline) -> None:
+    def __init__(
+        self, host: AmiHost, limits: Limits, pipeline: Pipeline, follower: Follower
+    ) -> None:
         self.host = host
         self.source = Source(host)
         self.link = Link(
@@ -44,6 +74,7 @@ class _Member:
             on_state=self._on_state,
         )
         self._pipeline = pipeline
+        self._follower = follower
         self._told = ""
         self._replaced = False
 
@@ -52,6 +83,7 @@ class _Member:
         self._replaced = True
         if self._told == "connected":
             self._tell("disconnected", reason)
+        self._follower.left(self.source, reason)
         gevent.spawn(self.link.stop, LOG_OFF_TIME)
 
     def _on_messages(self, _link: Link, messages: list[Message]) -> None:
@@ -61,10 +93,13 @@ class _Member:
     def _on_unanswered(self, _link: Link, answers: list[Message]) -> None:
         self._pipeline.pass_on(self.source, answers)
 
-    def _on_state(self, _link: Link, state: LinkState, reason: str) -> None:
+    def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
+        if self._replaced:
+            return
+        self._follower.changed(self.source, link, state.name.lower(), reason)
         told = _TOLD_STATES.get(state)
         # A repeated failure is not reported again.
-        if told not in (None, self._told) and not self._replaced:
+        if told not in (None, self._told):
             self._tell(told, reason)
 
     def _tell(self, told: str, reason: str) -> None:
@@ -73,10 +108,14 @@ class _Member:
 
 
 class Pool:
-    """Passes the messages of all links to ``pipeline``, and their states to its plugins."""
+    """Passes the messages of all links to ``pipeline``, and their states to its plugins.
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    ``follower`` is told of all links, too.
+    """
+
+    def __init__(self, pipeline: Pipeline, follower: Follower | None = None) -> None:
         self._pipeline = pipeline
+        self._follower = follower or _Nobody()
         self._members: dict[int, _Member] = {}
         self._logging_off: list[gevent.Greenlet[..., None]] = []
         self._links: dict[int, Link] = {}
@@ -110,7 +149,8 @@ class Pool:
         self._links.update((server_id, member.link) for server_id, member in self._members.items())
 
     def _start(self, host: AmiHost, limits: Limits) -> _Member:
-        member = _Member(host, limits, self._pipeline)
+        member = _Member(host, limits, self._pipeline, self._follower)
+        self._follower.joined(member.source, member.link)
         member.link.start()
         return member
 

@@ -22,6 +22,8 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.link.pool import Pool
+from amiws_gevent.live import FollowedServer, LiveState
+from amiws_gevent.live.synchroniser import LIVE
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import RunningPlugin
 from amiws_gevent.reload import LastReload
@@ -56,6 +58,7 @@ class Measured:
     clients: Clients
     dispatcher: Dispatcher
     pool: Pool
+    live: LiveState
     web: WebServer
     pauses: PauseMeter
     login_throttle: LoginThrottle
@@ -169,6 +172,20 @@ def _faults(measured: Measured) -> Iterator[Values]:
             yield (*_server(link.host), fault), counted.get(fault, 0)
 
 
+def _by_model(read: Callable[[FollowedServer], float]) -> Callable[[Measured], Iterator[Values]]:
+    def values(measured: Measured) -> Iterator[Values]:
+        for live in measured.live.followed:
+            yield _server(live.source.host), read(live)
+
+    return values
+
+
+def _healed(measured: Measured) -> Iterator[Values]:
+    for live in measured.live.followed:
+        for (kind, change), count in live.healed().items():
+            yield (*_server(live.source.host), kind, change), count
+
+
 def _by_plugin(read: Callable[[RunningPlugin], float]) -> Callable[[Measured], Iterator[Values]]:
     def values(measured: Measured) -> Iterator[Values]:
         for plugin in measured.pipeline.plugins.running:
@@ -241,6 +258,26 @@ FAMILIES = (
         "Bytes of actions that the server has not read yet.",
         _SERVER,
         _by_server(lambda link: link.pending_bytes),
+    ),
+    # The live state
+    Family(
+        "amiws_state_synchronised",
+        "1 if the live state of the server is up to date, as far as it can be asked for, else 0.",
+        _SERVER,
+        _by_model(lambda live: live.sync == LIVE),
+    ),
+    Family(
+        "amiws_state_healed_total",
+        "Differences between lists and events that were put right: events were lost, or are not "
+        "sent to this AMI user.",
+        (*_SERVER, "kind", "change"),
+        _healed,
+    ),
+    Family(
+        "amiws_state_errors_total",
+        "Internal errors of the live state; what they spoil is right after the next list.",
+        _SERVER,
+        _by_model(lambda live: live.errors),
     ),
     # The configuration
     Family(

@@ -68,9 +68,11 @@ class Whole:
 
     def configure(self, plugins: str = "", hosts: str = "", more: str = "") -> None:
         hosts = hosts or host(1, "absent")
+        # it would ask the scripted servers
+        live = "" if "live_state:" in more else "live_state: no\n"
         listed = f"plugins:\n{plugins}" if plugins else ""
         self.file.write_text(
-            f"ws_host: 127.0.0.1\nws_port: 0\n{more}\n{listed}\namihosts:\n{hosts}"
+            f"ws_host: 127.0.0.1\nws_port: 0\n{more}\n{listed}\namihosts:\n{hosts}{live}"
         )
         self.file.chmod(0o600)
 

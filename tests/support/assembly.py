@@ -14,10 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from amiws_gevent.ami import Message
 from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
-from amiws_gevent.config import Limits
+from amiws_gevent.config import Limits, Settings
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.link import Link
+from amiws_gevent.live import LiveState
 from amiws_gevent.metrics import FAMILIES, Measured, Metrics
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.reload import LastReload
@@ -52,6 +53,10 @@ class Assembly:
         self.losses = Losses()
         self.login_throttle = LoginThrottle()
         self.last_reload = LastReload(applied=True, applied_at=1_800_000_000.5)
+        self.live = LiveState()
+        self.live.configure(Settings(amihosts=tuple(hosts)))
+        for host in hosts:
+            self.live.joined(self.sources[host.id], self.links[host.id])
         self.metrics = Metrics(self._measured())
 
     def _measured(self) -> Measured:
@@ -66,6 +71,7 @@ class Assembly:
             clients=self.pages,
             dispatcher=self.dispatcher,
             pool=pool,
+            live=self.live,
             web=web,
             pauses=self.pauses,
             login_throttle=self.login_throttle,

@@ -134,5 +134,9 @@ def ami_host(port: int, name: str = "pbx", more: str = "") -> str:
 
 
 def configuration(*hosts: str, more: str = "") -> str:
-    """A configuration on a free loopback port with these ``amihosts`` entries."""
-    return f"ws_host: 127.0.0.1\nws_port: 0\n{more}\namihosts:\n" + "".join(hosts)
+    """A configuration on a free loopback port with these ``amihosts`` entries.
+
+    Without a live state, unless ``more`` has the key: it would ask the scripted servers.
+    """
+    live = "" if "live_state:" in more else "live_state: no\n"
+    return f"ws_host: 127.0.0.1\nws_port: 0\n{more}\namihosts:\n{''.join(hosts)}{live}"

@@ -19,13 +19,17 @@ from gevent import socket as gsocket
 from amiws_gevent import __version__, cli
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.errors import ListenError
+from amiws_gevent.live.check import READ_NOTE
 from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
 from amiws_gevent.runtime.watchdog import Place
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
+from tests.support import listing
+from tests.support.ami_server import AmiServer
 from tests.support.greenlets import until
+from tests.support.program import ami_host, configuration
 
 CONFIGURATION = """\
 ws_host: 127.0.0.1
@@ -223,6 +227,42 @@ class TestCheck:
             cli.main(["--strict"])
         assert caught.value.code == 2
         assert "--strict needs --check" in capsys.readouterr().err
+
+    def test_connect_alone_means_nothing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["--connect"])
+        assert caught.value.code == 2
+        assert "--connect needs --check" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("may", "login", "status", "said"),
+        [
+            (listing.MAY, "check", 0, "  CoreShowChannels: 0\n"),
+            (("QueueStatus",), "check", 77, "write = reporting,call,agent,system\n"),
+            (listing.MAY, "refuse", 69, "pbx: the login was refused"),
+        ],
+    )
+    def test_connect_logs_in_and_says_what_is_missing(
+        self,
+        file: Path,
+        ami: AmiServer,
+        capsys: pytest.CaptureFixture[str],
+        may: tuple[str, ...],
+        login: str,
+        status: int,
+        said: str,
+    ) -> None:
+        ami.on_action, ami.login = listing.Lists(may), login
+        file.write_text(configuration(ami_host(ami.port)))
+        assert cli.main(["--check", "--connect", "-f", str(file)]) == status
+        out = capsys.readouterr().out
+        assert said in out
+        assert out.endswith(f"{READ_NOTE}\n")
+
+    def test_a_file_with_errors_is_not_connected_with(self, file: Path, ami: AmiServer) -> None:
+        file.write_text(f"{configuration(ami_host(ami.port))}log_level: x\n")
+        assert cli.main(["--check", "--connect", "-f", str(file)]) == 78
+        assert ami.connections == []
 
     def test_a_missing_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["--check", "-f", str(tmp_path / "none.yaml")]) == 78

@@ -34,6 +34,8 @@ def test_the_defaults_are_amiws_s() -> None:
     assert (made.metrics_listen, made.slow_clients) == (None, "close")
     assert (made.path, made.allowed_origins, made.session_lifetime) == (None, (), 43200.0)
     assert made.allowed_hosts is None
+    assert (made.live_state, made.sync_interval, made.state_file) == (True, 300.0, None)
+    assert (str(made.queue_day), made.queue_service_level) == ("00:00", 20.0)
     assert made.amihosts == (
         AmiHost(id=1, name="pbx1", host="10.0.0.1", username="u", secret=SecretStr("hunter2")),
     )

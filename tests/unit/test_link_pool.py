@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost, Settings
-from amiws_gevent.link import LinkState
+from amiws_gevent.link import Link, LinkState
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.pipeline import Source
 from amiws_gevent.plugins.api import ServerInfo
@@ -129,10 +129,28 @@ class FakePipeline:
         self.drained += 1
 
 
+class Notes:
+    """A follower that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def joined(self, source: Source, link: Link) -> None:
+        assert link.state is LinkState.STOPPED
+        self.told.append(("joined", source.host.name))
+
+    def changed(self, source: Source, link: Link, state: str, reason: str) -> None:
+        self.told.append((source.host.name, state, reason))
+
+    def left(self, source: Source, reason: str) -> None:
+        self.told.append(("left", source.host.name, reason))
+
+
 class World:
     def __init__(self) -> None:
         self.pipeline: Any = FakePipeline()
-        self.pool = Pool(self.pipeline)
+        self.follower = Notes()
+        self.pool = Pool(self.pipeline, self.follower)
 
     def configure(self, *hosts: AmiHost) -> None:
         self.pool.configure(Settings(amihosts=hosts))
@@ -209,3 +227,32 @@ def test_where_nobody_waits_nothing_is_drained(world: World, ami: AmiServer) -> 
     assert world.pipeline.drained == 0
     world.pool.join(WAIT)
     assert world.pool.links[1].state is LinkState.STOPPED
+
+
+def test_a_follower_is_told_of_each_state_with_its_reason(world: World, ami: AmiServer) -> None:
+    world.configure(at(ami))
+    until(lambda: world.pool.links[1].connected)
+    assert world.follower.told == [
+        ("joined", "pbx"),
+        ("pbx", "connecting", ""),
+        ("pbx", "logging_in", f"127.0.0.1:{ami.port}"),
+        ("pbx", "connected", "Asterisk Call Manager/11.0.0"),
+    ]
+    ami.kill()
+    until(lambda: world.follower.told[4:5])
+    assert world.follower.told[4][:2] == ("pbx", "waiting")
+    assert world.follower.told[4][2]
+
+
+def test_a_follower_hears_no_more_of_a_link_that_left(world: World, ami: AmiServer) -> None:
+    world.configure(at(ami, name="old"))
+    until(lambda: world.pool.links[1].connected)
+    old = world.pool.links[1]
+    world.configure(at(ami, name="new"))
+    until(lambda: old.state is LinkState.STOPPED and world.pool.links[1].connected)
+    names = [told[1] if told[0] in ("joined", "left") else told[0] for told in world.follower.told]
+    assert names == ["old"] * 5 + ["new"] * 4
+    left = ("left", "old", "its configuration has changed")
+    assert world.follower.told[4:6] == [left, ("joined", "new")]
+    world.configure(at(ami, 9, "other"))
+    assert ("left", "new", "no longer in the configuration") in world.follower.told

@@ -17,6 +17,7 @@ from amiws_gevent.ami import Kind, Message
 from amiws_gevent.clients import CLASSIC
 from amiws_gevent.config import Limits
 from amiws_gevent.link import Link, LinkState
+from amiws_gevent.live import FollowedServer
 from amiws_gevent.metrics import FAMILIES
 from tests.support.assembly import Assembly, FakeClient, ignore
 
@@ -214,6 +215,19 @@ def test_the_last_reload(assembly: Assembly) -> None:
     assembly.last_reload.applied = False
     assert assembly.value(applied) == 0
     assert assembly.value("amiws_config_last_reload_success_timestamp_seconds") == 1_800_000_000.5
+
+
+def test_the_live_state(assembly: Assembly) -> None:
+    live = assembly.live.servers[1]
+    assert isinstance(live, FollowedServer)
+    assert assembly.value("amiws_state_synchronised", "pbx1", "1") == 0
+    live.synchronised("live", "", [])
+    assert assembly.value("amiws_state_synchronised", "pbx1", "1") == 1
+    item = Message(Kind.EVENT, [("Event", "DeviceStateChange"), ("Device", "X/1")])
+    live.listed("DeviceStateList", [item], 0, heals=True)
+    assert assembly.value("amiws_state_healed_total", "pbx1", "1", "device", "added") == 1
+    live.errors = 3
+    assert assembly.value("amiws_state_errors_total", "pbx1", "1") == 3
 
 
 def test_the_rest(assembly: Assembly) -> None:

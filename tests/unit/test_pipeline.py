@@ -82,6 +82,31 @@ def test_event_names_hold_back_no_answer() -> None:
         assert process(ami_host(event_names=frozenset({"hangup"})), news) == []
 
 
+def test_the_observer_gets_all_of_a_read_before_anything_is_left_out() -> None:
+    source = Source(ami_host(event_names=frozenset({"hangup"})))
+    batches: list[Batch] = []
+    told: list[tuple[list[str], int, int]] = []
+    source.observer = lambda messages, offset: told.append(
+        ([message.name for message in messages], offset, len(batches))
+    )
+    pipeline = Pipeline(batches.append)
+    news = ("Privilege", "call,all")
+    pipeline.process(source, [event("VarSet", news), event("Hangup", news)])
+    pipeline.process(source, [event("VarSet", news)])
+    assert told == [(["VarSet", "Hangup"], 1, 0), (["VarSet"], 2, 1)]
+    assert [batch.position.offset for batch in batches] == [1]
+
+
+def test_what_the_program_says_in_the_name_of_a_server_is_not_observed() -> None:
+    source = Source(ami_host())
+    told: list[int] = []
+    source.observer = lambda messages, offset: told.append(offset)
+    pipeline = Pipeline(lambda batch: None)
+    pipeline.pass_on(source, [event("Hangup")])
+    pipeline.process(source, [event("Hangup")])
+    assert told == [2]
+
+
 def test_a_batch_of_nothing_is_not_published() -> None:
     news = event("VarSet", ("Privilege", "dialplan,all"))
     assert process(ami_host(event_names=frozenset({"hangup"})), news) == []

@@ -44,6 +44,7 @@ class Answers:
             "Getvar": (self._getvar, "call,reporting"),
             "Hangup": (self._hangup, "system,call"),
             "ListCommands": (self._list_commands, ""),
+            "ModuleLoad": (self._module_load, "system"),
             "QueuePause": (self._queue_pause, "agent"),
             "QueueStatus": (self._queue_status, ""),
             "QueueSummary": (self._queue_summary, ""),
@@ -104,6 +105,10 @@ class Answers:
             classes = self._privileges[action]
             lines.append(f"{action}:  (Priv: {classes + ',all' if classes else '<none>'})\r\n")
         return respond(request, "Success", tail="".join(lines))
+
+    def _module_load(self, request: Request) -> str:
+        """There are no modules; but that it may be asked tells that the user has its class."""
+        return refuse(request, "Could not load module.")
 
     def _command(self, request: Request) -> str:
         command = request.get("Command")

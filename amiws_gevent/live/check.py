@@ -1,0 +1,158 @@
+"""What ``--check --connect`` finds out: whether each server lets us in, and what it may be asked.
+
+With the links of the program itself: what works here works there. Each server is logged in to,
+asked for all that the live state asks for, and logged off from; all of them at once, each within
+a bounded time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import gevent
+from gevent.event import Event
+
+from amiws_gevent.ami import Message
+from amiws_gevent.config import AmiHost, Settings
+from amiws_gevent.errors import ConnectionLost, NotConnected
+from amiws_gevent.link import Link, LinkState
+from amiws_gevent.live.permissions import Missing, Permissions, asterisk_version
+from amiws_gevent.live.synchroniser import STALE, Pace, Synchroniser
+
+READ_NOTE = (
+    "AMI does not tell what its users may read: the live state needs "
+    "read = system,call,agent,reporting,dialplan"
+)
+
+ANSWER_TIME = 15.0  # seconds for one answer
+WHOLE_TIME = 120.0  # seconds for all questions to one server
+LOG_OFF_TIME = 1.0
+
+_PACE = Pace(answer=ANSWER_TIME)
+
+
+@dataclass
+class Report:
+    """What was found out of one server."""
+
+    host: AmiHost
+    problem: str = ""
+    """Why it could not be logged in to, or not be asked; "" if it could."""
+    banner: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Items of each list that was answered, by action."""
+    missing: Sequence[Missing] = ()
+
+    @property
+    def lacks_class(self) -> bool:
+        """Whether something is missing that manager.conf could give."""
+        return any(each.manager_conf and each.certain for each in self.missing)
+
+
+def check_servers(settings: Settings) -> list[Report]:
+    """Connect to all servers; a report of each, in their order."""
+    checks = [gevent.spawn(_Check(host, settings).run) for host in settings.amihosts]
+    return [check.get() for check in checks]
+
+
+def lines_of(report: Report) -> list[str]:
+    """A report for people."""
+    name = report.host.name
+    if not report.banner:
+        return [f"{name}: {report.problem}"]
+    lines = [f"{name}: logged in to {report.banner}"]
+    lines += [f"  {action}: {count}" for action, count in report.counts.items()]
+    if report.problem:
+        lines.append(f"  {report.problem}")
+    kinds: dict[str, list[str]] = {}
+    for each in report.missing:
+        kinds.setdefault(each.needs, []).append(each.kind)
+    lines += [f"  no {', '.join(names)}: needs {needs}" for needs, names in kinds.items()]
+    wanted = [each.manager_conf for each in report.missing if each.manager_conf and each.certain]
+    if wanted:
+        lines.append(f"  add to [{report.host.username}] in manager.conf, to what is there:")
+        lines += [f"    {line}" for line in _joined(wanted)]
+    return lines
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    """Lines of manager.conf, those of one key in one."""
+    classes: dict[str, list[str]] = {}
+    for line in dict.fromkeys(lines):
+        key, _, name = line.partition(" = ")
+        classes.setdefault(key, []).append(name)
+    return [f"{key} = {','.join(names)}" for key, names in classes.items()]
+
+
+class _Check:
+    """Connects to one server; of `synchroniser.Told`."""
+
+    def __init__(self, host: AmiHost, settings: Settings) -> None:
+        self.offset = 0
+        self._report = Report(host)
+        self._settled = Event()
+        self._link = Link(host, settings.limits, on_messages=_nobody, on_state=self._on_state)
+
+    def run(self) -> Report:
+        self._link.start()
+        try:
+            self._settled.wait(self._report.host.connect_timeout + 1)
+            if self._link.connected:
+                self._ask()
+            else:
+                self._report.problem = self._why()
+        finally:
+            self._link.stop(LOG_OFF_TIME)
+        return self._report
+
+    def _why(self) -> str:
+        reason = self._link.reason or "no connection in time"
+        refused = self._link.state is LinkState.REFUSED
+        return f"the login was refused: {reason}" if refused else reason
+
+    def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
+        if state is LinkState.CONNECTED:
+            self._report.banner = reason
+        if state in (LinkState.CONNECTED, LinkState.WAITING, LinkState.REFUSED):
+            self._settled.set()
+
+    def _ask(self) -> None:
+        synchroniser = Synchroniser(
+            self._link,
+            self,
+            name=self._report.host.name,
+            version=asterisk_version(self._report.banner),
+            interval=WHOLE_TIME,
+            pace=_PACE,
+        )
+        try:
+            with gevent.Timeout(WHOLE_TIME):
+                synchroniser.ask_all_due()
+        except gevent.Timeout:
+            self._report.problem = f"not all was answered within {WHOLE_TIME:g} s"
+        except (NotConnected, ConnectionLost) as error:
+            self._report.problem = str(error)
+
+    # -- of `synchroniser.Told` --------------------------------------------------------
+
+    def listed(self, action: str, items: Sequence[Message], asked: int, *, heals: bool) -> None:
+        self._report.counts[action] += len(items)
+
+    def hint_answered(self, response: Message, asked: int) -> None:
+        self._report.counts["ExtensionState"] += 1
+
+    def hints(self) -> list[tuple[str, str]]:
+        return []
+
+    def allowed(self, permissions: Permissions) -> None:
+        """What is missing is told with the state."""
+
+    def synchronised(self, state: str, reason: str, missing: Sequence[Missing]) -> None:
+        self._report.missing = missing
+        self._report.problem = reason if state == STALE else ""
+
+
+def _nobody(link: Link, messages: list[Message]) -> None:
+    """Events are not looked at."""

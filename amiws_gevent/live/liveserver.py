@@ -1,0 +1,328 @@
+"""The live model of one server: fed by its link, kept right by what the server answers.
+
+The model runs in the greenlet of the link for the messages of a read, and elsewhere for lists
+and ticks, but nothing in it yields: each is one step. What it raises is a fault of ours that
+must not cost the stream: it is counted and logged, and the next list puts right what it broke.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from amiws_gevent.ami import Message
+from amiws_gevent.config import Settings
+from amiws_gevent.live.permissions import Missing, Permissions, Reading, asterisk_version
+from amiws_gevent.live.proxy import CONNECTED, OFF, Clock, ServerEntity
+from amiws_gevent.live.questions import LISTED_ONLY, QUESTIONS, READ
+from amiws_gevent.live.synchroniser import (
+    DEFAULT_PACE,
+    LIVE,
+    STALE,
+    SYNCING,
+    Asked,
+    Pace,
+    Synchroniser,
+)
+from amiws_gevent.pipeline import Source
+from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.state.merge import ListedPart
+from amiws_gevent.state.parts import ServerModel, make_model
+from amiws_gevent.state.store import Change, Store
+
+ADDED, REMOVED, CHANGED = "added", "removed", "changed"
+
+_NO_NEWS = frozenset({"since", "server_since"})
+"""Fields that change with others."""
+
+_log = logging.getLogger("amiws_gevent.live")
+
+
+class LiveServer:
+    """What is so on one server, or on the program itself (id 0)."""
+
+    def __init__(self, source: Source, store: Store) -> None:
+        self.source = source
+        self.store = store
+        self.info = source.info
+
+
+class FollowedServer(LiveServer):
+    """One that has a link. ``on_change`` is told of each moment at which ``store``, or that of
+    server 0, may have changed.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        link: Asked,
+        entity: ServerEntity,
+        settings: Settings,
+        *,
+        now: Clock,
+        on_change: Callable[[Store], None],
+        pace: Pace = DEFAULT_PACE,
+    ) -> None:
+        super().__init__(source, Store())
+        self.entity = entity
+        self.errors = 0
+        """Faults of the model."""
+        self.sync = STALE
+        self._healed: Counter[tuple[str, str]] = Counter()
+        self._link = link
+        self._now = now
+        self._on_change = on_change
+        self._pace = pace
+        self._interval = settings.sync_interval
+        self._day_of = settings.queue_day.day_of
+        self.model: ServerModel = make_model(
+            self.store,
+            day_of=lambda at: self._day_of(at),
+            service_level=round(settings.queue_service_level),
+            server_part=entity.part,
+        )
+        self._reading = Reading()
+        self._missing: Sequence[Missing] = ()
+        self._logged: set[str] = set()  # lines of manager.conf
+        self._connected = False
+        self._connections = 0
+        self._restarts = entity.restarts
+        self._synchroniser: Synchroniser | None = None
+        self._limiter = LogLimiter()
+        self._tell_sync(STALE, "not connected yet")
+        source.observer = self.observe
+
+    @property
+    def offset(self) -> int:
+        return self.source.offset
+
+    def healed(self) -> dict[tuple[str, str], int]:
+        """How much lists have put right, by kind, and by added, removed or changed."""
+        return dict(self._healed)
+
+    def configure(self, settings: Settings) -> None:
+        """Apply what a reload has changed."""
+        self._interval = settings.sync_interval
+        self._day_of = settings.queue_day.day_of
+        self.model.queues.figures.service_level = round(settings.queue_service_level)
+        if self._synchroniser is not None:
+            self._synchroniser.interval = settings.sync_interval
+
+    def restore_figures(self, kept: Mapping[str, Any]) -> None:
+        """Go on with the queues' figures of the program before."""
+        try:
+            self.model.queues.figures.restore(kept, self._now())
+        except ValueError as error:
+            _log.error("%s: state_file: %s", self.info.name, error)
+
+    def close(self) -> None:
+        """Follow it no longer."""
+        self.source.observer = None
+        self._end_synchroniser()
+        self._tell_sync(OFF, "")
+
+    # -- the link ----------------------------------------------------------------------
+
+    def observe(self, messages: Sequence[Message], offset: int) -> None:
+        """Take all messages of one read; of `Source.observer`."""
+        now = self._now()
+        rest = iter(messages)  # a message that is not understood is left out, and no other
+        for _ in range(len(messages) + 1):
+            done = False
+            with self._contained("an event"):
+                self.model.receive(rest, offset, now)
+                done = True
+            if done:
+                break
+        with self._contained("a read"):
+            self._reading.saw(messages)
+            self.model.server.heard(now)
+            self._look_for_restart()
+        self._on_change(self.store)
+
+    def connection_changed(self, state: str, reason: str) -> None:
+        """The link has come into another state; the entity of the server knows already."""
+        with self._contained("the connection"):
+            if state == CONNECTED:
+                self._connected = True
+                self._connections += 1
+                self._begin()
+                self.model.queues.interrupted(self.model.queues.now)
+                self._tell_sync(SYNCING, "")
+                self._start_synchroniser(reason)
+            else:
+                self._connected = False
+                self._end_synchroniser()
+                self._tell_sync(STALE, reason or "not connected")
+        self._on_change(self.store)
+
+    def tick(self) -> None:
+        """Let time pass; of a server that is not heard nothing is known to be otherwise."""
+        with self._contained("a tick"):
+            if self._connected:
+                self.model.tick(self.source.advance().offset, self._now())
+            else:
+                self.model.server.now = self._now()
+                self.model.server.tick()
+        self._on_change(self.store)
+
+    def _begin(self) -> None:
+        self.model.begin(self.source.advance().offset, self._now())
+
+    def _start_synchroniser(self, banner: str) -> None:
+        self._end_synchroniser()
+        self._synchroniser = Synchroniser(
+            self._link,
+            self,
+            name=self.info.name,
+            version=asterisk_version(banner),
+            interval=self._interval,
+            pace=self._pace,
+        )
+        self._synchroniser.start()
+
+    def _end_synchroniser(self) -> None:
+        if self._synchroniser is not None:
+            self._synchroniser.stop()
+            self._synchroniser = None
+
+    def _look_for_restart(self) -> None:
+        """What a reload has changed no event tells, such as queues and hints."""
+        restarts = self.entity.restarts
+        if restarts != self._restarts:
+            self._restarts = restarts
+            if self._synchroniser is not None:
+                self._synchroniser.hurry()
+
+    # -- what was asked (of `synchroniser.Told`) ---------------------------------------
+
+    def listed(self, action: str, items: Sequence[Message], asked: int, *, heals: bool) -> None:
+        with self._contained(f"the answer to {action}"):
+            offset = self.source.advance().offset
+            self.model.receive_list(action, items, asked=asked, offset=offset, now=self._now())
+            if heals:
+                self._count_healed(offset)
+        self._on_change(self.store)
+
+    def hint_answered(self, response: Message, asked: int) -> None:
+        with self._contained("the answer to ExtensionState"):
+            self._begin()
+            self.model.devices.hint_answered(response, asked)
+        self._on_change(self.store)
+
+    def hints(self) -> list[tuple[str, str]]:
+        return [(fields["exten"], fields["context"]) for fields in self.store.of("hint").values()]
+
+    def allowed(self, permissions: Permissions) -> None:
+        """Forget what was known before the connection was lost and cannot be asked for again."""
+        if self._connections < 2:
+            return
+        with self._contained("what may be asked"):
+            self._begin()
+            asked = {
+                kind
+                for question in QUESTIONS
+                if permissions.may(question.action)
+                for kind in question.kinds
+            }
+            for part in self.model.parts:
+                if part.lists and not any(permissions.may(action) for action in part.lists):
+                    part.reset()
+                elif isinstance(part, ListedPart):
+                    self._remove(set(part.kinds) - asked)
+        self._on_change(self.store)
+
+    def _remove(self, kinds: set[str]) -> None:
+        for kind in kinds:
+            for key in self.store.keys(kind):
+                self.store.remove(kind, key)
+
+    def synchronised(self, state: str, reason: str, missing: Sequence[Missing]) -> None:
+        with self._contained("the state of synchronising"):
+            self._missing = missing
+            if state == LIVE != self.sync:
+                _log.info("%s: the live state is synchronised", self.info.name)
+            elif state == STALE:
+                self._limiter.log(
+                    _log,
+                    logging.WARNING,
+                    "stale",
+                    "%s: the live state is not up to date: %s",
+                    self.info.name,
+                    reason,
+                )
+            self._tell_sync(state, reason)
+            self._log_missing()
+        self._on_change(self.store)
+
+    def _tell_sync(self, state: str, reason: str) -> None:
+        self.sync = state
+        self.entity.synchronised(state, reason, [*self._missing, *self._reading.missing()])
+
+    def _log_missing(self) -> None:
+        """A line for each class that the AMI user lacks, once."""
+        certain = [each for each in self._missing if each.certain]
+        lines: dict[str, list[str]] = {}
+        for each in (*certain, *self._reading.missing()):
+            if each.manager_conf is not None and each.manager_conf not in self._logged:
+                lines.setdefault(each.manager_conf, []).append(each.kind)
+        for line, kinds in lines.items():
+            self._logged.add(line)
+            _log.warning(
+                "%s: the live state lacks %s: add the class to the AMI user in manager.conf (%s)",
+                self.info.name,
+                ", ".join(kinds),
+                line,
+            )
+
+    # -- what was put right ------------------------------------------------------------
+
+    def _count_healed(self, offset: int) -> None:
+        found: Counter[str] = Counter()
+        for change in self.store.changes(offset - 1) or ():
+            what = _healed(change)
+            if what is not None:
+                self._healed[change.kind, what] += 1
+                found[change.kind] += 1
+        if found:
+            for kind, count in found.items():
+                self._reading.healed(kind, count)
+            total: Counter[str] = Counter()
+            for (kind, _), count in self._healed.items():
+                total[kind] += count
+            self.entity.healed(dict(total))
+
+    # -- faults ------------------------------------------------------------------------
+
+    @contextmanager
+    def _contained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is must not cost the stream
+            self.errors += 1
+            self._limiter.log(
+                _log,
+                logging.ERROR,
+                doing,
+                "%s: internal error in the live state, at %s (%d so far)",
+                self.info.name,
+                doing,
+                self.errors,
+                exc_info=error,
+            )
+
+
+def _healed(change: Change) -> str | None:
+    """What a list has put right; None if it told only what no event does."""
+    if change.kind not in READ:
+        return None
+    if change.fields is None:
+        return REMOVED
+    if change.whole:
+        return ADDED
+    return (
+        CHANGED if change.fields.keys() - LISTED_ONLY.get(change.kind, set()) - _NO_NEWS else None
+    )

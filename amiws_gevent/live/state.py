@@ -1,0 +1,204 @@
+"""The live state of all servers, as the links come, change and go.
+
+Of `link.pool.Follower`. Each server has a model, an entity in the store of server 0, and while
+it is connected somebody who asks it. What clients do causes nothing here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gevent
+
+from amiws_gevent.config import Settings
+from amiws_gevent.link import Link
+from amiws_gevent.live.figuresfile import FiguresFile, name_of
+from amiws_gevent.live.liveserver import FollowedServer, LiveServer
+from amiws_gevent.live.proxy import (
+    PROXY_ID,
+    Clock,
+    ProxyStore,
+    ServerEntity,
+    SteadyClock,
+    proxy_source,
+)
+from amiws_gevent.live.synchroniser import DEFAULT_PACE, Pace
+from amiws_gevent.pipeline import Source
+from amiws_gevent.runtime.loop import yield_to_loop
+from amiws_gevent.state.store import Store
+
+TICK = 1.0  # seconds between two ticks of a server
+SAVE = 60.0  # seconds between two looks whether the figures are to be written
+SAVE_AT_STOP = 1.0  # seconds that the last write may take
+
+_log = logging.getLogger("amiws_gevent.live")
+
+
+class _Member:
+    """A link, what is told of it, and its model; none with ``live_state: no``."""
+
+    def __init__(self, source: Source, link: Link, entity: ServerEntity) -> None:
+        self.source = source
+        self.link = link
+        self.entity = entity
+        self.live: FollowedServer | None = None
+
+
+class LiveState:
+    """The models of all servers. `configure` comes before the pool's, `start` after it."""
+
+    def __init__(self, *, now: Clock | None = None, pace: Pace | None = None) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        """Called, cheaply and often, when a store has something to drain."""
+        self._now = now or SteadyClock()
+        self._pace = pace or DEFAULT_PACE
+        source = proxy_source()
+        self._proxy = ProxyStore(source)
+        self._members: dict[int, _Member] = {}
+        self._servers: dict[int, LiveServer] = {PROXY_ID: LiveServer(source, self._proxy)}
+        self._settings: Settings | None = None
+        self._file: FiguresFile | None = None
+        self._kept: dict[str, Mapping[str, Any]] = {}  # figures of the file, not yet taken
+        self._greenlets: list[gevent.Greenlet[..., None]] = []
+
+    @property
+    def servers(self) -> Mapping[int, LiveServer]:
+        """By id, the program itself (0) first; the same object all the time."""
+        return self._servers
+
+    @property
+    def followed(self) -> list[FollowedServer]:
+        """Those that have a model."""
+        return [member.live for member in self._members.values() if member.live is not None]
+
+    def start(self) -> None:
+        """Let time pass."""
+        self._greenlets = [gevent.spawn(self._tick_all), gevent.spawn(self._save_now_and_then)]
+
+    def stop(self) -> None:
+        """End, with the figures saved; takes SAVE_AT_STOP at most."""
+        gevent.killall(self._greenlets, block=False)
+        for live in self.followed:
+            live.connection_changed("stopped", "")
+        self.save(SAVE_AT_STOP)
+
+    def configure(self, settings: Settings) -> None:
+        """Apply other settings. Cannot fail."""
+        before, self._settings = self._settings, settings
+        if before is None or before.state_file != settings.state_file:
+            path = settings.state_file
+            self._file = None if path is None else FiguresFile(path)
+            if before is None and self._file is not None:
+                self._kept = self._file.read()
+        for member in self._members.values():
+            if member.live is None:
+                self._follow(member)
+            elif settings.live_state:
+                member.live.configure(settings)
+            else:
+                self._unfollow(member)
+
+    # -- of the pool (`Follower`) ------------------------------------------------------
+
+    def joined(self, source: Source, link: Link) -> None:
+        if source.host.id == PROXY_ID:
+            _log.warning(
+                "%s: no live state of a server with the id %d, which stands for this program; "
+                "give it another id",
+                source.host.name,
+                PROXY_ID,
+            )
+            return
+        entity = ServerEntity(self._proxy, source.host, self._now)
+        member = self._members[source.host.id] = _Member(source, link, entity)
+        self._follow(member)
+        self._changed()
+
+    def changed(self, source: Source, link: Link, state: str, reason: str) -> None:
+        member = self._member_of(source)
+        if member is not None:
+            member.entity.connection_changed(state, reason)
+            if member.live is not None:
+                member.live.connection_changed(state, reason)
+            self._changed()
+
+    def left(self, source: Source, reason: str) -> None:
+        member = self._member_of(source)
+        if member is not None:
+            self._unfollow(member)
+            del self._members[source.host.id]
+            member.entity.remove()
+            self._changed()
+
+    def _member_of(self, source: Source) -> _Member | None:
+        member = self._members.get(source.host.id)
+        return member if member is not None and member.source is source else None
+
+    def _follow(self, member: _Member) -> None:
+        settings = self._settings
+        if settings is None or not settings.live_state:
+            return
+        live = FollowedServer(
+            member.source,
+            member.link,
+            member.entity,
+            settings,
+            now=self._now,
+            on_change=self._changed,
+            pace=self._pace,
+        )
+        member.live = self._servers[live.info.id] = live
+        self._restore(live)
+        if member.link.connected:
+            live.connection_changed("connected", member.link.reason)
+
+    def _unfollow(self, member: _Member) -> None:
+        if member.live is not None:
+            member.live.close()
+            del self._servers[member.live.info.id]
+            member.live = None
+
+    def _changed(self, store: Store | None = None) -> None:
+        if self._proxy.dirty or (store is not None and store.dirty):
+            self.on_change()
+
+    # -- time --------------------------------------------------------------------------
+
+    def _tick_all(self) -> None:
+        """Each server once a TICK, and not all at once."""
+        while True:
+            followed = self.followed
+            pause = TICK / max(1, len(followed))
+            for live in followed:
+                gevent.sleep(pause)
+                if self._servers.get(live.info.id) is live:
+                    live.tick()
+            if not followed:
+                gevent.sleep(TICK)
+
+    # -- figures -----------------------------------------------------------------------
+
+    def save(self, timeout: float, pause: Callable[[], None] = lambda: None) -> None:
+        """Write the figures, if there is a file for them and they are other than there.
+
+        ``pause`` is called between two servers: those of fifty queues take some milliseconds.
+        """
+        if self._file is None:
+            return
+        figures = dict(self._kept)
+        for live in self.followed:
+            figures[name_of(live.source.host)] = live.model.queues.figures.export()
+            pause()
+        self._file.write(figures, timeout)
+
+    def _save_now_and_then(self) -> None:
+        while True:
+            gevent.sleep(SAVE)
+            self.save(SAVE, yield_to_loop)
+
+    def _restore(self, live: FollowedServer) -> None:
+        kept = self._kept.pop(name_of(live.source.host), None)
+        if kept is not None:
+            live.restore_figures(kept)

@@ -1,0 +1,105 @@
+"""What ``--check --connect`` finds out of real connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from amiws_gevent.config import Settings
+from amiws_gevent.live import check
+from amiws_gevent.live.check import Report, check_servers, lines_of
+from amiws_gevent.live.permissions import Missing
+from amiws_gevent.live.synchroniser import Pace
+from tests.support.ami_server import AmiServer
+from tests.support.hosts import ami_host
+from tests.support.listing import Lists, channel, silent
+
+
+def at(ami: AmiServer, **more: Any) -> Report:
+    host = ami_host(port=ami.port, username="amiws", secret=SecretStr("s3cret"), **more)
+    [report] = check_servers(Settings(amihosts=(host,)))
+    return report
+
+
+def test_what_works_and_what_is_missing(ami: AmiServer) -> None:
+    ami.on_action = lists = Lists()
+    lists.items["CoreShowChannels"] = [channel(1), channel(2)]
+    report = at(ami)
+    assert (report.problem, report.banner) == ("", "Asterisk Call Manager/11.0.0")
+    assert report.counts["CoreShowChannels"] == 2
+    assert not report.lacks_class
+    assert "agent" in {each.kind for each in report.missing}
+    assert ami.connections[0].packets[-1].action == "Logoff"
+    lines = lines_of(report)
+    assert lines[0] == "pbx: logged in to Asterisk Call Manager/11.0.0"
+    assert "  CoreShowChannels: 2" in lines
+
+
+def test_a_class_that_lacks_has_its_line(ami: AmiServer) -> None:
+    ami.on_action = Lists(("QueueStatus", "CoreStatus", "Getvar", "CoreShowChannels"))
+    report = at(ami)
+    assert report.lacks_class
+    lines = lines_of(report)
+    assert lines[-2:] == [
+        "  add to [amiws] in manager.conf, to what is there:",
+        "    write = call,agent,system",
+    ]
+    assert "  no endpoint, contact: needs the class system" in lines
+
+
+def test_a_wrong_password(ami: AmiServer) -> None:
+    ami.login = "refuse"
+    report = at(ami)
+    assert lines_of(report) == ["pbx: the login was refused: 'Authentication failed'"]
+
+
+def test_nobody_is_there() -> None:
+    host = ami_host(port=1)
+    [report] = check_servers(Settings(amihosts=(host,)))
+    assert "refused" in report.problem.lower()
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_long(ami: AmiServer) -> None:
+    ami.banner = None
+    report = at(ami, connect_timeout=0.2)
+    assert "no banner within 0.2 s" in report.problem
+
+
+def test_a_server_that_answers_no_list(ami: AmiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_PACE", Pace(answer=0.1))
+    ami.on_action = lists = Lists()
+    lists.special["QueueStatus"] = silent
+    report = at(ami)
+    assert report.problem == "QueueStatus: no whole answer within 0.1 s"
+    assert report.counts["CoreStatus"] == 1
+    assert "  QueueStatus: no whole answer within 0.1 s" in lines_of(report)
+
+
+def test_all_together_take_no_longer_than_their_limit(
+    ami: AmiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "WHOLE_TIME", 0.2)
+    ami.on_action = lists = Lists()
+    lists.special["QueueStatus"] = silent
+    assert at(ami).problem == "not all was answered within 0.2 s"
+
+
+def test_a_connection_that_ends_meanwhile(ami: AmiServer) -> None:
+    ami.on_action = lists = Lists()
+    lists.special["QueueStatus"] = lambda connection, packet: connection.close()  # type: ignore[func-returns-value]
+    assert "ended before the answer was complete" in at(ami).problem
+
+
+def test_kinds_with_one_reason_share_a_line() -> None:
+    report = Report(ami_host(), banner="Asterisk Call Manager/11.0.0")
+    report.missing = [
+        Missing("peer", "the module chan_sip", None),
+        Missing("registration", "the module chan_sip", None),
+        Missing("conference", "the class reporting, or x", "write = reporting", certain=False),
+    ]
+    assert lines_of(report)[1:] == [
+        "  no peer, registration: needs the module chan_sip",
+        "  no conference: needs the class reporting, or x",
+    ]
