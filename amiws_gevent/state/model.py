@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from amiws_gevent.ami import Kind, Message, is_answer
-from amiws_gevent.state.part import Part
+from amiws_gevent.state.part import Part, Steps
 from amiws_gevent.state.store import Store
 
 Taker = TypeVar("Taker")
@@ -65,13 +65,10 @@ class Model:
             self._spelled[name] = takers
         return takers
 
-    def receive_list(
-        self, action: str, items: Sequence[Message], *, asked: int, offset: int, now: int
-    ) -> None:
+    def receive_list(self, action: str, items: Sequence[Message], asked: int) -> Steps:
         """Take the whole answer to a list action that was sent at the offset ``asked``."""
-        self.begin(offset, now)
         for take in self._lists.get(action.lower(), ()):
-            take(items, asked)
+            yield from take(items, asked)
 
     def tick(self, offset: int, now: int) -> None:
         """Let time pass."""
