@@ -70,9 +70,12 @@ class ListedCalls(Calls):
     def _link_peers(self, values: Mapping[str, str]) -> None:
         """11: who is bridged with whom is said by the channels alone."""
         peer = values.get("BridgedUniqueID") or values.get("BridgedUniqueid")
-        if peer and (leg := self._legs.get(uniqueid(values))) is not None:
-            leg.peer = peer
-            self._join_all((leg.key, peer))
+        leg, other = self._legs.get(uniqueid(values)), self._legs.get(peer or "")
+        if leg is None or other is None or (leg.peer == peer and leg.call is other.call):
+            return
+        leg.peer = peer
+        self._join(leg.call, other.call)
+        self._behind[leg.key] = None
 
     def _catch_up(self) -> Steps:
         """Look again at the calls of which lists have said something."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Message
@@ -117,7 +117,8 @@ def agree(world: Still) -> None:
     assert sorted(legs) == sorted(channels)
     for key, bridge in store.of("bridge").items():
         there = {name for name, fields in channels.items() if fields["bridge"] == key}
-        assert set(bridge["members"]) == there
+        # One may have entered that nobody knows, since its Newchannel was lost.
+        assert channels.keys() & bridge["members"] == there
     for queue in store.keys("queue"):
         callers = [
             caller for caller in store.of("queue_caller").values() if caller["queue"] == queue
@@ -126,6 +127,7 @@ def agree(world: Still) -> None:
         assert (store.get("queue", queue) or {})["waiting"] == len(callers)
 
 
+@settings(max_examples=200)
 @given(
     action=st.sampled_from(sorted(LISTS)),
     before=st.lists(EVENTS, max_size=4),
