@@ -8,6 +8,8 @@ for good. The way a call took grows by what is other than before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
+from operator import is_not
 from typing import Any, NamedTuple
 
 from amiws_gevent.state.applications import DIALLING, told
@@ -50,7 +52,7 @@ BLANK: Mapping[str, Any] = {
     "merged": [],
 }
 
-_FRESH = _FORMS.pack(KIND, BLANK)  # copies of it share their keys
+_FRESH = _FORMS.template(KIND, BLANK)
 
 _NOWHERE: Mapping[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
@@ -133,6 +135,7 @@ def _tell(news: News, known: Mapping[str, Any], seen: _Seen, moment: Moment) -> 
     caller = _person(seen.main, known["caller"])
     callee, called = _others(known, seen)
     told = {
+        **places,
         "phase": phase,
         "caller": caller,
         "callee": callee,
@@ -143,17 +146,16 @@ def _tell(news: News, known: Mapping[str, Any], seen: _Seen, moment: Moment) -> 
         "dialled": _dialled(seen, known),
         "trunk": known["trunk"] or _trunk(known, seen, caller, callee),
     }
-    _note(news, known, places)
     _note(news, known, told)
     return _steps(news, told, known, seen, moment)
 
 
 def _note(news: News, known: Mapping[str, Any], told: Mapping[str, Any]) -> None:
     """Add to the news what is told other than it is known."""
-    for name, value in told.items():
-        before = known[name]
-        if value is not before and value != before:
-            news[name] = value
+    others = map(is_not, told.values(), map(known.__getitem__, told))
+    for name in compress(told, others):  # nearly all are the same object as before
+        if told[name] != known[name]:
+            news[name] = told[name]
 
 
 def _places(seen: _Seen) -> Mapping[str, Any]:

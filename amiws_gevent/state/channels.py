@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import islice
-from operator import itemgetter
+from itertools import compress, islice
+from operator import itemgetter, ne
 from sys import intern
 from typing import Any, Protocol
 
@@ -102,7 +102,7 @@ _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "BridgeID": ("bridge", filled),
 }
 
-_FRESH = Forms().pack(KIND, _BLANK)  # copies of it share their keys
+_FRESH = Forms().template(KIND, _BLANK)
 
 _NAMES = ("caller_name", "connected_name")
 _NOTHING: Mapping[str, Any] = {}
@@ -142,10 +142,11 @@ def news_of(*headers: str) -> News:
             told = values_of(values)
         except KeyError:
             return read(values, known)
+        before_all = fields_of(known)
         fields: dict[str, Any] = {}
-        for value, before, form in zip(told, fields_of(known), forms, strict=True):
-            if value != before and (before is not None or value not in _NONE):
-                name, convert = form
+        other = compress(zip(told, before_all, forms, strict=True), map(ne, told, before_all))
+        for value, before, (name, convert) in other:
+            if before is not None or value not in _NONE:
                 meant = convert(value)
                 if meant is not None and "\\" in meant and name in _NAMES:
                     meant = unescaped(meant)
@@ -260,13 +261,13 @@ class Channels(Part):
 
     def _changed(self, news: News, message: Message) -> None:
         values = message.values
-        entity = self._entities.get(uniqueid(values))
+        entity = self._entities.get(values.get("Uniqueid") or uniqueid(values))
         if entity is not None and (fields := news(values, entity.fields)):
             self._put_news(entity, fields, values)
 
     def _put_news(self, entity: Entity, fields: dict[str, Any], values: Mapping[str, str]) -> None:
         channel = entity.fields["uniqueid"]
-        if fields.get("state") == "up" and entity.fields["answered"] is None:
+        if "state" in fields and fields["state"] == "up" and entity.fields["answered"] is None:
             fields["answered"] = self.now
             if (stamp := milliseconds(values.get("Timestamp"))) is not None:
                 fields["server_answered"] = stamp

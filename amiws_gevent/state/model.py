@@ -49,9 +49,7 @@ class Model:
         for message in messages:
             if message.kind is not _EVENT:
                 continue
-            name = message.values.get("Event")
-            if name is None:
-                name = message.name
+            name = message.values.get("Event") or message.name
             takers = spelled.get(name)
             if takers is None:
                 takers = self._spell(name)
