@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from amiws_gevent.ami import Kind, Message, is_answer
@@ -51,14 +52,13 @@ class Model:
                 continue
             name = message.values.get("Event") or message.name
             takers = spelled.get(name)
-            if takers is None:
-                takers = self._spell(name)
-            if takers and (name in NEWS_ALONE or not is_answer(message)):
-                for take in takers:
-                    take(message)
+            for take in self._spell(name) if takers is None else takers:
+                take(message)
 
     def _spell(self, name: str) -> tuple[Callable[[Message], None], ...]:
         takers = self._takers.get(name.lower(), ())
+        if takers and name not in NEWS_ALONE:
+            takers = (partial(_take_news, takers),)
         if len(self._spelled) < MOST_SPELLINGS:
             self._spelled[name] = takers
         return takers
@@ -79,6 +79,13 @@ class Model:
         self.store.begin(offset)
         for part in self.parts:
             part.now = now
+
+
+def _take_news(takers: Iterable[Callable[[Message], None]], message: Message) -> None:
+    """Have a message taken that may be an item of a list, unless it is one."""
+    if not is_answer(message):
+        for take in takers:
+            take(message)
 
 
 def _by_name(tables: Iterable[Mapping[str, Taker]]) -> dict[str, tuple[Taker, ...]]:
