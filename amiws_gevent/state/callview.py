@@ -8,8 +8,6 @@ for good. The way a call took grows by what is other than before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import compress
-from operator import is_not
 from typing import Any, NamedTuple
 
 from amiws_gevent.state.applications import DIALLING, told
@@ -152,10 +150,10 @@ def _tell(news: News, known: Mapping[str, Any], seen: _Seen, moment: Moment) -> 
 
 def _note(news: News, known: Mapping[str, Any], told: Mapping[str, Any]) -> None:
     """Add to the news what is told other than it is known."""
-    others = map(is_not, told.values(), map(known.__getitem__, told))
-    for name in compress(told, others):  # nearly all are the same object as before
-        if told[name] != known[name]:
-            news[name] = told[name]
+    for name, value in told.items():
+        before = known[name]
+        if value is not before and value != before:
+            news[name] = value
 
 
 def _places(seen: _Seen) -> Mapping[str, Any]:

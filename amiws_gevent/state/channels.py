@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import compress, islice
-from operator import itemgetter, ne
+from itertools import islice
+from operator import itemgetter
 from sys import intern
 from typing import Any, Protocol
 
@@ -142,11 +142,10 @@ def news_of(*headers: str) -> News:
             told = values_of(values)
         except KeyError:
             return read(values, known)
-        before_all = fields_of(known)
         fields: dict[str, Any] = {}
-        other = compress(zip(told, before_all, forms, strict=True), map(ne, told, before_all))
-        for value, before, (name, convert) in other:
-            if before is not None or value not in _NONE:
+        for value, before, form in zip(told, fields_of(known), forms, strict=True):
+            if value != before and (before is not None or value not in _NONE):
+                name, convert = form
                 meant = convert(value)
                 if meant is not None and "\\" in meant and name in _NAMES:
                     meant = unescaped(meant)

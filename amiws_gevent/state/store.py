@@ -225,12 +225,12 @@ class Store:
         if later > _MOST:
             later = _MOST
         for name in names:
-            try:
-                marks[places[name]] = later
-            except (KeyError, IndexError):  # the first time, of any entity or of this one
-                place = places.setdefault(name, len(places))  # low for what changes often
+            place = places.get(name)  # low for the fields that change often: they came first
+            if place is None:
+                place = places[name] = len(places)
+            if place >= len(marks):
                 marks = entity.marks = marks + array("I", bytes(4 * (place + 1 - len(marks))))
-                marks[place] = later
+            marks[place] = later
 
     def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
         """The names of the fields of an entity that were changed after ``since``."""
