@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from . import command
 from .events import EventReader
-from .messages import Kind, Message
+from .messages import LONG, Kind, Message
 from .packets import Counters, LongResponse, PacketReader
 
 # A read of more is taken in pieces of this size: what is decoded and cut at
@@ -212,7 +212,10 @@ class Parser:
         for index, packet in enumerate(text.split("\r\n\r\n")):
             headers = read_event(packet)
             if headers is not None:
-                messages.append(Message(Kind.EVENT, headers))
+                message = Message(Kind.EVENT, headers)
+                if len(packet) > LONG:
+                    message.long = True
+                messages.append(message)
             elif not self._read_regular(packet, messages):
                 rest = region.split(b"\r\n\r\n", index)[index]
                 return self._read_carefully(region, len(region) - len(rest), messages)
@@ -267,7 +270,9 @@ class Parser:
             except UnicodeDecodeError:
                 headers = None
             if headers is not None:
-                return Message(Kind.EVENT, headers)
+                message = Message(Kind.EVENT, headers)
+                message.long = len(raw) > LONG
+                return message
         return self._reader.read(raw)
 
     def _begin_response(self) -> bool:

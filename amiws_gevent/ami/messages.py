@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from typing import Any
 
 Value = str | int | float
 
@@ -28,18 +28,24 @@ class Kind(enum.IntEnum):
 
 _EVENT = Kind.EVENT  # a look-up less for each message
 
+LONG = 4096
+"""Characters of a message that is `Message.long`. Those of channels, queues and the like have a
+tenth of it."""
+
 
 class Message:
     """One message; immutable by convention.
 
     ``pairs`` are (name, value) in the order of the wire. A ``dict`` may be given
     where no name repeats; the message takes it over, so the caller must not
-    change it afterwards. Values are ``str``, numbers in kind QUEUE alone.
+    change it afterwards. Values are ``str``, numbers in kind QUEUE alone. ``long`` is set by
+    the parser, which knows without looking: the message has over LONG characters.
     """
 
-    __slots__ = ("_pairs", "_unique", "kind")
+    __slots__ = ("_pairs", "_unique", "kind", "long")
 
     kind: Kind
+    long: bool
     # One of the two holds the headers: a dict while no name repeats (19 of 20
     # messages; it is what the JSON is made of), the pairs otherwise.
     _unique: dict[str, Value] | None
@@ -47,6 +53,7 @@ class Message:
 
     def __init__(self, kind: Kind, pairs: Mapping[str, Value] | Iterable[Sequence[Value]]) -> None:
         self.kind = kind
+        self.long = False
         self._pairs = ()
         if isinstance(pairs, dict):
             self._unique = pairs
@@ -89,9 +96,12 @@ class Message:
         For who looks up many headers of an event, whose spelling he knows, and whose values
         are text: it takes no time where no name repeats.
         """
-        if self._unique is not None:
-            return cast("Mapping[str, str]", self._unique)
-        return cast("Mapping[str, str]", dict(reversed(self._pairs)))
+        # The type is told by way of Any: a call of cast() costs as much as the rest of this.
+        unique: Any = self._unique
+        if unique is None:
+            unique = dict(reversed(self._pairs))
+        values: Mapping[str, str] = unique
+        return values
 
     @property
     def name(self) -> str:
@@ -166,7 +176,7 @@ class Message:
                 wanted = None
         if wanted is not None:
             pairs.append((name, wanted))
-        return Message(self.kind, pairs)
+        return self._changed(pairs)
 
     def _replace_one(self, name: str, value: Value | None) -> Message:
         assert self._unique is not None
@@ -175,7 +185,12 @@ class Message:
             changed.pop(name, None)
         else:
             changed[name] = value
-        return Message(self.kind, changed)
+        return self._changed(changed)
+
+    def _changed(self, pairs: Mapping[str, Value] | Iterable[Sequence[Value]]) -> Message:
+        message = Message(self.kind, pairs)
+        message.long = self.long
+        return message
 
     def check(self) -> None:
         """Raise TypeError unless kind, names and values are what they must be.

@@ -1,13 +1,15 @@
 """The live model of one server: fed by its link, kept right by what the server answers.
 
-The model runs in the greenlet of the link for the messages of a read, and elsewhere for lists
-and ticks, but nothing in it yields: each is one step. What it raises is a fault of ours that
+The model runs in the greenlet of the link for the messages of a read, and elsewhere for ticks; each
+is one step. A list is taken by the greenlet that has asked for it, in turns of a few milliseconds,
+between which the link may read on. What the model raises is a fault of ours that
 must not cost the stream: it is counted and logged, and the next list puts right what it broke.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,9 +31,11 @@ from amiws_gevent.live.synchroniser import (
 )
 from amiws_gevent.pipeline import Source
 from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.state.merge import ListedPart
+from amiws_gevent.state.part import Steps
 from amiws_gevent.state.parts import ServerModel, make_model
-from amiws_gevent.state.store import Change, Store
+from amiws_gevent.state.store import Change, Name, Store
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 
@@ -42,6 +46,9 @@ tells of more than it ends, and what is known of it is forgotten and asked for a
 MOST_IN_LINES = 10_000
 """Of these kinds: an event of one may concern all others, since a line moves up."""
 _IN_LINES = ("queue_caller", "participant")
+
+LIST_TURN = 0.003
+"""Seconds for which a list is taken before the event loop is yielded to."""
 
 _NO_NEWS = frozenset({"since", "server_since"})
 """Fields that change with others."""
@@ -253,13 +260,39 @@ class FollowedServer(LiveServer):
     def listed(self, action: str, items: Sequence[Message], asked: int, *, heals: bool) -> None:
         if self._too_much:
             return
-        with self._contained(f"the answer to {action}"):
-            offset = self.source.advance().offset
-            self.model.receive_list(action, items, asked=asked, offset=offset, now=self._now())
-            if heals:
-                self._count_healed(offset)
-        self._look_at_size()
-        self._on_change(self.store)
+        healed: dict[Name, str] | None = {} if heals else None
+        steps = self.model.receive_list(action, items, asked)
+        self._work(f"the answer to {action}", steps, healed)
+        if healed:
+            self._count_healed(healed)
+
+    def _work(self, doing: str, steps: Steps, healed: dict[Name, str] | None = None) -> None:
+        """Do what may be long in turns, each at an offset of its own; events come in between.
+
+        ``healed`` gets the names of what was put right, and what was done to each first.
+        """
+        going_on = True
+        while going_on and not self._too_much:
+            going_on = False
+            with self._contained(doing):
+                going_on = self._turn(steps, healed)
+            self._look_at_size()
+            self._on_change(self.store)
+            if going_on:
+                yield_to_loop()
+
+    def _turn(self, steps: Steps, healed: dict[Name, str] | None) -> bool:
+        """Work on for a turn; whether there is more to do."""
+        self._begin()
+        end = time.monotonic() + LIST_TURN
+        with self.store.noted() as touched:
+            going_on = any(time.monotonic() > end for _ in steps)
+        if healed is not None:
+            for name in touched:
+                change = self.store.change(*name, self.store.offset - 1)
+                if change is not None and (what := _healed(change)) is not None:
+                    healed.setdefault(name, what)
+        return going_on
 
     def hint_answered(self, response: Message, asked: int) -> None:
         with self._contained("the answer to ExtensionState"):
@@ -273,27 +306,21 @@ class FollowedServer(LiveServer):
     def allowed(self, permissions: Permissions) -> None:
         """Forget what was known before the connection was lost and cannot be asked for again."""
         self._too_much = False
-        if self._connections < 2:
-            return
-        with self._contained("what may be asked"):
-            self._begin()
-            asked = {
-                kind
-                for question in QUESTIONS
-                if permissions.may(question.action)
-                for kind in question.kinds
-            }
-            for part in self.model.parts:
-                if part.lists and not any(permissions.may(action) for action in part.lists):
-                    part.reset()
-                elif isinstance(part, ListedPart):
-                    self._remove(set(part.kinds) - asked)
-        self._on_change(self.store)
+        if self._connections > 1:
+            self._work("what may be asked", self._forget(permissions))
 
-    def _remove(self, kinds: set[str]) -> None:
-        for kind in kinds:
-            for key in self.store.keys(kind):
-                self.store.remove(kind, key)
+    def _forget(self, permissions: Permissions) -> Steps:
+        asked = {
+            kind
+            for question in QUESTIONS
+            if permissions.may(question.action)
+            for kind in question.kinds
+        }
+        for part in self.model.parts:
+            if part.lists and not any(permissions.may(action) for action in part.lists):
+                yield from part.reset()
+            elif isinstance(part, ListedPart):
+                yield from part.forget(set(part.kinds) - asked)
 
     def synchronised(self, state: str, reason: str, missing: Sequence[Missing]) -> None:
         with self._contained("the state of synchronising"):
@@ -338,20 +365,16 @@ class FollowedServer(LiveServer):
 
     # -- what was put right ------------------------------------------------------------
 
-    def _count_healed(self, offset: int) -> None:
-        found: Counter[str] = Counter()
-        for change in self.store.changes(offset - 1) or ():
-            what = _healed(change)
-            if what is not None:
-                self._healed[change.kind, what] += 1
-                found[change.kind] += 1
-        if found:
-            for kind, count in found.items():
+    def _count_healed(self, healed: Mapping[Name, str]) -> None:
+        with self._contained("what was put right"):
+            self._healed.update((kind, what) for (kind, _), what in healed.items())
+            for kind, count in Counter(kind for kind, _ in healed).items():
                 self._reading.healed(kind, count)
             total: Counter[str] = Counter()
             for (kind, _), count in self._healed.items():
                 total[kind] += count
             self.entity.healed(dict(total))
+        self._on_change(self.store)
 
     # -- faults ------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import caller, since_epoch, text
 from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.part import Steps, TakeList
 from amiws_gevent.state.vocabulary import IDLE, IN_USE, UNAVAILABLE, device_word_of
 
 AGENT = "agent"
@@ -45,7 +46,7 @@ class AgentsPart(ListedPart):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {"agents": self._listed}
 
     def _login(self, message: Message) -> None:
@@ -70,7 +71,7 @@ class AgentsPart(ListedPart):
     def _put(self, message: Message, agent: str, fields: Mapping[str, Any]) -> None:
         self.put_dated(AGENT, agent, message, {"agent": agent, **fields}, _AGENT)
 
-    def _listed(self, items: Sequence[Message], asked: int) -> None:
+    def _listed(self, items: Sequence[Message], asked: int) -> Steps:
         agents = {}
         for item in items:
             agent, status = item.get("Agent") or "", item.get("Status") or ""
@@ -88,4 +89,5 @@ class AgentsPart(ListedPart):
             elif item.has("Uniqueid"):
                 fields["uniqueid"] = item.get("Uniqueid")
             agents[agent] = Item(fields, estimates)
-        self.merge(AGENT, agents, asked)
+            yield
+        yield from self.merge(AGENT, agents, asked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from amiws_gevent.ami import Message
-from amiws_gevent.state.part import Part
+from amiws_gevent.state.part import Part, Steps, TakeList
 from amiws_gevent.state.store import Store
 from amiws_gevent.state.words import filled, known, milliseconds
 
@@ -22,8 +22,16 @@ CONFERENCE = "ConfBridge"
 """The creator of a conference's bridge, which has the name of the conference (13 on)."""
 
 
+LookAgain = Callable[[Iterable[str]], None]
+"""Is told of channels of which a list has said something that matters to their calls."""
+
+
 class Bridges(Part):
     """The kind ``bridge``."""
+
+    def __init__(self, store: Store, look_again: LookAgain) -> None:
+        super().__init__(store)
+        self._look_again = look_again
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -36,12 +44,13 @@ class Bridges(Part):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {"bridgelist": self._listed}
 
-    def reset(self) -> None:
+    def reset(self) -> Steps:
         for bridge in self.store.keys(KIND):
             self.store.remove(KIND, bridge)
+            yield
 
     def _created(self, message: Message) -> None:
         values = message.values
@@ -85,21 +94,15 @@ class Bridges(Part):
         """Take a channel out of where it was, whose leaving was not told."""
         was = (self.store.get("channel", channel) or {}).get("bridge")
         if was is not None and was != stays:
-            self._remove_member(was, channel)
+            remove_member(self.store, was, channel)
 
     def _left(self, message: Message) -> None:
         values = message.values
         bridge = values.get("BridgeUniqueid", "")
-        self._remove_member(bridge, values.get("Uniqueid", ""))
+        remove_member(self.store, bridge, values.get("Uniqueid", ""))
 
     def _hung_up(self, message: Message) -> None:
         self._leave(message.values.get("Uniqueid", ""), "")
-
-    def _remove_member(self, bridge: str, channel: str) -> None:
-        fields = self.store.get(KIND, bridge)
-        if fields is not None and channel in fields["members"]:
-            members = [member for member in fields["members"] if member != channel]
-            self.store.put(KIND, bridge, members=members)
 
     def _destroyed(self, message: Message) -> None:
         self._remove(message.values.get("BridgeUniqueid", ""))
@@ -110,34 +113,59 @@ class Bridges(Part):
                 self.store.put("channel", member, bridge=None)
         self.store.remove(KIND, bridge)
 
-    def _listed(self, items: Sequence[Message], asked: int) -> None:
+    def _listed(self, items: Sequence[Message], asked: int) -> Steps:
         found = set()
-        for values in (item.values for item in items if item.name == "BridgeListItem"):
-            bridge = values.get("BridgeUniqueid", "")
-            found.add(bridge)
-            if self.store.get(KIND, bridge) is not None:
-                technology = filled(values.get("BridgeTechnology", ""))
-                self.store.merge(KIND, bridge, asked, technology=technology)
-            elif bridge and not self.store.may_have_gone(KIND, bridge, asked):
-                self._add(bridge, values)
+        for item in items:
+            if item.name == "BridgeListItem":
+                found.add(item.values.get("BridgeUniqueid", ""))
+                self._take_item(item.values, asked)
+            yield
         for bridge in self.store.keys(KIND):
-            if bridge not in found and self.store.born(KIND, bridge) <= asked:
+            if bridge not in found and 0 < self.store.born(KIND, bridge) <= asked:
+                self._look_again((self.store.get(KIND, bridge) or {})["members"])
                 self._remove(bridge)
-        seat_members(self.store)
+            yield
+        yield from seat_members(self.store, self._look_again)
+
+    def _take_item(self, values: Mapping[str, str], asked: int) -> None:
+        bridge = values.get("BridgeUniqueid", "")
+        if self.store.get(KIND, bridge) is not None:
+            technology = filled(values.get("BridgeTechnology", ""))
+            self.store.merge(KIND, bridge, asked, technology=technology)
+        elif bridge and not self.store.may_have_gone(KIND, bridge, asked):
+            self._add(bridge, values)
 
 
-def seat_members(store: Store) -> None:
-    """Make the members of all bridges those channels that say so."""
-    seats: dict[str, list[str]] = {bridge: [] for bridge in store.keys(KIND)}
-    for channel, fields in store.of("channel").items():
-        if fields["bridge"] in seats:
-            seats[fields["bridge"]].append(channel)
-    for bridge, members in seats.items():
-        before = (store.get(KIND, bridge) or {})["members"]
-        if set(before) != set(members):
-            store.put(KIND, bridge, members=_in_order(before, members))
+def remove_member(store: Store, bridge: str, channel: str) -> None:
+    """A channel is in that bridge no more, if it was."""
+    fields = store.get(KIND, bridge)
+    if fields is not None and channel in fields["members"]:
+        members = [member for member in fields["members"] if member != channel]
+        store.put(KIND, bridge, members=members)
 
 
-def _in_order(before: Iterable[str], members: list[str]) -> list[str]:
-    stayed = [member for member in before if member in members]
-    return stayed + [member for member in members if member not in stayed]
+def seat_members(store: Store, look_again: LookAgain) -> Steps:
+    """Make the members of all bridges those channels that say so.
+
+    Each bridge for itself: who has come or gone between two steps was told by an event, which
+    has changed bridge and channel.
+    """
+    seats: dict[str, list[str]] = {}
+    for channel in store.keys("channel"):
+        bridge = (store.get("channel", channel) or {}).get("bridge")
+        if bridge is not None:
+            seats.setdefault(bridge, []).append(channel)
+        yield
+    for bridge in store.keys(KIND):
+        fields = store.get(KIND, bridge)
+        if fields is not None:
+            before = fields["members"]
+            members = [
+                member
+                for member in dict.fromkeys((*before, *seats.get(bridge, ())))
+                if (store.get("channel", member) or {}).get("bridge") == bridge
+            ]
+            if members != before:
+                store.put(KIND, bridge, members=members)
+                look_again((*before, *members))
+        yield

@@ -19,7 +19,7 @@ from amiws_gevent.state.bridges import CONFERENCE, LINKING
 from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.company import company_of
-from amiws_gevent.state.part import Part
+from amiws_gevent.state.part import Part, Steps
 from amiws_gevent.state.people import Call, Leg, identify, is_person, is_real
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.way import Way, lengthened, step
@@ -107,9 +107,11 @@ class Calls(Part):
         leg = self._legs.get(channel)
         return None if leg is None else leg.call.key
 
-    def reset(self) -> None:
-        for leg in list(self._legs.values()):
-            self._drop(leg, Moment(self.now, None))
+    def reset(self) -> Steps:
+        for key in list(self._legs):
+            if key in self._legs:
+                self._drop(self._legs[key], Moment(self.now, None))
+            yield
         self._locals.clear()
 
     # Legs come and go
@@ -234,6 +236,11 @@ class Calls(Part):
         return Moment(self.now, None if stamp is None else milliseconds(stamp))
 
     def _refresh(self, leg: Leg, values: Mapping[str, str], steps: Way | None = None) -> None:
+        self._follow_linkedid(leg)
+        refresh(leg.call, self.store, self._moment(values), steps)
+
+    def _follow_linkedid(self, leg: Leg) -> None:
+        """Who has another Linkedid now is of the call that has it."""
         linkedid = leg.entity.fields.get("linkedid")
         if linkedid is not None:
             call = self._calls.get(linkedid)
@@ -241,7 +248,6 @@ class Calls(Part):
                 self._alias(leg.call, linkedid)
             elif call is not leg.call:
                 self._join(call, leg.call)
-        refresh(leg.call, self.store, self._moment(values), steps)
 
     def _step(self, values: Mapping[str, str], what: str, **details: Any) -> Way:
         moment = self._moment(values)

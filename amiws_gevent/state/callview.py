@@ -23,6 +23,7 @@ KIND = "call"
 _FORMS = Forms()
 
 Person = dict[str, Any]
+News = dict[str, Any]
 
 _NO_PEOPLE: list[Person] = []  # lists of entities are never changed in place
 
@@ -49,7 +50,9 @@ BLANK: Mapping[str, Any] = {
     "merged": [],
 }
 
-_NOWHERE = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
+_FRESH = _FORMS.template(KIND, BLANK)
+
+_NOWHERE: Mapping[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
 
@@ -75,29 +78,33 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
     """Bring the entity of a call up to date; ``steps`` are those that its legs don't show."""
     entity = store.entities(KIND).get(call.key)
     known = _blank(call, moment) if entity is None else entity.fields
-    fields = {**known}
+    news: dict[str, Any] = {}  # most of a call is as it was: only what is other is put together
     if len(known["legs"]) != len(call.legs) or known["legs"] != list(call.legs):
-        fields["legs"] = list(call.legs)
+        news["legs"] = list(call.legs)
     more = [] if steps is None else steps
     seen = _look(call, known, store)
     if seen is not None:
-        more = _tell(fields, known, seen, moment) + more
-    if fields["phase"] != known["phase"]:
-        fields["since"] = moment.now
-        if fields["answered"] is None and fields["phase"] in _ANSWERED:
-            fields["answered"] = moment.now
+        more = _tell(news, known, seen, moment) + more
+    if "phase" in news:
+        if known["since"] != moment.now:
+            news["since"] = moment.now
+        if known["answered"] is None and news["phase"] in _ANSWERED:
+            news["answered"] = moment.now
     if more:
-        fields["way"] = lengthened(known["way"], more)
+        news["way"] = lengthened(known["way"], more)
     if entity is None:
-        store.put(KIND, call.key, **fields)
-    elif fields != known:
-        news = {name: value for name, value in fields.items() if value != known[name]}
+        for name, value in news.items():
+            known[name] = value
+        store.make(KIND, call.key, known)
+    elif news:
         store.update(KIND, call.key, entity, news)
 
 
 def _blank(call: Call, moment: Moment) -> dict[str, Any]:
-    times = {"since": moment.now, "server_created": moment.server}
-    return {**BLANK, **times, "created": call.created}
+    blank = _FRESH.copy()
+    blank["since"], blank["created"] = moment.now, call.created
+    blank["server_created"] = moment.server
+    return blank
 
 
 def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
@@ -115,46 +122,73 @@ def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
     return _Seen(main, channel, people, company, told(channel["application"]))
 
 
-def _tell(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, moment: Moment) -> Way:
-    """Put what is seen into the fields; returns the steps that are new."""
-    _places(fields, seen)
-    phase = _phase(seen, known, fields)
+def _tell(news: News, known: Mapping[str, Any], seen: _Seen, moment: Moment) -> Way:
+    """Note what is seen other than before; returns the steps that are new."""
+    places = _places(seen)
+    phase = _phase(seen, known, places)
     if phase is None:  # one is left who does nothing new: the call comes to its end
-        fields.update(ringing=_NO_PEOPLE, held=_NO_PEOPLE)
+        _note(news, known, {**places, "ringing": _NO_PEOPLE, "held": _NO_PEOPLE})
         return []
-    fields["phase"] = phase
-    fields["caller"] = _person(seen.main, known["caller"])
-    _tell_others(fields, known, seen)
-    if phase == "application":
-        fields["application"] = seen.application or (
-            known["application"] if known["phase"] == "application" else None
-        )
-    else:
-        fields["application"] = seen.application if phase == "dialling" else None
-    if fields["dialled"] is None and not (seen.main.dialled and seen.channel["state"] != "up"):
-        fields["dialled"] = extension(seen.channel["exten"])
-    _tell_trunk(fields, known, seen)
-    return _steps(fields, known, seen, moment)
+    talking, ringing = seen.company
+    caller = _person(seen.main, known["caller"])
+    callee, called = _others(known, seen)
+    told = {
+        **places,
+        "phase": phase,
+        "caller": caller,
+        "callee": callee,
+        "called": called,
+        "ringing": [_person(leg, None) for leg in ringing] if ringing else _NO_PEOPLE,
+        "held": _held(seen) if talking or len(seen.people) > 2 else _NO_PEOPLE,
+        "application": _application(seen, known, phase),
+        "dialled": _dialled(seen, known),
+        "trunk": known["trunk"] or _trunk(known, seen, caller, callee),
+    }
+    _note(news, known, told)
+    return _steps(news, told, known, seen, moment)
 
 
-def _places(fields: dict[str, Any], seen: _Seen) -> None:
+def _note(news: News, known: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    """Add to the news what is told other than it is known."""
+    for name, value in told.items():
+        before = known[name]
+        if value is not before and value != before:
+            news[name] = value
+
+
+def _places(seen: _Seen) -> Mapping[str, Any]:
     """Where in the server the people of a call are."""
-    fields.update(_NOWHERE)
+    places = _NOWHERE
     for leg in seen.people:
         if leg.places:
-            fields.update(leg.places)
+            places = {**places, **leg.places}
+    return places
 
 
-def _phase(seen: _Seen, known: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
+def _application(seen: _Seen, known: Mapping[str, Any], phase: str) -> str | None:
+    if phase == "application":
+        before: str | None = known["application"] if known["phase"] == "application" else None
+        return seen.application or before
+    return seen.application if phase == "dialling" else None
+
+
+def _dialled(seen: _Seen, known: Mapping[str, Any]) -> str | None:
+    dialled: str | None = known["dialled"]
+    if dialled is None and not (seen.main.dialled and seen.channel["state"] != "up"):
+        return extension(seen.channel["exten"])
+    return dialled
+
+
+def _phase(seen: _Seen, known: Mapping[str, Any], places: Mapping[str, Any]) -> str | None:
     """The phase; None if there is nothing to say but that somebody has left."""
-    if fields["conference"] is not None:
+    if places["conference"] is not None:
         return "conference"
-    if fields["parking"] is not None:
+    if places["parking"] is not None:
         return "parked"
     if seen.company.talking:
         holds = any(leg.channel["hold"] for leg in (seen.main, *seen.company.talking))
         return "held" if holds else "talking"
-    if fields["queue"] is not None:
+    if places["queue"] is not None:
         return "queued"
     if seen.company.ringing:
         rings = any(leg.channel["state"] in ("ringing", "up") for leg in seen.company.ringing)
@@ -187,20 +221,21 @@ def _person(leg: Leg, before: Person | None) -> Person:
     return _FORMS.pack("person", {"number": number, "name": name, "channel": leg.key})
 
 
-def _tell_others(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) -> None:
+def _others(known: Mapping[str, Any], seen: _Seen) -> tuple[Person | None, Person | None]:
+    """Callee and called."""
     talking, ringing = seen.company
+    callee: Person | None = known["callee"]
+    called: Person | None = known["called"]
     partner = _partner(known, talking or ringing)
     if partner is not None and (talking or len(ringing) == 1):
-        fields["callee"] = _person(partner, known["callee"])
-    elif ringing:
-        fields["callee"] = None
-    elif fields["callee"] is not None and fields["callee"]["channel"] == seen.main.key:
-        fields["callee"] = None  # the one who is left cannot be with himself
-    if not seen.main.call.met and (not talking or (partner is not None and partner.dialled)):
-        fields["called"] = fields["callee"]
-    seen.main.call.met |= bool(talking)
-    fields["ringing"] = [_person(leg, None) for leg in ringing] if ringing else _NO_PEOPLE
-    fields["held"] = _held(seen) if talking or len(seen.people) > 2 else _NO_PEOPLE
+        callee = _person(partner, callee)
+    elif ringing or (callee is not None and callee["channel"] == seen.main.key):
+        callee = None  # one of many; or the one who is left, who cannot be with himself
+    call = seen.main.call
+    if not call.met and (not talking or (partner is not None and partner.dialled)):
+        called = callee
+    call.met |= bool(talking)
+    return callee, called
 
 
 def _partner(known: Mapping[str, Any], legs: Sequence[Leg]) -> Leg | None:
@@ -232,52 +267,63 @@ def _held(seen: _Seen) -> list[Person]:
     return [_person(leg, None) for leg in waiting] or _NO_PEOPLE
 
 
-def _tell_trunk(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen) -> None:
+def _trunk(
+    known: Mapping[str, Any], seen: _Seen, caller: Person, callee: Person | None
+) -> str | None:
     """The first trunk that the call comes or goes through: looked for where a person is new."""
-    if fields["trunk"] is None and fields["caller"] is not known["caller"]:
-        fields["trunk"] = identify(seen.main).trunk
-    if fields["trunk"] is None and fields["callee"] is not known["callee"]:
+    trunk = None
+    if caller is not known["caller"]:
+        trunk = identify(seen.main).trunk
+    if callee is not known["callee"]:
         for leg in (*seen.company.talking, *seen.company.ringing):
-            fields["trunk"] = fields["trunk"] or identify(leg).trunk
+            trunk = trunk or identify(leg).trunk
+    return trunk
 
 
-def _steps(fields: dict[str, Any], known: Mapping[str, Any], seen: _Seen, moment: Moment) -> Way:
+def _steps(
+    news: News, told: Mapping[str, Any], known: Mapping[str, Any], seen: _Seen, moment: Moment
+) -> Way:
     """What has happened, by what is other than before."""
     steps: Way = []
 
     def took(what: str, **details: Any) -> None:
         steps.append(step(what, moment.now, moment.server, **details))
 
-    caller = fields["caller"]["number"]
-    if fields["dialled"] != known["dialled"]:
-        took("dialled", who=caller, to=fields["dialled"])
-    if fields["queue"] is not None and fields["queue"] != known["queue"]:
-        took("queued", who=caller, queue=fields["queue"])
-    _tell_answers(took, fields, seen)
-    if fields["conference"] is not None and fields["conference"] != known["conference"]:
-        took("joined", who=caller, conference=fields["conference"])
-    if fields["listens_to"] is not None and fields["listens_to"] != known["listens_to"]:
-        took("listens", who=caller, to=fields["listens_to"])
-    if fields["application"] is not None and fields["application"] != known["application"]:
-        took("application", who=caller, application=fields["application"])
-    if fields["phase"] == "held" and known["phase"] != "held":
-        for person in fields["held"]:
-            took("held", who=person["number"])
-    if fields["phase"] == "talking" and known["phase"] == "held":
-        took("resumed")
+    caller = told["caller"]["number"]
+    if "dialled" in news:
+        took("dialled", who=caller, to=news["dialled"])
+    if news.get("queue") is not None:
+        took("queued", who=caller, queue=news["queue"])
+    _tell_answers(took, caller, seen)
+    if news.get("conference") is not None:
+        took("joined", who=caller, conference=news["conference"])
+    if news.get("listens_to") is not None:
+        took("listens", who=caller, to=news["listens_to"])
+    if news.get("application") is not None:
+        took("application", who=caller, application=news["application"])
+    if "phase" in news:
+        _tell_holding(took, told, known)
     return steps
 
 
-def _tell_answers(took: Any, fields: dict[str, Any], seen: _Seen) -> None:
+def _tell_holding(took: Any, told: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    if told["phase"] == "held":
+        for person in told["held"]:
+            took("held", who=person["number"])
+    elif told["phase"] == "talking" and known["phase"] == "held":
+        took("resumed")
+
+
+def _tell_answers(took: Any, caller: str, seen: _Seen) -> None:
     main = seen.main
-    originated = [main] if main.dialled and main.dialled_by is None else []
-    for leg in (*originated, *seen.company.ringing):
+    originated = main.dialled and main.dialled_by is None
+    for leg in (main, *seen.company.ringing) if originated else seen.company.ringing:
         if not leg.rang and leg.channel["state"] == "ringing":
             leg.rang = True
             took("rang", who=_number(leg))
     if originated and not main.talked and seen.channel["state"] == "up":
         main.talked = True
-        took("answered", who=fields["caller"]["number"])
+        took("answered", who=caller)
     for leg in seen.company.talking:
         if not leg.talked:
             leg.talked = True

@@ -7,22 +7,24 @@ known of its channel; 11 says what changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from operator import itemgetter
 from sys import intern
-from typing import Any
+from typing import Any, Protocol
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.bridges import KIND as BRIDGE
-from amiws_gevent.state.bridges import LINKING, seat_members
-from amiws_gevent.state.part import Part
+from amiws_gevent.state.bridges import LINKING, remove_member, seat_members
+from amiws_gevent.state.compact import Forms
+from amiws_gevent.state.part import Part, Steps, TakeList
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.words import (
     age,
     filled,
     known,
+    local_base,
     milliseconds,
     number,
     state_word,
@@ -31,7 +33,24 @@ from amiws_gevent.state.words import (
 
 KIND = "channel"
 
-Changed = Callable[[str, Mapping[str, Any], Mapping[str, str]], None]
+
+class Follower(Protocol):
+    """Who has to know what becomes of channels: the calls."""
+
+    def channel_changed(
+        self, key: str, fields: Mapping[str, Any], values: Mapping[str, str]
+    ) -> None:
+        """An event with these headers, which are most of all, has changed these fields."""
+
+    def channel_found(self, entity: Entity) -> None:
+        """A list has made a channel."""
+
+    def channel_missed(self, key: str) -> None:
+        """A channel has gone, as a list does not have it."""
+
+    def look_again(self, keys: Iterable[str]) -> None:
+        """A list has said something of these channels."""
+
 
 _MOST_EARLY = 100  # as many as can be under way at once between two queues of the server
 
@@ -82,6 +101,8 @@ _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "BridgeId": ("bridge", filled),
     "BridgeID": ("bridge", filled),
 }
+
+_FRESH = Forms().template(KIND, _BLANK)
 
 _NAMES = ("caller_name", "connected_name")
 _NOTHING: Mapping[str, Any] = {}
@@ -152,6 +173,10 @@ def _news_of_dialplan(values: Mapping[str, str], known: Mapping[str, Any]) -> di
     return news(values, known)
 
 
+_NEWS_OF_ITEM = news_of(  # of CoreShowChannels from 12 on
+    *("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE),
+    *("Application", "BridgeId"),
+)
 _NEWS: Mapping[str, News] = {
     "newstate": _ALL_NEWS,
     "newcallerid": _NEWS_OF_PEOPLE,
@@ -167,15 +192,11 @@ def uniqueid(values: Mapping[str, str]) -> str:
 
 
 class Channels(Part):
-    """The kind ``channel``; stands behind the bridges and before the calls.
+    """The kind ``channel``; stands behind the bridges and before the calls."""
 
-    ``changed`` gets what an event has changed of a channel, which are most of all events: its
-    key, these fields, and the headers of the event.
-    """
-
-    def __init__(self, store: Store, changed: Changed | None = None) -> None:
+    def __init__(self, store: Store, follower: Follower) -> None:
         super().__init__(store)
-        self._tell = changed
+        self._follower = follower
         self._entities = store.entities(KIND)
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
@@ -197,12 +218,26 @@ class Channels(Part):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {"coreshowchannels": self._listed, "status": self._listed}
 
-    def reset(self) -> None:
+    def reset(self) -> Steps:
         for channel in self.store.keys(KIND):
-            self.store.remove(KIND, channel)
+            self._miss(channel)
+            yield
+
+    def _remove(self, channel: str) -> bool:
+        """Take a channel away of whose end no event tells; whether it was there."""
+        there = self.store.get(KIND, channel)
+        if there is None:
+            return False
+        if there["bridge"] is not None:
+            remove_member(self.store, there["bridge"], channel)
+        return self.store.remove(KIND, channel)
+
+    def _miss(self, channel: str) -> None:
+        if self._remove(channel):
+            self._follower.channel_missed(channel)
 
     def _created(self, message: Message) -> None:
         values = message.values
@@ -211,36 +246,44 @@ class Channels(Part):
             return
         there = self.store.get(KIND, channel)
         if there is not None and there["name"] != values.get("Channel"):
-            self.store.remove(KIND, channel)  # the key comes again, the end of the last was lost
+            self._remove(channel)  # the key comes again, the end of the last was lost
             there = None
-        fields = _ALL_NEWS(values, _BLANK if there is None else there)
         if there is None:
-            fields = {
-                **_BLANK,
-                **fields,
-                "uniqueid": channel,
-                "created": self.now,
-                "server_created": milliseconds(values.get("Timestamp")),
-                **self._early.pop(channel, {}),
-            }
-        self.store.put(KIND, channel, **fields)
-        self._note_answer(channel, values)
+            made = self._made(channel, _ALL_NEWS(values, _BLANK), values)
+            made["created"], made["server_created"] = self.now, _stamp(values)
+            if self._early:
+                made.update(self._early.pop(channel, {}))
+            self.store.make(KIND, channel, made)
+        elif fields := _ALL_NEWS(values, there):
+            self.store.put(KIND, channel, **fields)
+            self._note_answer(channel, values)
+
+    def _made(
+        self, channel: str, fields: Mapping[str, Any], values: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """A new channel of which these fields are told."""
+        made = _FRESH.copy()
+        for name, value in fields.items():
+            made[name] = value
+        made["uniqueid"] = channel
+        if made["state"] == "up":
+            made["answered"], made["server_answered"] = self.now, _stamp(values)
+        return made
 
     def _changed(self, news: News, message: Message) -> None:
         values = message.values
-        entity = self._entities.get(uniqueid(values))
+        entity = self._entities.get(values.get("Uniqueid") or uniqueid(values))
         if entity is not None and (fields := news(values, entity.fields)):
             self._put_news(entity, fields, values)
 
     def _put_news(self, entity: Entity, fields: dict[str, Any], values: Mapping[str, str]) -> None:
         channel = entity.fields["uniqueid"]
-        if fields.get("state") == "up" and entity.fields["answered"] is None:
+        if "state" in fields and fields["state"] == "up" and entity.fields["answered"] is None:
             fields["answered"] = self.now
             if (stamp := milliseconds(values.get("Timestamp"))) is not None:
                 fields["server_answered"] = stamp
         self.store.update(KIND, channel, entity, fields)
-        if self._tell is not None:
-            self._tell(channel, fields, values)
+        self._follower.channel_changed(channel, fields, values)
 
     def _note_answer(self, channel: str, values: Mapping[str, str]) -> None:
         fields = self.store.get(KIND, channel) or {}
@@ -353,31 +396,45 @@ class Channels(Part):
             if early.get("bridge") == bridge:
                 del early["bridge"]
 
-    def _listed(self, items: Sequence[Message], asked: int) -> None:
+    def _listed(self, items: Sequence[Message], asked: int) -> Steps:
+        now = self.now  # when the list came: what it tells is as old as it said then
+        together: dict[str, dict[str, Mapping[str, str]]] = {}
         found = set()
         for item in items:
-            name = item.values.get("Channel", "")
+            values = item.values
+            name = values.get("Channel", "")
             if item.name in ("CoreShowChannel", "Status") and not name.startswith(_HIDDEN):
-                channel = intern(uniqueid(item.values))
+                channel = intern(uniqueid(values))
                 found.add(channel)
-                self._take_item(channel, item.values, asked)
+                key = values.get("Linkedid") or local_base(name) or channel
+                together.setdefault(key, {})[channel] = values
+            yield
+        for channels in together.values():  # of each call the oldest first
+            for channel in sorted(channels, key=self._age) if len(channels) > 1 else channels:
+                self._take_item(channel, channels[channel], asked, now)
+                yield
         for channel in self.store.keys(KIND):
-            if channel not in found and self.store.born(KIND, channel) <= asked:
-                self.store.remove(KIND, channel)
-        seat_members(self.store)
+            if channel not in found and 0 < self.store.born(KIND, channel) <= asked:
+                self._miss(channel)
+            yield
+        yield from seat_members(self.store, self._follower.look_again)
 
-    def _take_item(self, channel: str, values: Mapping[str, str], asked: int) -> None:
-        fields = read(values)
+    def _take_item(self, channel: str, values: Mapping[str, str], asked: int, now: int) -> None:
         there = self.store.get(KIND, channel)
         if there is not None:
-            self.store.merge(KIND, channel, asked, **fields)
+            fields = _NEWS_OF_ITEM(values, there)
+            if fields and self.store.merge(KIND, channel, asked, **fields):
+                self._note_answer(channel, values)
+                self._follower.look_again((channel,))
         elif channel and not self.store.may_have_gone(KIND, channel, asked):
-            created = self.now - 1000 * _seconds(values)
-            made = {**_BLANK, **fields, "uniqueid": channel, "created": created}
-            self.store.put(KIND, channel, **made)
-        else:
-            return
-        self._note_answer(channel, values)
+            made = self._made(channel, _NEWS_OF_ITEM(values, _BLANK), values)
+            made["created"] = now - 1000 * _seconds(values)
+            self._follower.channel_found(self.store.make(KIND, channel, made))
+
+
+def _stamp(values: Mapping[str, str]) -> int | None:
+    """The time of the server, if it says so."""
+    return milliseconds(values.get("Timestamp"))
 
 
 def _seconds(values: Mapping[str, str]) -> int:

@@ -18,6 +18,17 @@ class Forms:
     def __init__(self) -> None:
         self._classes: dict[str, type] = {}
 
+    def template(self, form: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A dict to be copied: faster than packing where few fields differ from it.
+
+        CPython gives the first dicts of a form room for 30 names, and each one after it has less
+        (3.11: ``_PyObject_InitializeDict``); copies have as much as what they are of.
+        """
+        template = self.pack(form, fields)
+        for _ in range(30):
+            template = self.pack(form, fields)
+        return template
+
     def pack(self, form: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A dict of its own with these fields. A ``copy()`` of it shares the keys as well."""
         packer = self._classes.get(form)

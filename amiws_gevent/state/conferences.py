@@ -7,12 +7,13 @@ channels alone. MeetMe has no event for a conference that begins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import caller, flag, whole
 from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.part import Steps, TakeList
 
 CONFERENCE, PARTICIPANT = "conference", "participant"
 CONFBRIDGE, MEETME = "confbridge", "meetme"
@@ -67,7 +68,7 @@ class ConferencesPart(ListedPart):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {
             "confbridgelistrooms": lambda items, asked: self._rooms(CONFBRIDGE, items, asked),
             "meetmelistrooms": lambda items, asked: self._rooms(MEETME, items, asked),
@@ -81,7 +82,7 @@ class ConferencesPart(ListedPart):
         """A join may come first."""
         application, name = _conference_of(message)
         key = f"{application}|{name}"
-        parties = sum(fields["conference"] == key for fields in self._participants().values())
+        parties = sum(fields["conference"] == key for _, fields in self._participants())
         if parties == 0:
             fresh = _fresh(application, name)
             self.renew(CONFERENCE, key, **{**fresh, **self.since(message)})
@@ -91,7 +92,7 @@ class ConferencesPart(ListedPart):
 
     def _remove_conference(self, key: str) -> None:
         self.store.remove(CONFERENCE, key)
-        for participant, fields in self._participants().items():
+        for participant, fields in list(self._participants()):
             if fields["conference"] == key:
                 self.store.remove(PARTICIPANT, participant)
 
@@ -157,17 +158,17 @@ class ConferencesPart(ListedPart):
         uniqueid, channel = message.get("Uniqueid"), message.get("Channel")
         if uniqueid is not None and self.store.get(PARTICIPANT, uniqueid) is not None:
             return uniqueid
-        for key, fields in self._participants().items():
+        for key, fields in self._participants():
             if fields["channel"] == channel and (uniqueid is None or fields["uniqueid"] is None):
                 return key
         return uniqueid or channel or ""
 
-    def _participants(self) -> dict[str, Mapping[str, Any]]:
-        return self.store.of(PARTICIPANT)
+    def _participants(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        return ((key, entity.fields) for key, entity in self.store.entities(PARTICIPANT).items())
 
     # -- lists -----------------------------------------------------------------------
 
-    def _rooms(self, application: str, items: Sequence[Message], asked: int) -> None:
+    def _rooms(self, application: str, items: Sequence[Message], asked: int) -> Steps:
         rooms = {}
         for item in items:
             name = item.get("Conference") or ""
@@ -180,32 +181,32 @@ class ConferencesPart(ListedPart):
             if item.has("Muted"):
                 fields["muted"] = flag(item, "Muted")
             rooms[f"{application}|{name}"] = Item(fields, _CONFERENCE)
-        # Whoever has joined since is in a conference that there is.
-        joined = {
-            fields["conference"]
-            for key, fields in self._participants().items()
-            if self.store.born(PARTICIPANT, key) > asked
-        }
-        merged = self.merge(
-            CONFERENCE,
-            rooms,
-            asked,
-            lambda known: (
-                known["application"] == application
-                and f"{application}|{known['name']}" not in joined
-            ),
-        )
-        for key in merged.removed:
+            yield
+        for key, room in rooms.items():
+            self.take(CONFERENCE, key, room, asked)
+            yield
+        for key in self.store.keys(CONFERENCE):
+            if key not in rooms and key.startswith(f"{application}|"):
+                self._miss_room(key, asked)
+            yield
+
+    def _miss_room(self, key: str, asked: int) -> None:
+        """Whoever has joined since is in a conference that there is."""
+        inside = [name for name, fields in self._participants() if fields["conference"] == key]
+        older = all(self.store.born(PARTICIPANT, name) <= asked for name in inside)
+        if older and self.miss(CONFERENCE, key, asked):
             self._remove_conference(key)
 
-    def _listed(self, application: str, items: Sequence[Message], asked: int) -> None:
+    def _listed(self, application: str, items: Sequence[Message], asked: int) -> Steps:
         """Each list is of one conference. An empty one does not say of which; that one is not
         among the rooms either."""
-        conferences = {f"{application}|{item.get('Conference') or ''}" for item in items}
-        participants = {}
+        conferences = set()
+        participants = set()
         for item in items:
+            conference = f"{application}|{item.get('Conference') or ''}"
+            conferences.add(conference)
             fields = {
-                "conference": f"{application}|{item.get('Conference') or ''}",
+                "conference": conference,
                 **{name: value for name, value in caller(item)._asdict().items() if value},
                 "user": whole(item, "UserNumber"),
                 "admin": flag(item, "Admin"),
@@ -215,14 +216,21 @@ class ConferencesPart(ListedPart):
             }
             if item.has("Talking"):
                 fields["talking"] = flag(item, "Talking")  # MeetMe has "Not monitored" too
-            participants[self._find(item)] = Item(fields, _PARTICIPANT)
-        self.merge(
-            PARTICIPANT, participants, asked, lambda known: known["conference"] in conferences
-        )
+            key = self._find(item)
+            self.take(PARTICIPANT, key, Item(fields, _PARTICIPANT), asked)
+            participants.add(key)
+            yield
+        for key in self.store.keys(PARTICIPANT):
+            known = self.store.get(PARTICIPANT, key)
+            listed = known is not None and known["conference"] in conferences
+            if listed and key not in participants:
+                self.miss(PARTICIPANT, key, asked)
+            yield
         for key in conferences:
-            there = [1 for known in self._participants().values() if known["conference"] == key]
+            there = sum(known["conference"] == key for _, known in self._participants())
             if self.store.get(CONFERENCE, key) is not None:
-                self.store.put(CONFERENCE, key, parties=len(there))
+                self.store.put(CONFERENCE, key, parties=there)
+            yield
 
 
 def _conference_of(message: Message) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.part import Steps, TakeList
 from amiws_gevent.state.vocabulary import IDLE, UNKNOWN, device_word_of, extension_word, word
 from amiws_gevent.state.words import unescaped
 
@@ -48,7 +49,7 @@ class DevicesPart(ListedPart):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {
             "extensionstatelist": self._extensions_listed,
             "devicestatelist": self._devices_listed,
@@ -62,9 +63,10 @@ class DevicesPart(ListedPart):
         A hint that is not there any more has no ``Hint``, and the status -1.
         """
         key, fields = _extension_of(response)
-        listed = {} if (fields["status"] or 0) < 0 else {key: Item(fields, _SINCE_HINT)}
-        exten, context = fields["exten"], fields["context"]
-        self.merge(HINT, listed, asked, lambda known: _is(known, exten=exten, context=context))
+        if (fields["status"] or 0) < 0:
+            self.miss(HINT, key, asked)
+        else:
+            self.take(HINT, key, Item(fields, _SINCE_HINT), asked)
 
     # -- events ----------------------------------------------------------------------
 
@@ -108,40 +110,44 @@ class DevicesPart(ListedPart):
 
     # -- lists -----------------------------------------------------------------------
 
-    def _extensions_listed(self, items: Sequence[Message], asked: int) -> None:
-        hints = dict(_extension_of(item) for item in items)
-        self.merge(HINT, {key: Item(fields, _SINCE_HINT) for key, fields in hints.items()}, asked)
+    def _extensions_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        hints = {}
+        for item in items:
+            key, fields = _extension_of(item)
+            hints[key] = Item(fields, _SINCE_HINT)
+            yield
+        yield from self.merge(HINT, hints, asked)
 
-    def _devices_listed(self, items: Sequence[Message], asked: int) -> None:
-        devices = [_device_of(item) for item in items]
-        dnd = {
-            fields["device"]: Item(_dnd_of(fields["device"], fields["state"]), _SINCE)
-            for fields in devices
-            if fields["device"].startswith(DND_PREFIXES)
-        }
-        listed = {fields["device"]: Item(fields, _SINCE) for fields in devices}
-        self.merge(DEVICE, listed, asked)
-        self.merge(DND, dnd, asked, lambda known: not known["device"].startswith("DAHDI/"))
+    def _devices_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        devices, dnd = {}, {}
+        for item in items:
+            fields = _device_of(item)
+            device = fields["device"]
+            devices[device] = Item(fields, _SINCE)
+            if device.startswith(DND_PREFIXES):
+                dnd[device] = Item(_dnd_of(device, fields["state"]), _SINCE)
+            yield
+        yield from self.merge(DEVICE, devices, asked)
+        yield from self.merge(
+            DND, dnd, asked, lambda known: not known["device"].startswith("DAHDI/")
+        )
 
-    def _presences_listed(self, items: Sequence[Message], asked: int) -> None:
-        presences = {
-            item.get("Presentity") or "": Item(
-                {
-                    "provider": item.get("Presentity") or "",
-                    **_presence_of(item, escaped=True),
-                },
-                _SINCE,
-            )
-            for item in items
-        }
-        self.merge(PRESENCE, presences, asked)
+    def _presences_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        presences = {}
+        for item in items:
+            provider = item.get("Presentity") or ""
+            fields = {"provider": provider, **_presence_of(item, escaped=True)}
+            presences[provider] = Item(fields, _SINCE)
+            yield
+        yield from self.merge(PRESENCE, presences, asked)
 
-    def _dahdi_listed(self, items: Sequence[Message], asked: int) -> None:
+    def _dahdi_listed(self, items: Sequence[Message], asked: int) -> Steps:
         dnd = {}
         for item in items:
             device = f"DAHDI/{item.get('DAHDIChannel') or item.get('Channel') or ''}"
             dnd[device] = Item(_dahdi_dnd(device, flag(item, "DND")), _SINCE)
-        self.merge(DND, dnd, asked, lambda known: known["device"].startswith("DAHDI/"))
+            yield
+        yield from self.merge(DND, dnd, asked, lambda known: known["device"].startswith("DAHDI/"))
 
 
 # Since when it is so no list says.
@@ -186,7 +192,3 @@ def _dnd_of(device: str, state: str) -> dict[str, Any]:
 
 def _dahdi_dnd(device: str, on: bool | None) -> dict[str, Any]:
     return {"device": device, "number": None, "on": on}
-
-
-def _is(known: Mapping[str, Any], **wanted: str) -> bool:
-    return all(known[name] == value for name, value in wanted.items())

@@ -6,22 +6,37 @@ dialled whom is guessed where no event has said it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.applications import DIALLING
-from amiws_gevent.state.calls import Calls
-from amiws_gevent.state.callview import KIND, Moment
+from amiws_gevent.state.calls import Calls, Ended
+from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
+from amiws_gevent.state.part import Steps, TakeList
 from amiws_gevent.state.people import Call, Leg, was_dialled
-from amiws_gevent.state.words import age
+from amiws_gevent.state.store import Entity, Store
 
 
 class ListedCalls(Calls):
-    """The kind ``call``, of events and of lists."""
+    """The kind ``call``, of events and of lists.
+
+    A channel that a list has made is a leg at once, so that events find it; its call is looked at
+    when all channels of the list are there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ended: Callable[[Ended], None] | None = None,
+        started: Callable[[int, int], None] | None = None,
+    ) -> None:
+        super().__init__(store, ended, started)
+        self._behind: dict[str, None] = {}
+        """Legs whose calls are to be looked at again; more than one list's, if one was left."""
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {
             "coreshowchannels": self._listed,
             "status": self._listed,
@@ -30,44 +45,62 @@ class ListedCalls(Calls):
             "parkedcalls": self._parked_listed,
         }
 
-    def _listed(self, items: Sequence[Message], asked: int) -> None:
-        moment = Moment(self.now, None)
-        for leg in [leg for leg in self._legs.values() if not leg.channel]:
-            self._drop(leg, moment)
-        changed = set(self.store.changed("channel"))
-        channels = self.store.entities("channel").items()
-        new = [(key, entity) for key, entity in channels if key not in self._legs]
-        new.sort(key=lambda one: age(one[0]) or (one[1].fields["created"] // 1000, 0))
-        for key, entity in new:
-            self._add(entity)
-            changed.add(key)
-        self._link_peers(items)
-        self._take_anew(changed)
+    # What the channels and bridges say of a list (`channels.Follower`)
 
-    def _bridges_listed(self, items: Sequence[Message], asked: int) -> None:
-        bridges = [self.store.get("bridge", key) or {} for key in self.store.changed("bridge")]
-        members = {member for bridge in bridges for member in bridge["members"]}
-        self._take_anew(members & self._legs.keys())
+    def channel_found(self, entity: Entity) -> None:
+        self._behind[self._add(entity).key] = None
 
-    def _take_anew(self, changed: set[str]) -> None:
-        """Look again at the calls of these legs, of which a list has said something."""
-        for bridge in self.store.of("bridge").values():
-            if changed.intersection(bridge["members"]):
-                self._gather(bridge)
-        calls = {self._legs[key].call.key: self._legs[key].call for key in changed}
-        for call in calls.values():
-            self._find_dialling(call)
-            for leg in list(call.legs.values()):
-                self._refresh(leg, {})
+    def channel_missed(self, key: str) -> None:
+        leg = self._legs.get(key)
+        if leg is not None:
+            self._drop(leg, Moment(self.now, None))
 
-    def _link_peers(self, items: Sequence[Message]) -> None:
+    def look_again(self, keys: Iterable[str]) -> None:
+        self._behind.update(dict.fromkeys(keys))
+
+    def _listed(self, items: Sequence[Message], asked: int) -> Steps:
+        for item in items:
+            self._link_peers(item.values)
+            yield
+        yield from self._catch_up()
+
+    def _bridges_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        yield from self._catch_up()
+
+    def _link_peers(self, values: Mapping[str, str]) -> None:
         """11: who is bridged with whom is said by the channels alone."""
-        for values in (item.values for item in items):
-            leg, peer = self._legs.get(uniqueid(values)), values.get("BridgedUniqueID")
-            peer = peer or values.get("BridgedUniqueid")
-            if leg is not None and peer:
-                leg.peer = peer
-                self._join_all((leg.key, peer))
+        peer = values.get("BridgedUniqueID") or values.get("BridgedUniqueid")
+        leg, other = self._legs.get(uniqueid(values)), self._legs.get(peer or "")
+        if leg is None or other is None or (leg.peer == peer and leg.call is other.call):
+            return
+        leg.peer = peer
+        self._join(leg.call, other.call)
+        self._behind[leg.key] = None
+
+    def _catch_up(self) -> Steps:
+        """Look again at the calls of which lists have said something."""
+        for key in self.store.keys("bridge"):
+            bridge = self.store.get("bridge", key)
+            if bridge is not None and not self._behind.keys().isdisjoint(bridge["members"]):
+                self._gather(bridge)
+            yield
+        seen = set()
+        for key in list(self._behind):
+            leg = self._legs.get(key)
+            if leg is not None and leg.call not in seen:
+                seen.add(self._look_at(leg.call))
+            del self._behind[key]
+            yield
+
+    def _look_at(self, call: Call) -> Call:
+        """Bring a call up to date by all that its legs say; the call that came of it."""
+        self._find_dialling(call)
+        legs = list(call.legs.values())
+        for leg in legs:
+            self._follow_linkedid(leg)
+        call = legs[0].call
+        refresh(call, self.store, Moment(self.now, None))
+        return call
 
     def _find_dialling(self, call: Call) -> None:
         """Guess who dials whom, where no event has said it."""
@@ -90,28 +123,32 @@ class ListedCalls(Calls):
                 found = other.key
         return found
 
-    def _queues_listed(self, items: Sequence[Message], asked: int) -> None:
-        waiting = {
-            uniqueid(item.values): item.values.get("Queue")
-            for item in items
-            if item.name == "QueueEntry"
-        }
-        self._place_listed("queue", waiting, asked)
+    def _queues_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        waiting: dict[str, str | None] = {}
+        for item in items:
+            if item.name == "QueueEntry":
+                waiting[uniqueid(item.values)] = item.values.get("Queue")
+            yield
+        yield from self._place_listed("queue", waiting, asked)
 
-    def _parked_listed(self, items: Sequence[Message], asked: int) -> None:
-        slots = {
-            item.values.get("ParkeeUniqueid") or uniqueid(item.values): (
-                item.values.get("ParkingSpace") or item.values.get("Exten")
-            )
-            for item in items
-            if item.name == "ParkedCall"
-        }
-        self._place_listed("parking", slots, asked)
+    def _parked_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        slots: dict[str, str | None] = {}
+        for item in items:
+            values = item.values
+            if item.name == "ParkedCall":
+                key = values.get("ParkeeUniqueid") or uniqueid(values)
+                slots[key] = values.get("ParkingSpace") or values.get("Exten")
+            yield
+        yield from self._place_listed("parking", slots, asked)
 
-    def _place_listed(self, where: str, found: Mapping[str, str | None], asked: int) -> None:
+    def _place_listed(self, where: str, found: Mapping[str, str | None], asked: int) -> Steps:
         """Put legs where a list says that they are, unless their call has changed since."""
-        for key, leg in list(self._legs.items()):
-            if leg.places.get(where) == found.get(key):
-                continue
-            if self.store.changed_at(KIND, leg.call.key) <= asked:
+        for key in list(self._legs):
+            leg = self._legs.get(key)
+            if (
+                leg is not None
+                and leg.places.get(where) != found.get(key)
+                and self.store.changed_at(KIND, leg.call.key) <= asked
+            ):
                 self._place(key, where, found.get(key), {})
+            yield

@@ -12,6 +12,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.part import Steps, TakeList
 
 MAILBOX = "mailbox"
 
@@ -29,7 +30,7 @@ class MailboxesPart(ListedPart):
         return {"messagewaiting": self._waiting}
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {"voicemailuserslist": self._listed}
 
     def _waiting(self, message: Message) -> None:
@@ -45,7 +46,7 @@ class MailboxesPart(ListedPart):
         made = {} if self.store.get(MAILBOX, mailbox) is not None else _MAILBOX
         self.store.put(MAILBOX, mailbox, **{**made, **fields})
 
-    def _listed(self, items: Sequence[Message], asked: int) -> None:
+    def _listed(self, items: Sequence[Message], asked: int) -> Steps:
         mailboxes = {}
         for item in items:
             mailbox = f"{item.get('VoiceMailbox') or ''}@{item.get('VMContext') or ''}"
@@ -58,4 +59,5 @@ class MailboxesPart(ListedPart):
                 "old": whole(item, "OldMessageCount"),
             }
             mailboxes[mailbox] = Item(fields)
-        self.merge(MAILBOX, mailboxes, asked)
+            yield
+        yield from self.merge(MAILBOX, mailboxes, asked)

@@ -11,16 +11,19 @@ offset at which the action was sent. Hence the rule:
 - a field that changed by an event since that offset keeps the event's value. (What the
   event that made the entity did not say is no such value.)
 
+It holds for each entity for itself, at whatever moment it is looked at: so events may come between
+two entities of a list as they may around all of it.
+
 What is wrong after that, since an event was lost, is right after the next list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from amiws_gevent.ami import Message
-from amiws_gevent.state.part import Part
+from amiws_gevent.state.part import Part, Steps
 from amiws_gevent.state.words import milliseconds
 
 
@@ -32,14 +35,6 @@ class Item(NamedTuple):
     """What an event tells better than the list: taken only where nothing is known."""
 
 
-class Merged(NamedTuple):
-    """What a list has done, by keys."""
-
-    added: list[str]
-    removed: dict[str, Mapping[str, Any]]
-    """With the fields that they had."""
-
-
 class ListedPart(Part):
     """A part whose entities are listed by actions."""
 
@@ -48,11 +43,16 @@ class ListedPart(Part):
     dated: ClassVar[Mapping[str, str]] = {}
     """By kind, the field of which ``since`` says when it took its value."""
 
-    def reset(self) -> None:
+    def reset(self) -> Steps:
         """Remove all of it."""
-        for kind in self.kinds:
+        return self.forget(self.kinds)
+
+    def forget(self, kinds: Iterable[str]) -> Steps:
+        """Remove what there is of these kinds."""
+        for kind in kinds:
             for key in self.store.keys(kind):
                 self.store.remove(kind, key)
+                yield
 
     def since(self, message: Message) -> dict[str, int | None]:
         """When an event came, by our clock and by the server's, if it says so."""
@@ -92,25 +92,32 @@ class ListedPart(Part):
         items: Mapping[str, Item],
         asked: int,
         listed: Callable[[Mapping[str, Any]], bool] | None = None,
-    ) -> Merged:
+    ) -> Steps:
         """Take a whole list of entities of one kind, or of those that ``listed`` is true for."""
-        merged = Merged([], {})
-        for key, fields in self.store.of(kind).items():
-            if key in items or (listed is not None and not listed(fields)):
-                continue
-            if self.store.born(kind, key) <= asked:
-                self.store.remove(kind, key)
-                merged.removed[key] = fields
         for key, item in items.items():
+            self.take(kind, key, item, asked)
+            yield
+        for key in self.store.keys(kind):
             known = self.store.get(kind, key)
-            if known is not None:
-                self.store.merge(kind, key, asked, **item.fields)
-                self._redate(kind, key, known)
-                self._estimate(kind, key, asked, item.estimates)
-            elif not self.store.may_have_gone(kind, key, asked):
-                self.store.put(kind, key, **{**item.estimates, **item.fields})
-                merged.added.append(key)
-        return merged
+            if known is not None and key not in items and (listed is None or listed(known)):
+                self.miss(kind, key, asked)
+            yield
+
+    def take(self, kind: str, key: str, item: Item, asked: int) -> bool:
+        """Take one item of a list; whether it has made an entity."""
+        known = self.store.get(kind, key)
+        if known is not None:
+            self.store.merge(kind, key, asked, **item.fields)
+            self._redate(kind, key, known)
+            self._estimate(kind, key, asked, item.estimates)
+            return False
+        if self.store.may_have_gone(kind, key, asked):
+            return False
+        return self.store.put(kind, key, **{**item.estimates, **item.fields})
+
+    def miss(self, kind: str, key: str, asked: int) -> bool:
+        """An entity is not in a list that would have it; whether it was removed for that."""
+        return self.store.born(kind, key) <= asked and self.store.remove(kind, key)
 
     def _redate(self, kind: str, key: str, before: Mapping[str, Any]) -> None:
         """What only a list has told was changed since nobody knows when: it is known now."""
@@ -121,6 +128,9 @@ class ListedPart(Part):
     def _estimate(self, kind: str, key: str, asked: int, estimates: Mapping[str, Any]) -> None:
         fields = self.store.get(kind, key) or {}
         missing = {
-            name: estimate for name, estimate in estimates.items() if fields.get(name) is None
+            name: estimate
+            for name, estimate in estimates.items()
+            if fields.get(name) is None and (estimate is not None or name not in fields)
         }
-        self.store.merge(kind, key, asked, **missing)
+        if missing:
+            self.store.merge(kind, key, asked, **missing)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 from amiws_gevent.ami import Kind, Message, is_answer
-from amiws_gevent.state.part import Part
+from amiws_gevent.state.part import Part, Steps
 from amiws_gevent.state.store import Store
 
 Taker = TypeVar("Taker")
 
 _EVENT = Kind.EVENT  # a look-up less for each message
+_IS_LONG = attrgetter("long")
 
 NEWS_ALONE = frozenset(
     {
@@ -27,10 +30,8 @@ MOST_SPELLINGS = 1_000
 """Asterisk has some 250 events; a server that makes up names has to be looked up each time."""
 
 
-LONGEST = 4096
-"""Characters of all values of a message. Those that the model takes have a tenth of it."""
 MOST_OF_A_VALUE = 256
-"""Characters that are taken of each value of a longer one. Names and numbers have 80 at most
+"""Characters that are taken of each value of a long message. Names and numbers have 80 at most
 (``AST_MAX_EXTENSION``, ``AST_CHANNEL_NAME``); a line of AMI may have a million."""
 
 
@@ -56,31 +57,27 @@ class Model:
         for message in messages:
             if message.kind is not _EVENT:
                 continue
-            name = message.values.get("Event")
-            if name is None:
-                name = message.name
+            name = message.values.get("Event") or message.name
             takers = spelled.get(name)
-            if takers is None:
-                takers = self._spell(name)
-            if takers and (name in NEWS_ALONE or not is_answer(message)):
+            if message.long:
                 message = shortened(message)
-                for take in takers:
-                    take(message)
+            for take in self._spell(name) if takers is None else takers:
+                take(message)
 
     def _spell(self, name: str) -> tuple[Callable[[Message], None], ...]:
         takers = self._takers.get(name.lower(), ())
+        if takers and name not in NEWS_ALONE:
+            takers = (partial(_take_news, takers),)
         if len(self._spelled) < MOST_SPELLINGS:
             self._spelled[name] = takers
         return takers
 
-    def receive_list(
-        self, action: str, items: Sequence[Message], *, asked: int, offset: int, now: int
-    ) -> None:
+    def receive_list(self, action: str, items: Sequence[Message], asked: int) -> Steps:
         """Take the whole answer to a list action that was sent at the offset ``asked``."""
-        self.begin(offset, now)
-        short = [shortened(item) for item in items]
+        if any(map(_IS_LONG, items)):
+            items = [shortened(item) for item in items]
         for take in self._lists.get(action.lower(), ()):
-            take(short, asked)
+            yield from take(items, asked)
 
     def tick(self, offset: int, now: int) -> None:
         """Let time pass."""
@@ -96,12 +93,17 @@ class Model:
 
 
 def shortened(message: Message) -> Message:
-    """The message, or if it is far too long, one with the beginnings of its values."""
-    if len("".join(message.values.values())) <= LONGEST:
-        return message
+    """A long message with the beginnings of its values."""
     return Message(
         message.kind, [(name, str(value)[:MOST_OF_A_VALUE]) for name, value in message.headers]
     )
+
+
+def _take_news(takers: Iterable[Callable[[Message], None]], message: Message) -> None:
+    """Have a message taken that may be an item of a list, unless it is one."""
+    if not is_answer(message):
+        for take in takers:
+            take(message)
 
 
 def _by_name(tables: Iterable[Mapping[str, Taker]]) -> dict[str, tuple[Taker, ...]]:

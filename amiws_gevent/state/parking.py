@@ -12,6 +12,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import caller, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.part import Steps, TakeList
 
 LOT, PARKED = "parking_lot", "parked_call"
 
@@ -36,7 +37,7 @@ class ParkingPart(ListedPart):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {"parkedcalls": self._listed, "parkinglots": self._lots_listed}
 
     def _parked(self, message: Message) -> None:
@@ -67,16 +68,17 @@ class ParkingPart(ListedPart):
             left = whole(message, "Timeout")
         return None if left is None else self.now + 1000 * left
 
-    def _listed(self, items: Sequence[Message], asked: int) -> None:
-        parked = {}
+    def _listed(self, items: Sequence[Message], asked: int) -> Steps:
+        now, parked = self.now, {}
         for item in items:
             key, fields = _parked_of(item)
             waited = whole(item, "ParkingDuration") or whole(item, "Duration") or 0
-            times = {"since": self.now - 1000 * waited, "until": self._until(item)}
+            times = {"since": now - 1000 * waited, "until": self._until(item)}
             parked[key] = Item(fields, {**_PARKED, **times})
-        self.merge(PARKED, parked, asked)
+            yield
+        yield from self.merge(PARKED, parked, asked)
 
-    def _lots_listed(self, items: Sequence[Message], asked: int) -> None:
+    def _lots_listed(self, items: Sequence[Message], asked: int) -> Steps:
         lots = {}
         for item in items:
             name = item.get("Name") or ""
@@ -88,7 +90,8 @@ class ParkingPart(ListedPart):
                     "timeout": whole(item, "Timeout"),
                 }
             )
-        self.merge(LOT, lots, asked)
+            yield
+        yield from self.merge(LOT, lots, asked)
 
 
 def _parked_of(message: Message) -> tuple[str, dict[str, Any]]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.store import Store
+
+Steps = Iterator[None]
+"""Work that may be long, in steps. Between two of them others may run, and events may come; whoever
+goes on then calls `Model.begin` first. A step takes as long for a long list as for a short one.
+It may also end between two steps: the next list puts right what was left."""
+
+TakeList = Callable[[Sequence[Message], int], Steps]
 
 
 class Part:
@@ -25,18 +32,19 @@ class Part:
         return {}
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         """What is done with each whole list, by the folded name of the action.
 
         It gets the items, and the offset at which the action was sent. The list may be
         older than what came since, and newer than what came before it: only what was there
         at that offset, and was not made again since, may be removed for not being in it; and
-        what was removed since then must not come back.
+        what was removed since then must not come back. "Since" goes on between the steps.
         """
         return {}
 
     def tick(self) -> None:
         """Time has passed, and nothing was said."""
 
-    def reset(self) -> None:
-        """The server has started anew: nothing of before is so any more."""
+    def reset(self) -> Steps:
+        """Nothing of before is known to be so any more."""
+        return iter(())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from amiws_gevent.state.agents import AgentsPart
 from amiws_gevent.state.bridges import Bridges
-from amiws_gevent.state.calls import Calls, Ended
+from amiws_gevent.state.calls import Ended
 from amiws_gevent.state.channels import Channels
 from amiws_gevent.state.conferences import ConferencesPart
 from amiws_gevent.state.devices import DevicesPart
@@ -29,7 +29,9 @@ class ServerModel(Model):
     ``queues.interrupted``) comes after ``begin``, which says when.
     """
 
-    def __init__(self, store: Store, calls: Calls, queues: QueuesPart, server: ServersPart) -> None:
+    def __init__(
+        self, store: Store, calls: ListedCalls, queues: QueuesPart, server: ServersPart
+    ) -> None:
         self.calls = calls
         self.queues = queues
         """``figures`` are what is to be kept over a restart of the program."""
@@ -38,8 +40,8 @@ class ServerModel(Model):
         super().__init__(
             store,
             (
-                Bridges(store),
-                Channels(store, calls.channel_changed),
+                Bridges(store, calls.look_again),
+                Channels(store, calls),
                 calls,
                 queues,
                 self.devices,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.part import Steps, TakeList
 from amiws_gevent.state.vocabulary import UNKNOWN, device_word_of, word
 
 PEER, ENDPOINT, CONTACT = "peer", "endpoint", "contact"
@@ -66,7 +67,7 @@ class PeersPart(ListedPart):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {
             "sippeers": self._sip_listed,
             "iaxpeerlist": self._iax_listed,
@@ -124,21 +125,24 @@ class PeersPart(ListedPart):
 
     # -- lists -----------------------------------------------------------------------
 
-    def _sip_listed(self, items: Sequence[Message], asked: int) -> None:
-        self._peers_listed("SIP", items, asked)
+    def _sip_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        return self._peers_listed("SIP", items, asked)
 
-    def _iax_listed(self, items: Sequence[Message], asked: int) -> None:
-        self._peers_listed("IAX2", items, asked)
+    def _iax_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        return self._peers_listed("IAX2", items, asked)
 
-    def _peers_listed(self, technology: str, items: Iterable[Message], asked: int) -> None:
+    def _peers_listed(self, technology: str, items: Iterable[Message], asked: int) -> Steps:
         peers = {}
         for item in items:
             # IAXpeers has "name/username", of which IAXpeerlist has the name alone
             name = (item.get("ObjectName") or "").partition("/")[0]
             peers[f"{technology}/{name}"] = Item(_listed_peer(technology, name, item), _PEER)
-        self.merge(PEER, peers, asked, lambda known: known["technology"] == technology)
+            yield
+        yield from self.merge(
+            PEER, peers, asked, lambda known: bool(known["technology"] == technology)
+        )
 
-    def _endpoints_listed(self, items: Sequence[Message], asked: int) -> None:
+    def _endpoints_listed(self, items: Sequence[Message], asked: int) -> Steps:
         endpoints = {}
         for item in items:
             name, raw = item.get("ObjectName") or "", item.get("DeviceState") or ""
@@ -150,14 +154,16 @@ class PeersPart(ListedPart):
                 "device_state": raw,
             }
             endpoints[name] = Item(fields, _ENDPOINT)
-        self.merge(ENDPOINT, endpoints, asked)
+            yield
+        yield from self.merge(ENDPOINT, endpoints, asked)
 
-    def _contacts_listed(self, items: Sequence[Message], asked: int) -> None:
+    def _contacts_listed(self, items: Sequence[Message], asked: int) -> Steps:
         contacts = {}
         for item in items:
             key, fields = _listed_contact(item)
             contacts[key] = Item(fields, _CONTACT)
-        self.merge(CONTACT, contacts, asked)
+            yield
+        yield from self.merge(CONTACT, contacts, asked)
 
 
 def _status(value: str | None) -> str:

@@ -9,13 +9,14 @@ their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.figures import DayOf, QueueFigures
 from amiws_gevent.state.headers import caller, flag, since_epoch, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.part import Steps, TakeList
 from amiws_gevent.state.store import Store
 from amiws_gevent.state.vocabulary import device_word
 
@@ -44,6 +45,9 @@ _MEMBER: Mapping[str, Any] = {
     "in_call": False,
 }
 
+
+QUEUES_PER_STEP = 3
+"""Of which those who wait are counted at once."""
 
 MOST_SHIFTED = 2000
 """Callers of a server. With more the next list puts their positions right: moving all of them up
@@ -81,23 +85,23 @@ class QueuesPart(ListedPart):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {"queuestatus": self._listed}
 
-    def reset(self) -> None:
+    def reset(self) -> Steps:
         for key, fields in self.store.of(CALLER).items():
             self.figures.left(fields["queue"], key)
         self._found.clear()
-        super().reset()
+        yield from super().reset()
 
     def tick(self) -> None:
-        for queue in self.figures.begin(self.now):
-            self._show(queue)
+        self._begin_counting()
 
     def interrupted(self, now: int) -> None:
         """The server was not heard for a while, until now: its figures are not whole."""
         self.figures.interrupt(now)
-        self._show_all()
+        for _ in self._put_all(self.store.keys(QUEUE)):
+            pass
 
     # -- members ---------------------------------------------------------------------
 
@@ -196,32 +200,39 @@ class QueuesPart(ListedPart):
 
     def _shift(self, queue: str, first: int, by: int) -> None:
         """No event tells of those behind one who comes or goes."""
-        callers = self.store.entities(CALLER)
-        if len(callers) > MOST_SHIFTED:
+        if len(self.store.entities(CALLER)) > MOST_SHIFTED:
             return
-        for key, entity in callers.items():
-            fields = entity.fields
+        for key, fields in self._callers():
             if fields["queue"] == queue and fields["position"] >= first:
                 self.store.put(CALLER, key, position=fields["position"] + by)
+
+    def _callers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        return ((key, entity.fields) for key, entity in self.store.entities(CALLER).items())
 
     # -- queues ----------------------------------------------------------------------
 
     def _begin_counting(self) -> None:
-        for queue in self.figures.begin(self.now):
-            self._show(queue)
+        if begun := self.figures.begin(self.now):
+            for _ in self._put_all(begun):
+                pass
 
     def _show(self, queue: str) -> None:
         """Put what is counted of a queue."""
         self._begin_counting()
-        callers = self.store.entities(CALLER).values()
-        self._put_figures(queue, sum(caller.fields["queue"] == queue for caller in callers))
+        self._put_figures(queue, sum(fields["queue"] == queue for _, fields in self._callers()))
 
-    def _show_all(self) -> None:
-        callers = self.store.entities(CALLER).values()
-        waiting = Counter(caller.fields["queue"] for caller in callers)
+    def _show_all(self) -> Steps:
         self._begin_counting()
-        for queue in self.store.keys(QUEUE):
-            self._put_figures(queue, waiting[queue])
+        yield from self._put_all(self.store.keys(QUEUE))
+
+    def _put_all(self, queues: Sequence[str]) -> Steps:
+        """As `_show` for each of these; those who wait are counted once for some queues."""
+        for start in range(0, len(queues), QUEUES_PER_STEP):
+            waiting = Counter(fields["queue"] for _, fields in self._callers())
+            for queue in queues[start : start + QUEUES_PER_STEP]:
+                if self.store.get(QUEUE, queue) is not None:
+                    self._put_figures(queue, waiting[queue])
+            yield
 
     def _put_figures(self, queue: str, waiting: int) -> None:
         figures = self.figures.of(queue).fields(self.figures.service_level)
@@ -230,10 +241,11 @@ class QueuesPart(ListedPart):
 
     # -- lists -----------------------------------------------------------------------
 
-    def _listed(self, items: Sequence[Message], asked: int) -> None:
+    def _listed(self, items: Sequence[Message], asked: int) -> Steps:
+        now = self.now
         queues: dict[str, Item] = {}
         members: dict[str, Item] = {}
-        callers: dict[str, Item] = {}
+        lines: dict[str, dict[str, Item]] = {}
         for item in items:
             kind = item.name.lower()
             if kind == "queueparams":
@@ -243,49 +255,58 @@ class QueuesPart(ListedPart):
                 members[key] = _listed_member(item, fields)
             elif kind == "queueentry":
                 key, queue = _caller_of(item)
-                callers[key] = self._listed_caller(item, queue)
+                lines.setdefault(queue, {})[key] = _listed_caller(item, queue, now)
+            yield
+        yield from self._take_queues(queues, members, asked)
+        for queue in dict.fromkeys((*lines, *(known["queue"] for _, known in self._callers()))):
+            self._take_line(queue, lines.get(queue, {}), asked)
+            yield
+        yield from self._show_all()
+
+    def _take_queues(
+        self, queues: Mapping[str, Item], members: Mapping[str, Item], asked: int
+    ) -> Steps:
         self._begin_counting()
-        self.merge(QUEUE, queues, asked)
-        self.merge(MEMBER, members, asked)
-        for key, known in self.store.of(MEMBER).items():
-            if known["paused"] is False:  # as an event said since, and the list did not know
+        yield from self.merge(QUEUE, queues, asked)
+        yield from self.merge(MEMBER, members, asked)
+        for key in self.store.keys(MEMBER):
+            known = self.store.get(MEMBER, key)
+            if known is not None and known["paused"] is False:
+                # as an event said since, and the list did not know
                 self.store.put(MEMBER, key, reason=None, paused_since=None)
-        merged = self.merge(CALLER, callers, asked)
-        for key, gone in merged.removed.items():
-            self.figures.left(gone["queue"], key)
-            self._found.discard(key)
-        self._line_up(callers)
-        for key in merged.added:
-            self._found.add(key)
-            self.figures.entered(callers[key].fields["queue"], key)
-        self._show_all()
+            yield
 
-    def _listed_caller(self, item: Message, queue: str) -> Item:
-        since = self.now - 1000 * (whole(item, "Wait") or 0)
-        times = {"since": since, "server_since": None}
-        place = {"position": whole(item, "Position") or 1}
-        return Item({"queue": queue, **_fields_of(item)}, {**times, **place})
+    def _take_line(self, queue: str, listed: Mapping[str, Item], asked: int) -> None:
+        """Take those who wait in a queue in one step: their places hang together."""
+        for key, item in listed.items():
+            if self.take(CALLER, key, item, asked):
+                self._found.add(key)
+                self.figures.entered(queue, key)
+        for key, fields in list(self._callers()):
+            if fields["queue"] == queue and key not in listed and self.miss(CALLER, key, asked):
+                self.figures.left(queue, key)
+                self._found.discard(key)
+        self._line_up(queue, listed)
 
-    def _line_up(self, listed: Mapping[str, Item]) -> None:
-        """Give all callers their positions: a line is one thing, and not a field of each.
+    def _line_up(self, queue: str, listed: Mapping[str, Item]) -> None:
+        """Give the callers of a queue their positions: a line is one thing, no field of each.
 
         Those in the list stand in its order, since it is written behind all that was told
         before it; who has come since it was asked for, and is not in it, stands where he came.
         """
-        lines: dict[str, list[tuple[int, str]]] = {}
-        others: dict[str, list[tuple[int, str]]] = {}
-        for key, fields in self.store.of(CALLER).items():
-            item = listed.get(key)
-            if item is not None and item.fields["queue"] == fields["queue"]:
-                lines.setdefault(fields["queue"], []).append((item.estimates["position"], key))
-            else:
-                others.setdefault(fields["queue"], []).append((fields["position"], key))
-        for queue in {*lines, *others}:
-            line = [key for _, key in sorted(lines.get(queue, ()))]
-            for position, key in sorted(others.get(queue, ())):
-                line.insert(position - 1, key)
-            for position, key in enumerate(line, 1):
-                self.store.put(CALLER, key, position=position)
+        line: list[tuple[int, str]] = []
+        others: list[tuple[int, str]] = []
+        for key, fields in self._callers():
+            if fields["queue"] == queue:
+                if key in listed:
+                    line.append((listed[key].estimates["position"], key))
+                else:
+                    others.append((fields["position"], key))
+        placed = [key for _, key in sorted(line)]
+        for position, key in sorted(others):
+            placed.insert(position - 1, key)
+        for position, key in enumerate(placed, 1):
+            self.store.put(CALLER, key, position=position)
 
 
 def _member_of(message: Message) -> tuple[str, dict[str, Any]]:
@@ -312,6 +333,13 @@ def _member_of(message: Message) -> tuple[str, dict[str, Any]]:
     if "PausedReason" in values or "Reason" in values:
         fields["reason"] = text(message, "PausedReason", "Reason")
     return f"{queue}|{interface}", {"queue": queue, "interface": interface, **fields}
+
+
+def _listed_caller(item: Message, queue: str, now: int) -> Item:
+    since = now - 1000 * (whole(item, "Wait") or 0)
+    times = {"since": since, "server_since": None}
+    place = {"position": whole(item, "Position") or 1}
+    return Item({"queue": queue, **_fields_of(item)}, {**times, **place})
 
 
 def _listed_member(item: Message, fields: dict[str, Any]) -> Item:

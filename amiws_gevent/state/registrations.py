@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import since_epoch, text
 from amiws_gevent.state.merge import Item, ListedPart
+from amiws_gevent.state.part import Steps, TakeList
 from amiws_gevent.state.vocabulary import word
 
 REGISTRATION = "registration"
@@ -34,7 +35,7 @@ class RegistrationsPart(ListedPart):
         return {"registry": self._registry}
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         return {
             "sipshowregistry": self._sip_listed,
             "iaxregistry": self._iax_listed,
@@ -64,18 +65,18 @@ class RegistrationsPart(ListedPart):
         ]
         return alike[0] if len(alike) == 1 else _key(technology, username, domain)
 
-    def _sip_listed(self, items: Sequence[Message], asked: int) -> None:
+    def _sip_listed(self, items: Sequence[Message], asked: int) -> Steps:
         # the event's Domain is the list's Host
-        self._listed("SIP", items, asked, "Username", "Host", "State")
+        return self._listed("SIP", items, asked, "Username", "Host", "State")
 
-    def _iax_listed(self, items: Sequence[Message], asked: int) -> None:
-        self._listed("IAX2", items, asked, "Username", "Host", "State")
+    def _iax_listed(self, items: Sequence[Message], asked: int) -> Steps:
+        return self._listed("IAX2", items, asked, "Username", "Host", "State")
 
-    def _pjsip_listed(self, items: Sequence[Message], asked: int) -> None:
+    def _pjsip_listed(self, items: Sequence[Message], asked: int) -> Steps:
         ours = (item for item in items if item.name.lower() == "outboundregistrationdetail")
-        self._listed("PJSIP", ours, asked, "ClientUri", "ServerUri", "Status")
+        return self._listed("PJSIP", ours, asked, "ClientUri", "ServerUri", "Status")
 
-    def _listed(self, technology: str, items: Iterable[Message], asked: int, *names: str) -> None:
+    def _listed(self, technology: str, items: Iterable[Message], asked: int, *names: str) -> Steps:
         registrations = {}
         for item in items:
             username, domain = text(item, names[0]), text(item, names[1])
@@ -91,7 +92,8 @@ class RegistrationsPart(ListedPart):
             }
             key = self._find(technology, username, domain)
             registrations[key] = Item(fields, _REGISTRATION)
-        self.merge(
+            yield
+        yield from self.merge(
             REGISTRATION,
             registrations,
             asked,

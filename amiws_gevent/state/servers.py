@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import fraction, text, whole
-from amiws_gevent.state.part import Part
+from amiws_gevent.state.part import Part, Steps, TakeList
 from amiws_gevent.state.store import Store
 
 SERVER = "server"
@@ -116,7 +116,7 @@ class ServersPart(Part):
         }
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
+    def lists(self) -> Mapping[str, TakeList]:
         """Both are answered by one response, which is the only item."""
         return {"corestatus": self._status, "coresettings": self._settings}
 
@@ -209,20 +209,22 @@ class ServersPart(Part):
 
     # -- answers ---------------------------------------------------------------------
 
-    def _status(self, items: Sequence[Message], asked: int) -> None:
+    def _status(self, items: Sequence[Message], asked: int) -> Steps:
         """The times are the server's own, of a zone that it does not tell."""
         for item in items:
             self._put(
                 started_local=_local(item, "CoreStartup"), reloaded_local=_local(item, "CoreReload")
             )
+            yield
 
-    def _settings(self, items: Sequence[Message], asked: int) -> None:
+    def _settings(self, items: Sequence[Message], asked: int) -> Steps:
         for item in items:
             self._put(
                 version=text(item, "AsteriskVersion"),
                 system_name=text(item, "SystemName"),
                 ami_version=text(item, "AMIversion"),
             )
+            yield
 
     def _put(self, **fields: Any) -> None:
         made = {} if self._known() else _SERVER

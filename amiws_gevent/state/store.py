@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from amiws_gevent.state.compact import Forms
@@ -118,6 +119,17 @@ class Store:
         self._touched.clear()
         return touched
 
+    @contextmanager
+    def noted(self) -> Iterator[Mapping[Name, None]]:
+        """The names of what is touched within; ``drain`` tells them afterwards as well."""
+        before, within = self._touched, dict[Name, None]()
+        self._touched = within
+        try:
+            yield within
+        finally:
+            before.update(within)
+            self._touched = before
+
     def begin(self, offset: int) -> None:
         """Changes from here on are those of the read at ``offset``, which never goes back."""
         assert offset >= self.offset
@@ -186,17 +198,12 @@ class Store:
         """
         return since < self._forgotten or self.gone(kind, key) > since
 
-    def changed(self, kind: str) -> list[str]:
-        """The keys of those of a kind that the present read made or changed."""
-        entities = self._entities.get(kind, {})
-        return [key for key, entity in entities.items() if entity.offset == self.offset]
-
     def put(self, kind: str, key: str, **fields: Any) -> bool:
         """Make an entity, or change these fields of it; whether anything is other than before."""
         entities = self._entities.get(kind)
         entity = None if entities is None else entities.get(key)
         if entity is None:
-            self._make(kind, key, fields)
+            self.make(kind, key, self._forms.pack(kind, fields))
             return True
         known = entity.fields
         changed = []
@@ -214,21 +221,26 @@ class Store:
     def update(self, kind: str, key: str, entity: Entity, fields: Mapping[str, Any]) -> None:
         """Change these fields of an entity that is there: each is other than it was."""
         known = entity.fields.copy()
-        for name, value in fields.items():
+        for name, value in fields.items():  # of so few it takes less time than update()
             known[name] = value
         entity.fields = known
-        entity.offset = self.offset
+        offset = entity.offset = self.offset
         self._touched[kind, key] = None
-        if self.offset != entity.born:  # who knows nothing of that read gets all of it
+        if offset != entity.born:  # who knows nothing of that read gets all of it
             self._mark(kind, entity, fields)
 
-    def _make(self, kind: str, key: str, fields: Mapping[str, Any]) -> None:
-        entity = Entity(self._forms.pack(kind, fields), self.offset)
-        self._entities.setdefault(kind, {})[key] = entity
-        before = self._gone.pop((kind, key), None)
-        if before is not None:
-            self._gone_before[kind, key] = before.offset
-        self._touched[kind, key] = None
+    def make(self, kind: str, key: str, fields: dict[str, Any]) -> Entity:
+        """Make an entity that is not there, of a dict that is the store's from now on."""
+        entity = Entity(fields, self.offset)
+        entities = self._entities.get(kind)
+        if entities is None:
+            entities = self._entities[kind] = {}
+        entities[key] = entity
+        name = (kind, key)
+        if name in self._gone:
+            self._gone_before[name] = self._gone.pop(name).offset
+        self._touched[name] = None
+        return entity
 
     def _mark(self, kind: str, entity: Entity, names: Iterable[str]) -> None:
         places = self._places.get(kind)
@@ -264,6 +276,14 @@ class Store:
         the one that made the entity did not say (it is None) is taken.
         """
         entity = self._entities[kind][key]
+        known = entity.fields
+        fields = {
+            name: value
+            for name, value in fields.items()
+            if name not in known or known[name] != value
+        }
+        if not fields:  # as of nearly all, where no event was lost
+            return False
         said = set(self._changed_since(kind, entity, asked))
         if entity.born > asked:
             said.update(name for name, value in entity.fields.items() if value is not None)

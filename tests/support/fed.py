@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from amiws_gevent.ami import Kind, Message
@@ -23,6 +23,12 @@ def event(name: str, **headers: object) -> Message:
 def response(**headers: object) -> Message:
     pairs = [(key, str(value)) for key, value in headers.items()]
     return Message(Kind.RESPONSE, [("Response", "Success"), *pairs])
+
+
+def finish(steps: Iterator[None]) -> None:
+    """Do all of it, with nothing in between."""
+    for _ in steps:
+        pass
 
 
 class Fed:
@@ -55,7 +61,8 @@ class Fed:
         """A list comes, which was asked for at the offset ``asked``: the last one, or then."""
         at = self.offset if asked is None else asked
         times = self._next(after)
-        self.model.receive_list(action, items, asked=at, **times)
+        self.model.begin(**times)
+        finish(self.model.receive_list(action, items, at))
 
     def tick(self, *, after: float = 1) -> None:
         self.model.tick(**self._next(after))

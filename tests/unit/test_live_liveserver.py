@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
-from amiws_gevent.ami import Kind, Message
+from amiws_gevent.ami import Kind, Message, Parser
 from amiws_gevent.config import Settings
 from amiws_gevent.live import liveserver
 from amiws_gevent.live.liveserver import FollowedServer
@@ -17,10 +17,12 @@ from amiws_gevent.live.permissions import Missing, Permissions
 from amiws_gevent.live.proxy import ProxyStore, ServerEntity, proxy_source
 from amiws_gevent.live.synchroniser import DEFAULT_PACE, LIVE, STALE, SYNCING, Pace
 from amiws_gevent.pipeline import Pipeline, Source
+from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.state.store import Store
 from tests.support.asking import ScriptedLink, commands, item, listed, single
 from tests.support.greenlets import until
 from tests.support.hosts import ami_host
+from tests.support.listed import channels
 
 BANNER = "Asterisk Call Manager/11.0.0"
 
@@ -285,6 +287,62 @@ class TestHealing:
         assert "(read = call)" in caplog.text
 
 
+class TestLongLists:
+    """A list is taken in turns, here of one step each."""
+
+    ITEMS = channels(20)
+    STEPS = 5 * 20  # and more: each item is read, taken, looked for, seated, and its call told
+
+    @pytest.fixture(autouse=True)
+    def one_step_a_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(liveserver, "LIST_TURN", -1.0)
+
+    def test_others_run_between_two_turns(self, world: World) -> None:
+        yields = iter(range(1_000))
+        seen: list[int] = []
+
+        def look() -> None:
+            for _ in yields:
+                seen.append(len(world.keys("channel")))
+                yield_to_loop()
+
+        looking = gevent.spawn(look)
+        world.list("CoreShowChannels", *self.ITEMS)
+        looking.kill()
+        assert set(range(20)) <= set(seen)
+        assert next(yields) >= self.STEPS
+
+    def test_events_between_two_turns_are_of_their_own_offsets(self, world: World) -> None:
+        """What they say is neither taken back by the rest of the list nor counted as healed."""
+        world.list("CoreShowChannels", *self.ITEMS, heals=False)
+        healed_before = world.server.healed()
+        ends = iter(range(20))
+
+        def hang_up() -> None:
+            for number in ends:
+                world.hear(event("Hangup", Uniqueid=f"17000000.{number}", Cause="16"))
+                yield_to_loop()
+
+        ending = gevent.spawn(hang_up)
+        world.list("CoreShowChannels", *self.ITEMS)
+        ending.join()
+        assert world.keys("channel") == world.keys("call") == []
+        assert world.server.healed() == healed_before == {}
+
+    def test_what_was_left_of_a_list_the_next_one_does(self, world: World) -> None:
+        for stop_at in range(0, self.STEPS, 7):
+            other = World()
+            taking = gevent.spawn(other.list, "CoreShowChannels", *self.ITEMS)
+            for _ in range(stop_at):
+                yield_to_loop()
+            taking.kill()
+            other.list("CoreShowChannels", *self.ITEMS)
+            assert len(other.keys("channel")) == 20
+            legs = [call["legs"] for call in other.server.store.of("call").values()]
+            assert sorted(map(len, legs)) == [2] * 10
+            other.server.close()
+
+
 def test_what_is_missing_is_logged_once_for_each_line(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -419,13 +477,21 @@ class TestAServerThatTellsOfTooMuch:
         assert world.server.store.size + world.server.model.queues.figures.size <= 100
 
 
+def parsed(message: Message) -> Message:
+    """The message as a server sends it: the parser sees how long it is."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in message.headers)
+    (found,) = Parser().receive_data(f"{lines}\r\n".encode())
+    assert found == message
+    return found
+
+
 def test_values_of_a_million_characters_are_cut() -> None:
     world = World()
     world.connect()
     long = "x" * 1_000_000
     message = new_channel(1).replace("Uniqueid", long).replace("CallerIDName", long)
-    world.hear(message)
+    world.hear(parsed(message))
     ((key, fields),) = world.server.store.of("channel").items()
     assert len(key) == len(fields["caller_name"]) == 256
-    world.hear(event("Hangup", Uniqueid=long, Cause="16"))
+    world.hear(parsed(event("Hangup", Uniqueid=long, Cause="16")))
     assert world.server.store.keys("channel") == []

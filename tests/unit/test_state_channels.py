@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.ami import Kind, Message
+from tests.support.fed import finish
 from tests.support.state import CAPTURES, SCENARIOS, World, channels_of, messages_of, replay
 
 FILES = [f"scenarios/{name}" for name in SCENARIOS] + [
@@ -239,6 +240,6 @@ def test_after_a_restart_of_the_server_nothing_is_left() -> None:
     new(world)
     world.event("BridgeCreate", BridgeUniqueid="b", BridgeType="basic")
     for part in world.model.parts:
-        part.reset()
+        finish(part.reset())
     assert [world.store.of(kind) for kind in ("channel", "bridge", "call")] == [{}, {}, {}]
     assert len(world.ended) == 1

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from amiws_gevent.state.merge import Item, ListedPart, Merged
+from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.store import Store
-from tests.support.fed import event
+from tests.support.fed import event, finish
 
 
 class Part(ListedPart):
@@ -31,16 +31,16 @@ def remove(part: Part, offset: int, key: str) -> None:
     part.store.remove("thing", key)
 
 
-def merge(part: Part, offset: int, *, asked: int, **items: dict[str, Any]) -> Merged:
+def merge(part: Part, offset: int, *, asked: int, **items: dict[str, Any]) -> None:
     part.store.begin(offset)
-    return part.merge("thing", {key: Item(fields) for key, fields in items.items()}, asked)
+    finish(part.merge("thing", {key: Item(fields) for key, fields in items.items()}, asked))
 
 
 def test_what_is_missing_goes_if_it_was_there_when_the_list_was_asked_for(part: Part) -> None:
     put(part, 1, "old", a=1)
     put(part, 2, "asked", a=1)
     put(part, 3, "since", a=1)
-    assert list(merge(part, 4, asked=2).removed) == ["old", "asked"]
+    merge(part, 4, asked=2)
     assert part.store.keys("thing") == ["since"]
 
 
@@ -55,14 +55,15 @@ def test_what_was_made_anew_since_stays_though_its_end_was_lost(part: Part) -> N
 def test_what_was_removed_since_does_not_come_back(part: Part) -> None:
     put(part, 1, "a", x=1)
     remove(part, 3, "a")
-    assert merge(part, 4, asked=2, a={"x": 1}).added == []
+    merge(part, 4, asked=2, a={"x": 1})
     assert part.store.keys("thing") == []
 
 
 def test_what_was_removed_before_may_be_there_again(part: Part) -> None:
     put(part, 1, "a", x=1)
     remove(part, 2, "a")
-    assert merge(part, 4, asked=2, a={"x": 2}).added == ["a"]
+    merge(part, 4, asked=2, a={"x": 2})
+    assert part.store.get("thing", "a") == {"x": 2}
 
 
 def test_nothing_is_added_by_a_list_older_than_what_is_remembered_of_ends(part: Part) -> None:
@@ -101,7 +102,7 @@ def test_estimates_fill_what_is_unknown_alone(part: Part) -> None:
     put(part, 1, "b", since=None)
     items = {key: Item({"x": 1}, {"since": 9}) for key in "abc"}
     part.store.begin(2)
-    part.merge("thing", items, 1)
+    finish(part.merge("thing", items, 1))
     assert [fields["since"] for fields in part.store.of("thing").values()] == [5, 9, 9]
 
 
@@ -109,7 +110,7 @@ def test_an_estimate_does_not_fill_what_an_event_emptied_since(part: Part) -> No
     put(part, 1, "a", since=5)
     put(part, 3, "a", since=None)
     part.store.begin(4)
-    part.merge("thing", {"a": Item({}, {"since": 9})}, 2)
+    finish(part.merge("thing", {"a": Item({}, {"since": 9})}, 2))
     assert part.store.get("thing", "a") == {"since": None}
 
 
@@ -117,7 +118,7 @@ def test_a_list_of_some_leaves_the_others(part: Part) -> None:
     put(part, 1, "sip", technology="SIP")
     put(part, 1, "iax", technology="IAX2")
     part.store.begin(2)
-    part.merge("thing", {}, 1, lambda known: bool(known["technology"] == "SIP"))
+    finish(part.merge("thing", {}, 1, lambda known: bool(known["technology"] == "SIP")))
     assert part.store.keys("thing") == ["iax"]
 
 
@@ -125,7 +126,7 @@ def test_a_reset_removes_what_the_part_has_made(part: Part) -> None:
     put(part, 1, "a", x=1)
     part.store.put("other", "b", x=1)
     part.store.begin(2)
-    part.reset()
+    finish(part.reset())
     assert part.store.keys("thing") == []
     assert part.store.keys("other") == ["b"]
 
@@ -149,7 +150,7 @@ def test_what_only_a_list_has_told_is_so_since_it_came(part: Part) -> None:
     part.put_dated("dated", "a", event("X", Timestamp="1.5"), {"state": 1}, {})
     part.now = 9
     part.store.begin(2)
-    part.merge("dated", {"a": Item({"state": 1})}, 1)
+    finish(part.merge("dated", {"a": Item({"state": 1})}, 1))
     assert part.store.get("dated", "a") == {"state": 1, "since": 7, "server_since": 1500}
-    part.merge("dated", {"a": Item({"state": 2})}, 1)
+    finish(part.merge("dated", {"a": Item({"state": 2})}, 1))
     assert part.store.get("dated", "a") == {"state": 2, "since": 9, "server_since": None}

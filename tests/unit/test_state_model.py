@@ -6,7 +6,7 @@ import pytest
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.state.model import Model
-from amiws_gevent.state.part import Part
+from amiws_gevent.state.part import Part, Steps, TakeList
 from amiws_gevent.state.store import Store
 
 
@@ -23,8 +23,13 @@ class Noting(Part):
         return {"parkedcall": lambda message: self._note(message.name)}
 
     @property
-    def lists(self) -> Mapping[str, Callable[[Sequence[Message], int], None]]:
-        return {"parkedcalls": lambda items, asked: self._note(len(items), asked)}
+    def lists(self) -> Mapping[str, TakeList]:
+        return {"parkedcalls": self._listed}
+
+    def _listed(self, items: Sequence[Message], asked: int) -> Steps:
+        for number in range(len(items)):
+            self._note(number, asked)
+            yield
 
     def tick(self) -> None:
         self._note("tick")
@@ -52,10 +57,15 @@ def test_items_of_lists_are_no_events() -> None:
     response = Message(Kind.RESPONSE, {"Response": "Success"})
     told.receive([item, response, Message(Kind.EVENT, {"Event": "Other"})], 1, 10)
     assert notes == []
-    told.receive_list("ParkedCalls", [item], asked=1, offset=2, now=20)
-    assert notes == [("a", 20, 1, 1), ("b", 20, 1, 1)]
-    told.receive_list("Other", [item], asked=1, offset=2, now=20)
-    assert len(notes) == 2
+
+
+def test_a_list_is_taken_in_steps_which_are_of_their_own_times() -> None:
+    told, notes = model()
+    item = Message(Kind.EVENT, {"Event": "ParkedCall", "ActionID": "x"})
+    for number, _ in enumerate(told.receive_list("ParkedCalls", [item, item], 1)):
+        told.begin(2 + number, 20 + number)
+    assert notes == [("a", 0, 0, 1), ("a", 20, 1, 1), ("b", 21, 0, 1), ("b", 22, 1, 1)]
+    assert list(told.receive_list("Other", [item], 1)) == []
 
 
 def test_time_passes_for_all_parts() -> None:

@@ -8,4 +8,4 @@ def test_a_part_takes_nothing_unless_it_says_so() -> None:
     part = Part(Store())
     assert (part.events, part.lists) == ({}, {})
     part.tick()
-    part.reset()
+    assert list(part.reset()) == []

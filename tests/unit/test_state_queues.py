@@ -9,7 +9,7 @@ import pytest
 from amiws_gevent.ami import Message
 from amiws_gevent.state import queues as queues_module
 from amiws_gevent.state.queues import QueuesPart
-from tests.support.fed import START, Fed, event
+from tests.support.fed import START, Fed, event, finish
 
 
 class Queues(Fed):
@@ -305,7 +305,7 @@ def test_a_tick_begins_the_day(queues: Queues) -> None:
 
 def test_a_restart_of_the_server_loses_no_figures(queues: Queues) -> None:
     queues.join("1", 1)
-    queues.part.reset()
+    finish(queues.part.reset())
     assert queues.store.keys("queue") == []
     queues.join("2", 1)
     assert queues.some("queue", "q", "entered", "waiting") == (2, 1)

@@ -20,7 +20,6 @@ def test_what_changed_since_is_the_changed_fields_alone() -> None:
     assert changes(store, 1) == [Change("a", "x", {"two": 3}, whole=False)]
     assert changes(store, 2) == []
     assert changes(store, 3) is None
-    assert store.changed("a") == ["x"]
 
 
 def test_one_that_is_gone_is_told_with_its_last_words() -> None:
