@@ -66,22 +66,32 @@ def accept_login(listener: socket.socket) -> socket.socket:
     return connection
 
 
-class Answers(threading.Thread):
-    """Answers what the bridge asks; ``lock`` keeps its packets apart from all others."""
+class Connection:
+    """The way to the bridge, for two threads: what one sends is not mixed with the other's."""
 
-    def __init__(self, connection: socket.socket, lock: threading.Lock, listed: int) -> None:
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._lock = threading.Lock()
+
+    def sendall(self, data: bytes) -> None:
+        with self._lock:
+            self.socket.sendall(data)
+
+
+class Answers(threading.Thread):
+    """Answers what the bridge asks; CoreShowChannels with ``listed`` channels, if any."""
+
+    def __init__(self, connection: Connection, listed: int) -> None:
         super().__init__(daemon=True)
         self._connection = connection
-        self._lock = lock
         self._listed = listed
 
     def run(self) -> None:
         rest = b""
-        while data := self._connection.recv(4096):
+        while data := self._connection.socket.recv(4096):
             *actions, rest = (rest + data).split(b"\r\n\r\n")
             for action in actions:
-                with self._lock:
-                    self._connection.sendall(self._answer(action))
+                self._connection.sendall(self._answer(action))
 
     def _answer(self, action: bytes) -> bytes:
         name, ident = _ACTION.search(action), _ACTION_ID.search(action)
@@ -138,7 +148,7 @@ def call(number: int) -> bytes:
     return "".join(f"{event}\r\n\r\n" for event in said).encode()
 
 
-def burst(connection: socket.socket, events: list[bytes], count: int) -> dict[str, float]:
+def burst(connection: Connection, events: list[bytes], count: int) -> dict[str, float]:
     """Send ``count`` events, from the first of the capture on, again and again."""
     whole, rest = divmod(count, len(events))
     everything, some = b"".join(events), b"".join(events[:rest])
@@ -149,14 +159,14 @@ def burst(connection: socket.socket, events: list[bytes], count: int) -> dict[st
     return {"start": start, "seconds": time.monotonic() - start}
 
 
-def paced(connection: socket.socket, rate: float, seconds: float) -> dict[str, float]:
+def paced(connection: Connection, rate: float, seconds: float) -> dict[str, float]:
     """Send lone events at even distances; how many, and how far behind the plan at worst."""
     count = int(rate * seconds)
     stamped = (PACED_EVENT.format(time.monotonic_ns()).encode() for _ in range(count))
     return evenly(connection, stamped, rate)
 
 
-def evenly(connection: socket.socket, packets: Iterable[bytes], rate: float) -> dict[str, float]:
+def evenly(connection: Connection, packets: Iterable[bytes], rate: float) -> dict[str, float]:
     """Send packets at even distances; each is made when it is due."""
     start = time.monotonic()
     worst = 0.0
@@ -176,7 +186,7 @@ def evenly(connection: socket.socket, packets: Iterable[bytes], rate: float) -> 
         number += 1
 
 
-def calls(connection: socket.socket, count: int) -> dict[str, float]:
+def calls(connection: Connection, count: int) -> dict[str, float]:
     """Begin so many calls."""
     start = time.monotonic()
     for number in range(count):
@@ -184,7 +194,7 @@ def calls(connection: socket.socket, count: int) -> dict[str, float]:
     return {"start": start, "messages": MESSAGES_IN_CALL * count}
 
 
-def huge(connection: socket.socket, size: int = 4_000_000) -> dict[str, float]:
+def huge(connection: Connection, size: int = 4_000_000) -> dict[str, float]:
     """Send packets of ``size`` bytes; the first has too many headers for an event."""
     answer = b"Response: Success\r\nMessage: Command output follows\r\n"
     callers = b"".join(
@@ -205,7 +215,7 @@ def huge(connection: socket.socket, size: int = 4_000_000) -> dict[str, float]:
     return {"start": start, "seconds": time.monotonic() - start}
 
 
-def obey(connection: socket.socket, events: list[bytes], command: str, *words: str) -> object:
+def obey(connection: Connection, events: list[bytes], command: str, *words: str) -> object:
     """Do what a line of standard input says; what to answer, None for an end."""
     numbers = [float(word) for word in words]
     match command, numbers:
@@ -230,17 +240,15 @@ def main() -> None:
     print(listener.getsockname()[1], flush=True)
     capture = gzip.decompress(CAPTURE.read_bytes())
     events = [packet + b"\r\n\r\n" for packet in capture.split(b"\r\n\r\n")[1:-1]]
-    connection = accept_login(listener)
-    lock = threading.Lock()
-    Answers(connection, lock, options.listed).start()
+    connection = Connection(accept_login(listener))
+    Answers(connection, options.listed).start()
     print("ready", flush=True)
     for line in sys.stdin:
-        with lock:
-            answer = obey(connection, events, *line.split())
+        answer = obey(connection, events, *line.split())
         if answer is None:
             break
         print(json.dumps(answer), flush=True)
-    connection.close()
+    connection.socket.close()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ _OWN = {
     "method_not_allowed": CodeInfo(405, "The path is not for this method; `Allow` has those."),
     "request_timeout": CodeInfo(408, "The request was not whole in time."),
     "bad_cursor": CodeInfo(
-        410, "`next` is of no list, or of one that is forgotten: begin without it."
+        410,
+        "`next` is not of this kind and these filters, or of a list that is forgotten: begin "
+        "without it.",
     ),
     "length_required": CodeInfo(411, "A body needs a `Content-Length`."),
     "too_large": CodeInfo(413, "The body is longer than `limits.client_message`."),

@@ -18,6 +18,7 @@ import orjson
 from gevent.event import Event
 
 from amiws_gevent.batch import Item
+from amiws_gevent.feeds.encoding import with_position
 from amiws_gevent.feeds.feed import Feed
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import Filters
@@ -112,7 +113,8 @@ class Stream:
             "filters": made.filters,
             "resumed": made.resumed,
         }
-        self._first = b"retry: %d\n\n%s" % (RETRY, event(orjson.dumps(told)))
+        text = with_position(orjson.dumps(told), made.position)
+        self._first = b"retry: %d\n\n%s" % (RETRY, FORMAT.encode([text], made.position))
 
     def is_over(self) -> bool:
         """Whether nothing more is to be sent."""

@@ -246,7 +246,7 @@ class Client:
             is_wanted = subscription in self._subscriptions
             requests = [] if is_wanted else self._unsubscribe(subscription)
         self._send(requests)
-        subscription.subscribed(message["resumed"])
+        subscription.subscribed(message["resumed"], message.get("position"))
 
     def _on_reply(self, message: Mapping[str, Any]) -> None:
         with self._changed:

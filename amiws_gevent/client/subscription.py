@@ -138,12 +138,13 @@ class Subscription:
                 return {"op": "subscribe", **asked}
             return {"op": "resume", **asked, "position": self._position}
 
-    def subscribed(self, resumed: bool) -> None:
+    def subscribed(self, resumed: bool, position: str | None = None) -> None:
         """The server has answered."""
         with self._changed:
             self._needs_snapshot = "state" in self.streams and not self._resuming
             if not resumed:
                 self._position = None
+            self.at(position)
             if self._began and not self._resuming and "events" in self.streams:
                 self._put(Gap("events", CONNECTION))
             self._began = True

@@ -336,7 +336,8 @@ class Settings(Checked):
         default=True,
         description="Keep a model of what is so on each server: channels, calls, queues, phones. "
         "It is what the servers' events say, and what they answer when they are asked. `no`: "
-        "servers are asked nothing, and clients get no state.",
+        "servers are asked nothing, and clients get no state but whether each server is "
+        "connected; events and actions are as ever.",
     )
     sync_interval: values.Seconds = _written(
         "5 min",

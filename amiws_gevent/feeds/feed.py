@@ -17,8 +17,12 @@ class TooMany(AmiwsError):
     """A client has as many subscriptions as it may have."""
 
 
-class StateWithheld(AmiwsError):
-    """No client may have the state; ``str()`` says why."""
+class NoState(AmiwsError):
+    """There is no state to be told of; ``code`` says why, ``str()`` in words."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Subscription(NamedTuple):
@@ -30,6 +34,8 @@ class Subscription(NamedTuple):
     filters: dict[str, list[Any]]
     resumed: bool
     """Whether it goes on at its position in everything; if not, gaps say what is missing."""
+    position: str | None
+    """Where it begins; None if that is told by the snapshot or the gap that comes first."""
 
 
 class Source(Protocol):
@@ -70,7 +76,7 @@ class Feed:
     ) -> Subscription:
         """Begin, or go on at a position; one that is equal begins anew.
 
-        Raises TooMany and StateWithheld.
+        Raises TooMany and NoState.
 
         Nothing is sent before the next turn of the loop: answer the client first.
         """
@@ -81,7 +87,7 @@ class Feed:
         subscriber, resumed = self._source.join(self, streams, filters, position)
         self._subscribers[known] = subscriber
         self.transport.pump()
-        return Subscription(known, streams, filters.as_json(), resumed)
+        return Subscription(known, streams, filters.as_json(), resumed, subscriber.position())
 
     def unsubscribe(self, subscription_id: str) -> bool:
         """End one; whether there was one. What waited of it is dropped."""

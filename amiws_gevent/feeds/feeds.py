@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from amiws_gevent.batch import Batch
+from amiws_gevent.batch import Batch, Item
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.changed import Transform
 from amiws_gevent.feeds.encoding import EVENTS, FILTERS, RESTART, STATE, UNKNOWN
-from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed, StateWithheld
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed, NoState
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Group, Transport, filters_key
 from amiws_gevent.feeds.history import Bounds, History, Replay
@@ -30,12 +30,16 @@ from amiws_gevent.live.proxy import PROXY_ID
 from amiws_gevent.plugins.api import Entity, ServerInfo
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
-from amiws_gevent.state.servers import SERVER
 
 KEPT_TIME = 120.0
 """Seconds for which a view of the state is kept that no client has: one that comes back can
 go on where it was."""
 MOST_KEPT = 64
+
+ALWAYS_KEPT = frozenset({"server"})
+"""Kinds of the program itself."""
+
+_MOMENT: Delivery = (Item(b"", 0, {}), ())
 
 _log = logging.getLogger("amiws_gevent.feeds")
 
@@ -152,6 +156,11 @@ class Feeds:
         return self._shown
 
     @property
+    def keeps_state(self) -> bool:
+        """Whether there is state of more than the program itself."""
+        return self._live.keeps_state
+
+    @property
     def behind(self) -> int:
         """Subscriptions that do not have the newest state."""
         return sum(not one.in_step for members in self._members.values() for one in members)
@@ -166,27 +175,26 @@ class Feeds:
     ) -> StatePage | None:
         """Entities of a kind, ``limit`` at a time, as they are when the first page is asked for.
 
-        ``after`` is ``next`` of the page before; None if that is not known, or no longer. Raises
-        StateWithheld, but for servers.
+        ``after`` is ``next`` of the page before; None if that is not known, or no longer, or
+        of other filters. Raises NoState.
         """
-        if kind != SERVER:
-            self._check_withheld()
-        if after is not None:
-            return self._cursors.more(after, limit)
-        self._look_at_servers()
         chosen = filters.of_kind(kind)
+        self._check_state(chosen)
+        if after is not None:
+            return self._cursors.more(after, chosen, limit)
+        self._look_at_servers()
         view = self._views.get(chosen) or StateView(chosen, self._shown)
         position = self._positions.encode(view.vector, {}, view.vector, filters_key(chosen))
-        return self._cursors.begin(view.entities(), position, limit)
+        return self._cursors.begin(chosen, view.entities(), position, limit)
 
     # Who comes and goes (`feed.Source`)
 
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
     ) -> tuple[Subscriber, bool]:
-        """A subscriber of a feed, and whether it goes on where it was. Raises StateWithheld."""
+        """A subscriber of a feed, and whether it goes on where it was. Raises NoState."""
         if STATE in streams:
-            self._check_withheld()
+            self._check_state(filters)
         self._look_at_servers()
         group = self._group(_GroupKey(streams, filters, feed.fmt))
         group.newest = self._hub.number
@@ -206,9 +214,16 @@ class Feeds:
             self._hub.add(feed.transport, group.view)
         return subscriber, resumed
 
-    def _check_withheld(self) -> None:
+    def _check_state(self, filters: Filters) -> None:
+        """Refuse to tell that there is nothing where nothing is known, or may be told."""
+        if filters.kinds <= ALWAYS_KEPT:
+            return
+        if not self._live.keeps_state:
+            raise NoState(
+                "state_off", "live_state is off: there is no state but that of kind server"
+            )
         if self._showing.withheld:
-            raise StateWithheld(self._showing.withheld)
+            raise NoState("state_withheld", self._showing.withheld)
 
     def _group(self, key: _GroupKey) -> Group:
         group = self._groups.get(key)
@@ -295,7 +310,7 @@ class Feeds:
             vector[server] = since.position
             if since.reason is not None:
                 whole = False
-                subscriber.tell_gap(EVENTS, since.reason, server)
+                subscriber.tell_gap(EVENTS, since.reason, server=server)
         subscriber.replay = Replay(self.history, group.view.filters, vector)
         return whole
 
@@ -324,6 +339,7 @@ class Feeds:
                 continue
             try:
                 yield from self._flush(view, flushes)
+                yield _MOMENT
             except Exception as error:  # noqa: BLE001 - a fault of one view is not that of all
                 self._limiter.log(
                     _log,

@@ -135,11 +135,11 @@ class Group:
         A server that has published nothing yet is at the beginning of its stream.
         """
         vector = {}
-        for server, served in self._live.servers.items():
+        for server, source in self._live.sources.items():
             if self.filters.has_server(server):
-                position, epoch = known.get(server), served.source.epoch
-                if position is None or position.epoch != epoch:
-                    position = Position(epoch, 0)
+                position = known.get(server)
+                if position is None or position.epoch != source.epoch:
+                    position = Position(source.epoch, 0)
                 vector[server] = position
         return vector
 
@@ -151,8 +151,8 @@ class Group:
         if self.view is None:
             return {}
         place = self._hub.at(self.view)
-        if place is None:
-            return None
+        if place is None:  # the newest are not among those whose turn it is
+            return events if number >= self._hub.passing[1].number else None
         return self.events_at(place.positions) if place.number >= number else events
 
     def position(self, events: Vector | None, state: Vector | None) -> str | None:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.stateview import Frozen
 
 CURSOR_TIME = 60.0  # seconds in which the next page must be asked for
@@ -22,6 +23,7 @@ class StatePage(NamedTuple):
 
 
 class _Cursor(NamedTuple):
+    filters: Filters
     entities: Sequence[Frozen]
     position: str
     begin: int
@@ -38,18 +40,24 @@ class Cursors:
     def __len__(self) -> int:
         return len(self._cursors)
 
-    def begin(self, entities: Sequence[Frozen], position: str, limit: int) -> StatePage:
+    def begin(
+        self, filters: Filters, entities: Sequence[Frozen], position: str, limit: int
+    ) -> StatePage:
         """The first page."""
-        return self._page(_Cursor(entities, position, 0, self._clock()), limit)
+        return self._page(_Cursor(filters, entities, position, 0, self._clock()), limit)
 
-    def more(self, known: str, limit: int) -> StatePage | None:
-        """The page that ``next`` asks for; None if it is not known, or no longer.
+    def more(self, known: str, filters: Filters, limit: int) -> StatePage | None:
+        """The page that ``next`` asks for.
 
-        It may be asked for again, should the answer be lost.
+        None if it is not known, or no longer, or that of a list with other filters: who may see
+        less now gets no more of what he began with. It may be asked for again, should the answer
+        be lost.
         """
         self._forget()
         cursor = self._cursors.get(known)
-        return None if cursor is None else self._page(cursor, limit)
+        if cursor is None or cursor.filters != filters:
+            return None
+        return self._page(cursor, limit)
 
     def _page(self, cursor: _Cursor, limit: int) -> StatePage:
         end = cursor.begin + limit

@@ -53,7 +53,16 @@ class Live(Protocol):
     """All servers (`live.LiveState`)."""
 
     @property
-    def servers(self) -> Mapping[int, Served]: ...
+    def servers(self) -> Mapping[int, Served]:
+        """Those that have state; the program itself (0) always has."""
+
+    @property
+    def sources(self) -> Mapping[int, Stream]:
+        """The streams of all whose events come, whether they have state or not."""
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether more has state than the program itself (``live_state``)."""
 
 
 class Delta:
@@ -118,6 +127,7 @@ class Flush:
         self._store = shown.store
         self._names = names
         self._since = since
+        self._known = max(since, shown.read_at)
         self._chunks: list[list[Delta]] = []
 
     def chunks(self) -> Iterator[list[Delta]]:
@@ -125,11 +135,18 @@ class Flush:
         for number in range(-(-len(self._names) // CHUNK)):
             if number == len(self._chunks):
                 names = self._names[number * CHUNK : (number + 1) * CHUNK]
-                self._chunks.append([self._delta(name) for name in names])
+                deltas = map(self._delta, names)
+                self._chunks.append([delta for delta in deltas if delta is not None])
             yield self._chunks[number]
 
-    def _delta(self, name: Name) -> Delta:
+    def _delta(self, name: Name) -> Delta | None:
+        """None for what came and went meanwhile: nobody who gets this knows of it.
+
+        In bursts that is more than half of all.
+        """
         fields = self._store.get(*name)
+        if fields is None and self._store.has_passed(*name, self._since, self._known):
+            return None
         return Delta(self.server, name, fields, self._store.change(*name, self._since))
 
 
@@ -146,6 +163,8 @@ class Shown:
         self.info = served.info
         self.offset = served.store.offset
         """Of the last flush: what all is known up to."""
+        self.read_at = 0
+        """Of when somebody was last told what no flush had told yet: all that was there."""
         self._source_epoch = served.source.epoch
         self.epoch = self._source_epoch
         self.store = served.store
@@ -165,6 +184,11 @@ class Shown:
     def position(self) -> Position:
         """Where who knows all up to the last flush stands."""
         return Position(self.epoch, self.offset)
+
+    def current(self) -> Store:
+        """All that there is now, for who is told of it before the next flush."""
+        self.read_at = self.store.offset
+        return self.store
 
     def is_of(self, served: Served) -> bool:
         """Whether this still shows that server's stream."""

@@ -158,7 +158,7 @@ class StateView:
         matches, server = self.filters.entity, shown.server
         return [
             (kind, key)
-            for kind, key, fields in shown.store.frozen()
+            for kind, key, fields in shown.current().frozen()
             if matches(server, kind, fields)
         ]
 
@@ -243,7 +243,7 @@ class StateView:
         kinds = self.filters.kinds
         found = [
             Frozen(server, kind, key, fields)
-            for kind, key, fields in self._shown[server].store.frozen()
+            for kind, key, fields in self._shown[server].current().frozen()
             if kind in kinds
         ]
         return found if not self.filters.changeable else list(filter(self._is_in, found))
@@ -333,7 +333,7 @@ class StateView:
 
     def _tell_missed(self, entry: Missed, pieces: Pieces) -> None:
         server, kind, key, since = entry
-        store = self._shown[server].store
+        store = self._shown[server].current()
         fields = store.get(kind, key)
         if fields is None or not self._has(Frozen(server, kind, key, fields)):
             change = store.change(kind, key, -1) if fields is None else None

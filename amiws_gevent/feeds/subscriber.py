@@ -89,10 +89,12 @@ class Subscriber:
             self._needs_snapshot = True
             self._has_caught_up = False
 
-    def tell_gap(self, stream: str, reason: str, server: int | None = None) -> None:
+    def tell_gap(
+        self, stream: str, reason: str, *, server: int | None = None, lost: int | None = None
+    ) -> None:
         """Say ahead of all else that something is missing."""
         self._counts["gaps"] += 1
-        self._gaps.append(encoding.gap(self.group.id, stream, reason, server=server))
+        self._gaps.append(encoding.gap(self.group.id, stream, reason, server=server, lost=lost))
 
     def dropped(self) -> None:
         """The hub has dropped batches, of which it has got none."""
@@ -143,8 +145,11 @@ class Subscriber:
         return None
 
     def _tell_gaps(self) -> bytes:
+        """All that is missing; who goes on from there is not told a second time."""
         gaps, self._gaps = self._gaps, []
-        return self.group.encode(*gaps)
+        position = self.position()
+        gaps[-1] = encoding.with_position(gaps[-1], position)
+        return self.group.encode(*gaps, position=position)
 
     def _event(self) -> bytes | None:
         """The next event that waits, or what is told in the place of those left out."""
@@ -153,10 +158,9 @@ class Subscriber:
             self.tell_gap(EVENTS, BUSY)
             return self._tell_gaps()
         if self._lost:
-            self._counts["gaps"] += 1
-            gap = encoding.gap(self.group.id, EVENTS, SLOW, lost=self._lost)
+            self.tell_gap(EVENTS, SLOW, lost=self._lost)
             self._lost, self._lost_from = 0, None
-            return self.group.encode(gap)
+            return self._tell_gaps()
         if self._waiting and (self._ready or self.in_step):
             return self._take().data
         return None

@@ -58,6 +58,7 @@ class LiveState:
         self._proxy = ProxyStore(source)
         self._members: dict[int, _Member] = {}
         self._servers: dict[int, LiveServer] = {PROXY_ID: LiveServer(source, self._proxy)}
+        self._sources: dict[int, Source] = {PROXY_ID: source}
         self._settings: Settings | None = None
         self._file: FiguresFile | None = None
         self._kept: dict[str, Mapping[str, Any]] = {}  # figures of the file, not yet taken
@@ -74,12 +75,22 @@ class LiveState:
         return self._servers
 
     @property
+    def sources(self) -> Mapping[int, Source]:
+        """The streams of all servers by id, of those without a model too."""
+        return self._sources
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether servers have models; without, nothing but the servers themselves is told."""
+        return self._settings is not None and self._settings.live_state
+
+    @property
     def followed(self) -> list[FollowedServer]:
         """Those that have a model."""
         return [member.live for member in self._members.values() if member.live is not None]
 
     def call_of(self, server: int, channel: str) -> str | None:
-        """The id of the call that a channel belongs to now, if that is known."""
+        """The id of the call of a channel, by its Uniqueid; None if that is not known."""
         member = self._members.get(server)
         if member is None or member.live is None:
             return None
@@ -116,6 +127,7 @@ class LiveState:
     # -- of the pool (`Follower`) ------------------------------------------------------
 
     def joined(self, source: Source, link: Link) -> None:
+        self._sources[source.host.id] = source
         if source.host.id == PROXY_ID:
             _log.warning(
                 "%s: no live state of a server with the id %d, which stands for this program; "
@@ -138,6 +150,8 @@ class LiveState:
             self._changed()
 
     def left(self, source: Source, reason: str) -> None:
+        if self._sources.get(source.host.id) is source:
+            del self._sources[source.host.id]
         member = self._member_of(source)
         if member is not None:
             self._unfollow(member)

@@ -103,7 +103,7 @@ class Calls(Part):
         }
 
     def call_of(self, channel: str) -> str | None:
-        """The key of the call that a channel belongs to now; None if there is no such channel."""
+        """The key of the call that a channel belongs to, by its Uniqueid; None if it has none."""
         leg = self._legs.get(channel)
         return None if leg is None else leg.call.key
 

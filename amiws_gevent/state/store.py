@@ -71,6 +71,10 @@ class Change(NamedTuple):
 class _Tombstone(NamedTuple):
     offset: int
     last: Mapping[str, Any] | None
+    born: int
+    """The offset at which it was made."""
+    before: int
+    """That at which it was removed the time before, as far as that is known; else -1."""
 
 
 class Store:
@@ -85,6 +89,7 @@ class Store:
         self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
         self._forms = Forms()
         self._gone: dict[Name, _Tombstone] = {}  # the oldest first
+        self._gone_before: dict[Name, int] = {}  # offsets, of those that came again
         self._most_gone = tombstones
         self._forgotten = offset
         self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
@@ -161,6 +166,19 @@ class Store:
         tombstone = self._gone.get((kind, key))
         return 0 if tombstone is None else tombstone.offset
 
+    def has_passed(self, kind: str, key: str, since: int, after: int) -> bool:
+        """Whether an entity came and went after ``after``, and was not there at ``since`` either.
+
+        ``since`` is no later than ``after``. False if that is not certain.
+        """
+        found = self._gone.get((kind, key))
+        return (
+            found is not None
+            and found.born > after
+            and found.before < since
+            and since >= self._forgotten
+        )
+
     def may_have_gone(self, kind: str, key: str, since: int) -> bool:
         """Whether an entity that is not there was removed after ``since``, or that is forgotten.
 
@@ -207,7 +225,9 @@ class Store:
     def _make(self, kind: str, key: str, fields: Mapping[str, Any]) -> None:
         entity = Entity(self._forms.pack(kind, fields), self.offset)
         self._entities.setdefault(kind, {})[key] = entity
-        self._gone.pop((kind, key), None)
+        before = self._gone.pop((kind, key), None)
+        if before is not None:
+            self._gone_before[kind, key] = before.offset
         self._touched[kind, key] = None
 
     def _mark(self, kind: str, entity: Entity, names: Iterable[str]) -> None:
@@ -257,8 +277,8 @@ class Store:
         if entity is None:
             return False
         entity.fields = _GONE
-        self._gone.pop((kind, key), None)  # the last removed comes last
-        self._gone[kind, key] = _Tombstone(self.offset, last)
+        before = self._gone_before.pop((kind, key), -1)
+        self._gone[kind, key] = _Tombstone(self.offset, last, entity.born, before)
         self._touched[kind, key] = None
         if len(self._gone) > self._most_gone:
             oldest = next(iter(self._gone))

@@ -29,6 +29,11 @@ CODES: dict[str, CodeInfo] = {
     ),
     "unknown_op": CodeInfo(400, "There is no such `op`."),
     "bad_filter": CodeInfo(400, "A filter has an unknown name or a value that it cannot have."),
+    "state_off": CodeInfo(
+        409,
+        "No state of servers is kept (`live_state: no`): there is none but that of the kind "
+        "`server`.",
+    ),
     "too_many_subscriptions": CodeInfo(
         429, "The client has as many subscriptions as it may have (`limits.subscriptions`)."
     ),

@@ -76,8 +76,9 @@ class Hello(Message):
     heartbeat: int = Field(description="Milliseconds between two `position`.")
     user: str | None = Field(description="Who logged in; null where nobody has to.")
     features: list[str] = Field(
-        description="Names of what this version can do: `state`, `events`, `resume`, `actions`, "
-        "`idempotency`. Later versions add to them."
+        description="Names of what there is: `state`, `events`, `resume`, `actions`, "
+        "`idempotency`. Later versions add to them. Without `state` (`live_state: no`) there is "
+        "that of the kind `server` alone."
     )
     limits: Limits = Field(description="`subscriptions`, `message`, `actions`.")
     may: May = Field(description="`subscribe`, `action`: what this client may do.")
@@ -101,6 +102,9 @@ class Subscribed(Message):
     resumed: bool = Field(
         description="Whether it goes on at the position of `resume` in everything. If not, each "
         "`gap` that follows says what is missing."
+    )
+    position: str = Field(
+        "", description=f"{_POSITION} Left out if it comes with a `gap` or `snapshot` that follows."
     )
 
 

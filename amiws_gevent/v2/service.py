@@ -20,6 +20,8 @@ from amiws_gevent.v2.session import Actions, Session, Shared
 from amiws_gevent.v2.textframes import TEXT_FRAMES
 from amiws_gevent.web.websocket import WebSocketClient
 
+FEATURES = ("events", "resume", "actions", "idempotency")
+
 PROXY = Filters(server=frozenset({0}))
 
 _ALL = 1_000_000  # more servers than there can be
@@ -31,7 +33,9 @@ class Service:
     def __init__(self, feeds: Feeds, actions: Actions, limits: config.Limits) -> None:
         self._feeds = feeds
         self._heartbeat = Heartbeat(limits.ping_interval)
-        self._shared = Shared(actions, self._servers, _limits(limits), limits.ping_interval)
+        self._shared = Shared(
+            actions, self._servers, self._features, _limits(limits), limits.ping_interval
+        )
 
     @property
     def errors(self) -> Counter[str]:
@@ -64,6 +68,9 @@ class Service:
         """The client of a session has left."""
         self._heartbeat.remove(session)
         session.close()
+
+    def _features(self) -> Sequence[str]:
+        return ("state", *FEATURES) if self._feeds.keeps_state else FEATURES
 
     def _servers(self) -> Sequence[Mapping[str, Any]]:
         """The entities of the servers, as clients see them."""

@@ -20,7 +20,7 @@ import orjson
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
-from amiws_gevent.feeds.feed import Feed, StateWithheld, TooMany
+from amiws_gevent.feeds.feed import Feed, NoState, TooMany
 from amiws_gevent.feeds.filters import FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.codes import RequestError
@@ -54,8 +54,6 @@ SUBSCRIPTION_RATE = 4.0
 """A second, of one client; as many may come at once as it may have, and some more. To begin one may
 mean to look through all entities, which takes 50 ms for 50,000."""
 
-FEATURES = ["state", "events", "resume", "actions", "idempotency"]
-
 _log = logging.getLogger("amiws_gevent.v2")
 
 
@@ -87,6 +85,8 @@ class Shared:
     actions: Actions
     servers: Callable[[], Sequence[Mapping[str, Any]]]
     """The entities of the servers, for ``hello``."""
+    features: Callable[[], Sequence[str]]
+    """What there is, for ``hello``."""
     limits: Limits
     heartbeat: float
     """Seconds."""
@@ -135,7 +135,7 @@ class Session:
                 time=shared.now(),
                 heartbeat=round(shared.heartbeat * 1000),
                 user=self.info.user,
-                features=FEATURES,
+                features=list(shared.features()),
                 limits=shared.limits,
                 may=May(subscribe=True, action=True),
                 servers=[ServerEntity.model_validate(server) for server in shared.servers()],
@@ -152,10 +152,10 @@ class Session:
             self._refuse(given, problem.code, problem.message, problem.retry_after)
         except FilterError as error:
             self._refuse(given, "bad_filter", str(error))
-        except StateWithheld as error:
-            self._refuse(given, "state_withheld", str(error))
         except TooMany as error:
             self._refuse(given, "too_many_subscriptions", str(error))
+        except NoState as error:
+            self._refuse(given, error.code, str(error))
         except Exception:  # noqa: BLE001 - a fault of ours must not leave a request unanswered
             _log.exception("client %s: internal error in a request", self.info.address)
             self._refuse(given, "internal", "internal error")
@@ -209,7 +209,9 @@ class Session:
         self._begun.take()
         made = self._feed.subscribe(frozenset(request.streams), filters, position)
         answer = {"id": request.id, "subscription": made.id, "streams": sorted(made.streams)}
-        more = {"filters": made.filters, "resumed": made.resumed}
+        more: dict[str, Any] = {"filters": made.filters, "resumed": made.resumed}
+        if made.position is not None:
+            more["position"] = made.position
         self._send(Subscribed.model_validate({"op": "subscribed", **answer, **more}))
 
     def _unsubscribe(self, request: Unsubscribe) -> None:

@@ -368,6 +368,20 @@ def test_no_position_counts_before_a_snapshot_that_is_to_come(page: Page, server
     assert set(items(page)) == {"1"}
 
 
+def test_it_resumes_where_it_began_if_nothing_came(page: Page, server: V2Server) -> None:
+    page.clock.install()
+    client = live(page, server)
+    subscribe(page, {}, "events")
+    client.subscribed(position="p-0")
+    page.evaluate("view.ready")
+    client.cut()
+    wait_for(page, "amiws.status.state === 'lost'")
+    page.clock.run_for(2100)
+    again = server.client(1)
+    again.hello()
+    assert again.subscribed(op="resume", resumed=True, position="p-0")["position"] == "p-0"
+
+
 def test_gaps_are_told(page: Page, server: V2Server) -> None:
     page.clock.install()
     client = live(page, server)

@@ -85,7 +85,7 @@ def test_curl_listens_to_events(program: Program, ami: AmiServer) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
         assert curl.stdout is not None
         lines = iter(curl.stdout.readline, b"")
-        assert b"event: subscribed\n" in itertools.islice(lines, 3)
+        assert b"event: subscribed\n" in itertools.islice(lines, 4)
         ami.send(new_channel(1) + hangup(1))
         told = next(line for line in lines if line.startswith(b"data:") and b"Hangup" in line)
         assert json.loads(told.removeprefix(b"data: "))["message"]["data"]["Uniqueid"] == "1.1"
@@ -111,6 +111,22 @@ def test_who_comes_back_gets_what_was_missed_once(program: Program, ami: AmiServ
         assert numbers(source, 6) == [f"1.{n}" for n in range(2, 8)]
         ami.send(hangup(8))
         assert numbers(source, 1) == ["1.8"]
+
+
+def test_without_state_events_go_on_and_state_is_refused(tmp_path: Path, ami: AmiServer) -> None:
+    text = plain_configuration(ami_host(ami.port), more="live_state: no")
+    with Program(tmp_path, text) as program:
+        ami.wait_login()
+        program.wait_for_log("connected")
+        test_who_comes_back_gets_what_was_missed_once(program, ami)
+        for path in ("/state/channel", "/state", "/state?kind=server&kind=call"):
+            refused = requests.get(url(program, path), timeout=60)
+            assert (refused.status_code, refused.json()["code"]) == (409, "state_off"), path
+        (server,) = requests.get(url(program, "/servers"), timeout=60).json()["items"]
+        assert server["sync"] == "off"
+        with EventSource(program.port, f"{PREFIX}/state?kind=server") as source:
+            (told,) = source.until("snapshot").data["items"]
+            assert told == server
 
 
 def test_the_state_and_each_change(program: Program, ami: AmiServer) -> None:
@@ -173,7 +189,7 @@ def test_streams_by_tls(tmp_path: Path, ami: AmiServer) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
             assert curl.stdout is not None
             lines = iter(curl.stdout.readline, b"")
-            assert b"event: subscribed\n" in itertools.islice(lines, 3)
+            assert b"event: subscribed\n" in itertools.islice(lines, 4)
             ami.send(hangup(1))
             assert any(b"Hangup" in line for line in lines)
             curl.kill()
@@ -282,6 +298,30 @@ def test_an_action_gets_the_whole_list_of_each_server(tmp_path: Path) -> None:
                 assert (reply["outcome"], reply["complete"]) == ("answered", True)
                 assert [item["Queue"] for item in reply["items"]] == ["q0", "q1", "q2"]
                 assert reply["response"]["ActionID"] == "mine"
+
+
+def originate(connection: Connection, packet: Packet) -> bytes | None:
+    if packet.action != "Originate":
+        return answer(packet)
+    headers = ["Response: Success", "Channel: SIP/1-1", "Uniqueid: 1.1", "Reason: 4"]
+    lines = ["Event: OriginateResponse", f"ActionID: {packet.get('ActionID')}", *headers]
+    result = "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
+    return answer(packet, "Message: Originate successfully queued") + new_channel(1) + result
+
+
+def test_a_reply_to_originate_names_the_call_that_it_made(tmp_path: Path) -> None:
+    with (
+        AmiServer(on_action=originate) as ami,
+        Program(tmp_path, configuration(ami_host(ami.port))) as program,
+    ):
+        ami.wait_login()
+        program.wait_for_log("connected")
+        action = {"Action": "Originate", "Channel": "SIP/1", "Application": "Echo"}
+        body = {"server": 1, "action": action, "wait": True}
+        (reply,) = requests.post(url(program, "/actions"), json=body, timeout=60).json()["replies"]
+        assert (reply["outcome"], reply["uniqueid"]) == ("answered", "1.1")
+        calls = requests.get(url(program, "/state/call"), timeout=60).json()["items"]
+        assert [reply["call"]] == [call["id"] for call in calls]
 
 
 def test_a_server_that_never_answers(tmp_path: Path) -> None:

@@ -32,6 +32,16 @@ CHOICES: list[dict[str, Any]] = [
     {"event": "E", "queue": "a"},
     {"context": "x"},
 ]
+RIGHTS: list[dict[str, Any]] = [
+    {},
+    {},
+    {"server": 2},
+    {"queue": ["a", "c"]},
+    {"kind": "queue_caller", "event": "F"},
+    {"extension": ["0", "1"], "context": "y"},
+]
+"""What a user may see at all."""
+
 STREAMS = [BOTH, STATE, EVENTS]
 
 
@@ -77,11 +87,10 @@ class Expected:
 class Member:
     """One subscription of one user, over all its connections."""
 
-    def __init__(self, game: Game, streams: frozenset[str], choice: dict[str, Any]) -> None:
+    def __init__(self, game: Game, streams: frozenset[str], filters: Filters) -> None:
         self.game = game
         self.streams = streams
-        self.choice = choice
-        self.filters = Filters.parse(choice)
+        self.filters = filters
         self.counted = True
         self.collection: dict[Any, Any] = {}
         self.position: str | None = None
@@ -97,7 +106,7 @@ class Member:
             self.now = self.saved.copy()
         self.saved = self.now.copy()
         resumes = self.position
-        subscription = client.subscribe(self.streams, resumes, **self.choice)
+        subscription = client.subscribe_to(self.filters, self.streams, resumes)
         self.id = subscription.id
         client.collections[self.id] = self.collection
         self.unsaved = 0
@@ -115,6 +124,8 @@ class Member:
             self.saved = self.now.copy()
             self.unsaved = 0
         self.collection = self.client.collections[self.id]
+        for (server, kind, _), entity in self.collection.items():
+            assert self.filters.entity(server, kind, entity), "it may not see that"
 
     def beat(self) -> None:
         position = self.client.feed.positions().get(self.id)
@@ -204,7 +215,9 @@ class Game:
 
     def join(self, a: int, b: int) -> None:
         if len(self.members) < 5:
-            self.members.append(Member(self, STREAMS[a % 3], CHOICES[b % len(CHOICES)]))
+            rights = Filters.parse(RIGHTS[a // 3 % len(RIGHTS)])
+            chosen = Filters.parse(CHOICES[b % len(CHOICES)]).within(rights)
+            self.members.append(Member(self, STREAMS[a % 3], chosen))
 
     def leave(self, a: int, b: int) -> None:
         member = self.member(a)

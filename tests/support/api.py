@@ -52,7 +52,7 @@ class FakeFeed:
     ) -> Subscription:
         self.subscribed.append((streams, filters, position))
         self.transport.pump()
-        return Subscription("s-1", streams, filters.as_json(), position is not None)
+        return Subscription("s-1", streams, filters.as_json(), position is not None, position)
 
     def positions(self) -> dict[str, str]:
         return {"s-1": self.position}

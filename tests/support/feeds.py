@@ -60,6 +60,20 @@ class FakeLive:
 
     def __init__(self, *servers: FakeServer) -> None:
         self.servers: dict[int, FakeServer] = {one.info.id: one for one in servers}
+        self.keeps_state = True
+        self._silent = Source(ami_host(id=0))
+        self._without_state: dict[int, Source] = {}
+
+    @property
+    def sources(self) -> Mapping[int, Source]:
+        known = {server: served.source for server, served in self.servers.items()}
+        return {0: self._silent, **known, **self._without_state}
+
+    def forget_state(self) -> None:
+        """Keep none any more; the servers go on to say something."""
+        self._without_state = {server: one.source for server, one in self.servers.items()}
+        self.servers.clear()
+        self.keeps_state = False
 
 
 class Lines:
@@ -129,8 +143,12 @@ class Client:
     def subscribe(
         self, streams: frozenset[str] = STATE, position: str | None = None, **filters: Any
     ) -> Subscription:
-        chosen = Filters.parse(filters)
-        subscription = self.feed.subscribe(streams, chosen, position)
+        return self.subscribe_to(Filters.parse(filters), streams, position)
+
+    def subscribe_to(
+        self, filters: Filters, streams: frozenset[str], position: str | None = None
+    ) -> Subscription:
+        subscription = self.feed.subscribe(streams, filters, position)
         self.collections.setdefault(subscription.id, {})
         return subscription
 

@@ -41,16 +41,20 @@ class FakeFeed:
         self.asked: list[tuple[frozenset[str], Filters, str | None]] = []
         self.held: dict[str, str] = {}
         self.closed = False
+        self.begins: str | None = None
+        self.refuses: Exception | None = None
 
     def subscribe(
         self, streams: frozenset[str], filters: Filters, position: str | None = None
     ) -> Subscription:
+        if self.refuses is not None:
+            raise self.refuses
         if len(self.held) == 2:
             raise TooMany("2 subscriptions at most")
         self.asked.append((streams, filters, position))
         made = "-".join(sorted(streams))
         self.held[made] = "p0"
-        return Subscription(made, streams, filters.as_json(), position is not None)
+        return Subscription(made, streams, filters.as_json(), position is not None, self.begins)
 
     def unsubscribe(self, subscription_id: str) -> bool:
         return self.held.pop(subscription_id, None) is not None
@@ -68,6 +72,7 @@ class FakeFeeds:
     def __init__(self, servers: Sequence[Mapping[str, Any]]) -> None:
         self.opened: list[FakeFeed] = []
         self._servers = servers
+        self.keeps_state = True
 
     def open(self, transport: object, fmt: object) -> FakeFeed:
         self.opened.append(FakeFeed())

@@ -71,13 +71,13 @@ class V2Connection:
         self.send(message | {"may": may, "servers": list(servers)} | more)
 
     def subscribed(
-        self, name: str = "s-1", *, op: str = "subscribe", resumed: bool = False
+        self, name: str = "s-1", *, op: str = "subscribe", resumed: bool = False, position: str = ""
     ) -> Data:
         """Answer the next request, which is for a subscription; the request."""
         request = self.take(op)
         answer = {"op": "subscribed", "id": request["id"], "subscription": name}
         answer |= {"streams": request["streams"], "filters": {}, "resumed": resumed}
-        self.send(answer)
+        self.send(answer | ({"position": position} if position else {}))
         return request
 
     def snapshot(self, *items: Data, name: str = "s-1", position: str = "p-1") -> None:

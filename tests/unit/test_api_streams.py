@@ -91,6 +91,15 @@ def test_what_a_stream_begins_with() -> None:
         assert world.feeds.feeds[0].limit == 1, "a stream is one subscription"
 
 
+def test_it_begins_at_a_position_if_that_is_known() -> None:
+    world = World()
+    with listening(world) as server, Listener(server.port) as listener:
+        listener.ask("/api/v1/events?last_event_id=p1")
+        assert listener.event() == {"retry": "2000"}
+        told = listener.event()
+        assert (told["id"], '"position":"p1"' in told["data"]) == ("p1", True)
+
+
 def test_messages_come_as_they_are_told_with_an_id_for_each_batch() -> None:
     world = World()
     with listening(world) as server, stream_of(world, server) as (listener, feed):

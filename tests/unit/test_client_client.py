@@ -128,6 +128,16 @@ def test_resumes_by_itself(server: V2Server, client: Client) -> None:
     assert client.connected
 
 
+def test_resumes_where_it_began_if_nothing_came(server: V2Server, client: Client) -> None:
+    client.subscribe(["events"])
+    server.client().subscribed(position="p-0")
+    wait_until(lambda: client._subscriptions[0].loaded, "subscribed")
+    server.client().cut()
+    wait_until(lambda: not client.connected, "lost")
+    server.client(1).hello()
+    assert server.client(1).subscribed(op="resume", resumed=True)["position"] == "p-0"
+
+
 def test_gaps_are_told(server: V2Server, client: Client) -> None:
     subscription = client.subscribe(["events"], event=["Hangup"])
     server.client().subscribed()

@@ -131,6 +131,20 @@ def test_no_position_counts_before_a_snapshot_that_is_to_come() -> None:
     assert subscription.request()["position"] == "p-7"
 
 
+def test_events_go_on_from_where_the_subscription_began() -> None:
+    subscription = make("events")
+    subscription.request()
+    subscription.subscribed(False, "p-0")
+    assert subscription.request()["position"] == "p-0"
+    subscription.subscribed(True, "p-0")
+    with pytest.raises(TimeoutError):
+        subscription.take(0)
+    both = make("events", "state")
+    both.request()
+    both.subscribed(False, "p-0")
+    assert both.request()["op"] == "subscribe", "without the snapshot it is worth nothing"
+
+
 def test_events_that_cannot_be_resumed_are_a_gap() -> None:
     subscription = make("events")
     subscription.request()

@@ -13,7 +13,7 @@ from amiws_gevent.ami import Kind, Message
 from amiws_gevent.clients import CLASSIC
 from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
 from amiws_gevent.facilities import MOST_EVENTS, ProgramFacilities
-from amiws_gevent.feeds.feed import StateWithheld
+from amiws_gevent.feeds.feed import NoState
 from amiws_gevent.feeds.feeds import Showing
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.link import Answer
@@ -316,9 +316,9 @@ def test_a_state_that_is_withheld_is_for_nobody(site: Site) -> None:
     assert client.collections[made.id].keys() == {(0, "server", "1")}
     assert site.facilities.state.get(1, "call", "1.1") is None
     other = site.world.client()
-    with pytest.raises(StateWithheld, match="the plugin x"):
+    with pytest.raises(NoState, match="the plugin x"):
         other.subscribe(BOTH)
-    with pytest.raises(StateWithheld):
+    with pytest.raises(NoState):
         site.world.feeds.page(Filters(), "call", 10)
     servers = site.world.feeds.page(Filters(), "server", 10)
     assert servers is not None

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from amiws_gevent.feeds import feeds as module
-from amiws_gevent.feeds.feeds import KEPT_TIME, MOST_KEPT, Feeds
+from amiws_gevent.feeds.feed import NoState
+from amiws_gevent.feeds.feeds import KEPT_TIME, MOST_KEPT, Feeds, Showing
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.feeds.stateview import StateView
@@ -53,7 +54,7 @@ def test_equal_views_share_the_bytes_and_the_id(world: World) -> None:
         client.read()
     world.server.put("call", "1", phase="ringing")
     items = [(item, to) for item, to in world.feeds.deliveries()]
-    assert [len(to) for _, to in items] == [3]
+    assert [len(to) for item, to in items if item.data] == [3]
 
 
 def test_events_with_a_position(world: World) -> None:
@@ -395,7 +396,14 @@ class TestServers:
         made = client.subscribe()
         client.read()
         position = client.positions[made.id]
-        world.feeds.use_transform(lambda _s, _k, _i, fields: {**fields, "number": "***"})
+        masks = Showing(lambda _server, all_: [{**one, "number": "***"} for one in all_], ("mask",))
+        world.feeds.use(masks)
+        world.flush()
+        client.read()
+        assert client.collections[made.id] == {}
+        changed = world.feeds.shown[1].changed
+        assert changed is not None
+        changed.take()
         world.flush()
         client.read()
         ((entity),) = client.collections[made.id].values()
@@ -404,6 +412,41 @@ class TestServers:
         assert not again.subscribe(STATE, position).resumed, "which it had of what is bare"
         again.read()
         assert b"201" not in repr(again.messages).encode()
+
+
+class TestWithoutState:
+    """``live_state: no``"""
+
+    def test_events_have_positions_all_the_same(self, world: World) -> None:
+        world.live.forget_state()
+        client = world.client()
+        made = client.subscribe(EVENTS)
+        client.read()
+        world.says("A")
+        world.pass_on()
+        client.close()
+        world.says("B", "C")
+        world.pass_on()
+        back = world.client()
+        assert back.subscribe(EVENTS, client.positions[made.id]).resumed
+        back.read()
+        assert back.events() == ["B", "C"]
+
+    def test_state_is_refused_but_that_of_the_servers(self, world: World) -> None:
+        world.live.forget_state()
+        client = world.client()
+        for streams in (STATE, BOTH):
+            with pytest.raises(NoState, match="live_state"):
+                client.subscribe(streams)
+        with pytest.raises(NoState):
+            client.subscribe(STATE, kind=["server", "call"])
+        with pytest.raises(NoState):
+            world.feeds.page(Filters(), "call", 1)
+        assert world.feeds.subscriptions == 0
+        client.subscribe(STATE, kind="server")
+        client.read()
+        assert client.ops() == ["snapshot"]
+        assert world.feeds.page(Filters(), "server", 1) is not None
 
 
 def test_a_fault_in_a_view_costs_that_view_a_snapshot(
@@ -478,6 +521,24 @@ class TestPages:
 
     def test_nothing_is_known_of_a_wrong_next(self, world: World) -> None:
         assert world.feeds.page(Filters(), "call", 1, "x") is None
+
+    def test_next_is_of_the_kind_and_the_filters_of_its_list(self, world: World) -> None:
+        for key in "12":
+            world.server.put("call", key)
+            world.server.put("channel", key)
+        world.flush()
+        page = world.feeds.page(Filters(), "call", 1)
+        assert page is not None
+        assert world.feeds.page(Filters(), "channel", 1, page.next) is None
+        assert world.feeds.page(Filters.parse({"server": 1}), "call", 1, page.next) is None
+        assert world.feeds.page(Filters(), "call", 1, page.next) is not None
+
+
+def test_views_that_nothing_concerns_give_others_their_turn(world: World) -> None:
+    for number in range(5):
+        world.client().subscribe(queue=str(number))
+    world.server.put("queue_caller", "1", queue="none of them")
+    assert len(list(world.feeds.deliveries())) == 5
 
 
 def test_the_views_of_a_thousand_clients_are_each_flushed_once(

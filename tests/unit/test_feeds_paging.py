@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.paging import CURSOR_TIME, MOST_CURSORS, Cursors
 from amiws_gevent.feeds.stateview import Frozen
 
+ALL = Filters()
 ENTITIES = [Frozen(1, "call", str(number), {"n": number}) for number in range(3)]
 
 
@@ -17,38 +19,48 @@ class Clock:
 
 def test_pages_to_the_end() -> None:
     cursors = Cursors(Clock())
-    first = cursors.begin(ENTITIES, "P", 2)
+    first = cursors.begin(ALL, ENTITIES, "P", 2)
     assert [item["id"] for item in first.items] == ["0", "1"]
     assert first.items[0] == {"server": 1, "kind": "call", "id": "0", "n": 0}
     assert first.next is not None
-    last = cursors.more(first.next, 2)
+    last = cursors.more(first.next, ALL, 2)
     assert last is not None
     assert ([item["id"] for item in last.items], last.next) == (["2"], None)
     assert (first.position, last.position) == ("P", "P")
-    again = cursors.more(first.next, 2)
+    again = cursors.more(first.next, ALL, 2)
     assert again == last, "should the answer have been lost"
 
 
 def test_a_page_that_holds_all_needs_no_cursor() -> None:
     cursors = Cursors(Clock())
-    assert cursors.begin(ENTITIES, "P", 3).next is None
-    assert cursors.begin([], "P", 3) == ("P", [], None)
+    assert cursors.begin(ALL, ENTITIES, "P", 3).next is None
+    assert cursors.begin(ALL, [], "P", 3) == ("P", [], None)
     assert len(cursors) == 0
 
 
 def test_for_a_while() -> None:
     clock = Clock()
     cursors = Cursors(clock)
-    page = cursors.begin(ENTITIES, "P", 1)
+    page = cursors.begin(ALL, ENTITIES, "P", 1)
     assert page.next is not None
     clock.now = CURSOR_TIME + 1
-    assert cursors.more(page.next, 1) is None
-    assert cursors.more("x", 1) is None
+    assert cursors.more(page.next, ALL, 1) is None
+    assert cursors.more("x", ALL, 1) is None
 
 
 def test_a_bounded_number() -> None:
     cursors = Cursors(Clock())
-    pages = [cursors.begin(ENTITIES, "P", 1) for _ in range(MOST_CURSORS + 1)]
+    pages = [cursors.begin(ALL, ENTITIES, "P", 1) for _ in range(MOST_CURSORS + 1)]
     assert len(cursors) == MOST_CURSORS
-    assert cursors.more(pages[0].next or "", 3) is None
-    assert cursors.more(pages[1].next or "", 3) is not None
+    assert cursors.more(pages[0].next or "", ALL, 3) is None
+    assert cursors.more(pages[1].next or "", ALL, 3) is not None
+
+
+def test_of_the_same_filters_only() -> None:
+    cursors = Cursors(Clock())
+    calls = Filters.parse({"kind": "call"})
+    page = cursors.begin(calls, ENTITIES, "P", 1)
+    assert page.next is not None
+    for other in (ALL, Filters.parse({"kind": "call", "server": 1})):
+        assert cursors.more(page.next, other, 1) is None
+    assert cursors.more(page.next, Filters.parse({"kind": ["call"]}), 1) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from amiws_gevent.feeds.feeds import Showing
 from amiws_gevent.feeds.history import Bounds
 from tests.support.feeds import BOTH, EVENTS, World
 
@@ -45,6 +46,59 @@ def test_its_position_before_the_pass_is_not_that_of_those_who_were_there(world:
     assert again.events() == ["B"], "not A, which was before it"
 
 
+def test_events_begin_at_a_position_whatever_the_hub_is_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.client()
+    first.subscribe(EVENTS)
+    first.read()
+    world.says("A")
+    made = []
+
+    def amid_the_pass(item: object, clients: object) -> None:
+        made.append(world.client().subscribe(EVENTS))
+
+    monkeypatch.setattr(world.hub, "_offer", amid_the_pass)
+    world.pass_on()
+    (subscription,) = made
+    world.says("B")
+    monkeypatch.undo()
+    world.pass_on()
+    back = world.client()
+    assert back.subscribe(EVENTS, subscription.position).resumed
+    back.read()
+    assert back.events() == ["B"]
+
+
+def test_with_state_the_snapshot_tells_where_it_begins(world: World) -> None:
+    client = world.client()
+    assert client.subscribe(BOTH).position is None
+    client.read()
+    (position,) = client.positions.values()
+    assert client.subscribe(BOTH, position).position == position
+
+
+def test_a_gap_tells_where_the_client_is_so_that_it_is_told_once(world: World) -> None:
+    client = world.client(room=0)
+    made = client.subscribe(EVENTS)
+    client.read()
+    client.transport.blocked = True
+    world.says("A")
+    world.pass_on()
+    client.transport.blocked = False
+    client.read()
+    assert client.gaps() == [("events", "slow", 1)]
+    client.close()
+    back = world.client()
+    assert back.subscribe(EVENTS, client.messages[-1]["position"]).resumed
+    back.read()
+    assert back.messages == []
+    unknown = world.client()
+    assert unknown.subscribe(EVENTS, "unknown").position is None
+    unknown.read()
+    assert unknown.messages[-1]["position"] == unknown.feed.positions()[made.id]
+
+
 def test_a_gap_that_is_not_told_yet_has_no_position(world: World) -> None:
     client = world.client()
     made = client.subscribe(EVENTS, "unknown")
@@ -80,7 +134,7 @@ def test_a_snapshot_amid_a_replay_comes_first(world: World) -> None:
     again = world.client()
     again.subscribe(BOTH, client.positions[made.id])
     again.transport.turn()
-    world.feeds.use_transform(lambda *given: given[-1])
+    world.feeds.use(Showing(of=("other plugins",)))
     world.flush()
     again.read()
     assert again.events() == [f"E{number}" for number in range(1000)]

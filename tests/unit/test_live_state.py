@@ -54,8 +54,9 @@ def test_server_0_is_first_and_the_mapping_stays_the_same() -> None:
     servers = world.live.servers
     assert [server.info.name for server in servers.values()] == ["amiws-gevent"]
     world.join(2)
-    world.join(1)
+    one, _ = world.join(1)
     assert world.live.servers is servers
+    assert world.live.sources[1] is one
     assert list(servers) == [0, 2, 1]
 
 
@@ -89,11 +90,24 @@ def test_a_change_wakes_whoever_tells_clients() -> None:
     assert world.woken > before + 1
 
 
+def test_the_call_of_a_channel() -> None:
+    world = World()
+    source, link = world.join()
+    world.connect(source, link)
+    world.hear(source, new_channel(1))
+    (call,) = world.live.servers[1].store.keys("call")
+    assert world.live.call_of(1, "1.1") == call
+    assert world.live.call_of(1, "1.2") is None
+    assert world.live.call_of(2, "1.1") is None
+    world.configure(live_state=False)
+    assert world.live.call_of(1, "1.1") is None
+
+
 def test_a_server_that_leaves_is_gone_with_its_entity() -> None:
     world = World()
     source, link = world.join()
     world.live.left(source, "no longer in the configuration")
-    assert list(world.live.servers) == [0]
+    assert list(world.live.servers) == list(world.live.sources) == [0]
     assert world.live.servers[0].store.keys("server") == []
     assert source.observer is None
     world.live.changed(source, link, "stopped", "")
@@ -118,6 +132,7 @@ def test_a_server_with_the_id_of_the_program_has_no_live_state(
 ) -> None:
     world = World()
     source, link = world.join(0)
+    assert world.live.sources[0] is source, "its events have positions all the same"
     world.connect(source, link)
     world.live.left(source, "gone")
     assert [server.info.name for server in world.live.servers.values()] == ["amiws-gevent"]
@@ -135,6 +150,7 @@ class TestWithout:
         assert link.asked == []
         assert source.observer is None
         assert list(world.live.servers) == [0]
+        assert (list(world.live.sources), world.live.keeps_state) == ([0, 1], False)
         assert (world.entity()["connection"], world.entity()["sync"]) == ("connected", "off")
 
     def test_a_reload_turns_it_on_and_off(self) -> None:

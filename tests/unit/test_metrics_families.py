@@ -319,16 +319,6 @@ def test_operations_md_has_a_row_for_each() -> None:
     assert named <= {family.name for family in FAMILIES}
 
 
-def test_streams_of_the_api(assembly: Assembly) -> None:
-    assert assembly.value("amiws_api_streams", "state") == 0
-    client = ClientInfo("192.0.2.1", None, "events")
-    streams = [assembly.streams.open(client, b"", Filters(), None, limit=1) for _ in range(2)]
-    streams[0].close()
-    assert assembly.value("amiws_api_streams", "events") == 1
-    assert assembly.value("amiws_api_streams_opened_total", "events") == 2
-    assert assembly.value("amiws_api_streams_opened_total", "state") == 0
-
-
 def test_the_counters_and_events_of_plugins(assembly: Assembly) -> None:
     one, other = plugin("a/x.py"), plugin("b/x.py")
     for made, value in ((one, 2), (other, 3)):
@@ -344,3 +334,13 @@ def test_the_counters_and_events_of_plugins(assembly: Assembly) -> None:
 
 def test_no_metric_of_ours_is_called_like_a_plugins() -> None:
     assert not [family.name for family in FAMILIES if family.name.startswith("amiws_own_")]
+
+
+def test_streams_of_the_api(assembly: Assembly) -> None:
+    assert assembly.value("amiws_api_streams", "state") == 0
+    client = ClientInfo("192.0.2.1", None, "events")
+    streams = [assembly.streams.open(client, b"", Filters(), None, limit=1) for _ in range(2)]
+    streams[0].close()
+    assert assembly.value("amiws_api_streams", "events") == 1
+    assert assembly.value("amiws_api_streams_opened_total", "events") == 2
+    assert assembly.value("amiws_api_streams_opened_total", "state") == 0

@@ -44,6 +44,18 @@ def test_a_client_is_greeted_and_then_gets_the_heartbeat_until_it_leaves() -> No
     assert len(client.told) == 2
 
 
+def test_what_there_is_without_a_live_state() -> None:
+    sessions = service()
+    told = []
+    for keeps_state in (True, False):
+        sessions._feeds.keeps_state = keeps_state  # type: ignore[misc]
+        client: Any = FakeClient()
+        sessions.open(client, ClientInfo("192.0.2.7:5000", None, "v2"))
+        told.append(client.told[0]["features"])
+    assert told[0] == ["state", "events", "resume", "actions", "idempotency"]
+    assert told[1] == told[0][1:]
+
+
 def test_a_reload_changes_what_new_clients_are_told_and_when_the_heart_beats() -> None:
     sessions = service()
     sessions.configure(Limits(ping_interval="3 s", client_message="1 KiB"))

@@ -12,7 +12,7 @@ import pytest
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
-from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, NoState
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.codes import CODES
@@ -85,6 +85,7 @@ class Setup:
         self.shared = Shared(
             self.actions,
             lambda: [SERVER],
+            lambda: ["state", "events"],
             Limits(subscriptions=16, message=1000, actions=32),
             25.0,
             lambda: 1700000000.0004,
@@ -115,7 +116,7 @@ def test_hello(setup: Setup) -> None:
             "time": 1700000000000,
             "heartbeat": 25000,
             "user": "alice",
-            "features": ["state", "events", "resume", "actions", "idempotency"],
+            "features": ["state", "events"],
             "limits": {"subscriptions": 16, "message": 1000, "actions": 32},
             "may": {"subscribe": True, "action": True},
             "servers": [SERVER],
@@ -142,6 +143,13 @@ def test_a_subscription_is_made_and_ended(setup: Setup) -> None:
     end = {"op": "unsubscribe", "id": "x", "subscription": "events-state"}
     assert setup.ask(end) == {"op": "unsubscribed", "id": "x", "subscription": "events-state"}
     assert setup.ask(end)["code"] == "unknown_subscription"
+
+
+def test_it_says_where_it_begins_if_that_is_known(setup: Setup) -> None:
+    request = {"op": "subscribe", "id": 1, "streams": ["events"]}
+    assert "position" not in setup.ask(request)
+    setup.feed.begins = "p-1"
+    assert setup.ask(request)["position"] == "p-1"
 
 
 def test_one_goes_on_where_it_was(setup: Setup) -> None:
@@ -203,6 +211,12 @@ def test_more_subscriptions_than_may_be(setup: Setup) -> None:
         setup.ask({"op": "subscribe", "id": 1, "streams": streams})
     error = setup.ask({"op": "subscribe", "id": 2, "streams": ["events", "state"]})
     assert (error["code"], error["id"]) == ("too_many_subscriptions", 2)
+
+
+def test_state_where_none_is_kept(setup: Setup) -> None:
+    setup.feed.refuses = NoState("state_off", "live_state is off")
+    answer = setup.ask({"op": "subscribe", "id": 1, "streams": ["state"]})
+    assert (answer["op"], answer["code"], "retry_after" in answer) == ("error", "state_off", False)
 
 
 def test_subscriptions_that_are_begun_too_fast_are_refused_for_a_while(setup: Setup) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gevent
 import pytest
-from gevent import socket
+import trustme
+from gevent import socket, ssl
 
 from amiws_gevent.batch import Item
 from amiws_gevent.runtime.loop import yield_to_loop
@@ -51,7 +53,7 @@ class Owned:
     """An outlet on one end of a pair of sockets, and what it tells its owner."""
 
     def __init__(self, make_source: Callable[[], Source]) -> None:
-        self.near, self.far = socket.socketpair()
+        self.near, self.far = self._pair()
         self.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         self.behind: list[int] = []
         self.lost: list[OSError] = []
@@ -63,6 +65,9 @@ class Owned:
             spread=lambda work: work(),
             clock=lambda: 7.0,
         )
+
+    def _pair(self) -> tuple[Any, Any]:
+        return socket.socketpair()
 
     def fell_behind(self, pending: int) -> None:
         self.behind.append(pending)
@@ -304,6 +309,64 @@ class Scripted:
     def pull(self) -> bytes | None:
         self.pulled += 1
         return self.given.pop(0) if self.given else None
+
+
+class OverTls(Owned):
+    """Neither side has begun the handshake."""
+
+    def _pair(self) -> tuple[Any, Any]:
+        near, far = super()._pair()
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(trust)
+        later = {"do_handshake_on_connect": False}
+        return (
+            context.wrap_socket(near, server_side=True, **later),
+            trust.wrap_socket(far, server_hostname="localhost", **later),
+        )
+
+
+class TestPumpOverTls:
+    def make(self, *given: bytes) -> tuple[OverTls, Scripted]:
+        source = Scripted(*given)
+        return OverTls(lambda: source), source
+
+    def test_what_was_pulled_waits_for_what_tls_must_read_first(self) -> None:
+        owned, source = self.make(line("one"), b"", line("two"))
+        owned.outlet.pump()
+        wait_for(lambda: owned.outlet._watcher.events == 1, "it waits for the client's hello")
+        owned.outlet.pump()
+        owned.offer("offered")
+        assert source.pulled == 1
+        reading = gevent.spawn(owned.read)
+        wait_for(lambda: not owned.outlet.blocked, "all is sent")
+        owned.offer("direct")
+        owned.outlet.end()
+        assert reading.get(timeout=60) == ["one", "two", "offered", "direct"]
+        assert owned.lost == []
+        owned.close()
+
+    def test_while_the_client_takes_nothing_nothing_more_is_pulled(self) -> None:
+        many = [line(f"{number} {'x' * 1000}") for number in range(1000)]
+        owned, source = self.make(*many)
+        shaking = gevent.spawn(owned.near.do_handshake)
+        owned.far.do_handshake()
+        shaking.get(timeout=60)
+        owned.outlet.pump()
+        wait_for(lambda: isinstance(owned.outlet._rest, bytes) and owned.outlet._rest, "blocked")
+        pulled = source.pulled
+        assert 1 < pulled < 500
+        for _ in range(100):
+            yield_to_loop()
+        assert source.pulled == pulled
+        assert owned.outlet.pending_bytes < 3000
+        reading = gevent.spawn(owned.read)
+        wait_for(lambda: not owned.outlet.blocked, "all is sent")
+        owned.outlet.end()
+        assert reading.get(timeout=60) == numbers(1000)
+        owned.close()
 
 
 class TestPump:

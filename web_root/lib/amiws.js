@@ -465,13 +465,14 @@ export class Subscription {
       : { op: "resume", streams, filters, position: this.#position };
   }
 
-  /** @internal @param {{ resumed: boolean }} message */
-  _subscribed({ resumed }) {
+  /** @internal @param {{ resumed: boolean, position?: string }} message */
+  _subscribed({ resumed, position }) {
     const hasState = this.streams.includes("state");
     this.#needsSnapshot = hasState && !this.#mayResume;
     if (!resumed) {
       this.#position = null;
     }
+    this._at(position);
     if (this.#wasSubscribed && !this.#mayResume && this.streams.includes("events")) {
       this._gap({ stream: "events", reason: "connection", lost: null });
     }
