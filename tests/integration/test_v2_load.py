@@ -157,7 +157,12 @@ def test_who_was_cut_off_under_load_has_what_who_stayed_has(
             ),
             "the last",
         )  # type: ignore[misc]
-    assert again.collections[name] == stays.collections[name]
+
+    def both_have_the_same() -> object:
+        stays.take()
+        return again.collections[name] == stays.collections[name]
+
+    again.wait(both_have_the_same, "the same state")
     assert again.of("gap") == again.of("snapshot") == []
     seen = cut.events(name)
     assert seen + again.events(name) == stays.events(name)
@@ -181,8 +186,15 @@ def test_past_the_history_the_gap_is_told_and_the_state_is_right(
     again.collections = cut.collections
     answer = again.resume(cut.positions[name], "state", "events", kind=KINDS)
     assert answer["resumed"] is False
-    again.wait(lambda: again.events(name)[-1:] == ["2"], "the newest")
-    again.wait(lambda: again.collections[name] == stays.collections[name], "the state")
+    setup.pbx.news()  # of one read all is forgotten if it has more than what is kept
+    for one in (stays, again):
+        one.wait(lambda one=one: one.events(name)[-1:] == ["3"], "the newest")  # type: ignore[misc]
+
+    def both_have_the_same() -> object:
+        stays.take()
+        return again.collections[name] == stays.collections[name]
+
+    again.wait(both_have_the_same, "the state")
     gaps = again.of("gap")
     assert [(gap["stream"], gap["reason"]) for gap in gaps] == [("events", "history")]
     told = again.events(name)
@@ -223,7 +235,7 @@ def test_one_who_reads_nothing_for_a_while_is_kept_and_gets_the_newest(
     setup.pbx.join("support", "last")
     late.until(lambda m: (1, "queue_caller", "last") in late.collection)
     stays.wait(lambda: (1, "queue_caller", "last") in stays.collections[name], "the last")
-    assert late.collection == stays.collections[name]
+    stays.wait(lambda: late.collection == stays.collections[name], "the same")
     lost = [gap["lost"] for gap in late.of("gap") if gap["stream"] == "events"]
     assert sum(lost) > 0
     assert sum(lost) + len(late.of("event")) == sum(map(len, rounds)) + 2
@@ -244,21 +256,20 @@ def test_who_reads_slowly_stays_and_who_reads_nothing_is_closed(
         stack.callback(raw.close)
         raw.sendall(client_frame(json.dumps(body).encode()))
         raws.append(raw)
-    slow, _ = raws
+    slow, idle = (f"client 127.0.0.1:{raw.getsockname()[1]} closed" for raw in raws)
     number = 0
-    while "read nothing" not in setup.program.log:
+    while idle not in setup.program.log:
         for _ in range(20):
             setup.pbx.server.send(b"".join(one_round(number)))
             number += 1
-        assert slow.recv(2000)
+        assert raws[0].recv(2000)
         time.sleep(0.02)
-    assert setup.program.log.count("read nothing") == 1
     setup.pbx.event("UserEvent", Number="last")
     setup.pbx.join("support", "last")
     stays.wait(lambda: (1, "queue_caller", "last") in stays.collections[name], "the last")
-    while setup.program.log.count("closed") == 1:
-        data = slow.recv(1 << 20)
-        assert data
-        if b'"last"' in data:
-            break
-    assert setup.program.log.count("read nothing") == 1
+    data = b""
+    while b'"Number":"last"' not in data:
+        read = raws[0].recv(1 << 16)
+        assert read, setup.program.log
+        data = data[-100:] + read
+    assert slow not in setup.program.log

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -148,10 +147,11 @@ def test_without_a_live_state_everything_says_so(tmp_path: Path, stack: ExitStac
     position_of = client.subscribe("state", kind="queue")
     setup.program.reload(configuration(ami_host(setup.pbx.server.port), more="live_state: no\n"))
     client.wait(lambda: client.collections[position_of] == {}, "nothing is told any more")
-    servers = client.subscribe("state", server=0)
+    servers = client.subscribe("state", server=0, kind="server")
     assert client.collections[servers][0, "server", "1"]["sync"] == "off"
-    name = client.subscribe("state", "events")
-    assert {key[1] for key in client.collections[name]} == {"server"}
+    refused = client.request("subscribe", streams=["state"], filters={"kind": "channel"})
+    assert (refused["op"], refused["code"]) == ("error", "state_off")
+    name = client.subscribe("events")
     setup.pbx.join("sales", "1.1")
     client.wait(lambda: client.events(name) == ["QueueCallerJoin"], "events go on")
     fresh = setup.client()
@@ -161,5 +161,5 @@ def test_without_a_live_state_everything_says_so(tmp_path: Path, stack: ExitStac
     url = f"http://127.0.0.1:{setup.program.port}/api/v1/"
     (server,) = requests.get(url + "servers", timeout=60).json()["items"]
     assert server["sync"] == "off"
-    answer: Any = requests.get(url + "state/channel", timeout=60)
-    assert (answer.status_code, answer.json()["items"]) == (200, [])
+    answer = requests.get(url + "state/channel", timeout=60)
+    assert (answer.status_code, answer.json()["code"]) == (409, "state_off")
