@@ -22,10 +22,11 @@ from amiws_gevent.feeds.history import Bounds, History, Replay
 from amiws_gevent.feeds.paging import Cursors, StatePage
 from amiws_gevent.feeds.positions import Place, Positions
 from amiws_gevent.feeds.shown import Flush, Live, Shown, Transform
-from amiws_gevent.feeds.stateview import StateView
+from amiws_gevent.feeds.stateview import Frozen, StateView
 from amiws_gevent.feeds.subscriber import Subscriber
 from amiws_gevent.hub import Delivery, Hub
 from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.loop import yield_to_loop
 
 KEPT_TIME = 120.0
 """Seconds for which a view of the state is kept that no client has: one that comes back can
@@ -124,6 +125,9 @@ class Feeds:
     ) -> StatePage | None:
         """Entities of a kind, ``limit`` at a time, as they are when the first page is asked for.
 
+        It is made in steps, between which others run: of many, the last may be newer than the
+        first, and than the position.
+
         ``after`` is ``next`` of the page before; None if that is not known, or no longer, or
         of other filters. Raises StateOff.
         """
@@ -132,9 +136,27 @@ class Feeds:
         if after is not None:
             return self._cursors.more(after, chosen, limit)
         self._look_at_servers()
-        view = self._views.get(chosen) or StateView(chosen, self._shown)
+        view = self._view(chosen)
+        if not self._groups_of[view]:
+            self._keep(view)
+        while not view.prepare():
+            yield_to_loop()
         position = self._positions.encode(view.vector, {}, view.vector, filters_key(chosen))
-        return self._cursors.begin(chosen, view.entities(), position, limit)
+        entities: list[Frozen] = []
+        for step in view.entities():
+            if entities:
+                yield_to_loop()
+            entities += step
+        return self._cursors.begin(chosen, entities, position, limit)
+
+    def _keep(self, view: StateView) -> None:
+        """Keep a view that no client has, if who comes back could not do without it."""
+        filters = view.filters
+        if filters.changeable:
+            self._kept[filters] = self._clock()
+            self._forget_views()
+        else:
+            del self._views[filters], self._groups_of[view]
 
     # Who comes and goes (`feed.Source`)
 
@@ -210,8 +232,7 @@ class Feeds:
             of_view = self._groups_of[group.state]
             del of_view[group]
             if not of_view:
-                self._kept[group.filters] = self._clock()
-                self._forget_views()
+                self._keep(group.state)
 
     def _forget_views(self) -> None:
         oldest = self._clock() - KEPT_TIME

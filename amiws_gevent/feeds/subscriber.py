@@ -19,14 +19,12 @@ from amiws_gevent.feeds import encoding
 from amiws_gevent.feeds.encoding import BUSY, EVENTS, HISTORY, RESTART, SLOW, STATE
 from amiws_gevent.feeds.group import Group, Part, Transport
 from amiws_gevent.feeds.history import Replay
+from amiws_gevent.feeds.pages import Pages, Snapshot
 from amiws_gevent.feeds.positions import Vector
-from amiws_gevent.feeds.stateview import Pages, Snapshot
-
-SNAPSHOT_TIME = 300.0
-"""Seconds in which a client must have read a snapshot, which keeps what has gone since alive.
-Then it starts anew. At 1 Mbit/s it is 35 MB."""
 
 ITEM_COST = 64  # bytes that an item which waits costs besides its content
+
+PAGES_PER_TURN = 20  # that are looked at; less than a millisecond
 
 LATER = b""
 """There is more to send, at another turn of the loop."""
@@ -186,16 +184,13 @@ class Subscriber:
         view = self.group.state
         assert view is not None
         if self._pages is None:
-            if view.busy:
+            if view.busy or not view.prepare():
                 return LATER
             self._open_pages()
             if self._gaps:
                 return self._tell_gaps()
         pages = self._pages
         assert pages is not None
-        if isinstance(pages, Snapshot) and self._clock() - pages.made > SNAPSHOT_TIME:
-            self._pages = None
-            return LATER
         return self._read(pages)
 
     def _open_pages(self) -> None:
@@ -214,8 +209,11 @@ class Subscriber:
             self.begin_anew(SLOW)
 
     def _read(self, pages: Pages) -> bytes | None:
-        """The next page that says something."""
+        """The next page that says something; LATER if several say nothing."""
+        turn_end = self._page + PAGES_PER_TURN
         while self._page < pages.count:
+            if self._page == turn_end:
+                return LATER
             made, gone = pages.page(self._page)
             self._page += 1
             number = self._page

@@ -208,18 +208,6 @@ class TestSlow:
         assert "snapshot" not in client.ops()[3:]
         assert client.collections[made.id] == there(world)
 
-    def test_one_that_takes_too_long_starts_anew(self, world: World) -> None:
-        for number in range(150):
-            world.server.put("call", str(number), n=number)
-        world.flush()
-        client = world.client()
-        made = client.subscribe()
-        client.transport.turn()
-        world.now += 301
-        client.read()
-        assert [m["page"] for m in client.messages] == [1, 1, 2]
-        assert client.collections[made.id] == there(world)
-
 
 class TestResume:
     def test_what_was_missed_and_then_live(self, world: World) -> None:

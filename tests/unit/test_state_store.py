@@ -111,15 +111,20 @@ def test_one_whose_removal_is_forgotten_counts_as_removed() -> None:
     assert store.change("a", "x", 1) is None
 
 
-def test_what_is_frozen_stays_as_it_was() -> None:
-    store = Store()
-    store.put("a", "x", one=[1])
-    store.put("b", "y", one=1)
-    frozen = store.frozen()
-    store.begin(1)
-    store.put("a", "x", one=[2])
-    store.remove("b", "y")
-    assert frozen == [("a", "x", {"one": [1]}), ("b", "y", {"one": 1})]
+def test_what_has_gone_since() -> None:
+    store = Store(tombstones=3)
+    for offset, key in enumerate("wxyz", start=1):
+        store.begin(offset)
+        store.put("a", key)
+        store.put("b", "stays")
+        store.remove("a", key)
+    assert store.kinds == ["a", "b"]
+    assert store.gone_since(2) == [("a", "z"), ("a", "y")]
+    assert store.gone_since(4) == []
+    assert len(store.gone_since(0)) == 3
+    assert ("b", "stays") in store.touched
+    store.drain()
+    assert not store.touched
 
 
 def test_who_holds_an_entity_sees_what_it_is_now_and_that_it_is_gone() -> None:
