@@ -132,7 +132,7 @@ class Feeds:
         of other filters. Raises StateOff.
         """
         chosen = filters.of_kind(kind)
-        self._check_state(chosen)
+        self.check(frozenset({STATE}), chosen)
         if after is not None:
             return self._cursors.more(after, chosen, limit)
         self._look_at_servers()
@@ -160,12 +160,15 @@ class Feeds:
 
     # Who comes and goes (`feed.Source`)
 
+    def check(self, streams: frozenset[str], filters: Filters) -> None:
+        """Refuse to tell that there is nothing where nothing is known: raises StateOff."""
+        if STATE in streams and not self._live.keeps_state and not filters.kinds <= ALWAYS_KEPT:
+            raise StateOff
+
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
     ) -> tuple[Subscriber, bool]:
-        """A subscriber of a feed, and whether it goes on where it was. Raises StateOff."""
-        if STATE in streams:
-            self._check_state(filters)
+        """A subscriber of a feed, and whether it goes on where it was."""
         self._look_at_servers()
         group = self._group(_GroupKey(streams, filters, feed.fmt))
         group.newest = self._hub.number
@@ -184,11 +187,6 @@ class Feeds:
         if group.view is not None:
             self._hub.add(feed.transport, group.view)
         return subscriber, resumed
-
-    def _check_state(self, filters: Filters) -> None:
-        """Refuse to tell that there is nothing where nothing is known."""
-        if not self._live.keeps_state and not filters.kinds <= ALWAYS_KEPT:
-            raise StateOff
 
     def _group(self, key: _GroupKey) -> Group:
         group = self._groups.get(key)

@@ -424,6 +424,23 @@ class TestWithoutState:
         with pytest.raises(StateOff):
             world.feeds.page(Filters(), "call", 1)
         assert world.feeds.subscriptions == 0
+
+    def test_a_refusal_changes_nothing(self, world: World) -> None:
+        client = world.client()
+        made = client.subscribe(BOTH)
+        client.read()
+        world.live.forget_state()
+        with pytest.raises(StateOff):
+            client.subscribe(BOTH)
+        world.says("A")
+        world.pass_on()
+        client.read()
+        assert client.events() == ["A"]
+        assert client.feed.unsubscribe(made.id)
+
+    def test_the_servers_themselves_stay(self, world: World) -> None:
+        world.live.forget_state()
+        client = world.client()
         client.subscribe(STATE, kind="server")
         client.read()
         assert client.ops() == ["snapshot"]
