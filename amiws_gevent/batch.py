@@ -38,6 +38,8 @@ class Batch:
     """The five-key JSON text of each of ``messages``, valid UTF-8, without a line end."""
     size: int = field(init=False)
     """Bytes of JSON."""
+    of_plugins: bool = False
+    """Whether plugins say it, in the name of server 0: the classic socket knows no such thing."""
 
     def __post_init__(self) -> None:
         self.size = sum(map(len, self.json))

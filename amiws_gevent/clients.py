@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from amiws_gevent.batch import Batch
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.plugins.api import ClientInfo
@@ -18,8 +20,15 @@ from amiws_gevent.web.counts import FELL_BEHIND
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.websocket import WebSocketClient
 
-CLASSIC = View("classic", text_frames)
-"""All that is for everybody, as amiws sends it."""
+
+class ClassicView(View):
+    """All that servers say to everybody, as amiws sends it."""
+
+    def texts(self, batch: Batch) -> Sequence[bytes]:
+        return () if batch.of_plugins else batch.json
+
+
+CLASSIC = ClassicView("classic", text_frames)
 
 V2 = "v2"
 """What metrics and plugins know clients of ``amiws.v2`` by."""

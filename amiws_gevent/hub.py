@@ -24,7 +24,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import gevent
 from gevent.event import Event
@@ -150,6 +150,8 @@ class Hub:
         self._stage: Stage | None = None
         self._stirred = False
         self._stage_at = 0.0
+        self._stage_is_due = False
+        self._stage_timer: Any = None
         self._wake = Event()
         self._limiter = LogLimiter()
         self._greenlet: gevent.Greenlet[..., None] | None = None
@@ -163,6 +165,7 @@ class Hub:
         """End the greenlet; pending batches are dropped."""
         if self._greenlet is not None:
             self._greenlet.kill()
+        self._close_timer()
 
     def add(self, client: Client, view: View) -> None:
         """Subscribe to what is published from now on."""
@@ -222,7 +225,7 @@ class Hub:
         """The stage has something to send, or will have; may be called often."""
         if not self._stirred:
             self._stirred = True
-            self._wake.set()
+            self._call_stage()
 
     def publish(self, batch: Batch) -> None:
         """Give a batch to the next pass; returns at once."""
@@ -263,7 +266,7 @@ class Hub:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(self._time_to_stage())
+            self._wake.wait()
             self._wake.clear()
             while self._pending:
                 self._pass(self._next_batches())
@@ -272,15 +275,33 @@ class Hub:
                     yield_to_loop()
             self._run_stage()
 
-    def _time_to_stage(self) -> float | None:
-        """Seconds until it is the stage's turn; None if it has nothing to send."""
-        return max(self._stage_at - time.monotonic(), 0.0) if self._stirred else None
+    def _call_stage(self) -> None:
+        """Wake the greenlet when it is the stage's turn.
+
+        A limit of each wait would be a timer for each pass, which costs as much as the pass.
+        """
+        self._close_timer()
+        wait = self._stage_at - time.monotonic()
+        if wait > 0:
+            self._stage_timer = gevent.get_hub().loop.timer(wait)
+            self._stage_timer.start(self._let_stage)
+        else:
+            self._let_stage()
+
+    def _let_stage(self) -> None:
+        self._stage_is_due = True
+        self._wake.set()
+
+    def _close_timer(self) -> None:
+        if self._stage_timer is not None:
+            self._stage_timer.close()
+            self._stage_timer = None
 
     def _run_stage(self) -> None:
         """Send what the stage has, if it is its turn."""
-        if not self._stirred or self._stage is None or time.monotonic() < self._stage_at:
+        if not self._stage_is_due or self._stage is None:
             return
-        self._stirred = False
+        self._stirred = self._stage_is_due = False
         turn_end = time.monotonic() + TURN
         for item, clients in self._stage.deliveries():
             self._deliver(item, clients)
@@ -288,6 +309,9 @@ class Hub:
                 yield_to_loop()
                 turn_end = time.monotonic() + TURN
         self._stage_at = time.monotonic() + STAGE_TIME
+        if self._stirred:  # meanwhile
+            self._stage_is_due = False
+            self._call_stage()
 
     def _next_batches(self) -> list[Batch]:
         """The oldest pending batches, up to PASS_BYTES."""

@@ -26,7 +26,7 @@ from gevent.event import Event
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix, may_be_answer
 from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import AmiHost, Limits
-from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.plugins.api import Entity, ServerInfo
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
@@ -129,7 +129,7 @@ class Pipeline:
         self._publish = publish
         self._limiter = LogLimiter()
         self._lanes: set[Lane] = set()
-        self._shown = 0  # calls of `shown` that are with plugins
+        self._shown = 0  # calls of `shown` and `shown_entities` that are with plugins
         self._held = False
         self._free = Event()
         self._free.set()
@@ -177,6 +177,18 @@ class Pipeline:
         finally:
             self._shown -= 1
         return [message for message in kept if self._is_whole(message, server)]
+
+    def shown_entities(self, server: ServerInfo, entities: Sequence[Entity]) -> list[Entity]:
+        """Entities of the state, in order, as plugins transform them; may wait.
+
+        What a required plugin fails on is missing.
+        """
+        self.wait_while_held()
+        self._shown += 1
+        try:
+            return self.plugins.transform_entities(server, entities)
+        finally:
+            self._shown -= 1
 
     def _is_whole(self, message: Message, server: ServerInfo) -> bool:
         try:

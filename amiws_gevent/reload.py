@@ -28,7 +28,7 @@ from amiws_gevent.api.blueprint import Api
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings, security_warnings
 from amiws_gevent.errors import StartError
-from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
@@ -203,6 +203,13 @@ class Reload:
         add_blueprints(app, plugins.blueprints())
         return app
 
+    def _showing(self, plugins: Plugins) -> Showing:
+        """What clients see of the state with these plugins."""
+        keeper, of = plugins.keeps_state_back, plugins.of_entities
+        withheld = f"the plugin {keeper} keeps the state back" if keeper is not None else ""
+        transform = self._parts.pipeline.shown_entities if of else None
+        return Showing(transform, of, withheld, plugins)
+
     def _commit(self, prepared: _Prepared) -> None:
         """Nothing here can fail, and no other greenlet runs meanwhile."""
         parts, settings = self._parts, prepared.settings
@@ -212,6 +219,7 @@ class Reload:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
         plugins = parts.plugins.finish()
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
+        parts.feeds.use(self._showing(plugins))
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
         parts.feeds.configure(limits)

@@ -21,6 +21,7 @@ from amiws_gevent.api.streams import Streams
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.facilities import ProgramFacilities
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
@@ -66,13 +67,15 @@ class Server:
         log: LogControl | None = None,
         pid_file: Path | None = None,
     ) -> None:
-        self.plugins = Roster()
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
         self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
         self._live.on_change = self._hub.stir
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
+        self.plugins = Roster(
+            ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
+        )
         self._dispatcher = Dispatcher(self._pool.links)
         self._actions = ActionService(
             self._pool.links, self._pipeline.shown, call_of=self._live.call_of

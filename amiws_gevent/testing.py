@@ -32,9 +32,11 @@ from amiws_gevent.ami import ClientAction, Kind, Message, Parser, parse_client_a
 from amiws_gevent.batch import Batch
 from amiws_gevent.config import AmiHost, ConfigError, Limits, load_settings
 from amiws_gevent.pipeline import Pipeline, Source
-from amiws_gevent.plugins.api import ClientInfo, Headers, RequestInfo, ServerInfo
+from amiws_gevent.plugins.api import ClientInfo, Entity, Headers, RequestInfo, ServerInfo
 from amiws_gevent.plugins.change import Change
+from amiws_gevent.plugins.entities import NAME, copied
 from amiws_gevent.plugins.entry import PluginEntry
+from amiws_gevent.plugins.facilities import UNREACHABLE, Answer, AskError
 from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.plugins.manager import Plugins, RunningPlugin
 from amiws_gevent.runtime.log import LogLimiter
@@ -48,6 +50,8 @@ __all__ = [
     "PATIENCE",
     "READ_SIZE",
     "SERVER",
+    "Answer",
+    "AskError",
     "ConfigError",
     "PluginError",
     "PluginHarness",
@@ -95,6 +99,52 @@ def _message(
     return Message(kind, listed)
 
 
+class FakeProgram:
+    """What the plugin under test has of a program (`plugins.facilities.Facilities`).
+
+    It is its own ``state``: what the test has put there.
+    """
+
+    def __init__(self) -> None:
+        self.answer: Callable[[int, Mapping[str, Any]], Answer] | None = None
+        self.asked: list[tuple[int, dict[str, Any]]] = []
+        self.published: list[Message] = []
+        self.known: dict[int, ServerInfo] = {}
+        self.fields: dict[int, dict[tuple[str, str], dict[str, Any]]] = {}
+
+    @property
+    def state(self) -> FakeProgram:
+        return self
+
+    @property
+    def servers(self) -> Mapping[int, ServerInfo]:
+        return dict(self.known)
+
+    def get(self, server: int, kind: str, id: str, /) -> dict[str, Any] | None:  # noqa: A002
+        found = self.fields.get(server, {}).get((kind, id))
+        return None if found is None else copied(found)
+
+    def of(self, server: int, kind: str, /) -> Mapping[str, dict[str, Any]]:
+        entities = self.fields.get(server, {}).items()
+        return {key: copied(fields) for (of, key), fields in entities if of == kind}
+
+    def entities(self, server: int) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
+        return [(kind, key, known) for (kind, key), known in self.fields.get(server, {}).items()]
+
+    def ask(self, server: int, action: Mapping[str, Any], *, timeout: float, wait: bool) -> Answer:
+        self.asked.append((server, dict(action)))
+        if self.answer is None:
+            raise AskError(UNREACHABLE, "the test gives no answer")
+        return self.answer(server, action)
+
+    def publish(self, event: Message) -> bool:
+        self.published.append(event)
+        return True
+
+    def show_anew(self) -> None:
+        """Nobody is shown anything."""
+
+
 class PluginHarness:
     """Runs a plugin as the program does, within a ``with`` block.
 
@@ -114,6 +164,8 @@ class PluginHarness:
     ``dropped``   messages that clients do not get, as they were fed
     ``faults``    the program's log lines on what the plugin did wrong, each of them
     ``log``       what the plugin logged itself, ``"LEVEL text"`` a line
+    ``asked``     the server and the action of each ``context.ask``, answered as ``answer`` says
+    ``published`` the plugin's own events, as messages
     """
 
     def __init__(
@@ -138,6 +190,7 @@ class PluginHarness:
         self._limiter = LogLimiter(interval=0.0)
         self._pipeline = Pipeline(self._publish)
         self._stack: contextlib.ExitStack | None = None
+        self._program = FakeProgram()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -232,6 +285,79 @@ class PluginHarness:
         """
         self._plugins.server_changed(server, state, reason)
 
+    @property
+    def asked(self) -> list[tuple[int, dict[str, Any]]]:
+        """Server and action of each question of the plugin."""
+        return self._program.asked
+
+    @property
+    def published(self) -> list[Message]:
+        """Events that the plugin has published."""
+        return self._program.published
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """The plugin's own counters, by the name that it gave."""
+        counters = self._running.desk.counters.items()
+        return {name: counter.value for name, counter in counters}
+
+    def answer(self, answer: Callable[[int, Mapping[str, Any]], Answer] | None) -> None:
+        """How servers answer from now on: a function of server and action.
+
+        It may raise ``AskError(code, text)``; None: they are not connected.
+        """
+        self._program.answer = answer
+
+    def put(
+        self,
+        kind: str,
+        id: str,  # noqa: A002 - as clients call it
+        /,
+        server: ServerInfo = SERVER,
+        **fields: Any,
+    ) -> None:
+        """Make an entity of the live state, or change these fields of it.
+
+        ``context.state`` has it, and ``amiws_state_changed`` is told, for which ``drain`` waits.
+        """
+        known = self._begin(server).setdefault((kind, id), {})
+        changed = {name: one for name, one in fields.items() if known.get(name, known) != one}
+        if changed:
+            known.update(changed)
+            self._plugins.state_changed(server, [_entity(server, kind, id, **changed)], [])
+
+    def remove(
+        self,
+        kind: str,
+        id: str,  # noqa: A002 - as clients call it
+        /,
+        server: ServerInfo = SERVER,
+        **last: Any,
+    ) -> None:
+        """Take an entity of the live state away, with its last words."""
+        if self._begin(server).pop((kind, id), None) is not None:
+            gone = _entity(server, kind, id, **({"last": last} if last else {}))
+            self._plugins.state_changed(server, [], [gone])
+
+    def transform_entity(
+        self,
+        kind: str,
+        id: str,  # noqa: A002 - as clients call it
+        /,
+        server: ServerInfo = SERVER,
+        **fields: Any,
+    ) -> dict[str, Any] | None:
+        """The fields that clients see of an entity; None if they see nothing of it."""
+        entities = [_entity(server, kind, id, **fields)]
+        for entity in self._plugins.transform_entities(server, entities):
+            return {name: one for name, one in entity.items() if name not in NAME}
+        return None
+
+    def _begin(self, server: ServerInfo) -> dict[tuple[str, str], dict[str, Any]]:
+        self._check_open()
+        self._program.known[server.id] = server
+        return self._program.fields.setdefault(server.id, {})
+
     def drain(self, timeout: float = 10.0) -> None:
         """Wait until the hooks that nobody waits for have seen all there is.
 
@@ -324,6 +450,7 @@ class PluginHarness:
             self._load(),
             limiter=self._limiter,
             queue_limit=Limits().plugin_queue,
+            facilities=self._program,
         )
         change.start()
         self._pipeline.plugins = change.plugins
@@ -355,6 +482,10 @@ class PluginHarness:
 
     def _heard_log(self, record: logging.LogRecord) -> None:
         self.log.append(f"{record.levelname} {record.getMessage()}")
+
+
+def _entity(server: ServerInfo, kind: str, key: str, **fields: Any) -> Entity:
+    return {"server": server.id, "kind": kind, "id": key, **fields}
 
 
 def _plain(value: Any) -> Any:

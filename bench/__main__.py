@@ -15,7 +15,7 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import hostile, model, plugins, sections
+from bench import hostile, live, model, plugins, sections
 from bench.subjects import ROOT
 
 SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
@@ -34,6 +34,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "plugins": plugins.section,
     "hostile": hostile.section,
     "model": model.section,
+    "live": live.section,
 }
 
 

@@ -11,7 +11,7 @@ from amiws_gevent.ami import Message, Parser
 from amiws_gevent.state.parts import ServerModel, make_model
 from amiws_gevent.state.store import Store
 from bench.sections import Report
-from bench.source import CAPTURE
+from bench.source import CAPTURE, call
 from bench.subjects import Child, running
 
 _READ = 65_536
@@ -54,26 +54,6 @@ def _taken(capture: Path) -> tuple[float, float]:
     return 1e6 * parsing / count, 1e6 * modelling / count
 
 
-def _call(number: int) -> bytes:
-    """Two phones of Asterisk 22 that talk with each other, as events."""
-    caller, callee = f"pbxA-17959131.{2 * number}", f"pbxA-17959131.{2 * number + 1}"
-    place = f"Linkedid: {caller}\r\nContext: phones\r\nExten: 3{number:05}"
-    one = f"Uniqueid: {caller}\r\nChannel: PJSIP/2{number:05}-{number:08x}\r\n{place}"
-    other = f"Uniqueid: {callee}\r\nChannel: PJSIP/3{number:05}-{number:08x}\r\n{place}"
-    number_of = f"CallerIDNum: 2{number:05}\r\nCallerIDName: Anna {number}"
-    connected = f"ConnectedLineNum: 2{number:05}\r\nConnectedLineName: Anna {number}"
-    ends = f"Uniqueid: {caller}\r\nDestUniqueid: {callee}\r\nDialString: 3{number:05}"
-    said = (
-        f"Event: Newchannel\r\nChannelStateDesc: Ring\r\n{one}\r\n{number_of}",
-        f"Event: Newchannel\r\nChannelStateDesc: Down\r\n{other}\r\n{connected}",
-        f"Event: DialBegin\r\n{ends}",
-        f"Event: Newstate\r\nChannelStateDesc: Ringing\r\n{other}",
-        f"Event: Newstate\r\nChannelStateDesc: Up\r\n{other}",
-        f"Event: Newstate\r\nChannelStateDesc: Up\r\n{one}",
-    )
-    return "".join(f"{event}\r\n\r\n" for event in said).encode()
-
-
 def _resident() -> int:
     """Bytes of this process in memory."""
     words = Path("/proc/self/statm").read_text(encoding="ascii").split()
@@ -83,12 +63,12 @@ def _resident() -> int:
 def _grown() -> int:
     """How much memory the calls take."""
     parser, model = Parser(), _fresh()
-    messages: list[Message] = parser.receive_data(_call(_PAIRS))  # what is made once
+    messages: list[Message] = parser.receive_data(call(_PAIRS))  # what is made once
     model.receive(messages, 1, _START)
     before = _resident()
     offset = 1
     for number in range(_PAIRS):
-        for message in parser.receive_data(_call(number)):
+        for message in parser.receive_data(call(number)):
             offset += 1
             model.receive((message,), offset, _START + offset)
         model.store.drain()

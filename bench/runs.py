@@ -29,10 +29,15 @@ class Scene(NamedTuple):
 
 
 @contextlib.contextmanager
-def scene(start: Start, clients: int, *, tls: bool = False, stalled: int = 0) -> Iterator[Scene]:
-    """A subject that is logged in, with ``clients`` clients, ``stalled`` others that never read."""
+def scene(
+    start: Start, clients: int, *, tls: bool = False, stalled: int = 0, listed: int = 0
+) -> Iterator[Scene]:
+    """A subject that is logged in, with ``clients`` clients, ``stalled`` others that never read.
+
+    The source answers CoreShowChannels with ``listed`` channels.
+    """
     certificate = own_certificate() if tls else None
-    with running(Child("-m", "bench.source")) as source:
+    with running(Child("-m", "bench.source", "--listed", str(listed))) as source:
         ami_port = int(source.line())
         with running(start(ami_port, certificate)) as subject:
             assert source.line() == "ready"
@@ -67,6 +72,7 @@ def one_burst(run: Scene, messages: int) -> Figures:
         "cpu_us_per_message": used / messages * 1e6,
         "cpu_us_per_delivery": used / messages / run.clients * 1e6,
         "sink_cpu_share": got["cpu"] / seconds,
+        "bytes_per_message": got["bytes"] / messages,
     }
 
 

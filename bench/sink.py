@@ -62,21 +62,22 @@ class Counter:
         self.messages -= self._rest.count(MARK)
 
 
-def upgrade_request(port: int) -> bytes:
+def upgrade_request(port: int, subprotocol: str = "") -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
+    asked = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
     return (
         f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+        f"Sec-WebSocket-Key: {key}\r\n{asked}\r\n".encode()
     )
 
 
-def connect(port: int, tls: ssl.SSLContext | None) -> socket.socket:
+def connect(port: int, tls: ssl.SSLContext | None, *, subprotocol: str = "") -> socket.socket:
     """One upgraded connection, not blocking."""
     connection = socket.create_connection(("127.0.0.1", port))
     if tls is not None:
         connection = tls.wrap_socket(connection)
-    connection.sendall(upgrade_request(port))
+    connection.sendall(upgrade_request(port, subprotocol))
     head = b""
     while not head.endswith(b"\r\n\r\n"):  # byte by byte: frames may follow at once
         byte = connection.recv(1)
@@ -144,6 +145,7 @@ class Sink:
         self.counter.latencies.clear()
         target = self.counter.messages + messages
         begin = last = time.monotonic()
+        received = self.received.get(self.watched, 0)
         before = os.times()
         while not self._complete(target):
             ready = self.selector.select(1.0)
@@ -159,6 +161,7 @@ class Sink:
             "end": last,
             "complete": self._complete(target) and not self.closed,
             "messages": messages - max(0, target - self.counter.messages),
+            "bytes": self.received.get(self.watched, 0) - received,
             "closed": self.closed,
             "cpu": after.user + after.system - before.user - before.system,
             "latencies_ns": percentiles(self.counter.latencies),

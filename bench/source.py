@@ -4,22 +4,35 @@
 one a line, and answers each with a line of JSON:
 
     burst COUNT     so many events of the busy capture, as fast as they are read
+    pace RATE COUNT so many events of the busy capture, RATE a second at even distances
     paced RATE S    RATE events a second for S seconds, each with the time it was sent
+    calls COUNT     the events of so many calls, as fast as they are read; nobody hangs up
     huge            packets as large as they may be, of which HUGE_MESSAGES reach pages
     quit            end
+
+What the bridge asks is refused, but for CoreShowChannels with ``--listed N``, which is answered
+with N channels.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
+import re
 import socket
 import sys
+import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 CAPTURE = Path(__file__).parent.parent / "tests" / "captures" / "asterisk-22.11-busy.raw.gz"
 MESSAGES_IN_CAPTURE = 40_503  # without the login's answer, which is sent at the login
+CALLS_IN_CAPTURE = 1_500
+OWN_PACE = 60 * MESSAGES_IN_CAPTURE / CALLS_IN_CAPTURE
+"""Messages a second of the capture's server, which had 60 calls a second."""
+MESSAGES_IN_CALL = 6
 HUGE_MESSAGES = 6
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 LOGIN_ANSWER = b"Response: Success\r\nMessage: Authentication accepted\r\n\r\n"
@@ -32,6 +45,10 @@ PACED_EVENT = (
     "Context: default\r\nExten: 1002\r\nPriority: 3\r\nUniqueid: 1795371260.16\r\n"
     "Linkedid: 1795371260.16\r\nExtension: 1002\r\nApplication: Dial\r\nSent: {:020d}\r\n\r\n"
 )
+
+
+_ACTION = re.compile(rb"^Action: *(\S+)", re.IGNORECASE | re.MULTILINE)
+_ACTION_ID = re.compile(rb"^ActionID: *([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
 def accept_login(listener: socket.socket) -> socket.socket:
@@ -49,7 +66,89 @@ def accept_login(listener: socket.socket) -> socket.socket:
     return connection
 
 
-def burst(connection: socket.socket, events: list[bytes], count: int) -> dict[str, float]:
+class Connection:
+    """The way to the bridge, for two threads: what one sends is not mixed with the other's."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._lock = threading.Lock()
+
+    def sendall(self, data: bytes) -> None:
+        with self._lock:
+            self.socket.sendall(data)
+
+
+class Answers(threading.Thread):
+    """Answers what the bridge asks; CoreShowChannels with ``listed`` channels, if any."""
+
+    def __init__(self, connection: Connection, listed: int) -> None:
+        super().__init__(daemon=True)
+        self._connection = connection
+        self._listed = listed
+
+    def run(self) -> None:
+        rest = b""
+        while data := self._connection.socket.recv(4096):
+            *actions, rest = (rest + data).split(b"\r\n\r\n")
+            for action in actions:
+                self._connection.sendall(self._answer(action))
+
+    def _answer(self, action: bytes) -> bytes:
+        name, ident = _ACTION.search(action), _ACTION_ID.search(action)
+        tag = b"ActionID: %b\r\n" % ident[1] if ident is not None else b""
+        if self._listed and name is not None and name[1] == b"CoreShowChannels":
+            return channels_listed(self._listed, tag)
+        return b"Response: Error\r\n%bMessage: Permission denied\r\n\r\n" % tag
+
+
+def channels_listed(count: int, tag: bytes) -> bytes:
+    """The answer to CoreShowChannels: so many channels that talk in pairs."""
+    answer = [
+        b"Response: Success\r\n%bEventList: start\r\nMessage: Channels will follow\r\n\r\n" % tag
+    ]
+    answer += (_channel_listed(number, tag) for number in range(count))
+    answer.append(
+        b"Event: CoreShowChannelsComplete\r\n%bEventList: Complete\r\nListItems: %d\r\n\r\n"
+        % (tag, count)
+    )
+    return b"".join(answer)
+
+
+def _channel_listed(number: int, tag: bytes) -> bytes:
+    other, first = number ^ 1, number & ~1
+    return (
+        f"Event: CoreShowChannel\r\n{tag.decode()}Channel: PJSIP/2{number:05}-{number:08x}\r\n"
+        f"ChannelState: 6\r\nChannelStateDesc: Up\r\nCallerIDNum: 2{number:05}\r\n"
+        f"CallerIDName: Anna {number}\r\nConnectedLineNum: 2{other:05}\r\n"
+        f"ConnectedLineName: Anna {other}\r\nLanguage: en\r\nAccountCode: \r\n"
+        f"Context: phones\r\nExten: 2{first + 1:05}\r\nPriority: 1\r\n"
+        f"Uniqueid: pbxA-17959131.{number}\r\nLinkedid: pbxA-17959131.{first}\r\n"
+        f"Application: {'Dial' if number == first else 'AppDial'}\r\nApplicationData: \r\n"
+        f"Duration: 00:01:00\r\nBridgeId: 2bc0e5d8-0000-4000-8000-{first:012}\r\n\r\n"
+    ).encode()
+
+
+def call(number: int) -> bytes:
+    """Two phones of Asterisk 22 that talk with each other, as MESSAGES_IN_CALL events."""
+    caller, callee = f"pbxA-17959131.{2 * number}", f"pbxA-17959131.{2 * number + 1}"
+    place = f"Linkedid: {caller}\r\nContext: phones\r\nExten: 3{number:05}"
+    one = f"Uniqueid: {caller}\r\nChannel: PJSIP/2{number:05}-{number:08x}\r\n{place}"
+    other = f"Uniqueid: {callee}\r\nChannel: PJSIP/3{number:05}-{number:08x}\r\n{place}"
+    number_of = f"CallerIDNum: 2{number:05}\r\nCallerIDName: Anna {number}"
+    connected = f"ConnectedLineNum: 2{number:05}\r\nConnectedLineName: Anna {number}"
+    ends = f"Uniqueid: {caller}\r\nDestUniqueid: {callee}\r\nDialString: 3{number:05}"
+    said = (
+        f"Event: Newchannel\r\nChannelStateDesc: Ring\r\n{one}\r\n{number_of}",
+        f"Event: Newchannel\r\nChannelStateDesc: Down\r\n{other}\r\n{connected}",
+        f"Event: DialBegin\r\n{ends}",
+        f"Event: Newstate\r\nChannelStateDesc: Ringing\r\n{other}",
+        f"Event: Newstate\r\nChannelStateDesc: Up\r\n{other}",
+        f"Event: Newstate\r\nChannelStateDesc: Up\r\n{one}",
+    )
+    return "".join(f"{event}\r\n\r\n" for event in said).encode()
+
+
+def burst(connection: Connection, events: list[bytes], count: int) -> dict[str, float]:
     """Send ``count`` events, from the first of the capture on, again and again."""
     whole, rest = divmod(count, len(events))
     everything, some = b"".join(events), b"".join(events[:rest])
@@ -60,23 +159,42 @@ def burst(connection: socket.socket, events: list[bytes], count: int) -> dict[st
     return {"start": start, "seconds": time.monotonic() - start}
 
 
-def paced(connection: socket.socket, rate: float, seconds: float) -> dict[str, float]:
+def paced(connection: Connection, rate: float, seconds: float) -> dict[str, float]:
     """Send lone events at even distances; how many, and how far behind the plan at worst."""
-    start = time.monotonic()
     count = int(rate * seconds)
+    stamped = (PACED_EVENT.format(time.monotonic_ns()).encode() for _ in range(count))
+    return evenly(connection, stamped, rate)
+
+
+def evenly(connection: Connection, packets: Iterable[bytes], rate: float) -> dict[str, float]:
+    """Send packets at even distances; each is made when it is due."""
+    start = time.monotonic()
     worst = 0.0
-    for number in range(count):
+    number = 0
+    made = iter(packets)
+    while True:
         due = start + number / rate
         now = time.monotonic()
         if due > now:
             time.sleep(due - now)
         else:
             worst = max(worst, now - due)
-        connection.sendall(PACED_EVENT.format(time.monotonic_ns()).encode())
-    return {"start": start, "messages": count, "worst_lag": worst}
+        packet = next(made, None)
+        if packet is None:
+            return {"start": start, "messages": number, "worst_lag": worst}
+        connection.sendall(packet)
+        number += 1
 
 
-def huge(connection: socket.socket, size: int = 4_000_000) -> dict[str, float]:
+def calls(connection: Connection, count: int) -> dict[str, float]:
+    """Begin so many calls."""
+    start = time.monotonic()
+    for number in range(count):
+        connection.sendall(call(number))
+    return {"start": start, "messages": MESSAGES_IN_CALL * count}
+
+
+def huge(connection: Connection, size: int = 4_000_000) -> dict[str, float]:
     """Send packets of ``size`` bytes; the first has too many headers for an event."""
     answer = b"Response: Success\r\nMessage: Command output follows\r\n"
     callers = b"".join(
@@ -97,25 +215,40 @@ def huge(connection: socket.socket, size: int = 4_000_000) -> dict[str, float]:
     return {"start": start, "seconds": time.monotonic() - start}
 
 
+def obey(connection: Connection, events: list[bytes], command: str, *words: str) -> object:
+    """Do what a line of standard input says; what to answer, None for an end."""
+    numbers = [float(word) for word in words]
+    match command, numbers:
+        case "burst", [count]:
+            return burst(connection, events, int(count))
+        case "pace", [rate, count]:
+            return evenly(connection, events[: int(count)], rate)
+        case "paced", [rate, seconds]:
+            return paced(connection, rate, seconds)
+        case "calls", [count]:
+            return calls(connection, int(count))
+        case "huge", []:
+            return huge(connection)
+    return None
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--listed", type=int, default=0)
+    options = parser.parse_args()
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
     capture = gzip.decompress(CAPTURE.read_bytes())
     events = [packet + b"\r\n\r\n" for packet in capture.split(b"\r\n\r\n")[1:-1]]
-    connection = accept_login(listener)
+    connection = Connection(accept_login(listener))
+    Answers(connection, options.listed).start()
     print("ready", flush=True)
     for line in sys.stdin:
-        command, *words = line.split()
-        if command == "burst":
-            answer = burst(connection, events, int(words[0]))
-        elif command == "paced":
-            answer = paced(connection, float(words[0]), float(words[1]))
-        elif command == "huge":
-            answer = huge(connection)
-        else:
+        answer = obey(connection, events, *line.split())
+        if answer is None:
             break
         print(json.dumps(answer), flush=True)
-    connection.close()
+    connection.socket.close()
 
 
 if __name__ == "__main__":

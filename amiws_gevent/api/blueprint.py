@@ -35,7 +35,7 @@ from amiws_gevent.api.problems import Problem
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.api.waiting import Actions, act
 from amiws_gevent.feeds.encoding import to_json
-from amiws_gevent.feeds.feed import StateOff
+from amiws_gevent.feeds.feed import NoState
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
@@ -80,7 +80,7 @@ class Api:
         made.register_error_handler(ActionProblem, _of_action)
         made.register_error_handler(RequestError, _of_request)
         made.register_error_handler(FilterError, _of_filter)
-        made.register_error_handler(StateOff, _of_state)
+        made.register_error_handler(NoState, _of_state)
         return made
 
 
@@ -195,8 +195,8 @@ def _of_filter(error: FilterError) -> flask.Response:
     return Problem("bad_filter", str(error)).response()
 
 
-def _of_state(error: StateOff) -> flask.Response:
-    return Problem("state_off", str(error)).response()
+def _of_state(error: NoState) -> flask.Response:
+    return Problem(error.code, str(error)).response()
 
 
 def _parameters() -> Mapping[str, list[str]]:

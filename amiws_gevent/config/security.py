@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 from amiws_gevent.config.model import Settings
+from amiws_gevent.plugins.entities import keeps_state_back
+from amiws_gevent.plugins.entry import PluginEntry
 
 
 def security_warnings(settings: Settings) -> list[str]:
@@ -42,7 +44,18 @@ def security_warnings(settings: Settings) -> list[str]:
             'allowed_origins is "*": any web site that a user visits can act on the PBX through '
             "that user's browser; name the sites instead"
         )
+    keeper = next(filter(_keeps_state_back, settings.plugins), None)
+    if keeper is not None and settings.live_state:
+        warnings.append(
+            f"clients get no live state: the plugin {keeper.code.name} is required and changes "
+            "messages, but has no amiws_transform_entity that would change the state alike; add "
+            "that hook, set required: no for the plugin, or live_state: no"
+        )
     return warnings
+
+
+def _keeps_state_back(plugin: PluginEntry) -> bool:
+    return plugin.required and keeps_state_back(plugin.code.hooks)
 
 
 def _asks_for_login(settings: Settings) -> bool:

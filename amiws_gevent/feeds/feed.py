@@ -17,11 +17,12 @@ class TooMany(AmiwsError):
     """A client has as many subscriptions as it may have."""
 
 
-class StateOff(AmiwsError):
-    """The configuration says that no state of servers is kept."""
+class NoState(AmiwsError):
+    """There is no state to be told of; ``code`` says why, ``str()`` in words."""
 
-    def __init__(self) -> None:
-        super().__init__("live_state is off: there is no state but that of kind server")
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Subscription(NamedTuple):
@@ -41,7 +42,7 @@ class Source(Protocol):
     """Who makes subscribers (`feeds.Feeds`)."""
 
     def check(self, streams: frozenset[str], filters: Filters) -> None:
-        """Raises StateOff."""
+        """Raise NoState if there is none to be told."""
 
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
@@ -79,7 +80,7 @@ class Feed:
         """Begin, or go on at a position; one that is equal begins anew.
 
         Nothing is sent before the next turn of the loop: answer the client first. Raises TooMany
-        and StateOff; then all is as before.
+        and NoState; then all is as before.
         """
         known = subscription_id(streams, filters)
         if known not in self._subscribers and len(self._subscribers) >= self.limit:

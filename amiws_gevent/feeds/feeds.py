@@ -9,22 +9,25 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from amiws_gevent.batch import Batch, Item
 from amiws_gevent.config import Limits
+from amiws_gevent.feeds.changed import Transform
 from amiws_gevent.feeds.encoding import EVENTS, FILTERS, RESTART, STATE, UNKNOWN
-from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed, StateOff
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed, NoState
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Group, Transport, filters_key
 from amiws_gevent.feeds.history import Bounds, History, Replay
 from amiws_gevent.feeds.paging import Cursors, StatePage
 from amiws_gevent.feeds.positions import Place, Positions
-from amiws_gevent.feeds.shown import Flush, Live, Shown, Transform
+from amiws_gevent.feeds.shown import Flush, Live, Shown
 from amiws_gevent.feeds.stateview import Frozen, StateView
 from amiws_gevent.feeds.subscriber import Subscriber
 from amiws_gevent.hub import Delivery, Hub
+from amiws_gevent.live.proxy import PROXY_ID
+from amiws_gevent.plugins.api import Entity, ServerInfo
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
 
@@ -39,6 +42,33 @@ ALWAYS_KEPT = frozenset({"server"})
 _MOMENT: Delivery = (Item(b"", 0, {}), ())
 
 _log = logging.getLogger("amiws_gevent.feeds")
+
+
+class Watcher(Protocol):
+    """Who is told of the state beside clients (`plugins.manager.Plugins`)."""
+
+    @property
+    def watches_state(self) -> bool: ...
+
+    def state_changed(
+        self, server: ServerInfo, made: Sequence[Entity], gone: Sequence[Entity]
+    ) -> None: ...
+
+    def state_begins(self, server: ServerInfo) -> None: ...
+
+    def state_is_there(self, server: ServerInfo) -> None: ...
+
+
+class Showing(NamedTuple):
+    """What is shown of the state."""
+
+    transform: Transform | None = None
+    """What plugins make of it; not of that of server 0."""
+    of: tuple[object, ...] = ()
+    """What that depends on: while it is equal, nothing is shown anew."""
+    withheld: str = ""
+    """Why nothing is shown but the servers; "" if all is."""
+    watcher: Watcher | None = None
 
 
 class _GroupKey(NamedTuple):
@@ -68,7 +98,7 @@ class Feeds:
         self._hub = hub
         self._live = live
         self._clock = clock
-        self._transform: Transform | None = None
+        self._showing = Showing()
         self._positions = Positions()
         self._shown: dict[int, Shown] = {}
         self._views: dict[Filters, StateView] = {}
@@ -97,13 +127,33 @@ class Feeds:
         """Keep as much of the events as these allow."""
         self.history.configure(Bounds.of(limits))
 
-    def use_transform(self, transform: Transform | None) -> None:
-        """Show what plugins make of the state from now on; all clients get it anew."""
-        if transform is None and self._transform is None:
-            return
-        self._transform = transform
-        self._shown.clear()
+    def use(self, showing: Showing) -> None:
+        """Show the state so from now on; if it becomes another, all clients get it anew."""
+        before, self._showing = self._showing, showing
+        if (before.of, before.withheld) != (showing.of, showing.withheld):
+            for shown in self._shown.values():
+                shown.close()
+            self._shown.clear()
+        if self._watcher is not None:
+            for shown in self._shown.values():
+                self._watcher.state_is_there(shown.info)
         self._hub.stir()
+
+    def show_anew(self) -> None:
+        """Plugins may make something else of the state than before: ask them about all of it."""
+        for shown in self._shown.values():
+            if shown.changed is not None:
+                shown.changed.again()
+
+    @property
+    def _watcher(self) -> Watcher | None:
+        watcher = self._showing.watcher
+        return watcher if watcher is not None and watcher.watches_state else None
+
+    @property
+    def shown(self) -> Mapping[int, Shown]:
+        """By server, the state as clients see it now."""
+        return self._shown
 
     @property
     def keeps_state(self) -> bool:
@@ -129,7 +179,7 @@ class Feeds:
         first, and than the position.
 
         ``after`` is ``next`` of the page before; None if that is not known, or no longer, or
-        of other filters. Raises StateOff.
+        of other filters. Raises NoState.
         """
         chosen = filters.of_kind(kind)
         self.check(frozenset({STATE}), chosen)
@@ -161,9 +211,15 @@ class Feeds:
     # Who comes and goes (`feed.Source`)
 
     def check(self, streams: frozenset[str], filters: Filters) -> None:
-        """Refuse to tell that there is nothing where nothing is known: raises StateOff."""
-        if STATE in streams and not self._live.keeps_state and not filters.kinds <= ALWAYS_KEPT:
-            raise StateOff
+        """Refuse to tell that there is nothing where nothing is known, or may be told: NoState."""
+        if STATE not in streams or filters.kinds <= ALWAYS_KEPT:
+            return
+        if not self._live.keeps_state:
+            raise NoState(
+                "state_off", "live_state is off: there is no state but that of kind server"
+            )
+        if self._showing.withheld:
+            raise NoState("state_withheld", self._showing.withheld)
 
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
@@ -311,6 +367,17 @@ class Feeds:
                     exc_info=error,
                 )
                 self._begin_anew(view)
+        if self._watcher is not None:
+            self._tell_watcher(self._watcher, flushes)
+
+    def _tell_watcher(self, watcher: Watcher, flushes: list[Flush]) -> None:
+        for flush in flushes:
+            for number, chunk in enumerate(flush.chunks()):
+                if number:
+                    yield_to_loop()
+                made = [delta.entity for delta in chunk if delta.fields is not None]
+                gone = [delta.entity for delta in chunk if delta.fields is None]
+                watcher.state_changed(flush.info, made, gone)
 
     def _flush(self, view: StateView, flushes: list[Flush]) -> Iterator[Delivery]:
         before = view.vector
@@ -328,18 +395,31 @@ class Feeds:
     def _look_at_servers(self) -> None:
         """Show the servers that there are; a stream that is another is told anew."""
         servers = self._live.servers
+        if self._showing.withheld:
+            servers = {server: served for server, served in servers.items() if server == PROXY_ID}
         changed = [server for server in self._shown if server not in servers]
         for server in changed:
-            del self._shown[server]
+            self._drop(server)
         for server, served in servers.items():
             shown = self._shown.get(server)
             if shown is None or not shown.is_of(served):
-                self._shown[server] = Shown(served, self._transform)
+                if shown is not None:
+                    shown.close()
+                transform = None if server == PROXY_ID else self._showing.transform
+                shown = self._shown[server] = Shown(served, transform, self._hub.stir)
                 changed.append(server)
+                if self._watcher is not None:
+                    self._watcher.state_begins(shown.info)
         if changed:
             for view in self._views.values():
                 if view.has(changed):
                     self._begin_anew(view)
+
+    def _drop(self, server: int) -> None:
+        shown = self._shown.pop(server)
+        shown.close()
+        if self._watcher is not None:
+            self._watcher.state_begins(shown.info)
 
     def _begin_anew(self, view: StateView) -> None:
         view.begin()

@@ -1,7 +1,7 @@
 """What clients are shown of one server's state, and what has changed of it at each flush.
 
 That is the server's own store, or, where plugins change what is shown, a second one that is
-fed with what they have made of it: so a delta is always one of what a client sees.
+fed with what they have made of it (`changed`): so a delta is always one of what a client sees.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from typing import Any, Protocol
 
 from amiws_gevent.batch import Position
 from amiws_gevent.feeds import encoding
-from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.feeds.changed import Changed, Transform
+from amiws_gevent.plugins.api import Entity, ServerInfo
 from amiws_gevent.state.store import Change, Name, Store
-
-Transform = Callable[[ServerInfo, str, str, Mapping[str, Any]], Mapping[str, Any] | None]
-"""What clients see of an entity (server, kind, key, fields): other fields; None for nothing."""
 
 MOST_NAMES = 20_000
 """Names of changes that are kept for who comes back or is slow, as many as there are
@@ -91,6 +89,14 @@ class Delta:
         self._part: bytes | None = None
 
     @property
+    def entity(self) -> Entity:
+        """The entity for plugins: what a client gets of it, as ``part`` or ``gone`` has it."""
+        name = {"server": self._server, "kind": self.kind, "id": self.key}
+        if self.fields is None:
+            return {**name, "last": self.last} if self.last else name
+        return {**name, **(self.fields if self.new else self._changed or {})}
+
+    @property
     def whole(self) -> bytes:
         """All of the entity."""
         if self._whole is None:
@@ -116,10 +122,12 @@ class Flush:
 
     def __init__(self, shown: Shown, names: Sequence[Name], since: int) -> None:
         self.server = shown.server
+        self.info = shown.info
         self.offset = shown.offset
         self._store = shown.store
         self._names = names
         self._since = since
+        self._known = max(since, shown.read_at)
         self._chunks: list[list[Delta]] = []
 
     def chunks(self) -> Iterator[list[Delta]]:
@@ -127,32 +135,47 @@ class Flush:
         for number in range(-(-len(self._names) // CHUNK)):
             if number == len(self._chunks):
                 names = self._names[number * CHUNK : (number + 1) * CHUNK]
-                self._chunks.append([self._delta(name) for name in names])
+                deltas = map(self._delta, names)
+                self._chunks.append([delta for delta in deltas if delta is not None])
             yield self._chunks[number]
 
-    def _delta(self, name: Name) -> Delta:
+    def _delta(self, name: Name) -> Delta | None:
+        """None for what came and went meanwhile: nobody who gets this knows of it.
+
+        In bursts that is more than half of all.
+        """
         fields = self._store.get(*name)
+        if fields is None and self._store.has_passed(*name, self._since, self._known):
+            return None
         return Delta(self.server, name, fields, self._store.change(*name, self._since))
 
 
 class Shown:
     """One server's state as clients see it, as of the last flush."""
 
-    def __init__(self, served: Served, transform: Transform | None = None) -> None:
+    def __init__(
+        self,
+        served: Served,
+        transform: Transform | None = None,
+        on_fed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.server = served.info.id
+        self.info = served.info
         self.offset = served.store.offset
         """Of the last flush: what all is known up to."""
-        self._served = served
+        self.read_at = 0
+        """Of when somebody was last told what no flush had told yet: all that was there."""
         self._source_epoch = served.source.epoch
-        self._transform = transform
         self.epoch = self._source_epoch
         self.store = served.store
         self._raw = served.store
         self._raw.drain()  # it is told as a whole
+        self.changed: Changed | None = None
         if transform is not None:
-            self.epoch = secrets.token_hex(8)
-            self.store = Store()
-            self._feed([(kind, key) for kind in self._raw.kinds for key in self._raw.keys(kind)])
+            self.changed = Changed(served.info, self._raw, transform, on_fed)
+            self.changed.wake()
+            self.epoch, self.store = secrets.token_hex(8), self.changed.store
+            self.offset = self.store.offset
         self._log: deque[tuple[int, Sequence[Name]]] = deque()
         self._logged = 0
         self._log_begins = self.offset
@@ -162,45 +185,34 @@ class Shown:
         """Where who knows all up to the last flush stands."""
         return Position(self.epoch, self.offset)
 
+    def current(self) -> Store:
+        """All that there is now, for who is told of it before the next flush."""
+        self.read_at = self.store.offset
+        return self.store
+
     def is_of(self, served: Served) -> bool:
         """Whether this still shows that server's stream."""
         return served.store is self._raw and served.source.epoch == self._source_epoch
 
+    def close(self) -> None:
+        """It is shown no longer."""
+        if self.changed is not None:
+            self.changed.close()
+
     def flush(self) -> Flush | None:
         """What has changed since the last flush; None for nothing."""
-        names = self._raw.drain()
+        if self.changed is not None:
+            self.changed.wake()
+        names = self.store.drain()
         if not names:
             return None
-        if self._transform is not None:
-            self._feed(names)
-        since, self.offset = self.offset, self._raw.offset
+        since, self.offset = self.offset, self.store.offset
         self._log.append((self.offset, names))
         self._logged += len(names)
         while self._logged > MOST_NAMES and len(self._log) > 1:
             self._log_begins, forgotten = self._log.popleft()
             self._logged -= len(forgotten)
         return Flush(self, names, since)
-
-    def _feed(self, names: Iterable[Name]) -> None:
-        """Show what plugins make of these entities."""
-        assert self._transform is not None
-        self.store.begin(self._raw.offset)
-        for kind, key in names:
-            fields = self._raw.get(kind, key)
-            shown = None
-            if fields is not None:
-                shown = self._transform(self._served.info, kind, key, fields)
-            if shown is None:
-                last = None if fields is not None else self._last_words(kind, key)
-                self.store.remove(kind, key, last)
-                continue
-            known = self.store.get(kind, key) or {}
-            left_out = {name: None for name in known if name not in shown}
-            self.store.put(kind, key, **left_out, **shown)
-
-    def _last_words(self, kind: str, key: str) -> Mapping[str, Any] | None:
-        change = self._raw.change(kind, key, -1)
-        return None if change is None else change.last
 
     def can_tell(self, offset: int) -> bool:
         """Whether all that has changed since then is known."""
@@ -209,7 +221,7 @@ class Shown:
     @property
     def pending(self) -> Iterable[Name]:
         """What the store already has otherwise than the last flush."""
-        return () if self._transform is not None else self._raw.touched
+        return self.store.touched
 
     def names_since(self, offset: int) -> Iterable[Name] | None:
         """The names of what was changed since then, each once; None: too many to remember."""

@@ -110,7 +110,10 @@ class StateView:
         """Look who matches, in steps; of what changes meanwhile the flushes tell."""
         for names in self._steps(self._all_names()):
             for server, kind, key in names:
-                members, fields = self._members[server], self._shown[server].store.get(kind, key)
+                members, fields = (
+                    self._members[server],
+                    self._shown[server].current().get(kind, key),
+                )
                 if fields is not None and self.filters.entity(server, kind, fields):
                     members.names.setdefault((kind, key), members.known_since)
             yield STEP
@@ -233,7 +236,7 @@ class StateView:
         """What of these is in the view, with all fields."""
         for server, kind, key in names:
             shown = self._shown.get(server)
-            fields = None if shown is None else shown.store.get(kind, key)
+            fields = None if shown is None else shown.current().get(kind, key)
             if fields is not None and self._has(entry := Frozen(server, kind, key, fields)):
                 yield entry
 
@@ -331,7 +334,7 @@ class StateView:
         pieces = Pieces([], [])
         for server, kind, key in names:
             offset = since[server].offset
-            store = self._shown[server].store
+            store = self._shown[server].current()
             fields = store.get(kind, key)
             if fields is None or not self._has(Frozen(server, kind, key, fields)):
                 change = store.change(kind, key, -1) if fields is None else None

@@ -35,6 +35,14 @@ from amiws_gevent.state.store import Change, Store
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 
+MOST_ENTITIES = 200_000
+"""Of one server: 100,000 are 50,000 channels with their calls and bridges. Past it the server
+tells of more than it ends, and what is known of it is forgotten and asked for anew."""
+
+MOST_IN_LINES = 10_000
+"""Of these kinds: an event of one may concern all others, since a line moves up."""
+_IN_LINES = ("queue_caller", "participant")
+
 _NO_NEWS = frozenset({"since", "server_since"})
 """Fields that change with others."""
 
@@ -66,7 +74,7 @@ class FollowedServer(LiveServer):
         on_change: Callable[[Store], None],
         pace: Pace = DEFAULT_PACE,
     ) -> None:
-        super().__init__(source, Store())
+        super().__init__(source, Store(offset=source.offset))
         self.entity = entity
         self.errors = 0
         """Faults of the model."""
@@ -78,12 +86,11 @@ class FollowedServer(LiveServer):
         self._pace = pace
         self._interval = settings.sync_interval
         self._day_of = settings.queue_day.day_of
-        self.model: ServerModel = make_model(
-            self.store,
-            day_of=lambda at: self._day_of(at),
-            service_level=round(settings.queue_service_level),
-            server_part=entity.part,
-        )
+        self._service_level = round(settings.queue_service_level)
+        self.model = self._make_model()
+        self._too_much = False
+        """Nothing is taken before the server is asked anew."""
+        self._was_too_much = False  # since it was live last
         self._reading = Reading()
         self._missing: Sequence[Missing] = ()
         self._logged: set[str] = set()  # lines of manager.conf
@@ -94,6 +101,14 @@ class FollowedServer(LiveServer):
         self._limiter = LogLimiter()
         self._tell_sync(STALE, "not connected yet")
         source.observer = self.observe
+
+    def _make_model(self) -> ServerModel:
+        return make_model(
+            self.store,
+            day_of=lambda at: self._day_of(at),
+            service_level=self._service_level,
+            server_part=self.entity.part,
+        )
 
     @property
     def offset(self) -> int:
@@ -107,7 +122,8 @@ class FollowedServer(LiveServer):
         """Apply what a reload has changed."""
         self._interval = settings.sync_interval
         self._day_of = settings.queue_day.day_of
-        self.model.queues.figures.service_level = round(settings.queue_service_level)
+        self._service_level = round(settings.queue_service_level)
+        self.model.queues.figures.service_level = self._service_level
         if self._synchroniser is not None:
             self._synchroniser.interval = settings.sync_interval
 
@@ -129,25 +145,32 @@ class FollowedServer(LiveServer):
     def observe(self, messages: Sequence[Message], offset: int) -> None:
         """Take all messages of one read; of `Source.observer`."""
         now = self._now()
-        rest = iter(messages)  # a message that is not understood is left out, and no other
-        for _ in range(len(messages) + 1):
-            done = False
-            with self._contained("an event"):
-                self.model.receive(rest, offset, now)
-                done = True
-            if done:
-                break
-        with self._contained("a read"):
+        if not self._too_much:
+            self._take(messages, offset, now)
+        try:
             self._reading.saw(messages)
             self.model.server.heard(now)
             self._look_for_restart()
+        except Exception as error:  # noqa: BLE001 - as in `_contained`, which costs 2 µs a read
+            self._tell_fault("a read", error)
         self._on_change(self.store)
+
+    def _take(self, messages: Sequence[Message], offset: int, now: int) -> None:
+        rest = iter(messages)
+        for _ in range(len(messages) + 1):
+            try:
+                self.model.receive(rest, offset, now)
+                break
+            except Exception as error:  # noqa: BLE001 - of one message, which is left out
+                self._tell_fault("an event", error)
+        self._look_at_size()
 
     def connection_changed(self, state: str, reason: str) -> None:
         """The link has come into another state; the entity of the server knows already."""
         with self._contained("the connection"):
             if state == CONNECTED:
                 self._connected = True
+                self._too_much = False
                 self._connections += 1
                 self._begin()
                 self.model.queues.interrupted(self.model.queues.now)
@@ -189,6 +212,34 @@ class FollowedServer(LiveServer):
             self._synchroniser.stop()
             self._synchroniser = None
 
+    def _look_at_size(self) -> None:
+        """Forget all if it is too much, and ask anew: soon, and later if that was in vain."""
+        known = self.store.size + self.model.queues.figures.size
+        in_line = max(len(self.store.entities(kind)) for kind in _IN_LINES)
+        if known <= MOST_ENTITIES and in_line <= MOST_IN_LINES:
+            return
+        self._limiter.log(
+            _log,
+            logging.ERROR,
+            "size",
+            "%s: it told of %d things (%d callers or participants) and not of their ends; "
+            "the live state begins anew",
+            self.info.name,
+            known,
+            in_line,
+        )
+        self.store = Store(offset=self.source.advance().offset)
+        self.model = self._make_model()
+        self._begin()
+        self.model.queues.interrupted(self._now())
+        self._too_much = True
+        self._tell_sync(STALE, f"it told of too much ({known} things), and is asked anew")
+        if self._synchroniser is not None:
+            self._synchroniser.begin_anew(
+                self._interval if self._was_too_much else self._pace.hurry
+            )
+        self._was_too_much = True
+
     def _look_for_restart(self) -> None:
         """What a reload has changed no event tells, such as queues and hints."""
         restarts = self.entity.restarts
@@ -200,11 +251,14 @@ class FollowedServer(LiveServer):
     # -- what was asked (of `synchroniser.Told`) ---------------------------------------
 
     def listed(self, action: str, items: Sequence[Message], asked: int, *, heals: bool) -> None:
+        if self._too_much:
+            return
         with self._contained(f"the answer to {action}"):
             offset = self.source.advance().offset
             self.model.receive_list(action, items, asked=asked, offset=offset, now=self._now())
             if heals:
                 self._count_healed(offset)
+        self._look_at_size()
         self._on_change(self.store)
 
     def hint_answered(self, response: Message, asked: int) -> None:
@@ -218,6 +272,7 @@ class FollowedServer(LiveServer):
 
     def allowed(self, permissions: Permissions) -> None:
         """Forget what was known before the connection was lost and cannot be asked for again."""
+        self._too_much = False
         if self._connections < 2:
             return
         with self._contained("what may be asked"):
@@ -243,6 +298,9 @@ class FollowedServer(LiveServer):
     def synchronised(self, state: str, reason: str, missing: Sequence[Missing]) -> None:
         with self._contained("the state of synchronising"):
             self._missing = missing
+            if self._too_much:
+                return
+            self._was_too_much = self._was_too_much and state != LIVE
             if state == LIVE != self.sync:
                 _log.info("%s: the live state is synchronised", self.info.name)
             elif state == STALE:
@@ -302,17 +360,20 @@ class FollowedServer(LiveServer):
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the stream
-            self.errors += 1
-            self._limiter.log(
-                _log,
-                logging.ERROR,
-                doing,
-                "%s: internal error in the live state, at %s (%d so far)",
-                self.info.name,
-                doing,
-                self.errors,
-                exc_info=error,
-            )
+            self._tell_fault(doing, error)
+
+    def _tell_fault(self, doing: str, error: Exception) -> None:
+        self.errors += 1
+        self._limiter.log(
+            _log,
+            logging.ERROR,
+            doing,
+            "%s: internal error in the live state, at %s (%d so far)",
+            self.info.name,
+            doing,
+            self.errors,
+            exc_info=error,
+        )
 
 
 def _healed(change: Change) -> str | None:

@@ -65,6 +65,11 @@ class LiveState:
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
     @property
+    def proxy(self) -> Source:
+        """The stream of server 0."""
+        return self._servers[PROXY_ID].source
+
+    @property
     def servers(self) -> Mapping[int, LiveServer]:
         """By id, the program itself (0) first; the same object all the time."""
         return self._servers
@@ -117,6 +122,7 @@ class LiveState:
                 member.live.configure(settings)
             else:
                 self._unfollow(member)
+        self._changed()
 
     # -- of the pool (`Follower`) ------------------------------------------------------
 

@@ -121,6 +121,7 @@ class Synchroniser:
         self._questions: list[Question] = []
         self._due: dict[str, float] = {}  # by action; one that is not in here is due now
         self._answered: set[str] = set()
+        self._rounds = 0  # how often all has begun anew
         self._failures: dict[str, str] = {}  # by action, why it has no whole answer
         self._refused: dict[str, list[Missing]] = {}
         self._backoffs: dict[str, Backoff] = {}
@@ -141,6 +142,14 @@ class Synchroniser:
         """Ask for everything soon: the server was reloaded, or has only now booted."""
         soon = self._clock() + self._pace.hurry
         self._due = {action: min(due, soon) for action, due in self._due.items()}
+        self._woken.set()
+
+    def begin_anew(self, pause: float) -> None:
+        """Ask for everything after so many seconds, as if nothing had been answered yet."""
+        self._rounds += 1
+        self._answered.clear()
+        asked = (LIST_COMMANDS, *(question.action for question in self._questions))
+        self._due = dict.fromkeys(asked, self._clock() + pause)
         self._woken.set()
 
     def _run(self) -> None:
@@ -165,7 +174,7 @@ class Synchroniser:
 
     def _ask(self, question: Question, ask: Callable[[Question], str]) -> None:
         """Ask by a function that gives the reason why there is no whole answer, or ""."""
-        action = question.action
+        action, rounds = question.action, self._rounds
         try:
             failure = ask(question)
         except (NotConnected, ConnectionLost):
@@ -183,6 +192,8 @@ class Synchroniser:
                 action,
                 exc_info=error,
             )
+        if rounds != self._rounds:
+            return
         if failure:
             self._failures[action] = failure
             self._due[action] = self._clock() + self._backoff(action).next()

@@ -15,7 +15,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.samples import Sample
 
-from amiws_gevent.metrics.families import FAMILIES, Family, Measured
+from amiws_gevent.metrics.families import FAMILIES, Family, Measured, own_counters
 from amiws_gevent.runtime.loop import yield_to_loop
 
 SAMPLES_PER_TURN = 200
@@ -55,6 +55,7 @@ class _MeasuredCollector:
             # Made one by one, as the encoder asks for them; it goes through them once.
             metric.samples = _samples(family, self._measured)  # type: ignore[assignment]
             yield metric
+        yield from own_counters(self._measured)
 
 
 class _ProcessFromThread:

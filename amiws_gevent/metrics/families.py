@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import gevent
+from prometheus_client.core import Metric
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import OUTCOMES, ActionService
@@ -226,6 +227,25 @@ def _plugin_seconds(measured: Measured) -> Iterator[Values]:
     for plugin in measured.pipeline.plugins.running:
         yield (plugin.name, "messages"), plugin.state.seconds
         yield (plugin.name, "log"), plugin.state.log_seconds
+
+
+def own_counters(measured: Measured) -> list[Metric]:
+    """Counters that plugins have made. Their names begin with ``amiws_own_``, as no other's do."""
+    found: dict[str, Metric] = {}
+    for plugin in measured.pipeline.plugins.running:
+        for counter in plugin.desk.counters.values():
+            metric = found.get(counter.name)
+            if metric is None:
+                metric = Metric(counter.name.removesuffix("_total"), counter.help, "counter")
+                found[counter.name] = metric
+            metric.add_sample(counter.name, {"plugin": plugin.name}, counter.value)
+    return list(found.values())
+
+
+def _plugin_events(measured: Measured) -> Iterator[Values]:
+    for plugin in measured.pipeline.plugins.running:
+        for outcome, count in plugin.desk.events.items():
+            yield (plugin.name, outcome), count
 
 
 def _plugin_faults(measured: Measured) -> Iterator[Values]:
@@ -557,6 +577,12 @@ FAMILIES = (
         "slow.",
         ("plugin",),
         _by_plugin(lambda plugin: plugin.queue.dropped),
+    ),
+    Family(
+        "amiws_plugin_events_total",
+        "Events of the plugin's own: published, and dropped because they were too many.",
+        ("plugin", "outcome"),
+        _plugin_events,
     ),
     Family(
         "amiws_plugin_suspended",

@@ -6,11 +6,11 @@ given a copy, and what it returns is copied; so nothing of the state can be chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.plugins.api import Entity, ServerInfo
-from amiws_gevent.plugins.chain import Chain, MessageHook, Steps
+from amiws_gevent.plugins.chain import TRANSFORM, Chain, MessageHook, Steps
 
 TRANSFORM_ENTITY = "amiws_transform_entity"
 
@@ -21,6 +21,11 @@ DEEPEST = 8
 """Levels of lists and dicts within a field; the program's own have three."""
 
 _PLAIN = (str, int, float, bool, type(None))
+
+
+def keeps_state_back(hooks: Container[str]) -> bool:
+    """Whether a required plugin with these hooks hides what would be bare in the state."""
+    return TRANSFORM in hooks and TRANSFORM_ENTITY not in hooks
 
 
 def copied(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,12 @@ from amiws_gevent.plugins.chain import (
     watched,
 )
 from amiws_gevent.plugins.context import Desk, PluginContext
-from amiws_gevent.plugins.entities import TRANSFORM_ENTITY, EntityChain, EntitySteps
+from amiws_gevent.plugins.entities import (
+    TRANSFORM_ENTITY,
+    EntityChain,
+    EntitySteps,
+    keeps_state_back,
+)
 from amiws_gevent.plugins.entry import PluginEntry
 from amiws_gevent.plugins.guard import END_TIME, PluginState, attempt, outcome
 from amiws_gevent.plugins.loading import PluginError, describe
@@ -92,9 +97,7 @@ class RunningPlugin:
     @property
     def keeps_state_back(self) -> bool:
         """Whether the state must not be shown, since the plugin has to change what is."""
-        return (
-            self.state.required and TRANSFORM in self.hooks and TRANSFORM_ENTITY not in self.hooks
-        )
+        return self.state.required and keeps_state_back(self.hooks)
 
     def start(self) -> None:
         """Call ``amiws_startup``; raises PluginError, after an orderly shutdown."""
@@ -212,6 +215,12 @@ class Plugins:
         """Have plugins told all of a server's state."""
         for plugin in self.running:
             if plugin.news is not None:
+                plugin.news.begin(plugin.queue, server)
+
+    def state_is_there(self, server: ServerInfo) -> None:
+        """Have those told all of a server's state that know nothing of it."""
+        for plugin in self.running:
+            if plugin.news is not None and not plugin.news.knows(server.id):
                 plugin.news.begin(plugin.queue, server)
 
     def spoilt(self, error: Exception) -> str:

@@ -53,6 +53,10 @@ class StateNews:
         self._known.pop(server.id, None)
         self.tell(queue, server, (), ())
 
+    def knows(self, server: int) -> bool:
+        """Whether the plugin was told of a server, or will be."""
+        return server in self._known
+
     def tell(
         self,
         queue: LogQueue,

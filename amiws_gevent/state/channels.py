@@ -140,11 +140,23 @@ _PEOPLE = ("CallerIDNum", "CallerIDName", "ConnectedLineNum", "ConnectedLineName
 # ast_manager_build_channel_state_string_prefix has all.
 _ALL_NEWS = news_of("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE)
 _NEWS_OF_PEOPLE = news_of(*_PEOPLE)
+_STEP = ("Application", "Context", "Exten")
+_NEWS_OF_STEP = news_of(*_STEP, "Linkedid")
+_NEWS_OF_LOCAL = news_of(*_STEP, *_PEOPLE)
+
+
+def _news_of_dialplan(values: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a channel is. Halves of Local channels are given their people without an event
+    (main/core_unreal.c, ast_unreal_call_setup): this is the first that shows them."""
+    news = _NEWS_OF_LOCAL if (known["name"] or "").startswith("Local/") else _NEWS_OF_STEP
+    return news(values, known)
+
+
 _NEWS: Mapping[str, News] = {
     "newstate": _ALL_NEWS,
     "newcallerid": _NEWS_OF_PEOPLE,
     "newconnectedline": _NEWS_OF_PEOPLE,
-    "newexten": news_of("Application", "Context", "Exten", "Linkedid"),
+    "newexten": _news_of_dialplan,
     "newaccountcode": news_of("AccountCode", "Linkedid"),
 }
 

@@ -121,6 +121,11 @@ class QueueFigures:
         figures.last_abandoned = [told, *figures.last_abandoned[: MOST_ABANDONED - 1]]
         return True
 
+    @property
+    def size(self) -> int:
+        """How many queues and callers are remembered."""
+        return len(self._queues) + len(self._inside)
+
     def export(self) -> dict[str, Any]:
         """All of it as plain data."""
         return {

@@ -27,6 +27,13 @@ MOST_SPELLINGS = 1_000
 """Asterisk has some 250 events; a server that makes up names has to be looked up each time."""
 
 
+LONGEST = 4096
+"""Characters of all values of a message. Those that the model takes have a tenth of it."""
+MOST_OF_A_VALUE = 256
+"""Characters that are taken of each value of a longer one. Names and numbers have 80 at most
+(``AST_MAX_EXTENSION``, ``AST_CHANNEL_NAME``); a line of AMI may have a million."""
+
+
 class Model:
     """Messages, whole lists and ticks in; entities in ``store`` out.
 
@@ -56,6 +63,7 @@ class Model:
             if takers is None:
                 takers = self._spell(name)
             if takers and (name in NEWS_ALONE or not is_answer(message)):
+                message = shortened(message)
                 for take in takers:
                     take(message)
 
@@ -70,8 +78,9 @@ class Model:
     ) -> None:
         """Take the whole answer to a list action that was sent at the offset ``asked``."""
         self.begin(offset, now)
+        short = [shortened(item) for item in items]
         for take in self._lists.get(action.lower(), ()):
-            take(items, asked)
+            take(short, asked)
 
     def tick(self, offset: int, now: int) -> None:
         """Let time pass."""
@@ -84,6 +93,15 @@ class Model:
         self.store.begin(offset)
         for part in self.parts:
             part.now = now
+
+
+def shortened(message: Message) -> Message:
+    """The message, or if it is far too long, one with the beginnings of its values."""
+    if len("".join(message.values.values())) <= LONGEST:
+        return message
+    return Message(
+        message.kind, [(name, str(value)[:MOST_OF_A_VALUE]) for name, value in message.headers]
+    )
 
 
 def _by_name(tables: Iterable[Mapping[str, Taker]]) -> dict[str, tuple[Taker, ...]]:

@@ -8,6 +8,7 @@ their own.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,11 @@ _MEMBER: Mapping[str, Any] = {
     ),
     "in_call": False,
 }
+
+
+MOST_SHIFTED = 2000
+"""Callers of a server. With more the next list puts their positions right: moving all of them up
+for each event would take the time that all servers share."""
 
 
 class QueuesPart(ListedPart):
@@ -91,8 +97,7 @@ class QueuesPart(ListedPart):
     def interrupted(self, now: int) -> None:
         """The server was not heard for a while, until now: its figures are not whole."""
         self.figures.interrupt(now)
-        for queue in self.store.keys(QUEUE):
-            self._show(queue)
+        self._show_all()
 
     # -- members ---------------------------------------------------------------------
 
@@ -191,7 +196,11 @@ class QueuesPart(ListedPart):
 
     def _shift(self, queue: str, first: int, by: int) -> None:
         """No event tells of those behind one who comes or goes."""
-        for key, fields in self.store.of(CALLER).items():
+        callers = self.store.entities(CALLER)
+        if len(callers) > MOST_SHIFTED:
+            return
+        for key, entity in callers.items():
+            fields = entity.fields
             if fields["queue"] == queue and fields["position"] >= first:
                 self.store.put(CALLER, key, position=fields["position"] + by)
 
@@ -204,7 +213,17 @@ class QueuesPart(ListedPart):
     def _show(self, queue: str) -> None:
         """Put what is counted of a queue."""
         self._begin_counting()
-        waiting = sum(fields["queue"] == queue for fields in self.store.of(CALLER).values())
+        callers = self.store.entities(CALLER).values()
+        self._put_figures(queue, sum(caller.fields["queue"] == queue for caller in callers))
+
+    def _show_all(self) -> None:
+        callers = self.store.entities(CALLER).values()
+        waiting = Counter(caller.fields["queue"] for caller in callers)
+        self._begin_counting()
+        for queue in self.store.keys(QUEUE):
+            self._put_figures(queue, waiting[queue])
+
+    def _put_figures(self, queue: str, waiting: int) -> None:
         figures = self.figures.of(queue).fields(self.figures.service_level)
         made = {} if self.store.get(QUEUE, queue) is not None else _QUEUE
         self.store.put(QUEUE, queue, name=queue, waiting=waiting, **made, **figures)
@@ -239,8 +258,7 @@ class QueuesPart(ListedPart):
         for key in merged.added:
             self._found.add(key)
             self.figures.entered(callers[key].fields["queue"], key)
-        for queue in self.store.keys(QUEUE):
-            self._show(queue)
+        self._show_all()
 
     def _listed_caller(self, item: Message, queue: str) -> Item:
         since = self.now - 1000 * (whole(item, "Wait") or 0)

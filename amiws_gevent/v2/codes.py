@@ -41,6 +41,11 @@ CODES: dict[str, CodeInfo] = {
         429, "The client begins more subscriptions than it may (20 at once, then 4 a second)."
     ),
     "unknown_subscription": CodeInfo(404, "The client has no such subscription."),
+    "state_withheld": CodeInfo(
+        403,
+        "No client may have the live state: a plugin that has to hide something in messages does "
+        "not know how to hide it in the state.",
+    ),
     "unknown_server": CodeInfo(404, "There is no server with that id."),
     "action_refused": CodeInfo(
         403, "The action would end or change the AMI session that all clients share."

@@ -20,7 +20,7 @@ import orjson
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
-from amiws_gevent.feeds.feed import Feed, StateOff, TooMany
+from amiws_gevent.feeds.feed import Feed, NoState, TooMany
 from amiws_gevent.feeds.filters import FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.codes import RequestError
@@ -154,8 +154,8 @@ class Session:
             self._refuse(given, "bad_filter", str(error))
         except TooMany as error:
             self._refuse(given, "too_many_subscriptions", str(error))
-        except StateOff as error:
-            self._refuse(given, "state_off", str(error))
+        except NoState as error:
+            self._refuse(given, error.code, str(error))
         except Exception:  # noqa: BLE001 - a fault of ours must not leave a request unanswered
             _log.exception("client %s: internal error in a request", self.info.address)
             self._refuse(given, "internal", "internal error")

@@ -86,6 +86,14 @@ A hash is HMAC-SHA256 with your key, shortened, in letters: ``#hbfglkadijpo``. T
 number has the same hash on all servers and after a restart, with the same key.
 ``+1 (514) 555-0199`` and ``15145550199`` have the same. SIGHUP reads ``key_file`` again.
 
+**The live state** is masked as events are: each field by the rules and presets for the header
+that it comes from (``entities.py`` beside this file has the table; ``caller_number`` of a
+channel is a ``CallerIDNum``, ``dialled`` of a call an ``Exten``), last words as well. A rule for
+some ``events`` masks there too; one that keeps does not keep there. What names an entity stays,
+or clients could not tell one from another: numbers remain in ids that have one, such as those
+of a member or device (``support|Local/0301234567@out``), a hint (``0301234567@default``), a
+contact, a peer, and a participant of whom only lists of Asterisk 11 tell.
+
 What to know:
 
 - ``server:`` in a rule is an older name of ``servers:``.
@@ -114,15 +122,16 @@ What to know:
 
 from __future__ import annotations
 
+from amiws_plugins.mask.entities import masked_entity
 from amiws_plugins.mask.plans import Masker
 from amiws_plugins.mask.settings import Settings
 
 from amiws_gevent.ami import Message
-from amiws_gevent.plugins import PluginContext, ServerInfo
+from amiws_gevent.plugins import Entity, PluginContext, ServerInfo
 
 
 class Plugin:
-    """Masks messages on their way to clients and logs."""
+    """Masks messages, and entities of the live state, on their way to clients and logs."""
 
     REQUIRED = True
 
@@ -146,3 +155,7 @@ class Plugin:
     def amiws_transform_message(self, message: Message, server: ServerInfo) -> Message | None:
         """The masked message; None where there is nothing to mask."""
         return self._masker.masked(message, server)
+
+    def amiws_transform_entity(self, entity: Entity, server: ServerInfo) -> Entity | None:
+        """The masked entity; None where there is nothing to mask."""
+        return masked_entity(self._masker, entity, server)

@@ -46,6 +46,8 @@ _NUMBERED = re.compile(r"[A-Za-z]+-\d{6}(-\d{6})?")  # Line-000001-000003 of Get
 _OF_COMMANDS = frozenset({"output", "text"})
 
 Pair = tuple[str, Value | None]
+Key = str | Kind | None
+"""What rules are asked about: the name of an event, another kind of message, the live state."""
 
 
 class Plan:
@@ -99,6 +101,10 @@ class _Rule:
         if not self.servers.fits(server):
             return False
         return self.events is None or (event is not None and self.events.fits(event))
+
+    def concerns_state(self, server: ServerInfo) -> bool:
+        """Whether the rule is for the live state of this server."""
+        return self.servers.fits(server) and (self.events is None or not self.keeps)
 
 
 class _Presets:
@@ -219,19 +225,39 @@ class Masker:
         self._parts = [(part, NameSet(names)) for part, names in PARTS]
         self._statistics = NameSet(STATISTICS)
         self._scopes: dict[tuple[object, ...], _Scope] = {}
-        self._servers: dict[int, tuple[ServerInfo, Remembered[str | Kind, _Scope]]] = {}
+        self._servers: dict[int, tuple[ServerInfo, Remembered[Key, _Scope]]] = {}
         self._memories: dict[tuple[Mask, ...] | None, Remembered[str, str | None]] = {}
 
     def masked(self, message: Message, server: ServerInfo) -> Message | None:
         """The message with all that is to be masked; None where that is nothing."""
         headers = message.headers
-        scope = self._scope(message, headers, server)
+        scope = self._scope(self._key_of(message, headers), server)
+        if len(headers) <= MOST_HEADERS:
+            pairs = self._masked(scope, headers)
+            return None if pairs is None else _message(message.kind, pairs)
+        headers = headers[:MOST_HEADERS]
+        return _message(message.kind, self._masked(scope, headers) or headers)
+
+    def values(
+        self, headers: Sequence[tuple[str, str]], server: ServerInfo
+    ) -> list[str | None] | None:
+        """What becomes of values of the live state, each under the header that it comes from.
+
+        In the same order; None where all stay. Past MOST_HEADERS all are redacted. A rule for
+        some events is for these as well, since the state comes of events; but for one that keeps.
+        """
+        pairs = self._masked(self._scope(None, server), headers[:MOST_HEADERS])
+        if pairs is None and len(headers) <= MOST_HEADERS:
+            return None
+        made = [None if value is None else str(value) for _, value in pairs or headers]
+        return made[:MOST_HEADERS] + [self.look.text] * (len(headers) - MOST_HEADERS)
+
+    def _masked(self, scope: _Scope, headers: Sequence[tuple[str, Value]]) -> list[Pair] | None:
+        """The headers as they are to be shown, a value None for one that goes; None: all stay."""
         plans = scope.plans
         pairs: list[Pair] = []
         searched: list[tuple[int, Plan, str]] = []
-        changed = len(headers) > MOST_HEADERS
-        if changed:
-            headers = headers[:MOST_HEADERS]
+        changed = False
         room = MOST_CHARACTERS
         for pair in headers:
             name, value = pair
@@ -254,8 +280,8 @@ class Masker:
             else:
                 pairs.append(pair)
         if searched and self._search(scope, headers, pairs, searched):
-            changed = tuple(pairs) != message.headers
-        return _message(message.kind, pairs) if changed else None
+            changed = tuple(pairs) != tuple(headers)
+        return pairs if changed else None
 
     def _looked_at(self, text: str, room: int) -> tuple[str, int]:
         """A long text, its lines past ``room`` characters redacted; and the room that is left."""
@@ -336,24 +362,29 @@ class Masker:
             return lambda plan, value: plan.before(value)
         return None
 
-    def _scope(
-        self, message: Message, headers: Sequence[tuple[str, Value]], server: ServerInfo
-    ) -> _Scope:
+    def _scope(self, key: Key, server: ServerInfo) -> _Scope:
         known = self._servers.get(server.id)
         if known is None or known[0] is not server:  # new, or renamed by a reload
-            scopes: Remembered[str | Kind, _Scope] = Remembered(
+            scopes: Remembered[Key, _Scope] = Remembered(
                 lambda key: self._scope_of(key, server), KNOWN_EVENTS
             )
             known = self._servers[server.id] = (server, scopes)
-        if message.kind is not EVENT:
-            return known[1][message.kind]
-        if headers and headers[0][0] == "Event":  # message.name would fold the names of all
-            return known[1][str(headers[0][1])]
-        return known[1][message.name]
+        return known[1][key]
 
-    def _scope_of(self, key: str | Kind, server: ServerInfo) -> _Scope:
-        event = None if isinstance(key, Kind) else key
-        rules = tuple(rule for rule in self._rules if rule.concerns(event, server))
+    def _key_of(self, message: Message, headers: Sequence[tuple[str, Value]]) -> Key:
+        if message.kind is not EVENT:
+            return message.kind
+        if headers and headers[0][0] == "Event":  # message.name would fold the names of all
+            return str(headers[0][1])
+        return message.name
+
+    def _scope_of(self, key: Key, server: ServerInfo) -> _Scope:
+        event = key if isinstance(key, str) else None
+        rules = tuple(
+            rule
+            for rule in self._rules
+            if (rule.concerns_state(server) if key is None else rule.concerns(event, server))
+        )
         is_user_event = event is not None and event.casefold() == "userevent"
         known = self._scopes.get((rules, is_user_event))
         if known is None:

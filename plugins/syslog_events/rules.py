@@ -9,9 +9,10 @@ from amiws_gevent.ami import Message
 from amiws_gevent.plugins import ServerInfo
 
 from .._matching import HeaderCondition, NameSet, Remembered, ServerSet
+from .._template import Template
 from .defaults import default_rules
 from .settings import RuleSettings, Settings
-from .text import Template, pairs
+from .text import pairs
 from .units import Rate
 
 CONNECTION = "AMIConnection"

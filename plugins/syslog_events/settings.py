@@ -18,7 +18,7 @@ from amiws_gevent.plugins import AnyPath, PluginSettings, SettingError, Size
 from amiws_gevent.plugins.kit import Fingerprint
 
 from .._matching import Names, Servers, Values, one_or_more, written_as
-from .text import Template
+from .._template import Template
 from .tls import check_name, make_context
 from .units import FACILITIES, SEVERITIES, Rate, Target, facility, rate, severity, target
 

@@ -1,4 +1,4 @@
-"""`webhook`: POST chosen events to an HTTP receiver, in batches, signed.
+"""`webhook`: POST events, or what has come to be so, to an HTTP receiver: in batches, signed.
 
 ::
 
@@ -54,12 +54,46 @@ base64 stands for.
 The id is not signed in it. Without a key there is neither signature, nor ``webhook-id``
 and ``webhook-timestamp``.
 
+**A message when something is so**, in words of your own: ``when`` has a condition on the
+live state, or a list, and ``body`` what is sent::
+
+    - webhook:
+        url: https://chat.example.com/hooks/0123456789
+        when: queue support waiting >= 5 for 60 s
+        body:
+          text: "{name}: {waiting} callers wait ({server_name})"
+
+A condition is ``KIND ID FIELD SIGN VALUE``, and ``for TIME`` where it has to hold for so long.
+Kinds and their fields are those of docs/state.md and docs/state-kinds.md. ID may be a pattern,
+or be left out for all; with blanks in it, it stands in quotes, as does a value. Signs are ``=``
+and ``!=``, and for numbers ``>=``, ``<=``, ``>`` and ``<``; values also ``yes``, ``no`` and
+``null``; ``caller.number`` is the member of a field::
+
+    when:
+    - queue waiting >= 10
+    - queue "front desk" longest_wait > 300
+    - server connection != connected for 2 min
+    - queue_member "support|*" paused = yes for 30 min
+    - endpoint trunk-* state = unavailable for 30 s
+
+It is told once for each entity for which it holds. If it ends and holds again it is told again,
+``when_pause`` after the last time at the earliest. With ``when`` no events are sent, unless
+``events`` names some.
+
+``body`` is a text, or keys and lists of texts, of which JSON is made. ``{name}`` in a text is a
+field of the entity (``server_name``, ``server_id`` and ``when``, the condition, as well), or of an
+event a header; ``{{`` and ``}}`` are braces; ``-`` stands for what there is not. A text that is
+nothing but one field keeps its type: ``waiting: "{waiting}"`` is a number. Each message is a POST
+of its own then. Without ``body`` a condition is sent among ``messages`` as ``{"server_id":1,
+"server_name":"pbx","when":"...","entity":{...}}``.
+
 **All settings**, those of batches, times and bounds with their defaults (of ``secret``
 and ``secret_file``, and of a login in the URL and ``Authorization``, give one)::
 
     - webhook:
         url: https://user:password@example.com:8443/hook?x=1   # http or https
         events: "*"                     # one or a list, * and ? for any signs, in any case
+        when_pause: 60                  # seconds until the same is told again; see above
         servers: pbx1                   # one or a list: names, patterns or ids; none: all
         headers:                        # of each request, never logged
           Authorization: Bearer 0123456789
@@ -104,17 +138,25 @@ from __future__ import annotations
 
 import logging
 import stat
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.plugins import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo, StateChanges
 
 from .._matching import NameSet, ServerSet
+from .._template import of_message
+from .body import of_entity
 from .circuit import Circuit
+from .condition import Condition
 from .courier import Courier
 from .outbox import Outbox
 from .report import Report
 from .sender import Sender
 from .settings import Settings
+from .watch import Watch
 
 FLUSH_TIME = 2.0
 """Seconds for what waits when the plugin ends."""
@@ -129,6 +171,8 @@ class Plugin:
         self._sender: Sender | None = None
         self._events = NameSet(())
         self._servers = ServerSet(())
+        self._settings: Settings | None = None
+        self._watch: Watch | None = None
 
     def amiws_settings(self) -> type[Settings]:
         """What can be set."""
@@ -137,9 +181,10 @@ class Plugin:
     def amiws_startup(self, context: PluginContext) -> None:
         """Begin to send."""
         settings: Settings = context.settings
+        self._settings = settings
         self._log = context.log
         _warn(settings, context.log)
-        self._events = NameSet(settings.events)
+        self._events = NameSet(settings.events if settings.sends_events else ())
         self._servers = ServerSet(settings.servers)
         self._courier = Courier(settings)
         self._sender = Sender(
@@ -149,13 +194,34 @@ class Plugin:
             self._courier,
         )
         context.spawn(self._sender.run)
+        if settings.when:
+            self._watch = Watch(
+                settings.when, self._servers, self._holds, pause=settings.when_pause
+            )
+            context.spawn(self._watch.run)
 
     def amiws_log_message(self, message: Message, server: ServerInfo, json: bytes) -> None:
         """Queue an event that was chosen."""
         if self._sender is None or message.kind is not Kind.EVENT:
             return
         if self._events.fits(message.name) and self._servers.fits(server):
-            self._sender.put(json)
+            body = None if self._settings is None else self._settings.body
+            self._sender.put(json if body is None else body.bytes(of_message(message, server)))
+
+    def amiws_state_changed(self, changes: StateChanges, server: ServerInfo) -> None:
+        """Look whether a condition holds now."""
+        if self._watch is not None:
+            self._watch.changed(changes, server)
+
+    def _holds(self, condition: Condition, server: ServerInfo, entity: Mapping[str, Any]) -> None:
+        """Queue what is to be said of a condition that holds."""
+        if self._sender is None or self._settings is None:
+            return
+        known = {"server_id": server.id, "server_name": server.name, "when": condition.text}
+        if self._settings.body is None:
+            self._sender.put(orjson.dumps({**known, "entity": entity}))
+        else:
+            self._sender.put(self._settings.body.bytes(of_entity({**entity, **known})))
 
     def amiws_reload(self) -> None:
         """Read the files of the key and of the authorities again."""
@@ -171,7 +237,7 @@ class Plugin:
             self._sender.flush(FLUSH_TIME)
         if self._courier is not None:
             self._courier.close()
-        self._sender = self._courier = None
+        self._sender = self._courier = self._watch = None
 
 
 def _warn(settings: Settings, log: logging.Logger) -> None:

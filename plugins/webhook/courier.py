@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from .answer import Answer
+from .body import JSON
 from .client import Client
 from .outbox import Batch
 from .settings import Settings
@@ -46,7 +47,7 @@ class Courier:
 
     def deliver(self, batch: Batch) -> Answer:
         """POST it once. A repeat has the same id and body, but a new time. Raises NoAnswer."""
-        body = batch.body()
+        body = batch.body() if self._settings.body is None else batch.messages[0]
         timestamp = str(int(self._now()))
         headers = {
             **self._fixed,
@@ -85,7 +86,8 @@ def _fixed_headers(settings: Settings) -> dict[str, str]:
     """Those of every request; the operator's replace Content-Type and User-Agent."""
     given = {name: value.get_secret_value() for name, value in settings.headers.items()}
     names = {name.lower() for name in given}
-    ours = {"Content-Type": "application/json", "User-Agent": "amiws-gevent"}
+    content_type = JSON if settings.body is None else settings.body.content_type
+    ours = {"Content-Type": content_type, "User-Agent": "amiws-gevent"}
     if settings.url.authorization is not None:
         ours["Authorization"] = settings.url.authorization
     return {name: value for name, value in ours.items() if name.lower() not in names} | given

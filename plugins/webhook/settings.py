@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
+    PlainValidator,
     SecretStr,
     model_validator,
 )
@@ -18,7 +19,9 @@ from amiws_gevent.plugins import AnyPath, Delay, PluginSettings, Seconds, Settin
 from amiws_gevent.plugins.kit import ClientContext
 
 from .._matching import Names, Servers
+from .body import Body
 from .client import tls_context
+from .condition import Condition, parse_condition
 from .endpoint import Endpoint, parse_endpoint
 from .signing import Key
 
@@ -55,6 +58,21 @@ def _headers(value: object) -> dict[str, SecretStr]:
     return headers
 
 
+def _conditions(value: object) -> tuple[Condition, ...]:
+    many = value if isinstance(value, list | tuple) else [value]
+    return tuple(one if isinstance(one, Condition) else parse_condition(one) for one in many)
+
+
+def _body(value: object) -> Body:
+    return value if isinstance(value, Body) else Body(value)
+
+
+Conditions = Annotated[
+    tuple[Condition, ...],
+    PlainValidator(_conditions),
+    PlainSerializer(lambda many: [one.text for one in many]),
+]
+BodyOf = Annotated[Body, PlainValidator(_body), PlainSerializer(repr)]
 Url = Annotated[Endpoint, BeforeValidator(_endpoint), PlainSerializer(str)]
 Headers = Annotated[dict[str, SecretStr], BeforeValidator(_headers)]
 
@@ -69,6 +87,15 @@ class Settings(PluginSettings):
         ("*",), description="Names or patterns (Queue*) of the events to send, in any case."
     )
     servers: Servers = Field((), description="Names, patterns or ids of the servers; none: all.")
+    when: Conditions = Field(
+        (), description="Conditions on the live state to tell of, in place of events."
+    )
+    when_pause: Delay = Field(
+        60.0, le=86400, description="Seconds until the same is told again of the same entity."
+    )
+    body: BodyOf | None = Field(
+        None, description="The body: a text, or keys and lists of texts for JSON, with {fields}."
+    )
     headers: Headers = Field({}, description="Further headers of each request, never logged.")
     secret: SecretStr | None = Field(
         None, description="Key of the signatures: any text, or whsec_ and base64."
@@ -104,6 +131,20 @@ class Settings(PluginSettings):
         30.0, ge=0.1, le=86400, description="Seconds of that pause; doubles with each failure."
     )
     circuit_cooldown_max: Seconds = Field(600.0, ge=0.1, le=86400, description="Its upper limit.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_body_a_post(cls, given: object) -> object:
+        if isinstance(given, dict) and "body" in given:
+            if given.get("batch_messages", 1) not in (1, "1"):
+                raise SettingError("batch_messages", "is 1 with a body of your own")
+            return {**given, "batch_messages": 1}
+        return given
+
+    @property
+    def sends_events(self) -> bool:
+        """Whether events are sent: with conditions only those that were chosen."""
+        return not self.when or "events" in self.model_fields_set
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -5,19 +5,21 @@ And each event of its view once, in order, or told as a gap with the right numbe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import amiws_gevent.feeds.changed as changed_module
 import amiws_gevent.feeds.feeds as feeds_module
 import amiws_gevent.feeds.pages as pages_module
 import amiws_gevent.feeds.shown as shown_module
 import amiws_gevent.feeds.stateview as stateview_module
 import amiws_gevent.feeds.subscriber as subscriber_module
 import amiws_gevent.hub as hub_module
-from amiws_gevent.feeds.feeds import Feeds
+from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
@@ -169,8 +171,32 @@ class Member:
         return not self.client.transport.closed
 
 
+class Asking:
+    """In place of gevent, for the greenlets that ask plugins: they run when it is their turn."""
+
+    class Asked:
+        def __init__(self, work: Callable[[], None]) -> None:
+            self.work = work
+            self.killed = False
+
+        def kill(self, *, block: bool) -> None:
+            self.killed = True
+
+    def __init__(self) -> None:
+        self.waiting: list[Asking.Asked] = []
+
+    def spawn(self, work: Callable[[], None]) -> Asked:
+        self.waiting.append(self.Asked(work))
+        return self.waiting[-1]
+
+    def take(self) -> list[Callable[[], None]]:
+        waiting, self.waiting = self.waiting, []
+        return [asked.work for asked in waiting if not asked.killed]
+
+
 class Game:
     def __init__(self) -> None:
+        self.asking = Asking()
         self.room = 1500
         self.world = World(1, 2, bounds=Bounds(12, 1 << 20, 300.0), tombstones=8)
         self.members: list[Member] = []
@@ -270,14 +296,21 @@ class Game:
         self.world.hub = Hub(limit=1 << 20)
         for server in (1, 2):
             self.restart_server(server - 1, 0)
+        self.asking.take()  # the greenlets of the program before are gone
         self.world.feeds = Feeds(
             self.world.hub, self.world.live, Bounds(12, 1 << 20, 300.0), clock=lambda: 0.0
         )
         self.world.flush()
 
+    def plugins_work(self, a: int, b: int) -> None:
+        """The greenlets that ask plugins come to their turn."""
+        for asking in self.asking.take():
+            asking()
+
     def show_otherwise(self, a: int, b: int) -> None:
         if b % 4 == 0 and not self.nested:
-            self.world.feeds.use_transform((lambda *given: given[-1]) if a % 2 else None)
+            transform = (lambda _server, entities: list(entities)) if a % 2 else None
+            self.world.feeds.use(Showing(transform, (a % 2,)))
 
     def server(self, a: int) -> FakeServer:
         return self.world.servers[a % 2 + 1]
@@ -290,7 +323,7 @@ class Game:
     OPS = (
         put, put, put, put, remove, say, say, say, flush, flush, pass_on, pass_on, join, leave,
         come_back, block, turn, turn, turn, beat, pass_time, restart_server, restart_program,
-        show_otherwise, list_and_listen,
+        show_otherwise, plugins_work, plugins_work, list_and_listen,
     )  # fmt: skip
 
     def play(self, moves: list[tuple[int, int, int]]) -> None:
@@ -319,6 +352,7 @@ class Game:
             member.client.transport.blocked = False
         for _ in range(4):
             self.world.pass_on()
+            self.plugins_work(0, 0)
             self.world.flush()
             for member in self.members:
                 member.client.read()
@@ -343,6 +377,7 @@ moves = st.lists(st.tuples(*[st.integers(0, 1000)] * 3), max_size=120)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few clients and entities are many."""
     monkeypatch.setattr(shown_module, "CHUNK", 2)
+    monkeypatch.setattr(changed_module, "CHUNK", 2)
     monkeypatch.setattr(shown_module, "MOST_NAMES", 6)
     monkeypatch.setattr(pages_module, "PAGE", 2)
     monkeypatch.setattr(pages_module, "MOST_MADE", 2)
@@ -359,6 +394,8 @@ def test_in_the_end_each_client_has_what_there_is(moves: list[tuple[int, int, in
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hub_module, "yield_to_loop", game.amid)
         patch.setattr(feeds_module, "yield_to_loop", game.amid)
+        patch.setattr(changed_module, "yield_to_loop", game.amid)
+        patch.setattr(changed_module, "gevent", game.asking)
         game.play(moves)
         game.moves = iter(())
         game.settle()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from amiws_plugins._template import Template
 from amiws_plugins.syslog_events.rfc5424 import Format, parameter_name
-from amiws_plugins.syslog_events.text import Template, pairs
+from amiws_plugins.syslog_events.text import pairs
 from amiws_plugins.syslog_events.transports import Stream, line_feed, octet_counted
 from amiws_plugins.syslog_events.units import Target
 from hypothesis import given

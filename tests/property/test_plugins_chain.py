@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.plugins.api import ServerInfo
-from amiws_gevent.plugins.chain import MessageChain, MessageHook, Steps
+from amiws_gevent.plugins.chain import MessageChain, MessageHook, MessageSteps
 from amiws_gevent.plugins.entry import PluginEntry
 from amiws_gevent.plugins.guard import PluginState
 from amiws_gevent.runtime.log import LogLimiter
@@ -117,7 +117,7 @@ def test_the_chain_does_what_the_specifications_say(
     hooks = [hook(made, place, each) for place, each in enumerate(plan)]
     filters = [each for each, how in zip(hooks, plan, strict=True) if how.filters]
     transforms = [each for each, how in zip(hooks, plan, strict=True) if not how.filters]
-    chain = MessageChain(Steps(filters, transforms))
+    chain = MessageChain(MessageSteps(filters, transforms))
     messages = [Message(Kind.EVENT, {"Event": "E", "Number": str(n)}) for n in range(count)]
     with gevent.Timeout(30):
         kept = chain.run(messages[:cut], SERVER) + chain.run(messages[cut:], SERVER)

@@ -10,11 +10,9 @@ from amiws_gevent.ami.lists import begins_list, ends_list, is_refusal, list_form
 from amiws_gevent.simulator.pbx.answers import Answers
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.serving.requests import Request
-from amiws_gevent.state.bridges import Bridges
-from amiws_gevent.state.calls import Calls, Ended
-from amiws_gevent.state.channels import Channels
 from tests.support.fed import Fed
-from tests.support.kinds import UNTOLD, Fact, model
+from tests.support.kinds import UNTOLD, Fact
+from tests.support.state import World
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "CoreShowChannels": ("channel",),
@@ -59,14 +57,13 @@ class Listener:
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
-        self.ended: list[Ended] = []
-        self.fed = full_model(self.ended)
+        self.fed = World()
         self._answers = Answers(simulation, "test")
         self._parser = _parser()
 
     def hear(self, packets: Sequence[str]) -> None:
         if packets:
-            self.fed.receive(*self._parser.receive_data("".join(packets).encode()), after=0.01)
+            self.fed.feed(*self._parser.receive_data("".join(packets).encode()))
 
     def ask(self, action: str, *headers: str) -> list[Message]:
         """The items of a list; fails if the answer is none."""
@@ -105,7 +102,7 @@ class Listener:
 
     def differences(self) -> list[str]:
         """What the model has otherwise than the lists say."""
-        other, kinds = full_model([]), set[str]()
+        other, kinds = World(), set[str]()
         for action in self.actions():
             other.list(action, *self.listed(action))
             kinds.update(KINDS[action])
@@ -124,13 +121,6 @@ def unlike(ours: Fed, listed: Fed, kinds: Iterable[str]) -> list[str]:
         found += [f"the list says {fact}" for fact in told - known]
         found += [f"the model says {fact}" for fact in known - told]
     return found
-
-
-def full_model(ended: list[Ended]) -> Fed:
-    fed = model()
-    for part in (Bridges(fed.store), Channels(fed.store), Calls(fed.store, ended.append)):
-        fed.add(part)
-    return fed
 
 
 def _facts(fed: Fed, kind: str) -> Iterable[Fact]:

@@ -225,8 +225,7 @@ def expected(live: FakeLive, filters: Filters) -> dict[Name, dict[str, Any]]:
     return {
         (server, kind, key): {"server": server, "kind": kind, "id": key, **fields}
         for server, served in live.servers.items()
-        for kind in served.store.kinds
-        for key, fields in served.store.of(kind).items()
+        for kind, key, fields in served.store.frozen()
         if filters.entity(server, kind, fields)
     }
 

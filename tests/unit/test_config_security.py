@@ -9,6 +9,7 @@ import pytest
 
 from amiws_gevent.config import Settings, security_warnings
 from tests.support.hosts import ami_host
+from tests.support.plugins import entry
 
 
 def settings(**values: Any) -> Settings:
@@ -73,3 +74,27 @@ def test_tokens_without_a_login_close_half_the_door() -> None:
     (warning,) = security_warnings(settings(ws_host="127.0.0.1", api_tokens=tokens))
     assert warning.startswith("api_tokens keeps the HTTP API for programs with a token, but pages")
     assert security_warnings(settings(api_tokens=tokens, **LOGIN)) == []
+
+
+HIDES = "def amiws_transform_message(message): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "values", "warned"),
+    [
+        ("REQUIRED = True\n" + HIDES, {}, True),
+        (HIDES, {}, False),
+        ("REQUIRED = True\n" + HIDES + "def amiws_transform_entity(entity): pass\n", {}, False),
+        ("REQUIRED = True\ndef amiws_filter_message(message): pass\n", {}, False),
+        ("REQUIRED = True\n" + HIDES, {"live_state": False}, False),
+    ],
+)
+def test_a_plugin_that_keeps_the_state_back(
+    tmp_path: Path, source: str, values: dict[str, Any], warned: bool
+) -> None:
+    plugins = (entry(tmp_path, HIDES), entry(tmp_path, source, "hiding.py"))
+    found = security_warnings(settings(ws_host="::1", plugins=plugins, **values))
+    assert bool(found) is warned
+    if warned:
+        (line,) = found
+        assert line.startswith("clients get no live state: the plugin ./hiding.py is required")

@@ -198,6 +198,47 @@ def test_the_plugin_of_the_types_of_settings(folder: Path) -> None:
         ]
 
 
+def test_the_plugin_that_tells_of_full_queues(folder: Path) -> None:
+    summary = event("QueueSummary", Queue="support", Available=2)
+    with PluginHarness("./full_queue.py", {"waiting": "3"}) as plugin:
+        plugin.answer(lambda server, action: testing.Answer(server, None, [summary]))
+        plugin.put("queue", "support", name="support", waiting=2)
+        plugin.put("call", "1.1", phase="queued")
+        plugin.drain()
+        assert plugin.published == []
+        for waiting in (3, 4, 2, 3):
+            plugin.put("queue", "support", waiting=waiting)
+            plugin.drain()
+        assert plugin.asked == [(1, {"Action": "QueueSummary", "Queue": "support"})] * 2
+        assert [message.get("Waiting") for message in plugin.published] == ["3", "3"]
+        assert plugin.published[0].data() == {
+            "Event": "QueueTooLong",
+            "Plugin": "full_queue",
+            "Queue": "support",
+            "Waiting": "3",
+            "Ready": "2",
+        }
+        assert plugin.counters == {"alarms": 2}
+        plugin.answer(None)
+        plugin.put("queue", "sales", waiting=9)
+        plugin.drain()
+        assert not plugin.published[-1].has("Ready")
+        assert plugin.log == ["WARNING pbx1: the test gives no answer"]
+
+
+def test_the_plugin_that_hides_names(folder: Path) -> None:
+    with PluginHarness("./no_names.py") as plugin:
+        (seen,) = plugin.feed(event("Newchannel", CallerIDName="Anna"))
+        assert seen.get("CallerIDName") == "***"
+        someone = {"number": "201", "name": "Anna"}
+        call = plugin.transform_entity("call", "1.1", caller=someone, ringing=[someone], way=[])
+        hidden = {"number": "201", "name": "***"}
+        assert call == {"caller": hidden, "ringing": [hidden], "way": []}
+        channel = plugin.transform_entity("channel", "1.1", name="SIP/1", caller_name="Anna")
+        assert channel == {"name": "SIP/1", "caller_name": "***"}
+        assert plugin.transform_entity("queue", "a", name="a") == {"name": "a"}
+
+
 def test_shown_keeps_what_comes_from_the_environment(folder: Path) -> None:
     lines = 'plugins:\n- ./long_waits.py:\n    queues: ["a/${S}"]\n'
     file = write(folder, with_host(lines))
@@ -284,6 +325,7 @@ def test_no_other_hook_is_documented() -> None:
     assert re.findall(r"^### `(amiws_\w+)`$", REFERENCE, re.MULTILINE) == hook_names()
     mistaken = {"amiws_filter_mesage"}
     ours = {"amiws_gevent", "amiws_plugins", "amiws_vip_callers"}
+    ours.add("amiws_own_full_queue_alarms_total")
     assert set(re.findall(r"\bamiws_\w+", TEXT + REFERENCE)) - mistaken - ours <= set(hook_names())
 
 
@@ -300,14 +342,17 @@ def test_every_parameter_of_a_hook_is_explained() -> None:
         (RequestInfo, "request"),
         (PluginContext, "context"),
     ]:
-        for field in dataclasses.fields(kind):
+        for field in (one for one in dataclasses.fields(kind) if one.repr):
             assert f"`{called}.{field.name}" in table, f"{called}.{field.name}"
 
 
 def test_what_settings_are_made_with_is_explained() -> None:
     section = TEXT.partition("\n## Settings")[2].partition("\n## ")[0]
     told = set(re.findall(r"`(\w+)(?:\(\w+\))?`", section))
-    hooks_get = {"ClientInfo", "Headers", "PluginContext", "RequestInfo", "ServerInfo"}
+    hooks_get = {
+        *("ClientInfo", "Entity", "Headers", "PluginContext", "RequestInfo", "ServerInfo"),
+        "StateChanges",
+    }
     assert set(api.__all__) - hooks_get <= told
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from amiws_gevent.feeds import feeds as module
-from amiws_gevent.feeds.feed import StateOff
-from amiws_gevent.feeds.feeds import KEPT_TIME, MOST_KEPT, Feeds
+from amiws_gevent.feeds.feed import NoState
+from amiws_gevent.feeds.feeds import KEPT_TIME, MOST_KEPT, Feeds, Showing
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.feeds.stateview import StateView
@@ -384,7 +384,14 @@ class TestServers:
         made = client.subscribe()
         client.read()
         position = client.positions[made.id]
-        world.feeds.use_transform(lambda _s, _k, _i, fields: {**fields, "number": "***"})
+        masks = Showing(lambda _server, all_: [{**one, "number": "***"} for one in all_], ("mask",))
+        world.feeds.use(masks)
+        world.flush()
+        client.read()
+        assert client.collections[made.id] == {}
+        changed = world.feeds.shown[1].changed
+        assert changed is not None
+        changed.take()
         world.flush()
         client.read()
         ((entity),) = client.collections[made.id].values()
@@ -417,11 +424,11 @@ class TestWithoutState:
         world.live.forget_state()
         client = world.client()
         for streams in (STATE, BOTH):
-            with pytest.raises(StateOff, match="live_state"):
+            with pytest.raises(NoState, match="live_state"):
                 client.subscribe(streams)
-        with pytest.raises(StateOff):
+        with pytest.raises(NoState):
             client.subscribe(STATE, kind=["server", "call"])
-        with pytest.raises(StateOff):
+        with pytest.raises(NoState):
             world.feeds.page(Filters(), "call", 1)
         assert world.feeds.subscriptions == 0
 
@@ -430,7 +437,7 @@ class TestWithoutState:
         made = client.subscribe(BOTH)
         client.read()
         world.live.forget_state()
-        with pytest.raises(StateOff):
+        with pytest.raises(NoState):
             client.subscribe(BOTH)
         world.says("A")
         world.pass_on()

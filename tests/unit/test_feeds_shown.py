@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
 import amiws_gevent.feeds.shown as module
 from amiws_gevent.feeds.shown import Delta, Shown
+from amiws_gevent.plugins.api import Entity, ServerInfo
 from tests.support.feeds import FakeServer
 
 
@@ -23,10 +23,19 @@ def deltas(shown: Shown) -> list[Delta]:
     return [] if flush is None else [delta for chunk in flush.chunks() for delta in chunk]
 
 
-def masked(server: Any, kind: str, key: str, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if fields.get("secret"):
-        return None
-    return {name: value for name, value in fields.items() if name != "number"}
+def masked(server: ServerInfo, entities: Sequence[Entity]) -> list[Entity]:
+    return [
+        {name: value for name, value in entity.items() if name != "number"}
+        for entity in entities
+        if not entity.get("secret")
+    ]
+
+
+def fed(shown: Shown) -> Shown:
+    """What is shown, when plugins have been asked about all."""
+    assert shown.changed is not None
+    shown.changed.take()
+    return shown
 
 
 def test_a_flush_tells_each_change_once(server: FakeServer) -> None:
@@ -97,9 +106,6 @@ def test_what_the_store_has_that_no_flush_has_told(server: FakeServer) -> None:
     assert list(bare.pending) == [("call", "1")]
     deltas(bare)
     assert list(bare.pending) == []
-    masked = Shown(server, lambda *given: given[-1])
-    server.put("call", "2", n=1)
-    assert list(masked.pending) == [], "what clients see is made by the flush"
 
 
 def test_what_can_be_told(server: FakeServer) -> None:
@@ -132,46 +138,50 @@ def test_a_flush_comes_in_chunks_that_all_share(
 class TestTransformed:
     def test_clients_see_what_plugins_make_of_it(self, server: FakeServer) -> None:
         server.put("channel", "1", number="201", state="up")
-        shown = Shown(server, masked)
+        shown = fed(Shown(server, masked))
         assert shown.store.get("channel", "1") == {"state": "up"}
         server.put("channel", "2", number="202", state="down")
-        (delta,) = deltas(shown)
-        assert delta.fields == {"state": "down"}
+        assert {delta.key for delta in deltas(fed(shown))} == {"1", "2"}
+        assert shown.store.get("channel", "2") == {"state": "down"}
+
+    def test_nothing_is_shown_before_plugins_were_asked(self, server: FakeServer) -> None:
+        server.put("channel", "1", number="201", state="up")
+        shown = Shown(server, masked)
+        assert shown.flush() is None
+        assert shown.store.frozen() == []
 
     def test_what_they_hide_changes_nothing(self, server: FakeServer) -> None:
         shown = Shown(server, masked)
         server.put("channel", "1", number="201", state="up")
-        deltas(shown)
+        deltas(fed(shown))
         server.put("channel", "1", number="202")
-        (delta,) = deltas(shown)
-        assert b"202" not in delta.part
-        assert json.loads(delta.part) == {"server": 1, "kind": "channel", "id": "1", "state": "up"}
+        assert fed(shown).flush() is None
 
     def test_what_they_hide_wholly_is_gone_without_last_words(self, server: FakeServer) -> None:
         shown = Shown(server, masked)
         server.put("channel", "1", state="up", secret=False)
-        deltas(shown)
+        deltas(fed(shown))
         server.put("channel", "1", secret=True)
-        (delta,) = deltas(shown)
+        (delta,) = deltas(fed(shown))
         assert (delta.fields, delta.last) == (None, None)
 
     def test_last_words_are_told(self, server: FakeServer) -> None:
         shown = Shown(server, masked)
         server.put("channel", "1", state="up")
-        deltas(shown)
-        server.remove("channel", "1", cause=16)
-        (delta,) = deltas(shown)
+        deltas(fed(shown))
+        server.remove("channel", "1", cause=16, number="201")
+        (delta,) = deltas(fed(shown))
         assert (delta.fields, delta.last) == (None, {"cause": 16})
 
-    def test_a_field_that_they_leave_out_later_is_null(self, server: FakeServer) -> None:
-        hidden: set[str] = set()
-        shown = Shown(server, lambda _s, _k, _i, f: {n: v for n, v in f.items() if n not in hidden})
+    def test_what_plugins_are_told_is_what_clients_get(self, server: FakeServer) -> None:
+        shown = Shown(server)
+        name = {"server": 1, "kind": "channel", "id": "1"}
         server.put("channel", "1", state="up", n=1)
-        deltas(shown)
-        hidden.add("state")
+        assert [delta.entity for delta in deltas(shown)] == [{**name, "state": "up", "n": 1}]
         server.put("channel", "1", n=2)
-        (delta,) = deltas(shown)
-        assert delta.fields == {"state": None, "n": 2}
+        assert [delta.entity for delta in deltas(shown)] == [{**name, "n": 2}]
+        server.remove("channel", "1", cause=16)
+        assert [delta.entity for delta in deltas(shown)] == [{**name, "last": {"cause": 16}}]
 
     def test_each_has_an_epoch_of_its_own(self, server: FakeServer) -> None:
         epochs = {Shown(server).epoch, Shown(server, masked).epoch, Shown(server, masked).epoch}

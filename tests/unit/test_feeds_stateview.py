@@ -370,3 +370,52 @@ def test_from_a_snapshot_of_an_earlier_stream_nothing_can_be_told() -> None:
     viewed.view._all_shown[1] = Shown(FakeServer(1, epoch="f"))  # type: ignore[index]
     viewed.view.begin()
     assert viewed.view.reconcile(snapshot) is None
+
+
+def test_what_comes_and_goes_between_two_flushes_is_told_to_nobody() -> None:
+    viewed = Viewed()
+    viewed.flush()
+    viewed.caller("1", "a")
+    viewed.caller("2", "a")
+    viewed.server.remove("queue_caller", "1")
+    assert viewed.flush() == ([{"id": "2", "queue": "a"}], [])
+    viewed.server.remove("queue_caller", "2")
+    viewed.caller("2", "b")
+    viewed.server.remove("queue_caller", "2")
+    assert viewed.flush() == ([], [{"id": "2"}]), "it was known before it came again"
+
+
+def test_what_a_snapshot_was_ahead_with_is_taken_back() -> None:
+    viewed = Viewed()
+    viewed.flush()
+    viewed.caller("1", "a")
+    assert told([viewed.view.snapshot(0.0).page(0)]) == ([{"id": "1", "queue": "a"}], [])
+    viewed.server.remove("queue_caller", "1")
+    viewed.caller("2", "a")
+    viewed.server.remove("queue_caller", "2")
+    assert viewed.flush() == ([], [{"id": "1"}])
+
+
+def test_what_a_page_of_changes_was_ahead_with_is_taken_back() -> None:
+    viewed = Viewed()
+    viewed.caller("1", "a")
+    viewed.flush()
+    pages = viewed.view.catch_up({1: Position("e", 0)})
+    assert pages is not None
+    viewed.server.remove("queue_caller", "1")
+    viewed.caller("1", "b")
+    assert told(read(pages)) == ([{"id": "1", "queue": "b"}], [])
+    viewed.server.remove("queue_caller", "1")
+    assert viewed.flush() == ([], [{"id": "1"}])
+
+
+def test_who_is_in_a_changeable_view_from_its_beginning_leaves_it() -> None:
+    viewed = Viewed(queue="a")
+    viewed.flush()
+    viewed.caller("1", "a")
+    viewed.view.begin()
+    prepare(viewed.view)
+    viewed.server.remove("queue_caller", "1")
+    assert viewed.flush() == ([], [{"id": "1"}])
+    viewed.caller("1", "a", n=1)
+    assert viewed.flush() == ([{"id": "1", "queue": "a", "n": 1}], [])

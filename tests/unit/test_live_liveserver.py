@@ -6,17 +6,19 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import pytest
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.config import Settings
+from amiws_gevent.live import liveserver
 from amiws_gevent.live.liveserver import FollowedServer
 from amiws_gevent.live.permissions import Missing, Permissions
 from amiws_gevent.live.proxy import ProxyStore, ServerEntity, proxy_source
-from amiws_gevent.live.synchroniser import LIVE, STALE, SYNCING
+from amiws_gevent.live.synchroniser import DEFAULT_PACE, LIVE, STALE, SYNCING, Pace
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.state.store import Store
-from tests.support.asking import ScriptedLink, commands, item, single
+from tests.support.asking import ScriptedLink, commands, item, listed, single
 from tests.support.greenlets import until
 from tests.support.hosts import ami_host
 
@@ -50,7 +52,7 @@ def joined(queue: str, number: int) -> Message:
 
 
 class World:
-    def __init__(self, **says: Any) -> None:
+    def __init__(self, *, pace: Pace = DEFAULT_PACE, **says: Any) -> None:
         self.link = ScriptedLink(**{"ListCommands": commands(), **says})
         self.source = Source(ami_host(id=1, name="pbx"))
         self.proxy = ProxyStore(proxy_source())
@@ -64,6 +66,7 @@ class World:
             Settings(amihosts=(self.source.host,), queue_day="00:00 UTC"),  # type: ignore[arg-type]
             now=lambda: self.now,
             on_change=self.changes.append,
+            pace=pace,
         )
 
     def hear(self, *messages: Message) -> None:
@@ -351,3 +354,78 @@ def test_closed_it_hears_nothing_more(world: World) -> None:
     world.hear(new_channel(1))
     assert world.keys("channel") == []
     assert world["sync"] == "off"
+
+
+@pytest.mark.usefixtures("few_entities")
+class TestAServerThatTellsOfTooMuch:
+    @pytest.fixture
+    def few_entities(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(liveserver, "MOST_ENTITIES", 100)
+
+    def test_it_is_forgotten_and_asked_anew(self, caplog: pytest.LogCaptureFixture) -> None:
+        world = World(
+            ListCommands=commands("CoreShowChannels"),
+            CoreShowChannels=listed(item("CoreShowChannel", Uniqueid="7.1", Channel="PJSIP/7-1")),
+            pace=Pace(hurry=0.05),
+        )
+        world.connect()
+        until(lambda: world["sync"] == LIVE)
+        position = world.server.store.offset
+        world.hear(*(new_channel(number) for number in range(1000)))
+        assert world.server.store.size == 0
+        assert world.server.store.changes(position) is None, "nobody goes on where he was"
+        assert world["sync"] == STALE
+        assert "too much" in world["sync_reason"]
+        assert "pbx: it told of 2" in caplog.text
+        world.hear(*(new_channel(number) for number in range(1000)))
+        assert world.server.store.size == 0, "it is not listened to"
+        until(lambda: world["sync"] == LIVE)
+        assert world.server.store.keys("channel") == ["7.1"]
+        world.hear(new_channel(1))
+        assert world.server.store.keys("channel") == ["7.1", "1.1"]
+
+    def test_if_its_lists_are_too_long_it_is_asked_again_in_an_interval(self) -> None:
+        channels = [
+            item("CoreShowChannel", Uniqueid=f"{number}.1", Channel=f"PJSIP/{number}-1")
+            for number in range(200)
+        ]
+        world = World(
+            ListCommands=commands("CoreShowChannels"),
+            CoreShowChannels=listed(*channels),
+            pace=Pace(hurry=0.01),
+        )
+        world.connect()
+        until(lambda: world.link.asked.count("CoreShowChannels") == 2)
+        gevent.sleep(0.1)
+        assert world.link.asked.count("CoreShowChannels") == 2
+        assert world["sync"] == STALE
+        assert world.server.store.size == 0
+
+    def test_a_line_may_not_be_as_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(liveserver, "MOST_IN_LINES", 10)
+        world = World()
+        world.connect()
+        world.hear(*(joined("sales", number) for number in range(10)))
+        assert len(world.keys("queue_caller")) == 10
+        world.hear(joined("sales", 11))
+        assert world.server.store.size == 0
+
+    def test_queues_that_are_counted_count(self) -> None:
+        world = World()
+        world.connect()
+        for number in range(60):
+            world.hear(joined(f"q{number}", number))
+            world.hear(event("QueueCallerLeave", Queue=f"q{number}", Uniqueid=f"{number}.1"))
+        assert world.server.store.size + world.server.model.queues.figures.size <= 100
+
+
+def test_values_of_a_million_characters_are_cut() -> None:
+    world = World()
+    world.connect()
+    long = "x" * 1_000_000
+    message = new_channel(1).replace("Uniqueid", long).replace("CallerIDName", long)
+    world.hear(message)
+    ((key, fields),) = world.server.store.of("channel").items()
+    assert len(key) == len(fields["caller_name"]) == 256
+    world.hear(event("Hangup", Uniqueid=long, Cause="16"))
+    assert world.server.store.keys("channel") == []

@@ -163,9 +163,12 @@ class TestWithout:
         assert link.asked == ["ListCommands"]
         world.hear(source, new_channel(1))
         assert world.live.servers[1].store.keys("channel") == ["1.1"]
+        world.live.servers[0].store.drain()
+        woken = world.woken
         world.configure(live_state=False)
         assert list(world.live.servers) == [0]
         assert (world.entity()["connection"], world.entity()["sync"]) == ("connected", "off")
+        assert world.woken > woken, "whoever tells clients"
 
 
 def test_time_passes_for_every_server(monkeypatch: pytest.MonkeyPatch) -> None:

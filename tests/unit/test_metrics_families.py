@@ -22,6 +22,7 @@ from amiws_gevent.link import Link, LinkState
 from amiws_gevent.live import FollowedServer
 from amiws_gevent.metrics import FAMILIES
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.plugins.context import Desk
 from tests.support.actions import Told
 from tests.support.assembly import Assembly, FakeClient, ignore
 from tests.support.feeds import BOTH, Client, FakeServer
@@ -39,7 +40,11 @@ def plugin(name: str, **values: Any) -> Any:
     queue = SimpleNamespace(dropped=values.pop("queue_dropped", 0))
     hooks = dict.fromkeys(values.pop("hooks", ()))
     return SimpleNamespace(
-        name=name, hooks=hooks, queue=queue, state=SimpleNamespace(**(state | values))
+        name=name,
+        hooks=hooks,
+        queue=queue,
+        desk=Desk(name),
+        state=SimpleNamespace(**(state | values)),
     )
 
 
@@ -312,6 +317,23 @@ def test_operations_md_has_a_row_for_each() -> None:
     assert rows == wanted, "docs/operations.md should have:\n" + "\n".join(wanted)
     named = set(re.findall(r"\bamiws_[a-z_]+\b", text)) - {"amiws_gevent"}
     assert named <= {family.name for family in FAMILIES}
+
+
+def test_the_counters_and_events_of_plugins(assembly: Assembly) -> None:
+    one, other = plugin("a/x.py"), plugin("b/x.py")
+    for made, value in ((one, 2), (other, 3)):
+        made.desk.counter("alarms", "How often.").add(value)
+    one.desk.events["dropped"] = 7
+    assembly.plugins += [one, other]
+    found = assembly.samples()
+    assert found["amiws_own_x_alarms_total", "a/x.py"] == 2
+    assert found["amiws_own_x_alarms_total", "b/x.py"] == 3
+    assert found["amiws_plugin_events_total", "a/x.py,dropped"] == 7
+    assert found["amiws_plugin_events_total", "b/x.py,published"] == 0
+
+
+def test_no_metric_of_ours_is_called_like_a_plugins() -> None:
+    assert not [family.name for family in FAMILIES if family.name.startswith("amiws_own_")]
 
 
 def test_streams_of_the_api(assembly: Assembly) -> None:

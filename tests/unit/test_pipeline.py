@@ -95,16 +95,6 @@ def test_the_observer_gets_all_of_a_read_before_anything_is_left_out() -> None:
     assert [batch.position.offset for batch in batches] == [1]
 
 
-def test_what_the_program_says_in_the_name_of_a_server_is_not_observed() -> None:
-    source = Source(ami_host())
-    told: list[int] = []
-    source.observer = lambda messages, offset: told.append(offset)
-    pipeline = Pipeline(lambda batch: None)
-    pipeline.pass_on(source, [event("Hangup")])
-    pipeline.process(source, [event("Hangup")])
-    assert told == [2]
-
-
 def test_a_batch_of_nothing_is_not_published() -> None:
     news = event("VarSet", ("Privilege", "dialplan,all"))
     assert process(ami_host(event_names=frozenset({"hangup"})), news) == []

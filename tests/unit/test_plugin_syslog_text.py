@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from amiws_plugins.syslog_events.text import Template, pairs
+from amiws_plugins._template import Template
+from amiws_plugins.syslog_events.text import pairs
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.plugins import ServerInfo

@@ -19,7 +19,7 @@ import yaml
 from amiws_plugins.webhook import Plugin
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.plugins import PluginContext, ServerInfo
+from amiws_gevent.plugins import PluginContext, ServerInfo, StateChanges
 from tests.support.greenlets import WAIT, until
 from tests.support.http_receiver import Receiver, answer, hang
 
@@ -341,3 +341,51 @@ def test_it_is_quick(start: Start) -> None:
     for _ in range(10_000):
         plugin.amiws_log_message(message, PBX, b"{}")
     assert time.process_time() - begin < 1
+
+
+def test_a_chat_is_told_of_a_queue_that_is_too_long(receiver: Receiver, start: Start) -> None:
+    plugin = start(
+        when="queue support waiting >= 5",
+        body={"text": "{name}: {waiting} wait ({server_name})", "waiting": "{waiting}"},
+    )
+    see(plugin, event("Hangup"))
+    queue = {"server": 1, "kind": "queue", "id": "support", "name": "Support", "waiting": 4}
+    plugin.amiws_state_changed(StateChanges([queue], [], whole=True), PBX)
+    plugin.amiws_state_changed(StateChanges([{**queue, "waiting": 5}], []), PBX)
+    until(lambda: receiver.requests)
+    plugin.amiws_shutdown()
+    (request,) = receiver.requests
+    assert request.json == {"text": "Support: 5 wait (pbx)", "waiting": 5}
+    assert request.get("Content-Type") == "application/json"
+
+
+def test_a_condition_without_a_body_is_a_message(receiver: Receiver, start: Start) -> None:
+    plugin = start(when=["queue waiting >= 5"], events="Hangup")
+    see(plugin, event("Newchannel"))
+    see(plugin, event("Hangup"))
+    queue = {"server": 1, "kind": "queue", "id": "support", "waiting": 5}
+    plugin.amiws_state_changed(StateChanges([queue], [], whole=True), PBX)
+    until(lambda: len(receiver.messages()) == 2)
+    assert receiver.messages()[1] == {
+        "server_id": 1,
+        "server_name": "pbx",
+        "when": "queue waiting >= 5",
+        "entity": queue,
+    }
+
+
+def test_a_body_of_text_is_a_post_for_each_event(receiver: Receiver, start: Start) -> None:
+    plugin = start(events="*", body="{Event} {Number} on {server_name}")
+    for number in range(3):
+        see(plugin, event("Test", number))
+    until(lambda: len(receiver.requests) == 3)
+    assert [request.body for request in receiver.requests] == [
+        b"Test 0 on pbx",
+        b"Test 1 on pbx",
+        b"Test 2 on pbx",
+    ]
+    assert receiver.requests[0].get("Content-Type").startswith("text/plain")
+
+
+def test_a_plugin_without_conditions_passes_the_state_over(start: Start) -> None:
+    start().amiws_state_changed(StateChanges([{"server": 1, "kind": "queue", "id": "a"}], []), PBX)

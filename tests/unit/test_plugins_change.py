@@ -256,3 +256,42 @@ class TestRefused:
         )
         assert happened == ["./a.py 1 starts", "./b.py 2 starts", "2 ends", "1 ends"]
         assert world.plugins.running == ()
+
+
+COUNTING = """
+from amiws_gevent.plugins.api import PluginSettings
+
+class Settings(PluginSettings):
+    tag: str = "-"
+    fails: bool = False
+
+class Plugin:
+    def amiws_settings(self):
+        return Settings
+
+    def amiws_startup(self, context):
+        context.counter("starts", "How often it was started.").add()
+        if context.settings.fails:
+            raise OSError("port in use")
+"""
+
+
+class TestCounters:
+    def count(self, world: World) -> list[float]:
+        counters = [plugin.desk.counters["starts"] for plugin in world.plugins.running]
+        return [counter.value for counter in counters]
+
+    def test_a_plugin_that_is_replaced_counts_on(self, world: World) -> None:
+        world.apply(world.entry(source=COUNTING, tag="1"))
+        world.apply(world.entry(source=COUNTING, tag="2"))
+        assert self.count(world) == [2]
+
+    def test_each_of_two_has_its_own(self, world: World) -> None:
+        world.apply(*[world.entry(source=COUNTING, tag=tag) for tag in "12"])
+        assert self.count(world) == [1, 1]
+
+    def test_a_refused_reload_loses_nothing(self, world: World) -> None:
+        world.apply(world.entry(source=COUNTING, tag="1"))
+        with pytest.raises(PluginError):
+            world.apply(world.entry(source=COUNTING, tag="2", fails=True))
+        assert self.count(world) == [3]  # those that were begun, and the old one again

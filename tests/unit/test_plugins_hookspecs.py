@@ -12,7 +12,7 @@ import pytest
 from flask import Blueprint
 from pydantic import BaseModel
 
-from amiws_gevent.plugins import chain, hookspecs, manager
+from amiws_gevent.plugins import chain, entities, hookspecs, manager, statenews
 from amiws_gevent.plugins.hookcheck import PREFIX
 
 HOOKS: dict[str, Callable[..., Any]] = {
@@ -31,7 +31,9 @@ def test_these_are_the_hooks() -> None:
         "amiws_server_changed",
         "amiws_filter_message",
         "amiws_transform_message",
+        "amiws_transform_entity",
         "amiws_log_message",
+        "amiws_state_changed",
         "amiws_authorize_client",
         "amiws_authorize_action",
         "amiws_client_connected",
@@ -64,6 +66,6 @@ def test_each_is_typed(name: str) -> None:
 
 def test_every_hook_is_called_from_somewhere() -> None:
     """By the names that the core has for them."""
-    source = "".join(inspect.getsource(module) for module in (chain, manager))
+    source = "".join(inspect.getsource(module) for module in (chain, entities, manager, statenews))
     called = set(re.findall(r'"(amiws_\w+)"', source))
     assert called == set(HOOKS) - {"amiws_settings"}  # which loading calls

@@ -13,9 +13,12 @@ import pytest
 from amiws_gevent.ami import ClientAction
 from amiws_gevent.plugins import manager
 from amiws_gevent.plugins.api import ClientInfo, Headers, RequestInfo
-from amiws_gevent.plugins.context import PluginContext
+from amiws_gevent.plugins.context import Desk, PluginContext
+from amiws_gevent.plugins.facilities import NoFacilities
 from amiws_gevent.plugins.loading import PluginError
-from amiws_gevent.plugins.manager import Plugins, plugin_of
+from amiws_gevent.plugins.logqueue import Entry
+from amiws_gevent.plugins.manager import Plugins, RunningPlugin, plugin_of
+from amiws_gevent.runtime.log import LogLimiter
 from tests.support.greenlets import WAIT, until
 from tests.support.plugins import SERVER, entry, event, running
 
@@ -418,3 +421,84 @@ def test_whose_file_it_is(tmp_path: Path) -> None:
     assert owner(Path(__file__), package / "__init__.py", tmp_path / "one.py") is of_package
     assert owner(tmp_path / "two.py") is None
     assert owner() is None
+
+
+HIDING = """
+REQUIRED = True
+
+def amiws_transform_message(message):
+    pass
+"""
+
+WATCHING = """
+TOLD = []
+
+def amiws_transform_entity(entity):
+    return {**entity, "tag": "x"}
+
+def amiws_state_changed(changes, server):
+    TOLD.append((server.id, changes))
+
+def amiws_reload():
+    pass
+"""
+
+
+class Anew(NoFacilities):
+    """Notes that plugins may say something else of entities."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anew = 0
+
+    def show_anew(self) -> None:
+        self.anew += 1
+
+
+def test_a_plugin_that_hides_in_messages_alone_keeps_the_state_back(tmp_path: Path) -> None:
+    watching, hiding = entry(tmp_path, WATCHING, "a.py"), entry(tmp_path, HIDING, "b.py")
+    assert running(watching).keeps_state_back is None
+    assert running(watching, hiding).keeps_state_back == "./b.py"
+    assert running(entry(tmp_path, HIDING, "c.py", required=False)).keeps_state_back is None
+
+
+def test_entities_and_changes_of_the_state_reach_plugins(tmp_path: Path) -> None:
+    plugins = running(entry(tmp_path, WATCHING))
+    (plugin,) = plugins.running
+    assert plugins.watches_state
+    assert plugins.of_entities == (plugin,)
+    assert not running(entry(tmp_path, HIDING, "b.py")).watches_state
+    plugin.start()
+    try:
+        call = {"server": 1, "kind": "call", "id": "1.1"}
+        assert plugins.transform_entities(SERVER, [call]) == [{**call, "tag": "x"}]
+        plugins.state_is_there(SERVER)
+        assert plugin.queue.drain(10)
+        plugins.state_is_there(SERVER)
+        plugins.state_changed(SERVER, [call], [])
+        assert plugin.queue.drain(10)
+        told = plugin.code.plugin.TOLD  # type: ignore[attr-defined]
+        assert [(server, changes.whole, list(changes.set)) for server, changes in told] == [
+            (1, True, []),
+            (1, False, [call]),
+        ]
+    finally:
+        plugins.stop()
+
+
+def test_after_its_reload_a_plugin_is_asked_about_all_entities_again(tmp_path: Path) -> None:
+    program = Anew()
+    plugin = RunningPlugin(
+        entry(tmp_path, WATCHING),
+        name="x",
+        limiter=LogLimiter(),
+        queue_limit=1 << 20,
+        desk=Desk("x", program),
+    )
+    plugin.start()
+    try:
+        plugin.queue.put([Entry("amiws_reload", ())])
+        assert plugin.queue.drain(10)
+        assert program.anew == 1
+    finally:
+        plugin.stop()

@@ -99,7 +99,7 @@ def test_the_model_agrees_with_the_lists_and_ends_empty(style: Style, seed: int)
     while simulation.now < STARTED + 180:
         listener.hear(simulation.advance(simulation.now + rng.uniform(0.01, 4)))
         assert listener.differences() == []
-    assert len(listener.ended) > 25
+    assert len(listener.fed.ended) > 25
     drain(simulation, listener)
     assert listener.differences() == []
     assert listener.left() == []

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
-from amiws_gevent.state.calls import Ended
-from tests.support.agreement import KINDS, PASSING, full_model, unlike
+from tests.support.agreement import KINDS, PASSING, unlike
 from tests.support.made import FOLDER, LISTS, steps
-from tests.support.state import line
+from tests.support.state import World, line
 from tests.unit.test_state_calls import way_of
 
 FILES = sorted(FOLDER.glob("*.raw"))
@@ -92,13 +91,12 @@ class Played(NamedTuple):
 
 
 def play(name: str) -> Played:
-    ended: list[Ended] = []
-    fed, listed = full_model(ended), full_model([])
+    fed, listed = World(), World()
     seen, wrong, lists = [""], list[str](), 0
     for step in steps(FOLDER / f"{name}.raw"):
         if step.event is not None:
             fed.receive(step.event, after=0.1)
-            listed = full_model([])
+            listed = World()
             continue
         lists += 1
         listed.list(step.action, *step.items, after=0)
@@ -107,7 +105,7 @@ def play(name: str) -> Played:
             wrong += unlike(fed, listed, kinds)
             calls = " | ".join(sorted(line(dict(c)) for c in fed.store.of("call").values()))
             seen += [calls] if calls != seen[-1] else []
-    ways = [way_of(call.fields) for call in ended if call.merged_into is None]
+    ways = [way_of(call.fields) for call in fed.ended if call.merged_into is None]
     left = [(kind, key) for kind in PASSING for key in fed.store.keys(kind)]
     return Played(seen, ways, wrong, left, lists)
 

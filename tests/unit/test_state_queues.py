@@ -7,6 +7,7 @@ import json
 import pytest
 
 from amiws_gevent.ami import Message
+from amiws_gevent.state import queues as queues_module
 from amiws_gevent.state.queues import QueuesPart
 from tests.support.fed import START, Fed, event
 
@@ -327,3 +328,16 @@ def test_a_connection_that_was_lost_makes_figures_incomplete(queues: Queues) -> 
     queues.part.interrupted(queues.now + 5)
     told = queues.some("queue", "q", "incomplete", "counted_since")
     assert told == (True, queues.now + 5)
+
+
+def test_in_a_line_that_is_far_too_long_nobody_moves_up(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues_module, "MOST_SHIFTED", 3)
+    for number in (1, 2, 3, 4):
+        queues.join(str(number), number)
+    queues.leave("1", 1)
+    assert queues.positions() == {"2": 2, "3": 3, "4": 4}
+    assert queues.some("queue", "q", "waiting") == (3,)
+    queues.leave("2", 2)
+    assert queues.positions() == {"3": 2, "4": 3}

@@ -111,6 +111,17 @@ def test_one_whose_removal_is_forgotten_counts_as_removed() -> None:
     assert store.change("a", "x", 1) is None
 
 
+def test_what_is_frozen_stays_as_it_was() -> None:
+    store = Store()
+    store.put("a", "x", one=[1])
+    store.put("b", "y", one=1)
+    frozen = store.frozen()
+    store.begin(1)
+    store.put("a", "x", one=[2])
+    store.remove("b", "y")
+    assert frozen == [("a", "x", {"one": [1]}), ("b", "y", {"one": 1})]
+
+
 def test_what_has_gone_since() -> None:
     store = Store(tombstones=3)
     for offset, key in enumerate("wxyz", start=1):
@@ -139,3 +150,36 @@ def test_who_holds_an_entity_sees_what_it_is_now_and_that_it_is_gone() -> None:
     store.remove("a", "x")
     store.put("a", "x", one=3)
     assert (held.fields, entities["x"].fields) == ({}, {"one": 3})
+
+
+def test_what_came_and_went_since() -> None:
+    store = Store(tombstones=2)
+    store.begin(1)
+    store.put("a", "x", one=1)
+    store.begin(2)
+    store.put("a", "y", one=1)
+    assert not store.has_passed("a", "y", 1, 1), "it is there"
+    store.remove("a", "y")
+    assert store.has_passed("a", "y", 1, 1)
+    assert not store.has_passed("a", "y", 1, 2), "somebody saw it"
+    store.begin(3)
+    store.remove("a", "x")
+    assert not store.has_passed("a", "x", 2, 2)
+    store.begin(4)
+    store.put("a", "x", one=1)
+    store.remove("a", "x")
+    assert not store.has_passed("a", "x", 2, 2), "who was at 2 knows it"
+    assert not store.has_passed("a", "x", 3, 3)
+    store.begin(5)
+    store.put("a", "x", one=1)
+    store.remove("a", "x")
+    assert not store.has_passed("a", "x", 3, 4)
+    store.begin(6)
+    store.put("a", "z", one=1)
+    store.remove("a", "z")
+    store.begin(7)
+    store.put("a", "y", one=1)
+    store.remove("a", "y")
+    assert store.forgotten == 5
+    assert not store.has_passed("a", "z", 4, 4), "nobody knows what was forgotten"
+    assert store.has_passed("a", "z", 5, 5)

@@ -13,7 +13,14 @@ import pytest
 
 from amiws_gevent.ami import ActionError, Kind, Message
 from amiws_gevent.plugins.api import ClientInfo, ServerInfo
-from amiws_gevent.testing import ConfigError, PluginError, PluginHarness, event, response
+from amiws_gevent.testing import (
+    Answer,
+    ConfigError,
+    PluginError,
+    PluginHarness,
+    event,
+    response,
+)
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
@@ -515,3 +522,62 @@ def test_what_the_plugin_logs(folder: Path) -> None:
         assert plugin.log == ["INFO starts with 1"]
     logger = logging.getLogger("amiws_gevent.plugin")
     assert (logger.handlers, logger.level) == ([], logging.NOTSET)
+
+
+ASKING = """
+class Plugin:
+    def amiws_startup(self, context):
+        self.context = context
+        self.told = []
+
+    def amiws_state_changed(self, changes, server):
+        self.told.append((server.name, changes))
+        answer = self.context.ask(server.id, {"Action": "Ping"})
+        self.context.publish("Asked", Ok=answer.ok, Known=len(self.context.state.of(1, "queue")))
+        self.context.counter("asked", "Questions.").add()
+
+    def amiws_transform_entity(self, entity):
+        return {**entity, "tag": 1} if entity["kind"] == "queue" else None
+"""
+
+
+def test_a_plugin_asks_tells_counts_and_watches(folder: Path) -> None:
+    with harness(folder, ASKING) as plugin:
+        plugin.answer(lambda server, action: Answer(server, None))
+        plugin.put("queue", "a", waiting=1)
+        plugin.drain()
+        plugin.put("queue", "a", waiting=1)
+        plugin.put("queue", "b", waiting=2)
+        plugin.drain()
+        plugin.remove("queue", "b", why="gone")
+        plugin.remove("queue", "never")
+        plugin.drain()
+        assert plugin.asked == [(1, {"Action": "Ping"})] * 3
+        assert [message.get("Known") for message in plugin.published] == ["1", "2", "1"]
+        assert plugin.counters == {"asked": 3}
+        first, second, third = (changes for _, changes in plugin.plugin.told)
+        name = {"server": 1, "kind": "queue"}
+        assert (first.whole, first.set) == (True, [{**name, "id": "a", "waiting": 1}])
+        assert (second.whole, second.set) == (False, [{**name, "id": "b", "waiting": 2}])
+        assert third.unset == [{**name, "id": "b", "last": {"why": "gone"}}]
+        assert plugin.transform_entity("queue", "a", waiting=1) == {"waiting": 1, "tag": 1}
+        assert plugin.transform_entity("call", "a") == {}
+
+
+def test_a_server_that_gives_no_answer(folder: Path) -> None:
+    with harness(folder, ASKING, allow_faults=True) as plugin:
+        plugin.put("queue", "a", waiting=1)
+        plugin.drain()
+        assert "AskError: the test gives no answer" in plugin.faults[0]
+
+
+def test_what_a_required_plugin_fails_on_is_kept_back(folder: Path) -> None:
+    source = """
+    REQUIRED = True
+
+    def amiws_transform_entity(entity):
+        entity["x"] = 1
+    """
+    with harness(folder, source, allow_faults=True) as plugin:
+        assert plugin.transform_entity("queue", "a") is None
+        assert "changed the entity in place" in plugin.faults[0]

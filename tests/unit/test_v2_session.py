@@ -12,7 +12,7 @@ import pytest
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
-from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, StateOff
+from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, NoState
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.codes import CODES
@@ -214,7 +214,7 @@ def test_more_subscriptions_than_may_be(setup: Setup) -> None:
 
 
 def test_state_where_none_is_kept(setup: Setup) -> None:
-    setup.feed.refuses = StateOff()
+    setup.feed.refuses = NoState("state_off", "live_state is off")
     answer = setup.ask({"op": "subscribe", "id": 1, "streams": ["state"]})
     assert (answer["op"], answer["code"], "retry_after" in answer) == ("error", "state_off", False)
 
