@@ -121,7 +121,7 @@ class ProgramFacilities:
 
     def entities(self, server: int) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
         shown = self._feeds.shown.get(server)
-        return () if shown is None else shown.store.frozen()
+        return () if shown is None else shown.current().frozen()
 
     def show_anew(self) -> None:
         self._feeds.show_anew()

@@ -86,8 +86,8 @@ OPERATIONS = (
         "GET",
         "/state/{kind}",
         "Entities of one kind",
-        f"Kinds: {', '.join(f'`{kind}`' for kind in ATTRIBUTES)}. {_FILTERS} The list is of one "
-        "moment, also if it comes in several answers. `next` is good for a minute.",
+        f"Kinds: {', '.join(f'`{kind}`' for kind in ATTRIBUTES)}. {_FILTERS} The list is made "
+        "with the first answer, also if it comes in several. `next` is good for a minute.",
         JSON,
         EntityList,
         query=EntityQuery,

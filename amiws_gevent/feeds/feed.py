@@ -41,6 +41,9 @@ class Subscription(NamedTuple):
 class Source(Protocol):
     """Who makes subscribers (`feeds.Feeds`)."""
 
+    def check(self, streams: frozenset[str], filters: Filters) -> None:
+        """Raise NoState if there is none to be told."""
+
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
     ) -> tuple[Subscriber, bool]: ...
@@ -76,13 +79,13 @@ class Feed:
     ) -> Subscription:
         """Begin, or go on at a position; one that is equal begins anew.
 
-        Raises TooMany and NoState.
-
-        Nothing is sent before the next turn of the loop: answer the client first.
+        Nothing is sent before the next turn of the loop: answer the client first. Raises TooMany
+        and NoState; then all is as before.
         """
         known = subscription_id(streams, filters)
         if known not in self._subscribers and len(self._subscribers) >= self.limit:
             raise TooMany(f"{self.limit} subscriptions at once are the most")
+        self._source.check(streams, filters)
         self.unsubscribe(known)
         subscriber, resumed = self._source.join(self, streams, filters, position)
         self._subscribers[known] = subscriber

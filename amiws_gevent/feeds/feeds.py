@@ -23,7 +23,7 @@ from amiws_gevent.feeds.history import Bounds, History, Replay
 from amiws_gevent.feeds.paging import Cursors, StatePage
 from amiws_gevent.feeds.positions import Place, Positions
 from amiws_gevent.feeds.shown import Flush, Live, Shown
-from amiws_gevent.feeds.stateview import StateView
+from amiws_gevent.feeds.stateview import Frozen, StateView
 from amiws_gevent.feeds.subscriber import Subscriber
 from amiws_gevent.hub import Delivery, Hub
 from amiws_gevent.live.proxy import PROXY_ID
@@ -175,26 +175,56 @@ class Feeds:
     ) -> StatePage | None:
         """Entities of a kind, ``limit`` at a time, as they are when the first page is asked for.
 
+        It is made in steps, between which others run: of many, the last may be newer than the
+        first, and than the position.
+
         ``after`` is ``next`` of the page before; None if that is not known, or no longer, or
         of other filters. Raises NoState.
         """
         chosen = filters.of_kind(kind)
-        self._check_state(chosen)
+        self.check(frozenset({STATE}), chosen)
         if after is not None:
             return self._cursors.more(after, chosen, limit)
         self._look_at_servers()
-        view = self._views.get(chosen) or StateView(chosen, self._shown)
+        view = self._view(chosen)
+        if not self._groups_of[view]:
+            self._keep(view)
+        while not view.prepare():
+            yield_to_loop()
         position = self._positions.encode(view.vector, {}, view.vector, filters_key(chosen))
-        return self._cursors.begin(chosen, view.entities(), position, limit)
+        entities: list[Frozen] = []
+        for step in view.entities():
+            if entities:
+                yield_to_loop()
+            entities += step
+        return self._cursors.begin(chosen, entities, position, limit)
+
+    def _keep(self, view: StateView) -> None:
+        """Keep a view that no client has, if who comes back could not do without it."""
+        filters = view.filters
+        if filters.changeable:
+            self._kept[filters] = self._clock()
+            self._forget_views()
+        else:
+            del self._views[filters], self._groups_of[view]
 
     # Who comes and goes (`feed.Source`)
+
+    def check(self, streams: frozenset[str], filters: Filters) -> None:
+        """Refuse to tell that there is nothing where nothing is known, or may be told: NoState."""
+        if STATE not in streams or filters.kinds <= ALWAYS_KEPT:
+            return
+        if not self._live.keeps_state:
+            raise NoState(
+                "state_off", "live_state is off: there is no state but that of kind server"
+            )
+        if self._showing.withheld:
+            raise NoState("state_withheld", self._showing.withheld)
 
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
     ) -> tuple[Subscriber, bool]:
-        """A subscriber of a feed, and whether it goes on where it was. Raises NoState."""
-        if STATE in streams:
-            self._check_state(filters)
+        """A subscriber of a feed, and whether it goes on where it was."""
         self._look_at_servers()
         group = self._group(_GroupKey(streams, filters, feed.fmt))
         group.newest = self._hub.number
@@ -213,17 +243,6 @@ class Feeds:
         if group.view is not None:
             self._hub.add(feed.transport, group.view)
         return subscriber, resumed
-
-    def _check_state(self, filters: Filters) -> None:
-        """Refuse to tell that there is nothing where nothing is known, or may be told."""
-        if filters.kinds <= ALWAYS_KEPT:
-            return
-        if not self._live.keeps_state:
-            raise NoState(
-                "state_off", "live_state is off: there is no state but that of kind server"
-            )
-        if self._showing.withheld:
-            raise NoState("state_withheld", self._showing.withheld)
 
     def _group(self, key: _GroupKey) -> Group:
         group = self._groups.get(key)
@@ -267,8 +286,7 @@ class Feeds:
             of_view = self._groups_of[group.state]
             del of_view[group]
             if not of_view:
-                self._kept[group.filters] = self._clock()
-                self._forget_views()
+                self._keep(group.state)
 
     def _forget_views(self) -> None:
         oldest = self._clock() - KEPT_TIME

@@ -7,7 +7,7 @@ extension and its context is said by two tables; what has none of them does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.batch import Batch
 from amiws_gevent.errors import AmiwsError
+from amiws_gevent.state.words import number_of
 from amiws_gevent.views import Filter, without_answers
 
 QUEUE, EXTENSION, CONTEXT = "queue", "extension", "context"
@@ -41,10 +42,10 @@ ATTRIBUTES: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
     },
     "queue": {QUEUE: ("name",)},
-    "queue_member": {QUEUE: ("queue",)},
+    "queue_member": {QUEUE: ("queue",), EXTENSION: ("interface", "state_interface")},
     "queue_caller": {QUEUE: ("queue",), EXTENSION: ("number",)},
     "hint": {EXTENSION: ("exten",), CONTEXT: ("context",)},
-    "device": {},
+    "device": {EXTENSION: ("device",)},
     "presence": {},
     "do_not_disturb": {EXTENSION: ("number",)},
     "peer": {EXTENSION: ("name",)},
@@ -61,8 +62,16 @@ ATTRIBUTES: Mapping[str, Mapping[str, Sequence[str]]] = {
 """By kind of entity and dimension, the fields of which one must be among the values.
 
 ``a.b`` is the member ``b`` of the mapping, or of each mapping of the list, in the field ``a``.
-The extension of a ``mailbox`` is what stands before its ``@``, the context what stands behind.
+Of some fields a part counts: see PARTS.
 """
+
+PARTS: Mapping[tuple[str, str], Callable[[str], str | None]] = {
+    ("device", EXTENSION): number_of,
+    ("queue_member", EXTENSION): number_of,
+    ("mailbox", EXTENSION): lambda mailbox: mailbox.partition("@")[0],
+    ("mailbox", CONTEXT): lambda mailbox: mailbox.partition("@")[2],
+}
+"""By kind and dimension, what of the text of a field counts; None: nothing."""
 
 HEADERS: Mapping[str, Sequence[str]] = {
     QUEUE: ("Queue",),
@@ -207,6 +216,7 @@ class EventFilter:
 
 def _found(dimension: str, kind: str, given: Mapping[str, Any]) -> Iterator[str]:
     """The values that an entity has of a dimension."""
+    part = PARTS.get((kind, dimension))
     for path in ATTRIBUTES[kind][dimension]:
         name, dot, member = path.partition(".")
         value = given.get(name)
@@ -215,9 +225,9 @@ def _found(dimension: str, kind: str, given: Mapping[str, Any]) -> Iterator[str]
                 if isinstance(one, Mapping) and isinstance(one.get(member), str):
                     yield one[member]
         elif isinstance(value, str):
-            if kind == "mailbox":
-                value = value.partition("@")[0 if dimension == EXTENSION else 2]
-            yield value
+            found = value if part is None else part(value)
+            if found is not None:
+                yield found
 
 
 def _values(name: str, given: Any) -> Iterator[Any]:

@@ -14,9 +14,10 @@ from amiws_gevent.batch import Item, Position
 from amiws_gevent.feeds import encoding
 from amiws_gevent.feeds.encoding import EVENTS
 from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.pages import Pieces
 from amiws_gevent.feeds.positions import Positions, Vector
 from amiws_gevent.feeds.shown import Live
-from amiws_gevent.feeds.stateview import Pieces, StateView
+from amiws_gevent.feeds.stateview import StateView
 from amiws_gevent.hub import Hub
 from amiws_gevent.views import View
 

@@ -1,4 +1,4 @@
-"""Pages of the state for who asks one by one: all of one moment, kept for a while."""
+"""Pages of the state for who asks one by one: all of one list, kept for a while."""
 
 from __future__ import annotations
 

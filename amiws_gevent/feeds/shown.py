@@ -19,7 +19,7 @@ from amiws_gevent.state.store import Change, Name, Store
 
 MOST_NAMES = 20_000
 """Names of changes that are kept for who comes back or is slow, as many as there are
-tombstones. Past them the whole store is looked through."""
+tombstones. Past them all entities are looked at."""
 
 CHUNK = 500
 """Entities of one piece of a flush: some 1 ms, and 200 KiB. A list that was just taken may
@@ -218,12 +218,15 @@ class Shown:
         """Whether all that has changed since then is known."""
         return self.store.forgotten <= offset <= self.offset
 
-    def names_since(self, offset: int) -> Iterable[Name]:
-        """The names of what was changed since then, each once; `can_tell` must be true."""
+    @property
+    def pending(self) -> Iterable[Name]:
+        """What the store already has otherwise than the last flush."""
+        return self.store.touched
+
+    def names_since(self, offset: int) -> Iterable[Name] | None:
+        """The names of what was changed since then, each once; None: too many to remember."""
         if offset < self._log_begins:
-            changes = self.store.changes(offset)
-            assert changes is not None
-            return [(change.kind, change.key) for change in changes]
+            return None
         found: dict[Name, None] = {}
         for at, names in reversed(self._log):
             if at <= offset:

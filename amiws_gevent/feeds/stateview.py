@@ -10,36 +10,31 @@ flush tells such things a second time, which changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from amiws_gevent.feeds import encoding
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART
-from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.filters import ATTRIBUTES, Filters
+from amiws_gevent.feeds.pages import Names, Pages, Pieces, Snapshot
 from amiws_gevent.feeds.positions import Vector
 from amiws_gevent.feeds.shown import Delta, Flush, Shown
 from amiws_gevent.state.store import Name
-
-PAGE = 100
-"""Entities of a page: some 40 KiB of channels, which take less than half a millisecond."""
 
 SHARED_TIME = 2.0
 """Seconds in which who asks gets the snapshot that another has asked for, and then what has
 changed since: so a hundred clients that come at once cost one."""
 
+STEP = 500
+"""Entities that a new view looks at in one step, in less than a millisecond."""
+
 MOST_DEPARTURES = 10_000  # of one server, which are kept to tell who comes back
 MOST_CATCH_UPS = 32  # between two flushes, that are kept for others at the same position
 
 
-class Pieces(NamedTuple):
-    """What is told of some entities, each as JSON."""
-
-    made: list[bytes]
-    gone: list[bytes]
-
-
 class Frozen(NamedTuple):
-    """An entity of a snapshot."""
+    """An entity of a list."""
 
     server: int
     kind: str
@@ -47,63 +42,11 @@ class Frozen(NamedTuple):
     fields: Mapping[str, Any]
 
 
-class Missed(NamedTuple):
-    """An entity of which a client has missed something since an offset; None: it had none."""
-
-    server: int
-    kind: str
-    key: str
-    since: int | None
-
-
-class Pages:
-    """Entities that are told page by page; each is made once for all who read them.
-
-    ``vector`` is where who has read all of them stands.
-    """
-
-    def __init__(
-        self,
-        vector: Vector,
-        entries: Sequence[Any],
-        tell: Callable[[Any, Pieces], None],
-        *,
-        least: int = 0,
-    ) -> None:
-        self.vector = vector
-        self.count = max(-(-len(entries) // PAGE), least)
-        self._entries = entries
-        self._tell = tell
-        self._made: list[Pieces | None] = [None] * self.count
-
-    def page(self, number: int) -> Pieces:
-        """One page, from 0."""
-        made = self._made[number]
-        if made is None:
-            made = self._made[number] = Pieces([], [])
-            for entry in self._entries[number * PAGE : (number + 1) * PAGE]:
-                self._tell(entry, made)
-        return made
-
-
-class Snapshot(Pages):
-    """All entities of a view at one time; ``made`` is that time."""
-
-    def __init__(self, vector: Vector, entries: Sequence[Frozen], made: float) -> None:
-        super().__init__(vector, entries, _tell_frozen, least=1)
-        self.entries = entries
-        self.made = made
-
-
-def _tell_frozen(entry: Frozen, pieces: Pieces) -> None:
-    pieces.made.append(encoding.entity(*entry))
-
-
 class _Members:
     """Who of one server is in a view since which offset, and who has left it at which."""
 
-    def __init__(self, names: Iterable[Name], offset: int) -> None:
-        self.names = dict.fromkeys(names, offset)
+    def __init__(self, offset: int) -> None:
+        self.names: dict[Name, int] = {}
         self.left: dict[Name, int] = {}  # the oldest first
         self.known_since = offset
         self.doubtful: set[Name] = set()
@@ -124,7 +67,8 @@ class StateView:
     """The entities that some filters choose, of all servers that are ``shown``.
 
     ``vector`` is where its clients stand, who have had all flushes. ``busy`` while one is being
-    given to them: till its end it is not certain who has had it.
+    given to them: till its end it is not certain who has had it. Nothing is told to a client
+    before ``prepare`` has returned True.
     """
 
     def __init__(self, filters: Filters, shown: Mapping[int, Shown]) -> None:
@@ -132,7 +76,9 @@ class StateView:
         self.vector: Vector = {}
         self.busy = False
         self._all_shown = shown
+        self._kinds = [kind for kind in ATTRIBUTES if kind in filters.kinds]
         self._shown: dict[int, Shown] = {}
+        self._search: Iterator[int] | None = None
         self._members: dict[int, _Members] = {}
         self._snapshot: Snapshot | None = None
         self._catch_ups: dict[Any, Pages | None] = {}
@@ -148,19 +94,65 @@ class StateView:
         self.vector = {server: shown.position for server, shown in self._shown.items()}
         self._catch_ups.clear()
         self._snapshot = None
+        self._members = {}
+        self._search = None
         if self.filters.changeable:
-            self._members = {
-                server: _Members(self._matching(shown), shown.offset)
-                for server, shown in self._shown.items()
-            }
+            self._members = {server: _Members(one.offset) for server, one in self._shown.items()}
+            self._search = self._find_members()
 
-    def _matching(self, shown: Shown) -> list[Name]:
-        matches, server = self.filters.entity, shown.server
-        return [
-            (kind, key)
-            for kind, key, fields in shown.current().frozen()
-            if matches(server, kind, fields)
-        ]
+    def prepare(self) -> bool:
+        """Do the next step of what is to be done before clients are told; whether it is done."""
+        if self._search is not None and next(self._search, None) is None:
+            self._search = None
+        return self._search is None
+
+    def _find_members(self) -> Iterator[int]:
+        """Look who matches, in steps; of what changes meanwhile the flushes tell."""
+        for names in self._steps(self._all_names()):
+            for server, kind, key in names:
+                members, fields = (
+                    self._members[server],
+                    self._shown[server].current().get(kind, key),
+                )
+                if fields is not None and self.filters.entity(server, kind, fields):
+                    members.names.setdefault((kind, key), members.known_since)
+            yield STEP
+        for server, members in self._members.items():
+            members.known_since = self._shown[server].offset
+            self._doubt_pending(server, members)
+
+    def _doubt_pending(self, server: int, members: _Members) -> None:
+        """Have the next flush tell of all that it may change: they may have been in the view."""
+        for name in self._shown[server].pending:
+            if name[0] in self.filters.kinds:
+                members.names.setdefault(name, members.known_since)
+                members.doubtful.add(name)
+
+    @staticmethod
+    def _steps(names: Names) -> Iterator[Iterator[tuple[int, str, str]]]:
+        for begin in range(0, len(names), STEP):
+            yield names.between(begin, begin + STEP)
+
+    def _all_names(self) -> Names:
+        """All entities of the kinds that may match."""
+        names = Names()
+        for server in self._shown:
+            self._add_all(names, server)
+        return names
+
+    def _add_all(self, names: Names, server: int) -> None:
+        store = self._shown[server].store
+        for kind in self._kinds:
+            names.add_keys(server, kind, store.keys(kind))
+
+    def _names(self) -> Names:
+        """All entities that are in the view, and maybe some that are not."""
+        if not self.filters.changeable:
+            return self._all_names()
+        names = Names()
+        for server, members in self._members.items():
+            names.add(server, list(members.names))
+        return names
 
     def has(self, servers: Iterable[int]) -> bool:
         """Whether it shows, or would show, any of these servers."""
@@ -225,35 +217,40 @@ class StateView:
     # Who has nothing
 
     def snapshot(self, now: float) -> Snapshot:
-        """All that there is, at one time; shared by those who ask at about the same."""
+        """All that there is; shared by those who ask at about the same time."""
         known = self._snapshot
         if (
             known is None
             or now - known.made > SHARED_TIME
             or self.why_not(known.vector) is not None
         ):
-            known = self._snapshot = Snapshot(self.vector, self.entities(), now)
+            known = self._snapshot = Snapshot(self.vector, self._names(), self._tell_whole, now)
         return known
 
-    def entities(self) -> list[Frozen]:
-        """All that there is now; of what came since the last flush the next will tell."""
-        return [entry for server in self._shown for entry in self._of(server)]
+    def entities(self) -> Iterator[list[Frozen]]:
+        """All that there is, as it is at each step."""
+        for names in self._steps(self._names()):
+            yield list(self._whole(names))
 
-    def _of(self, server: int) -> list[Frozen]:
-        kinds = self.filters.kinds
-        found = [
-            Frozen(server, kind, key, fields)
-            for kind, key, fields in self._shown[server].current().frozen()
-            if kind in kinds
-        ]
-        return found if not self.filters.changeable else list(filter(self._is_in, found))
+    def _whole(self, names: Iterable[tuple[int, str, str]]) -> Iterator[Frozen]:
+        """What of these is in the view, with all fields."""
+        for server, kind, key in names:
+            shown = self._shown.get(server)
+            fields = None if shown is None else shown.current().get(kind, key)
+            if fields is not None and self._has(entry := Frozen(server, kind, key, fields)):
+                yield entry
 
-    def _is_in(self, entry: Frozen) -> bool:
-        """Whether an entity is in a changeable view, for its clients and by what it is now.
+    def _tell_whole(self, names: Iterable[tuple[int, str, str]]) -> Pieces:
+        return Pieces([encoding.entity(*entry) for entry in self._whole(names)], [])
+
+    def _has(self, entry: Frozen) -> bool:
+        """Whether an entity is in the view, for its clients and by what it is now.
 
         One that is in it for the clients alone may match again with the next flush. Then it is
         told whole, since who asked now has not got it.
         """
+        if not self.filters.changeable:
+            return True
         members = self._members[entry.server]
         name = (entry.kind, entry.key)
         if name not in members.names:
@@ -273,11 +270,15 @@ class StateView:
                 return RESTART
             if position.offset > shown.offset:
                 return FUTURE
-            if not shown.can_tell(position.offset) or (
-                self.filters.changeable and position.offset < self._members[server].known_since
-            ):
+            if not shown.can_tell(position.offset) or not self._knew(server, position.offset):
                 return HISTORY
         return None
+
+    def _knew(self, server: int, offset: int) -> bool:
+        """Whether it is known who has entered and left since."""
+        if not self.filters.changeable:
+            return True
+        return self._search is None and offset >= self._members[server].known_since
 
     def catch_up(self, since: Vector) -> Pages | None:
         """What has changed since, in pages; None if that cannot be told any more."""
@@ -286,16 +287,33 @@ class StateView:
             return self._catch_ups[key]
         made = None
         if self.why_not(since) is None:
-            entries = [
-                missed
-                for server, position in since.items()
-                if position != self.vector[server]
-                for missed in self._missed(server, position.offset)
-            ]
-            made = Pages(self.vector, entries, self._tell_missed)
+            names = Names()
+            for server, position in since.items():
+                if position != self.vector[server]:
+                    self._add_missed(names, server, position.offset)
+            made = Pages(self.vector, names, partial(self._tell_missed, since))
         if len(self._catch_ups) < MOST_CATCH_UPS:
             self._catch_ups[key] = made
         return made
+
+    def _add_missed(self, names: Names, server: int, since: int) -> None:
+        """Add the names of all that may be other than at an offset."""
+        shown = self._shown[server]
+        touched = shown.names_since(since)  # None: too many, so we look at all, page by page
+        if self.filters.changeable:
+            members = self._members[server]
+            candidates = touched if touched is not None else (*members.names, *members.left)
+            left = members.left
+            names.add(
+                server,
+                [one for one in candidates if one in members.names or left.get(one, 0) > since],
+            )
+            return
+        if touched is None:
+            self._add_all(names, server)
+            touched = shown.store.gone_since(since)
+        kinds = self.filters.kinds
+        names.add(server, [name for name in touched if name[0] in kinds])
 
     def reconcile(self, had: Snapshot) -> Pages | None:
         """What is other than in a snapshot that is too old for ``catch_up``.
@@ -307,43 +325,29 @@ class StateView:
             for server, shown in self._shown.items()
         ):
             return None
-        since = {entry[:3]: had.vector[entry.server].offset for entry in had.entries}
-        names = {**since, **{entry[:3]: since.get(entry[:3]) for entry in self.entities()}}
-        entries = [Missed(*name, offset) for name, offset in names.items()]
-        return Pages(self.vector, entries, self._tell_missed)
+        names = Names()
+        names.add_all(had.names)
+        names.add_all(self._names())
+        return Pages(self.vector, names, partial(self._tell_missed, had.vector))
 
-    def _missed(self, server: int, since: int) -> Iterator[Missed]:
-        names = self._shown[server].names_since(since)
-        if not self.filters.changeable:
-            kinds = self.filters.kinds
-            for kind, key in names:
-                if kind in kinds:
-                    yield Missed(server, kind, key, since)
-            return
-        members = self._members[server]
-        touched = dict.fromkeys(names)
-        for (kind, key), entered in members.names.items():
-            if entered > since:
-                yield Missed(server, kind, key, None)
-            elif (kind, key) in touched:
-                yield Missed(server, kind, key, since)
-        for (kind, key), left in members.left.items():
-            if left > since:
-                yield Missed(server, kind, key, None)
+    def _tell_missed(self, since: Vector, names: Iterable[tuple[int, str, str]]) -> Pieces:
+        pieces = Pieces([], [])
+        for server, kind, key in names:
+            offset = since[server].offset
+            store = self._shown[server].current()
+            fields = store.get(kind, key)
+            if fields is None or not self._has(Frozen(server, kind, key, fields)):
+                change = store.change(kind, key, -1) if fields is None else None
+                last = None if change is None else change.last
+                pieces.gone.append(encoding.gone(server, kind, key, last))
+            elif self._has_entered(server, (kind, key), offset):
+                pieces.made.append(encoding.entity(server, kind, key, fields))
+            else:
+                change = store.change(kind, key, offset)
+                if change is not None and change.fields is not None:
+                    pieces.made.append(encoding.entity(server, kind, key, change.fields))
+        return pieces
 
-    def _tell_missed(self, entry: Missed, pieces: Pieces) -> None:
-        server, kind, key, since = entry
-        store = self._shown[server].current()
-        fields = store.get(kind, key)
-        if fields is None or not self._has(Frozen(server, kind, key, fields)):
-            change = store.change(kind, key, -1) if fields is None else None
-            pieces.gone.append(encoding.gone(server, kind, key, change.last if change else None))
-        elif since is None:
-            pieces.made.append(encoding.entity(server, kind, key, fields))
-        else:
-            change = store.change(kind, key, since)
-            if change is not None and change.fields is not None:
-                pieces.made.append(encoding.entity(server, kind, key, change.fields))
-
-    def _has(self, entry: Frozen) -> bool:
-        return not self.filters.changeable or self._is_in(entry)
+    def _has_entered(self, server: int, name: Name, since: int) -> bool:
+        members = self._members.get(server)
+        return members is not None and members.names[name] > since

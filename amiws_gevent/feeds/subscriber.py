@@ -5,13 +5,13 @@
     reads pages     of a snapshot, or of what has changed; afterwards it is behind, or in step
     replays         events of the history, those that were published since wait
 
-Events that come while the client does not read wait in order. Each tells a position, also of
-the state; so it must not be sent before the client has that state.
+What is sent first, so that each position that the client gets is true: gaps; what is missed of
+the events, or those that wait; then the state, as pages.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 
 from amiws_gevent.batch import Item
@@ -19,14 +19,11 @@ from amiws_gevent.feeds import encoding
 from amiws_gevent.feeds.encoding import BUSY, EVENTS, HISTORY, RESTART, SLOW, STATE
 from amiws_gevent.feeds.group import Group, Part, Transport
 from amiws_gevent.feeds.history import Replay
+from amiws_gevent.feeds.pages import Pages, Snapshot
 from amiws_gevent.feeds.positions import Vector
-from amiws_gevent.feeds.stateview import Pages, Snapshot
+from amiws_gevent.feeds.waiting import Waiting, cost_of
 
-SNAPSHOT_TIME = 300.0
-"""Seconds in which a client must have read a snapshot, which keeps what has gone since alive.
-Then it starts anew. At 1 Mbit/s it is 35 MB."""
-
-ITEM_COST = 64  # bytes that an item which waits costs besides its content
+PAGES_PER_TURN = 20  # that are looked at; less than a millisecond
 
 LATER = b""
 """There is more to send, at another turn of the loop."""
@@ -47,23 +44,24 @@ class Subscriber:
     ) -> None:
         self.group = group
         self.transport = transport
-        self.waiting_bytes = 0
         self.replay: Replay | None = None
+        """What it has missed of the events, until it has had that."""
         self._clock = clock
         self._counts = counts
         self._number, self._events = number, events  # where its events in the hub begin
-        self._gaps: list[bytes] = []
-        self._waiting: deque[Item] = deque()
-        self._ready = 0  # of those, how many may be sent though it is behind
-        self._covered = 0  # how many may be once it has read the pages
-        self._lost = 0  # messages, older than those that wait
-        self._lost_from: Vector | None = None
-        self._dropped = False  # by the hub, ahead of all
-        self._behind: Vector | None = None
-        self._pages: Pages | None = None
-        self._page = 0
+        self._gaps: list[bytes] = []  # to be told ahead of all else
+        self._waiting = Waiting()
+        self._dropped = False  # whether the hub has dropped events, ahead of those that wait
+        self._behind: Vector | None = None  # where it stands in the state; None: in step
+        self._pages: Pages | None = None  # that it reads
+        self._page = 0  # the next of them
         self._needs_snapshot = False
         self._has_caught_up = False  # since the last turn of the replay
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the events take that wait."""
+        return self._waiting.size
 
     @property
     def in_step(self) -> bool:
@@ -98,8 +96,7 @@ class Subscriber:
 
     def dropped(self) -> None:
         """The hub has dropped batches, of which it has got none."""
-        if self.group.view is not None and not self._dropped:
-            self._dropped = True
+        self._dropped = self.group.view is not None
 
     # What comes while the client does not read
 
@@ -109,26 +106,15 @@ class Subscriber:
         if part.stream == STATE:
             if self.in_step:
                 self._behind = part.before
-                self._ready = len(self._waiting)
+                self._waiting.falls_behind()
             return
-        self._waiting.append(item)
-        self.waiting_bytes += len(item.data) + ITEM_COST
+        self._waiting.add(item)
 
     def leave_out(self) -> int:
         """Leave out the oldest that waits; how many bytes that frees."""
-        item = self._take()
-        if not self._lost:
-            self._lost_from = self._before(item.part)
-        self._lost += item.messages
+        item = self._waiting.leave_out()
         self._counts["left_out"] += item.messages
-        return len(item.data) + ITEM_COST
-
-    def _take(self) -> Item:
-        item = self._waiting.popleft()
-        self.waiting_bytes -= len(item.data) + ITEM_COST
-        self._ready = max(self._ready - 1, 0)
-        self._covered = max(self._covered - 1, 0)
-        return item
+        return cost_of(item)
 
     # What is sent next
 
@@ -157,13 +143,11 @@ class Subscriber:
             self._dropped = False
             self.tell_gap(EVENTS, BUSY)
             return self._tell_gaps()
-        if self._lost:
-            self.tell_gap(EVENTS, SLOW, lost=self._lost)
-            self._lost, self._lost_from = 0, None
+        if lost := self._waiting.take_lost():
+            self.tell_gap(EVENTS, SLOW, lost=lost)
             return self._tell_gaps()
-        if self._waiting and (self._ready or self.in_step):
-            return self._take().data
-        return None
+        item = self._waiting.take(any_one=self.in_step)
+        return None if item is None else item.data
 
     def _replay(self, replay: Replay) -> bytes:
         """The next turn of it; each tells where the client is, so that must be certain."""
@@ -186,16 +170,13 @@ class Subscriber:
         view = self.group.state
         assert view is not None
         if self._pages is None:
-            if view.busy:
+            if view.busy or not view.prepare():
                 return LATER
             self._open_pages()
             if self._gaps:
                 return self._tell_gaps()
         pages = self._pages
         assert pages is not None
-        if isinstance(pages, Snapshot) and self._clock() - pages.made > SNAPSHOT_TIME:
-            self._pages = None
-            return LATER
         return self._read(pages)
 
     def _open_pages(self) -> None:
@@ -209,13 +190,16 @@ class Subscriber:
             return
         assert self._behind is not None
         self._pages = view.catch_up(self._behind)
-        self._covered = len(self._waiting)
+        self._waiting.begins_to_catch_up()
         if self._pages is None:
             self.begin_anew(SLOW)
 
     def _read(self, pages: Pages) -> bytes | None:
-        """The next page that says something."""
+        """The next page that says something; LATER if several say nothing."""
+        turn_end = self._page + PAGES_PER_TURN
         while self._page < pages.count:
+            if self._page == turn_end:
+                return LATER
             made, gone = pages.page(self._page)
             self._page += 1
             number = self._page
@@ -246,9 +230,9 @@ class Subscriber:
             self._needs_snapshot = False
             if view.why_not(pages.vector) is not None:
                 self._pages, self._page = view.reconcile(pages), 0
-                self._covered = len(self._waiting)
+                self._waiting.begins_to_catch_up()
         else:
-            self._ready = self._covered
+            self._waiting.has_caught_up()
         if self._behind == view.vector and not view.busy:
             self._behind = None
 
@@ -268,10 +252,9 @@ class Subscriber:
             return None
         if self.replay is not None:
             return self.replay.vector
-        if self._lost_from is not None:
-            return self._lost_from
-        if self._waiting:
-            return self._before(self._waiting[0].part)
+        part = self._waiting.first
+        if part is not None:
+            return self._before(part)
         return self.group.events_now(self._number, self._events)
 
     def _before(self, part: Part) -> Vector:

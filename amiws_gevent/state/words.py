@@ -29,6 +29,7 @@ _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v
 _SERIAL = re.compile(r"-[0-9a-f]+$")
 _PHONE = re.compile(r"\+?[0-9*#]+")
 _DIALLED = re.compile(r"\+?[0-9*#]{2,}")
+_NAMED_PHONES = frozenset({"IAX2", "Local", "PJSIP", "SCCP", "SIP", "Skinny"})
 _NO_EXTENSIONS = frozenset({"s", "i", "h", "t", "T", "e", "o", "a", "failed"})
 
 
@@ -98,6 +99,20 @@ def device_of(name: str) -> str:
 def is_phone(device: str) -> bool:
     """Whether a device is called by its number, as most phones are."""
     return _PHONE.fullmatch(device) is not None
+
+
+def number_of(interface: str) -> str | None:
+    """The number of the phone that a device, or a member of a queue, is.
+
+    ``PJSIP/201`` is 201, as is ``Local/201@queue/n``. None if a phone is not named by its number;
+    nor is ``DAHDI/1`` the phone 1, or ``Agent/201`` a phone.
+    """
+    technology, _, device = interface.partition("/")
+    if technology not in _NAMED_PHONES:
+        return None
+    if technology == "Local":
+        device = device.partition("@")[0]
+    return device if is_phone(device) else None
 
 
 def is_outside(number: str) -> bool:

@@ -52,7 +52,7 @@ from amiws_gevent.web.admission import TokenBucket
 
 SUBSCRIPTION_RATE = 4.0
 """A second, of one client; as many may come at once as it may have, and some more. To begin one may
-mean to look through all entities, which takes 50 ms for 50,000."""
+mean to look through all entities, which takes 80 ms for 50,000, in steps of a millisecond."""
 
 _log = logging.getLogger("amiws_gevent.v2")
 

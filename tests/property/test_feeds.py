@@ -13,14 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import amiws_gevent.feeds.changed as changed_module
+import amiws_gevent.feeds.feeds as feeds_module
+import amiws_gevent.feeds.pages as pages_module
 import amiws_gevent.feeds.shown as shown_module
 import amiws_gevent.feeds.stateview as stateview_module
+import amiws_gevent.feeds.subscriber as subscriber_module
 import amiws_gevent.hub as hub_module
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
-from tests.support.feeds import BOTH, EVENTS, STATE, Client, FakeServer, World, expected
+from tests.support.feeds import BOTH, EVENTS, STATE, Client, FakeServer, World, expected, merge
 
 CHOICES: list[dict[str, Any]] = [
     {},
@@ -87,14 +90,32 @@ class Expected:
 class Member:
     """One subscription of one user, over all its connections."""
 
-    def __init__(self, game: Game, streams: frozenset[str], filters: Filters) -> None:
+    def __init__(
+        self, game: Game, streams: frozenset[str], filters: Filters, kind: str | None = None
+    ) -> None:
         self.game = game
         self.streams = streams
         self.filters = filters
         self.counted = True
         self.collection: dict[Any, Any] = {}
         self.position: str | None = None
+        if kind is not None:
+            self.list(kind)
         self.connect()
+
+    def list(self, kind: str) -> None:
+        """Begin with a list of one kind."""
+        self.filters = self.filters.of_kind(kind)
+        self.now = self.saved = Expected([])
+        page = self.game.world.feeds.page(self.filters, kind, 3)
+        while page is not None:
+            self.position = page.position
+            merge(self.collection, page.items)
+            self.check_rights()
+            if page.next is None:
+                return
+            page = self.game.world.feeds.page(self.filters, kind, 3, page.next)
+        raise AssertionError("the list has no end")
 
     def connect(self) -> None:
         client = self.client = Client(self.game.world.feeds, room=self.game.room)
@@ -124,6 +145,9 @@ class Member:
             self.saved = self.now.copy()
             self.unsaved = 0
         self.collection = self.client.collections[self.id]
+        self.check_rights()
+
+    def check_rights(self) -> None:
         for (server, kind, _), entity in self.collection.items():
             assert self.filters.entity(server, kind, entity), "it may not see that"
 
@@ -219,6 +243,12 @@ class Game:
             chosen = Filters.parse(CHOICES[b % len(CHOICES)]).within(rights)
             self.members.append(Member(self, STREAMS[a % 3], chosen))
 
+    def list_and_listen(self, a: int, b: int) -> None:
+        if len(self.members) < 5 and not self.nested:
+            chosen = Filters.parse(CHOICES[b % len(CHOICES)])
+            kind = ["queue_caller", "channel"][a % 2]
+            self.members.append(Member(self, STATE, chosen, kind))
+
     def leave(self, a: int, b: int) -> None:
         member = self.member(a)
         if member is not None and member.connected and not self.nested:
@@ -266,6 +296,7 @@ class Game:
         self.world.hub = Hub(limit=1 << 20)
         for server in (1, 2):
             self.restart_server(server - 1, 0)
+        self.asking.take()  # the greenlets of the program before are gone
         self.world.feeds = Feeds(
             self.world.hub, self.world.live, Bounds(12, 1 << 20, 300.0), clock=lambda: 0.0
         )
@@ -292,7 +323,7 @@ class Game:
     OPS = (
         put, put, put, put, remove, say, say, say, flush, flush, pass_on, pass_on, join, leave,
         come_back, block, turn, turn, turn, beat, pass_time, restart_server, restart_program,
-        show_otherwise, plugins_work, plugins_work,
+        show_otherwise, plugins_work, plugins_work, list_and_listen,
     )  # fmt: skip
 
     def play(self, moves: list[tuple[int, int, int]]) -> None:
@@ -348,7 +379,10 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shown_module, "CHUNK", 2)
     monkeypatch.setattr(changed_module, "CHUNK", 2)
     monkeypatch.setattr(shown_module, "MOST_NAMES", 6)
-    monkeypatch.setattr(stateview_module, "PAGE", 2)
+    monkeypatch.setattr(pages_module, "PAGE", 2)
+    monkeypatch.setattr(pages_module, "MOST_MADE", 2)
+    monkeypatch.setattr(stateview_module, "STEP", 2)
+    monkeypatch.setattr(subscriber_module, "PAGES_PER_TURN", 2)
     monkeypatch.setattr(hub_module, "CLIENTS_PER_TURN", 1)
     monkeypatch.setattr(hub_module, "TURN", -1.0)
 
@@ -359,6 +393,7 @@ def test_in_the_end_each_client_has_what_there_is(moves: list[tuple[int, int, in
     game = Game()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hub_module, "yield_to_loop", game.amid)
+        patch.setattr(feeds_module, "yield_to_loop", game.amid)
         patch.setattr(changed_module, "yield_to_loop", game.amid)
         patch.setattr(changed_module, "gevent", game.asking)
         game.play(moves)

@@ -208,18 +208,6 @@ class TestSlow:
         assert "snapshot" not in client.ops()[3:]
         assert client.collections[made.id] == there(world)
 
-    def test_one_that_takes_too_long_starts_anew(self, world: World) -> None:
-        for number in range(150):
-            world.server.put("call", str(number), n=number)
-        world.flush()
-        client = world.client()
-        made = client.subscribe()
-        client.transport.turn()
-        world.now += 301
-        client.read()
-        assert [m["page"] for m in client.messages] == [1, 1, 2]
-        assert client.collections[made.id] == there(world)
-
 
 class TestResume:
     def test_what_was_missed_and_then_live(self, world: World) -> None:
@@ -443,6 +431,23 @@ class TestWithoutState:
         with pytest.raises(NoState):
             world.feeds.page(Filters(), "call", 1)
         assert world.feeds.subscriptions == 0
+
+    def test_a_refusal_changes_nothing(self, world: World) -> None:
+        client = world.client()
+        made = client.subscribe(BOTH)
+        client.read()
+        world.live.forget_state()
+        with pytest.raises(NoState):
+            client.subscribe(BOTH)
+        world.says("A")
+        world.pass_on()
+        client.read()
+        assert client.events() == ["A"]
+        assert client.feed.unsubscribe(made.id)
+
+    def test_the_servers_themselves_stay(self, world: World) -> None:
+        world.live.forget_state()
+        client = world.client()
         client.subscribe(STATE, kind="server")
         client.read()
         assert client.ops() == ["snapshot"]

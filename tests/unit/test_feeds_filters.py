@@ -102,6 +102,23 @@ def test_an_extension_may_be_that_of_a_person(fields: dict[str, Any], wanted: bo
     assert parsed(extension="201").entity(1, "call", fields) is wanted
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "wanted"),
+    [
+        ("device", {"device": "PJSIP/201"}, True),
+        ("device", {"device": "PJSIP/2012"}, False),
+        ("device", {"device": "Custom:DND201"}, False),
+        ("queue_member", {"interface": "Local/201@from-queue/n", "state_interface": None}, True),
+        ("queue_member", {"interface": "Agent/7", "state_interface": "SIP/201"}, True),
+        ("queue_member", {"interface": "Agent/201", "state_interface": "Agent/201"}, False),
+    ],
+)
+def test_phones_that_are_named_by_their_number(
+    kind: str, fields: dict[str, Any], wanted: bool
+) -> None:
+    assert parsed(extension="201").entity(1, kind, fields) is wanted
+
+
 def test_a_mailbox_has_its_extension_and_context_in_one_field() -> None:
     mailbox = {"mailbox": "201@default"}
     assert parsed(extension="201", context="default").entity(1, "mailbox", mailbox)

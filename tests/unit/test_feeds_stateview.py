@@ -12,8 +12,9 @@ import amiws_gevent.feeds.stateview as module
 from amiws_gevent.batch import Position
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART
 from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.pages import PAGE, Pages, Pieces
 from amiws_gevent.feeds.shown import Shown
-from amiws_gevent.feeds.stateview import PAGE, SHARED_TIME, Pages, Pieces, StateView
+from amiws_gevent.feeds.stateview import SHARED_TIME, STEP, StateView
 from tests.support.feeds import FakeServer
 
 
@@ -24,6 +25,7 @@ class Viewed:
         self.server = FakeServer(1, epoch="e", tombstones=tombstones)
         self.shown = Shown(self.server)
         self.view = StateView(Filters.parse(filters), {1: self.shown})
+        prepare(self.view)
 
     def caller(self, key: str, queue: str, **fields: Any) -> None:
         self.server.put("queue_caller", key, queue=queue, **fields)
@@ -36,6 +38,14 @@ class Viewed:
         pages = self.view.catch_up({1: Position("e", offset)})
         assert pages is not None
         return told(read(pages))
+
+
+def prepare(view: StateView) -> int:
+    """Have it ready; how many steps it took."""
+    steps = 1
+    while not view.prepare():
+        steps += 1
+    return steps
 
 
 def read(pages: Pages) -> Iterable[Pieces]:
@@ -114,21 +124,79 @@ class TestSnapshot:
         assert snapshot.count == 1
         assert told(read(snapshot)) == ([], [])
 
-    def test_it_stays_as_it_was(self) -> None:
-        viewed = Viewed(queue="a")
-        viewed.caller("1", "a", n=1)
+    @pytest.mark.parametrize("filters", [{}, {"queue": "a"}])
+    def test_a_page_that_is_read_late_is_newer_and_what_comes_next_makes_it_right(
+        self, filters: dict[str, Any]
+    ) -> None:
+        viewed = Viewed(**filters)
+        for key in ("stays", "changes", "goes"):
+            viewed.caller(key, "a", n=1)
         viewed.flush()
         snapshot = viewed.view.snapshot(0.0)
-        viewed.caller("1", "a", n=2)
-        viewed.server.remove("queue_caller", "1")
+        viewed.caller("changes", "a", n=2)
+        viewed.caller("comes", "a", n=1)
+        viewed.server.remove("queue_caller", "goes")
         viewed.flush()
-        assert told(read(snapshot)) == ([{"id": "1", "queue": "a", "n": 1}], [])
+        made, _ = told(read(snapshot))
+        assert [(one["id"], one["n"]) for one in made] == [("stays", 1), ("changes", 2)]
+        pages = viewed.view.catch_up(snapshot.vector)
+        assert pages is not None
+        made, gone = told(read(pages))
+        assert made == [{"id": "changes", "n": 2}, {"id": "comes", "queue": "a", "n": 1}]
+        assert gone == [{"id": "goes"}]
 
     def test_who_comes_soon_gets_the_same(self) -> None:
         view = Viewed().view
         snapshot = view.snapshot(0.0)
         assert view.snapshot(SHARED_TIME) is snapshot
         assert view.snapshot(SHARED_TIME + 0.1) is not snapshot
+
+
+class TestPrepare:
+    """A view by fields that change has to look at all entities once."""
+
+    def begun(self, count: int) -> Viewed:
+        viewed = Viewed()
+        for number in range(count):
+            viewed.caller(str(number), "ab"[number % 2], n=0)
+        viewed.flush()
+        viewed.view = StateView(Filters.parse({"queue": "a"}), {1: viewed.shown})
+        return viewed
+
+    def test_in_steps_however_many_there_are(self) -> None:
+        assert prepare(Viewed().view) == 1, "nothing is looked at"
+        viewed = self.begun(3 * STEP)
+        assert prepare(viewed.view) == 4
+        assert prepare(viewed.view) == 1
+        assert len(told(read(viewed.view.snapshot(0.0)))[0]) == 3 * STEP // 2
+
+    def test_what_changes_meanwhile_is_right_in_the_end(self) -> None:
+        viewed = self.begun(2 * STEP)
+        last, first = str(2 * STEP - 1), "1"
+        assert not viewed.view.prepare()
+        viewed.caller(first, "a")  # it was looked at
+        viewed.caller(last, "a")
+        viewed.caller("new", "a")
+        viewed.server.remove("queue_caller", "0")
+        viewed.server.remove("queue_caller", str(2 * STEP - 2))
+        viewed.flush()
+        viewed.caller("2", "b")
+        viewed.server.remove("queue_caller", "4")
+        prepare(viewed.view)
+        viewed.flush()
+        made, _ = told(read(viewed.view.snapshot(0.0)))
+        wanted = {str(n) for n in range(2, 2 * STEP, 2)} | {first, last, "new"}
+        assert {one["id"] for one in made} == wanted - {"2", "4", str(2 * STEP - 2)}
+
+    def test_nothing_is_known_before_it_is_done_and_the_next_flush_tells_the_rest(self) -> None:
+        viewed = self.begun(2)
+        position = viewed.view.vector
+        assert viewed.view.why_not(position) == HISTORY
+        viewed.caller("0", "b")
+        prepare(viewed.view)
+        assert viewed.view.why_not(position) is None
+        _, gone = viewed.flush()
+        assert gone == [{"id": "0"}], "who was there at that position may have it"
 
 
 class TestCatchUp:
@@ -226,6 +294,7 @@ class TestWhyNot:
         viewed.caller("1", "a")
         viewed.flush()
         late = StateView(Filters.parse({"queue": "a"}), {1: viewed.shown})
+        prepare(late)
         assert late.why_not({1: Position("e", 0)}) == HISTORY
         assert late.why_not({1: Position("e", 1)}) is None
 
@@ -239,7 +308,33 @@ class TestWhyNot:
             viewed.caller(key, "b")
             viewed.flush()
         assert viewed.view.why_not({1: Position("e", 3)}) == HISTORY
-        assert viewed.catch_up(4) == ([], [{"id": "2"}, {"id": "3"}])
+        made, gone = viewed.catch_up(4)
+        assert (made, sorted(one["id"] for one in gone)) == ([], ["2", "3"])
+
+    @pytest.mark.parametrize("filters", [{}, {"queue": "a"}])
+    def test_what_is_too_much_to_remember_is_looked_for_among_all(
+        self, monkeypatch: pytest.MonkeyPatch, filters: dict[str, Any]
+    ) -> None:
+        monkeypatch.setattr("amiws_gevent.feeds.shown.MOST_NAMES", 1)
+        viewed = Viewed(**filters)
+        for key in ("stays", "changes", "goes", "leaves"):
+            viewed.caller(key, "a", n=1)
+        viewed.flush()
+        position = viewed.shown.offset
+        viewed.caller("changes", "a", n=2)
+        viewed.flush()
+        viewed.server.remove("queue_caller", "goes", cause=1)
+        viewed.caller("leaves", "b")
+        viewed.caller("comes", "a")
+        viewed.caller("is not in it", "b")
+        viewed.flush()
+        made, gone = viewed.catch_up(position)
+        others = [{"id": "leaves", "queue": "b"}, {"id": "is not in it", "queue": "b"}]
+        wanted = [{"id": "changes", "n": 2}, {"id": "comes", "queue": "a"}]
+        assert sorted(made, key=str) == sorted(wanted + ([] if filters else others), key=str)
+        ended = {"id": "goes", "last": {"cause": 1}}
+        left = [{"id": "leaves"}] if filters else []
+        assert sorted(gone, key=str) == sorted([ended, *left], key=str)
 
 
 @pytest.mark.parametrize("filters", [{}, {"queue": "a"}])
@@ -262,7 +357,10 @@ def test_a_snapshot_that_is_too_old_to_catch_up_from_tells_by_itself_what_is_gon
     pages = viewed.view.reconcile(snapshot)
     assert pages is not None
     made, gone = told(read(pages))
-    assert made == [{"id": "changes", "n": 2}, {"id": "comes", "queue": "a"}]
+    assert {one["id"]: one for one in made} == {
+        "changes": {"id": "changes", "n": 2},
+        "comes": {"id": "comes", "queue": "a"},
+    }
     assert gone == [{"id": "goes"}]
 
 
@@ -316,6 +414,7 @@ def test_who_is_in_a_changeable_view_from_its_beginning_leaves_it() -> None:
     viewed.flush()
     viewed.caller("1", "a")
     viewed.view.begin()
+    prepare(viewed.view)
     viewed.server.remove("queue_caller", "1")
     assert viewed.flush() == ([], [{"id": "1"}])
     viewed.caller("1", "a", n=1)

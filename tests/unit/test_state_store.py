@@ -121,6 +121,22 @@ def test_what_is_frozen_stays_as_it_was() -> None:
     assert frozen == [("a", "x", {"one": [1]}), ("b", "y", {"one": 1})]
 
 
+def test_what_has_gone_since() -> None:
+    store = Store(tombstones=3)
+    for offset, key in enumerate("wxyz", start=1):
+        store.begin(offset)
+        store.put("a", key)
+        store.put("b", "stays")
+        store.remove("a", key)
+    assert store.kinds == ["a", "b"]
+    assert store.gone_since(2) == [("a", "z"), ("a", "y")]
+    assert store.gone_since(4) == []
+    assert len(store.gone_since(0)) == 3
+    assert ("b", "stays") in store.touched
+    store.drain()
+    assert not store.touched
+
+
 def test_who_holds_an_entity_sees_what_it_is_now_and_that_it_is_gone() -> None:
     store = Store()
     entities = store.entities("a")

@@ -90,3 +90,22 @@ def test_outside_numbers_are_long() -> None:
 def test_a_text_is_unescaped_as_in_c() -> None:
     assert words.unescaped(r"a\nb\\n\'\"") == "a\nb\\n'\""
     assert words.filled("(null)") is None
+
+
+@pytest.mark.parametrize(
+    ("interface", "number"),
+    [
+        ("PJSIP/201", "201"),
+        ("SIP/+4930123", "+4930123"),
+        ("Local/203@from-queue/n", "203"),
+        ("PJSIP/anna", None),
+        ("PJSIP/201@trunk", None),
+        ("DAHDI/1", None),
+        ("Agent/201", None),
+        ("Queue:201", None),
+        ("201", None),
+        ("", None),
+    ],
+)
+def test_a_phone_is_named_by_its_number_or_has_none(interface: str, number: str | None) -> None:
+    assert words.number_of(interface) == number

@@ -15,7 +15,6 @@ from amiws_gevent.feeds.encoding import REASONS
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
 from amiws_gevent.feeds.filters import LONGEST_VALUE, MOST_VALUES
 from amiws_gevent.feeds.positions import LONGEST
-from amiws_gevent.feeds.subscriber import SNAPSHOT_TIME
 from amiws_gevent.v2 import schema as made
 from amiws_gevent.v2.codes import CODES
 from amiws_gevent.v2.messages import MESSAGES, Reply
@@ -100,7 +99,6 @@ def test_the_page_names_outcomes_codes_and_bounds() -> None:
     assert f"| subscriptions that a client begins | {at_once} |" in PAGE
     assert f"({at_once})" in CODES["too_many_requests"].meaning
     assert f"| actions of a client at work | {MOST_OF_A_CLIENT} |" in PAGE
-    assert f"| time to read a snapshot | {SNAPSHOT_TIME / 60:.0f} minutes |" in PAGE
     assert f"up to\n{MOST_VALUES} values of up to {LONGEST_VALUE} characters" in PAGE
 
 

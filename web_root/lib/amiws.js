@@ -191,8 +191,8 @@ class Handlers {
 /**
  * The entities of a subscription, kept from `snapshot` and `state`.
  *
- * A snapshot is of one moment. What changes while its pages come is kept aside, the latest of each
- * entity, and merged over it at its end; until then all stays as it was.
+ * The pages of a snapshot make a whole. What changes while they come is kept aside, the latest of
+ * each entity, and merged over it at its end; until then all stays as it was.
  */
 class Collection {
   /** @type {Map<string, Entity>} */
