@@ -18,7 +18,7 @@ from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.positions import Vector
 from amiws_gevent.feeds.shown import Delta, Flush, Shown
-from amiws_gevent.state.store import Name
+from amiws_gevent.state.store import Name, forget_oldest
 
 PAGE = 100
 """Entities of a page: some 40 KiB of channels, which take less than half a millisecond."""
@@ -116,8 +116,9 @@ class _Members:
     def leave(self, name: Name, offset: int) -> None:
         del self.names[name]
         self.left[name] = offset
-        if len(self.left) > MOST_DEPARTURES:
-            self.known_since = self.left.pop(next(iter(self.left)))
+        forgotten = forget_oldest(self.left, MOST_DEPARTURES)
+        if forgotten is not None:
+            self.known_since = forgotten
 
 
 class StateView:
