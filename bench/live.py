@@ -15,11 +15,9 @@ from collections.abc import Callable
 
 from bench import runs
 from bench.runs import Figures, Scene
-from bench.sections import BARE, OURS, STARTS, Report
+from bench.sections import BARE, OURS, PLAIN, STARTS, Report
 from bench.source import MESSAGES_IN_CALL, MESSAGES_IN_CAPTURE, OWN_PACE
 from bench.subjects import Child, running, start_ours
-
-WITHOUT = functools.partial(start_ours, extra="live_state: no\n")
 
 BURST = 3 * MESSAGES_IN_CAPTURE
 PACED = round(10 * OWN_PACE)  # ten seconds
@@ -50,7 +48,7 @@ def _beside_none(report: Report, what: str, load: Load, most_bytes: str) -> None
     """The live state with a client of it, and without, in turn."""
     results: dict[str, list[Figures]] = {"without": [], "unwatched": [], "watched": []}
     for _ in range(report.rounds):
-        results["without"].append(_run(load, WITHOUT, 0))
+        results["without"].append(_run(load, STARTS[PLAIN], 0))
         results["unwatched"].append(_run(load, start_ours, 0))
         results["watched"].append(_run(load, start_ours, 1))
     report.table(f"the live state, {what}", {n: runs.medians(r) for n, r in results.items()})
@@ -64,7 +62,7 @@ def _beside_none(report: Report, what: str, load: Load, most_bytes: str) -> None
 
 def _run(load: Load, start: runs.Start, watchers: int) -> Figures:
     with runs.scene(start, 1) as run:
-        if start is not WITHOUT:
+        if start is not STARTS[PLAIN]:
             _wait_for_lists(run)
         if not watchers:
             return load(run)

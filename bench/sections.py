@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import statistics
+import subprocess
 from collections.abc import Mapping
 
 from bench import runs
@@ -12,13 +13,18 @@ from bench.source import MESSAGES_IN_CAPTURE
 from bench.subjects import Child, running, start_bare_loop, start_naive, start_ours, start_uws
 
 OURS = "amiws-gevent"
+PLAIN = "without the live state"
 BEFORE = "another commit"
+BEFORE_PLAIN = "another commit, without"
 NAIVE = "naive"
 UWS = "uWebSockets"
 BARE = "bare loop of send"
 
+NO_STATE = "live_state: no\n"
+
 STARTS: dict[str, Start] = {
     OURS: start_ours,
+    PLAIN: functools.partial(start_ours, extra=NO_STATE),
     NAIVE: start_naive,
     UWS: start_uws,
     BARE: start_bare_loop,
@@ -40,9 +46,14 @@ class Report:
         self.with_uws = with_uws
         self.before: list[str] = []
         """The name of the other commit, if there is one."""
+        self.before_plain: list[str] = []
+        """The same without the live state."""
         if before is not None:
-            self.before = [BEFORE]
+            self.before, self.before_plain = [BEFORE], [BEFORE_PLAIN]
             STARTS[BEFORE] = functools.partial(start_ours, python=before)
+            STARTS[BEFORE_PLAIN] = functools.partial(
+                start_ours, python=before, extra=NO_STATE if _has_live_state(before) else ""
+            )
         self.tables: dict[str, dict[str, Figures]] = {}
 
     def table(self, title: str, rows: dict[str, Figures]) -> None:
@@ -65,6 +76,15 @@ class Report:
         print(f"  {name}: {value:.2f} (wanted: {target})", flush=True)
 
 
+def _has_live_state(python: str) -> bool:
+    """Whether the program that is installed for ``python`` knows the key ``live_state``."""
+    code = "from amiws_gevent.config import Settings; print('live_state' in Settings.model_fields)"
+    found = subprocess.run(
+        [python, "-c", code], check=True, capture_output=True, text=True, cwd="/"
+    )
+    return found.stdout.strip() == "True"
+
+
 def shown(column: str, value: float) -> str:
     """A figure in the unit that its column names, or MiB for memory."""
     if column == "peak_memory":
@@ -79,29 +99,34 @@ def shown(column: str, value: float) -> str:
 def compared(
     report: Report, subjects: Mapping[str, tuple[int, int]], figure: str, *, tls: bool = False
 ) -> tuple[dict[str, Figures], dict[str, float]]:
-    """Bursts in turn, ``subjects`` as (clients, messages); medians, and OURS : other."""
+    """Bursts in turn, ``subjects`` as (clients, messages); medians, and PLAIN : other.
+
+    Others keep no state, so that they are compared with the program without it.
+    """
     results: dict[str, list[Figures]] = {name: [] for name in subjects}
     for _ in range(report.rounds):
         for name, (clients, messages) in subjects.items():
             results[name].append(runs.burst(STARTS[name], clients, messages, tls=tls))
-    ratios = {name: against(results, name, figure) for name in subjects if name != OURS}
+    ratios = {
+        name: against(results, name, figure, ours=PLAIN) for name in subjects if name != PLAIN
+    }
     return medians(results), ratios
 
 
 def one_client(report: Report) -> None:
     """CPU and messages a second with one client; ten times the burst."""
     one = (1, MESSAGES_IN_CAPTURE)
-    names = [OURS, NAIVE, *[UWS] * report.with_uws, *report.before]
+    names = [OURS, PLAIN, NAIVE, *[UWS] * report.with_uws, *report.before_plain]
     rows, ratios = compared(report, dict.fromkeys(names, one), "cpu_us_per_message")
-    rows["ten times the burst"] = runs.burst(start_ours, 1, 10 * MESSAGES_IN_CAPTURE)
+    rows["ten times the burst"] = runs.burst(STARTS[PLAIN], 1, 10 * MESSAGES_IN_CAPTURE)
     report.table(f"one client, a burst of {MESSAGES_IN_CAPTURE:,} messages", rows)
-    speed = rows[OURS]["messages_per_second"] / rows[NAIVE]["messages_per_second"]
+    speed = rows[PLAIN]["messages_per_second"] / rows[NAIVE]["messages_per_second"]
     report.ratio("messages a second against naive", speed, "at least 2.5")
     report.ratio("CPU a message against naive", ratios[NAIVE], "at most 0.4")
     against_before(report, "CPU a message", ratios)
     if report.with_uws:
         report.ratio("CPU a message against uWebSockets", ratios[UWS], "at most 0.8")
-    ten = rows["ten times the burst"]["seconds"] / rows[OURS]["seconds"]
+    ten = rows["ten times the burst"]["seconds"] / rows[PLAIN]["seconds"]
     report.ratio("time of ten times the burst", ten, "at most 11")
 
 
@@ -110,11 +135,12 @@ def bursts(report: Report) -> None:
     for clients in (100, 300, 1000, 3000):
         subjects = {
             OURS: (clients, MESSAGES_IN_CAPTURE),
+            PLAIN: (clients, MESSAGES_IN_CAPTURE),
             NAIVE: (clients, max(100, NAIVE_DELIVERIES // clients)),
         }
         if report.with_uws and clients <= 300:
             subjects[UWS] = (clients, MESSAGES_IN_CAPTURE)
-        subjects |= dict.fromkeys(report.before, (clients, MESSAGES_IN_CAPTURE))
+        subjects |= dict.fromkeys(report.before_plain, (clients, MESSAGES_IN_CAPTURE))
         rows, ratios = compared(report, subjects, "deliveries_per_second")
         report.table(f"bursts to {clients:,} clients", rows)
         report.ratio(f"deliveries to {clients} against naive", ratios[NAIVE], "at least 12")
@@ -128,8 +154,9 @@ def bursts(report: Report) -> None:
 def bursts_with_tls(report: Report) -> None:
     """The same with TLS."""
     clients = 500
-    subjects = {OURS: (clients, 10_000), NAIVE: (clients, NAIVE_DELIVERIES // clients)}
-    subjects |= dict.fromkeys(report.before, (clients, 10_000))
+    own = (clients, 10_000)
+    subjects = {OURS: own, PLAIN: own, NAIVE: (clients, NAIVE_DELIVERIES // clients)}
+    subjects |= dict.fromkeys(report.before_plain, own)
     rows, ratios = compared(report, subjects, "deliveries_per_second", tls=True)
     report.table(f"bursts to {clients} clients with TLS", rows)
     report.ratio("deliveries with TLS against naive", ratios[NAIVE], "at least 12")
@@ -147,16 +174,19 @@ def paced_in_turn(
     return results
 
 
-def against(results: dict[str, list[Figures]], other: str, figure: str) -> float:
-    """OURS : other, the median of the rounds'."""
-    pairs = zip(results[OURS], results[other], strict=True)
-    return statistics.median(ours[figure] / theirs[figure] for ours, theirs in pairs)
+def against(
+    results: dict[str, list[Figures]], other: str, figure: str, *, ours: str = OURS
+) -> float:
+    """``ours`` : other, the median of the rounds'."""
+    pairs = zip(results[ours], results[other], strict=True)
+    return statistics.median(own[figure] / theirs[figure] for own, theirs in pairs)
 
 
 def against_before(report: Report, what: str, ratios: Mapping[str, float]) -> None:
     """The ratio to the other commit, if one is measured."""
-    for name in report.before:
-        report.ratio(f"{what} against another commit", ratios[name], "about 1")
+    for name in (*report.before, *report.before_plain):
+        if name in ratios:
+            report.ratio(f"{what} against {name}", ratios[name], "about 1")
 
 
 def paced_against_before(

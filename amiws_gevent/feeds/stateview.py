@@ -20,7 +20,7 @@ from amiws_gevent.feeds.filters import ATTRIBUTES, Filters
 from amiws_gevent.feeds.pages import Names, Pages, Pieces, Snapshot
 from amiws_gevent.feeds.positions import Vector
 from amiws_gevent.feeds.shown import Delta, Flush, Shown
-from amiws_gevent.state.store import Name
+from amiws_gevent.state.store import Name, forget_oldest
 
 SHARED_TIME = 2.0
 """Seconds in which who asks gets the snapshot that another has asked for, and then what has
@@ -59,8 +59,9 @@ class _Members:
     def leave(self, name: Name, offset: int) -> None:
         del self.names[name]
         self.left[name] = offset
-        if len(self.left) > MOST_DEPARTURES:
-            self.known_since = self.left.pop(next(iter(self.left)))
+        forgotten = forget_oldest(self.left, MOST_DEPARTURES)
+        if forgotten is not None:
+            self.known_since = forgotten
 
 
 class StateView:

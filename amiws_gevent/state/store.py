@@ -19,13 +19,16 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import takewhile
-from typing import Any, NamedTuple
+from itertools import islice, takewhile
+from typing import Any, NamedTuple, TypeVar
 
 from amiws_gevent.state.compact import Forms
 
 Name = tuple[str, str]
 """Kind and key."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 TOMBSTONES = 20_000
 """So many removed entities can be told of. 60 calls a second remove some 250 entities a second
@@ -77,6 +80,20 @@ class _Tombstone(NamedTuple):
     """The offset at which it was made."""
     before: int
     """That at which it was removed the time before, as far as that is known; else -1."""
+
+
+def forget_oldest(kept: dict[Key, Value], most: int) -> Value | None:
+    """Take the oldest out of a dict with more than ``most``; the last that was taken.
+
+    A 64th more may be kept, so that several go at once: where the first of a dict was, the
+    search for the next begins, and would pass all places of those that went before.
+    """
+    if len(kept) <= most + most // 64:
+        return None
+    value = None
+    for key in list(islice(kept, len(kept) - most)):
+        value = kept.pop(key)
+    return value
 
 
 class Store:
@@ -316,9 +333,9 @@ class Store:
         before = self._gone_before.pop((kind, key), -1)
         self._gone[kind, key] = _Tombstone(self.offset, last, entity.born, before)
         self._touched[kind, key] = None
-        if len(self._gone) > self._most_gone:
-            oldest = next(iter(self._gone))
-            self._forgotten = self._gone.pop(oldest).offset
+        forgotten = forget_oldest(self._gone, self._most_gone)
+        if forgotten is not None:
+            self._forgotten = forgotten.offset
         return True
 
     def changes(self, since: int) -> Iterator[Change] | None:

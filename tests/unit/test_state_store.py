@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from amiws_gevent.state.store import Change, Store
+from amiws_gevent.state.store import Change, Store, forget_oldest
 
 
 def changes(store: Store, since: int) -> list[Change] | None:
@@ -182,3 +182,16 @@ def test_what_came_and_went_since() -> None:
     assert store.forgotten == 5
     assert not store.has_passed("a", "z", 4, 4), "nobody knows what was forgotten"
     assert store.has_passed("a", "z", 5, 5)
+
+
+def test_the_oldest_are_forgotten_several_at_once() -> None:
+    kept: dict[int, int] = {}
+    forgotten = []
+    for number in range(300):
+        kept[number] = number
+        if (value := forget_oldest(kept, 128)) is not None:
+            forgotten.append(value)
+            assert list(kept) == list(range(value + 1, number + 1))
+            assert len(kept) == 128
+        assert len(kept) <= 130
+    assert forgotten == list(range(2, 300 - 128, 3))
