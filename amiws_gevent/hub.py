@@ -67,8 +67,11 @@ Delivery = tuple[Item, Sequence[Client]]
 class Stage(Protocol):
     """What is sent beside what is published."""
 
-    def deliveries(self) -> Iterator[Delivery]:
-        """What there is now. Others may run between two; it must not raise."""
+    def deliveries(self) -> Iterator[Delivery | None]:
+        """What there is now; None: nothing yet, after some work. It must not raise.
+
+        Others may run between two, and must be able to every millisecond or so.
+        """
 
 
 class Place(NamedTuple):
@@ -279,8 +282,9 @@ class Hub:
             return
         self._stirred = False
         turn_end = time.monotonic() + TURN
-        for item, clients in self._stage.deliveries():
-            self._deliver(item, clients)
+        for delivery in self._stage.deliveries():
+            if delivery is not None:
+                self._deliver(*delivery)
             if time.monotonic() > turn_end:
                 yield_to_loop()
                 turn_end = time.monotonic() + TURN

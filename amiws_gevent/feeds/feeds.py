@@ -312,7 +312,7 @@ class Feeds:
 
     # The stage
 
-    def deliveries(self) -> Iterator[Delivery]:
+    def deliveries(self) -> Iterator[Delivery | None]:
         """Of `hub.Stage`: what has changed of the state, for each view."""
         self._look_at_servers()
         self._forget_views()
@@ -345,11 +345,14 @@ class Feeds:
                 gone = [delta.entity for delta in chunk if delta.fields is None]
                 watcher.state_changed(flush.info, made, gone)
 
-    def _flush(self, view: StateView, flushes: list[Flush]) -> Iterator[Delivery]:
+    def _flush(self, view: StateView, flushes: list[Flush]) -> Iterator[Delivery | None]:
         before = view.vector
         view.busy = True
         try:
             for pieces in view.flush(flushes):
+                if pieces is None:
+                    yield None
+                    continue
                 last = view.vector is not before
                 for group in list(self._groups_of.get(view, ())):
                     in_step = [one.transport for one in self._members.get(group, ()) if one.in_step]

@@ -168,12 +168,14 @@ class StateView:
 
     # What each flush changes
 
-    def flush(self, flushes: Sequence[Flush]) -> Iterator[Pieces]:
+    def flush(self, flushes: Sequence[Flush]) -> Iterator[Pieces | None]:
         """What flushes change in this view, in pieces; with the last the view has moved on.
 
-        There may be none at all.
+        There may be none at all. None comes after each chunk, since looking through many of
+        them takes its time, whatever is found.
         """
-        own = [flush for flush in flushes if flush.server in self._shown]
+        shown = self._shown
+        own = [flush for flush in flushes if flush.server in shown]
         held: Pieces | None = None
         for flush in own:
             for chunk in flush.chunks():
@@ -182,8 +184,11 @@ class StateView:
                     if held is not None:
                         yield held
                     held = pieces
+                yield None
+                if self._shown is not shown:  # it has begun anew meanwhile, for all its clients
+                    return
         if own:
-            moved = {flush.server: self._shown[flush.server].position for flush in own}
+            moved = {flush.server: shown[flush.server].position for flush in own}
             self.vector = {**self.vector, **moved}
             self._catch_ups.clear()
         if held is not None:

@@ -238,7 +238,7 @@ class World:
 
     def flush(self) -> None:
         """Run the hub's stage."""
-        for item, clients in self.feeds.deliveries():
+        for item, clients in filter(None, self.feeds.deliveries()):
             self.hub._deliver(item, clients)
 
     def client(self, **options: Any) -> Client:

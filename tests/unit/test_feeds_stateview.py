@@ -42,10 +42,10 @@ def read(pages: Pages) -> Iterable[Pieces]:
     return [pages.page(number) for number in range(pages.count)]
 
 
-def told(pieces: Iterable[Pieces]) -> tuple[list[Any], list[Any]]:
+def told(pieces: Iterable[Pieces | None]) -> tuple[list[Any], list[Any]]:
     """What is set and unset, without what all have in common."""
     made, gone = [], []
-    for piece in pieces:
+    for piece in filter(None, pieces):
         made += [json.loads(text) for text in piece.made]
         gone += [json.loads(text) for text in piece.gone]
     for entity in (*made, *gone):
@@ -86,9 +86,37 @@ def test_with_the_last_piece_the_view_has_moved_on(monkeypatch: pytest.MonkeyPat
     before = viewed.view.vector
     flush = viewed.shown.flush()
     assert flush is not None
-    moved = [viewed.view.vector is not before for _ in viewed.view.flush([flush])]
+    pieces = viewed.view.flush([flush])
+    moved = [viewed.view.vector is not before for piece in pieces if piece is not None]
     assert moved == [False, True]
     assert viewed.view.vector == {1: ("e", 3)}
+
+
+def test_others_have_their_turn_while_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amiws_gevent.feeds.shown.CHUNK", 2)
+    viewed = Viewed(queue="a")
+    for number in range(6):
+        viewed.caller(str(number), "b")
+    flush = viewed.shown.flush()
+    assert flush is not None
+    assert list(viewed.view.flush([flush])) == [None, None, None]
+
+
+def test_a_view_that_begins_anew_amid_a_flush_tells_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("amiws_gevent.feeds.shown.CHUNK", 1)
+    viewed = Viewed(queue="a")
+    for key in ("1", "2", "3"):
+        viewed.caller(key, "a")
+    flush = viewed.shown.flush()
+    assert flush is not None
+    pieces = viewed.view.flush([flush])
+    assert next(pieces) is None
+    viewed.view._all_shown = {}  # the server has gone
+    viewed.view.begin()
+    assert list(pieces) == []
+    assert viewed.view.vector == {}
 
 
 def test_a_view_that_nothing_concerns_moves_on_as_well() -> None:

@@ -37,7 +37,7 @@ class Stage:
         self.clients = clients
         self.turns: list[float] = []
 
-    def deliveries(self) -> Iterator[Delivery]:
+    def deliveries(self) -> Iterator[Delivery | None]:
         self.turns.append(time.monotonic())
         yield Item(b"state", 1, {}), self.clients
 
@@ -95,6 +95,29 @@ def test_further_changes_are_told_at_intervals(hub: Hub, monkeypatch: pytest.Mon
     assert stage.turns[1] - stage.turns[0] >= module.STAGE_TIME
     settle()
     assert len(stage.turns) == 2, "there is nothing new"
+
+
+def test_others_have_their_turn_while_it_finds_nothing(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = []
+
+    class Searching(Stage):
+        def deliveries(self) -> Iterator[Delivery | None]:
+            for _ in range(10):
+                turns.append(others)
+                yield None
+            yield from super().deliveries()
+
+    others = 0
+    monkeypatch.setattr(module, "TURN", -1.0)
+    stage = Searching(client := Client())
+    hub.set_stage(stage)
+    hub.stir()
+    while not client.items:
+        yield_to_loop()
+        others += 1
+    assert turns == sorted(set(turns)), "each at another turn of the loop"
 
 
 def test_messages_do_not_wait_for_it(hub: Hub, server: FakeServer) -> None:
