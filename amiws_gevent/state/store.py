@@ -165,7 +165,7 @@ class Store:
         entities = self._entities.get(kind, {})
         return [key for key, entity in entities.items() if entity.offset == self.offset]
 
-    def put(self, kind: str, key: str, **fields: Any) -> bool:
+    def put(self, kind: str, key: str, /, **fields: Any) -> bool:
         """Make an entity, or change these fields of it; whether anything is other than before."""
         entities = self._entities.get(kind)
         entity = None if entities is None else entities.get(key)
