@@ -23,7 +23,7 @@ from amiws_gevent.feeds.history import Bounds, History, Replay
 from amiws_gevent.feeds.paging import Cursors, StatePage
 from amiws_gevent.feeds.positions import Place, Positions
 from amiws_gevent.feeds.shown import Flush, Live, Shown
-from amiws_gevent.feeds.stateview import StateView
+from amiws_gevent.feeds.stateview import Frozen, StateView
 from amiws_gevent.feeds.subscriber import Subscriber
 from amiws_gevent.hub import Delivery, Hub
 from amiws_gevent.live.proxy import PROXY_ID
@@ -36,6 +36,8 @@ KEPT_TIME = 120.0
 """Seconds for which a view of the state is kept that no client has: one that comes back can
 go on where it was."""
 MOST_KEPT = 64
+
+ENTITIES_PER_TURN = 1000  # looked at for a page, in a millisecond or two
 
 _log = logging.getLogger("amiws_gevent.feeds")
 
@@ -167,7 +169,7 @@ class Feeds:
         """Entities of a kind, ``limit`` at a time, as they are when the first page is asked for.
 
         ``after`` is ``next`` of the page before; None if that is not known, or no longer. Raises
-        StateWithheld, but for servers.
+        StateWithheld, but for servers. Passes the event loop on the way.
         """
         if kind != SERVER:
             self._check_withheld()
@@ -175,9 +177,12 @@ class Feeds:
             return self._cursors.more(after, limit)
         self._look_at_servers()
         chosen = filters.of_kind(kind)
-        view = self._views.get(chosen) or StateView(chosen, self._shown)
-        position = self._positions.encode(view.vector, {}, view.vector, filters_key(chosen))
-        return self._cursors.begin(view.entities(), position, limit)
+        wanted = {one: shown for one, shown in self._shown.items() if chosen.has_server(one)}
+        vector = {server: shown.position for server, shown in wanted.items()}
+        position = self._positions.encode(vector, {}, vector, filters_key(chosen))
+        view = self._views.get(chosen)
+        entities = view.entities() if view is not None else _chosen(chosen, wanted)
+        return self._cursors.begin(entities, position, limit)
 
     # Who comes and goes (`feed.Source`)
 
@@ -403,3 +408,19 @@ class Feeds:
                 for subscriber in members:
                     subscriber.dropped()
                     subscriber.transport.pump()
+
+
+def _chosen(filters: Filters, servers: Mapping[int, Shown]) -> list[Frozen]:
+    """The entities of now that match; passes the event loop on the way."""
+    frozen = [(server, shown.store.frozen(filters.kinds)) for server, shown in servers.items()]
+    found: list[Frozen] = []
+    for server, entities in frozen:
+        for start in range(0, len(entities), ENTITIES_PER_TURN):
+            if start:
+                yield_to_loop()
+            found += [
+                Frozen(server, kind, key, fields)
+                for kind, key, fields in entities[start : start + ENTITIES_PER_TURN]
+                if filters.entity(server, kind, fields)
+            ]
+    return found

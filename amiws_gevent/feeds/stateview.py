@@ -158,7 +158,7 @@ class StateView:
         matches, server = self.filters.entity, shown.server
         return [
             (kind, key)
-            for kind, key, fields in shown.store.frozen()
+            for kind, key, fields in shown.store.frozen(self.filters.kinds)
             if matches(server, kind, fields)
         ]
 
@@ -245,12 +245,8 @@ class StateView:
         return [entry for server in self._shown for entry in self._of(server)]
 
     def _of(self, server: int) -> list[Frozen]:
-        kinds = self.filters.kinds
-        found = [
-            Frozen(server, kind, key, fields)
-            for kind, key, fields in self._shown[server].store.frozen()
-            if kind in kinds
-        ]
+        entities = self._shown[server].store.frozen(self.filters.kinds)
+        found = [Frozen(server, *entity) for entity in entities]
         return found if not self.filters.changeable else list(filter(self._is_in, found))
 
     def _is_in(self, entry: Frozen) -> bool:

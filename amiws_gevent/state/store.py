@@ -17,7 +17,7 @@ No I/O and no clock.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from amiws_gevent.state.compact import Forms
@@ -123,14 +123,17 @@ class Store:
         """The fields of all entities of a kind, by key; a copy that stays as it is."""
         return {key: entity.fields for key, entity in self._entities.get(kind, {}).items()}
 
-    def frozen(self) -> list[tuple[str, str, Mapping[str, Any]]]:
+    def frozen(
+        self, kinds: Container[str] | None = None
+    ) -> list[tuple[str, str, Mapping[str, Any]]]:
         """Kind, key and fields of all entities as they are now, whatever changes later.
 
-        Nothing is copied but the references.
+        Of some ``kinds`` or all. Nothing is copied but the references.
         """
         return [
             (kind, key, entity.fields)
             for kind, entities in self._entities.items()
+            if kinds is None or kind in kinds
             for key, entity in entities.items()
         ]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from amiws_gevent.feeds import paging
 from amiws_gevent.feeds.paging import CURSOR_TIME, MOST_CURSORS, Cursors
 from amiws_gevent.feeds.stateview import Frozen
 
@@ -44,6 +47,21 @@ def test_for_a_while() -> None:
     clock.now = CURSOR_TIME + 1
     assert cursors.more(page.next, 1) is None
     assert cursors.more("x", 1) is None
+
+
+def test_a_bounded_number_of_entities(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "MOST_ENTITIES", 6)
+    cursors = Cursors(Clock())
+    lists = [ENTITIES[:] for _ in range(3)]
+    first, second, third = (cursors.begin(entities, "P", 1).next or "" for entities in lists)
+    assert cursors.more(first, 1) is None
+    further = cursors.more(second, 1)
+    assert further is not None, "one list counts once, however many pages were asked for"
+    assert cursors.more(further.next or "", 1) is not None
+    assert cursors.more(third, 1) is not None
+    alone = cursors.begin(ENTITIES * 3, "P", 1).next or ""
+    assert cursors.more(third, 1) is None
+    assert cursors.more(alone, 1) is not None, "however long it is"
 
 
 def test_a_bounded_number() -> None:
