@@ -11,6 +11,8 @@ from amiws_gevent.feeds.stateview import Frozen
 
 CURSOR_TIME = 60.0  # seconds in which the next page must be asked for
 MOST_CURSORS = 64
+MOST_ENTITIES = 200_000
+"""Of all lists that are kept, but for the newest: some 20 MiB, and what has changed since."""
 
 
 class StatePage(NamedTuple):
@@ -73,8 +75,13 @@ class Cursors:
         return StatePage(cursor.position, items, further)
 
     def _forget(self) -> None:
+        """Drop what is old, and the oldest of what is too much; the newest list stays."""
         oldest = self._clock() - CURSOR_TIME
-        for known, cursor in list(self._cursors.items()):
-            if cursor.time >= oldest and len(self._cursors) <= MOST_CURSORS:
+        while self._cursors:
+            known, cursor = next(iter(self._cursors.items()))
+            lists = {id(one.entities): len(one.entities) for one in self._cursors.values()}
+            too_many = len(self._cursors) > MOST_CURSORS
+            too_long = sum(lists.values()) > MOST_ENTITIES and len(lists) > 1
+            if cursor.time >= oldest and not too_many and not too_long:
                 break
             del self._cursors[known]

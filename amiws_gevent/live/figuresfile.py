@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,7 +53,7 @@ class FiguresFile:
     def read(self) -> dict[str, Figures]:
         """What the file has; nothing if there is none, or none that can be read."""
         try:
-            with self.path.open("rb") as file:
+            with os.fdopen(_open(self.path), "rb") as file:
                 data = file.read(LARGEST + 1)
             if len(data) > LARGEST:
                 raise ValueError(f"more than {LARGEST} bytes")
@@ -108,6 +109,15 @@ class FiguresFile:
             self.path,
             why,
         )
+
+
+def _open(path: Path) -> int:
+    """A descriptor to read from. To open or read a FIFO or a device could take for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError("it is no file")
 
 
 def _replace(path: Path, data: bytes) -> None:

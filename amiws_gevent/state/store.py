@@ -231,7 +231,7 @@ class Store:
         """
         return since < self._forgotten or self.gone(kind, key) > since
 
-    def put(self, kind: str, key: str, **fields: Any) -> bool:
+    def put(self, kind: str, key: str, /, **fields: Any) -> bool:
         """Make an entity, or change these fields of it; whether anything is other than before."""
         entities = self._entities.get(kind)
         entity = None if entities is None else entities.get(key)

@@ -40,8 +40,12 @@ _OTHER = "http_error"
 
 
 def is_api(path: str) -> bool:
-    """Whether a path, unquoted, belongs to the API."""
-    return path.startswith(API_PREFIX)
+    """Whether a path, unquoted, belongs to the API.
+
+    However many slashes it begins with, since Flask's routes pass over all but one of them
+    (``//api/v1/actions`` sends actions).
+    """
+    return f"/{path.lstrip('/')}".startswith(API_PREFIX)
 
 
 def problem_bytes(status: int, detail: str, code: str | None = None, **more: Any) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -395,6 +396,23 @@ def test_another_site_gets_nothing_and_does_nothing(
                 assert "Access-Control-Allow-Origin" not in asked.headers
                 if method != "HEAD":
                     assert asked.json()["code"] == "forbidden"
+        assert sent(ami, "Originate") == 0
+
+
+@pytest.mark.parametrize("start", ["/", "//", "/%2f", "http://127.0.0.1//"])
+def test_no_spelling_of_a_path_leads_past_the_gate(
+    tmp_path: Path, ami: AmiServer, start: str
+) -> None:
+    body = b'{"server": 1, "action": {"Action": "Originate"}}'
+    head = f"POST {start}api/v1/actions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    more = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with Program(tmp_path, configuration(ami_host(ami.port), more=tokens(crm=TOKEN))) as program:
+        ami.wait_login()
+        with socket.create_connection(("127.0.0.1", program.port), 60) as client:
+            client.sendall(f"{head}{more}".encode() + body)
+            answer = client.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b'"code":"unauthorized"' in answer
         assert sent(ami, "Originate") == 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
+from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply
 from amiws_gevent.api import blueprint
@@ -297,6 +297,18 @@ def test_unknown_paths_have_no_method(site: Site) -> None:
     for method in ("GET", "POST", "PUT", "DELETE"):
         response = site.client.open(f"{PREFIX}/none", method=method)
         assert problem(response) == (404, "not_found")
+
+
+@pytest.mark.parametrize("start", ["", "/", "//", "///"])
+def test_no_spelling_of_a_path_leads_past_the_gate(root: Path, start: str) -> None:
+    tokens = [{"name": "crm", "hash": hash_of(make_token())}]
+    app = World().app(make_settings(root, api_tokens=tokens))
+    for operation in OPERATIONS:
+        path = start + PREFIX.lstrip("/") + operation.path
+        environ = EnvironBuilder(method=operation.method).get_environ()
+        answer = run_wsgi_app(app, {**environ, "PATH_INFO": path}, buffered=True)
+        assert answer[1].startswith("401 "), operation.id
+        assert json.loads(b"".join(answer[0]))["code"] == "unauthorized"
 
 
 def test_files_of_web_root_lose_to_the_api_alone(site: Site) -> None:

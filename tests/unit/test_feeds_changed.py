@@ -76,6 +76,12 @@ def test_what_is_there_is_shown_and_then_what_changes(site: Site) -> None:
     assert site.fed == 3
 
 
+def test_a_plugin_may_give_fields_any_name(site: Site) -> None:
+    site.put("a", n=1)
+    site.make = lambda entity: {**entity, "key": 1, "self": 2, "fields": 3, "": 4}
+    assert site.work() == {"a": {"n": 1, "key": 1, "self": 2, "fields": 3, "": 4}}
+
+
 def test_each_chunk_has_an_offset_of_its_own(site: Site) -> None:
     for number in range(450):
         site.put(str(number), n=number)

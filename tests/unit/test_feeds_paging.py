@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from amiws_gevent.feeds import paging
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.paging import CURSOR_TIME, MOST_CURSORS, Cursors
 from amiws_gevent.feeds.stateview import Frozen
@@ -46,6 +49,22 @@ def test_for_a_while() -> None:
     clock.now = CURSOR_TIME + 1
     assert cursors.more(page.next, ALL, 1) is None
     assert cursors.more("x", ALL, 1) is None
+
+
+def test_a_bounded_number_of_entities(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "MOST_ENTITIES", 6)
+    cursors = Cursors(Clock())
+    lists = [ENTITIES[:] for _ in range(3)]
+    pages = [cursors.begin(ALL, entities, "P", 1) for entities in lists]
+    first, second, third = (page.next or "" for page in pages)
+    assert cursors.more(first, ALL, 1) is None
+    further = cursors.more(second, ALL, 1)
+    assert further is not None, "one list counts once, however many pages were asked for"
+    assert cursors.more(further.next or "", ALL, 1) is not None
+    assert cursors.more(third, ALL, 1) is not None
+    alone = cursors.begin(ALL, ENTITIES * 3, "P", 1).next or ""
+    assert cursors.more(third, ALL, 1) is None
+    assert cursors.more(alone, ALL, 1) is not None, "however long it is"
 
 
 def test_a_bounded_number() -> None:

@@ -89,6 +89,26 @@ def test_one_that_is_far_too_large_is_not_read(
     assert "more than 10 bytes" in caplog.text
 
 
+def test_what_is_no_file_is_not_waited_for(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(path)  # to open it for reading waits for who writes
+    reading = threading.Thread(target=FiguresFile(path).read, daemon=True)
+    reading.start()
+    reading.join(20)
+    stuck = reading.is_alive()
+    if stuck:
+        path.open("wb").close()
+    assert not stuck
+    assert f"state_file {path} cannot be read (it is no file)" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/dev/tty", "/"])
+def test_devices_and_folders_cost_the_figures_alone(
+    place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert FiguresFile(Path(place)).read() == {}
+    assert f"state_file {place} cannot be read" in caplog.text
+
+
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,10 @@ def test_codes_are_of_statuses_and_different() -> None:
         ("/api/v1/state", True),
         ("/api", False),
         ("/apix/", False),
-        ("//api/", False),
+        ("//api/", True),
+        ("///api/v1/state", True),
+        ("/x/api/", False),
+        ("", False),
     ],
 )
 def test_what_belongs_to_the_api(path: str, found: bool) -> None:
