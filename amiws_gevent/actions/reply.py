@@ -15,7 +15,7 @@ from amiws_gevent.runtime.loop import yield_to_loop
 # Outcomes
 ANSWERED = "answered"
 REFUSED = "refused"  # the server's response is an error
-UNKNOWN = "unknown"  # sent, and the connection was lost before the answer: it may be done or not
+UNKNOWN = "unknown"  # sent, and the connection was lost before all of the answer: done or not
 TIMEOUT = "timeout"  # sent, and the answer is not there, or not whole, in time
 UNREACHABLE = "unreachable"  # not sent: not connected, or the server does not read
 OUTCOMES = (ANSWERED, REFUSED, UNKNOWN, TIMEOUT, UNREACHABLE)
@@ -132,6 +132,8 @@ def _outcome(answer: Answer) -> str:
         return TIMEOUT
     if answer.refusal:
         return REFUSED
+    if answer.lost:
+        return UNKNOWN
     nothing = answer.response is None and not answer.items and answer.end is None
     return UNKNOWN if nothing and not answer.complete else ANSWERED
 

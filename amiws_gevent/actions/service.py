@@ -19,7 +19,6 @@ from amiws_gevent.actions.problems import ActionProblem
 from amiws_gevent.actions.reply import (
     REFUSED,
     RETRY_AFTER,
-    UNKNOWN,
     UNREACHABLE,
     Reply,
     failed,
@@ -30,8 +29,8 @@ from amiws_gevent.actions.request import ActionRequest, parse_request
 from amiws_gevent.actions.run import Run, Submission, Told
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost
-from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
-from amiws_gevent.link import Answer
+from amiws_gevent.errors import NotConnected, SendBufferFull
+from amiws_gevent.link import Answer, AnswerLost
 from amiws_gevent.plugins.api import ClientInfo, ServerInfo
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.runtime.log import LogLimiter
@@ -213,11 +212,9 @@ class ActionService:
         sent = True
         try:
             _log.debug("action %s of %s goes to %s", request.name, client, link.host.name)
-            answer = link.ask(request.headers, timeout=request.timeout, wait=request.wait)
+            answer = _answer_of(link, request)
             info = ServerInfo(link.host.id, link.host.name, link.host.ssl)
             return reply_of(request, server, answer, partial(self._shown, info))
-        except ConnectionLost as error:
-            return failed(request, server, UNKNOWN, str(error))
         except (NotConnected, SendBufferFull) as error:
             sent = False
             text = "action %s of %s not sent to %s: %s"
@@ -247,6 +244,14 @@ class ActionService:
     def _log_once(self, key: tuple[str, object], text: str, *arguments: object) -> None:
         """A line a minute for each client and each server."""
         self._limiter.log(_log, logging.INFO, key, text, *arguments)
+
+
+def _answer_of(link: Asked, request: ActionRequest) -> Answer:
+    """What the server has answered, or as much as came before the connection was lost."""
+    try:
+        return link.ask(request.headers, timeout=request.timeout, wait=request.wait)
+    except AnswerLost as error:
+        return error.answer
 
 
 def _owner(client: ClientInfo) -> Owner:

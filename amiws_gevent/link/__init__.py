@@ -13,6 +13,6 @@ resolve.py   names to addresses
 """
 
 from .link import Link, LinkState, Timings
-from .query import Answer
+from .query import Answer, AnswerLost
 
-__all__ = ["Answer", "Link", "LinkState", "Timings"]
+__all__ = ["Answer", "AnswerLost", "Link", "LinkState", "Timings"]

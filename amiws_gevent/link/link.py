@@ -201,8 +201,8 @@ class Link:
         end; it makes no difference for actions that have none.
 
         Raises ActionError for what cannot be sent or would end the session, NotConnected
-        and SendBufferFull as `send` does, and ConnectionLost if the connection ends before
-        the answer has come: what was asked may be done or not.
+        and SendBufferFull as `send` does, and AnswerLost (a ConnectionLost) if the connection ends
+        before the whole answer has come: what was asked may be done or not.
         """
         if gevent.getcurrent() is self._greenlet:
             raise RuntimeError("ask from a callback of the link, whose greenlet has to read")

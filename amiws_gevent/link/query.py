@@ -33,6 +33,16 @@ class Answer:
     """Whether it is not complete because the time was over."""
     size: int = 0
     """About how many bytes of it came."""
+    lost: bool = False
+    """Whether it is not complete because the connection has ended."""
+
+
+class AnswerLost(ConnectionLost):
+    """The connection has ended; ``answer`` is what had come."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer
 
 
 class Query:
@@ -53,7 +63,7 @@ class Query:
         self._end: Message | None = None
         self._complete = False
         self._reason = ""
-        self._lost = ""
+        self._lost = False
         self._done = Event()
 
     def take(self, message: Message, *, ends: bool) -> bool:
@@ -80,17 +90,16 @@ class Query:
 
     def lost(self, reason: str) -> None:
         """Of `Taker`: the connection has ended."""
-        self._lost = reason
+        self._lost = True
+        self._reason = reason
         self._done.set()
 
     def wait(self, timeout: float) -> Answer:
-        """Wait up to ``timeout`` seconds; raises ConnectionLost."""
+        """Wait up to ``timeout`` seconds; raises AnswerLost."""
         timed_out = not self._done.wait(timeout)
         if timed_out:
             self._reason = f"no whole answer within {timeout:g} s"
-        if self._lost:
-            raise ConnectionLost(self._lost)
-        return Answer(
+        answer = Answer(
             self._response,
             tuple(self._items),
             self._end,
@@ -99,7 +108,11 @@ class Query:
             self._refusal(),
             timed_out,
             self._bytes,
+            self._lost,
         )
+        if self._lost:
+            raise AnswerLost(answer)
+        return answer
 
     def _refusal(self) -> str:
         if self._response is None or not is_refusal(self._form, self._response):

@@ -108,6 +108,7 @@ def test_what_is_no_command_has_no_output() -> None:
         (Answer(None, (), None, False, "passed over", ""), UNKNOWN, False, "passed over"),
         (Answer(None, (item("A"),), None, False, "cut", ""), ANSWERED, False, "cut"),
         (Answer(None, (), None, True, "", ""), ANSWERED, True, ""),
+        (answered(complete=False, reason="reset", lost=True), UNKNOWN, False, "reset"),
     ],
 )
 def test_outcomes(answer: Answer, outcome: str, complete: bool, reason: str) -> None:

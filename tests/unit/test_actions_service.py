@@ -14,8 +14,8 @@ import pytest
 from amiws_gevent.actions import ActionProblem, ActionRequest, ActionService
 from amiws_gevent.actions.service import MOST, MOST_OF_A_CLIENT
 from amiws_gevent.config import Limits
-from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
-from amiws_gevent.link import LinkState
+from amiws_gevent.errors import NotConnected, SendBufferFull
+from amiws_gevent.link import Answer, AnswerLost, LinkState
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.runtime.log import LogLimiter
@@ -78,7 +78,9 @@ class TestServers:
     def test_those_that_do_not_get_it_are_told_at_once_and_the_others_go_on(self) -> None:
         down = ScriptedLink(2, NotConnected("pbx2 is not connected (why)"))
         full = ScriptedLink(3, SendBufferFull("pbx3 does not read"))
-        lost = ScriptedLink(4, ConnectionLost("the outcome of Ping is unknown: reset"))
+        reason = "the outcome of Ping is unknown: reset"
+        nothing = Answer(None, (), None, False, reason, "", lost=True)
+        lost = ScriptedLink(4, AnswerLost(nothing))
         service = serving(ScriptedLink(1), down, full, lost)
         told = Told()
         service.submit(asked({"Action": "Ping", "ActionID": "7"}, "all"), ALICE, told)
@@ -529,6 +531,22 @@ class TestReal:
             (reply,) = told.wait()
             assert (reply.outcome, reply.complete) == ("timeout", False)
             assert reply.reason == "no whole answer within 0.5 s"
+            assert [one["Name"] for one in reply.items] == ["a"]
+
+    def test_a_connection_lost_within_a_list_is_unknown_with_what_came(
+        self, server: AmiServer
+    ) -> None:
+        def half(connection: Connection, packet: Packet) -> None:
+            own = f"ActionID: {packet.get('ActionID')}"
+            start = answer(packet, "EventList: start")
+            connection.send(start + event("QueueMember", "Name: a", own))
+            connection.close()
+
+        with Real(server, half) as real:
+            (reply,) = real.submit({"Action": "QueueStatus"}, timeout=60).wait()
+            assert (reply.outcome, reply.complete) == ("unknown", False)
+            assert "the outcome of QueueStatus is unknown" in reply.reason
+            assert reply.response is not None
             assert [one["Name"] for one in reply.items] == ["a"]
 
     def test_a_lost_connection_is_told_at_once(self, server: AmiServer) -> None:

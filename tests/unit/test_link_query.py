@@ -9,9 +9,8 @@ import gevent
 import pytest
 
 from amiws_gevent.ami import Kind, Message, Parser
-from amiws_gevent.errors import ConnectionLost
 from amiws_gevent.link.pending import Pending
-from amiws_gevent.link.query import Answer, Query
+from amiws_gevent.link.query import Answer, AnswerLost, Query
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
@@ -149,9 +148,14 @@ def test_a_lost_connection_is_raised_to_who_waits() -> None:
     one = query()
     waiting = gevent.spawn(one.wait, 60)
     gevent.sleep(0)
+    some = Message(Kind.EVENT, {"Event": "QueueMember"})
+    one.take(some, ends=False)
     one.lost("the outcome is unknown")
-    with pytest.raises(ConnectionLost, match="unknown"):
+    with pytest.raises(AnswerLost, match="unknown") as lost:
         waiting.get()
+    answer = lost.value.answer
+    assert (answer.items, answer.complete, answer.lost) == ((some,), False, True)
+    assert answer.reason == "the outcome is unknown"
 
 
 def test_a_refusal_without_words() -> None:
