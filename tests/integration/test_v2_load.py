@@ -258,7 +258,9 @@ def test_who_reads_slowly_stays_and_who_reads_nothing_is_closed(
         raws.append(raw)
     slow, idle = (f"client 127.0.0.1:{raw.getsockname()[1]} closed" for raw in raws)
     number = 0
+    filler = event("UserEvent", Filler="x" * 60_000)  # so that the kernel soon takes no more
     while idle not in setup.program.log:
+        setup.pbx.server.send(filler)
         for _ in range(20):
             setup.pbx.server.send(b"".join(one_round(number)))
             number += 1

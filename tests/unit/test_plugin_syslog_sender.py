@@ -127,7 +127,8 @@ def _log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def told(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= level]
+    ours = [record for record in caplog.records if record.name == "test.syslog"]
+    return [record.getMessage() for record in ours if record.levelno >= level]
 
 
 def test_lines_go_in_order(running: Running, caplog: pytest.LogCaptureFixture) -> None:
