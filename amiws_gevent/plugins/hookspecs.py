@@ -230,7 +230,7 @@ def amiws_client_disconnected(client: ClientInfo, code: int, reason: str) -> Non
     """A client's WebSocket has ended, with its close code; or a stream.
 
     A stream has no close code and gets one: 1006 if the client left, 1001 if the program stops,
-    1008 if its login is not valid any more, 1013 if it reads too slowly. ``reason`` says it in words.
+    1008 if its login is not valid any more, 1013 if it reads too slowly. ``reason`` tells why.
     Called in the plugin's own greenlet, once for each client that was reported as
     connected. Raising is logged.
     """
