@@ -219,6 +219,7 @@ class Reload:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
         plugins = parts.plugins.finish()
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
+        parts.api.streams.plugins = plugins
         parts.feeds.use(self._showing(plugins))
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)

@@ -23,8 +23,10 @@ from amiws_gevent.feeds.feed import Feed
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.runtime.peers import name_of
+from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER
 from amiws_gevent.web.hangup import MakeHangup
 
 HEARTBEAT = 15.0  # seconds of silence after which a stream says that it is still there
@@ -36,6 +38,14 @@ LEFT = "the client left"
 STOPPING = "amiws-gevent stops"
 LOGIN_GONE = "its login or token is not valid any more"
 TOO_SLOW = "too much waits for it"
+
+_CODES = {
+    LEFT: ABNORMAL,
+    STOPPING: GOING_AWAY,
+    LOGIN_GONE: POLICY_VIOLATION,
+    TOO_SLOW: TRY_AGAIN_LATER,
+}
+"""What plugins are told: HTTP has no close codes, so that of a WebSocket which ended so."""
 
 _OP = re.compile(rb'\{\s*"op"\s*:\s*"([a-z_]+)"')
 
@@ -192,6 +202,7 @@ class Streams:
     def __init__(self, feeds: Feeds, *, heartbeat: float = HEARTBEAT) -> None:
         self.opened: Counter[str] = Counter()
         """Streams that were opened, by what they are of."""
+        self.plugins = Plugins()
         self.stopping = False
         self._feeds = feeds
         self._heartbeat = heartbeat
@@ -225,6 +236,7 @@ class Streams:
         self._open[stream] = hangup.close if hangup is not None else _nothing
         self.opened[client.view] += 1
         _log.info("stream of %s to %s begins", client.view, name_of(client))
+        self.plugins.client_connected(client)
         return stream
 
     def check(self, still_knows: Callable[[str | None, bytes], bool]) -> None:
@@ -245,6 +257,7 @@ class Streams:
             stop_watching()
             client = stream.client
             _log.info("stream of %s to %s ends: %s", client.view, name_of(client), stream.reason)
+            self.plugins.client_disconnected(client, _CODES[stream.reason], stream.reason)
 
 
 def _nothing() -> None:

@@ -156,9 +156,9 @@ class Feeds:
         return self._shown
 
     @property
-    def keeps_state(self) -> bool:
-        """Whether there is state of more than the program itself."""
-        return self._live.keeps_state
+    def shows_state(self) -> bool:
+        """Whether clients may have state of more than the program itself."""
+        return self._live.keeps_state and not self._showing.withheld
 
     @property
     def behind(self) -> int:

@@ -6,6 +6,7 @@ place in one stream.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from amiws_gevent.config import AmiHost
 from amiws_gevent.live.permissions import Missing
 from amiws_gevent.pipeline import Source
+from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.state.servers import SERVER, ServersPart
 from amiws_gevent.state.store import Store
 
@@ -26,19 +28,41 @@ CONNECTED = "connected"
 """The state of a link that is logged in, as followers are told it."""
 
 Clock = Callable[[], int]
-"""Gives the time: UTC, milliseconds; never goes back."""
+"""Gives the time: UTC, milliseconds. It goes back only when the system's clock was set back."""
+
+SMALL_STEP = 2000
+"""Milliseconds by which NTP may set a clock back without anybody having to know."""
+
+_log = logging.getLogger("amiws_gevent.live")
 
 
 class SteadyClock:
-    """The system's clock, which stands still while that is set back."""
+    """The system's clock; stands still while that makes up for a SMALL_STEP back.
+
+    A larger one is followed: else times would stand still until the wrong one is reached.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._last = 0
+        self._limiter = LogLimiter()
 
     def __call__(self) -> int:
-        self._last = max(self._last, int(self._clock() * 1000))
-        return self._last
+        now = int(self._clock() * 1000)
+        back = self._last - now
+        if 0 < back <= SMALL_STEP:
+            return self._last
+        self._last = now
+        if back > 0:
+            self._limiter.log(
+                _log,
+                logging.WARNING,
+                "back",
+                "the system's clock was set back by %.1f s; what began before keeps its time, "
+                "which may be ahead of the clock",
+                back / 1000,
+            )
+        return now
 
 
 class ProxyStore(Store):

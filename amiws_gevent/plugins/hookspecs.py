@@ -216,8 +216,10 @@ def amiws_authorize_action(action: ClientAction, client: ClientInfo) -> bool | s
 
 @hookspec
 def amiws_client_connected(client: ClientInfo) -> None:
-    """A client has opened its WebSocket.
+    """A client has opened its WebSocket, or a stream of the HTTP API.
 
+    ``client.view`` is ``classic``, ``v2``, or ``state`` or ``events`` of a stream. Requests
+    that are no stream are not told of.
     Called in the plugin's own greenlet, for each client before its
     ``amiws_client_disconnected``. Raising is logged.
     """
@@ -225,8 +227,10 @@ def amiws_client_connected(client: ClientInfo) -> None:
 
 @hookspec
 def amiws_client_disconnected(client: ClientInfo, code: int, reason: str) -> None:
-    """A client's WebSocket has ended, with its close code.
+    """A client's WebSocket has ended, with its close code; or a stream.
 
+    A stream has no close code and gets one: 1006 if the client left, 1001 if the program stops,
+    1008 if its login is not valid any more, 1013 if it reads too slowly. ``reason`` tells why.
     Called in the plugin's own greenlet, once for each client that was reported as
     connected. Raising is logged.
     """

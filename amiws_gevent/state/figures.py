@@ -58,6 +58,7 @@ class QueueFigures:
         self._day_of = day_of
         self.service_level = service_level
         self._day = ""
+        self._now = 0
         self._since: int | None = None
         self._queues: dict[str, Figures] = {}
         # Callers, by queue and Uniqueid: who waits, and who has left, the oldest first.
@@ -65,11 +66,15 @@ class QueueFigures:
         self._ended: dict[tuple[str, str], None] = {}
 
     def begin(self, now: int) -> list[str]:
-        """It is ``now``: the queues whose figures begin anew, since it is another day."""
+        """It is ``now``: the queues whose figures begin anew, since it is another day.
+
+        The clock may have been set back, to a day of which a part was counted as another's.
+        """
         day = self._day_of(now)
+        back, self._now = now < self._now, now
         if day == self._day:
             return []
-        self._since = None if self._day else now  # the first day is not whole
+        self._since = None if self._day and not back else now  # the first day is not whole
         self._day = day
         stale = [queue for queue, figures in self._queues.items() if figures.day != day]
         for queue in stale:

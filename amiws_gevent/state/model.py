@@ -39,7 +39,8 @@ class Model:
     """Messages, whole lists and ticks in; entities in ``store`` out.
 
     An event may be of interest to several parts: they get it in their order. Times are UTC
-    in milliseconds, offsets those of the server's stream; neither may go back.
+    in milliseconds, and may go back when the clock is set back; offsets are those of the
+    server's stream, and never go back.
     """
 
     def __init__(self, store: Store, parts: Iterable[Part]) -> None:

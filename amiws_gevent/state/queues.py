@@ -188,11 +188,14 @@ class QueuesPart(ListedPart):
         self._in_call(message, False)
 
     def _wait(self, message: Message, known: Mapping[str, Any]) -> int:
-        """Seconds in the queue: as the server says, or else as they were seen."""
+        """Seconds in the queue: as the server says, or else as they were seen.
+
+        They may be fewer if the clock was set back meanwhile, and never less than none.
+        """
         told = whole(message, "HoldTime")
         if told is not None:
             return told
-        return (self.now - known["since"]) // 1000 if "since" in known else 0
+        return max(0, self.now - known["since"]) // 1000 if "since" in known else 0
 
     def _waits(self, key: str, queue: str) -> bool:
         known = self.store.get(CALLER, key)

@@ -152,7 +152,8 @@ class ServersPart(Part):
         self._told = self.now
         minute = self.now // MINUTE
         first = minute - MINUTES + 1
-        self._calls = {at: calls for at, calls in self._calls.items() if at >= first}
+        # Minutes to come are of a clock that was set back since: they would be counted again.
+        self._calls = {at: calls for at, calls in self._calls.items() if first <= at <= minute}
         self._put(
             last_event=self._heard,
             calls_by_minute=[self._calls.get(at, 0) for at in range(minute, first - 1, -1)],

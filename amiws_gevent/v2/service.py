@@ -70,7 +70,7 @@ class Service:
         session.close()
 
     def _features(self) -> Sequence[str]:
-        return ("state", *FEATURES) if self._feeds.keeps_state else FEATURES
+        return ("state", *FEATURES) if self._feeds.shows_state else FEATURES
 
     def _servers(self) -> Sequence[Mapping[str, Any]]:
         """The entities of the servers, as clients see them."""

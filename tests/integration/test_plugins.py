@@ -356,13 +356,20 @@ def test_who_comes_and_goes(site: Site) -> None:
         ),
     )
     with site.program("visitors") as program:
-        with Client(program.port), Client(program.port, "amiws.v2"):
-            wait_until(lambda: len(site.notes) == 2, "both told")
-        wait_until(lambda: len(site.notes) == 4, "both ends told")
+        stream = f"http://127.0.0.1:{program.port}/api/v1/events"
+        with (
+            Client(program.port),
+            Client(program.port, "amiws.v2"),
+            requests.get(stream, stream=True, timeout=20),
+        ):
+            wait_until(lambda: len(site.notes) == 3, "all told")
+        wait_until(lambda: len(site.notes) == 6, "all ends told")
     assert sorted(site.notes) == [
         "came 127.0.0.1 None classic",
+        "came 127.0.0.1 None events",
         "came 127.0.0.1 None v2",
         "went classic 1000",
+        "went events 1006",
         "went v2 1000",
     ]
 

@@ -72,7 +72,7 @@ class FakeFeeds:
     def __init__(self, servers: Sequence[Mapping[str, Any]]) -> None:
         self.opened: list[FakeFeed] = []
         self._servers = servers
-        self.keeps_state = True
+        self.shows_state = True
 
     def open(self, transport: object, fmt: object) -> FakeFeed:
         self.opened.append(FakeFeed())

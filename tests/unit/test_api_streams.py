@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from amiws_gevent.api.streams import FORMAT, PIECE, Stream, event, heartbeat
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.web.server import WebServer
 from tests.support.api import FakeFeed, World, item
+from tests.support.plugins import entry, running
 from tests.support.webserver import Peer, configure, make_settings, serving, wait_for
 
 CLIENT = ClientInfo("127.0.0.1", None, "state")
@@ -333,3 +335,47 @@ def test_a_reload_keeps_streams(tmp_path: Any) -> None:
         configure(server, settings, app=world.app(settings))
         feed.tell({"op": "state"}, position="p1")
         assert listener.event()["id"] == "p1"
+
+
+def test_plugins_are_told_who_came_and_went(tmp_path: Path) -> None:
+    world = World()
+    plugins = world.streams.plugins = running(
+        entry(
+            tmp_path,
+            """
+            CALLS = []
+            def amiws_client_connected(client):
+                CALLS.append((client.view, client.user))
+            def amiws_client_disconnected(client, code, reason):
+                CALLS.append((client.view, code, reason))
+            """,
+        )
+    )
+    (plugin,) = plugins.running
+    plugin.start()
+    try:
+        alice = ClientInfo("192.0.2.7", "alice", "events")
+        for client, ends in (
+            (alice, None),
+            (CLIENT, module.LOGIN_GONE),
+            (CLIENT, module.TOO_SLOW),
+            (CLIENT, module.STOPPING),
+        ):
+            stream = world.streams.open(client, b"", module.Filters(), None, limit=1)
+            if ends is not None:
+                stream.end(ends)
+            stream.close()
+            stream.close()
+        assert plugin.queue.drain(10)
+        assert plugin.code.plugin.CALLS == [  # type: ignore[attr-defined]
+            ("events", "alice"),
+            ("events", 1006, module.LEFT),
+            ("state", None),
+            ("state", 1008, module.LOGIN_GONE),
+            ("state", None),
+            ("state", 1013, module.TOO_SLOW),
+            ("state", None),
+            ("state", 1001, module.STOPPING),
+        ]
+    finally:
+        plugins.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from amiws_gevent.live.permissions import Missing
 from amiws_gevent.live.proxy import ProxyStore, ServerEntity, SteadyClock, proxy_source
 from amiws_gevent.pipeline import Source
@@ -80,7 +82,25 @@ def test_boots_and_reloads_are_seen() -> None:
     assert world.entity.restarts != before
 
 
-def test_the_clock_never_goes_back() -> None:
-    times = iter([10.0, 9.0, 11.5])
+def test_a_small_step_back_of_the_clock_is_held(caplog: pytest.LogCaptureFixture) -> None:
+    times = iter([10.0, 9.0, 8.0, 9.5, 11.5])
     clock = SteadyClock(lambda: next(times))
-    assert [clock(), clock(), clock()] == [10_000, 10_000, 11_500]
+    assert [clock() for _ in range(5)] == [10_000, 10_000, 10_000, 10_000, 11_500]
+    assert caplog.messages == []
+
+
+def test_a_clock_that_is_set_back_is_followed_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    times = iter([7210.0, 10.0, 11.0, 12.5])
+    clock = SteadyClock(lambda: next(times))
+    assert [clock() for _ in range(4)] == [7_210_000, 10_000, 11_000, 12_500]
+    (line,) = caplog.messages
+    assert line.startswith("the system's clock was set back by 7200.0 s")
+
+
+def test_many_small_steps_back_are_a_large_one(caplog: pytest.LogCaptureFixture) -> None:
+    times = iter([10.0, 9.0, 8.0, 7.0, 7.5])
+    clock = SteadyClock(lambda: next(times))
+    assert [clock() for _ in range(5)] == [10_000, 10_000, 10_000, 7_000, 7_500]
+    assert len(caplog.messages) == 1

@@ -127,3 +127,23 @@ def test_an_export_with_unknown_members_is_refused() -> None:
     data = {"day": day_of(NOON), "inside": [], "queues": {"q": {"colour": "red"}}}
     with pytest.raises(ValueError, match="colour"):
         QueueFigures(day_of, 20).restore(data, NOON)
+
+
+def test_a_clock_that_is_set_back_to_another_day_begins_a_day_that_is_not_whole() -> None:
+    made = figures()
+    made.entered("q", "1")
+    assert made.begin(NOON + 365 * DAY) == ["q"]
+    assert not made.of("q").fields(20)["incomplete"]
+    assert made.begin(NOON + 1000) == ["q"]
+    told = made.of("q").fields(20)
+    assert (told["day"], told["entered"]) == (day_of(NOON), 0)
+    assert (told["incomplete"], told["counted_since"]) == (True, NOON + 1000)
+    made.begin(NOON + DAY)
+    assert not made.of("q").fields(20)["incomplete"]
+
+
+def test_a_clock_that_is_set_back_within_the_day_costs_no_figures() -> None:
+    made = figures()
+    made.entered("q", "1")
+    assert made.begin(NOON - 3_600_000) == []
+    assert made.of("q").fields(20)["entered"] == 1

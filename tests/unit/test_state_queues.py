@@ -297,6 +297,16 @@ def test_a_wait_that_the_server_does_not_tell_is_the_one_that_was_seen(queues: Q
     assert queues.some("queue", "q", "longest_wait") == (5,)
 
 
+def test_a_wait_is_not_negative_when_the_clock_was_set_back(queues: Queues) -> None:
+    queues.join("1", 1)
+    queues.say("QueueCallerAbandon", Queue="q", Uniqueid="1", Position=1, after=-3600)
+    (told,) = queues.get("queue", "q")["last_abandoned"]
+    assert told["wait"] == 0
+    queues.join("2", 1)
+    queues.say("AgentConnect", Queue="q", Uniqueid="2", Interface="SIP/1", after=-3600)
+    assert queues.some("queue", "q", "longest_wait", "answered_in_level") == (0, 1)
+
+
 def test_a_tick_begins_the_day(queues: Queues) -> None:
     queues.join("1", 1)
     queues.tick(after=86_400)

@@ -82,13 +82,28 @@ def test_the_connection_is_dated_by_its_last_change(servers: Servers) -> None:
 def test_calls_by_minute_are_put_with_the_tick(servers: Servers) -> None:
     servers.tick(after=0)
     assert servers.told("calls_by_minute", "last_event") == ([0] * 10, None)
-    for seconds in (0, 1, 60, 600):
+    for seconds in (0, 1, 60):
         servers.part.call_started(START + 1000 * seconds)
     servers.part.heard(START + 7)
     servers.tick(after=60)
     assert servers.told("calls_by_minute", "last_event") == ([1, 2, *[0] * 8], START + 7)
+    servers.part.call_started(START + 600_000)
     servers.tick(after=540)
     assert servers.told("calls_by_minute") == ([1, *[0] * 8, 1],)
+
+
+def test_calls_are_not_counted_again_when_a_clock_that_was_set_back_comes_there(
+    servers: Servers,
+) -> None:
+    servers.part.call_started(START)
+    servers.tick(after=0)
+    servers.tick(after=-7200)
+    assert servers.told("calls_by_minute") == ([0] * 10,)
+    servers.part.call_started(servers.now)
+    servers.tick(after=10)
+    assert sum(servers.told("calls_by_minute")[0]) == 1
+    servers.tick(after=7190)
+    assert servers.told("calls_by_minute") == ([0] * 10,)
 
 
 def test_what_changes_all_the_time_is_told_at_most_every_ten_seconds(servers: Servers) -> None:

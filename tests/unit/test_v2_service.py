@@ -44,11 +44,11 @@ def test_a_client_is_greeted_and_then_gets_the_heartbeat_until_it_leaves() -> No
     assert len(client.told) == 2
 
 
-def test_what_there_is_without_a_live_state() -> None:
+def test_what_there_is_where_no_state_is_shown() -> None:
     sessions = service()
     told = []
-    for keeps_state in (True, False):
-        sessions._feeds.keeps_state = keeps_state  # type: ignore[misc]
+    for shows_state in (True, False):
+        sessions._feeds.shows_state = shows_state  # type: ignore[misc]
         client: Any = FakeClient()
         sessions.open(client, ClientInfo("192.0.2.7:5000", None, "v2"))
         told.append(client.told[0]["features"])
