@@ -48,7 +48,9 @@ class Submission:
         try:
             self._tell(reply, self.replies)
         except Exception:  # noqa: BLE001 - whatever it is, it is this client's alone
-            _log.exception("cannot give the reply of server %d to a client", reply.server)
+            _log.exception(
+                "internal error: a client does not get the reply of server %d", reply.server
+            )
 
 
 class Run:

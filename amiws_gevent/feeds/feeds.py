@@ -363,7 +363,7 @@ class Feeds:
                     _log,
                     logging.ERROR,
                     "flush",
-                    "cannot tell what has changed of the state; its clients get it anew",
+                    "internal error in a subscription to the state; its clients get the state anew",
                     exc_info=error,
                 )
                 self._begin_anew(view)

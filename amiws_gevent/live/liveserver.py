@@ -229,8 +229,8 @@ class FollowedServer(LiveServer):
             _log,
             logging.ERROR,
             "size",
-            "%s: it told of %d things (%d callers or participants) and not of their ends; "
-            "the live state begins anew",
+            "%s: told of %d entities (%d callers or participants) and not of their ends; "
+            "its live state is dropped, and asked for anew",
             self.info.name,
             known,
             in_line,
@@ -240,7 +240,7 @@ class FollowedServer(LiveServer):
         self._begin()
         self.model.queues.interrupted(self._now())
         self._too_much = True
-        self._tell_sync(STALE, f"it told of too much ({known} things), and is asked anew")
+        self._tell_sync(STALE, f"it told of too many entities ({known}), and is asked anew")
         if self._synchroniser is not None:
             self._synchroniser.begin_anew(
                 self._interval if self._was_too_much else self._pace.hurry

@@ -130,7 +130,7 @@ class LiveState:
         self._sources[source.host.id] = source
         if source.host.id == PROXY_ID:
             _log.warning(
-                "%s: no live state of a server with the id %d, which stands for this program; "
+                "%s: its live state is not kept, since the id %d stands for this program; "
                 "give it another id",
                 source.host.name,
                 PROXY_ID,

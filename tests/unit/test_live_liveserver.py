@@ -433,8 +433,8 @@ class TestAServerThatTellsOfTooMuch:
         assert world.server.store.size == 0
         assert world.server.store.changes(position) is None, "nobody goes on where he was"
         assert world["sync"] == STALE
-        assert "too much" in world["sync_reason"]
-        assert "pbx: it told of 2" in caplog.text
+        assert "too many" in world["sync_reason"]
+        assert "pbx: told of 2" in caplog.text
         world.hear(*(new_channel(number) for number in range(1000)))
         assert world.server.store.size == 0, "it is not listened to"
         until(lambda: world["sync"] == LIVE)
