@@ -186,8 +186,8 @@ class Calls(Part):
         del self._legs[leg.key], call.legs[leg.key]
         if leg.half is not None:
             leg.half.half = None
-        elif leg.local:
-            self._locals = {base: half for base, half in self._locals.items() if half is not leg}
+        elif leg.base is not None and self._locals.get(leg.base) is leg:
+            del self._locals[leg.base]
         if call.legs:
             refresh(call, self.store, moment)
         else:
