@@ -51,7 +51,7 @@ class ProxyStore(Store):
         super().__init__()
         self._source = source
 
-    def put(self, kind: str, key: str, **fields: Any) -> bool:
+    def put(self, kind: str, key: str, /, **fields: Any) -> bool:
         known = self.get(kind, key)
         if known is not None and all(
             name in known and known[name] == value for name, value in fields.items()
