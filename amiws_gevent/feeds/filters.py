@@ -222,7 +222,7 @@ def _found(dimension: str, kind: str, given: Mapping[str, Any]) -> Iterator[str]
         value = given.get(name)
         if dot:
             for one in value if isinstance(value, list) else (value,):
-                if isinstance(one, Mapping) and isinstance(one.get(member), str):
+                if isinstance(one, dict) and isinstance(one.get(member), str):
                     yield one[member]
         elif isinstance(value, str):
             found = value if part is None else part(value)

@@ -25,6 +25,10 @@ from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.way import Way, lengthened, step
 from amiws_gevent.state.words import age, device_of, known, local_base, milliseconds, number
 
+MOST_LEGS = 250
+"""Of one call: each event of a leg has all looked at, which takes half a millisecond then. What
+would belong to a full call becomes one of its own."""
+
 # Which fields of a channel say what a call is, and which who is at a leg.
 _TELLING = frozenset({"state", "hold", "bridge", "linkedid", "name"})
 _NAMING = frozenset({"caller_number", "caller_name"})
@@ -150,6 +154,8 @@ class Calls(Part):
         call = self._calls.get(linkedid or key)
         if call is None and linkedid is None and half is not None:
             call = half.call
+        if call is not None and len(call.legs) >= MOST_LEGS:
+            linkedid, call = key, self._calls.get(key)
         if call is None:
             call = Call(linkedid or key, channel["created"])
             self._alias(call, linkedid or key)
@@ -182,8 +188,8 @@ class Calls(Part):
         del self._legs[leg.key], call.legs[leg.key]
         if leg.half is not None:
             leg.half.half = None
-        elif leg.local:
-            self._locals = {base: half for base, half in self._locals.items() if half is not leg}
+        elif leg.base is not None and self._locals.get(leg.base) is leg:
+            del self._locals[leg.base]
         if call.legs:
             refresh(call, self.store, moment)
         else:
@@ -206,8 +212,11 @@ class Calls(Part):
         self._ended(Ended(call.key, fields, self.now, call.cause, call.cause_text, merged_into))
 
     def _join(self, one: Call, other: Call) -> None:
-        """Make two calls one: the older stays, and has the legs of both by their age."""
-        if one is other:
+        """Make two calls one: the older stays, and has the legs of both by their age.
+
+        Unless that would be too large a one.
+        """
+        if one is other or len(one.legs) + len(other.legs) > MOST_LEGS:
             return
         old, new = sorted((one, other), key=self._age)
         for linkedid in (new.key, *new.linkedids):
@@ -302,7 +311,7 @@ class Calls(Part):
         bridge = self.store.get("bridge", values.get("BridgeUniqueid", ""))
         if leg is None or bridge is None:
             return
-        self._gather(bridge)
+        self._gather(bridge, leg)
         self._serve(leg)
         self._refresh(leg, values)
 
@@ -314,18 +323,25 @@ class Calls(Part):
                 leg.place("conference", None)
             self._refresh(leg, values)
 
-    def _gather(self, bridge: Mapping[str, Any]) -> None:
-        """Those in a bridge are of one call, or in a conference."""
+    def _gather(self, bridge: Mapping[str, Any], entered: Leg | None = None) -> None:
+        """Those in a bridge are of one call, or in a conference.
+
+        Where many are, only who has just ``entered`` is looked at.
+        """
+        members = bridge["members"]
+        if entered is not None and len(members) > MOST_LEGS:
+            members = [entered.key]
         if bridge["type"] in LINKING:
-            self._join_all(bridge["members"])
-            self._meet(bridge["members"])
+            self._join_all(members)
+            self._meet(members)
         elif bridge["creator"] == CONFERENCE:
-            for key in bridge["members"]:
+            for key in members:
                 if (leg := self._legs.get(key)) is not None:
                     leg.place("conference", leg.places.get("conference") or bridge["name"])
 
-    def _meet(self, keys: Sequence[str]) -> None:
+    def _meet(self, members: Iterable[str]) -> None:
         """Those that dialled each other have met: from now on they hear who is where they are."""
+        keys = set(members)
         for key in keys:
             leg = self._legs.get(key)
             if leg is not None and leg.dialled_by in keys:

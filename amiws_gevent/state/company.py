@@ -28,8 +28,11 @@ def company_of(start: Leg, store: Store) -> Company:
         if leg.dialled_by is not None:
             children.setdefault(leg.dialled_by, []).append(leg)
     seen = {start.key}
-    talking = _spread([start], seen, children, store, rings=False)
-    ringing = _spread([start, *talking], seen, children, store, rings=True) if children else []
+    bridges: set[str] = set()  # of which all are seen
+    talking = _spread([start], seen, bridges, children, store, rings=False)
+    ringing: list[Leg] = []
+    if children:
+        ringing = _spread([start, *talking], seen, bridges, children, store, rings=True)
     if not talking and not ringing:
         return NOBODY
     return Company(_people(talking), _people(ringing))
@@ -41,13 +44,19 @@ def _people(legs: list[Leg]) -> list[Leg]:
 
 
 def _spread(
-    starts: list[Leg], seen: set[str], children: dict[str, list[Leg]], store: Store, *, rings: bool
+    starts: list[Leg],
+    seen: set[str],
+    bridges: set[str],
+    children: dict[str, list[Leg]],
+    store: Store,
+    *,
+    rings: bool,
 ) -> list[Leg]:
     """Those whom these reach by sound or, with ``rings``, by what rings too."""
     found: list[Leg] = []
     todo = list(starts)
     while todo:
-        for other in _neighbours(todo.pop(), children, store, rings):
+        for other in _neighbours(todo.pop(), bridges, children, store, rings):
             if other.key not in seen:
                 seen.add(other.key)
                 found.append(other)
@@ -55,14 +64,19 @@ def _spread(
     return found
 
 
-def _neighbours(leg: Leg, children: dict[str, list[Leg]], store: Store, rings: bool) -> list[Leg]:
+def _neighbours(
+    leg: Leg, bridges: set[str], children: dict[str, list[Leg]], store: Store, rings: bool
+) -> list[Leg]:
     found: list[Leg] = []
     legs, channel = leg.call.legs, leg.entity.fields
     if not channel:
         return found
-    if channel["bridge"] is not None:
-        members = (store.get("bridge", channel["bridge"]) or {}).get("members", ())
-        found = [legs[key] for key in members if key in legs]
+    bridge = channel["bridge"]
+    if bridge is not None:
+        if bridge not in bridges:
+            bridges.add(bridge)
+            members = (store.get("bridge", bridge) or {}).get("members", ())
+            found = [legs[key] for key in members if key in legs]
     elif leg.peer in legs:
         found.append(legs[leg.peer])
     if leg.half is not None and leg.half.key in legs:

@@ -64,6 +64,7 @@ class Leg:
     __slots__ = (
         "_device",
         "_name",
+        "base",
         "call",
         "created",
         "dial_string",
@@ -90,7 +91,9 @@ class Leg:
         self.entity = entity
         self.call = call
         self.created: int = channel["created"]
-        self.local = name.startswith("Local/") and local_base(name) is not None
+        self.base = local_base(name)
+        """What the names of both halves of a Local channel have in common."""
+        self.local = name.startswith("Local/") and self.base is not None
         self._name: str | None = None
         self._device = ""
         self.real = not self.local and is_real(name)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.ami import Kind, Message
+from amiws_gevent.state import calls
 from tests.support.state import Asked, World, label, line, messages_of, replay
 
 # At each CoreShowChannels of a scenario, what a person would say of the calls.
@@ -284,6 +285,53 @@ def test_how_reads_are_cut_makes_no_difference_to_what_is_told() -> None:
     assert [way_of(end.fields) for end in one.ended] == [
         way_of(end.fields) for end in all_at_once.ended
     ]
+
+
+def test_a_call_has_a_bounded_number_of_legs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "MOST_LEGS", 3)
+    world = World()
+
+    def say(name: str, number: int, **headers: str) -> None:
+        key = f"1.{number}"
+        told = {"Uniqueid": key, "Channel": f"SIP/{number}-1", "ChannelStateDesc": "Up"}
+        world.event(name, **{**told, "Linkedid": "1.0", **headers})
+
+    def legs() -> dict[str, list[str]]:
+        return {call["legs"][0]: call["legs"] for call in world.calls()}
+
+    for number in range(5):
+        say("Newchannel", number)
+    assert legs() == {"1.0": ["1.0", "1.1", "1.2"], "1.3": ["1.3"], "1.4": ["1.4"]}
+    for number in range(5):
+        say("BridgeEnter", number, BridgeUniqueid="b", BridgeType="basic")
+    assert legs() == {"1.0": ["1.0", "1.1", "1.2"], "1.3": ["1.3"], "1.4": ["1.4"]}
+    say("Hangup", 1)
+    say("Hangup", 3)
+    say("NewCallerid", 4, CallerIDNum="7")
+    assert legs() == {"1.0": ["1.0", "1.2", "1.4"]}, "there is room again"
+    for number in (0, 2, 4):
+        say("Hangup", number)
+    assert world.calls() == []
+
+
+def test_a_step_of_a_large_call_looks_at_each_leg_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    looked: list[str] = []
+    for number in range(50):
+        key = f"1.{number}"
+        told = {"Uniqueid": key, "Channel": f"SIP/{number}-1", "ChannelStateDesc": "Up"}
+        world.event("Newchannel", Linkedid="1.0", **told)
+        world.event("BridgeEnter", BridgeUniqueid="b", BridgeType="basic", **told)
+    get = world.store.get
+
+    def counted(kind: str, key: str) -> Any:
+        looked.append(kind)
+        return get(kind, key)
+
+    monkeypatch.setattr(world.store, "get", counted)
+    world.event("Hold", Uniqueid="1.7")
+    assert world.calls()[0]["phase"] == "held"
+    assert looked.count("bridge") < 5
 
 
 def test_fifty_thousand_channels_with_their_calls_fit_in_a_hundred_mebibytes() -> None:
