@@ -141,7 +141,7 @@ def _outcome(answer: Answer) -> str:
 def _reason(answer: Answer, response: Message | None, withheld: int) -> str:
     if answer.refusal:
         said = "" if response is None else response.get("Message") or ""
-        return said.strip() or "Error"
+        return said.strip().encode(errors="replace").decode() or "Error"
     if answer.reason or not withheld:
         return answer.reason
     return f"plugins hold back {withheld} of its messages"

@@ -131,9 +131,16 @@ class _Views:
         return _conditional(response)
 
     def _authorize(self) -> str | None:
-        """The user, whom the plugins have accepted."""
+        """The user, whom the plugins have accepted.
+
+        They may decide by the target as it was sent, so a path has one spelling alone.
+        """
         user: str | None = flask.g.user
-        refusal = self.authorize(request_info(flask.request.environ), user)
+        request = request_info(flask.request.environ)
+        path = request.target.partition("?")[0]
+        if path.startswith("//") or path != flask.request.environ["PATH_INFO"]:
+            raise Problem("not_found", "write the path without %, beginning with one slash")
+        refusal = self.authorize(request, user)
         if refusal is not None:
             raise Problem("not_allowed", refusal)
         return user

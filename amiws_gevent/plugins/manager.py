@@ -274,7 +274,7 @@ class Plugins:
             if well and (answer is True or answer is None):
                 continue
             if well and isinstance(answer, str) and answer:
-                return answer
+                return answer.encode(errors="replace").decode()  # no half of a surrogate pair
             if well and answer is not False:
                 plugin.state.answered(hook, answer, "True, False, a reason or None")
             return f"refused by the plugin {plugin.name}"

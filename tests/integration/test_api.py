@@ -467,6 +467,16 @@ def test_a_plugin_decides_by_path_and_user(tmp_path: Path, ami: AmiServer) -> No
         program.wait_for_log("connected")
         refused = requests.get(url(program, "/events"), headers=AUTHORIZED, timeout=60)
         assert (refused.status_code, refused.json()["detail"]) == (403, "no events for token:crm")
+        for target in (
+            "//api/v1/events",
+            "/%61pi/v1/events",
+            "/api/v1/event%73",
+            "http://a/api/v1/events",
+        ):
+            head = f"GET {target} HTTP/1.0\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", program.port), 60) as client:
+                client.sendall(head.encode())
+                assert client.makefile("rb").readline().startswith(b"HTTP/1.1 404 "), target
         body = {"server": 1, "action": {"Action": "Reload"}}
         refused = requests.post(url(program, "/actions"), json=body, headers=AUTHORIZED, timeout=60)
         told = refused.json()

@@ -51,6 +51,11 @@ def test_a_list_as_json() -> None:
     }
 
 
+def test_whatever_text_a_refusal_has_it_can_be_json() -> None:
+    got = reply(answered(response(Response="Error", Message="no \ud800"), refusal="no"))
+    assert json.loads(orjson.dumps(got.as_json()))["reason"] == "no ?"
+
+
 def test_messages_have_the_clients_action_id_and_never_ours() -> None:
     odd = Message(Kind.EVENT, [("Event", "A"), ("actionid", "amiws-gevent-1"), ("ActionID", "x")])
     answer = answered(response(), [item("B"), odd], item("Complete"))

@@ -345,6 +345,10 @@ class TestAuthorize:
             assert plugins.authorize_client(REQUEST, None)
             assert plugins.running[0].state.faults["amiws_authorize_client"] == faults
 
+    def test_a_reason_can_be_json_whatever_it_is(self, started: Running) -> None:
+        plugins = started("def amiws_authorize_client():\n    return 'no \\ud800'\n")
+        assert plugins.authorize_client(REQUEST, None) == "no ?"
+
     def test_the_first_that_refuses_is_the_last_that_is_asked(self, ask: Any) -> None:
         assert ask("False", "1 / 0") == "refused by the plugin ./p0.py"
 
