@@ -49,7 +49,7 @@ _MEMBER: Mapping[str, Any] = {
 QUEUES_PER_STEP = 3
 """Of which those who wait are counted at once."""
 
-MOST_SHIFTED = 2000
+MOST_SHIFTED = 500
 """Callers of a server. With more the next list puts their positions right: moving all of them up
 for each event would take the time that all servers share."""
 
