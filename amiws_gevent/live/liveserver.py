@@ -47,6 +47,8 @@ MOST_IN_LINES = 10_000
 """Of these kinds: an event of one may concern all others, since a line moves up."""
 _IN_LINES = ("queue_caller", "participant")
 
+LOOK_EVERY = 1000  # messages after which that is looked at: it takes as long as an event
+
 LIST_TURN = 0.003
 """Seconds for which a list is taken before the event loop is yielded to."""
 
@@ -96,6 +98,7 @@ class FollowedServer(LiveServer):
         self._service_level = round(settings.queue_service_level)
         self.model = self._make_model()
         self._too_much = False
+        self._unlooked = 0  # messages since the size was looked at
         """Nothing is taken before the server is asked anew."""
         self._was_too_much = False  # since it was live last
         self._reading = Reading()
@@ -170,7 +173,10 @@ class FollowedServer(LiveServer):
                 break
             except Exception as error:  # noqa: BLE001 - of one message, which is left out
                 self._tell_fault("an event", error)
-        self._look_at_size()
+        self._unlooked += len(messages)
+        if self._unlooked >= LOOK_EVERY:
+            self._unlooked = 0
+            self._look_at_size()
 
     def connection_changed(self, state: str, reason: str) -> None:
         """The link has come into another state; the entity of the server knows already."""

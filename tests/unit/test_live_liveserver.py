@@ -419,6 +419,7 @@ class TestAServerThatTellsOfTooMuch:
     @pytest.fixture
     def few_entities(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(liveserver, "MOST_ENTITIES", 100)
+        monkeypatch.setattr(liveserver, "LOOK_EVERY", 1)
 
     def test_it_is_forgotten_and_asked_anew(self, caplog: pytest.LogCaptureFixture) -> None:
         world = World(
