@@ -60,34 +60,30 @@ class EntityQuery(_Query):
     )
 
 
-class StateQuery(_Query):
+class _StreamQuery(_Query):
+    """What both streams are asked with."""
+
+    server: Numbers = _filter("server")
+    queue: Texts = _filter("queue")
+    extension: Texts = _filter("extension")
+    context: Texts = _filter("context")
+    last_event_id: str = Field(
+        default="",
+        max_length=65536,
+        description="As the header `Last-Event-ID`, which counts if both are given.",
+    )
+
+
+class StateQuery(_StreamQuery):
     """Which entities are wanted."""
 
-    server: Numbers = _filter("server")
     kind: Texts = _filter("kind")
-    queue: Texts = _filter("queue")
-    extension: Texts = _filter("extension")
-    context: Texts = _filter("context")
-    last_event_id: str = Field(
-        default="",
-        max_length=65536,
-        description="As the header `Last-Event-ID`, which counts if both are given.",
-    )
 
 
-class EventQuery(_Query):
+class EventQuery(_StreamQuery):
     """Which events are wanted."""
 
-    server: Numbers = _filter("server")
     event: Texts = _filter("event")
-    queue: Texts = _filter("queue")
-    extension: Texts = _filter("extension")
-    context: Texts = _filter("context")
-    last_event_id: str = Field(
-        default="",
-        max_length=65536,
-        description="As the header `Last-Event-ID`, which counts if both are given.",
-    )
 
 
 FILTERS = frozenset(Filters.model_fields)

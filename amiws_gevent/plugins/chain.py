@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -44,7 +45,7 @@ class MessageHook(NamedTuple):
     function: Callable[..., Any]
 
 
-class Steps(Generic[T]):
+class Steps(ABC, Generic[T]):
     """The hooks of all plugins in the order in which they are called, and what answers mean."""
 
     transform: ClassVar[str]
@@ -62,9 +63,9 @@ class Steps(Generic[T]):
         """The name of the hook at that place."""
         return FILTER if step < self.first_transform else self.transform
 
+    @abstractmethod
     def replaced(self, answer: object) -> T | None:
         """What a transform's answer is, checked; None for one of a wrong type. May raise."""
-        raise NotImplementedError
 
     def drop(self, state: PluginState) -> None:
         """Count what a plugin has kept from all."""

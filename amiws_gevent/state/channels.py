@@ -35,7 +35,7 @@ KIND = "channel"
 
 
 class Follower(Protocol):
-    """Who has to know what becomes of channels: the calls."""
+    """Who is told of each change of a channel: the calls."""
 
     def channel_changed(
         self, key: str, fields: Mapping[str, Any], values: Mapping[str, str]

@@ -142,7 +142,7 @@ class ServersPart(Part):
         self._heard = now
 
     def call_started(self, at: int, by: int = 1) -> None:
-        """A call began at that time; -1 if it turned out that it was none of its own."""
+        """A call began at that time; ``by`` is -1 to take back one that is part of another."""
         minute = at // MINUTE
         self._calls[minute] = self._calls.get(minute, 0) + by
 

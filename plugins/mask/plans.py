@@ -241,7 +241,7 @@ class Masker:
     def values(
         self, headers: Sequence[tuple[str, str]], server: ServerInfo
     ) -> list[str | None] | None:
-        """What becomes of values of the live state, each under the header that it comes from.
+        """Values of the live state, masked, each under the header that it comes from.
 
         In the same order; None where all stay. Past MOST_HEADERS all are redacted. A rule for
         some events is for these as well, since the state comes of events; but for one that keeps.
