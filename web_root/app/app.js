@@ -1,0 +1,129 @@
+// The frame of all views: head, menu, what is wrong with the connection, questions and answers.
+
+import { html, useEffect, useState } from "../vendor/ui.js";
+import { hello, kind, now, servers, status, useEntities, amiws } from "./live.js";
+import { Dialogs } from "./parts/dialog.js";
+import { Icon } from "./parts/icon.js";
+import { Notices } from "./parts/notices.js";
+import { Preferences } from "./parts/preferences.js";
+import { addressOf, route } from "./route.js";
+import { duration, t, timeOfDay } from "./text.js";
+import { loadWall, VIEWS } from "./views.js";
+
+/** The whole page. */
+export function App() {
+  useTitle();
+  const { view } = route.value;
+  if (view === "wall") {
+    return html`<${Connection} /><${Loaded} load=${loadWall} key="wall" />`;
+  }
+  const shown = VIEWS.find(({ name }) => name === view) ?? VIEWS[0];
+  return html`
+    <a class="skip" href="#main">${t("app.skip")}</a>
+    <${Head} current=${shown?.name} />
+    <${Connection} />
+    <main id="main" tabindex="-1">
+      <h1 class="visually-hidden">${t(`views.${shown?.name}`)}</h1>
+      <${Loaded} load=${shown?.load} ready=${shown?.ready} key=${shown?.name} />
+    </main>
+    <${Dialogs} />
+    <${Notices} />
+  `;
+}
+
+/** The title counts calls, so that the tab tells them. */
+function useTitle() {
+  const calls = useEntities("call").length;
+  const isLoaded = kind("call").isLoaded.value;
+  const title = isLoaded ? `${t("app.calls", { count: calls })} – amiws-gevent` : "amiws-gevent";
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}
+
+/** @param {{ current: string | undefined }} props */
+function Head({ current }) {
+  return html`
+    <header class="head">
+      <img class="logo" src="icon.svg" alt="amiws-gevent" width="32" height="32" />
+      <nav aria-label=${t("app.menu")}>
+        <ul>
+          ${VIEWS.map(
+            ({ name, icon }) => html`
+              <li key=${name}>
+                <a href=${addressOf(name)} aria-current=${name === current ? "page" : undefined}>
+                  <${Icon} name=${icon} /><span>${t(`views.${name}`)}</span>
+                </a>
+              </li>
+            `,
+          )}
+        </ul>
+      </nav>
+      <${Clock} />
+      <a class="button quiet" href=${addressOf("wall")}>
+        <${Icon} name="wall" /><span>${t("views.wall")}</span>
+      </a>
+      <${Preferences} />
+    </header>
+  `;
+}
+
+function Clock() {
+  return html`<p class="clock" aria-hidden="true">${timeOfDay(now.value)}</p>`;
+}
+
+/** A component that is a module of its own. @param {{ load: () => Promise<any>, ready?: any }} props */
+function Loaded({ load, ready }) {
+  const [component, setComponent] = useState(() => ready ?? null);
+  const [isFailed, setFailed] = useState(false);
+  useEffect(() => {
+    load().then((loaded) => setComponent(() => loaded), (error) => {
+      setFailed(true);
+      reportError(error);
+    });
+  }, []);
+  if (isFailed) {
+    return html`<p class="empty" role="alert">${t("app.not_loaded")}</p>`;
+  }
+  return component === null
+    ? html`<p class="empty">${t("app.loading")}</p>`
+    : html`<${component} />`;
+}
+
+/** What is wrong with the connection, while something is. */
+function Connection() {
+  const { state, reason, retryAt } = status.value;
+  const [lostAt, setLostAt] = useState(/** @type {number | null} */ (null));
+  const isLost = state === "lost" || state === "refused";
+  useEffect(() => {
+    if (isLost) {
+      setLostAt((before) => before ?? Date.now());
+    } else if (state === "live") {
+      setLostAt(null);
+    }
+  }, [state]);
+  if (lostAt === null) {
+    return null;
+  }
+  const wait = retryAt === null ? 0 : retryAt - Date.now();
+  return html`
+    <div class="alarm" role="alert">
+      <p>
+        <strong>${t(hello.value === null ? "connection.never" : "connection.lost", { reason })}</strong>
+        ${hello.value !== null && html` <span>${t("connection.as_of", { time: timeOfDay(lostAt) })}</span>`}
+      </p>
+      <p aria-live="off">
+        ${isLost
+          ? html`${t("connection.retry", { time: (now.value, duration(wait)) })}
+              <button type="button" onClick=${() => amiws.reconnect()}>${t("connection.now")}</button>`
+          : t("connection.trying")}
+      </p>
+    </div>
+  `;
+}
+
+/** For views: what to say while nothing is there. @param {{ kind: string, text: string }} props */
+export function Nothing({ kind: name, text }) {
+  const isLoaded = kind(name).isLoaded.value && servers.value.length >= 0;
+  return html`<p class="empty">${isLoaded ? text : t("app.loading")}</p>`;
+}

@@ -1,0 +1,75 @@
+// Which calls are shown, in which order. No drawing and no signals: values in, values out.
+
+import { compare } from "../text.js";
+
+/** @typedef {import("../../lib/amiws.js").Entity} Entity */
+/** @typedef {import("../parts/table.js").Order} Order */
+
+/** @type {WeakMap<Entity, string>} entities are values: the text of one never changes */
+const texts = new WeakMap();
+
+/**
+ * All of a call that somebody may look for, in small letters.
+ *
+ * @param {Entity} call
+ */
+function textOf(call) {
+  let text = texts.get(call);
+  if (text === undefined) {
+    const people = [call["caller"], call["callee"], call["called"], ...call["ringing"], ...call["held"]];
+    const words = people.flatMap((who) => [who?.name, who?.number]);
+    const { dialled, trunk, queue, conference, parking, application } = call;
+    text = [...words, dialled, trunk, queue, conference, parking, application]
+      .filter(Boolean)
+      .join("\n")
+      .toLowerCase();
+    texts.set(call, text);
+  }
+  return text;
+}
+
+/**
+ * The calls that have all words of `search` in them.
+ *
+ * @param {Entity[]} calls
+ * @param {string} search
+ */
+export function matching(calls, search) {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  return words.length === 0
+    ? calls
+    : calls.filter((call) => words.every((word) => textOf(call).includes(word)));
+}
+
+/** @type {Record<string, (one: Entity, other: Entity) => number>} */
+const ORDERS = {
+  state: (one, other) => compare(one["phase"], other["phase"]),
+  caller: (one, other) => compare(label(one["caller"]), label(other["caller"])),
+  called: (one, other) => compare(label(partnerOf(one)), label(partnerOf(other))),
+  server: (one, other) => one.server - other.server,
+  since: (one, other) => other["created"] - one["created"],
+};
+
+/**
+ * Sorted; calls that are equal in the column stay in the order in which they began, so that a row
+ * stays where it is while others come and go.
+ *
+ * @param {Entity[]} calls
+ * @param {Order} order
+ */
+export function sorted(calls, { column, descending }) {
+  const by = ORDERS[column] ?? (() => 0);
+  const sign = descending ? -1 : 1;
+  return [...calls].sort((one, other) => sign * by(one, other) || one["created"] - other["created"]);
+}
+
+/** @param {{ name?: string, number?: string } | null} who */
+const label = (who) => who?.name ?? who?.number ?? "";
+
+/**
+ * Whom the caller is with, or who is called.
+ *
+ * @param {Entity} call
+ */
+export const partnerOf = (call) =>
+  call["callee"] ?? call["ringing"][0] ?? call["called"] ?? (call["dialled"] ? { number: call["dialled"] } : null);

@@ -1,0 +1,25 @@
+// Somebody in a call: the name, and the number below it.
+
+import { html } from "../../vendor/ui.js";
+import { t } from "../text.js";
+
+/** @typedef {{ name?: string | null, number?: string | null }} Someone */
+
+/**
+ * What to call somebody, as text.
+ *
+ * @param {Someone | null | undefined} someone
+ */
+export const nameOf = (someone) => someone?.name || someone?.number || "";
+
+/** @param {{ who: Someone | null | undefined, others?: number }} props `others`: how many more */
+export function Person({ who, others = 0 }) {
+  const name = nameOf(who) || t("person.unknown");
+  const number = who?.name ? who.number : null;
+  return html`
+    <span class="person">
+      <span class="who">${name}${others > 0 && html` <small>${t("person.others", { count: others })}</small>`}</span>
+      ${number && html`<span class="number">${number}</span>`}
+    </span>
+  `;
+}

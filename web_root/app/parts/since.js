@@ -1,0 +1,13 @@
+// How long something has lasted, kept up to date by the clock of amiws-gevent.
+
+import { html } from "../../vendor/ui.js";
+import { now } from "../live.js";
+import { dayAndTime, duration } from "../text.js";
+
+/** @param {{ at: number | null }} props `at` in milliseconds since 1970; null shows nothing. */
+export function Since({ at }) {
+  if (at === null || at === undefined) {
+    return html`<span class="since"></span>`;
+  }
+  return html`<time class="since" title=${dayAndTime(at)}>${duration(now.value - at)}</time>`;
+}
