@@ -24,10 +24,10 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run quick test test-all test-lowest pytest lint style types format bench soak wheel \
-	clean distclean run-packages test-packages
+	vendor clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
-run: $(VENV)/.installed
+run: $(VENV)/.installed vendor
 	@exec $(BIN)/amiws-gevent --demo $(PORT)
 
 quick: lint
@@ -35,7 +35,7 @@ quick: lint
 
 test: test-packages $(VENV)/.installed-test lint pytest
 
-pytest: $(VENV)/.installed-test
+pytest: $(VENV)/.installed-test vendor node_modules/.package-lock.json
 	$(PYTEST)
 
 lint: style types
@@ -44,7 +44,7 @@ style: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.installed-test node_modules/.package-lock.json
+types: $(VENV)/.installed-test vendor node_modules/.package-lock.json
 	@mkdir -p .make && ln -sfn ../plugins .make/amiws_plugins
 	$(BIN)/mypy
 	$(BIN)/node node_modules/typescript/bin/tsc
@@ -78,11 +78,15 @@ bench: $(VENV)/.installed-bench
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-wheel: $(VENV)/.installed-test
+# The libraries of the dashboard, if what they are made from has changed; installing makes them too.
+vendor: | $(VENV)/.installed
+	@$(BIN)/python -m build_tools.bundle
+
+wheel: $(VENV)/.installed-test vendor
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
 clean:
-	rm -rf build dist .make .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf build dist web_root/vendor .make .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean

@@ -1,0 +1,5 @@
+// Lines over time. Its style sheet is chart.css.
+
+import uPlot from "uplot";
+
+export default uPlot;
