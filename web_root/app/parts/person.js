@@ -12,7 +12,10 @@ import { t } from "../text.js";
  */
 export const nameOf = (someone) => someone?.name || someone?.number || "";
 
-/** @param {{ who: Someone | null | undefined, others?: number }} props `others`: how many more */
+/**
+ * @param {{ who: Someone | null | undefined, server?: number, others?: number }} props `others`: how
+ *   many more; `server`: whose numbers these are
+ */
 export function Person({ who, others = 0 }) {
   const name = nameOf(who) || t("person.unknown");
   const number = who?.name ? who.number : null;
