@@ -57,29 +57,32 @@ export async function hangUp(call) {
  */
 export async function redirect(call, who) {
   const channel = await channelOf(call.server, who);
-  return (
-    channel &&
-    act({
-      server: call.server,
-      headers: (values) => {
-        context.value = String(values["context"]);
-        return {
-          Action: "Redirect",
-          Channel: channel,
-          Exten: String(values["extension"]),
-          Context: String(values["context"]),
-          Priority: 1,
-        };
-      },
-      title: t("act.redirect_title", { who: nameOf(who) }),
-      fields: [
-        { name: "extension", label: t("act.extension"), required: true },
-        { name: "context", label: t("act.context"), value: context.value, required: true },
-      ],
-      confirm: t("act.redirect"),
-      done: t("act.redirected"),
-    })
-  );
+  return channel && redirectChannel(call.server, channel, nameOf(who));
+}
+
+/**
+ * Sends a channel to another extension.
+ *
+ * @param {number} server
+ * @param {string} channel
+ * @param {string} who whose it is, for the viewer
+ */
+export function redirectChannel(server, channel, who) {
+  return act({
+    server,
+    headers: (values) => {
+      context.value = String(values["context"]);
+      const to = { Exten: String(values["extension"]), Context: context.value, Priority: 1 };
+      return { Action: "Redirect", Channel: channel, ...to };
+    },
+    title: t("act.redirect_title", { who }),
+    fields: [
+      { name: "extension", label: t("act.extension"), required: true },
+      { name: "context", label: t("act.context"), value: context.value, required: true },
+    ],
+    confirm: t("act.redirect"),
+    done: t("act.redirected"),
+  });
 }
 
 /**
@@ -115,7 +118,7 @@ export const hasOwnPhone = () => ownInterface.value !== "" && mayDo("Originate")
  * @param {{ Application: string, Data: string }} application
  * @param {{ title: string, text: string, confirm: string, done: string }} words
  */
-function ringMe(server, application, words) {
+export function ringMe(server, application, words) {
   return act({
     server,
     headers: {
