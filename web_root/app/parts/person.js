@@ -3,17 +3,19 @@
 import { html } from "../../vendor/ui.js";
 import { t } from "../text.js";
 
-/** @typedef {{ name?: string | null, number?: string | null }} Someone */
+/** @typedef {{ readonly name?: string | null, readonly number?: string | null }} Someone */
+/** @typedef {import("../../lib/amiws.js").Entity} Entity */
 
 /**
  * What to call somebody, as text.
  *
- * @param {Someone | null | undefined} someone
+ * @param {Someone | Entity | null | undefined} someone
+ * @returns {string}
  */
 export const nameOf = (someone) => someone?.name || someone?.number || "";
 
 /**
- * @param {{ who: Someone | null | undefined, server?: number, others?: number }} props `others`: how
+ * @param {{ who: Someone | Entity | null | undefined, server?: number, others?: number }} props `others`: how
  *   many more; `server`: whose numbers these are
  */
 export function Person({ who, others = 0 }) {

@@ -55,11 +55,13 @@ function Parked({ call }) {
   return html`
     <li>
       <strong class="slot">${space}</strong>
-      <${Person} who=${call} server=${server} />
-      <small>
-        ${parker && t("rooms.parked_by", { who: parker })}
-        ${until && html` · ${t("rooms.back_in", { time: duration(until - now.value) })}`}
-      </small>
+      <div class="parked">
+        <${Person} who=${call} server=${server} />
+        <small>
+          ${parker && t("rooms.parked_by", { who: parker })}
+          ${until && html` · ${t("rooms.back_in", { time: duration(until - now.value) })}`}
+        </small>
+      </div>
       <${Since} at=${since} />
       <span class="do"><${Handling} call=${call} /></span>
     </li>

@@ -103,6 +103,7 @@ function Do({ room, person, what, icon }) {
  * @param {Entity} room
  * @param {Entity} person
  * @param {"mute" | "unmute" | "kick"} what
+ * @returns {{ Action: string, [header: string]: string } | null}
  */
 function actionOn(room, person, what) {
   const { name, application } = room;
@@ -111,5 +112,5 @@ function actionOn(room, person, what) {
     return { Action: action, Conference: name, Channel: person["channel"] };
   }
   const action = { mute: "MeetmeMute", unmute: "MeetmeUnmute", kick: null }[what];
-  return action && { Action: action, Meetme: name, Usernum: person["user"] };
+  return action === null ? null : { Action: action, Meetme: name, Usernum: person["user"] };
 }
