@@ -32,6 +32,7 @@ const PATHS = {
   bell: "M6 17V11a6 6 0 0 1 12 0v6l2 2H4zM10 21h4",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   more: "M6 12h.01M12 12h.01M18 12h.01",
+  mail: "M3 6h18v12H3zM3 7l9 7 9-7",
   check: "M5 12l5 5 9-10",
   back: "M15 6l-6 6 6 6",
 };
