@@ -58,6 +58,7 @@ TEST_REQUIRES = [
     "trustme",  # a certificate authority for the TLS tests
     "types-PyYAML",
     "types-gevent",
+    "types-setuptools",
     "wheel",
 ]
 
