@@ -18,7 +18,7 @@ export default {
     trunks: "Leitungen",
     rooms: "Konferenzen",
     servers: "Server",
-    map: "Diagramme",
+    charts: "Diagramme",
     wall: "Wandanzeige",
   },
   connection: {
@@ -311,5 +311,14 @@ export default {
     restart: "Startet neu",
     stop: "Hält an",
   },
-  map: {},
+  charts: {
+    servers: "Gespräche nach Server",
+    history: "Begonnene Gespräche der letzten zehn Minuten",
+    world: "Länder",
+    others: "{count} andere",
+    side: "Wessen Länder",
+    called: "Wer angerufen wird",
+    caller: "Wer anruft",
+    no_countries: "Kein Gespräch mit einem erkennbaren Land.",
+  },
 };

@@ -19,7 +19,7 @@ export default {
     trunks: "Trunks",
     rooms: "Conferences",
     servers: "Servers",
-    map: "Charts",
+    charts: "Charts",
     wall: "Wallboard",
   },
   connection: {
@@ -312,5 +312,14 @@ export default {
     restart: "Restarts",
     stop: "Stops",
   },
-  map: {},
+  charts: {
+    servers: "Calls by server",
+    history: "Calls that began in the last ten minutes",
+    world: "Countries",
+    others: "{count} others",
+    side: "Whose countries",
+    called: "Who is called",
+    caller: "Who calls",
+    no_countries: "No call to or from a country that can be told.",
+  },
 };

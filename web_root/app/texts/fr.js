@@ -18,7 +18,7 @@ export default {
     trunks: "Lignes",
     rooms: "Conférences",
     servers: "Serveurs",
-    map: "Graphiques",
+    charts: "Graphiques",
     wall: "Écran mural",
   },
   connection: {
@@ -311,5 +311,14 @@ export default {
     restart: "Redémarre",
     stop: "S’arrête",
   },
-  map: {},
+  charts: {
+    servers: "Appels par serveur",
+    history: "Appels commencés ces dix dernières minutes",
+    world: "Pays",
+    others: "{count} autres",
+    side: "Les pays de qui",
+    called: "Les appelés",
+    caller: "Les appelants",
+    no_countries: "Aucun appel avec un pays reconnaissable.",
+  },
 };
