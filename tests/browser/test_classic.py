@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import scenes
+from tests.browser.conftest import ARGUMENTS, NewContext
 from tests.browser.fakes import FakeAmiws
 from tests.support.program import ROOT, Program, ami_host, configuration
 
@@ -58,6 +59,23 @@ def test_channels_come_and_go(page: Page, console_errors: list[str], tmp_path: P
         gone = rows.filter(has_text=str(channel))
         expect(gone).to_have_count(0, timeout=PATIENCE)
     assert console_errors == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "pbx.test"])
+def test_no_browser_complains(new_context: NewContext, host: str, tmp_path: Path) -> None:
+    """Not even where it knows no secure origin."""
+    context = new_context(args=[*ARGUMENTS, "--host-resolver-rules=MAP pbx.test 127.0.0.1"])
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    with Program(tmp_path, configuration(ami_host(1))) as program:
+        answer = page.goto(f"http://{host}:{program.port}/classic/")
+        expect(page.locator("#status")).to_contain_text("pbx")  # the answer of a lost server
+        assert answer is not None
+        secure = page.evaluate("isSecureContext")
+        assert ("cross-origin-opener-policy" in answer.headers) == secure == (host == "localhost")
+        context.close()
+    assert said == []
 
 
 def test_a_lost_connection_comes_back(page: Page) -> None:
