@@ -15,11 +15,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from amiws_gevent.feeds import encoding
+from amiws_gevent.feeds.deltas import Chunk, Delta, Flush
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART
 from amiws_gevent.feeds.filters import ATTRIBUTES, Filters
 from amiws_gevent.feeds.pages import Names, Pages, Pieces, Snapshot
 from amiws_gevent.feeds.positions import Vector
-from amiws_gevent.feeds.shown import Delta, Flush, Shown
+from amiws_gevent.feeds.shown import Shown
 from amiws_gevent.state.store import Name, forget_oldest
 
 SHARED_TIME = 2.0
@@ -31,6 +32,18 @@ STEP = 500
 
 MOST_DEPARTURES = 10_000  # of one server, which are kept to tell who comes back
 MOST_CATCH_UPS = 32  # between two flushes, that are kept for others at the same position
+
+
+class Told(NamedTuple):
+    """What the clients of a view are told by a step of a flush."""
+
+    pieces: Pieces
+    after: Vector | None
+    """Of the last step: where those stand who have had it. Those who have had others stand where
+    they stood before, and have some of what comes then already."""
+
+
+_NOTHING = Told(Pieces([], []), None)
 
 
 class Frozen(NamedTuple):
@@ -51,13 +64,15 @@ class _Members:
         self.known_since = offset
         self.doubtful: set[Name] = set()
         """Who did not match when a client asked, since the last flush, and so was not told."""
+        self.doubted: int | None = None
+        """The number of the flush of which this is so for all: who may have been in the view."""
 
     def enter(self, name: Name, offset: int) -> None:
         self.names[name] = offset
         self.left.pop(name, None)
 
     def leave(self, name: Name, offset: int) -> None:
-        del self.names[name]
+        self.names.pop(name, None)
         self.left[name] = offset
         forgotten = forget_oldest(self.left, MOST_DEPARTURES)
         if forgotten is not None:
@@ -67,9 +82,9 @@ class _Members:
 class StateView:
     """The entities that some filters choose, of all servers that are ``shown``.
 
-    ``vector`` is where its clients stand, who have had all flushes. ``busy`` while one is being
-    given to them: till its end it is not certain who has had it. Nothing is told to a client
-    before ``prepare`` has returned True.
+    ``vector`` is where its clients stand, who have had all flushes; some have had some of the one
+    that is being told, while it is ``busy``: then nobody else can be told so much that he stands
+    there too. Nothing is told to a client before ``prepare`` has returned True.
     """
 
     def __init__(self, filters: Filters, shown: Mapping[int, Shown]) -> None:
@@ -120,14 +135,7 @@ class StateView:
             yield STEP
         for server, members in self._members.items():
             members.known_since = self._shown[server].offset
-            self._doubt_pending(server, members)
-
-    def _doubt_pending(self, server: int, members: _Members) -> None:
-        """Have the next flush tell of all that it may change: they may have been in the view."""
-        for name in self._shown[server].pending:
-            if name[0] in self.filters.kinds:
-                members.names.setdefault(name, members.known_since)
-                members.doubtful.add(name)
+            members.doubted = self._shown[server].pending
 
     @staticmethod
     def _steps(names: Names) -> Iterator[Iterator[tuple[int, str, str]]]:
@@ -161,57 +169,80 @@ class StateView:
 
     # What each flush changes
 
-    def flush(self, flushes: Sequence[Flush]) -> Iterator[Pieces]:
-        """What flushes change in this view, in pieces; with the last the view has moved on.
+    def flush(self, flushes: Sequence[Flush]) -> Iterator[Told]:
+        """What flushes change in this view, in steps; at the end the view has moved on.
 
-        There may be none at all.
+        Others may run between two steps. What is told with the last one says where its clients
+        stand then; there may be nothing to tell at all. If the view begins anew meanwhile, it
+        ends.
         """
-        own = [flush for flush in flushes if flush.server in self._shown]
-        held: Pieces | None = None
-        for flush in own:
-            for chunk in flush.chunks():
-                pieces = self._pieces(flush, chunk)
-                if pieces.made or pieces.gone:
-                    if held is not None:
-                        yield held
-                    held = pieces
-        if own:
-            moved = {flush.server: self._shown[flush.server].position for flush in own}
-            self.vector = {**self.vector, **moved}
+        shown = self._shown
+        own = [flush for flush in flushes if shown.get(flush.server) is flush.shown]
+        if not own:
+            return
+        self.busy = True
+        try:
+            held = _NOTHING
+            for flush in own:
+                for chunk in flush.chunks():
+                    pieces = self._pieces(flush, chunk)
+                    if pieces.made or pieces.gone:
+                        held, told = Told(pieces, None), held
+                    else:
+                        told = _NOTHING
+                    yield told
+                    if self._shown is not shown:
+                        return
+            after = {**self.vector, **{flush.server: flush.position for flush in own}}
+            if held is not _NOTHING:
+                yield held._replace(after=after)
+                if self._shown is not shown:
+                    return
+            self.vector = after
             self._catch_ups.clear()
-        if held is not None:
-            yield held
+        finally:
+            self.busy = False
 
-    def _pieces(self, flush: Flush, chunk: Iterable[Delta]) -> Pieces:
+    def _pieces(self, flush: Flush, chunk: Chunk) -> Pieces:
         pieces = Pieces([], [])
         kinds = self.filters.kinds
         if self.filters.changeable:
             members = self._members[flush.server]
-            for delta in chunk:
+            doubted = members.doubted == flush.number
+            for delta in self._candidates(chunk, members, doubted):
                 if delta.kind in kinds:
-                    self._test(flush, members, delta, pieces)
+                    self._test(flush, members, delta, pieces, doubted)
             return pieces
-        for delta in chunk:
-            if delta.kind in kinds:
-                if delta.fields is None:
-                    pieces.gone.append(delta.gone(ended=True))
-                else:
-                    pieces.made.append(delta.part)
+        for delta in chunk.of_kinds(kinds):
+            if delta.fields is None:
+                pieces.gone.append(delta.gone(ended=True))
+            else:
+                pieces.made.append(delta.part)
         return pieces
 
-    def _test(self, flush: Flush, members: _Members, delta: Delta, pieces: Pieces) -> None:
+    def _candidates(self, chunk: Chunk, members: _Members, doubted: bool) -> Iterable[Delta]:
+        """Those that may enter the view, leave it, or be in it."""
+        if doubted:
+            return chunk.deltas
+        dimension, values = self.filters.by_field[0]
+        return chunk.having(dimension, values, members.names)
+
+    def _test(
+        self, flush: Flush, members: _Members, delta: Delta, pieces: Pieces, doubted: bool
+    ) -> None:
         """Whether an entity enters the view, leaves it, or stays."""
         name = (delta.kind, delta.key)
-        was = name in members.names
+        was = doubted or name in members.names
+        doubtful = doubted or name in members.doubtful
         fields = delta.fields
         if fields is not None and self.filters.entity(flush.server, delta.kind, fields):
-            if was and not delta.new and name not in members.doubtful:
+            if was and not delta.new and not doubtful:
                 pieces.made.append(delta.part)
             else:
-                members.enter(name, flush.offset)
+                members.enter(name, flush.position.offset)
                 pieces.made.append(delta.whole)
         elif was:
-            members.leave(name, flush.offset)
+            members.leave(name, flush.position.offset)
             pieces.gone.append(delta.gone(ended=fields is None))
         members.doubtful.discard(name)
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import amiws_gevent.feeds.changed as changed_module
+import amiws_gevent.feeds.deltas as deltas_module
 import amiws_gevent.feeds.feeds as feeds_module
 import amiws_gevent.feeds.pages as pages_module
 import amiws_gevent.feeds.shown as shown_module
@@ -376,7 +377,7 @@ moves = st.lists(st.tuples(*[st.integers(0, 1000)] * 3), max_size=120)
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few clients and entities are many."""
-    monkeypatch.setattr(shown_module, "CHUNK", 2)
+    monkeypatch.setattr(deltas_module, "CHUNK", 2)
     monkeypatch.setattr(changed_module, "CHUNK", 2)
     monkeypatch.setattr(shown_module, "MOST_NAMES", 6)
     monkeypatch.setattr(pages_module, "PAGE", 2)
