@@ -22,7 +22,7 @@ from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Transport, filters_key
 from amiws_gevent.feeds.history import Bounds, History
 from amiws_gevent.feeds.paging import Cursors, StatePage
-from amiws_gevent.feeds.positions import Positions
+from amiws_gevent.feeds.positions import Positions, Vector
 from amiws_gevent.feeds.resume import resume
 from amiws_gevent.feeds.shown import Live, Shown
 from amiws_gevent.feeds.stateview import Frozen, StateView
@@ -175,15 +175,25 @@ class Feeds:
         self._look_at_servers()
         view = self._views.state(chosen)
         self._views.release(view)
-        while not view.prepare():
-            yield_to_loop()
-        position = self._positions.encode(view.vector, {}, view.vector, filters_key(chosen))
-        entities: list[Frozen] = []
-        for step in view.entities():
-            if entities:
-                yield_to_loop()
-            entities += step
+        vector, entities = self._list(view)
+        position = self._positions.encode(vector, {}, vector, filters_key(chosen))
         return self._cursors.begin(chosen, entities, position, limit)
+
+    @staticmethod
+    def _list(view: StateView) -> tuple[Vector, list[Frozen]]:
+        """All of a view, and where who has that stands; found anew if it begins anew meanwhile."""
+        while True:
+            while not view.prepare():
+                yield_to_loop()
+            begun, vector = view.begun, view.vector
+            entities: list[Frozen] = []
+            for step in view.entities():
+                entities += step
+                yield_to_loop()
+                if view.begun != begun:
+                    break
+            else:
+                return vector, entities
 
     # Who comes and goes (`feed.Source`)
 

@@ -73,6 +73,7 @@ class _Members:
 
     def leave(self, name: Name, offset: int) -> None:
         self.names.pop(name, None)
+        self.left.pop(name, None)
         self.left[name] = offset
         forgotten = forget_oldest(self.left, MOST_DEPARTURES)
         if forgotten is not None:
@@ -91,6 +92,8 @@ class StateView:
         self.filters = filters
         self.vector: Vector = {}
         self.busy = False
+        self.begun = 0
+        """How often it has begun: what was found in steps is of no use if it has meanwhile."""
         self._all_shown = shown
         self._kinds = [kind for kind in ATTRIBUTES if kind in filters.kinds]
         self._shown: dict[int, Shown] = {}
@@ -102,6 +105,7 @@ class StateView:
 
     def begin(self) -> None:
         """Look at all servers anew: earlier positions are of no use for those that changed."""
+        self.begun += 1
         self._shown = {
             server: shown
             for server, shown in self._all_shown.items()
@@ -176,8 +180,8 @@ class StateView:
         stand then; there may be nothing to tell at all. If the view begins anew meanwhile, it
         ends.
         """
-        shown = self._shown
-        own = [flush for flush in flushes if shown.get(flush.server) is flush.shown]
+        begun = self.begun
+        own = [flush for flush in flushes if self._shown.get(flush.server) is flush.shown]
         if not own:
             return
         self.busy = True
@@ -191,12 +195,12 @@ class StateView:
                     else:
                         told = _NOTHING
                     yield told
-                    if self._shown is not shown:
+                    if self.begun != begun:
                         return
             after = {**self.vector, **{flush.server: flush.position for flush in own}}
             if held is not _NOTHING:
                 yield held._replace(after=after)
-                if self._shown is not shown:
+                if self.begun != begun:
                     return
             self.vector = after
             self._catch_ups.clear()
@@ -334,11 +338,13 @@ class StateView:
         touched = shown.names_since(since)  # None: too many, so we look at all, page by page
         if self.filters.changeable:
             members = self._members[server]
-            candidates = touched if touched is not None else (*members.names, *members.left)
+            if touched is None:
+                names.add(server, list(members.names))
+                touched = members.left
             left = members.left
             names.add(
                 server,
-                [one for one in candidates if one in members.names or left.get(one, 0) > since],
+                [one for one in touched if one in members.names or left.get(one, 0) > since],
             )
             return
         if touched is None:
