@@ -390,7 +390,8 @@ class Game:
         assert self.world.feeds.behind == 0
 
 
-moves = st.lists(st.tuples(*[st.integers(0, 1000)] * 3), max_size=120)
+moves = st.lists(st.tuples(*[st.integers(0, 1000)] * 3), min_size=60, max_size=200)
+"""Many: left to itself, Hypothesis makes lists of five on average, in which little happens."""
 
 
 @pytest.fixture(autouse=True)
