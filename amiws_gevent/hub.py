@@ -197,7 +197,8 @@ class Hub:
             chunk = group[start : start + CLIENTS_PER_TURN]
             if start:
                 yield_to_loop()
-                chunk = [client for client in chunk if client in clients]
+                if len(clients) != len(group):
+                    chunk = [client for client in chunk if client in clients]
             self._offer(item, chunk)
 
     def _offer(self, item: Item, clients: Sequence[Client]) -> None:

@@ -43,7 +43,7 @@ Group = dict[Client, None]
 """Clients in the order in which they were added."""
 
 Delivery = tuple[Item, Collection[Client]]
-"""What is sent, and who gets it."""
+"""What is sent, and who gets it. A client that leaves meanwhile may be taken out; none is added."""
 
 MOMENT: Delivery = (Item(b"", 0, {}), ())
 """Nothing to nobody: a moment for others, amid work that finds nothing to send."""
@@ -205,13 +205,16 @@ class Passes:
         self._unserved = dict.fromkeys(self._views)
         for view, members in tuple(self._views.items()):
             self._serving = view
+            delivery = MOMENT
             for mark, group in members.groups(before, after):
                 texts = _texts(view, batches[mark.number - before.number :])
                 if texts:
-                    yield view.item(texts, mark, after), group
+                    delivery = view.item(texts, mark, after), group
+                    yield delivery
             self._serving = None
             self._unserved.pop(view, None)
-            yield MOMENT
+            if delivery is MOMENT:
+                yield MOMENT
         self._passed, self._pass = after.positions, None
 
     def _take(self) -> list[Batch]:

@@ -152,7 +152,9 @@ def _own_filters(report: Report) -> None:
     )
     pairs = zip(*results.values(), strict=True)
     cpu = [many["cpu_us_per_message"] / one["cpu_us_per_message"] for one, many in pairs]
-    report.ratio(f"CPU a message, {CROWD:,} filters against one", statistics.median(cpu), "at most 3")
+    report.ratio(
+        f"CPU a message, {CROWD:,} filters against one", statistics.median(cpu), "at most 3"
+    )
 
 
 def _snapshots() -> Figures:
