@@ -1,0 +1,81 @@
+// All queues as cards with what matters at a glance; each is a link to the queue in detail.
+
+import { html } from "../../vendor/ui.js";
+import { isCurrent, now, serverNames, servers } from "../live.js";
+import { Icon } from "../parts/icon.js";
+import { addressOf } from "../route.js";
+import { count, duration, percent, t } from "../text.js";
+import { alarmsOf, limitsOf } from "./alarms.js";
+import { levelOf, longestSince } from "./model.js";
+
+/** @typedef {import("./model.js").Line} Line */
+
+/**
+ * The lines that have all words of `search` in the names of queue and server.
+ *
+ * @param {Line[]} all
+ * @param {string} search
+ */
+export function matching(all, search) {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const textOf = (/** @type {Line} */ { queue }) =>
+    `${queue.id}\n${serverNames.value.get(queue.server) ?? ""}`.toLowerCase();
+  return all.filter((line) => words.every((word) => textOf(line).includes(word)));
+}
+
+/**
+ * Those in alarm first, then those where somebody waits, then the others; among equals as they were.
+ *
+ * @param {Line[]} all
+ */
+export function loudestFirst(all) {
+  const rank = (/** @type {Line} */ line) =>
+    10 * alarmsOf(line, limitsOf(line.key), now.value).length + (line.callers.length > 0 ? 1 : 0);
+  const ranks = new Map(all.map((line) => [line, rank(line)]));
+  return [...all].sort((one, other) => (ranks.get(other) ?? 0) - (ranks.get(one) ?? 0));
+}
+
+/** @param {{ all: Line[], chosen: Line | undefined }} props */
+export function Cards({ all, chosen }) {
+  return html`
+    <ul class="queue-cards">
+      ${all.map((line) => html`<li key=${line.key}><${Card} line=${line} isChosen=${line === chosen} /></li>`)}
+    </ul>
+  `;
+}
+
+/** @param {{ line: Line, isChosen: boolean }} props */
+function Card({ line, isChosen }) {
+  const { queue, totals, callers, key } = line;
+  const limits = limitsOf(key);
+  const alarms = alarmsOf(line, limits, now.value);
+  const since = longestSince(line);
+  const level = levelOf(queue, "answered");
+  const isIn = (/** @type {string} */ what) => (alarms.some((one) => one.what === what) ? "is-alarm" : "");
+  return html`
+    <a class=${`card queue-card ${isCurrent(queue.server) ? "" : "stale"} ${alarms.length > 0 ? "in-alarm" : ""}`}
+      href=${addressOf("queues", { server: String(queue.server), queue: queue.id })}
+      aria-current=${isChosen ? "true" : undefined}>
+      <span class="queue-names">
+        <strong>${queue.id}</strong>
+        ${servers.value.length > 1 && html`<small>${serverNames.value.get(queue.server)}</small>`}
+      </span>
+      ${alarms.length > 0 &&
+      html`<span class="alarm-word"><${Icon} name="alert" />${t("queues.alarm.word")}</span>`}
+      <span class="key-figures">
+        <${Figure} class=${`${isIn("waiting")} large`} label=${t("queues.waiting")} value=${count(callers.length)} />
+        <${Figure} class=${isIn("wait")} label=${t("queues.longest_now")}
+          value=${since === null ? "–" : duration(now.value - since)} />
+        <${Figure} class=${totals.idle === 0 && callers.length > 0 ? "is-warning" : ""}
+          label=${t("queues.idle_of", { count: totals.loggedIn })} value=${count(totals.idle)} />
+        <${Figure} class=${isIn("level")} label=${t("queues.level_short")}
+          value=${level === null ? "–" : percent(level)} />
+      </span>
+    </a>
+  `;
+}
+
+/** @param {{ label: string, value: string, class?: string }} props */
+function Figure({ label, value, class: name = "" }) {
+  return html`<span class=${`figure ${name}`}><span class="label">${label}</span> <b>${value}</b></span>`;
+}
