@@ -5,7 +5,7 @@ import { hold } from "../live.js";
 import { Chip } from "../parts/chip.js";
 import { Person } from "../parts/person.js";
 import { Since } from "../parts/since.js";
-import { dayAndTime, t, timeOfDay } from "../text.js";
+import { dayAndTime, t } from "../text.js";
 import { pause, remove, spy, unpause } from "./actions.js";
 import { Tool } from "./callers.js";
 import { channelOf, stateSince } from "./channels.js";
@@ -45,6 +45,7 @@ export function Members({ line: { members } }) {
 function Member({ member }) {
   const standing = standingOf(member);
   const channel = channelOf(member);
+  const calls = member["calls_taken"];
   const since = standing === "paused" ? member["paused_since"] : stateSince(member);
   const partner = standing === "talking" && (channel?.["connected_name"] || channel?.["connected_number"]);
   return html`
@@ -56,12 +57,12 @@ function Member({ member }) {
           <${Since} at=${since} />
         </span>
       </div>
-      <p class="member-now">${partner && t("queues.with", { name: partner })}</p>
-      ${member["paused"] && html`<p class="member-pause">
+      ${standing !== "paused" && html`<p class="member-now">${partner && t("queues.with", { name: partner })}</p>`}
+      ${member["paused"] && html`<p class="member-now member-pause">
         <span>${t("queues.paused_for", { reason: member["reason"] || t("queues.ask.no_reason") })}</span>
-        <${Since} at=${member["paused_since"]} /></p>`}
+        ${standing !== "paused" && html`<${Since} at=${member["paused_since"]} />`}</p>`}
       <div class="member-foot">
-        <p class="soft">${taken(member)}</p>
+        <p class="soft" title=${lastCall(member)}>${calls !== null && t("queues.taken", { count: calls })}</p>
         <span class="tools"><${Tools} member=${member} channel=${channel} /></span>
       </div>
     </li>
@@ -69,10 +70,7 @@ function Member({ member }) {
 }
 
 /** @param {Entity} member */
-function taken({ calls_taken: calls, last_call: last }) {
-  const told = calls === null ? [] : [t("queues.taken", { count: calls })];
-  return html`${told}${last && html`<span title=${dayAndTime(last)}> · ${t("queues.last_at", { time: timeOfDay(last) })}</span>`}`;
-}
+const lastCall = ({ last_call: last }) => last && t("queues.last_at", { time: dayAndTime(last) });
 
 /** @param {{ member: Entity, channel: Entity | undefined }} props */
 function Tools({ member, channel }) {

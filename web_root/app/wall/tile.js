@@ -1,0 +1,63 @@
+// One queue on the wall. Sizes are of the tile (container units), so that it fills any screen.
+
+import { html } from "../../vendor/ui.js";
+import { isCurrent, now, serverNames } from "../live.js";
+import { nameOf } from "../parts/person.js";
+import { count, duration, percent, t } from "../text.js";
+import { loudness } from "../queues/alarms.js";
+import { levelOf, longestSince, someone } from "../queues/model.js";
+
+/** @typedef {import("../queues/model.js").Line} Line */
+/** @typedef {import("../queues/alarms.js").Alarm} Alarm */
+/** @typedef {import("../queues/alarms.js").Limits} Limits */
+
+const CALLERS_SHOWN = 5; // where one queue has the screen for itself
+
+/**
+ * @param {{ line: Line, alarms: Alarm[], limits: Limits, hasServer: boolean, isAlone: boolean }} props
+ */
+export function Tile({ line, alarms, limits, hasServer, isAlone }) {
+  const { queue, callers, totals } = line;
+  const since = longestSince(line);
+  const isStale = !isCurrent(queue.server);
+  const level = levelOf(queue, "answered");
+  const is = (/** @type {string} */ what) => (alarms.some((one) => one.what === what) ? "is-alarm" : "");
+  const isBare = totals.idle === 0 && callers.length > 0;
+  return html`
+    <section class=${`tile ${alarms.length > 0 ? "in-alarm" : ""} ${isStale ? "is-stale" : ""} ${isAlone ? "alone" : ""}`}
+      aria-label=${queue.id} data-queue=${queue.id} data-server=${queue.server}>
+      <header>
+        <h2>${queue.id}${hasServer && html` <small>${serverNames.value.get(queue.server)}</small>`}</h2>
+        ${isStale
+          ? html`<p class="word">${t("wall.stale")}</p>`
+          : alarms.length > 0 && html`<p class="word">${t("queues.alarm.word")}</p>`}
+      </header>
+      <dl>
+        <${Figure} name="waiting" class=${`first ${is("waiting")}`} value=${count(callers.length)} />
+        <${Figure} name="longest_now" class=${is("wait")}
+          value=${since === null ? "–" : duration(now.value - since)} />
+        <${Figure} name="idle" class=${isBare ? "is-warning" : ""} value=${count(totals.idle)} />
+        <${Figure} name="talking" value=${count(totals.talking)} />
+        <${Figure} name="paused" value=${count(totals.paused)} />
+        <${Figure} name="level_short" class=${is("level")} value=${level === null ? "–" : percent(level)} />
+        <${Figure} name="abandoned" value=${count(queue["abandoned"])} />
+      </dl>
+      ${isAlone && html`
+        <ol class="wall-callers">${callers.slice(0, CALLERS_SHOWN).map((caller) => html`
+          <li key=${caller.id} class=${`loud-${loudness(caller["since"], limits, now.value)}`}>
+            <span>${nameOf(someone(caller)) || t("person.unknown")}</span>
+            <b>${duration(now.value - caller["since"])}</b>
+          </li>`)}</ol>`}
+    </section>
+  `;
+}
+
+/** @param {{ name: string, value: string, class?: string }} props */
+function Figure({ name, value, class: more = "" }) {
+  return html`
+    <div class=${`wall-figure ${more}`} data-figure=${name}>
+      <dt>${t(`queues.${name}`)}</dt>
+      <dd>${value}</dd>
+    </div>
+  `;
+}
