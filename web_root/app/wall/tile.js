@@ -11,7 +11,7 @@ import { levelOf, longestSince, someone } from "../queues/model.js";
 /** @typedef {import("../queues/alarms.js").Alarm} Alarm */
 /** @typedef {import("../queues/alarms.js").Limits} Limits */
 
-const CALLERS_SHOWN = 5; // where one queue has the screen for itself
+const CALLERS_SHOWN = 7; // where one queue has the screen for itself
 
 /**
  * @param {{ line: Line, alarms: Alarm[], limits: Limits, hasServer: boolean, isAlone: boolean }} props
@@ -27,27 +27,29 @@ export function Tile({ line, alarms, limits, hasServer, isAlone }) {
     <section class=${`tile ${alarms.length > 0 ? "in-alarm" : ""} ${isStale ? "is-stale" : ""} ${isAlone ? "alone" : ""}`}
       aria-label=${queue.id} data-queue=${queue.id} data-server=${queue.server}>
       <header>
-        <h2>${queue.id}${hasServer && html` <small>${serverNames.value.get(queue.server)}</small>`}</h2>
+        <h2>${queue.id}${hasServer && html`<small>${serverNames.value.get(queue.server)}</small>`}</h2>
         ${isStale
           ? html`<p class="word">${t("wall.stale")}</p>`
           : alarms.length > 0 && html`<p class="word">${t("queues.alarm.word")}</p>`}
       </header>
-      <dl>
-        <${Figure} name="waiting" class=${`first ${is("waiting")}`} value=${count(callers.length)} />
-        <${Figure} name="longest_now" class=${is("wait")}
-          value=${since === null ? "–" : duration(now.value - since)} />
-        <${Figure} name="idle" class=${isBare ? "is-warning" : ""} value=${count(totals.idle)} />
-        <${Figure} name="talking" value=${count(totals.talking)} />
-        <${Figure} name="paused" value=${count(totals.paused)} />
-        <${Figure} name="level_short" class=${is("level")} value=${level === null ? "–" : percent(level)} />
-        <${Figure} name="abandoned" value=${count(queue["abandoned"])} />
-      </dl>
-      ${isAlone && html`
-        <ol class="wall-callers">${callers.slice(0, CALLERS_SHOWN).map((caller) => html`
-          <li key=${caller.id} class=${`loud-${loudness(caller["since"], limits, now.value)}`}>
-            <span>${nameOf(someone(caller)) || t("person.unknown")}</span>
-            <b>${duration(now.value - caller["since"])}</b>
-          </li>`)}</ol>`}
+      <div class="tile-body">
+        <dl>
+          <${Figure} name="waiting" class=${`large ${is("waiting")}`} value=${count(callers.length)} />
+          <${Figure} name="longest" class=${`large ${is("wait")}`}
+            value=${since === null ? "–" : duration(now.value - since)} />
+          <${Figure} name="idle" class=${isBare ? "is-warning" : ""} value=${count(totals.idle)} />
+          <${Figure} name="talking" value=${count(totals.talking)} />
+          <${Figure} name="paused" value=${count(totals.paused)} />
+          <${Figure} name="level" class=${is("level")} value=${level === null ? "–" : percent(level)} />
+          <${Figure} name="abandoned" value=${count(queue["abandoned"])} />
+        </dl>
+        ${isAlone && callers.length > 0 && html`
+          <ol class="wall-callers">${callers.slice(0, CALLERS_SHOWN).map((caller) => html`
+            <li key=${caller.id} class=${`loud-${loudness(caller["since"], limits, now.value)}`}>
+              <span>${nameOf(someone(caller)) || t("person.unknown")}</span>
+              <b>${duration(now.value - caller["since"])}</b>
+            </li>`)}</ol>`}
+      </div>
     </section>
   `;
 }
@@ -56,7 +58,7 @@ export function Tile({ line, alarms, limits, hasServer, isAlone }) {
 function Figure({ name, value, class: more = "" }) {
   return html`
     <div class=${`wall-figure ${more}`} data-figure=${name}>
-      <dt>${t(`queues.${name}`)}</dt>
+      <dt>${t(`wall.figure.${name}`)}</dt>
       <dd>${value}</dd>
     </div>
   `;
