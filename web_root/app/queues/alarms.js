@@ -15,7 +15,7 @@ import { levelOf, longestSince } from "./model.js";
  * @property {number | null} level fewer percent of the answered were answered within the service level
  */
 
-/** @typedef {{ what: "waiting" | "wait" | "level", value: string, text: string }} Alarm */
+/** `text`: what is wrong, for people. @typedef {{ what: "waiting" | "wait" | "level", text: string }} Alarm */
 
 /** @type {Limits} */
 export const USUAL = { waiting: 5, wait: 60, level: 80 };
@@ -83,8 +83,21 @@ export function alarmsOf(line, limits, now) {
  * @returns {Alarm}
  */
 function alarm(what, value, more = {}) {
-  return { what, value, text: t(`queues.alarm.${what}`, { value, ...more }) };
+  return { what, text: t(`queues.alarm.${what}`, { value, ...more }) };
 }
+
+/**
+ * How bad it is: the service level is of the whole day, and nobody can mend it at once.
+ *
+ * @param {Alarm[]} alarms
+ * @returns {"" | "notice" | "alarm"}
+ */
+export const gravityOf = (alarms) =>
+  alarms.some(({ what }) => what !== "level") ? "alarm" : alarms.length > 0 ? "notice" : "";
+
+/** What marks a figure that is in alarm. @param {Alarm[]} alarms @param {string} what */
+export const markOf = (alarms, what) =>
+  !alarms.some((one) => one.what === what) ? "" : what === "level" ? "is-warning" : "is-alarm";
 
 /**
  * How loud somebody who waits is: 0, 1 from half of the limit on, 2 from the limit on.

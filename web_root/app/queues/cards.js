@@ -5,7 +5,7 @@ import { isCurrent, now, serverNames, servers } from "../live.js";
 import { Icon } from "../parts/icon.js";
 import { addressOf } from "../route.js";
 import { count, duration, percent, t } from "../text.js";
-import { alarmsOf, limitsOf } from "./alarms.js";
+import { alarmsOf, gravityOf, limitsOf, markOf } from "./alarms.js";
 import { levelOf, longestSince } from "./model.js";
 
 /** @typedef {import("./model.js").Line} Line */
@@ -23,6 +23,8 @@ export function matching(all, search) {
   return all.filter((line) => words.every((word) => textOf(line).includes(word)));
 }
 
+const GRAVITIES = ["", "notice", "alarm"];
+
 /**
  * Those in alarm first, then those where somebody waits, then the others; among equals as they were.
  *
@@ -30,7 +32,8 @@ export function matching(all, search) {
  */
 export function loudestFirst(all) {
   const rank = (/** @type {Line} */ line) =>
-    10 * alarmsOf(line, limitsOf(line.key), now.value).length + (line.callers.length > 0 ? 1 : 0);
+    4 * GRAVITIES.indexOf(gravityOf(alarmsOf(line, limitsOf(line.key), now.value))) +
+    (line.callers.length > 0 ? 1 : 0);
   const ranks = new Map(all.map((line) => [line, rank(line)]));
   return [...all].sort((one, other) => (ranks.get(other) ?? 0) - (ranks.get(one) ?? 0));
 }
@@ -51,24 +54,23 @@ function Card({ line, isChosen }) {
   const alarms = alarmsOf(line, limits, now.value);
   const since = longestSince(line);
   const level = levelOf(queue, "answered");
-  const isIn = (/** @type {string} */ what) => (alarms.some((one) => one.what === what) ? "is-alarm" : "");
+  const gravity = gravityOf(alarms);
   return html`
-    <a class=${`card queue-card ${isCurrent(queue.server) ? "" : "stale"} ${alarms.length > 0 ? "in-alarm" : ""}`}
+    <a class=${`card queue-card ${isCurrent(queue.server) ? "" : "stale"} ${gravity && `in-${gravity}`}`}
       href=${addressOf("queues", { server: String(queue.server), queue: queue.id })}
       aria-current=${isChosen ? "true" : undefined}>
       <span class="queue-names">
-        <strong>${queue.id}</strong>
+        <strong title=${queue.id}>${queue.id}</strong>
         ${servers.value.length > 1 && html`<small>${serverNames.value.get(queue.server)}</small>`}
       </span>
-      ${alarms.length > 0 &&
-      html`<span class="alarm-word"><${Icon} name="alert" />${t("queues.alarm.word")}</span>`}
+      ${gravity && html`<span class="alarm-word"><${Icon} name="alert" />${t(`queues.gravity.${gravity}`)}</span>`}
       <span class="key-figures">
-        <${Figure} class=${`${isIn("waiting")} large`} label=${t("queues.waiting")} value=${count(callers.length)} />
-        <${Figure} class=${isIn("wait")} label=${t("queues.longest_now")}
+        <${Figure} class=${`${markOf(alarms, "waiting")} large`} label=${t("queues.waiting")} value=${count(callers.length)} />
+        <${Figure} class=${markOf(alarms, "wait")} label=${t("queues.longest_short")}
           value=${since === null ? "–" : duration(now.value - since)} />
         <${Figure} class=${totals.idle === 0 && callers.length > 0 ? "is-warning" : ""}
           label=${t("queues.idle_of", { count: totals.loggedIn })} value=${count(totals.idle)} />
-        <${Figure} class=${isIn("level")} label=${t("queues.level_short")}
+        <${Figure} class=${markOf(alarms, "level")} label=${t("queues.level_short")}
           value=${level === null ? "–" : percent(level)} />
       </span>
     </a>

@@ -7,7 +7,7 @@ import { Chip } from "../parts/chip.js";
 import { Icon } from "../parts/icon.js";
 import { count, dayAndTime, duration, percent, t } from "../text.js";
 import { add } from "./actions.js";
-import { alarmsOf, limit, limitsOf, setLimits } from "./alarms.js";
+import { alarmsOf, limit, limitsOf, markOf, setLimits } from "./alarms.js";
 import { Bells } from "./bells.js";
 import { Waiting } from "./callers.js";
 import { Abandoned, Agents } from "./day.js";
@@ -34,7 +34,7 @@ export function Detail({ line }) {
         ${servers.value.length > 1 && html`<p class="soft">${serverNames.value.get(queue.server)}</p>`}
         ${!isCurrent(queue.server) && html`<${Chip} kind="warning" text=${t("queues.stale")} />`}
         <p class="alarm-texts">${alarms.map(({ what, text }) => html`
-          <span key=${what} class="chip" data-kind="bad"><${Icon} name="alert" /> ${text}</span>`)}</p>
+          <span key=${what} class="chip" data-kind=${what === "level" ? "warning" : "bad"}><${Icon} name="alert" /> ${text}</span>`)}</p>
         <${Tools} line=${line} />
       </header>
       <${Now} line=${line} alarms=${alarms} />
@@ -130,9 +130,8 @@ function Today({ line: { queue }, alarms }) {
  * @param {{ name: string, value: string, note?: string, alarm?: string, alarms?: Alarm[], tone?: string }} props
  */
 function Figure({ name, value, note, alarm = name, alarms = [], tone = "" }) {
-  const isAlarm = alarms.some(({ what }) => what === alarm);
   return html`
-    <div class=${`figure ${isAlarm ? "is-alarm" : tone}`} data-figure=${name}>
+    <div class=${`figure ${markOf(alarms, alarm) || tone}`} data-figure=${name}>
       <dt>${t(`queues.${name}`)}${note && html` <small>${note}</small>`}</dt>
       <dd>${value}</dd>
     </div>

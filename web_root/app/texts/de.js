@@ -91,6 +91,7 @@ export default {
     stale: "Nicht aktuell",
     waiting: "Warten",
     longest_now: "Längste Wartezeit",
+    longest_short: "Längste",
     idle: "Frei",
     idle_of: "Frei von {count}",
     talking: "Im Gespräch",
@@ -146,8 +147,11 @@ export default {
       unavailable: "Nicht erreichbar",
       unknown: "Unbekannt",
     },
+    gravity: {
+      alarm: "Alarm",
+      notice: "Achtung",
+    },
     alarm: {
-      word: "Alarm",
       waiting: { one: "{value} wartet", other: "{value} warten" },
       wait: "Jemand wartet seit {value}",
       level: "Nur {value} rechtzeitig angenommen",

@@ -92,6 +92,7 @@ export default {
     stale: "Not up to date",
     waiting: "Waiting",
     longest_now: "Waiting longest",
+    longest_short: "Longest",
     idle: "Free",
     idle_of: "Free of {count}",
     talking: "Talking",
@@ -147,8 +148,11 @@ export default {
       unavailable: "Unreachable",
       unknown: "Unknown",
     },
+    gravity: {
+      alarm: "Alarm",
+      notice: "Attention",
+    },
     alarm: {
-      word: "Alarm",
       waiting: { one: "{value} waits", other: "{value} wait" },
       wait: "One has waited for {value}",
       level: "Only {value} answered in time",

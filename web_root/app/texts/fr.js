@@ -91,6 +91,7 @@ export default {
     stale: "Pas à jour",
     waiting: "En attente",
     longest_now: "Attente la plus longue",
+    longest_short: "Plus longue",
     idle: "Libres",
     idle_of: "Libres sur {count}",
     talking: "En communication",
@@ -146,8 +147,11 @@ export default {
       unavailable: "Injoignable",
       unknown: "Inconnu",
     },
+    gravity: {
+      alarm: "Alarme",
+      notice: "Attention",
+    },
     alarm: {
-      word: "Alarme",
       waiting: { one: "{value} attend", other: "{value} attendent" },
       wait: "Quelqu’un attend depuis {value}",
       level: "Seulement {value} répondus à temps",

@@ -5,7 +5,7 @@ import { html, useEffect, useState } from "../../vendor/ui.js";
 import { isCurrent, kind, now, servers } from "../live.js";
 import { route } from "../route.js";
 import { count, t, timeOfDay } from "../text.js";
-import { alarmsOf } from "../queues/alarms.js";
+import { alarmsOf, gravityOf } from "../queues/alarms.js";
 import { useLines } from "../queues/model.js";
 import { useAwake } from "./awake.js";
 import { chosenLines, secondsOf, serversOf, wallLimits } from "./choice.js";
@@ -63,18 +63,21 @@ function Head({ shown, chosen }) {
   `;
 }
 
+/** @param {Shown} shown */
+const isGrave = ({ alarms }) => gravityOf(alarms) === "alarm";
+
 /** @param {{ shown: Shown[], page: number, layout: import("./layout.js").Layout }} props */
 function Foot({ shown, page, layout }) {
   if (layout.pages === 1) {
     return null;
   }
   const inAlarm = Array.from({ length: layout.pages }, (_, number) =>
-    pageOf(shown, layout, number).some(({ alarms }) => alarms.length > 0));
-  const elsewhere = shown.filter(({ alarms }, index) => alarms.length > 0 && Math.floor(index / layout.perPage) !== page);
+    pageOf(shown, layout, number).some(isGrave));
+  const elsewhere = shown.filter((one, index) => isGrave(one) && Math.floor(index / layout.perPage) !== page);
   return html`
     <footer class="wall-foot">
       <p class="wall-elsewhere" role="status">${elsewhere.length > 0 &&
-      html`<b>${t("queues.alarm.word")}</b> ${elsewhere.map(({ line }) => line.queue.id).join(", ")}`}</p>
+      html`<b>${t("queues.gravity.alarm")}</b> ${elsewhere.map(({ line }) => line.queue.id).join(", ")}`}</p>
       <p class="wall-pages" aria-label=${t("wall.page", { page: page + 1, pages: layout.pages })} role="img">
         ${inAlarm.map((isAlarm, number) => html`<span key=${number}
           class=${`${isAlarm ? "is-alarm" : ""} ${number === page ? "is-shown" : ""}`}></span>`)}

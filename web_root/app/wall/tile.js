@@ -4,7 +4,7 @@ import { html } from "../../vendor/ui.js";
 import { isCurrent, now, serverNames } from "../live.js";
 import { nameOf } from "../parts/person.js";
 import { count, duration, percent, t } from "../text.js";
-import { loudness } from "../queues/alarms.js";
+import { gravityOf, loudness, markOf } from "../queues/alarms.js";
 import { levelOf, longestSince, someone } from "../queues/model.js";
 
 /** @typedef {import("../queues/model.js").Line} Line */
@@ -21,26 +21,26 @@ export function Tile({ line, alarms, limits, hasServer, isAlone }) {
   const since = longestSince(line);
   const isStale = !isCurrent(queue.server);
   const level = levelOf(queue, "answered");
-  const is = (/** @type {string} */ what) => (alarms.some((one) => one.what === what) ? "is-alarm" : "");
+  const gravity = gravityOf(alarms);
   const isBare = totals.idle === 0 && callers.length > 0;
   return html`
-    <section class=${`tile ${alarms.length > 0 ? "in-alarm" : ""} ${isStale ? "is-stale" : ""} ${isAlone ? "alone" : ""}`}
+    <section class=${`tile ${gravity && `in-${gravity}`} ${isStale ? "is-stale" : ""} ${isAlone ? "alone" : ""}`}
       aria-label=${queue.id} data-queue=${queue.id} data-server=${queue.server}>
       <header>
         <h2>${queue.id}${hasServer && html`<small>${serverNames.value.get(queue.server)}</small>`}</h2>
         ${isStale
           ? html`<p class="word">${t("wall.stale")}</p>`
-          : alarms.length > 0 && html`<p class="word">${t("queues.alarm.word")}</p>`}
+          : gravity && html`<p class="word">${t(`queues.gravity.${gravity}`)}</p>`}
       </header>
       <div class="tile-body">
         <dl>
-          <${Figure} name="waiting" class=${`large ${is("waiting")}`} value=${count(callers.length)} />
-          <${Figure} name="longest" class=${`large ${is("wait")}`}
+          <${Figure} name="waiting" class=${`large ${markOf(alarms, "waiting")}`} value=${count(callers.length)} />
+          <${Figure} name="longest" class=${`large ${markOf(alarms, "wait")}`}
             value=${since === null ? "–" : duration(now.value - since)} />
           <${Figure} name="idle" class=${isBare ? "is-warning" : ""} value=${count(totals.idle)} />
           <${Figure} name="talking" value=${count(totals.talking)} />
           <${Figure} name="paused" value=${count(totals.paused)} />
-          <${Figure} name="level" class=${is("level")} value=${level === null ? "–" : percent(level)} />
+          <${Figure} name="level" class=${markOf(alarms, "level")} value=${level === null ? "–" : percent(level)} />
           <${Figure} name="abandoned" value=${count(queue["abandoned"])} />
         </dl>
         ${isAlone && callers.length > 0 && html`
@@ -59,7 +59,7 @@ function Figure({ name, value, class: more = "" }) {
   return html`
     <div class=${`wall-figure ${more}`} data-figure=${name}>
       <dt>${t(`wall.figure.${name}`)}</dt>
-      <dd>${value}</dd>
+      <dd class=${value.length > (name === "waiting" ? 2 : 5) ? "long" : ""}>${value}</dd>
     </div>
   `;
 }
