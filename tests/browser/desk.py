@@ -74,9 +74,7 @@ class Desk:
     def abandon(self, queue: str, uniqueid: str, waited: int) -> None:
         """A caller gives up after so many seconds."""
         place, who = self._place(queue, uniqueid)
-        self.server.send(
-            event("QueueCallerAbandon", **who, Position=place + 1, HoldTime=waited)
-        )
+        self.server.send(event("QueueCallerAbandon", **who, Position=place + 1, HoldTime=waited))
         self.leave(queue, uniqueid)
 
     def connect(self, queue: str, uniqueid: str, interface: str, waited: int) -> None:

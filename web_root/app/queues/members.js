@@ -57,7 +57,7 @@ function Member({ member }) {
           <${Since} at=${since} />
         </span>
       </div>
-      ${standing !== "paused" && html`<p class="member-now">${partner && t("queues.with", { name: partner })}</p>`}
+      ${(partner || !member["paused"]) && html`<p class="member-now">${partner && t("queues.with", { name: partner })}</p>`}
       ${member["paused"] && html`<p class="member-now member-pause">
         <span>${t("queues.paused_for", { reason: member["reason"] || t("queues.ask.no_reason") })}</span>
         ${standing !== "paused" && html`<${Since} at=${member["paused_since"]} />`}</p>`}

@@ -40,7 +40,7 @@ export function Tile({ line, alarms, limits, hasServer, isAlone }) {
           <${Figure} name="idle" class=${isBare ? "is-warning" : ""} value=${count(totals.idle)} />
           <${Figure} name="talking" value=${count(totals.talking)} />
           <${Figure} name="paused" value=${count(totals.paused)} />
-          <${Figure} name="level" class=${markOf(alarms, "level")} value=${level === null ? "–" : percent(level)} />
+          <${Figure} name="level" class=${markOf(alarms, "level")} value=${level === null ? "–" : percent(level).replace(/\s/g, "")} />
           <${Figure} name="abandoned" value=${count(queue["abandoned"])} />
         </dl>
         ${isAlone && callers.length > 0 && html`
