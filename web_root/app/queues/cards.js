@@ -3,10 +3,11 @@
 import { html } from "../../vendor/ui.js";
 import { isCurrent, now, serverNames, servers } from "../live.js";
 import { Icon } from "../parts/icon.js";
+import { nameOf } from "../parts/person.js";
 import { addressOf } from "../route.js";
 import { count, duration, percent, t } from "../text.js";
-import { alarmsOf, gravityOf, limitsOf, markOf } from "./alarms.js";
-import { levelOf, longestSince } from "./model.js";
+import { alarmsOf, gravityOf, limitsOf, loudness, markOf } from "./alarms.js";
+import { levelOf, longestSince, someone } from "./model.js";
 
 /** @typedef {import("./model.js").Line} Line */
 
@@ -38,17 +39,21 @@ export function loudestFirst(all) {
   return [...all].sort((one, other) => (ranks.get(other) ?? 0) - (ranks.get(one) ?? 0));
 }
 
-/** @param {{ all: Line[], chosen: Line | undefined }} props */
-export function Cards({ all, chosen }) {
+/**
+ * @param {{ all: Line[], chosen: Line | undefined, callers: number }} props `callers`: how many of
+ *   those who wait a card names
+ */
+export function Cards({ all, chosen, callers }) {
   return html`
-    <ul class="queue-cards">
-      ${all.map((line) => html`<li key=${line.key}><${Card} line=${line} isChosen=${line === chosen} /></li>`)}
+    <ul class=${callers > 0 ? "queue-cards roomy" : "queue-cards"}>
+      ${all.map((line) => html`<li key=${line.key}>
+        <${Card} line=${line} isChosen=${line === chosen} shown=${callers} /></li>`)}
     </ul>
   `;
 }
 
-/** @param {{ line: Line, isChosen: boolean }} props */
-function Card({ line, isChosen }) {
+/** @param {{ line: Line, isChosen: boolean, shown: number }} props */
+function Card({ line, isChosen, shown }) {
   const { queue, totals, callers, key } = line;
   const limits = limitsOf(key);
   const alarms = alarmsOf(line, limits, now.value);
@@ -73,6 +78,10 @@ function Card({ line, isChosen }) {
         <${Figure} class=${markOf(alarms, "level")} label=${t("queues.level_short")}
           value=${level === null ? "–" : percent(level)} />
       </span>
+      ${callers.slice(0, shown).map((caller) => html`
+        <span key=${caller.id} class=${`card-caller loud-${loudness(caller["since"], limits, now.value)}`}>
+          <span>${nameOf(someone(caller)) || t("person.unknown")}</span> <b>${duration(now.value - caller["since"])}</b>
+        </span>`)}
     </a>
   `;
 }

@@ -17,6 +17,9 @@ import { queueRows } from "./tables.js";
 
 const isLoudestFirst = setting("queues_loudest_first", false);
 
+const FEW_QUEUES = 8; // so few have room on their cards for some who wait
+const CALLERS_NAMED = 4;
+
 /** The view. */
 export function Queues() {
   const all = useLines();
@@ -72,7 +75,8 @@ function List({ all, chosen }) {
       </div>
       ${shown.length === 0
         ? html`<p class="empty">${t("queues.no_match")}</p>`
-        : html`<${Cards} all=${shown} chosen=${chosen} />`}
+        : html`<${Cards} all=${shown} chosen=${chosen}
+            callers=${chosen === undefined && all.length <= FEW_QUEUES ? CALLERS_NAMED : 0} />`}
     </section>
   `;
 }

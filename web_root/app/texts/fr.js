@@ -89,7 +89,7 @@ export default {
     loudest_first: "Alarmes d’abord",
     export: "Exporter en CSV",
     stale: "Pas à jour",
-    waiting: "En attente",
+    waiting: "Attente",
     longest_now: "Attente la plus longue",
     longest_short: "Plus longue",
     idle: "Libres",

@@ -40,7 +40,7 @@ export function Board() {
         : html`<div class="tiles" key=${page} style=${{ "--columns": layout.columns, "--rows": layout.rows }}>
             ${tiles.map(({ line, alarms, limits }) => html`
               <${Tile} key=${line.key} line=${line} alarms=${alarms} limits=${limits}
-                hasServer=${hasServers} isAlone=${shown.length === 1} />`)}
+                hasServer=${hasServers} among=${shown.length} />`)}
           </div>`}
       <${Foot} shown=${shown} page=${page} layout=${layout} />
     </main>

@@ -11,20 +11,22 @@ import { levelOf, longestSince, someone } from "../queues/model.js";
 /** @typedef {import("../queues/alarms.js").Alarm} Alarm */
 /** @typedef {import("../queues/alarms.js").Limits} Limits */
 
-const CALLERS_SHOWN = 7; // where one queue has the screen for itself
+/** How many who wait a tile has room for, by the number of tiles on the screen. @type {Record<number, number>} */
+const CALLERS_SHOWN = { 1: 7, 2: 4 };
 
 /**
- * @param {{ line: Line, alarms: Alarm[], limits: Limits, hasServer: boolean, isAlone: boolean }} props
+ * @param {{ line: Line, alarms: Alarm[], limits: Limits, hasServer: boolean, among: number }} props
  */
-export function Tile({ line, alarms, limits, hasServer, isAlone }) {
+export function Tile({ line, alarms, limits, hasServer, among }) {
   const { queue, callers, totals } = line;
   const since = longestSince(line);
   const isStale = !isCurrent(queue.server);
   const level = levelOf(queue, "answered");
   const gravity = gravityOf(alarms);
+  const first = callers.slice(0, CALLERS_SHOWN[among] ?? 0);
   const isBare = totals.idle === 0 && callers.length > 0;
   return html`
-    <section class=${`tile ${gravity && `in-${gravity}`} ${isStale ? "is-stale" : ""} ${isAlone ? "alone" : ""}`}
+    <section class=${`tile ${gravity && `in-${gravity}`} ${isStale ? "is-stale" : ""} ${among === 1 ? "alone" : ""}`}
       aria-label=${queue.id} data-queue=${queue.id} data-server=${queue.server}>
       <header>
         <h2>${queue.id}${hasServer && html`<small>${serverNames.value.get(queue.server)}</small>`}</h2>
@@ -43,8 +45,8 @@ export function Tile({ line, alarms, limits, hasServer, isAlone }) {
           <${Figure} name="level" class=${markOf(alarms, "level")} value=${level === null ? "–" : percent(level).replace(/\s/g, "")} />
           <${Figure} name="abandoned" value=${count(queue["abandoned"])} />
         </dl>
-        ${isAlone && callers.length > 0 && html`
-          <ol class="wall-callers">${callers.slice(0, CALLERS_SHOWN).map((caller) => html`
+        ${first.length > 0 && html`
+          <ol class="wall-callers">${first.map((caller) => html`
             <li key=${caller.id} class=${`loud-${loudness(caller["since"], limits, now.value)}`}>
               <span>${nameOf(someone(caller)) || t("person.unknown")}</span>
               <b>${duration(now.value - caller["since"])}</b>
@@ -59,7 +61,8 @@ function Figure({ name, value, class: more = "" }) {
   return html`
     <div class=${`wall-figure ${more}`} data-figure=${name}>
       <dt>${t(`wall.figure.${name}`)}</dt>
-      <dd class=${value.length > (name === "waiting" ? 2 : 5) ? "long" : ""}>${value}</dd>
+      <dd class=${value.length > (name === "waiting" ? 2 : 5) ? "long" : ""}>
+        ${value.replace("%", "")}${value.endsWith("%") && html`<small>%</small>`}</dd>
     </div>
   `;
 }
