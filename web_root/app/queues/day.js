@@ -59,7 +59,7 @@ export function Agents({ line }) {
         onSave=${() => save(`${queue.id}-${t("queues.file_agents")}-${queue["day"]}`, agentRows(line))} />
       ${members.length === 0
         ? html`<p class="empty">${t("queues.no_members")}</p>`
-        : html`<div class="wide" role="region" aria-labelledby="agents" tabindex="0"><table>
+        : html`<div class="wide" role="group" aria-labelledby="agents" tabindex="0"><table>
             <thead><tr>
               <th scope="col">${t("queues.agent.agent")}</th>
               ${columns.map(({ name }) => html`<th key=${name} scope="col" class="number">${t(`queues.agent.${name}`)}</th>`)}
