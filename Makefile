@@ -23,11 +23,14 @@ TEST_PACKAGES := $(RUN_PACKAGES) chromium curl openssl rsyslog rsyslog-gnutls
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# The libraries of the dashboard. Each installation makes them, if they are not there.
+VENDOR := web_root/vendor/made-from.txt
+
 .PHONY: run quick test test-all test-lowest pytest lint style types format bench soak wheel \
-	vendor clean distclean run-packages test-packages
+	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
-run: $(VENV)/.installed vendor
+run: $(VENV)/.installed $(VENDOR)
 	@exec $(BIN)/amiws-gevent --demo $(PORT)
 
 quick: lint
@@ -35,7 +38,7 @@ quick: lint
 
 test: test-packages $(VENV)/.installed-test lint pytest
 
-pytest: $(VENV)/.installed-test vendor node_modules/.package-lock.json
+pytest: $(VENV)/.installed-test $(VENDOR) node_modules/.package-lock.json
 	$(PYTEST)
 
 lint: style types
@@ -44,7 +47,7 @@ style: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.installed-test vendor node_modules/.package-lock.json
+types: $(VENV)/.installed-test $(VENDOR) node_modules/.package-lock.json
 	@mkdir -p .make && ln -sfn ../plugins .make/amiws_plugins
 	$(BIN)/mypy
 	$(BIN)/node node_modules/typescript/bin/tsc
@@ -78,11 +81,7 @@ bench: $(VENV)/.installed-bench
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-# The libraries of the dashboard, if what they are made from has changed; installing makes them too.
-vendor: | $(VENV)/.installed
-	@$(BIN)/python -m build_tools.bundle
-
-wheel: $(VENV)/.installed-test vendor
+wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
 clean:
@@ -115,6 +114,11 @@ $(VENV)/.installed-bench: setup.py pyproject.toml | $(BIN)/python
 $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(PIP_INSTALL) $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENDOR): package.json package-lock.json $(wildcard build_tools/*.py build_tools/vendor/*) \
+		| $(VENV)/.installed
+	$(PIP_INSTALL) --no-deps --editable .
+	@touch $@
 
 # npm, and the node that runs it, come with a package of Python: no machine needs them.
 node_modules/.package-lock.json: package.json package-lock.json | $(VENV)/.installed-test

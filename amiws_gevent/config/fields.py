@@ -150,6 +150,22 @@ def login_method(value: object) -> str:
     return method
 
 
+def country(value: object) -> str:
+    """Two letters of ISO 3166-1 in capitals. Norway is ``NO``, which is text here too."""
+    letters = text(value).upper()
+    if not re.fullmatch(r"[A-Z]{2}", letters):
+        raise ValueError(f"must be a country's two letters, such as DE, not {shown(value)}")
+    return letters
+
+
+def trunk_prefix(value: object) -> str:
+    """Digits, or nothing."""
+    digits = str(value)
+    if not re.fullmatch(r"[0-9]{0,8}", digits):
+        raise ValueError(f"must be up to 8 digits, not {shown(value)}")
+    return digits
+
+
 def slow_clients(value: object) -> str:
     policy = str(value).lower()
     if policy not in ("close", "drop"):
@@ -265,6 +281,12 @@ ListenHost = Annotated[str, BeforeValidator(listen_host), WithJsonSchema(_TEXT_S
 Listen = Annotated[ListenAddress, PlainValidator(listen_address), WithJsonSchema(_LISTEN_SCHEMA)]
 TokenName = Annotated[str, BeforeValidator(token_name), WithJsonSchema(_TEXT_SCHEMA)]
 TokenHash = Annotated[str, BeforeValidator(token_hash), WithJsonSchema(_TOKEN_HASH_SCHEMA)]
+Country = Annotated[str, BeforeValidator(country), WithJsonSchema(text_pattern("^[A-Za-z]{2}$"))]
+TrunkPrefix = Annotated[
+    str,
+    BeforeValidator(trunk_prefix),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, text_pattern("^[0-9]{0,8}$")]}),
+]
 Realm = Annotated[str, BeforeValidator(realm), WithJsonSchema(_TEXT_SCHEMA)]
 Login = Annotated[
     Literal["plain", "md5"], BeforeValidator(login_method), WithJsonSchema(_LOGIN_SCHEMA)

@@ -138,6 +138,16 @@ class AmiHost(Checked):
         description="Encoding of values that are not UTF-8, such as `latin-1` or `cp1251`; without "
         "it bytes that cannot be decoded become U+FFFD.",
     )
+    country: fields.Country | None = Field(
+        default=None,
+        description="Country of the server (two letters, such as `DE`), by which pages understand "
+        "national numbers.",
+    )
+    trunk_prefix: fields.TrunkPrefix = _written(
+        "",
+        description="Digits that are dialled for an outside line, such as `9`: pages leave them "
+        "out of numbers that were dialled.",
+    )
     connect_timeout: values.Seconds = _written(
         "10 s", description="Time to connect, including TLS, banner and login, seconds."
     )

@@ -115,6 +115,8 @@ class ServerEntity:
             self.key,
             name=host.name,
             ssl=host.ssl,
+            country=host.country,
+            trunk_prefix=host.trunk_prefix,
             sync=OFF,
             sync_reason=None,
             missing=[],

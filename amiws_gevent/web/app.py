@@ -11,6 +11,12 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from amiws_gevent.config import Settings, named_paths
+from amiws_gevent.web.dashboard import (
+    FAVICON,
+    dashboard_response,
+    favicon_response,
+    is_dashboard,
+)
 from amiws_gevent.web.gate import Gate, Headers, RequestInfo
 from amiws_gevent.web.problem import PROBLEM_TYPE, is_api, problem_bytes
 from amiws_gevent.web.static import StaticFiles, file_response, redirect_to_folder
@@ -46,7 +52,8 @@ def create_app(
     _guard(app, gate)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
-    _serve_files(app, StaticFiles(settings.web_root, [*named_paths(settings), *private_files]))
+    files = StaticFiles(settings.web_root, [*named_paths(settings), *private_files])
+    _serve_files(app, files, is_dashboard(settings.web_root))
     app.register_error_handler(HTTPException, plain_error)
     return app
 
@@ -96,13 +103,19 @@ def _guard(app: flask.Flask, gate: Gate) -> None:
     app.after_request(add_headers)
 
 
-def _serve_files(app: flask.Flask, files: StaticFiles) -> None:
+def _serve_files(app: flask.Flask, files: StaticFiles, own: bool) -> None:
+    """``own``: the files are those of the dashboard that comes with the program."""
+
     def serve(name: str = "") -> Response:
         environ = flask.request.environ
         path = _unquoted_path(environ)
         try:
+            if own:
+                return dashboard_response(files, path, environ)
             return file_response(files.open(path), environ)
         except NotFound:
+            if path == FAVICON and not own:
+                return favicon_response(environ)
             if not path.endswith("/") and files.has_index(path):
                 return redirect_to_folder(path, environ.get("QUERY_STRING", ""))
             if path == "/":

@@ -159,16 +159,21 @@ def _hidden(part: str) -> bool:
     )
 
 
-def file_response(found: Found, environ: WSGIEnvironment) -> Response:
+def file_response(found: Found, environ: WSGIEnvironment, encoding: str = "") -> Response:
     """Answer a GET or HEAD with a file: whole, a range of it, or 304.
 
-    Takes the file over. Raises RequestedRangeNotSatisfiable (416).
+    ``encoding`` is the content coding that the file is in. Takes the file over. Raises
+    RequestedRangeNotSatisfiable (416).
     """
     size = found.status.st_size
     response = Response(content_type=content_type(found.name), direct_passthrough=True)
     response.content_length = size
     response.last_modified = datetime.fromtimestamp(int(found.status.st_mtime), UTC)
-    response.set_etag(f"{found.status.st_mtime_ns:x}-{size:x}")
+    tag = f"{found.status.st_mtime_ns:x}-{size:x}"
+    if encoding:
+        response.content_encoding = encoding
+        tag += f"-{encoding}"
+    response.set_etag(tag)
     response.cache_control.no_cache = True
     try:
         response.make_conditional(_with_usable_range(environ, size), True, size)

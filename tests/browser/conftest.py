@@ -18,9 +18,6 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.browser.fakes import FakeAmiws
-from tests.browser.steps import PLAY, Play
-
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -105,17 +102,3 @@ def console_errors(page: Page) -> list[str]:
 
     page.on("console", note)
     return errors
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[str]:
-    """Where the page's modules can be loaded from."""
-    with FakeAmiws() as fake:
-        yield fake.url
-
-
-@pytest.fixture
-def play(page: Page, origin: str) -> Play:
-    """Runs steps through a fresh model of the page's logic."""
-    page.goto(f"{origin}style.css")  # any document of that origin that runs nothing
-    return lambda steps: page.evaluate(PLAY, steps)

@@ -41,7 +41,7 @@ def server() -> Iterator[V2Server]:
 
 
 def start(page: Page, server: V2Server, **options: Any) -> None:
-    page.goto(f"{server.url}style.css")  # any document of that origin that runs nothing
+    page.goto(f"{server.url}app/style/base.css")  # any document of that origin that runs nothing
     page.evaluate(START, options)
 
 
@@ -457,7 +457,7 @@ def test_no_hello_is_no_connection(page: Page, server: V2Server) -> None:
 def test_pages_come_back_one_by_one(page: Page, server: V2Server) -> None:
     """After a restart the attempts are spread over the wait, three quarters of it."""
     server.refusals = [response(503, b"", "text/plain")] * 3
-    page.goto(f"{server.url}style.css")
+    page.goto(f"{server.url}app/style/base.css")
     page.evaluate(
         """async () => {
           const { Amiws } = await import("/lib/amiws.js");

@@ -138,3 +138,23 @@ def test_login_methods() -> None:
     assert fields.login_method("MD5") == "md5"
     with pytest.raises(ValueError, match="must be plain or md5, not 'sha1'"):
         fields.login_method("sha1")
+
+
+def test_a_country_is_two_letters_in_any_case() -> None:
+    assert [fields.country("de"), fields.country("NO")] == ["DE", "NO"]
+
+
+@pytest.mark.parametrize("wrong", ["", "DEU", "D", "4", "D1", "ÄÖ", "DE\n"])
+def test_other_texts_are_no_country(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"two letters|must"):
+        fields.country(wrong)
+
+
+def test_a_trunk_prefix_is_digits_as_they_are_written() -> None:
+    assert [fields.trunk_prefix(digits) for digits in ("0", "009", "", 9)] == ["0", "009", "", "9"]
+
+
+@pytest.mark.parametrize("wrong", ["x", "1 2", "-1", "123456789", "0\n", "٣"])
+def test_other_texts_are_no_trunk_prefix(wrong: str) -> None:
+    with pytest.raises(ValueError, match="up to 8 digits"):
+        fields.trunk_prefix(wrong)

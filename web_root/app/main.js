@@ -2,7 +2,12 @@
 
 import { html, render } from "../vendor/ui.js";
 import { App } from "./app.js";
+import { amiws } from "./live.js";
+import { loadNumbers } from "./numbers.js";
 
 const place = /** @type {HTMLElement} */ (document.getElementById("app"));
 place.replaceChildren();
 render(html`<${App} />`, place);
+
+// Once there is something to see: flags and the writing of numbers.
+amiws.servers.ready.then(loadNumbers).catch(reportError);

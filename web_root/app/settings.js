@@ -56,6 +56,9 @@ export const chosenLanguage = setting("language", "");
 /** The channel that rings when this person listens to a call or calls back, such as PJSIP/201. */
 export const ownInterface = setting("own_interface", "");
 
+/** The context of the dialplan in which numbers are dialled, as the viewer last gave it. */
+export const context = setting("context", "from-internal");
+
 effect(() => {
   document.documentElement.dataset["theme"] = theme.value;
 });

@@ -83,6 +83,7 @@ function find(among, name) {
 const counts = computed(() => new Intl.NumberFormat(locale.value));
 const decimals = computed(() => new Intl.NumberFormat(locale.value, { maximumFractionDigits: 1 }));
 const times = computed(() => new Intl.DateTimeFormat(locale.value, { timeStyle: "medium" }));
+const shortTimes = computed(() => new Intl.DateTimeFormat(locale.value, { timeStyle: "short" }));
 const days = computed(
   () => new Intl.DateTimeFormat(locale.value, { dateStyle: "medium", timeStyle: "short" }),
 );
@@ -101,8 +102,16 @@ export const percent = (share) =>
 /** @param {number | null} at Milliseconds since 1970. */
 export const timeOfDay = (at) => (at === null ? "" : times.value.format(at));
 
+/** @param {number} at Milliseconds since 1970; without seconds. */
+export const shortTime = (at) => shortTimes.value.format(at);
+
 /** @param {number | null} at Milliseconds since 1970. */
 export const dayAndTime = (at) => (at === null ? "" : days.value.format(at));
+
+const countryNames = computed(() => new Intl.DisplayNames(language.value, { type: "region" }));
+
+/** @param {string} country Two letters of ISO 3166-1, or none. */
+export const countryName = (country) => (country === "" ? "" : (countryNames.value.of(country) ?? country));
 
 /**
  * For sorting texts as people do: 9 before 10.

@@ -19,7 +19,7 @@ export const VIEWS = [
   { name: "trunks", icon: "trunk", load: async () => (await import("./phones/trunks.js")).Trunks },
   { name: "rooms", icon: "room", load: async () => (await import("./rooms/view.js")).Rooms },
   { name: "servers", icon: "server", load: async () => (await import("./servers/view.js")).Servers },
-  { name: "map", icon: "map", load: async () => (await import("./charts/view.js")).Map },
+  { name: "charts", icon: "map", load: async () => (await import("./charts/view.js")).Charts },
 ];
 
 /** The wallboard is no view of the menu: it fills the screen. */

@@ -28,18 +28,33 @@ function textOf(call) {
   return text;
 }
 
+/** @typedef {{ search: string, phase: string, server: string }} Filter an empty text takes all */
+
 /**
- * The calls that have all words of `search` in them.
+ * The calls of that phase and server that have all words of the search in them.
  *
  * @param {Entity[]} calls
- * @param {string} search
+ * @param {Filter} filter
  */
-export function matching(calls, search) {
+export function matching(calls, { search, phase, server }) {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  return words.length === 0
-    ? calls
-    : calls.filter((call) => words.every((word) => textOf(call).includes(word)));
+  if (words.length === 0 && phase === "" && server === "") {
+    return calls;
+  }
+  return calls.filter(
+    (call) =>
+      (phase === "" || call["phase"] === phase) &&
+      (server === "" || String(call.server) === server) &&
+      words.every((word) => textOf(call).includes(word)),
+  );
 }
+
+/**
+ * What names a call among those of all servers.
+ *
+ * @param {Entity} call
+ */
+export const keyOf = ({ server, id }) => `${server} ${id}`;
 
 /** @type {Record<string, (one: Entity, other: Entity) => number>} */
 const ORDERS = {

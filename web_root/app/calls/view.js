@@ -1,51 +1,100 @@
-// The calls that are up now.
+// The calls that are up now: found as one types, sorted, and each with its story and what can be done.
 
-import { html, useMemo, useState } from "../../vendor/ui.js";
+import { html, useEffect, useMemo, useState } from "../../vendor/ui.js";
+import { mayDo } from "../actions.js";
+import { hangUp, newCall } from "../callactions.js";
 import { isCurrent, kind, serverNames, useEntities } from "../live.js";
 import { Chip } from "../parts/chip.js";
-import { Person } from "../parts/person.js";
+import { Icon } from "../parts/icon.js";
+import { nameOf, Person } from "../parts/person.js";
 import { Since } from "../parts/since.js";
 import { Table } from "../parts/table.js";
+import { goTo, route } from "../route.js";
 import { t } from "../text.js";
-import { matching, partnerOf, sorted } from "./list.js";
+import { Detail } from "./detail.js";
+import { ended, noteEnds } from "./ended.js";
+import { Filters } from "./filters.js";
+import { keyOf, matching, partnerOf, sorted } from "./list.js";
+import { useSteady } from "./steady.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */
 
 /** The view. */
 export function Calls() {
+  useEffect(noteEnds, []);
   const calls = useEntities("call");
-  const [search, setSearch] = useState("");
+  const [filter, setFilter] = useState({ search: "", phase: "", server: "" });
   const [order, setOrder] = useState({ column: "since", descending: true });
-  const rows = useMemo(() => sorted(matching(calls, search), order), [calls, search, order]);
-  const isLoaded = kind("call").isLoaded.value;
+  const gone = ended.value;
+  const all = useMemo(
+    () => sorted(matching(gone.length > 0 ? [...calls, ...gone] : calls, filter), order),
+    [calls, gone, filter, order],
+  );
+  const { rows, hold } = useSteady(all, order);
+  const chosen = route.value.params.get("call");
   return html`
-    <div class="bar">
-      <h2>${t("calls.title")}</h2>
-      <p class="tally">${isLoaded && t("calls.count", { count: calls.length })}</p>
-      <input type="search" aria-label=${t("calls.search")} placeholder=${t("calls.search")} value=${search}
-        onInput=${(/** @type {InputEvent} */ event) =>
-          setSearch(/** @type {HTMLInputElement} */ (event.currentTarget).value)} />
+    <${Filters} calls=${calls} filter=${filter} onFilter=${setFilter}>
+      ${mayDo("Originate") &&
+      html`<button type="button" onClick=${() => newCall()}><${Icon} name="calls" />${t("act.new_call")}</button>`}
+    <//>
+    <div class=${chosen === null ? "calls-split" : "calls-split with-detail"}>
+      <div class="calls-list" ...${hold}>
+        ${rows.length === 0
+          ? html`<${NoCalls} isFiltered=${calls.length > 0} />`
+          : html`<${Table} name="calls" label=${t("calls.title")} rows=${rows} keyOf=${keyOf}
+              order=${order} onOrder=${(/** @type {string} */ column) => setOrder(turned(order, column))}
+              onOpen=${open} columns=${columns()}
+              classOf=${(/** @type {Entity} */ call) => classOf(call, chosen)} />`}
+      </div>
+      ${chosen !== null &&
+      html`<div class="detail-place">
+        <${Detail} key=${chosen} chosen=${chosen} onClose=${() => goTo("calls")} />
+      </div>`}
     </div>
-    ${rows.length === 0
-      ? html`<p class="empty">${!isLoaded ? t("app.loading") : t(search ? "calls.no_match" : "calls.none")}</p>`
-      : html`<${Table} name="calls" label=${t("calls.title")} rows=${rows} order=${order}
-          keyOf=${(/** @type {Entity} */ call) => `${call.server} ${call.id}`}
-          classOf=${(/** @type {Entity} */ call) => (isCurrent(call.server) ? "" : "stale")}
-          onOrder=${(/** @type {string} */ column) =>
-            setOrder({ column, descending: order.column === column && !order.descending })}
-          columns=${columns()} />`}
   `;
+}
+
+/** @param {{ isFiltered: boolean }} props */
+function NoCalls({ isFiltered }) {
+  const isLoaded = kind("call").isLoaded.value;
+  return html`<p class="empty card">
+    ${isLoaded ? t(isFiltered ? "calls.no_match" : "calls.none") : t("app.loading")}
+  </p>`;
+}
+
+/**
+ * @param {import("../parts/table.js").Order} order
+ * @param {string} column
+ */
+const turned = (order, column) => ({
+  column,
+  descending: order.column === column ? !order.descending : column === "since",
+});
+
+/** @param {Entity} call */
+const open = (call) => goTo("calls", { call: keyOf(call) }, { replace: route.value.params.has("call") });
+
+/**
+ * @param {Entity} call
+ * @param {string | null} chosen
+ */
+function classOf(call, chosen) {
+  const classes = [keyOf(call) === chosen ? "chosen" : "", isCurrent(call.server) ? "" : "stale"];
+  return [...classes, call["phase"] === "ended" ? "ended" : ""].join(" ");
 }
 
 /** @returns {import("../parts/table.js").Column<Entity>[]} */
 function columns() {
-  return [
+  /** @type {import("../parts/table.js").Column<Entity>[]} */
+  const shown = [
     { name: "state", title: t("calls.state"), sortable: true, cell: State },
-    { name: "caller", title: t("calls.caller"), sortable: true, cell: ({ caller }) => html`<${Person} who=${caller} />` },
+    { name: "caller", title: t("calls.caller"), sortable: true, cell: ({ caller, server }) => html`<${Person} who=${caller} server=${server} />` },
     { name: "called", title: t("calls.called"), sortable: true, cell: Called },
+    { name: "where", title: t("calls.where"), cell: placeOf },
     { name: "server", title: t("calls.server"), sortable: true, cell: ({ server }) => serverNames.value.get(server) },
-    { name: "since", title: t("calls.duration"), sortable: true, cell: ({ created }) => html`<${Since} at=${created} />` },
+    { name: "since", title: t("calls.duration"), sortable: true, cell: Lasts },
   ];
+  return mayDo("Hangup") ? [...shown, { name: "do", title: "", cell: HangUp }] : shown;
 }
 
 /** @param {Entity} call */
@@ -53,4 +102,38 @@ const State = (call) => html`<${Chip} kind=${call["phase"]} text=${t(`phases.${c
 
 /** @param {Entity} call */
 const Called = (call) =>
-  html`<${Person} who=${partnerOf(call)} others=${Math.max(0, call["ringing"].length - 1)} />`;
+  html`<${Person} who=${partnerOf(call)} server=${call.server} others=${Math.max(0, call["ringing"].length - 1)} />`;
+
+/**
+ * Where the call is, beyond its two ends; of one that ended: why.
+ *
+ * @param {Entity} call
+ */
+function placeOf({ phase, cause_text, queue, conference, parking, application, trunk }) {
+  if (phase === "ended") {
+    return cause_text ?? "";
+  }
+  const place = queue ?? conference ?? (parking && t("calls.slot", { slot: parking }));
+  return place ?? (phase === "application" ? application : null) ?? trunk ?? "";
+}
+
+/** @param {Entity} call */
+const Lasts = ({ created, phase, since }) =>
+  phase === "ended" ? html`<${Since} at=${created} until=${since} />` : html`<${Since} at=${created} />`;
+
+/** @param {Entity} call */
+function HangUp(call) {
+  if (call["phase"] === "ended") {
+    return null;
+  }
+  const label = t("calls.hang_up_of", { who: nameOf(call["caller"]) || t("person.unknown") });
+  return html`
+    <button type="button" class="bare hang-up" aria-label=${label} title=${t("act.hang_up")}
+      onClick=${(/** @type {Event} */ event) => {
+        event.stopPropagation();
+        hangUp(call);
+      }}>
+      <${Icon} name="hang_up" />
+    </button>
+  `;
+}

@@ -37,6 +37,7 @@ const PATHS = {
   leave: "M10 4H5v16h5M14 8l4 4-4 4M18 12H9",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   more: "M6 12h.01M12 12h.01M18 12h.01",
+  mail: "M3 6h18v12H3zM3 7l9 7 9-7",
   check: "M5 12l5 5 9-10",
   back: "M15 6l-6 6 6 6",
 };

@@ -38,11 +38,13 @@ export function Table({ label, name, rows, keyOf, columns, order, onOrder, onOpe
   const { first, last, height } = useWindow(body, rows.length);
   const [activeKey, setActive] = useState(/** @type {string | null} */ (null));
   const active = Math.max(0, rows.findIndex((row) => keyOf(row) === activeKey));
-  const focusNext = useRef(false);
+  const wantsFocus = useRef(false);
   useLayoutEffect(() => {
-    if (focusNext.current) {
-      focusNext.current = false;
-      /** @type {HTMLElement | null} */ (body.current?.querySelector('[tabindex="0"]'))?.focus();
+    // The row may not be there yet: it comes with the drawing that follows the scrolling.
+    const row = /** @type {HTMLElement | null} */ (body.current?.querySelector('[data-active="true"]'));
+    if (wantsFocus.current && row) {
+      wantsFocus.current = false;
+      row.focus({ preventScroll: true });
     }
   });
 
@@ -52,7 +54,7 @@ export function Table({ label, name, rows, keyOf, columns, order, onOrder, onOpe
     const row = rows[to];
     if (row !== undefined) {
       setActive(keyOf(row));
-      focusNext.current = true;
+      wantsFocus.current = true;
       bringIntoSight(body.current, to, height);
     }
   };
@@ -100,6 +102,7 @@ export function Table({ label, name, rows, keyOf, columns, order, onOrder, onOpe
                 class=${`table-row ${classOf?.(row) ?? ""}`}
                 style=${{ transform: `translateY(${(first + index) * height}px)` }}
                 tabindex=${first + index === tabbable ? 0 : -1}
+                data-active=${keyOf(row) === activeKey ? "true" : undefined}
                 onFocus=${() => setActive(keyOf(row))}
                 onClick=${() => onOpen?.(row)}>
                 ${columns.map(

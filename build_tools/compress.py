@@ -1,0 +1,34 @@
+"""Compresses the files of the dashboard once, when a wheel is built: ``x.js.br``, ``x.js.gz``.
+
+amiws_gevent/web/dashboard.py serves them.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+REQUIRES = "brotli"  # what a build needs for it
+
+_TEXT = {".css", ".html", ".js", ".json", ".svg", ".txt"}
+# What fits into the first packet is not faster with less.
+_LEAST = 1024
+# With less gain, the time to unpack is not worth it.
+_MOST_LEFT = 0.9
+
+
+def compress_tree(folder: Path) -> None:
+    """Write compressed files beside those in ``folder`` that are worth it."""
+    import brotli  # no other part of a build needs it
+
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in _TEXT or path.stat().st_size < _LEAST:
+            continue
+        content = path.read_bytes()
+        # Without a time, so that equal sources give equal wheels.
+        for ending, packed in (
+            (".br", brotli.compress(content, quality=11)),
+            (".gz", gzip.compress(content, compresslevel=9, mtime=0)),
+        ):
+            if len(packed) < _MOST_LEFT * len(content):
+                path.with_name(path.name + ending).write_bytes(packed)

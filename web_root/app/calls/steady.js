@@ -1,0 +1,51 @@
+// Rows stay where they are while somebody points at them or moves through them by keyboard: a click
+// must hit the call that it was aimed at. New ones come to the end until he is done.
+
+import { useMemo, useRef, useState } from "../../vendor/ui.js";
+import { keyOf } from "./list.js";
+
+/** @typedef {import("../../lib/amiws.js").Entity} Entity */
+
+/**
+ * The rows in the order to show, and what the element around them needs to know of the pointer.
+ *
+ * @param {Entity[]} sorted
+ * @param {unknown} order another one is what the viewer asked for: it is done at once
+ */
+export function useSteady(sorted, order) {
+  const [isHeld, setHeld] = useState(false);
+  const before = useRef({ order, keys: /** @type {string[]} */ ([]) });
+  const rows = useMemo(() => {
+    const isSame = isHeld && before.current.order === order;
+    const kept = isSame ? steady(sorted, before.current.keys) : sorted;
+    before.current = { order, keys: kept.map(keyOf) };
+    return kept;
+  }, [sorted, isHeld, order]);
+  const hold = {
+    onPointerEnter: () => setHeld(true),
+    onPointerLeave: () => setHeld(false),
+    onFocusIn: () => setHeld(true),
+    onFocusOut: () => setHeld(false),
+  };
+  return { rows, hold };
+}
+
+/**
+ * Those that were there in their places, then the others.
+ *
+ * @param {Entity[]} sorted
+ * @param {string[]} keys
+ */
+function steady(sorted, keys) {
+  const left = new Map(sorted.map((call) => [keyOf(call), call]));
+  /** @type {Entity[]} */
+  const rows = [];
+  for (const key of keys) {
+    const call = left.get(key);
+    if (call !== undefined) {
+      rows.push(call);
+      left.delete(key);
+    }
+  }
+  return [...rows, ...left.values()];
+}
