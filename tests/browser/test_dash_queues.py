@@ -58,6 +58,7 @@ def desk() -> Desk:
     desk.member("sales", "PJSIP/202", "Bob Berg", Membership="dynamic")
     desk.member("sales", "PJSIP/203", "Carla Costa", Paused=1, PausedReason="Lunch")
     desk.member("sales", "PJSIP/204", "Deniz Dubois", status=5)
+    desk.member("support", "Local/205@agents/n", "Elif", StateInterface="hint:205@agents")
     desk.channel("PJSIP/201-0000002a", "7.1")
     return desk
 
@@ -84,7 +85,7 @@ def confirm(page: Page, **values: str) -> None:
 
 def test_callers_join_and_the_longest_waiting_is_first_and_loud(office: Office, page: Page) -> None:
     office.desk.join("sales", "1.1", "491", "Ina First")
-    callers = page.locator(".caller")
+    callers = page.locator(".queue-caller")
     expect(callers).to_have_count(1)
     office.desk.join("sales", "1.2", "492", HOSTILE)
     office.desk.join("support", "1.3", "493", "Somebody else")
@@ -95,7 +96,7 @@ def test_callers_join_and_the_longest_waiting_is_first_and_loud(office: Office, 
     limits.click()
     confirm(page, waiting="2", wait="0", scope="1 sales")
     expect(page.locator(".alarm-texts")).to_contain_text("2 wait")
-    expect(page.locator(".caller.loud-2")).to_have_count(2)
+    expect(page.locator(".queue-caller.loud-2")).to_have_count(2)
     expect(page.locator(".queue-card.in-alarm")).to_have_count(1)
     expect(page.locator("main img")).to_have_count(0)
     office.desk.leave("sales", "1.1")
@@ -117,11 +118,11 @@ def test_figures_are_those_of_the_api(office: Office, page: Page) -> None:
     expect(office.figure("level_answered")).to_have_text("50%")
     expect(office.figure("level_entered")).to_have_text("20%")
     expect(office.figure("longest_wait")).to_have_text("1:20")
-    expect(page.locator(".incomplete")).to_contain_text("not complete")
+    expect(page.locator(".queue-incomplete")).to_contain_text("not complete")
 
 
 def test_agents_are_told_in_words_and_counted(office: Office, page: Page) -> None:
-    tiles = page.locator(".member")
+    tiles = page.locator(".queue-member")
     expect(tiles.locator(".who")).to_have_text(
         ["Anna Weber", "Bob Berg", "Carla Costa", "Deniz Dubois"]
     )
@@ -135,32 +136,34 @@ def test_agents_are_told_in_words_and_counted(office: Office, page: Page) -> Non
 def test_who_gave_up_is_listed_and_called_back(office: Office, page: Page) -> None:
     office.desk.join("sales", "1.1", "49301234", HOSTILE)
     office.desk.abandon("sales", "1.1", 75)
-    row = page.locator(".abandoned tbody tr")
+    row = page.locator(".queue-abandoned tbody tr")
     expect(row.locator(".who")).to_have_text(HOSTILE)
     expect(row).to_contain_text("1:15")
     row.get_by_role("button").click()
     expect(page.locator("dialog[open] h2")).to_have_text(f"Call {HOSTILE} back?")
-    confirm(page, own="PJSIP/299", context="internal")
+    confirm(page, phone="PJSIP/299", context="internal")
     sent = office.desk.wait_for("Originate")
     names = ("Channel", "Context", "Exten", "Priority", "Async")
     assert [sent.get(name) for name in names] == [
         "PJSIP/299", "internal", "49301234", "1", "true"
     ]  # fmt: skip
-    expect(page.locator(".notice")).to_contain_text("Your phone has answered")
-    row.get_by_role("button").click()
-    expect(page.locator("dialog[open] [name=own]")).to_have_value("PJSIP/299")
+    expect(page.locator(".notice")).to_contain_text("Your phone rings")
 
 
 def test_listening_is_at_the_real_channel_and_where_there_is_one(
     office: Office, page: Page
 ) -> None:
-    tiles = page.locator(".member")
-    expect(tiles.nth(0).get_by_role("button", name="Whisper: Anna Weber")).to_be_visible()
-    expect(page.get_by_role("button", name=re.compile("^Listen"))).to_have_count(1)
-    for button, options in (("Listen", "qE"), ("Whisper", "qwE"), ("Join in", "qBE")):
+    listen = page.get_by_role("button", name=re.compile("^Listen"))
+    expect(page.locator(".queue-members")).to_contain_text("name your phone in the preferences")
+    expect(listen).to_have_count(0)
+    page.get_by_role("button", name="Preferences").click()
+    page.get_by_label("Your phone").fill("PJSIP/299")
+    page.get_by_role("button", name="Close").click()
+    expect(listen).to_have_count(1)
+    for button, options in (("Listen", "q"), ("Whisper", "qw"), ("Join", "qB")):
         office.desk.asked.clear()
         page.get_by_role("button", name=f"{button}: Anna Weber").click()
-        confirm(page, own="PJSIP/299")
+        confirm(page)
         sent = office.desk.wait_for("Originate")
         assert (sent.get("Channel"), sent.get("Application"), sent.get("Data")) == (
             "PJSIP/299",
@@ -171,8 +174,8 @@ def test_listening_is_at_the_real_channel_and_where_there_is_one(
 
 def test_callers_are_sent_elsewhere_and_hung_up_on(office: Office, page: Page) -> None:
     office.desk.join("sales", "1.1", "491", "Ina")
-    page.get_by_role("button", name="Send elsewhere: Ina").click()
-    confirm(page, to="205", context="internal")
+    page.get_by_role("button", name="Redirect: Ina").click()
+    confirm(page, extension="205", context="internal")
     sent = office.desk.wait_for("Redirect")
     assert [sent.get(name) for name in ("Channel", "Context", "Exten")] == [
         "PJSIP/trunk-11", "internal", "205"
@@ -198,7 +201,7 @@ def test_agents_are_added_removed_and_paused_only_after_a_yes(office: Office, pa
     assert [added.get(name) for name in names] == ["sales", "PJSIP/210", "Zoé", "0"]
     page.get_by_role("button", name="Pause: Bob Berg").click()
     confirm(page, reason="Meeting", scope="one")
-    tile = page.locator(".member", has_text="Bob Berg")
+    tile = page.locator(".queue-member", has_text="Bob Berg")
     expect(tile).to_contain_text("Paused: Meeting")
     tile.get_by_role("button", name="End pause").click()
     confirm(page)
@@ -229,7 +232,7 @@ def test_csv_is_for_spreadsheets_and_runs_nothing_there(office: Office, page: Pa
     office.desk.abandon("sales", "1.1", 75)
     office.desk.join("sales", "1.2", "-12", "@SUM(A1)")
     office.desk.abandon("sales", "1.2", 5)
-    expect(page.locator(".abandoned tbody tr")).to_have_count(2)
+    expect(page.locator(".queue-abandoned tbody tr")).to_have_count(2)
     save = page.get_by_role("button", name="Export as CSV: Who gave up last")
     text = exported(page, save)
     assert text.startswith("\ufeffNumber,Name,When,Waited (seconds)\r\n")
@@ -306,7 +309,7 @@ def test_a_pause_with_a_reason_is_seen_in_the_simulated_pbx(page: Page, tmp_path
         page.goto(f"http://127.0.0.1:{program.port}/#/queues?server=2&queue=sales")
         page.get_by_role("button", name="Pause: Bob Berg").click()
         confirm(page, reason="Training", scope="all")
-        tile = page.locator(".member", has_text="Bob Berg")
+        tile = page.locator(".queue-member", has_text="Bob Berg")
         expect(tile.locator(".chip")).to_have_text("Paused")
         asked = {"server": 2, "action": {"Action": "QueueStatus", "Queue": "sales"}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +21,7 @@ TURNS = """
 () => {
   window.seen = new Set();
   const note = () => {
-    for (const tile of document.querySelectorAll(".tile")) seen.add(tile.dataset.queue);
+    for (const tile of document.querySelectorAll(".wall-tile")) seen.add(tile.dataset.queue);
   };
   new MutationObserver(note).observe(document.body, { childList: true, subtree: true });
   note();
@@ -34,9 +35,9 @@ TOO_SMALL = """
 """
 
 OVERFLOWS = """
-() => [...document.querySelectorAll(".wallboard, .tiles, .tile, .tile-body, .tile dl")]
+() => [...document.querySelectorAll(".wallboard, .wall-tiles, .wall-body, .wall-tile dl, .wall-figure")]
   .filter((box) => box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1)
-  .map((box) => [box.className, box.scrollHeight, box.clientHeight, box.scrollWidth, box.clientWidth])
+  .map((box) => [box.className, box.textContent, box.scrollHeight, box.clientHeight])
 """
 
 
@@ -47,12 +48,12 @@ def stack() -> Iterator[ExitStack]:
 
 
 def offices(folder: Path, stack: ExitStack, page: Page, count: int) -> Office:
-    """A program with so many queues, in each an agent and somebody who waits."""
+    """A program with so many queues, in each an agent and somebody who waits for an hour."""
     desk = Desk(*(f"team {number}" for number in range(count)))
     for number in range(count):
         queue = f"team {number}"
         desk.member(queue, f"PJSIP/{201 + number}", f"Anna {number}")
-        desk.caller(queue, f"1.{number}", f"49{number}", HOSTILE, wait=number)
+        desk.caller(queue, f"1.{number}", f"49{number}", HOSTILE, wait=3599)
     page.set_viewport_size(WALL)
     return Office(folder, stack, desk, page)
 
@@ -61,7 +62,7 @@ def test_forty_queues_are_all_shown_in_turn(tmp_path: Path, stack: ExitStack, pa
     page.clock.install()
     office = offices(tmp_path, stack, page, 40)
     office.open("wall?all=1&seconds=4&wait=")
-    tiles = page.locator(".tile")
+    tiles = page.locator(".wall-tile")
     expect(tiles).to_have_count(6)
     page.evaluate(TURNS)
     expect(page.locator(".wall-page")).to_have_text("1/7")
@@ -85,8 +86,15 @@ def test_figures_are_large_and_nothing_is_cut_off(
 ) -> None:
     office = offices(tmp_path, stack, page, count)
     page.set_viewport_size({"width": size[0], "height": size[1]})
+    for number in range(10, 30):
+        office.desk.join("team 0", f"2.{number}", "49", "Ina")
+    office.desk.connect("team 0", "2.10", "PJSIP/201", 5)
     office.open("wall?all=1&wait=0")
-    expect(page.locator(".tile")).to_have_count(min(count, 6))
+    tiles = page.locator(".wall-tile")
+    expect(tiles).to_have_count(min(count, 6))
+    expect(tiles.first.locator("[data-figure=level] dd")).to_have_text("100%")
+    expect(tiles.first.locator("[data-figure=waiting] dd")).to_have_text("20")
+    expect(tiles.first.locator("[data-figure=longest] dd")).to_have_text(re.compile("^1:00:"))
     assert page.evaluate(TOO_SMALL) == []
     assert page.evaluate(OVERFLOWS) == []
     expect(page.locator("main button, main a, main input")).to_have_count(0)
@@ -98,7 +106,7 @@ def test_the_address_chooses_queues_and_figures_are_those_of_the_api(
 ) -> None:
     office = offices(tmp_path, stack, page, 5)
     office.open("wall?queue=team+1&queue=team+3&server=1")
-    tiles = page.locator(".tile")
+    tiles = page.locator(".wall-tile")
     expect(tiles.locator("h2")).to_have_text(["team 1", "team 3"])
     for number in range(10, 14):
         office.desk.join("team 3", f"2.{number}", "49", "Ina")
@@ -120,23 +128,23 @@ def test_alarms_are_told_in_words_also_of_other_pages(
     page.clock.install()
     office = offices(tmp_path, stack, page, 8)
     office.open("wall?all=1&waiting=2&wait=")
-    expect(page.locator(".tile")).to_have_count(4)
-    expect(page.locator(".tile.in-alarm")).to_have_count(0)
+    expect(page.locator(".wall-tile")).to_have_count(4)
+    expect(page.locator(".wall-tile.in-alarm")).to_have_count(0)
     office.desk.join("team 7", "2.1", "49", "Ina")
     expect(page.locator(".wall-elsewhere")).to_have_text("Alarm team 7")
     page.keyboard.press("ArrowRight")
-    expect(page.locator(".tile.in-alarm .word")).to_have_text("Alarm")
+    expect(page.locator(".wall-tile.in-alarm .word")).to_have_text("Alarm")
     expect(page.locator(".wall-elsewhere")).to_have_text("")
 
 
 def test_what_is_out_of_date_says_so(tmp_path: Path, stack: ExitStack, page: Page) -> None:
     office = offices(tmp_path, stack, page, 2)
     office.open("wall?all=1&wait=0")
-    expect(page.locator(".tile.in-alarm")).to_have_count(2)
+    expect(page.locator(".wall-tile.in-alarm")).to_have_count(2)
     office.desk.server.kill()
-    expect(page.locator(".tile.is-stale .word")).to_have_text(["Out of date", "Out of date"])
+    expect(page.locator(".wall-tile.is-stale .word")).to_have_text(["Out of date", "Out of date"])
     expect(page.locator(".wall-lost")).to_have_text("Out of date: pbx")
-    expect(page.locator(".tile.in-alarm")).to_have_count(0)
+    expect(page.locator(".wall-tile.in-alarm")).to_have_count(0)
     office.program.process.terminate()
     expect(page.locator(".alarm")).to_contain_text("connection to amiws-gevent is lost")
     assert page.evaluate(OVERFLOWS) == []
@@ -153,4 +161,4 @@ def test_the_chooser_makes_the_address(tmp_path: Path, stack: ExitStack, page: P
         f"http://127.0.0.1:{office.program.port}/#/wall?queue=team+1&queue=team+2&waiting=1"
     )
     page.get_by_role("link", name="Start").click()
-    expect(page.locator(".tile.in-alarm h2")).to_have_text(["team 1", "team 2"])
+    expect(page.locator(".wall-tile.in-alarm h2")).to_have_text(["team 1", "team 2"])

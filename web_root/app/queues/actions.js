@@ -1,30 +1,13 @@
-// What an operator does with callers and members of a queue; `act` asks once more and tells the answer.
+// What an operator does with callers and members of a queue; `act` asks once more and tells the
+// answer. What is done with any channel is in callactions.js.
 
 import { act } from "../actions.js";
-import { ownInterface } from "../settings.js";
-import { t } from "../text.js";
 import { nameOf } from "../parts/person.js";
-import { labelOf, someone } from "./model.js";
-import { dialContext, pauseReasons } from "./settings.js";
+import { t } from "../text.js";
+import { labelOf } from "./model.js";
+import { pauseReasons } from "./settings.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */
-
-const RING_FOR = 30_000; // milliseconds: how long the own phone rings
-
-/** Who is asked for if this browser does not know yet; the answer is kept. */
-const ownPhone = () => ({
-  name: "own",
-  label: t("preferences.own_interface"),
-  value: ownInterface.value,
-  hint: t("queues.own_hint"),
-  required: true,
-});
-
-/** @param {{ own?: string }} values What was answered to `ownPhone`. */
-function ownChannel({ own = "" }) {
-  ownInterface.value = own;
-  return own;
-}
 
 /** @param {Entity} member */
 export function pause(member) {
@@ -107,93 +90,10 @@ export function add({ server, id }, known) {
 export function hangUp(caller) {
   return act({
     server: caller.server,
-    title: t("queues.ask.hang_up", { name: nameOf(someone(caller)) || t("person.unknown") }),
-    confirm: t("queues.hang_up"),
+    title: t("queues.ask.hang_up", { name: nameOf(caller) || t("person.unknown") }),
+    confirm: t("act.hang_up"),
     danger: true,
     headers: { Action: "Hangup", Channel: caller["channel"] },
     done: t("queues.done.hung_up"),
-  });
-}
-
-/** @param {Entity} caller */
-export function redirect(caller) {
-  return act({
-    server: caller.server,
-    title: t("queues.ask.redirect", { name: nameOf(someone(caller)) || t("person.unknown") }),
-    confirm: t("queues.redirect"),
-    fields: [{ name: "to", label: t("queues.ask.to"), required: true }, context()],
-    headers: ({ to = "", context: where = "" }) =>
-      ({ Action: "Redirect", Channel: caller["channel"], Context: where, Exten: to, Priority: 1 }),
-    done: t("queues.done.redirected"),
-  });
-}
-
-const context = () => ({
-  name: "context",
-  label: t("queues.preferences.context"),
-  value: dialContext.value,
-  required: true,
-});
-
-/**
- * Rings the own phone, and then dials.
- *
- * @param {number} server
- * @param {import("../parts/person.js").Someone} who
- */
-export function callBack(server, who) {
-  return act({
-    server,
-    title: t("queues.ask.call_back", { name: nameOf(who) }),
-    text: t("queues.ask.rings_first"),
-    confirm: t("queues.call_back"),
-    fields: [
-      { name: "to", label: t("queues.ask.number"), value: who.number ?? "", required: true },
-      context(),
-      ownPhone(),
-    ],
-    headers: (values) => ({
-      Action: "Originate",
-      Channel: ownChannel(values),
-      Context: values["context"] ?? "",
-      Exten: values["to"] ?? "",
-      Priority: 1,
-      CallerID: values["to"] ?? "",
-      Timeout: RING_FOR,
-      Async: true,
-    }),
-    wait: true,
-    done: t("queues.done.called_back"),
-  });
-}
-
-// Options of ChanSpy: quiet, whisper, barge; E ends it with the call that is listened to.
-const SPY = { listen: "qE", whisper: "qwE", barge: "qBE" };
-
-/**
- * Rings the own phone, and then listens to the channel that a member talks on.
- *
- * @param {keyof typeof SPY} how
- * @param {Entity} member
- * @param {Entity} channel
- */
-export function spy(how, member, channel) {
-  return act({
-    server: member.server,
-    title: t(`queues.ask.${how}`, { name: labelOf(member) }),
-    text: t("queues.ask.rings_first"),
-    confirm: t(`queues.${how}`),
-    fields: [ownPhone()],
-    headers: (values) => ({
-      Action: "Originate",
-      Channel: ownChannel(values),
-      Application: "ChanSpy",
-      Data: `${channel["name"]},${SPY[how]}`,
-      CallerID: t(`queues.${how}`),
-      Timeout: RING_FOR,
-      Async: true,
-    }),
-    wait: true,
-    done: t("queues.done.listening", { name: labelOf(member) }),
   });
 }

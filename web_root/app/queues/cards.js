@@ -7,7 +7,7 @@ import { nameOf } from "../parts/person.js";
 import { addressOf } from "../route.js";
 import { count, duration, percent, t } from "../text.js";
 import { alarmsOf, gravityOf, limitsOf, loudness, markOf } from "./alarms.js";
-import { levelOf, longestSince, someone } from "./model.js";
+import { levelOf, longestSince } from "./model.js";
 
 /** @typedef {import("./model.js").Line} Line */
 
@@ -80,7 +80,7 @@ function Card({ line, isChosen, shown }) {
       </span>
       ${callers.slice(0, shown).map((caller) => html`
         <span key=${caller.id} class=${`card-caller loud-${loudness(caller["since"], limits, now.value)}`}>
-          <span>${nameOf(someone(caller)) || t("person.unknown")}</span> <b>${duration(now.value - caller["since"])}</b>
+          <span>${nameOf(caller) || t("person.unknown")}</span> <b>${duration(now.value - caller["since"])}</b>
         </span>`)}
     </a>
   `;

@@ -2,11 +2,11 @@
 
 import { html } from "../../vendor/ui.js";
 import { mayDo } from "../actions.js";
+import { newCall } from "../callactions.js";
 import { now } from "../live.js";
 import { Icon } from "../parts/icon.js";
-import { Person } from "../parts/person.js";
+import { nameOf, Person } from "../parts/person.js";
 import { dayAndTime, duration, t, timeOfDay } from "../text.js";
-import { callBack } from "./actions.js";
 import { save } from "./csv.js";
 import { labelOf } from "./model.js";
 import { abandonedRows, agentColumns, agentFigure, agentRows } from "./tables.js";
@@ -19,7 +19,7 @@ export function Abandoned({ queue }) {
   const all = queue["last_abandoned"];
   const mayCall = mayDo("Originate");
   return html`
-    <section class="card abandoned" aria-labelledby="abandoned">
+    <section class="card queue-abandoned" aria-labelledby="abandoned">
       <${Title} id="abandoned" text=${t("queues.last_abandoned")} isEmpty=${all.length === 0}
         onSave=${() => save(`${queue.id}-${t("queues.file_abandoned")}-${queue["day"]}`, abandonedRows(queue))} />
       ${all.length === 0
@@ -33,7 +33,7 @@ export function Abandoned({ queue }) {
             </tr></thead>
             <tbody>${all.map((one) => html`
               <tr key=${`${one.uniqueid} ${one.at}`}>
-                <td><${Person} who=${one} /></td>
+                <td><${Person} who=${one} server=${queue.server} /></td>
                 <td title=${dayAndTime(one.at)}>${isToday(one.at) ? timeOfDay(one.at) : dayAndTime(one.at)}</td>
                 <td class="number">${duration(one.wait * 1000)}</td>
                 ${mayCall && html`<td class="number">${one.number &&
@@ -46,6 +46,10 @@ export function Abandoned({ queue }) {
   `;
 }
 
+/** @param {number} server @param {import("../parts/person.js").Someone} who */
+const callBack = (server, who) =>
+  newCall({ server, number: who.number ?? "", title: t("queues.ask.call_back", { name: nameOf(who) }) });
+
 /** @param {number} at */
 const isToday = (at) => new Date(at).toDateString() === new Date(now.value).toDateString();
 
@@ -54,7 +58,7 @@ export function Agents({ line }) {
   const { queue, members } = line;
   const columns = agentColumns(members);
   return html`
-    <section class="card agents" aria-labelledby="agents">
+    <section class="card queue-agents" aria-labelledby="agents">
       <${Title} id="agents" text=${t("queues.agents")} isEmpty=${members.length === 0}
         onSave=${() => save(`${queue.id}-${t("queues.file_agents")}-${queue["day"]}`, agentRows(line))} />
       ${members.length === 0

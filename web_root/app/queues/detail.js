@@ -28,7 +28,7 @@ export function Detail({ line }) {
   }, []);
   const alarms = alarmsOf(line, limitsOf(key), now.value);
   return html`
-    <article class=${isCurrent(queue.server) ? "queue" : "queue stale"} aria-labelledby="queue-name">
+    <article class=${isCurrent(queue.server) ? "queue-one" : "queue-one stale"} aria-labelledby="queue-name">
       <header class="bar">
         <h2 id="queue-name" tabindex="-1" ref=${heading}>${queue.id}</h2>
         ${servers.value.length > 1 && html`<p class="soft">${serverNames.value.get(queue.server)}</p>`}
@@ -94,7 +94,7 @@ function Now({ line, alarms }) {
   const { callers, totals, members } = line;
   const since = longestSince(line);
   return html`
-    <dl class="figures now">
+    <dl class="queue-figures now">
       <${Figure} name="waiting" alarms=${alarms} value=${count(callers.length)} />
       <${Figure} name="longest_now" alarm="wait" alarms=${alarms}
         value=${since === null ? "–" : duration(now.value - since)} />
@@ -112,7 +112,7 @@ function Today({ line: { queue }, alarms }) {
   const share = (/** @type {number | null} */ level) => (level === null ? "–" : percent(level));
   const seconds = Number(queue["service_level"]);
   return html`
-    <dl class="figures day" aria-label=${t("queues.today")}>
+    <dl class="queue-figures day" aria-label=${t("queues.today")}>
       <${Figure} name="entered" value=${count(queue["entered"])} />
       <${Figure} name="answered" value=${count(queue["answered"])} />
       <${Figure} name="abandoned" value=${count(queue["abandoned"])} />
@@ -121,7 +121,7 @@ function Today({ line: { queue }, alarms }) {
       <${Figure} name="level_entered" value=${share(levelOf(queue, "entered"))} note=${t("queues.within", { seconds })} />
       <${Figure} name="longest_wait" value=${duration(queue["longest_wait"] * 1000)} />
     </dl>
-    ${queue["incomplete"] && html`<p class="incomplete"><${Icon} name="alert" />
+    ${queue["incomplete"] && html`<p class="queue-incomplete"><${Icon} name="alert" />
       ${t("queues.incomplete", { since: dayAndTime(queue["counted_since"]) })}</p>`}
   `;
 }

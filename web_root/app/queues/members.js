@@ -1,12 +1,14 @@
 // Who serves a queue, each a tile: how he stands, in words and colour, and since when.
 
 import { html, useEffect } from "../../vendor/ui.js";
+import { mayDo } from "../actions.js";
+import { hasOwnPhone, spy } from "../callactions.js";
 import { hold } from "../live.js";
 import { Chip } from "../parts/chip.js";
 import { Person } from "../parts/person.js";
 import { Since } from "../parts/since.js";
 import { dayAndTime, t } from "../text.js";
-import { pause, remove, spy, unpause } from "./actions.js";
+import { pause, remove, unpause } from "./actions.js";
 import { Tool } from "./callers.js";
 import { channelOf, stateSince } from "./channels.js";
 import { labelOf, standingOf } from "./model.js";
@@ -32,11 +34,13 @@ export function Members({ line: { members } }) {
     return () => ends.forEach((end) => end());
   }, []);
   return html`
-    <section class="members" aria-labelledby="members">
+    <section class="queue-members" aria-labelledby="members">
       <h3 id="members">${t("queues.members")}</h3>
       ${members.length === 0
         ? html`<p class="empty">${t("queues.no_members")}</p>`
-        : html`<ul>${members.map((member) => html`<${Member} key=${member.id} member=${member} />`)}</ul>`}
+        : html`
+          ${!hasOwnPhone() && mayDo("Originate") && html`<p class="soft">${t("queues.no_phone")}</p>`}
+          <ul>${members.map((member) => html`<${Member} key=${member.id} member=${member} />`)}</ul>`}
     </section>
   `;
 }
@@ -49,7 +53,7 @@ function Member({ member }) {
   const since = standing === "paused" ? member["paused_since"] : stateSince(member);
   const partner = standing === "talking" && (channel?.["connected_name"] || channel?.["connected_number"]);
   return html`
-    <li class="card member" data-kind=${COLOURS[standing]} data-standing=${standing}>
+    <li class="card queue-member" data-kind=${COLOURS[standing]} data-standing=${standing}>
       <div class="member-head">
         <${Person} who=${{ name: labelOf(member), number: member["name"] ? member["interface"] : null }} />
         <span class="member-state">
@@ -77,8 +81,8 @@ function Tools({ member, channel }) {
   const who = labelOf(member);
   const common = { who, action: "Originate" };
   return html`
-    ${channel && /** @type {const} */ (["listen", "whisper", "barge"]).map((how) => html`
-      <${Tool} key=${how} ...${common} icon=${how} text=${`queues.${how}`} onClick=${() => spy(how, member, channel)} />`)}
+    ${channel && hasOwnPhone() && /** @type {const} */ (["listen", "whisper", "barge"]).map((how) => html`
+      <${Tool} key=${how} ...${common} icon=${how} text=${`act.${how}`} onClick=${() => spy(member.server, channel["name"], who, how)} />`)}
     ${member["paused"]
       ? html`<${Tool} action="QueuePause" icon="play" text="queues.unpause" who=${who} onClick=${() => unpause(member)} />`
       : html`<${Tool} action="QueuePause" icon="pause" text="queues.pause" who=${who} onClick=${() => pause(member)} />`}

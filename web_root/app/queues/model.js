@@ -92,9 +92,6 @@ const members = computed(() => {
 /** What to call a member. @param {Entity} member */
 export const labelOf = ({ name, interface: device }) => String(name || device);
 
-/** Somebody who waits, as parts/person.js takes it. @param {Entity} caller */
-export const someone = ({ name, number }) => ({ name, number });
-
 /** All queues, by name and then server. */
 export const lines = computed(() =>
   kind("queue")

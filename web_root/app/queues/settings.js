@@ -2,11 +2,8 @@
 
 import { html } from "../../vendor/ui.js";
 import { addPreference } from "../parts/preferences.js";
-import { setting } from "../settings.js";
+import { context, setting } from "../settings.js";
 import { t } from "../text.js";
-
-/** The context in which a number is dialled that is called back, or that a caller is sent to. */
-export const dialContext = setting("dial_context", "from-internal");
 
 /** Reasons of pauses as somebody has written them; none: the usual ones of the language. @type {import("../../vendor/ui.js").Signal<string[]>} */
 const ownReasons = setting("pause_reasons", []);
@@ -27,8 +24,8 @@ function QueuePreferences() {
   return html`
     <p class="field">
       <label for="dial-context">${t("queues.preferences.context")}</label>
-      <input id="dial-context" value=${dialContext} autocomplete="off"
-        onInput=${(/** @type {any} */ event) => (dialContext.value = event.currentTarget.value.trim())} />
+      <input id="dial-context" value=${context} autocomplete="off"
+        onInput=${(/** @type {any} */ event) => (context.value = event.currentTarget.value.trim())} />
       <small>${t("queues.preferences.context_hint")}</small>
     </p>
     <p class="field">

@@ -37,7 +37,7 @@ export function Board() {
       <${Head} shown=${shown} chosen=${serversOf(params)} />
       ${shown.length === 0
         ? html`<p class="wall-empty">${t(kind("queue").isLoaded.value ? "wall.none" : "app.loading")}</p>`
-        : html`<div class="tiles" key=${page} style=${{ "--columns": layout.columns, "--rows": layout.rows }}>
+        : html`<div class="wall-tiles" key=${page} style=${{ "--columns": layout.columns, "--rows": layout.rows }}>
             ${tiles.map(({ line, alarms, limits }) => html`
               <${Tile} key=${line.key} line=${line} alarms=${alarms} limits=${limits}
                 hasServer=${hasServers} among=${shown.length} />`)}

@@ -84,7 +84,7 @@ function Boxes({ title, all, options, chosen, onChange }) {
     <fieldset class="card">
       <legend>${title}</legend>
       <p class="soft">${chosen.size === 0 ? all : t("wall.chosen", { count: chosen.size })}</p>
-      <div class="boxes">
+      <div class="wall-boxes">
         ${options.map(([value, text]) => html`
           <label key=${value}>
             <input type="checkbox" checked=${chosen.has(value)} onChange=${() => toggle(value)} /> ${text}

@@ -5,7 +5,7 @@ import { isCurrent, now, serverNames } from "../live.js";
 import { nameOf } from "../parts/person.js";
 import { count, duration, percent, t } from "../text.js";
 import { gravityOf, loudness, markOf } from "../queues/alarms.js";
-import { levelOf, longestSince, someone } from "../queues/model.js";
+import { levelOf, longestSince } from "../queues/model.js";
 
 /** @typedef {import("../queues/model.js").Line} Line */
 /** @typedef {import("../queues/alarms.js").Alarm} Alarm */
@@ -26,7 +26,7 @@ export function Tile({ line, alarms, limits, hasServer, among }) {
   const first = callers.slice(0, CALLERS_SHOWN[among] ?? 0);
   const isBare = totals.idle === 0 && callers.length > 0;
   return html`
-    <section class=${`tile ${gravity && `in-${gravity}`} ${isStale ? "is-stale" : ""} ${among === 1 ? "alone" : ""}`}
+    <section class=${`wall-tile ${gravity && `in-${gravity}`} ${isStale ? "is-stale" : ""} ${among === 1 ? "alone" : ""}`}
       aria-label=${queue.id} data-queue=${queue.id} data-server=${queue.server}>
       <header>
         <h2>${queue.id}${hasServer && html`<small>${serverNames.value.get(queue.server)}</small>`}</h2>
@@ -34,7 +34,7 @@ export function Tile({ line, alarms, limits, hasServer, among }) {
           ? html`<p class="word">${t("wall.stale")}</p>`
           : gravity && html`<p class="word">${t(`queues.gravity.${gravity}`)}</p>`}
       </header>
-      <div class="tile-body">
+      <div class="wall-body">
         <dl>
           <${Figure} name="waiting" class=${`large ${markOf(alarms, "waiting")}`} value=${count(callers.length)} />
           <${Figure} name="longest" class=${`large ${markOf(alarms, "wait")}`}
@@ -48,7 +48,7 @@ export function Tile({ line, alarms, limits, hasServer, among }) {
         ${first.length > 0 && html`
           <ol class="wall-callers">${first.map((caller) => html`
             <li key=${caller.id} class=${`loud-${loudness(caller["since"], limits, now.value)}`}>
-              <span>${nameOf(someone(caller)) || t("person.unknown")}</span>
+              <span>${nameOf(caller) || t("person.unknown")}</span>
               <b>${duration(now.value - caller["since"])}</b>
             </li>`)}</ol>`}
       </div>
