@@ -35,9 +35,15 @@ TOO_SMALL = """
 """
 
 OVERFLOWS = """
-() => [...document.querySelectorAll(".wallboard, .wall-tiles, .wall-body, .wall-tile dl, .wall-figure")]
-  .filter((box) => box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1)
-  .map((box) => [box.className, box.textContent, box.scrollHeight, box.clientHeight])
+() => {
+  const isWide = (box) => box.scrollWidth > box.clientWidth + 1;
+  const isHigh = (box) => box.scrollHeight > box.clientHeight + 1;
+  const boxes = document.querySelectorAll(".wallboard, .wall-tiles, .wall-body, .wall-tile dl");
+  return [
+    ...[...boxes].filter((box) => isWide(box) || isHigh(box)),
+    ...[...document.querySelectorAll(".wall-figure")].filter(isWide),
+  ].map((box) => [box.className, box.textContent, box.scrollWidth, box.clientWidth]);
+}
 """
 
 

@@ -88,5 +88,5 @@ function Card({ line, isChosen, shown }) {
 
 /** @param {{ label: string, value: string, class?: string }} props */
 function Figure({ label, value, class: name = "" }) {
-  return html`<span class=${`figure ${name}`}><span class="label">${label}</span> <b>${value}</b></span>`;
+  return html`<span class=${`queue-figure ${name}`}><span class="label">${label}</span> <b>${value}</b></span>`;
 }

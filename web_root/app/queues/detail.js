@@ -131,7 +131,7 @@ function Today({ line: { queue }, alarms }) {
  */
 function Figure({ name, value, note, alarm = name, alarms = [], tone = "" }) {
   return html`
-    <div class=${`figure ${markOf(alarms, alarm) || tone}`} data-figure=${name}>
+    <div class=${`queue-figure ${markOf(alarms, alarm) || tone}`} data-figure=${name}>
       <dt>${t(`queues.${name}`)}${note && html` <small>${note}</small>`}</dt>
       <dd>${value}</dd>
     </div>

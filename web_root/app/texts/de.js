@@ -266,7 +266,7 @@ export default {
     entered: "Eingegangen",
     answered: "Angenommen",
     abandoned: "Aufgelegt",
-    level_short: "Rechtzeitig",
+    level_short: "Im Ziel",
     level_answered: "Rechtzeitig, von den angenommenen",
     level_entered: "Rechtzeitig, von allen eingegangenen",
     within: "binnen {seconds} s",
