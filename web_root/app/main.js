@@ -4,6 +4,7 @@ import { html, render } from "../vendor/ui.js";
 import { App } from "./app.js";
 import { amiws } from "./live.js";
 import { loadNumbers } from "./numbers.js";
+import { alarmNotes, alarmSound } from "./settings.js";
 
 const place = /** @type {HTMLElement} */ (document.getElementById("app"));
 place.replaceChildren();
@@ -11,3 +12,8 @@ render(html`<${App} />`, place);
 
 // Once there is something to see: flags and the writing of numbers.
 amiws.servers.ready.then(loadNumbers).catch(reportError);
+
+// Who has asked to be told of alarms is told whatever view is open.
+if (alarmNotes.peek() || alarmSound.peek()) {
+  import("./queues/bells.js").catch(reportError);
+}

@@ -6,16 +6,13 @@ import { tell } from "../actions.js";
 import { hold, isCurrent, kind, now, serverNames } from "../live.js";
 import { Icon } from "../parts/icon.js";
 import { addressOf } from "../route.js";
-import { setting } from "../settings.js";
+import { alarmNotes, alarmSound } from "../settings.js";
 import { t } from "../text.js";
 import { alarmsOf, limitsOf } from "./alarms.js";
 import { lines } from "./model.js";
 
 /** @typedef {import("./model.js").Line} Line */
 /** @typedef {import("./alarms.js").Alarm} Alarm */
-
-const wantsSound = setting("alarm_sound", false);
-const wantsNotes = setting("alarm_notifications", false);
 
 /** @type {AudioContext | null} */
 let audio = null;
@@ -59,7 +56,7 @@ function notify({ key, queue }, { what, text }) {
 let known = null;
 
 function watch() {
-  if (!(wantsSound.value || wantsNotes.value) || !kind("queue").isLoaded.value) {
+  if (!(alarmSound.value || alarmNotes.value) || !kind("queue").isLoaded.value) {
     known = null;
     return;
   }
@@ -78,32 +75,32 @@ function watch() {
 
 /** @param {Line} line @param {Alarm} alarm */
 function announce(line, alarm) {
-  if (wantsSound.peek()) {
+  if (alarmSound.peek()) {
     sound();
   }
-  if (wantsNotes.peek() && "Notification" in globalThis && Notification.permission === "granted") {
+  if (alarmNotes.peek() && "Notification" in globalThis && Notification.permission === "granted") {
     notify(line, alarm);
   }
 }
 
-effect(() => (wantsSound.value || wantsNotes.value ? hold("queue") : undefined));
+effect(() => (alarmSound.value || alarmNotes.value ? hold("queue") : undefined));
 effect(watch);
-if (wantsSound.peek()) {
+if (alarmSound.peek()) {
   addEventListener("pointerdown", wake, { once: true });
   addEventListener("keydown", wake, { once: true });
 }
 
 async function toggleNotes() {
-  if (!wantsNotes.value && (await Notification.requestPermission()) !== "granted") {
+  if (!alarmNotes.value && (await Notification.requestPermission()) !== "granted") {
     tell(t("queues.bells.denied"), { isError: true });
     return;
   }
-  wantsNotes.value = !wantsNotes.value;
+  alarmNotes.value = !alarmNotes.value;
 }
 
 function toggleSound() {
-  wantsSound.value = !wantsSound.value;
-  if (wantsSound.value) {
+  alarmSound.value = !alarmSound.value;
+  if (alarmSound.value) {
     wake();
     audio?.resume().then(sound); // so that somebody hears what it will be like
   }
@@ -113,9 +110,9 @@ function toggleSound() {
 export function Bells() {
   return html`
     <div class="bells" role="group" aria-label=${t("queues.bells.title")}>
-      <${Switch} icon="sound" text=${t("queues.bells.sound")} on=${wantsSound} onClick=${toggleSound} />
+      <${Switch} icon="sound" text=${t("queues.bells.sound")} on=${alarmSound} onClick=${toggleSound} />
       ${"Notification" in globalThis && isSecureContext &&
-      html`<${Switch} icon="bell" text=${t("queues.bells.notify")} on=${wantsNotes} onClick=${toggleNotes} />`}
+      html`<${Switch} icon="bell" text=${t("queues.bells.notify")} on=${alarmNotes} onClick=${toggleNotes} />`}
     </div>
   `;
 }

@@ -47,10 +47,10 @@ function Caller({ caller, limits }) {
         ${loud > 0 && html`<small>${t(WORDS[loud] ?? "")}</small>`}
       </span>
       <span class="tools">
-        <${Tool} action="Redirect" icon="redirect" text="act.redirect" who=${name}
+        ${caller["channel"] && html`<${Tool} action="Redirect" icon="redirect" text="act.redirect" who=${name}
           onClick=${() => redirectChannel(caller.server, caller["channel"], name)} />
         <${Tool} action="Hangup" icon="hang_up" text="act.hang_up" who=${name}
-          onClick=${() => hangUp(caller)} />
+          onClick=${() => hangUp(caller)} />`}
       </span>
     </li>
   `;
