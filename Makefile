@@ -5,7 +5,7 @@
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
 # make soak      ten minutes of streams, churn, restarts and reloads
-# make lint, make format, make wheel, make clean, make distclean
+# make lint, make types, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
 PYTHON ?= $(shell scripts/find-python.sh)

@@ -37,13 +37,12 @@ _POLICY = (
     "trusted-types 'none'"
 )
 _REFUSED = (
-    "accelerometer", "bluetooth", "camera", "display-capture", "geolocation", "gyroscope", "hid",
+    "accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid",
     "magnetometer", "microphone", "midi", "payment", "serial", "usb",
 )  # fmt: skip
 _HEADERS = {
     "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _REFUSED),
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -63,6 +62,10 @@ def dashboard_response(files: StaticFiles, path: str, environ: WSGIEnvironment) 
     response.vary.add("Accept-Encoding")
     response.headers.update(_HEADERS)
     response.headers["Content-Security-Policy"] = policy(environ.get("HTTP_HOST", ""))
+    # Browsers send the one only where they heed the other: over TLS (a proxy's too), and to
+    # this machine. Elsewhere it would be an error in the console.
+    if "HTTP_SEC_FETCH_SITE" in environ:
+        response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if _LASTING.fullmatch(path):
         response.headers["Cache-Control"] = _FOR_EVER
     return response

@@ -58,8 +58,9 @@ def new_context(
 
     def make(**options: Any) -> BrowserContext:
         profile: Path = tmp_path_factory.mktemp("profile")
+        options = {"args": ARGUMENTS, **options}
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium_path(), headless=True, args=ARGUMENTS, **options
+            profile, executable_path=chromium_path(), headless=True, **options
         )
         contexts.append(context)
         return context

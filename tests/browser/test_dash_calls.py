@@ -217,7 +217,7 @@ def test_the_own_phone_rings_to_listen_pick_up_and_call(page: Page, one: Dashboa
     picked = one.wait_action("Originate")
     assert (picked["Application"], picked["Data"]) == ("PickupChan", "PJSIP/301-00000002")
     page.get_by_role("button", name="New call").click()
-    page.get_by_label("Number").fill("+49301234")
+    page.get_by_label("Number", exact=True).fill("+49301234")
     page.get_by_role("dialog").get_by_role("button", name="New call").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     dialled = one.wait_action("Originate")

@@ -45,9 +45,9 @@ def test_after_many_cuts_nothing_is_missing_and_nothing_there_twice(
     relay = stack.enter_context(Relay(setup.program.port))
     page.goto(f"{relay.url}style.css")
     page.evaluate(START, ["queue", "queue_caller"])
-    page.wait_for_function("amiws.isCurrent(1)")
+    page.wait_for_function("() => amiws.isCurrent(1)")
     setup.pbx.news()
-    page.wait_for_function("numbers.length === 1")
+    page.wait_for_function("() => numbers.length === 1")
     for number in range(20):
         setup.pbx.join("sales" if number % 2 else "support", f"1.{number}")
         setup.pbx.news()
@@ -55,16 +55,16 @@ def test_after_many_cuts_nothing_is_missing_and_nothing_there_twice(
             setup.pbx.leave("support", f"1.{number - number % 2}")
         if number % 5 == 0:
             relay.cut()
-            page.wait_for_function("amiws.status.state === 'live'")
+            page.wait_for_function("() => amiws.status.state === 'live'")
     setup.pbx.event("UserEvent", Number="last")
-    page.wait_for_function("numbers.at(-1) === 'last'")
+    page.wait_for_function("() => numbers.at(-1) === 'last'")
     assert page.evaluate("numbers") == [str(number) for number in range(1, 22)] + ["last"]
     assert page.evaluate("gaps") == []
     setup.pbx.join("sales", "last")
     client = setup.live()
     name = client.subscribe("state", kind=["queue", "queue_caller"])
     client.wait(lambda: (1, "queue_caller", "last") in client.collections[name], "the last")
-    page.wait_for_function("view.get(1, 'queue_caller', 'last')")
+    page.wait_for_function("() => view.get(1, 'queue_caller', 'last')")
     entities = page.evaluate("[...view]")
     found = {(one["server"], one["kind"], one["id"]): one for one in entities}
     assert found == client.collections[name]
@@ -79,7 +79,7 @@ def test_a_page_that_stood_still_is_right_again(
     setup = Setup(tmp_path, stack, "limits:\n  client_buffer: 64 KiB\n")
     page.goto(f"http://127.0.0.1:{setup.program.port}/style.css")
     page.evaluate(START, ["queue", "queue_caller"])
-    page.wait_for_function("amiws.isCurrent(1)")
+    page.wait_for_function("() => amiws.isCurrent(1)")
     client = setup.live()
     name = client.subscribe("state", kind=["queue", "queue_caller"])
     with page.expect_event("dialog") as dialog:  # which holds all that the page runs
@@ -94,9 +94,9 @@ def test_a_page_that_stood_still_is_right_again(
     setup.pbx.join("sales", "last")
     client.wait(lambda: (1, "queue_caller", "last") in client.collections[name], "the last")
     dialog.value.dismiss()
-    page.wait_for_function("view.get(1, 'queue_caller', 'last')")
+    page.wait_for_function("() => view.get(1, 'queue_caller', 'last')")
     setup.pbx.event("UserEvent", Number="last")
-    page.wait_for_function("numbers.at(-1) === 'last'")
+    page.wait_for_function("() => numbers.at(-1) === 'last'")
     lost = sum(one[2] for one in page.evaluate("gaps") if one[0] == "events")
     assert lost + page.evaluate("numbers.length") == total + 1
     assert lost > 0

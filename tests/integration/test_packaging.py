@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +15,11 @@ import venv
 import zipfile
 from pathlib import Path
 
+import brotli
 import pytest
 
 from amiws_gevent import __version__
-from tests.support.program import ROOT
+from tests.support.program import ROOT, Program, ami_host, configuration
 
 LEFT_OUT = shutil.ignore_patterns(
     ".venv*", ".git", ".make", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build",
@@ -33,6 +37,8 @@ CARRIED = [
     "amiws_plugins/__init__.py",
     "amiws_web_root/index.html",
     "amiws_web_root/lib/amiws.js",
+    "amiws_web_root/classic/classic.js",
+    "amiws_web_root/vendor/ui.js",
 ]
 SHARED = [
     "amiws.yaml",
@@ -73,6 +79,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def served() -> set[str]:
+    """What of this checkout's web_root is for browsers."""
+    names = under(ROOT / "web_root")
+    return {name for name in names if not re.fullmatch(r"vendor/(.*\.d\.ts|made-from\.txt)", name)}
+
+
+def without_compressed(names: set[str]) -> set[str]:
+    return {name for name in names if not name.endswith((".br", ".gz"))}
+
+
 @pytest.fixture(scope="module")
 def wheel(built: Path) -> Path:
     return built / f"amiws_gevent-{__version__}-py3-none-any.whl"
@@ -100,8 +116,42 @@ def test_the_wheel_carries_everything(wheel: Path) -> None:
     data = f"amiws_gevent-{__version__}.data/data/share/amiws-gevent"
     assert names >= {*CARRIED, *(f"{data}/{name}" for name in SHARED)}
     clients = {name.removeprefix("amiws_web_root/") for name in names if "_web_root/" in name}
-    assert clients == under(ROOT / "web_root")
-    assert not [name for name in names if name.startswith(("tests/", "bench/", "web_root/"))]
+    assert without_compressed(clients) == served()
+    elsewhere = ("tests/", "bench/", "web_root/", "build_tools/")
+    assert not [name for name in names if name.startswith(elsewhere) or "node_modules" in name]
+
+
+def test_the_wheel_has_the_licences_of_all_that_is_in_it(wheel: Path) -> None:
+    inside = f"amiws_gevent-{__version__}.dist-info/licenses"
+    with zipfile.ZipFile(wheel) as archive:
+        for name in ("LICENSE", "web_root/vendor/LICENSES.txt"):
+            assert archive.read(f"{inside}/{name}") == (ROOT / name).read_bytes()
+
+
+def test_compressed_files_say_the_same(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        packed = {name for name in names if name.endswith((".br", ".gz")) and "_root/" in name}
+        for name in packed:
+            unpack = brotli.decompress if name.endswith(".br") else gzip.decompress
+            assert unpack(archive.read(name)) == archive.read(name[:-3])
+    stems = {re.sub(r"-[0-9A-Z]{8}", "", name) for name in packed}
+    for name in ("vendor/ui.js", "vendor/world.json", "lib/amiws.js", "index.html"):
+        assert {f"amiws_web_root/{name}.br", f"amiws_web_root/{name}.gz"} <= stems
+
+
+@pytest.mark.timeout(300)
+def test_a_checkout_makes_the_same_vendor_folder(tmp_path: Path) -> None:
+    """With npm, from the lock file alone."""
+    for name in ("build_tools", "package.json", "package-lock.json"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    (tmp_path / "web_root").mkdir()
+    run(sys.executable, "-m", "build_tools.bundle", cwd=tmp_path)
+    made, ours = tmp_path / "web_root" / "vendor", ROOT / "web_root" / "vendor"
+    assert under(made) == under(ours)
+    assert [n for n in under(ours) if (made / n).read_bytes() != (ours / n).read_bytes()] == []
+    assert not list((tmp_path / "build").iterdir())
 
 
 def test_the_sdist_can_be_tested_and_built_again(built: Path) -> None:
@@ -113,12 +163,13 @@ def test_the_sdist_can_be_tested_and_built_again(built: Path) -> None:
         ".ci/run", ".editorconfig", ".pre-commit-config.yaml", "setup.py", "soak/__main__.py",
         "pyproject.toml", "scripts/find-python.sh", "etc/amiws.yaml", "plugins/__init__.py",
         "contrib/init.d/amiws-gevent", "web_root/index.html", "package-lock.json", "tsconfig.json",
+        "web_root/vendor/ui.js", "web_root/vendor/made-from.txt", "build_tools/backend.py",
         "tests/integration/test_packaging.py", "tests/support/program.py",
     }  # fmt: skip
     assert names >= {f"{top}/{name}" for name in wanted}
     hidden = {name.split("/")[1] for name in names if "/." in name}
     assert hidden == {".ci", ".editorconfig", ".pre-commit-config.yaml"}
-    assert not [name for name in names if name.endswith(".pyc")]
+    assert not [name for name in names if name.endswith(".pyc") or "node_modules" in name]
 
 
 def test_the_metadata(wheel: Path) -> None:
@@ -129,8 +180,9 @@ def test_the_metadata(wheel: Path) -> None:
     for line in (
         "Name: amiws-gevent",
         f"Version: {__version__}",
-        "License-Expression: MIT",
+        "License-Expression: MIT AND Apache-2.0 AND ISC",
         "License-File: LICENSE",
+        "License-File: web_root/vendor/LICENSES.txt",
         "Requires-Python: >=3.11",
         "Description-Content-Type: text/markdown",
         "Provides-Extra: test",
@@ -154,7 +206,28 @@ def test_the_installed_program_finds_its_own_dashboard(installed: Path) -> None:
         cwd=installed,
     ).strip()
     assert root.startswith(str(installed))
-    assert under(Path(root)) == under(ROOT / "web_root")
+    assert without_compressed(under(Path(root))) == served()
+
+
+def test_the_installed_program_serves_it_compressed(installed: Path, tmp_path: Path) -> None:
+    """Where there is no node."""
+    python = installed / "bin" / "python"
+    nothing = {"PATH": str(tmp_path), "PYTHONPATH": ""}
+    with Program(tmp_path, configuration(ami_host(1)), python=python, environ=nothing) as program:
+        connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
+        connection.request("GET", "/", headers={"Accept-Encoding": "gzip"})
+        response = connection.getresponse()
+        page = gzip.decompress(response.read())
+        assert page == (ROOT / "web_root" / "index.html").read_bytes()
+        assert "script-src 'self'" in str(response.headers["Content-Security-Policy"])
+        stays = (ROOT / "web_root" / "vendor" / "ui.js").read_text()
+        name = re.findall(r"ui-\w+\.js", stays)[0]
+        connection.request("GET", f"/vendor/{name}", headers={"Accept-Encoding": "gzip, br"})
+        response = connection.getresponse()
+        module = brotli.decompress(response.read())
+        assert module == (ROOT / "web_root" / "vendor" / name).read_bytes()
+        assert "immutable" in str(response.headers["Cache-Control"])
+        connection.close()
 
 
 def test_the_init_script_stays_executable(installed: Path) -> None:

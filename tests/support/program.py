@@ -31,7 +31,8 @@ class Program:
 
     Use as a context manager: it listens when the block begins and is gone
     when it ends. ``ws_port: 0`` in the configuration picks a free port.
-    ``descriptors`` is how many the program may have open, whatever it asks for.
+    ``descriptors`` is how many the program may have open, whatever it asks for. ``python``
+    is one in which another copy of the program is installed; that one is started in ``folder``.
     """
 
     def __init__(
@@ -41,23 +42,26 @@ class Program:
         *options: str,
         environ: Mapping[str, str] | None = None,
         descriptors: int | None = None,
+        python: Path | None = None,
     ) -> None:
         self.file = folder / "amiws.yaml"
         self.file.write_text(configuration)
         self.log_file = folder / "stderr.log"
+        self._command = [str(python or sys.executable), "-m", "amiws_gevent"]
+        self._cwd = folder if python else ROOT
         self._options = options
         self._environ = {**os.environ, **(environ or {})}
         self._limits = f"ulimit -n {descriptors} && " if descriptors else ""
 
     def __enter__(self) -> Self:
         with self.log_file.open("wb") as log:
-            command = [sys.executable, "-m", "amiws_gevent", "-f", str(self.file), *self._options]
+            command = [*self._command, "-f", str(self.file), *self._options]
             self.process = subprocess.Popen(
                 ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=ROOT,
+                cwd=self._cwd,
                 env=self._environ,
             )
         wait_until(lambda: self._listening() or self.process.poll() is not None, "listening")

@@ -1,4 +1,7 @@
-"""The files of web_root, as the small servers of tests give them to a browser."""
+"""The files of web_root, as the small servers of tests give them to a browser.
+
+Under the policy of the real program.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import mimetypes
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from amiws_gevent.web.dashboard import policy
 from tests.support.program import ROOT
 
 WEB_ROOT = ROOT / "web_root"
@@ -14,11 +18,14 @@ WEB_ROOT = ROOT / "web_root"
 
 def file_response(path: str) -> Response:
     """The answer to a request for ``path``."""
-    file = WEB_ROOT / (path.partition("?")[0].lstrip("/") or "index.html")
+    name = path.partition("?")[0].lstrip("/")
+    file = WEB_ROOT / (name + "index.html" if name.endswith("/") or not name else name)
     if not file.is_file():
         return response(404, b"no such file", "text/plain")
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    return response(200, file.read_bytes(), kind)
+    found = response(200, file.read_bytes(), kind)
+    found.headers["Content-Security-Policy"] = policy("")
+    return found
 
 
 def response(status: int, body: bytes, kind: str) -> Response:

@@ -167,9 +167,14 @@ def test_the_dashboard_is_under_a_policy(client: FlaskClient, path: str) -> None
     headers = get(client, path).headers
     assert headers["Content-Security-Policy"] == policy("localhost")
     assert headers["Referrer-Policy"] == "no-referrer"
-    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "Cross-Origin-Opener-Policy" not in headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_windows_are_kept_apart_where_browsers_heed_it(client: FlaskClient) -> None:
+    headers = get(client, "/", Sec_Fetch_Site="none").headers
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
 def directives(text: str) -> dict[str, str]:

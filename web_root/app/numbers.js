@@ -19,6 +19,9 @@ const flags = signal(null);
 
 /** Loads what is needed; called once the page shows something. */
 export async function loadNumbers() {
+  if (library.value !== null) {
+    return;
+  }
   const [numbers, { flagUrl }] = await Promise.all([
     import("../vendor/numbers.js"),
     import("../vendor/flags.js"),

@@ -42,7 +42,8 @@ export function History() {
   useEffect(() => chart.current?.setData([times, counts]), [counts, thisMinute.value]);
   return html`
     <div class="history" ref=${place} aria-hidden="true"></div>
-    <table class="visually-hidden">
+    <div class="visually-hidden">
+      <table>
       <caption>${t("charts.history")}</caption>
       <tbody>
         ${times.map(
@@ -51,7 +52,8 @@ export function History() {
           `,
         )}
       </tbody>
-    </table>
+      </table>
+    </div>
   `;
 }
 

@@ -30,7 +30,9 @@ export function Queues() {
   );
   const chosen = found ?? (all.length === 1 ? all[0] : undefined);
   if (all.length === 0) {
-    return html`<p class="empty">${t(kind("queue").isLoaded.value ? "queues.none" : "app.loading")}</p>`;
+    return html`
+      <h2>${t("views.queues")}</h2>
+      <p class="empty">${t(kind("queue").isLoaded.value ? "queues.none" : "app.loading")}</p>`;
   }
   return html`
     <div class=${`queues ${chosen ? "has-chosen" : ""} ${all.length === 1 ? "has-one" : ""}`}>
