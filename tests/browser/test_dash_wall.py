@@ -15,8 +15,6 @@ from tests.browser.test_dash_queues import HOSTILE, Office
 
 pytestmark = pytest.mark.slow
 
-WALL = {"width": 1920, "height": 1080}
-
 TURNS = """
 () => {
   window.seen = new Set();
@@ -60,7 +58,7 @@ def offices(folder: Path, stack: ExitStack, page: Page, count: int) -> Office:
         queue = f"team {number}"
         desk.member(queue, f"PJSIP/{201 + number}", f"Anna {number}")
         desk.caller(queue, f"1.{number}", f"49{number}", HOSTILE, wait=3599)
-    page.set_viewport_size(WALL)
+    page.set_viewport_size({"width": 1920, "height": 1080})
     return Office(folder, stack, desk, page)
 
 
