@@ -40,12 +40,19 @@ export function Board() {
         : html`<div class="wall-tiles" key=${page} style=${{ "--columns": layout.columns, "--rows": layout.rows }}>
             ${tiles.map(({ line, alarms, limits }) => html`
               <${Tile} key=${line.key} line=${line} alarms=${alarms} limits=${limits}
-                hasServer=${hasServers} among=${shown.length} />`)}
+                hasServer=${hasServers} isAlone=${shown.length === 1} room=${roomOf(layout)} />`)}
           </div>`}
       <${Foot} shown=${shown} page=${page} layout=${layout} />
     </main>
   `;
 }
+
+/**
+ * For how many who wait a tile has room: only those that are as high as the screen have some.
+ *
+ * @param {import("./layout.js").Layout} layout
+ */
+const roomOf = ({ rows, pages, perPage }) => (rows > 1 || pages > 1 ? 0 : perPage === 1 ? 7 : 4);
 
 /** @param {{ shown: Shown[], chosen: Set<number> }} props */
 function Head({ shown, chosen }) {

@@ -16,7 +16,8 @@ export function layoutOf(count, width, height) {
   const most = width >= height ? WIDE : TALL;
   const pages = Math.max(1, Math.ceil(count / (most.columns * most.rows)));
   const perPage = Math.ceil(count / pages);
-  const columns = Math.min(most.columns, perPage <= 2 || most.columns === 1 ? perPage : Math.ceil(perPage / most.rows));
+  const isOneRow = perPage <= most.columns;
+  const columns = isOneRow ? perPage : Math.min(most.columns, Math.ceil(perPage / most.rows));
   return { columns, rows: Math.max(1, Math.ceil(perPage / Math.max(1, columns))), pages, perPage };
 }
 

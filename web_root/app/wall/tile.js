@@ -11,22 +11,20 @@ import { levelOf, longestSince } from "../queues/model.js";
 /** @typedef {import("../queues/alarms.js").Alarm} Alarm */
 /** @typedef {import("../queues/alarms.js").Limits} Limits */
 
-/** How many who wait a tile has room for, by the number of tiles on the screen. @type {Record<number, number>} */
-const CALLERS_SHOWN = { 1: 7, 2: 4 };
-
 /**
- * @param {{ line: Line, alarms: Alarm[], limits: Limits, hasServer: boolean, among: number }} props
+ * @param {{ line: Line, alarms: Alarm[], limits: Limits, hasServer: boolean, isAlone: boolean,
+ *   room: number }} props `room`: for how many who wait
  */
-export function Tile({ line, alarms, limits, hasServer, among }) {
+export function Tile({ line, alarms, limits, hasServer, isAlone, room }) {
   const { queue, callers, totals } = line;
   const since = longestSince(line);
   const isStale = !isCurrent(queue.server);
   const level = levelOf(queue, "answered");
   const gravity = gravityOf(alarms);
-  const first = callers.slice(0, CALLERS_SHOWN[among] ?? 0);
+  const first = callers.slice(0, room);
   const isBare = totals.idle === 0 && callers.length > 0;
   return html`
-    <section class=${`wall-tile ${gravity && `in-${gravity}`} ${isStale ? "is-stale" : ""} ${among === 1 ? "alone" : ""}`}
+    <section class=${`wall-tile ${gravity && `in-${gravity}`} ${isStale ? "is-stale" : ""} ${isAlone ? "alone" : ""}`}
       aria-label=${queue.id} data-queue=${queue.id} data-server=${queue.server}>
       <header>
         <h2>${queue.id}${hasServer && html`<small>${serverNames.value.get(queue.server)}</small>`}</h2>
