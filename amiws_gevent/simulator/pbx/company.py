@@ -72,10 +72,11 @@ def furnish(switch: Switch, pace: Pace) -> None:
         switch.devices[device.name] = device
     staff = list(switch.devices.values())
     switch.hints = {device.number: device for device in staff}
-    for name in switch.style.trunks:
-        switch.devices[f"{technology}/{name}"] = Device(
-            f"{technology}/{name}", "", name, "", trunk=True
-        )
+    trunks = [f"{technology}/{name}" for name in switch.style.trunks]
+    if switch.style.branch:
+        trunks.append(f"IAX2/{switch.style.branch}")
+    for name in trunks:
+        switch.devices[name] = Device(name, "", name.partition("/")[2], "", trunk=True)
     _open_queues(switch, staff)
 
 
