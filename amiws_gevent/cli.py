@@ -156,7 +156,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=_port,
         const=DEMO_AS_CONFIGURED,
-        help="use two simulated PBXs instead of the configured servers. Clients connect to PORT; "
+        help="use three simulated PBXs instead of the configured servers. Clients connect to PORT; "
         "its default is ws_port of the file given with -f, or without a file "
         f"http://127.0.0.1:{WS_PORT}/",
     )

@@ -11,8 +11,8 @@ from amiws_gevent.simulator.pbx.style import STYLE_11, STYLE_13, STYLE_22, Style
 from amiws_gevent.simulator.serving.requests import Request
 
 STARTED: Final = 1_700_000_000.0
-SINCE_12: Final = (STYLE_13, STYLE_22)
-STYLES: Final = (STYLE_11, *SINCE_12)
+STYLES: Final = (STYLE_13, STYLE_22)
+EVERY: Final = (STYLE_11, *STYLES)
 
 SNAPSHOT: Final = (
     "Channel",

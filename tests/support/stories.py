@@ -13,13 +13,13 @@ from amiws_gevent.simulator.pbx.repertoire import only
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import Style
 from tests.support.agreement import Listener
-from tests.support.simulator import STARTED, STYLES
+from tests.support.simulator import EVERY, STARTED
 from tests.support.state import line
 
 BEGINNING: Final = "901 -> 902 ringing"
 """How the first call of most stories begins."""
 
-by_style = pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
+by_style = pytest.mark.parametrize("style", EVERY, ids=lambda style: style.name)
 
 
 @dataclass

@@ -574,7 +574,11 @@ def test_who_keeps_the_program_from_its_end_is_told_and_the_pid_file_goes(tmp_pa
 
 def simulated(settings: Settings) -> bool:
     names = [host.name for host in settings.amihosts]
-    return names == ["pbx-berlin (Asterisk 13)", "pbx-lisbon (Asterisk 22)"]
+    return names == [
+        "pbx-berlin (Asterisk 13)",
+        "pbx-lisbon (Asterisk 22)",
+        "pbx-lyon (Asterisk 11)",
+    ]
 
 
 class TestDemo:

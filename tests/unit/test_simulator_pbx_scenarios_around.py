@@ -6,7 +6,7 @@ import pytest
 
 from amiws_gevent.simulator.pbx.scenarios import SCENARIOS
 from amiws_gevent.simulator.pbx.style import Style
-from tests.support.simulator import SINCE_12, STYLES, headers, name_of
+from tests.support.simulator import EVERY, STYLES, headers, name_of
 from tests.support.stories import Told, by_style, tell
 
 CALLS = {
@@ -41,7 +41,7 @@ def test_presence_is_told_by_what_the_version_has(style: Style) -> None:
     assert ('\\"' in message) is style.stasis, "escaped from 13 on, bare in a hint"
 
 
-@pytest.mark.parametrize("style", SINCE_12, ids=lambda style: style.name)
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_a_phone_that_wants_no_calls_refuses_one(style: Style) -> None:
     told = tell(style, "do_not_disturb")
     states = [e["State"] for e in headers_of(told, "DeviceStateChange") if "DND" in e["Device"]]
@@ -52,7 +52,7 @@ def test_a_phone_that_wants_no_calls_refuses_one(style: Style) -> None:
 
 
 @pytest.mark.parametrize(
-    "style", [style for style in STYLES if style.branch], ids=lambda style: style.name
+    "style", [style for style in EVERY if style.branch], ids=lambda style: style.name
 )
 def test_a_branch_by_iax_is_a_peer(style: Style) -> None:
     told = tell(style, "branch")

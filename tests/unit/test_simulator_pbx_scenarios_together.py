@@ -6,7 +6,7 @@ import pytest
 
 from amiws_gevent.simulator.pbx.scenarios import SCENARIOS
 from amiws_gevent.simulator.pbx.style import Style
-from tests.support.simulator import STYLES, headers, name_of
+from tests.support.simulator import EVERY, headers, name_of
 from tests.support.stories import by_style, tell
 
 _ROOM_1, _ROOM_2, _ROOM_3 = (f"90{n} -> None conference 801" for n in (1, 2, 3))
@@ -71,7 +71,7 @@ def test_who_is_muted_and_sent_out(style: Style) -> None:
 
 
 @pytest.mark.parametrize(
-    "style", [style for style in STYLES if style.meetme], ids=lambda style: style.name
+    "style", [style for style in EVERY if style.meetme], ids=lambda style: style.name
 )
 def test_meetme_numbers_its_users(style: Style) -> None:
     told = tell(style, "meetme")

@@ -181,7 +181,7 @@ def test_all_kinds_of_calls_occur(style: Style) -> None:
         "Hangup", "HangupRequest", "SoftHangupRequest", "Hold", "Unhold", "BlindTransfer",
         "AttendedTransfer", "DeviceStateChange", "QueueMemberStatus", "QueueCallerJoin",
         "QueueCallerLeave", "QueueCallerAbandon", "AgentCalled", "AgentConnect",
-        "AgentComplete", "AgentRingNoAnswer", "ExtensionStatus",
+        "AgentComplete", "AgentRingNoAnswer", "ExtensionStatus", "RTCPSent", "RTCPReceived",
     }  # fmt: skip
     assert set(names) == expected | ({"DialState"} if style is STYLE_22 else set())
 

@@ -44,7 +44,15 @@ def prefixed(prefix: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 # Not in the recordings: as Asterisk's sources write them.
+_REPORT = (
+    *("RTT", "SSRC", "PT", "ReportCount", "SentNTP", "SentRTP", "SentPackets", "SentOctets"),
+    *("Report0SourceSSRC", "Report0FractionLost", "Report0CumulativeLost"),
+    *("Report0HighestSequence", "Report0SequenceNumberCycles", "Report0IAJitter"),
+    *("Report0LSR", "Report0DLSR"),
+)
 UNRECORDED = {
+    "RTCPSent": (*SNAPSHOT, "To", *_REPORT),
+    "RTCPReceived": (*SNAPSHOT, "From", *_REPORT),
     "Hold": (*SNAPSHOT, "MusicClass"),
     "Unhold": SNAPSHOT,
     "ExtensionStatus": ("Exten", "Context", "Hint", "Status", "StatusText"),

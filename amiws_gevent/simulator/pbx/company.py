@@ -96,7 +96,8 @@ def _open_queues(switch: Switch, staff: list[Device]) -> None:
 
 
 def add_member(queue: Queue, device: Device, login: int, penalty: int = 0) -> Member:
-    member = Member(queue, device, login, penalty)
+    static = queue.name == _QUEUES[0][0]  # as in a configuration; the others have logged in
+    member = Member(queue, device, login, penalty, membership="static" if static else "dynamic")
     queue.members.append(member)
     device.memberships.append(member)
     return member
@@ -188,6 +189,9 @@ _COUNTRIES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
 
 WITHHELD: Final = Person("", "", "")
 _WITHHELD_SHARE: Final = 0.03
+HOSTILE: Final = Person("442079460199", "<img src=x onerror=alert(1)>", "GB")
+"""Anybody may call himself so: a page that makes HTML of names runs what he likes."""
+_HOSTILE_SHARE: Final = 0.01
 
 _STAFF_GIVEN: Final = (
     "Alice", "Bob", "Carla", "Deniz", "Elif", "Farid", "Grace", "Hiro", "Ines", "Jonas",
@@ -204,10 +208,11 @@ def _number(pattern: str, rng: random.Random) -> str:
 
 
 def caller(rng: random.Random) -> Person:
-    """Somebody who calls in; one in thirty withholds the number."""
-    if rng.random() < _WITHHELD_SHARE:
+    """Somebody who calls in; one in thirty withholds the number, one in a hundred is hostile."""
+    chance = rng.random()
+    if chance < _WITHHELD_SHARE:
         return WITHHELD
-    return callee(rng)
+    return HOSTILE if chance < _WITHHELD_SHARE + _HOSTILE_SHARE else callee(rng)
 
 
 def callee(rng: random.Random) -> Person:

@@ -17,6 +17,8 @@ _CLOCK = 8000  # units of jitter a second
 
 def report(switch: Switch, channel: Channel) -> None:
     """One report of each end: loss in 256ths, jitter, and the time of a round trip."""
+    if not channel.name.startswith(("SIP/", "PJSIP/")):
+        return  # Local channels and IAX2 have no RTP
     rng, serial = switch.rng, _number_of(channel.uniqueid)
     bad = serial % _BAD == 0
     where = f"{address(channel.device)}:{10000 + 2 * (serial % 5000)}"
@@ -55,7 +57,7 @@ def _sent_by_11(where: str, serial: int, lost: int, jitter: int) -> str:
     """Branch 11, ``ast_rtcp_write_sr``."""
     return (
         f"To: {where}\r\nOurSSRC: {serial}\r\nSentNTP: 1700000000.1234567890\r\n"
-        "SentRTP: 16000\r\nSentPackets: 250\r\nSentOctets: 40000\r\nReportBlock:\r\n"
+        "SentRTP: 16000\r\nSentPackets: 250\r\nSentOctets: 40000\r\nReportBlock: \r\n"
         f"FractionLost: {lost}\r\nCumulativeLoss: {lost}\r\n"
         f"IAJitter: {jitter / _CLOCK:.4f}\r\nTheirLastSR: 0\r\nDLSR: 0.0000 (sec)\r\n"
     )

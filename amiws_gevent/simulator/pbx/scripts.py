@@ -164,7 +164,7 @@ class Scripts(Talks):
             end_call(switch, call)
             return
         channel.goes_to = ("park-dial", device.name.replace("/", "_"))
-        yield from self.dial(call, channel, self.leg(device))
+        yield from self.dial(call, channel, self.leg(device, sure=True))
 
     def _device_of(self, parker: str) -> Device | None:
         """Of a phone's name, or of a channel of it."""
