@@ -55,7 +55,7 @@ def test_a_whole_list_over_a_slow_line_amid_calls(
     _, port = stack.enter_context(demo(*words))
     relay = stack.enter_context(SlowRelay(port))
     program = started(stack, tmp_path, relay.port)
-    reply = ask(program, {"Action": action, "ActionID": "mine"}, timeout=100)
+    reply = ask(program, {"Action": action, "ActionID": "mine"}, timeout=60)
     assert (reply["outcome"], reply["complete"]) == ("answered", True)
     assert "EventList" not in reply["response"]
     assert reply["end"]["Event"] == f"{action}Complete"
