@@ -670,7 +670,7 @@ class TestDemo:
 
         Server.deed = reload
         assert cli.main(["--demo", "-f", str(file)]) == 0
-        assert len(ports) == 2
+        assert len(ports) == 3
         for port in ports:
             with pytest.raises(ConnectionRefusedError):
                 gsocket.create_connection(("127.0.0.1", port), timeout=60)
