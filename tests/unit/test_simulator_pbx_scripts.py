@@ -280,3 +280,18 @@ def test_meetme_where_it_is() -> None:
         desk.until("201 -> None conference 820")
         assert told in desk.told
         desk.end()
+
+
+@by_every
+def test_agents_have_a_break_now_and_then_and_come_back(style: Style) -> None:
+    pbx = simulation(style, rate=1.0)
+    event = "QueueMemberPause" if style.stasis else "QueueMemberPaused"
+    breaks: dict[str, list[str]] = {}
+    for packet in pbx.advance(STARTED + 900):
+        if name_of(packet) == event:
+            told = headers(packet)
+            who = f"{told['Queue']} {told['MemberName']}"
+            breaks.setdefault(who, []).append(told["Paused"])
+    assert len(breaks) > 3
+    for paused in breaks.values():
+        assert paused == [str(1 - n % 2) for n in range(len(paused))]

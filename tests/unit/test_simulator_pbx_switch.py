@@ -129,6 +129,8 @@ def test_events_have_the_recorded_headers(style: Style) -> None:
         if name in UNRECORDED:
             expected = {("Event", "Privilege", *UNRECORDED[name])}
         assert expected, f"{name} is neither recorded nor known"
+        if (name, style.name) == ("QueueMemberPause", "13") and "Reason" not in names:
+            names = (*names, "Reason")  # app_queue.c adds it if one was given
         assert names in expected
         seen.add(name)
     assert len(seen) >= 29

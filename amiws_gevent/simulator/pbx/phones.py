@@ -25,12 +25,14 @@ _PORT: Final = 5060
 
 
 def furnish(switch: Switch) -> None:
-    """Registrations with the carriers, and an agent for each phone of the stage."""
+    """Registrations with the carriers, messages in some mailboxes, agents for phones of the stage."""
     for device, domain in zip(trunks(switch), _DOMAINS, strict=False):
         switch.registrations.append(
             Registration(device.label, f"customer-{device.label}", domain, int(switch.now))
         )
-    for device in handsets(switch):
+    for place, device in enumerate(handsets(switch)):
+        if device.account != "stage":
+            device.new_messages, device.old_messages = (place % 5 == 2) * 2, place % 4
         if device.account == "stage":
             switch.agents[device.number] = Agent(device.number, device.label)
             switch.told_devices[f"Agent:{device.number}"] = "UNAVAILABLE"

@@ -10,13 +10,23 @@ from amiws_gevent.simulator.pbx import places
 from amiws_gevent.simulator.pbx.company import CONTEXTS, ECHO_TEST, Pace, Troupe
 from amiws_gevent.simulator.pbx.ending import adopt, cancel_dials, end_call
 from amiws_gevent.simulator.pbx.masquerade import masquerade
-from amiws_gevent.simulator.pbx.model import Call, Channel, ChannelState, Device, Dial, Script
+from amiws_gevent.simulator.pbx.model import (
+    Call,
+    Channel,
+    ChannelState,
+    Device,
+    Dial,
+    Member,
+    Script,
+)
 from amiws_gevent.simulator.pbx.switch import Switch
 from amiws_gevent.simulator.pbx.talks import Talks
 
 PICKUP: Final = "**"
 """Before the number of a phone that rings, as FreePBX has it."""
 PARKING_SPACES: Final = frozenset(map(str, range(places.FIRST_SPACE, places.LAST_SPACE + 1)))
+_BREAKS: Final = 0.25
+_REASONS: Final = ("Coffee", "Lunch", "Paperwork", "Training", "Rückfrage", "休憩")
 _LISTENS: Final = 120
 """Seconds after which even a ChanSpy ends."""
 _CONFERENCES: Final = {"confbridge": "ConfBridge", "meetme": "MeetMe"}
@@ -75,6 +85,20 @@ class Scripts(Talks):
     def _no_such_extension(self, call: Call) -> Script:
         yield self.wait(0.05, 0.1)
         end_call(self.switch, call)
+
+    # Breaks
+
+    def has_talked(self, member: Member) -> None:
+        """One in four has a break then."""
+        if self.rng.random() < _BREAKS and not member.paused:
+            self._start(self.switch.new_call(), self._break(member))
+
+    def _break(self, member: Member) -> Script:
+        if member in member.queue.members:
+            self.switch.pause(member, True, self.rng.choice(_REASONS))
+        yield self.wait(15, 60)
+        if member in member.queue.members and member.paused:
+            self.switch.pause(member, False, "")
 
     # Applications
 

@@ -413,3 +413,7 @@ class Talks:
         bridge = switch.new_bridge(channel, dial.begun)
         switch.connect(bridge, agent, channel)
         yield from self.talk(call, channel, agent)
+        self.has_talked(member)
+
+    def has_talked(self, member: Member) -> None:
+        """An agent is free again."""
