@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amiws_gevent.simulator.pbx.masquerade import masquerade, take_over
+from amiws_gevent.simulator.pbx.masquerade import go_to, masquerade, take_over
 from amiws_gevent.simulator.pbx.model import Channel, ChannelState
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import STYLE_11
@@ -53,3 +53,16 @@ def test_who_is_transferred_talks_in_the_place_of_the_other_line() -> None:
     links = [(e["Bridgestate"], e["Uniqueid2"]) for e in told if e["Event"] == "Bridge"]
     assert links[-1] == ("Link", place)
     assert [e["Channel"] for e in told if e["Event"] == "Hangup"] == [second.name]
+
+
+def test_who_was_called_goes_on_in_a_channel_of_its_own() -> None:
+    pbx = simulation(STYLE_11, rate=0)
+    called = up(pbx, 201)
+    before = called.uniqueid, called.name
+    go_to(pbx.switch, called)
+    assert called.name == before[1]
+    assert called.uniqueid != before[0]
+    told = [headers(packet) for packet in pbx.drain()]
+    assert (told[0]["Event"], told[0]["Channel"]) == ("Newchannel", f"AsyncGoto/{before[1]}")
+    (gone,) = (event for event in told if event["Event"] == "Hangup")
+    assert (gone["Uniqueid"], gone["Channel"]) == (before[0], f"AsyncGoto/{before[1]}<ZOMBIE>")

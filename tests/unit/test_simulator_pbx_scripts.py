@@ -295,3 +295,17 @@ def test_agents_have_a_break_now_and_then_and_come_back(style: Style) -> None:
     assert len(breaks) > 3
     for paused in breaks.values():
         assert paused == [str(1 - n % 2) for n in range(len(paused))]
+
+
+@by_every
+def test_a_panel_sends_who_was_called_to_another_phone(style: Style) -> None:
+    desk = Desk(style)
+    desk.call("201", "202")
+    desk.until("201 -> 202 talking")
+    name = desk.channel("202").name
+    place = ("Context: default", "Exten: 203", "Priority: 1")
+    assert desk.ask("Action: Redirect", f"Channel: {name}", *place)["Response"] == "Success"
+    desk.until("202 -> 203 talking")
+    assert desk.channel("202").name == name
+    assert ("Masquerade" in desk.told) is not style.stasis
+    desk.end()

@@ -7,7 +7,7 @@ Uniqueid of the clone, and ends.
 
 from __future__ import annotations
 
-from amiws_gevent.simulator.pbx.model import Bridge, Channel
+from amiws_gevent.simulator.pbx.model import Bridge, Channel, Device
 from amiws_gevent.simulator.pbx.switch import Switch
 
 
@@ -57,6 +57,23 @@ def take_over(
         asking.caller = stays
         switch.enter(asking, stays)
     switch.hangup(second, 16)
+
+
+def go_to(switch: Switch, channel: Channel) -> None:
+    """One that was called has no dialplan of its own: a new channel, which has, takes its place
+    (main/pbx.c, ``ast_async_goto``)."""
+    name = f"AsyncGoto/{channel.name}"
+    fresh = switch.new_channel(
+        channel.call,
+        Device(name, "", "", ""),
+        state=channel.state,
+        context=channel.context,
+        exten=channel.exten,
+        channel_name=name,
+        begins=True,
+    )
+    masquerade(switch, fresh, channel)
+    switch.hangup(fresh, 16)
 
 
 def _rename(switch: Switch, uniqueid: str, old: str, new: str) -> None:

@@ -25,7 +25,7 @@ _PORT: Final = 5060
 
 
 def furnish(switch: Switch) -> None:
-    """Registrations with the carriers, messages in some mailboxes, agents for phones of the stage."""
+    """Registrations with carriers, messages in some mailboxes, agents for the stage's phones."""
     for device, domain in zip(trunks(switch), _DOMAINS, strict=False):
         switch.registrations.append(
             Registration(device.label, f"customer-{device.label}", domain, int(switch.now))

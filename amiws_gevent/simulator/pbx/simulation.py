@@ -13,6 +13,7 @@ from amiws_gevent.simulator.pbx import phones, stories
 from amiws_gevent.simulator.pbx.asterisk11 import Elder
 from amiws_gevent.simulator.pbx.company import TROUPES, Pace, furnish, furnish_troupes
 from amiws_gevent.simulator.pbx.ending import adopt, detach, end_call
+from amiws_gevent.simulator.pbx.masquerade import go_to
 from amiws_gevent.simulator.pbx.model import Call, Channel, Member, Script
 from amiws_gevent.simulator.pbx.originate import Order, originate
 from amiws_gevent.simulator.pbx.repertoire import EVERYDAY, Programme, Repertoire
@@ -106,6 +107,8 @@ class Simulation:
         """Each channel leaves its call and goes to a context and extension."""
         calls = detach(self.switch, [channel for channel, _, _ in goals])
         for call, (channel, context, exten) in zip(calls, goals, strict=True):
+            if not self.style.stasis and channel.application.startswith("App"):
+                go_to(self.switch, channel)
             self.start(call, self.scripts.run_extension(call, channel, context, exten))
 
     def bridge(self, first: Channel, second: Channel) -> None:
