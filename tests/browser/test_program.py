@@ -31,15 +31,16 @@ def pbx() -> Iterator[AmiServer]:
         yield server
 
 
-def test_the_demo_shows_both_servers_and_moving_calls(
+def test_the_demo_shows_all_servers_and_moving_calls(
     page: Page, console_errors: list[str], tmp_path: Path
 ) -> None:
     with Program(tmp_path, configuration(ami_host(1)), "--demo") as program:
         page.goto(f"http://127.0.0.1:{program.port}/")
         expect(page.locator("#link")).to_have_text("Live")
-        expect(page.locator(".server .condition")).to_have_text(["Connected", "Connected"])
+        expect(page.locator(".server .condition")).to_have_text(["Connected"] * 3)
         expect(page.locator(".server .about").nth(0)).to_contain_text("Asterisk\u00a013.")
         expect(page.locator(".server .about").nth(1)).to_contain_text("Asterisk\u00a022.")
+        expect(page.locator(".server .about").nth(2)).to_contain_text("Asterisk\u00a011.")
         for started in page.locator(".server .started").all():
             expect(started).not_to_have_text("0", timeout=3 * PATIENCE)
         expect(page.locator("tr[data-state=ringing]").first).to_be_visible(timeout=3 * PATIENCE)
