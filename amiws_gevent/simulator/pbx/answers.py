@@ -58,12 +58,11 @@ class Answers:
 
     def _core_status(self, request: Request) -> str:
         started = time.gmtime(self._switch.started)
-        calls = sum(1 for call in self._switch.calls.values() if call.channels)
         date, clock = time.strftime("%Y-%m-%d", started), time.strftime("%H:%M:%S", started)
         tail = (
             f"CoreStartupDate: {date}\r\nCoreStartupTime: {clock}\r\n"
             f"CoreReloadDate: {date}\r\nCoreReloadTime: {clock}\r\n"
-            f"CoreCurrentCalls: {calls}\r\n"
+            f"CoreCurrentCalls: {self._switch.calls_up}\r\n"
         )
         if self._style.processed_calls:
             tail += f"CoreProcessedCalls: {self._switch.calls_begun}\r\n"

@@ -98,6 +98,11 @@ class Switch:
         self.generated_calls = 0
         self._channels_begun = 0
 
+    @property
+    def calls_up(self) -> int:
+        """Those that have a channel: a break of an agent is none to anybody else."""
+        return sum(1 for call in self.calls.values() if call.channels)
+
     def channel_named(self, name: str) -> Channel | None:
         """By its name in any case, or by its unique id, as ``ast_channel_get_by_name``."""
         found = self.channels.get(name)
