@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -155,7 +156,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=_port,
         const=DEMO_AS_CONFIGURED,
-        help="use two simulated PBXs instead of the configured servers. Clients connect to PORT; "
+        help="use three simulated PBXs instead of the configured servers. Clients connect to PORT; "
         "its default is ws_port of the file given with -f, or without a file "
         f"http://127.0.0.1:{WS_PORT}/",
     )
@@ -352,23 +353,33 @@ def _file_of(result: LoadResult) -> str:
 
 def _list_plugins(result: LoadResult) -> int:
     """The plugins in their order; secrets are pydantic's SecretStr, which shows stars."""
+    lines = []
     for entry in result.settings.plugins:
         code = entry.code
-        print(f"{code.name}{' (required)' if entry.required else ''}")
-        print(f"  from      {code.origin}")
-        print(f"  hooks     {', '.join(code.hooks)}")
-        print(f"  settings  {entry.settings!r}")
-        print(f"  timeout   {entry.hook_timeout:g} s")
-    if not result.settings.plugins:
-        print(f"{_file_of(result)}: no plugins")
-    return 0
+        lines += [
+            f"{code.name}{' (required)' if entry.required else ''}",
+            f"  from      {code.origin}",
+            f"  hooks     {', '.join(code.hooks)}",
+            f"  settings  {entry.settings!r}",
+            f"  timeout   {entry.hook_timeout:g} s",
+        ]
+    return _print_all(lines or [f"{_file_of(result)}: no plugins"])
 
 
 def _list_scenarios() -> int:
     from amiws_gevent.simulator import demo  # by others it is not needed
 
-    for line in demo.listed():
-        print(line)
+    return _print_all(demo.listed())
+
+
+def _print_all(lines: Iterable[str]) -> int:
+    """Print to somebody who may have read enough before the end, such as ``head``."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        # What is still in the buffer would fail once more at the exit (docs.python.org, "Note on
+        # SIGPIPE").
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

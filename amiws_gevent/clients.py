@@ -99,5 +99,5 @@ class Clients:
             self.v2.close(session)
         # Hundreds may fall behind at once; web.counts.Laggards logs those, one line a second.
         level = logging.DEBUG if client.close_kind in FELL_BEHIND else logging.INFO
-        _log.log(level, "client %s closed: %d %s", name_of(info), code, reason)
+        _log.log(level, "client %s closed: %s", name_of(info), f"{code} {reason}".rstrip())
         self.plugins.client_disconnected(info, code, reason)

@@ -109,7 +109,7 @@ class Connection:
                     began = time.monotonic()
                     self._talk(socket)
             except (OSError, WebSocketException, ClientError) as error:
-                self._lost(_as_told(error))
+                self._lost(_as_told(error, urlsplit(self._url).netloc))
             except Exception as error:  # noqa: BLE001 - whatever comes must not end the thread
                 _log.exception("connection to %s: a message that is none", self._url)
                 self._lost(ClientError("no_answer", f"a message that is none: {error}"))
@@ -181,15 +181,15 @@ def _parse(text: str | bytes) -> dict[str, Any]:
     return message
 
 
-def _as_told(error: Exception) -> ClientError:
-    """What has ended a connection, for a program."""
+def _as_told(error: Exception, address: str) -> ClientError:
+    """What has ended a connection to ``address``, or kept it from being opened, for a program."""
     if isinstance(error, ClientError):
         return error
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
         body = (error.response.body or b"").decode(errors="replace").partition("\n")[0]
         code = "refused" if 400 <= status < 500 and status != 429 else "no_answer"
-        return ClientError(code, f"refused with HTTP status {status}: {body:.200}")
+        return ClientError(code, f"{address} refused with HTTP status {status}: {body:.200}")
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         return ClientError("no_answer", f"closed: {error.rcvd.code} {error.rcvd.reason}".rstrip())
-    return ClientError("no_answer", str(error) or type(error).__name__)
+    return ClientError("no_answer", f"{address}: {str(error) or type(error).__name__}")

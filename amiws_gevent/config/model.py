@@ -313,8 +313,9 @@ class Settings(Checked):
     )
     allowed_origins: fields.Origins = _written(
         "",
-        description="Other web sites whose pages may open the WebSocket and use the HTTP API "
-        '(`https://host:port`), as a list or separated by commas; `"*"` for all.',
+        description="Other web sites whose pages may open the WebSocket, use the HTTP API, and "
+        "have pages of this server in a frame (`https://host:port`), as a list or separated by "
+        'commas; `"*"` for all.',
     )
     allowed_hosts: fields.Hosts | None = Field(
         default=None,

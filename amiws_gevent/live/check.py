@@ -32,6 +32,21 @@ LOG_OFF_TIME = 1.0
 
 _PACE = Pace(answer=ANSWER_TIME)
 
+_ON_THE_WAY = (
+    "a firewall or proxy on the way lets nobody through from this address, the port is none of "
+    "AMI, or more connections without a login than authlimit in manager.conf allows"
+)
+_MEANINGS = {
+    "Authentication failed": "the name or the secret is wrong, or permit, deny or acl of the user "
+    "in manager.conf leave this address out: Asterisk's log says which",
+    "closed by the server before": _ON_THE_WAY,
+    "no banner": "the port is that of TLS (tlsbindaddr, then: ssl: yes), or none of AMI",
+    "TLS handshake": "the port speaks no TLS (then: ssl: no), or none to this address",
+    "WRONG_VERSION_NUMBER": "the port speaks no TLS (then: ssl: no)",
+    "refused": "nothing listens there: enabled, bindaddr and port in manager.conf",
+}
+"""What a problem in such words often means."""
+
 
 @dataclass
 class Report:
@@ -44,6 +59,14 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     """Items of each list that was answered, by action."""
     missing: Sequence[Missing] = ()
+
+    @property
+    def meaning(self) -> str:
+        """What the problem often means, in words; "" if that cannot be guessed."""
+        if "reset by the server" in self.problem:
+            # Asterisk resets no session that reads: who is let in is told so in words.
+            return "" if self.banner else f"{_ON_THE_WAY}, or a port of TLS (then: ssl: yes)"
+        return next((means for words, means in _MEANINGS.items() if words in self.problem), "")
 
     @property
     def lacks_class(self) -> bool:
@@ -61,7 +84,8 @@ def lines_of(report: Report) -> list[str]:
     """A report for people."""
     name = report.host.name
     if not report.banner:
-        return [f"{name}: {report.problem}"]
+        lines = [f"{name}: {report.problem}"]
+        return [*lines, f"  perhaps {report.meaning}"] if report.meaning else lines
     lines = [f"{name}: logged in to {report.banner}"]
     lines += [f"  {action}: {count}" for action, count in report.counts.items()]
     if report.problem:

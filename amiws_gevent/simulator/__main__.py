@@ -15,6 +15,7 @@ import gevent.event  # noqa: E402
 from amiws_gevent.errors import ListenError, UsageError  # noqa: E402
 from amiws_gevent.simulator.pbx.repertoire import EVERYDAY, Programme, only  # noqa: E402
 from amiws_gevent.simulator.pbx.server import SimulatedPbx  # noqa: E402
+from amiws_gevent.simulator.pbx.style import STYLES  # noqa: E402
 from amiws_gevent.simulator.serving.listener import port  # noqa: E402
 
 
@@ -25,7 +26,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=port, required=True, help="TCP port; 0: a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
-    parser.add_argument("--style", choices=("13", "22"), default="22", help="Asterisk version")
+    versions = [style.name for style in STYLES]
+    parser.add_argument("--style", choices=versions, default="22", help="Asterisk version")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same calls")
     parser.add_argument("--rate", type=float, default=0.5, help="new calls per second (0: none)")
     parser.add_argument(

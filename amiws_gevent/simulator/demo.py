@@ -1,4 +1,4 @@
-"""The PBXs of ``--demo``: two on loopback ports, of an old and a new Asterisk.
+"""The PBXs of ``--demo``: three on loopback ports, of Asterisk 13, 22 and 11.
 
 pbxs = demo.start(demo.Wishes())
 ... pbxs.hosts: connect to them ...
@@ -73,6 +73,7 @@ class DemoPbxs:
 _PBXS: Final[tuple[tuple[StyleName, str], ...]] = (
     ("13", "pbx-berlin (Asterisk 13)"),
     ("22", "pbx-lisbon (Asterisk 22)"),
+    ("11", "pbx-lyon (Asterisk 11)"),
 )
 
 

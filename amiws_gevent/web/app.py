@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from wsgiref.types import WSGIEnvironment
 
@@ -49,7 +49,7 @@ def create_app(
     # Each slash as it was sent: a merged `//` would be answered by a redirect.
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    _guard(app, gate)
+    _guard(app, gate, _framed_by(settings.allowed_origins))
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     files = StaticFiles(settings.web_root, [*named_paths(settings), *private_files])
@@ -77,7 +77,18 @@ def request_info(environ: WSGIEnvironment) -> RequestInfo:
     )
 
 
-def _guard(app: flask.Flask, gate: Gate) -> None:
+def _framed_by(allowed_origins: Sequence[str]) -> str | None:
+    """The policy that says which sites may have our pages in a frame; None: any may.
+
+    Another site could lay the dashboard under a page of its own, and have a user click on what it
+    likes (CSP Level 3, frame-ancestors). Sites that may act for a user may show him our pages too.
+    """
+    if "*" in allowed_origins:
+        return None
+    return " ".join(["frame-ancestors 'self'", *allowed_origins])
+
+
+def _guard(app: flask.Flask, gate: Gate, policy: str | None) -> None:
     def ask_gate() -> Response | None:
         api = is_api(flask.request.environ["PATH_INFO"])
         check = gate.check_api if api else gate.check_request
@@ -95,6 +106,8 @@ def _guard(app: flask.Flask, gate: Gate) -> None:
         # A browser must not take a text file for a script.
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-cache")
+        if policy is not None:
+            response.headers.setdefault("Content-Security-Policy", policy)
         if is_api(flask.request.environ["PATH_INFO"]):  # no page of others may even embed it
             response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,11 +56,11 @@ def new_context(
     """Makes browsers, each with a profile (cookies, logins) of its own; Playwright's options."""
     contexts: list[BrowserContext] = []
 
-    def make(**options: Any) -> BrowserContext:
+    def make(*, more_args: Sequence[str] = (), **options: Any) -> BrowserContext:
         profile: Path = tmp_path_factory.mktemp("profile")
-        options = {"args": ARGUMENTS, **options}
+        words = [*options.pop("args", ARGUMENTS), *more_args]
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium_path(), headless=True, **options
+            profile, executable_path=chromium_path(), headless=True, args=words, **options
         )
         contexts.append(context)
         return context

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import threading
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
+from tests.support.page_server import PageServer
 from tests.support.program import wait_until
-from tests.support.web_root import file_response, response
+from tests.support.web_root import response
 
 Data = dict[str, Any]
 
@@ -66,8 +66,8 @@ class FakePbx:
             yield self.envelope(3, complete | count)
 
 
-class FakeAmiws:
-    """Serves web_root over HTTP and the classic socket at ``/ws``, on one loopback port.
+class FakeAmiws(PageServer):
+    """Speaks the classic socket at any path.
 
     As the program does, it gives answers to all pages and refusals to the one that asked.
     """
@@ -77,42 +77,15 @@ class FakeAmiws:
         self.actions: list[Data] = []  # all that pages sent
         self.requests: list[str] = []  # paths asked for over HTTP
         self.refuse_upgrades = False
-        self.more_pages: dict[str, str] = {}  # HTML by path, beside the files of web_root
-        self._pages: set[ServerConnection] = set()
-        self._lock = threading.Lock()
-        self._server: Server = serve(
-            self._page, "127.0.0.1", port, process_request=self._http, compression=None
-        )
-        self.port: int = self._server.socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.drop_pages()
-        self._server.shutdown()
-        self._thread.join()
+        super().__init__(port=port)
 
     def wait_for_page(self) -> None:
         """Wait until a page's socket is open."""
-        wait_until(lambda: self._pages, "a page")
+        wait_until(self.peers, "a page")
 
     def send(self, *messages: Data) -> None:
         """Give messages to all pages."""
-        with self._lock:
-            pages = list(self._pages)
-        for page in pages:
+        for page in self.peers():
             for message in messages:
                 page.send(json.dumps(message))
 
@@ -122,22 +95,20 @@ class FakeAmiws:
 
     def drop_pages(self, code: int = 1012, reason: str = "") -> None:
         """Close all sockets."""
-        with self._lock:
-            pages = list(self._pages)
-        for page in pages:
+        for page in self.peers():
             page.close(code, reason)
 
-    def _page(self, page: ServerConnection) -> None:
-        with self._lock:
-            self._pages.add(page)
-        try:
-            for text in page:
-                self._action(page, json.loads(text))
-        except ConnectionClosed:
-            pass  # dropped by the test, or the browser went away without a word
-        finally:
-            with self._lock:
-                self._pages.discard(page)
+    def serve_client(self, peer: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):  # by the test, or the browser is gone
+            for text in peer:
+                self._action(peer, json.loads(text))
+
+    def upgrade(self, request: Request) -> Response | None:
+        return response(401, b"log in", "text/plain") if self.refuse_upgrades else None
+
+    def page(self, path: str) -> Response:
+        self.requests.append(path)
+        return super().page(path)
 
     def _action(self, page: ServerConnection, action: Data) -> None:
         self.actions.append(action)
@@ -154,11 +125,3 @@ class FakeAmiws:
                     page.send(json.dumps(message))
                 else:
                     self.send(message)
-
-    def _http(self, _connection: ServerConnection, request: Request) -> Response | None:
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return response(401, b"log in", "text/plain") if self.refuse_upgrades else None
-        self.requests.append(request.path)
-        if more := self.more_pages.get(request.path):
-            return response(200, more.encode(), "text/html")
-        return file_response(request.path)

@@ -11,6 +11,7 @@ import pytest
 
 from amiws_gevent.client import Client, ClientError, Event, Gap, Subscription
 from amiws_gevent.runtime.backoff import Backoff
+from amiws_gevent.web.tokens import hash_of, make_token
 from tests.integration.test_v2_protocol import MORE, Setup
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.relay import Relay
@@ -31,6 +32,13 @@ def make(stack: ExitStack, url: str) -> Client:
     servers = client.subscribe(kind="server", server=0)
     wait_until(lambda: "live" in {one["sync"] for one in servers.items.values()}, "live")
     return client
+
+
+def digest_of(folder: Path) -> str:
+    """The configuration's lines for the login of jürgen."""
+    hashed = hashlib.md5("jürgen:pbx:gehëim".encode(), usedforsecurity=False).hexdigest()
+    (folder / "htdigest").write_text(f"jürgen:pbx:{hashed}\n", encoding="utf-8")
+    return f"auth_domain: pbx\nauth_file: {folder}/htdigest\n"
 
 
 def events(subscription: Subscription) -> tuple[list[str], list[Gap]]:
@@ -99,6 +107,60 @@ def test_a_restart_of_the_program_is_told(stack: ExitStack, tmp_path: Path) -> N
     assert told == {("state", "unknown"), ("events", "unknown")}
 
 
+TOKEN = make_token()
+LOGINS: dict[str, tuple[str, dict[str, str]]] = {
+    "nobody": ("", {}),
+    "token": (f"api_tokens: [{{name: wall, hash: '{hash_of(TOKEN)}'}}]\n", {"token": TOKEN}),
+    "digest": ("", {"user": "jürgen", "password": "gehëim"}),
+}
+
+
+@pytest.mark.parametrize("how", LOGINS)
+def test_each_login_lasts_through_restarts(stack: ExitStack, tmp_path: Path, how: str) -> None:
+    """The program comes back with new nonces, and knows no cookie of before."""
+    more, login = LOGINS[how]
+    if how != "nobody":
+        more += digest_of(tmp_path)
+    setup = Setup(tmp_path, stack, more)
+    relay = stack.enter_context(Relay(setup.program.port))
+    client = stack.enter_context(Client(relay.url, **login, backoff=Backoff(0.01, 0.05)))
+    assert client.hello["user"] == {"nobody": None, "token": "token:wall", "digest": "jürgen"}[how]
+    subscription = client.subscribe(kind=KINDS)
+    subscription.wait(60)
+    for number in range(3):
+        setup.program.process.kill()
+        setup.program.process.wait(60)
+        setup.pbx.callers["sales"].append(f"1.{number}")
+        again = tmp_path / str(number)
+        again.mkdir()
+        text = configuration(ami_host(setup.pbx.server.port), more=MORE + more)
+        setup.program = stack.enter_context(Program(again, text))
+        relay.target = setup.program.port
+        wait_until(
+            lambda number=number: subscription.get(1, "queue_caller", f"1.{number}"), "the caller"
+        )
+        (reply,) = client.action(1, {"Action": "QueueStatus"}, timeout=60)
+        assert reply.complete
+    assert len(subscription.items) == 5
+
+
+@pytest.mark.parametrize("login", [{"token": make_token()}, {"user": "eve", "password": "x"}])
+def test_a_wrong_login_is_refused_and_names_the_address(
+    tmp_path: Path, login: dict[str, str]
+) -> None:
+    with Program(tmp_path, configuration(ami_host(1), more=digest_of(tmp_path))) as program:
+        address = f"127.0.0.1:{program.port}"
+        with (
+            pytest.raises(ClientError, match=address) as caught,
+            Client(f"http://{address}", **login),
+        ):
+            pass
+        assert caught.value.code == "refused"
+    with pytest.raises(ClientError, match=address) as caught, Client(f"http://{address}", **login):
+        pass
+    assert caught.value.code in ("no_answer", "not_connected"), "nobody listens there any more"
+
+
 def test_actions(stack: ExitStack, tmp_path: Path) -> None:
     setup = Setup(tmp_path, stack)
     setup.pbx.callers["sales"].append("1.1")
@@ -115,10 +177,7 @@ def test_actions(stack: ExitStack, tmp_path: Path) -> None:
 
 
 def test_a_login(tmp_path: Path) -> None:
-    hashed = hashlib.md5("jürgen:pbx:gehëim".encode(), usedforsecurity=False).hexdigest()
-    (tmp_path / "htdigest").write_text(f"jürgen:pbx:{hashed}\n", encoding="utf-8")
-    login = f"auth_domain: pbx\nauth_file: {tmp_path}/htdigest"
-    with Program(tmp_path, configuration(ami_host(1), more=login)) as program:
+    with Program(tmp_path, configuration(ami_host(1), more=digest_of(tmp_path))) as program:
         url = f"http://127.0.0.1:{program.port}"
         with Client(url, user="jürgen", password="gehëim") as client:
             assert client.hello["user"] == "jürgen"

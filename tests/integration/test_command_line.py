@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.daemon import SAID, Daemons, gone, listens
 from tests.support.ports import free_port
-from tests.support.program import ROOT, Program, wait_until
+from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
 
 
 @pytest.fixture
@@ -164,3 +164,17 @@ def test_a_failed_start_without_standard_error_has_its_status(
     daemons.file.write_text("ws_port: x\n")
     assert started_with(closed, daemons).wait(60) == 78
     assert started_with(closed, daemons, "-d").wait(60) == 78
+
+
+@pytest.mark.parametrize("words", [["--demo", "--scenarios"], ["--plugins"]])
+def test_who_reads_a_list_may_leave_before_its_end(tmp_path: Path, words: list[str]) -> None:
+    file = tmp_path / "amiws.yaml"
+    file.write_text(configuration(ami_host(1)))
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "amiws_gevent", "-f", str(file), *words]
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=120
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -294,7 +294,7 @@ class SmallMount:
         command = ["mount", "-t", "tmpfs", "-o", "size=2m", "amiws-test", str(folder)]
         subprocess.run(command, check=True, capture_output=True)
 
-    def fill(self, program: Program) -> None:
+    def fill(self, program: Program | None = None) -> None:
         with (self.folder / "filler").open("wb", buffering=0) as filler:
             try:
                 while True:

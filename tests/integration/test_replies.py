@@ -219,7 +219,11 @@ def test_one_key_twice_at_once_is_sent_once_and_answered_twice(
 
 @pytest.mark.parametrize(
     ("style", "phone", "other"),
-    [("13", "SIP/201", "SIP/202"), ("22", "PJSIP/201", "PJSIP/202")],
+    [
+        ("11", "SIP/201", "SIP/202"),
+        ("13", "SIP/201", "SIP/202"),
+        ("22", "PJSIP/201", "PJSIP/202"),
+    ],
 )
 def test_lists_and_calls_of_an_old_and_a_new_asterisk(
     tmp_path: Path, stack: ExitStack, style: str, phone: str, other: str

@@ -20,7 +20,7 @@ from amiws_gevent.ami import Kind, Message, Parser, encode_action
 ROOT = Path(__file__).parent.parent.parent
 WAIT = 60.0
 LINE = re.compile(
-    r"simulated Asterisk (13|22) listening on ([\d.]+):(\d+) \(user (\w+), secret (\w+)\)"
+    r"simulated Asterisk (11|13|22) listening on ([\d.]+):(\d+) \(user (\w+), secret (\w+)\)"
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -50,6 +51,10 @@ class Relay:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def back(self, server: socket.socket, client: socket.socket) -> None:
+        """Pass on what the target says."""
+        pass_on(server, client)
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while not self._closed:
@@ -67,9 +72,9 @@ class Relay:
         self._start(self._pair, client, server)
 
     def _pair(self, client: socket.socket, server: socket.socket) -> None:
-        back = threading.Thread(target=_pass, args=[server, client])
+        back = threading.Thread(target=self.back, args=[server, client])
         back.start()
-        _pass(client, server)
+        pass_on(client, server)
         back.join()
         with self._lock:
             self._sockets -= {client, server}
@@ -82,11 +87,15 @@ class Relay:
         thread.start()
 
 
-def _pass(source: socket.socket, to: socket.socket) -> None:
+def pass_on(
+    source: socket.socket,
+    to: socket.socket,
+    send: Callable[[socket.socket, bytes], None] = socket.socket.sendall,
+) -> None:
     """Pass on what comes until either side ends, then end both."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
-            to.sendall(data)
+            send(to, data)
     for one in (source, to):
         with contextlib.suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)

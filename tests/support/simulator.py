@@ -7,11 +7,12 @@ from typing import Final
 
 from amiws_gevent.simulator.pbx.answers import Answers
 from amiws_gevent.simulator.pbx.simulation import Simulation
-from amiws_gevent.simulator.pbx.style import STYLE_13, STYLE_22, Style
+from amiws_gevent.simulator.pbx.style import STYLE_11, STYLE_13, STYLE_22, Style
 from amiws_gevent.simulator.serving.requests import Request
 
 STARTED: Final = 1_700_000_000.0
 STYLES: Final = (STYLE_13, STYLE_22)
+EVERY: Final = (STYLE_11, *STYLES)
 
 SNAPSHOT: Final = (
     "Channel",

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import ssl
-import threading
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
-from websockets.typing import Subprotocol
+from websockets.sync.server import ServerConnection
 
+from tests.support.page_server import PageServer, cut
 from tests.support.program import wait_until
-from tests.support.web_root import file_response, response
+from tests.support.web_root import response
 
 Data = dict[str, Any]
 
@@ -91,12 +88,11 @@ class V2Connection:
 
     def cut(self) -> None:
         """Cut the connection without a word."""
-        with contextlib.suppress(OSError):
-            self._peer.socket.shutdown(socket.SHUT_RDWR)
+        cut(self._peer)
 
 
-class V2Server:
-    """Serves web_root over HTTP and ``amiws.v2`` at any path, on one loopback port."""
+class V2Server(PageServer):
+    """Speaks ``amiws.v2`` at any path."""
 
     def __init__(self, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.connections: list[V2Connection] = []
@@ -107,62 +103,25 @@ class V2Server:
         """Of HTTP requests for ``/``."""
         self.loads = 0
         """How often ``/`` was asked for."""
-        self.more_pages: dict[str, str] = {}
-        self._lock = threading.Lock()
-        self._scheme = "http" if tls is None else "https"
-        self._server: Server = serve(
-            self._client,
-            "127.0.0.1",
-            port,
-            ssl=tls,
-            process_request=self._http,
-            subprotocols=[Subprotocol("amiws.v2")],
-            compression=None,
-            close_timeout=1,
-        )
-        self.port: int = self._server.socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    @property
-    def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self.port}/"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        for connection in list(self.connections):
-            connection.cut()
-        self._thread.join()
-        wait_until(lambda: all(one.is_over for one in self.connections), "no client")
+        super().__init__(port=port, tls=tls, subprotocols=["amiws.v2"])
 
     def client(self, number: int = 0) -> V2Connection:
         """The connection that was the ``number``-th to open, from 0."""
         wait_until(lambda: len(self.connections) > number, f"connection {number}")
         return self.connections[number]
 
-    def _client(self, peer: ServerConnection) -> None:
+    def serve_client(self, peer: ServerConnection) -> None:
         connection = V2Connection(peer)
-        with self._lock:
-            self.connections.append(connection)
+        self.connections.append(connection)
         connection.run()
 
-    def _http(self, _peer: ServerConnection, request: Request) -> Response | None:
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            self.upgrades.append(request)
-            return self.refusals.pop(0) if self.refusals else None
-        path = request.path.partition("?")[0]
-        if path in self.more_pages:
-            return response(200, self.more_pages[path].encode(), "text/html")
-        if path == "/":
+    def upgrade(self, request: Request) -> Response | None:
+        self.upgrades.append(request)
+        return self.refusals.pop(0) if self.refusals else None
+
+    def page(self, path: str) -> Response:
+        if path.partition("?")[0] == "/":
             self.loads += 1
             if self.page_status != 200:
                 return response(self.page_status, b"", "text/plain")
-        return file_response(path)
+        return super().page(path)

@@ -159,7 +159,8 @@ def test_a_refusal_says_why(told: Told, status: int, code: str) -> None:
         with connected(server.url, told):
             wait_until(lambda: told.errors, "refused")
             assert told.errors[0].code == code
-            assert str(told.errors[0]) == f"refused with HTTP status {status}: Not you."
+            here = f"127.0.0.1:{server.port}"
+            assert str(told.errors[0]) == f"{here} refused with HTTP status {status}: Not you."
             server.client().hello()
             wait_until(lambda: told.hellos, "tried again")
 
@@ -182,6 +183,7 @@ def test_no_server_there(told: Told) -> None:
     with connected(url, told):
         wait_until(lambda: len(told.errors) > 2, "attempts")
         assert {error.code for error in told.errors} == {"no_answer"}
+        assert str(told.errors[0]).startswith(f"127.0.0.1:{server.port}: "), "it names the address"
 
 
 def test_closing_ends_the_thread(told: Told) -> None:

@@ -166,3 +166,11 @@ def test_a_client_that_goes_has_a_line_unless_the_web_server_tells_of_it(
     record = caplog.records[-1]
     assert record.getMessage() == "client 192.0.2.7:5000 (ann) closed: 1013 a reason"
     assert record.levelno == (logging.DEBUG if kind in (SLOW, SILENT) else logging.INFO)
+
+
+def test_a_close_without_a_reason_has_no_blank_at_the_end_of_its_line(
+    pages: Clients, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    pages.closed(opened(pages, FakeClient(user="ann")), 1001, "")
+    assert caplog.records[-1].getMessage().endswith(" closed: 1001")

@@ -52,13 +52,30 @@ def test_a_class_that_lacks_has_its_line(ami: AmiServer) -> None:
 def test_a_wrong_password(ami: AmiServer) -> None:
     ami.login = "refuse"
     report = at(ami)
-    assert lines_of(report) == ["pbx: the login was refused: 'Authentication failed'"]
+    problem, meaning = lines_of(report)
+    assert problem == "pbx: the login was refused: 'Authentication failed'"
+    assert "permit, deny or acl" in meaning
 
 
 def test_nobody_is_there() -> None:
     host = ami_host(port=1)
     [report] = check_servers(Settings(amihosts=(host,)))
     assert "refused" in report.problem.lower()
+    assert "manager.conf" in report.meaning
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_server_that_ends_the_connection_at_once(ami: AmiServer, how: str) -> None:
+    ami.script = lambda connection: getattr(connection, how)()
+    problem, meaning = lines_of(at(ami))
+    assert "by the server" in problem
+    assert "a firewall or proxy on the way" in meaning
+    assert ("a port of TLS" in meaning) is (how == "reset")
+
+
+def test_tls_to_a_port_that_speaks_none(ami: AmiServer) -> None:
+    report = at(ami, ssl=True, ssl_verify=False)
+    assert "the port speaks no TLS" in report.meaning, report.problem
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_long(ami: AmiServer) -> None:

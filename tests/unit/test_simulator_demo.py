@@ -25,8 +25,9 @@ def test_each_host_is_a_pbx_that_takes_its_login() -> None:
         assert [(host.id, host.name) for host in hosts] == [
             (1, "pbx-berlin (Asterisk 13)"),
             (2, "pbx-lisbon (Asterisk 22)"),
+            (3, "pbx-lyon (Asterisk 11)"),
         ]
-        for host, version in zip(pbxs.hosts, (b"2.10.6", b"11.0.0"), strict=True):
+        for host, version in zip(pbxs.hosts, (b"2.10.6", b"11.0.0", b"1.3"), strict=True):
             with gsocket.create_connection((host["host"], host["port"]), timeout=60) as client:
                 login = f"Username: {host['username']}\r\nSecret: {host['secret']}\r\n\r\n"
                 client.sendall(b"Action: Login\r\n" + login.encode())
@@ -79,7 +80,7 @@ def test_each_pbx_plays_what_is_asked_for_at_the_rate(monkeypatch: pytest.Monkey
     for words in asked:
         assert (words["seed"], words["rate"]) == (9, 0.1)
         assert words["programme"] == only(("hold", "blonde"))
-    assert [words["style"] for words in asked] == ["13", "22"]
+    assert [words["style"] for words in asked] == ["13", "22", "11"]
 
 
 class StubPbx:

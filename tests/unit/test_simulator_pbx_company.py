@@ -10,8 +10,9 @@ import pytest
 
 from amiws_gevent.simulator.pbx import company
 from amiws_gevent.simulator.pbx.company import Pace, furnish
-from amiws_gevent.simulator.pbx.style import STYLE_13, STYLE_22, Style
+from amiws_gevent.simulator.pbx.style import Style
 from amiws_gevent.simulator.pbx.switch import Switch
+from tests.support.simulator import EVERY
 
 
 def test_the_default_rate_keeps_three_to_ten_calls() -> None:
@@ -32,15 +33,16 @@ def test_calls_get_shorter_instead_of_more(rate: float) -> None:
     assert pace.warm_up * rate < 1200, "a quick start at any rate"
 
 
-@pytest.mark.parametrize("style", [STYLE_13, STYLE_22])
+@pytest.mark.parametrize("style", EVERY)
 @pytest.mark.parametrize("rate", [0, 0.5, 50, 5000])
 def test_every_company_has_phones_trunks_and_queues(style: Style, rate: float) -> None:
     switch = Switch(style, random.Random(1), 0.0)
     furnish(switch, Pace.for_rate(rate))
     devices = switch.devices
     assert all(name == device.name for name, device in devices.items())
-    assert all(name.startswith(f"{style.technology}/") for name in devices)
-    assert sum(device.trunk for device in devices.values()) == 2
+    others = [name for name in devices if not name.startswith(f"{style.technology}/")]
+    assert others == ([f"IAX2/{style.branch}"] if style.branch else [])
+    assert sum(device.trunk for device in devices.values()) == 2 + len(others)
     numbers = [device.number for device in devices.values() if not device.trunk]
     assert len(set(numbers)) == len(numbers) >= 16
     assert not set(numbers) & {queue.number for queue in switch.queues.values()}
@@ -87,6 +89,13 @@ def test_some_callers_withhold_their_number_and_callees_never() -> None:
     withheld = [company.caller(rng) for _ in range(3000)].count(company.WITHHELD)
     assert 50 < withheld < 150
     assert all(company.callee(rng).number for _ in range(3000))
+
+
+def test_now_and_then_a_name_is_hostile() -> None:
+    rng = random.Random(1)
+    hostile = [company.caller(rng) for _ in range(3000)].count(company.HOSTILE)
+    assert 10 < hostile < 60
+    assert "<img src=x onerror=alert(1)>" in company.HOSTILE.name
 
 
 def test_the_same_seed_brings_the_same_people() -> None:

@@ -1,113 +1,21 @@
-"""Stories of single calls: order of their events, and what the dialplan knows."""
+"""The dialplan: where extensions and applications lead, with pickup, parking and listening."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
+from amiws_gevent.simulator.pbx.model import Channel
 from amiws_gevent.simulator.pbx.scripts import is_outside_number
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import STYLE_13, STYLE_22, Style
-from tests.support.simulator import STARTED, STYLES, answer, headers, simulation
+from tests.support.agreement import Listener
+from tests.support.simulator import EVERY, STARTED, STYLES, answer, headers, name_of, simulation
+from tests.support.state import line
 
 pytestmark = pytest.mark.slow
 
 by_style = pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-
-
-def events_of_calls(style: Style, seconds: float = 1800) -> Iterator[list[dict[str, str]]]:
-    """The events of each call that began and ended, by its Linkedid."""
-    calls: dict[str, list[dict[str, str]]] = {}
-    up: dict[str, int] = {}
-    for packet in simulation(style).advance(STARTED + seconds):
-        event = headers(packet)
-        linked = event.get("Linkedid") or event.get("DestLinkedid")
-        if linked is None:
-            continue
-        calls.setdefault(linked, []).append(event)
-        up[linked] = (
-            up.get(linked, 0) + (event["Event"] == "Newchannel") - (event["Event"] == "Hangup")
-        )
-    for linked, events in calls.items():
-        if up[linked] == 0:
-            yield events
-
-
-def names(events: list[dict[str, str]], *wanted: str) -> list[str]:
-    return [event["Event"] for event in events if event["Event"] in wanted]
-
-
-@by_style
-def test_a_plain_call_has_its_events_in_order(style: Style) -> None:
-    wanted = ("Newchannel", "DialBegin", "DialEnd", "BridgeEnter", "BridgeLeave", "Hangup")
-    plain = ["Newchannel"] * 2 + ["DialBegin", "DialEnd"]
-    plain += ["BridgeEnter"] * 2 + ["BridgeLeave"] * 2 + ["Hangup"] * 2
-    assert sum(names(events, *wanted) == plain for events in events_of_calls(style)) > 50
-
-
-@by_style
-def test_calls_end_in_many_ways(style: Style) -> None:
-    statuses: set[str] = set()
-    causes: set[str] = set()
-    for events in events_of_calls(style):
-        statuses |= {e["DialStatus"] for e in events if e["Event"] == "DialEnd"}
-        causes |= {e["Cause"] for e in events if e["Event"] == "Hangup"}
-    assert statuses == {"ANSWER", "BUSY", "NOANSWER", "CANCEL", "CONGESTION"}
-    assert causes == {"16", "17", "19", "26", "34"}
-
-
-@by_style
-def test_a_hold_ends_before_the_call_or_with_it(style: Style) -> None:
-    held = 0
-    for events in events_of_calls(style):
-        state: dict[str, bool] = {}
-        for event in events:
-            if event["Event"] in ("Hold", "Unhold"):
-                held += 1
-                assert state.get(event["Uniqueid"], False) is (event["Event"] == "Unhold")
-                state[event["Uniqueid"]] = event["Event"] == "Hold"
-    assert held > 20
-
-
-@by_style
-def test_a_blind_transfer_goes_on_to_the_other_phone(style: Style) -> None:
-    seen = 0
-    for packet_events in events_of_transfers(style, "BlindTransfer"):
-        transfer = packet_events[0]
-        later = packet_events[1:]
-        assert transfer["Result"] == "Success"
-        gone = next(e for e in later if e["Event"] == "Hangup")
-        assert gone["Channel"] == transfer["TransfererChannel"]
-        dial = next(e for e in later if e["Event"] == "Newexten")
-        assert dial["Channel"] == transfer["TransfereeChannel"]
-        assert (dial["Extension"], dial["Application"]) == (transfer["Extension"], "Dial")
-        seen += 1
-    assert seen > 3
-
-
-@by_style
-def test_an_attended_transfer_joins_the_two_others(style: Style) -> None:
-    seen = 0
-    for transfer, *later in events_of_transfers(style, "AttendedTransfer"):
-        entered = next(e for e in later if e["Event"] == "BridgeEnter")
-        assert entered["Channel"] == transfer["TransferTargetChannel"]
-        assert entered["BridgeUniqueid"] == transfer["DestBridgeUniqueid"]
-        gone = [e["Channel"] for e in later if e["Event"] == "Hangup"][:2]
-        assert gone == [transfer["SecondTransfererChannel"], transfer["OrigTransfererChannel"]]
-        seen += 1
-    assert seen > 3
-
-
-def events_of_transfers(style: Style, name: str) -> Iterator[list[dict[str, str]]]:
-    """Each transfer with the later events of its call."""
-    packets = [headers(packet) for packet in simulation(style).advance(STARTED + 1200)]
-    for index, event in enumerate(packets):
-        if event["Event"] == name:
-            linked = event["TransfereeLinkedid"]
-            later = [e for e in packets[index + 1 :] if e.get("Linkedid") == linked]
-            if len([e for e in later if e["Event"] == "Hangup"]) >= 2:
-                yield [event, *later]
+by_every = pytest.mark.parametrize("style", EVERY, ids=lambda style: style.name)
 
 
 def originate(pbx: Simulation, *goal: str) -> list[dict[str, str]]:
@@ -199,3 +107,205 @@ def test_a_busy_phone_is_busy() -> None:
     assert told == ["", "BUSY"]
     (hangup,) = [e for e in events if e["Event"] == "Hangup"]
     assert (hangup["Cause"], hangup["Channel"][:9]) == ("17", "PJSIP/216")
+
+
+class Desk:
+    """Somebody at a panel: asks a PBX on which nobody else calls, and hears what it tells."""
+
+    def __init__(self, style: Style) -> None:
+        self.pbx = simulation(style, rate=0)
+        self.listener = Listener(self.pbx)
+        self.listener.learn()
+        self.technology = style.technology
+        self.told: list[str] = []
+
+    def ask(self, *lines: str) -> dict[str, str]:
+        got = headers(answer(self.pbx, *lines))
+        self.pass_(0)
+        return got
+
+    def call(self, phone: str, exten: str) -> None:
+        self.originate(phone, "Context: default", f"Exten: {exten}", "Priority: 1")
+
+    def originate(self, phone: str, *lines: str) -> None:
+        channel = f"Channel: {self.technology}/{phone}"
+        got = self.ask("Action: Originate", channel, "Async: true", *lines)
+        assert got["Response"] == "Success", got
+
+    def pass_(self, seconds: float) -> None:
+        packets = self.pbx.advance(self.pbx.now + seconds)
+        self.told += [name_of(packet) for packet in packets]
+        self.listener.hear(packets)
+        assert self.listener.differences() == []
+
+    def until(self, *lines: str) -> None:
+        """Until the calls are these."""
+        for _ in range(600):
+            if self.calls() == sorted(lines):
+                return
+            self.pass_(0.05)
+        raise AssertionError(f"never {lines}, but {self.calls()}")
+
+    def calls(self) -> list[str]:
+        return sorted(line(dict(c)) for c in self.listener.fed.store.of("call").values())
+
+    def channel(self, phone: str) -> Channel:
+        device = self.pbx.switch.devices[f"{self.technology}/{phone}"]
+        return device.channels[0]
+
+    def end(self) -> None:
+        """Nothing is left when all is over."""
+        while self.pbx.next_due is not None:
+            self.listener.hear(self.pbx.advance(self.pbx.next_due))
+        assert (self.pbx.switch.calls, self.listener.left()) == ({}, [])
+
+
+@by_every
+@pytest.mark.parametrize(
+    "how",
+    [
+        ("Application: PickupChan", "Data: {rings}"),
+        ("Application: Pickup", "Data: 202@default"),
+        ("Context: default", "Exten: **202", "Priority: 1"),
+    ],
+)
+def test_a_panel_picks_up_what_rings(style: Style, how: tuple[str, ...]) -> None:
+    desk = Desk(style)
+    desk.call("201", "202")
+    desk.until("201 -> 202 ringing")
+    desk.pbx.scripts.staff[1].refuses = ""
+    rings = desk.channel("202").name
+    ringing = desk.pbx.switch.calls[1].dials[0]
+    ringing.target.call.script = (60.0 for _ in range(3))  # it rings on
+    desk.originate("203", *(part.format(rings=rings) for part in how))
+    desk.until("201 -> 203 talking")
+    assert "Pickup" in desk.told
+    desk.end()
+
+
+@by_every
+def test_what_does_not_ring_cannot_be_picked_up(style: Style) -> None:
+    desk = Desk(style)
+    desk.originate("203", "Application: PickupChan", "Data: SIP/nobody-1")
+    desk.pass_(10)
+    assert desk.calls() == []
+    desk.end()
+
+
+@by_every
+def test_a_panel_parks_and_picks_up_again(style: Style) -> None:
+    desk = Desk(style)
+    desk.call("201", "202")
+    desk.until("201 -> 202 talking")
+    parked = desk.channel("202").name
+    got = desk.ask("Action: Park", f"Channel: {parked}", f"TimeoutChannel: {desk.technology}/201")
+    assert got == {"Response": "Success", "Message": "Park successful"}
+    desk.until("202 -> None parked 701")
+    desk.call("204", "701")
+    desk.until("202 -> 204 talking")
+    assert "UnParkedCall" in desk.told
+    desk.end()
+
+
+@by_every
+def test_who_is_parked_too_long_comes_back(style: Style) -> None:
+    desk = Desk(style)
+    desk.call("201", "202")
+    desk.until("201 -> 202 talking")
+    desk.ask(
+        "Action: Park",
+        f"Channel: {desk.channel('202').name}",
+        f"TimeoutChannel: {desk.technology}/201",
+    )
+    desk.pass_(45.5)
+    assert "ParkedCallTimeOut" in desk.told
+    desk.until("202 -> 201 talking")
+    desk.end()
+
+
+def test_a_space_where_nobody_is_parked() -> None:
+    desk = Desk(STYLE_22)
+    desk.call("201", "705")
+    desk.pass_(10)
+    assert desk.calls() == []
+    desk.end()
+
+
+@by_every
+def test_a_panel_listens_to_a_phone_as_long_as_it_talks(style: Style) -> None:
+    desk = Desk(style)
+    desk.call("201", "202")
+    desk.until("201 -> 202 talking")
+    desk.originate("204", "Application: ChanSpy", f"Data: {desk.technology}/202,qE")
+    desk.until("201 -> 202 talking", "204 -> None application ChanSpy")
+    desk.pass_(1.5)
+    (spying,) = (c for c in desk.listener.fed.store.of("call").values() if c["listens_to"])
+    assert spying["listens_to"] == "202"
+    desk.ask("Action: Hangup", f"Channel: {desk.channel('202').name}")
+    desk.pass_(2)
+    assert "ChanSpyStop" in desk.told
+    desk.ask("Action: Hangup", f"Channel: {desk.channel('204').name}")
+    desk.end()
+
+
+@by_every
+def test_a_panel_bridges_two_of_two_calls(style: Style) -> None:
+    desk = Desk(style)
+    desk.call("201", "202")
+    desk.call("203", "204")
+    desk.until("201 -> 202 talking", "203 -> 204 talking")
+    one, other = desk.channel("201").name, desk.channel("203").name
+    got = desk.ask("Action: Bridge", f"Channel1: {one}", f"Channel2: {other}")
+    assert got["Message"] == "Channels have been bridged"
+    assert desk.channel("201").linked is desk.channel("203")
+    assert len(desk.calls()) == 1
+    desk.end()
+
+
+@by_every
+def test_rooms_of_the_dialplan(style: Style) -> None:
+    desk = Desk(style)
+    for phone in ("201", "202"):
+        desk.call(phone, "810")
+    desk.until("201 -> None conference 810", "202 -> None conference 810")
+    desk.ask("Action: Hangup", f"Channel: {desk.channel('201').name}")
+    desk.until("202 -> None conference 810")
+    desk.end()
+
+
+def test_meetme_where_it_is() -> None:
+    for style, told in ((STYLE_13, "MeetmeJoin"), (STYLE_22, "ConfbridgeJoin")):
+        desk = Desk(style)
+        desk.originate("201", "Application: MeetMe", "Data: 820,d")
+        desk.until("201 -> None conference 820")
+        assert told in desk.told
+        desk.end()
+
+
+@by_every
+def test_agents_have_a_break_now_and_then_and_come_back(style: Style) -> None:
+    pbx = simulation(style, rate=1.0)
+    event = "QueueMemberPause" if style.stasis else "QueueMemberPaused"
+    breaks: dict[str, list[str]] = {}
+    for packet in pbx.advance(STARTED + 900):
+        if name_of(packet) == event:
+            told = headers(packet)
+            who = f"{told['Queue']} {told['MemberName']}"
+            breaks.setdefault(who, []).append(told["Paused"])
+    assert len(breaks) > 3
+    for paused in breaks.values():
+        assert paused == [str(1 - n % 2) for n in range(len(paused))]
+
+
+@by_every
+def test_a_panel_sends_who_was_called_to_another_phone(style: Style) -> None:
+    desk = Desk(style)
+    desk.call("201", "202")
+    desk.until("201 -> 202 talking")
+    name = desk.channel("202").name
+    place = ("Context: default", "Exten: 203", "Priority: 1")
+    assert desk.ask("Action: Redirect", f"Channel: {name}", *place)["Response"] == "Success"
+    desk.until("202 -> 203 talking")
+    assert desk.channel("202").name == name
+    assert ("Masquerade" in desk.told) is not style.stasis
+    desk.end()

@@ -69,7 +69,7 @@ def test_calls_out_go_from_a_phone_over_a_trunk(monkeypatch: pytest.MonkeyPatch)
         assert channel["Context"] == "from-internal"
         assert len(channel["Exten"]) >= 7
         assert channel["Exten"] in application["AppData"]
-        assert "trunk" in application["AppData"] or "carrier" in application["AppData"]
+        assert any(word in application["AppData"] for word in ("trunk", "carrier", "branch"))
 
 
 def test_calls_inside_go_from_phone_to_phone(monkeypatch: pytest.MonkeyPatch) -> None:

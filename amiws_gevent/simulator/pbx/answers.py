@@ -1,30 +1,23 @@
 """What the simulated PBX answers to actions: true to its state, in the words of Asterisk.
 
-Texts and the order of checks are those of manager.c and app_queue.c; headers and their
-order those of recorded sessions of 13.38 and 22.11.
+Texts and the order of checks are those of manager.c; headers and their order those of recorded
+sessions of 13.38 and 22.11.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterable
 from typing import Final
 
-from amiws_gevent.simulator.pbx import console, listings, phones, places
-from amiws_gevent.simulator.pbx.model import HINT_STATES, Channel, Member
-from amiws_gevent.simulator.pbx.originate import ANSWERED, Order, response_event
+from amiws_gevent.simulator.pbx import console
+from amiws_gevent.simulator.pbx.deeds import Deeds
+from amiws_gevent.simulator.pbx.listanswers import ListAnswers
+from amiws_gevent.simulator.pbx.orders import Later, Orders
 from amiws_gevent.simulator.pbx.simulation import Simulation
-from amiws_gevent.simulator.pbx.switch import CONTEXT_HINTS, hint_headers
 from amiws_gevent.simulator.serving.requests import Request, id_line, refuse, respond
-
-Later = Callable[[str], None]
-Handler = Callable[[Request], str]
 
 SESSION_ACTIONS: Final = dict.fromkeys(("Challenge", "Events", "Login", "Logoff", "Ping"), "")
 """What a session does by itself; here only for the list of commands."""
-
-_CALLER_ID: Final = re.compile(r'\s*"?(?P<name>[^"<]*?)"?\s*<(?P<number>[^>]*)>\s*\Z')
 
 
 class Answers:
@@ -35,53 +28,18 @@ class Answers:
         self._switch = simulation.switch
         self._style = simulation.style
         self._name = name
-        handlers: dict[str, tuple[Handler, str]] = {
-            "Agents": (self._agents, "agent"),
-            "BridgeList": (self._bridge_list, ""),
+        self._orders = Orders(simulation)
+        handlers = {
             "Command": (self._command, "command"),
-            "ConfbridgeList": (self._confbridge_list, "reporting"),
-            "ConfbridgeListRooms": (self._confbridge_list_rooms, "reporting"),
             "CoreSettings": (self._core_settings, "system,reporting"),
-            "CoreShowChannels": (self._core_show_channels, "system,reporting"),
             "CoreStatus": (self._core_status, "system,reporting"),
-            "DeviceStateList": (self._device_state_list, "call,reporting"),
-            "ExtensionState": (self._extension_state, "call,reporting"),
-            "ExtensionStateList": (self._extension_state_list, "call,reporting"),
-            "Getvar": (self._getvar, "call,reporting"),
-            "Hangup": (self._hangup, "system,call"),
             "ListCommands": (self._list_commands, ""),
             "ModuleLoad": (self._module_load, "system"),
-            "ParkedCalls": (self._parked_calls, "call"),
-            "Parkinglots": (self._parking_lots, "call"),
-            "QueuePause": (self._queue_pause, "agent"),
-            "QueueStatus": (self._queue_status, ""),
-            "QueueSummary": (self._queue_summary, ""),
-            "Redirect": (self._redirect, "call"),
-            "Setvar": (self._setvar, "call"),
-            "Status": (self._status, "system,call,reporting"),
-            "VoicemailUsersList": (self._voicemail_users_list, "call,reporting"),
         }
-        handlers |= self._of_sip() if self._style.technology == "SIP" else self._of_pjsip()
-        if self._style.queues_action:
-            handlers["Queues"] = (self._queues, "")
+        handlers |= ListAnswers(simulation).handlers() | Deeds(simulation).handlers()
         self._handlers = {action.lower(): handler for action, (handler, _) in handlers.items()}
         self._privileges = {action: classes for action, (_, classes) in handlers.items()}
         self._privileges |= SESSION_ACTIONS | {"Originate": "originate"}
-
-    def _of_sip(self) -> dict[str, tuple[Handler, str]]:
-        """What ``chan_sip`` has."""
-        return {
-            "SIPpeers": (self._sip_peers, "system,reporting"),
-            "SIPshowregistry": (self._sip_registry, "system,reporting"),
-        }
-
-    def _of_pjsip(self) -> dict[str, tuple[Handler, str]]:
-        """What ``res_pjsip`` and ``res_pjsip_outbound_registration`` have."""
-        return {
-            "PJSIPShowContacts": (self._pjsip_contacts, "system"),
-            "PJSIPShowEndpoints": (self._pjsip_endpoints, "system"),
-            "PJSIPShowRegistrationsOutbound": (self._pjsip_registrations, "system,reporting"),
-        }
 
     def answer(self, request: Request, later: Later) -> str | None:
         """The answer, or None for an Originate that is answered through ``later``.
@@ -91,23 +49,20 @@ class Answers:
         """
         action = request.get("Action").lower()
         if action == "originate":
-            return self._originate(request, later)
+            return self._orders.take(request, later)
         return self._handlers[action](request)
 
     def knows(self, request: Request) -> bool:
         action = request.get("Action").lower()
         return action == "originate" or action in self._handlers
 
-    # The server
-
     def _core_status(self, request: Request) -> str:
         started = time.gmtime(self._switch.started)
-        calls = sum(1 for call in self._switch.calls.values() if call.channels)
         date, clock = time.strftime("%Y-%m-%d", started), time.strftime("%H:%M:%S", started)
         tail = (
             f"CoreStartupDate: {date}\r\nCoreStartupTime: {clock}\r\n"
             f"CoreReloadDate: {date}\r\nCoreReloadTime: {clock}\r\n"
-            f"CoreCurrentCalls: {calls}\r\n"
+            f"CoreCurrentCalls: {self._switch.calls_up}\r\n"
         )
         if self._style.processed_calls:
             tail += f"CoreProcessedCalls: {self._switch.calls_begun}\r\n"
@@ -150,375 +105,3 @@ class Answers:
         tail = "".join(f"Output: {line}\r\n" for line in lines)
         kind = "Success" if known else "Error"
         return respond(request, kind, "Command output follows", tail)
-
-    # Lists
-
-    def _list(
-        self, request: Request, message: str, items: Iterable[str], end: str, count: bool = False
-    ) -> str:
-        """An answer in many packets. Each item is an event without its blank line."""
-        identity = id_line(request)
-        events = list(items)
-        total = f"ListItems: {len(events)}\r\n"
-        if count:
-            total += f"Items: {len(events)}\r\n"
-        return (
-            f"Response: Success\r\n{identity}EventList: start\r\nMessage: {message}\r\n\r\n"
-            + "".join(f"{event}\r\n" for event in events)
-            + f"Event: {end}\r\n{identity}EventList: Complete\r\n{total}\r\n"
-        )
-
-    def _core_show_channels(self, request: Request) -> str:
-        identity, now = id_line(request), self._simulation.now
-        items = [listings.core_show_channel(c, identity, now) for c in self._channels()]
-        return self._list(request, "Channels will follow", items, "CoreShowChannelsComplete")
-
-    def _status(self, request: Request) -> str:
-        channels = self._channels()
-        if request.get("Channel"):
-            channel = self._channel(request)
-            if channel is None:
-                return refuse(request, "No such channel")
-            channels = [channel]
-        names = [name for name in request.get("Variables").split(",") if name]
-        every = self._style.all_variables and request.flag("AllVariables")
-        items = []
-        for channel in channels:
-            variables = {name: channel.variables.get(name, "") for name in names}
-            if every:
-                variables |= channel.variables
-            items.append(
-                listings.status(
-                    channel, self._style, variables, id_line(request), self._simulation.now
-                )
-            )
-        return self._list(request, "Channel status will follow", items, "StatusComplete", True)
-
-    def _queue_status(self, request: Request) -> str:
-        items: list[str] = []
-        for queue in self._switch.queues.values():
-            if request.get("Queue").lower() in ("", queue.name):
-                items += listings.queue_status(
-                    queue,
-                    self._style,
-                    request.get("Member"),
-                    id_line(request),
-                    self._simulation.now,
-                )
-        return self._list(request, "Queue status will follow", items, "QueueStatusComplete")
-
-    def _queue_summary(self, request: Request) -> str:
-        items = [
-            listings.queue_summary(queue, id_line(request), self._simulation.now)
-            for queue in self._switch.queues.values()
-            if request.get("Queue").lower() in ("", queue.name)
-        ]
-        return self._list(request, "Queue summary will follow", items, "QueueSummaryComplete")
-
-    def _queues(self, request: Request) -> str:
-        """Plain text without any header, and two blank lines at its end: Asterisk up to 13."""
-        text = console.queue_show(self._simulation, request.get("Queue"))
-        return text.replace("\n", "\r\n") + "\r\n\r\n"
-
-    def _bridge_list(self, request: Request) -> str:
-        items = [
-            f"Event: BridgeListItem\r\n{id_line(request)}{bridge.headers()}"
-            for bridge in self._switch.bridges.values()
-        ]
-        return self._list(request, "Bridge listing will follow", items, "BridgeListComplete")
-
-    def _named(self, request: Request, event: str, bodies: Iterable[str]) -> list[str]:
-        """Items of one name."""
-        identity = id_line(request)
-        return [f"Event: {event}\r\n{identity}{body}" for body in bodies]
-
-    def _device_state_list(self, request: Request) -> str:
-        states = {device.name: device.state.name for device in self._switch.devices.values()}
-        items = self._named(
-            request,
-            "DeviceStateChange",
-            (
-                f"Device: {name}\r\nState: {state}\r\n"
-                for name, state in (states | self._switch.told_devices).items()
-            ),
-        )
-        end = "DeviceStateListComplete"
-        return self._list(request, "Device State Changes will follow", items, end)
-
-    def _extension_state_list(self, request: Request) -> str:
-        hints = map(hint_headers, self._switch.hints.values())
-        items = self._named(request, "ExtensionStatus", hints)
-        end = "ExtensionStateListComplete"
-        return self._list(request, "Extension Statuses will follow", items, end)
-
-    def _extension_state(self, request: Request) -> str:
-        """An extension without a hint has the status -1 (manager.c, ``action_extensionstate``)."""
-        exten, context = request.get("Exten"), request.get("Context") or "default"
-        if not exten:
-            return refuse(request, "Extension not specified")
-        device = self._switch.hints.get(exten) if context == CONTEXT_HINTS else None
-        status, words = HINT_STATES[device.state] if device else (-1, "Unknown")
-        tail = (
-            f"Exten: {exten}\r\nContext: {context}\r\nHint: {device.name if device else ''}\r\n"
-            f"Status: {status}\r\nStatusText: {words}\r\n"
-        )
-        return respond(request, "Success", "Extension Status", tail)
-
-    # Conferences, parking, agents, mailboxes
-
-    def _confbridge_list_rooms(self, request: Request) -> str:
-        conferences = self._switch.conferences.values()
-        if not conferences:
-            return refuse(request, "No active conferences.")
-        items = self._named(request, "ConfbridgeListRooms", map(listings.conference, conferences))
-        end = "ConfbridgeListRoomsComplete"
-        return self._list(request, "Confbridge conferences will follow", items, end)
-
-    def _confbridge_list(self, request: Request) -> str:
-        name = request.get("Conference")
-        if not name:
-            return refuse(request, "No Conference name provided.")
-        if not self._switch.conferences:
-            return refuse(request, "No active conferences.")
-        conference = self._switch.conferences.get(name)
-        if conference is None:
-            return refuse(request, "No Conference by that name found.")
-        now = self._simulation.now
-        seats = (listings.seat(seat, now) for seat in conference.seats)
-        items = self._named(request, "ConfbridgeList", seats)
-        end = "ConfbridgeListComplete"
-        return self._list(request, "Confbridge user list will follow", items, end)
-
-    def _parked_calls(self, request: Request) -> str:
-        bodies = (places.parked_headers(self._switch, p) for p in self._switch.parked.values())
-        items = self._named(request, "ParkedCall", bodies)
-        return self._list(request, "Parked calls will follow", items, "ParkedCallsComplete")
-
-    def _parking_lots(self, request: Request) -> str:
-        items = self._named(request, "Parkinglot", [listings.parking_lot()])
-        return self._list(request, "Parking lots will follow", items, "ParkinglotsComplete")
-
-    def _agents(self, request: Request) -> str:
-        """Their ActionID stands at the end (app_agent_pool.c, ``action_agents``)."""
-        identity = id_line(request)
-        items = [
-            f"Event: Agents\r\n{phones.agent_entry(agent)}{identity}"
-            for agent in self._switch.agents.values()
-        ]
-        return self._list(request, "Agents will follow", items, "AgentsComplete")
-
-    def _voicemail_users_list(self, request: Request) -> str:
-        boxes = map(phones.mailbox, phones.handsets(self._switch))
-        items = self._named(request, "VoicemailUserEntry", boxes)
-        end = "VoicemailUserEntryComplete"
-        return self._list(request, "Voicemail user list will follow", items, end)
-
-    # Phones and carriers
-
-    def _sip_peers(self, request: Request) -> str:
-        peers = map(phones.peer_entry, self._switch.devices.values())
-        items = self._named(request, "PeerEntry", peers)
-        return self._list(request, "Peer status list will follow", items, "PeerlistComplete")
-
-    def _sip_registry(self, request: Request) -> str:
-        entries = map(phones.registry_entry, self._switch.registrations)
-        items = self._named(request, "RegistryEntry", entries)
-        return self._list(request, "Registrations will follow", items, "RegistrationsComplete")
-
-    def _pjsip_endpoints(self, request: Request) -> str:
-        endpoints = map(phones.endpoint, self._switch.devices.values())
-        items = self._named(request, "EndpointList", endpoints)
-        message = "A listing of Endpoints follows, presented as EndpointList events"
-        return self._list(request, message, items, "EndpointListComplete")
-
-    def _pjsip_contacts(self, request: Request) -> str:
-        contacts = map(phones.contact, self._switch.devices.values())
-        items = self._named(request, "ContactList", contacts)
-        message = "A listing of Contacts follows, presented as ContactList events"
-        return self._list(request, message, items, "ContactListComplete")
-
-    def _pjsip_registrations(self, request: Request) -> str:
-        details = map(phones.outbound_registration, self._switch.registrations)
-        items = self._named(request, "OutboundRegistrationDetail", details)
-        message = "Following are Events for each Outbound registration"
-        return self._list(request, message, items, "OutboundRegistrationDetailComplete")
-
-    # Channels
-
-    def _channels(self) -> list[Channel]:
-        return list(self._switch.channels.values())
-
-    def _channel(self, request: Request) -> Channel | None:
-        """By its name in any case, or by its unique id, as ``ast_channel_get_by_name``."""
-        name = request.get("Channel")
-        found = self._switch.channels.get(name)
-        if found is None:
-            lowered = name.lower()
-            for channel in self._switch.channels.values():
-                if channel.name.lower() == lowered or channel.uniqueid == name:
-                    return channel
-        return found
-
-    def _hangup(self, request: Request) -> str:
-        if not request.get("Channel"):
-            return refuse(request, "No channel specified")
-        channel = self._channel(request)
-        if channel is None:
-            return refuse(request, "No such channel")
-        cause = request.get("Cause")
-        valid = cause.isascii() and cause.isdigit() and int(cause) <= 127
-        self._simulation.hang_up(channel, int(cause) if valid else 0)
-        return respond(request, "Success", "Channel Hungup")
-
-    def _redirect(self, request: Request) -> str:
-        for name in ("Channel", "Context", "Exten", "Priority"):
-            if not request.get(name):
-                return refuse(request, f"{name} not specified")
-        if _number(request.get("Priority")) < 1:
-            return refuse(request, "Priority is invalid")
-        channel = self._channel(request)
-        if channel is None:
-            return refuse(request, f"Channel does not exist: {request.get('Channel')}")
-        context, exten = request.get("Context"), request.get("Exten")
-        goals = [(channel, context, exten)]
-        extra = request.get("ExtraChannel")
-        if extra:
-            second = self._switch.channels.get(extra)
-            if second is None or second is channel:
-                return refuse(request, f"ExtraChannel does not exist: {extra}")
-            context, exten = request.get("ExtraContext") or context, request.get("ExtraExten")
-            goals.append((second, context, exten or request.get("Exten")))
-        self._simulation.redirect(goals)
-        return respond(request, "Success", f"{'Dual ' if extra else ''}Redirect successful")
-
-    def _getvar(self, request: Request) -> str:
-        name = request.get("Variable")
-        if not name:
-            return refuse(request, "No variable specified")
-        variables = self._switch.globals
-        if request.get("Channel"):
-            channel = self._channel(request)
-            if channel is None:
-                return refuse(request, "No such channel")
-            variables = listings.readable_variables(channel)
-        tail = f"Variable: {name}\r\nValue: {variables.get(name, '')}\r\n"
-        return respond(request, "Success", tail=tail)
-
-    def _setvar(self, request: Request) -> str:
-        name = request.get("Variable")
-        if not name:
-            return refuse(request, "No variable specified")
-        channel = None
-        if request.get("Channel"):
-            channel = self._channel(request)
-            if channel is None:
-                return refuse(request, "No such channel")
-        self._switch.set_variable(channel, name, request.get("Value"))
-        return respond(request, "Success", "Variable Set")
-
-    # Queues
-
-    def _queue_pause(self, request: Request) -> str:
-        interface = request.get("Interface")
-        if not (interface and request.get("Paused")):
-            return refuse(request, "Need 'Interface' and 'Paused' parameters.")
-        members: list[Member] = [
-            member
-            for queue in self._switch.queues.values()
-            if request.get("Queue").lower() in ("", queue.name)
-            for member in queue.members
-            if member.device.name == interface
-        ]
-        if not members:
-            return refuse(request, "Interface not found")
-        paused = request.flag("Paused")
-        self._simulation.pause(members, paused, request.get("Reason"))
-        word = "paused" if paused else "unpaused"
-        return respond(request, "Success", f"Interface {word} successfully")
-
-    # Originate
-
-    def _originate(self, request: Request, later: Later) -> str | None:
-        error = self._originate_error(request)
-        if error:
-            return refuse(request, error)
-        if request.flag("Async"):
-            self._simulation.originate(self._order(request, self._announcer(request)))
-            return respond(request, "Success", "Originate successfully queued")
-
-        def report(reason: int, _channel: Channel | None) -> None:
-            if reason == ANSWERED:
-                later(respond(request, "Success", "Originate successfully queued"))
-            else:
-                later(refuse(request, "Originate failed"))
-
-        self._simulation.originate(self._order(request, report))
-        return None
-
-    def _originate_error(self, request: Request) -> str:
-        """In manager.c's order; empty if the order can be tried."""
-        get = request.get
-        context, exten, priority = get("Context"), get("Exten"), get("Priority")
-        if not get("Channel"):
-            return "Channel not specified"
-        if priority and _number(priority) < 0:
-            return "Invalid priority"
-        if get("Timeout") and _number(get("Timeout")) < 0:
-            return "Invalid timeout"
-        if "/" not in get("Channel"):
-            return "Invalid channel"
-        placed = bool(exten and context and _number(priority) > 0)
-        if placed and not self._simulation.scripts.exists(context, exten):
-            return "Extension does not exist."
-        if not (placed or get("Application") or request.flag("Async")):
-            return "Originate with 'Exten' requires 'Context' and 'Priority'"
-        return ""
-
-    def _order(self, request: Request, report: Callable[[int, Channel | None], None]) -> Order:
-        number, name = parse_caller_id(request.get("CallerID"))
-        variables = []
-        for header in request.getall("Variable"):
-            for pair in header.split(","):
-                variable, sign, value = pair.partition("=")
-                if variable and sign:
-                    variables.append((variable, value))
-        return Order(
-            channel=request.get("Channel"),
-            context=request.get("Context"),
-            exten=request.get("Exten"),
-            application=request.get("Application"),
-            data=request.get("Data"),
-            timeout=_number(request.get("Timeout") or "30000") / 1000,
-            number=number,
-            name=name,
-            account=request.get("Account"),
-            variables=tuple(variables),
-            uniqueid=request.get("ChannelId"),
-            report=report,
-        )
-
-    def _announcer(self, request: Request) -> Callable[[int, Channel | None], None]:
-        """Tells the end of an asynchronous Originate to all, as OriginateResponse."""
-
-        def report(reason: int, channel: Channel | None) -> None:
-            order = self._order(request, report)
-            self._switch.out.append(response_event(id_line(request), order, reason, channel))
-
-        return report
-
-
-def parse_caller_id(text: str) -> tuple[str, str]:
-    """Number and name of ``"Name" <number>``, ``Name <number>``, a number, or a name alone."""
-    match = _CALLER_ID.match(text)
-    if match:
-        return match["number"].strip(), match["name"].strip()
-    stripped = text.strip().strip('"')
-    if stripped.removeprefix("+").isdigit():
-        return stripped, ""
-    return "", stripped
-
-
-def _number(text: str) -> int:
-    """A number as sscanf reads it, -1 if there is none."""
-    match = re.match(r"\s*([+-]?[0-9]{1,9})", text)
-    return int(match[1]) if match else -1

@@ -72,10 +72,11 @@ def furnish(switch: Switch, pace: Pace) -> None:
         switch.devices[device.name] = device
     staff = list(switch.devices.values())
     switch.hints = {device.number: device for device in staff}
-    for name in switch.style.trunks:
-        switch.devices[f"{technology}/{name}"] = Device(
-            f"{technology}/{name}", "", name, "", trunk=True
-        )
+    trunks = [f"{technology}/{name}" for name in switch.style.trunks]
+    if switch.style.branch:
+        trunks.append(f"IAX2/{switch.style.branch}")
+    for name in trunks:
+        switch.devices[name] = Device(name, "", name.partition("/")[2], "", trunk=True)
     _open_queues(switch, staff)
 
 
@@ -95,7 +96,8 @@ def _open_queues(switch: Switch, staff: list[Device]) -> None:
 
 
 def add_member(queue: Queue, device: Device, login: int, penalty: int = 0) -> Member:
-    member = Member(queue, device, login, penalty)
+    static = queue.name == _QUEUES[0][0]  # as in a configuration; the others have logged in
+    member = Member(queue, device, login, penalty, membership="static" if static else "dynamic")
     queue.members.append(member)
     device.memberships.append(member)
     return member
@@ -187,6 +189,9 @@ _COUNTRIES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
 
 WITHHELD: Final = Person("", "", "")
 _WITHHELD_SHARE: Final = 0.03
+HOSTILE: Final = Person("442079460199", "<img src=x onerror=alert(1)>", "GB")
+"""Anybody may call himself so: a page that makes HTML of names runs what he likes."""
+_HOSTILE_SHARE: Final = 0.01
 
 _STAFF_GIVEN: Final = (
     "Alice", "Bob", "Carla", "Deniz", "Elif", "Farid", "Grace", "Hiro", "Ines", "Jonas",
@@ -203,10 +208,11 @@ def _number(pattern: str, rng: random.Random) -> str:
 
 
 def caller(rng: random.Random) -> Person:
-    """Somebody who calls in; one in thirty withholds the number."""
-    if rng.random() < _WITHHELD_SHARE:
+    """Somebody who calls in; one in thirty withholds the number, one in a hundred is hostile."""
+    chance = rng.random()
+    if chance < _WITHHELD_SHARE:
         return WITHHELD
-    return callee(rng)
+    return HOSTILE if chance < _WITHHELD_SHARE + _HOSTILE_SHARE else callee(rng)
 
 
 def callee(rng: random.Random) -> Person:

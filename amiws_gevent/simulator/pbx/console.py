@@ -62,7 +62,7 @@ def _version(simulation: Simulation, _words: list[str]) -> str:
 def _calls(simulation: Simulation, _words: list[str]) -> str:
     switch = simulation.switch
     return (
-        f"{plural(len(switch.calls), 'active call')}\n"
+        f"{plural(switch.calls_up, 'active call')}\n"
         f"{plural(switch.calls_begun, 'call')} processed\n"
     )
 

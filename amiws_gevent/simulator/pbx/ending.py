@@ -83,6 +83,24 @@ def detach(switch: Switch, channels: list[Channel]) -> list[Call]:
     return fresh
 
 
+def adopt(switch: Switch, call: Call, channel: Channel) -> None:
+    """A channel of another call is of ``call`` from now on; what is left of the other ends."""
+    (fresh,) = detach(switch, [channel])
+    fresh.ended = True
+    fresh.channels.remove(channel)
+    channel.call = call
+    call.channels.append(channel)
+    ends = [each for each in (call.on_end, fresh.on_end) if each is not None]
+
+    def all_end() -> None:
+        for end in ends:
+            end()
+
+    call.on_end = all_end
+    switch.generated_calls -= fresh.generated
+    del switch.calls[fresh.number]
+
+
 def _take_out(switch: Switch, channel: Channel) -> Call:
     old = channel.call
     old.script = None

@@ -55,6 +55,50 @@ def status(
     )
 
 
+def core_show_channel_11(channel: Channel, identity: str, now: float) -> str:
+    """manager.c of branch 11, ``action_coreshowchannels``."""
+    return (
+        f"Event: CoreShowChannel\r\n{identity}Channel: {channel.name}\r\n"
+        f"UniqueID: {channel.uniqueid}\r\nContext: {channel.context}\r\n"
+        f"Extension: {channel.exten}\r\nPriority: {channel.priority}\r\n"
+        f"ChannelState: {channel.state:d}\r\nChannelStateDesc: {channel.state_name}\r\n"
+        f"Application: {channel.application}\r\nApplicationData: {channel.data}\r\n"
+        f"CallerIDnum: {channel.caller_number}\r\nCallerIDname: {channel.caller_name}\r\n"
+        f"ConnectedLineNum: {channel.connected_number}\r\n"
+        f"ConnectedLineName: {channel.connected_name}\r\n"
+        f"Duration: {duration(now - channel.created)}\r\nAccountCode: {channel.account}\r\n"
+        f"BridgedChannel: {_name(channel.linked)}\r\nBridgedUniqueID: {_id(channel.linked)}\r\n"
+    )
+
+
+def status_11(channel: Channel, identity: str, now: float) -> str:
+    """manager.c of branch 11, ``action_status``; one that is not up has no times."""
+    linked = channel.linked
+    bridged = f"BridgedChannel: {_name(linked)}\r\nBridgedUniqueid: {_id(linked)}\r\n"
+    place = (
+        f"Context: {channel.context}\r\nExtension: {channel.exten}\r\n"
+        f"Priority: {channel.priority}\r\nSeconds: {int(now - channel.created)}\r\n"
+    )
+    return (
+        f"Event: Status\r\nPrivilege: Call\r\nChannel: {channel.name}\r\n"
+        f"CallerIDNum: {channel.caller_number or '<unknown>'}\r\n"
+        f"CallerIDName: {channel.caller_name or '<unknown>'}\r\n"
+        f"ConnectedLineNum: {channel.connected_number or '<unknown>'}\r\n"
+        f"ConnectedLineName: {channel.connected_name or '<unknown>'}\r\n"
+        f"Accountcode: {channel.account}\r\nChannelState: {channel.state:d}\r\n"
+        f"ChannelStateDesc: {channel.state_name}\r\n{place if channel.answered else ''}"
+        f"{bridged if linked else ''}Uniqueid: {channel.uniqueid}\r\n{identity}"
+    )
+
+
+def _name(channel: Channel | None) -> str:
+    return "" if channel is None else channel.name
+
+
+def _id(channel: Channel | None) -> str:
+    return "" if channel is None else channel.uniqueid
+
+
 def queue_status(
     queue: Queue, style: Style, member_filter: str, identity: str, now: float
 ) -> list[str]:
@@ -120,6 +164,27 @@ def seat(seat: Seat, now: float) -> str:
         "MarkedUser: No\r\nWaitMarked: No\r\nEndMarked: No\r\nWaiting: No\r\n"
         f"Muted: {yes(seat.muted)}\r\nTalking: {yes(seat.talking)}\r\n"
         f"AnsweredTime: {int(now - answered)}\r\n{seat.channel.headers()}"
+    )
+
+
+def meetme_room(conference: Conference) -> str:
+    return (
+        f"Conference: {conference.name}\r\nParties: {len(conference.seats):04d}\r\n"
+        "Marked: N/A\r\nActivity: 00:00:10\r\nCreation: Dynamic\r\nLocked: No\r\n"
+    )
+
+
+def meetme_seat(seat: Seat) -> str:
+    channel = seat.channel
+    return (
+        f"Conference: {seat.conference.name}\r\nUserNumber: {seat.number}\r\n"
+        f"CallerIDNum: {channel.caller_number or '<unknown>'}\r\n"
+        f"CallerIDName: {channel.caller_name or '<no name>'}\r\n"
+        f"ConnectedLineNum: {channel.connected_number or '<unknown>'}\r\n"
+        f"ConnectedLineName: {channel.connected_name or '<no name>'}\r\n"
+        f"Channel: {channel.name}\r\nAdmin: {yes(seat.admin)}\r\nRole: Talk and listen\r\n"
+        f"MarkedUser: No\r\nMuted: {'By admin' if seat.muted else 'No'}\r\n"
+        f"Talking: {yes(seat.talking)}\r\n"
     )
 
 

@@ -78,6 +78,15 @@ def escape_c(text: str) -> str:
     return text.translate(_ESCAPES) if _TO_ESCAPE.search(text) else text
 
 
+_UNESCAPES: Final = {escape: chr(sign) for sign, escape in _ESCAPES.items()}
+_ESCAPED: Final = re.compile(r"\\.")
+
+
+def unescape_c(text: str) -> str:
+    """What ``escape_c`` was given."""
+    return _ESCAPED.sub(lambda found: _UNESCAPES.get(found[0], found[0]), text)
+
+
 @dataclass(slots=True, eq=False)
 class Device:
     """A phone or a trunk. ``name`` is such as ``PJSIP/201``."""
@@ -153,6 +162,18 @@ class Channel:
     def changed(self) -> None:
         self._headers = None
 
+    @property
+    def linked(self) -> Channel | None:
+        """Whom it talks to alone; None in a conference, or with nobody."""
+        bridge = self.bridge
+        if bridge is None or bridge.type != "basic" or len(bridge.channels) != 2:
+            return None
+        return next(channel for channel in bridge.channels if channel is not self)
+
+    @property
+    def state_name(self) -> str:
+        return STATE_NAMES[self.state]
+
     def headers(self) -> str:
         """The fourteen headers that every event of a channel begins with."""
         text = self._headers
@@ -223,6 +244,8 @@ class Member:
     in_call: bool = False
     paused: bool = False
     paused_reason: str = ""
+    membership: str = "static"
+    """``dynamic`` is one that QueueAdd has made and QueueRemove may end."""
     through: str = ""
     """The interface that is dialled, if it is not the phone itself but leads to it."""
 
@@ -308,14 +331,16 @@ class Seat:
     admin: bool = False
     muted: bool = False
     talking: bool = False
+    number: int = 1
+    joined: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
 class Conference:
-    """One of ConfBridge; it is there as long as somebody sits in it."""
+    """It is there as long as somebody sits in it. One of MeetMe has no ``bridge``."""
 
     name: str
-    bridge: Bridge
+    bridge: Bridge | None
     seats: list[Seat] = field(default_factory=list)
 
 
@@ -338,6 +363,15 @@ class Agent:
     name: str
     channel: Channel | None = None
     login: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Presence:
+    """What somebody says of himself; ``state`` is a word of Asterisk's, such as ``away``."""
+
+    state: str = "available"
+    subtype: str = ""
+    message: str = ""
 
 
 @dataclass(slots=True, eq=False)

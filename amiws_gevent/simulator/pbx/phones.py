@@ -14,21 +14,25 @@ from amiws_gevent.simulator.pbx.model import (
     DEVICE_STATE_TEXTS,
     Agent,
     Device,
+    Presence,
     Registration,
+    escape_c,
 )
-from amiws_gevent.simulator.pbx.switch import Switch
+from amiws_gevent.simulator.pbx.switch import CONTEXT_HINTS, Switch
 
 _DOMAINS: Final = ("sip.example.com", "voip.example.net")
 _PORT: Final = 5060
 
 
 def furnish(switch: Switch) -> None:
-    """Registrations with the carriers, and an agent for each phone of the stage."""
+    """Registrations with carriers, messages in some mailboxes, agents for the stage's phones."""
     for device, domain in zip(trunks(switch), _DOMAINS, strict=False):
         switch.registrations.append(
             Registration(device.label, f"customer-{device.label}", domain, int(switch.now))
         )
-    for device in handsets(switch):
+    for place, device in enumerate(handsets(switch)):
+        if device.account != "stage":
+            device.new_messages, device.old_messages = (place % 5 == 2) * 2, place % 4
         if device.account == "stage":
             switch.agents[device.number] = Agent(device.number, device.label)
             switch.told_devices[f"Agent:{device.number}"] = "UNAVAILABLE"
@@ -50,9 +54,9 @@ def reach(switch: Switch, device: Device, reachable: bool) -> None:
     device.reachable = reachable
     word = "Reachable" if reachable else "Unreachable"
     name = device.name.partition("/")[2]
-    technology = switch.style.technology
+    technology = device.name.partition("/")[0]
     time = ""
-    if technology == "SIP":
+    if technology != "PJSIP":
         time = f"Time: {latency(device) if reachable else -1}\r\n"
     else:
         switch.out.append(
@@ -106,6 +110,27 @@ def messages(switch: Switch, device: Device, new: int, old: int) -> None:
     )
 
 
+def presence(switch: Switch, device: Device, state: str, message: str = "") -> None:
+    """Somebody says that he is away, or here again. Before 13 only his hint tells it."""
+    name = f"CustomPresence:{device.number}"
+    switch.presences[name] = Presence(state, message=message)
+    if switch.style.stasis:
+        headers = presence_headers((name, switch.presences[name]))
+        switch.out.append(f"Event: PresenceStateChange\r\nPrivilege: call,all\r\n{headers}\r\n")
+    else:
+        switch.out.append(
+            "Event: PresenceStatus\r\nPrivilege: call,all\r\n"
+            f"Exten: {device.number}\r\nContext: {CONTEXT_HINTS}\r\nHint: {device.name}\r\n"
+            f"Status: {state}\r\nSubtype: \r\nMessage: {message}\r\n\r\n"
+        )
+
+
+def do_not_disturb(switch: Switch, device: Device, on: bool) -> None:
+    """By the habit of FreePBX: a device of its own, and a phone that refuses."""
+    device.refuses = "BUSY" if on else ""
+    switch.device_event(f"Custom:DND{device.number}", "INUSE" if on else "NOT_INUSE")
+
+
 # What lists say
 
 
@@ -134,6 +159,24 @@ def peer_entry(device: Device) -> str:
         "Comedia: no\r\nVideoSupport: no\r\nTextSupport: no\r\nACL: no\r\n"
         f"Status: {status}\r\nRealtimeDevice: no\r\nDescription: {device.label}\r\n"
         f"Accountcode: {device.account}\r\n"
+    )
+
+
+def iax_entry(device: Device) -> str:
+    """chan_iax2.c, ``_iax2_show_peers_one``."""
+    status = f"OK ({latency(device)} ms)" if device.reachable else "UNREACHABLE"
+    return (
+        f"Channeltype: IAX2\r\nObjectName: {device.name.partition('/')[2]}\r\n"
+        f"ChanObjectType: peer\r\nIPaddress: {address(device)}\r\nIPport: 4569\r\n"
+        f"Dynamic: no\r\nTrunk: yes\r\nEncryption: no\r\nStatus: {status}\r\n"
+    )
+
+
+def presence_headers(told: tuple[str, Presence]) -> str:
+    name, presence = told
+    return (
+        f"Presentity: {name}\r\nStatus: {presence.state}\r\nSubtype: {presence.subtype}\r\n"
+        f"Message: {escape_c(presence.message)}\r\n"
     )
 
 

@@ -20,6 +20,7 @@ from amiws_gevent.simulator.pbx.model import (
 from amiws_gevent.simulator.pbx.switch import Switch
 
 LOT: Final = "default"
+PARK: Final = "700"
 FIRST_SPACE: Final = 701
 LAST_SPACE: Final = 720
 PARKING_TIME: Final = 45  # seconds
@@ -30,42 +31,74 @@ _NO_ONE: Final = "Privilege: call,all\r\n"
 # Conferences
 
 
-def join(switch: Switch, channel: Channel, name: str, *, admin: bool = False) -> Seat:
-    """A channel takes a seat; the first one opens the conference."""
+def join(
+    switch: Switch, channel: Channel, name: str, *, admin: bool = False, meetme: bool = False
+) -> Seat:
+    """A channel takes a seat; the first one opens the conference.
+
+    Those of MeetMe mix without a bridge, and tell nothing of their beginning.
+    """
     conference = switch.conferences.get(name)
     if conference is None:
-        bridge = switch.new_room("base", "softmix", "ConfBridge", name)
-        conference = switch.conferences[name] = Conference(name, bridge)
-        _conference_event(switch, "ConfbridgeStart", conference)
-    seat = Seat(conference, channel, admin)
+        conference = switch.conferences[name] = _open_conference(switch, name, meetme)
+    number = max((seat.number for seat in conference.seats), default=0) + 1
+    seat = Seat(conference, channel, admin, number=number, joined=switch.now)
     conference.seats.append(seat)
     channel.call.seat = seat
-    switch.enter(conference.bridge, channel)
-    _seat_event(switch, "ConfbridgeJoin", seat, f"Muted: {yes(seat.muted)}\r\n")
+    if conference.bridge is None:
+        _meetme_event(switch, "MeetmeJoin", seat)
+    else:
+        switch.enter(conference.bridge, channel)
+        _seat_event(switch, "ConfbridgeJoin", seat, f"Muted: {yes(seat.muted)}\r\n")
     return seat
+
+
+def _open_conference(switch: Switch, name: str, meetme: bool) -> Conference:
+    if meetme:
+        return Conference(name, None)
+    conference = Conference(name, switch.new_room("base", "softmix", "ConfBridge", name))
+    _conference_event(switch, "ConfbridgeStart", conference)
+    return conference
 
 
 def leave(switch: Switch, seat: Seat) -> None:
     """A seat becomes free; the last one closes the conference."""
     conference = seat.conference
-    _seat_event(switch, "ConfbridgeLeave", seat)
     conference.seats.remove(seat)
     seat.channel.call.seat = None
-    switch.leave(seat.channel)
+    if conference.bridge is None:
+        sat = int(switch.now - seat.joined)
+        _meetme_event(switch, "MeetmeLeave", seat, f"Duration: {sat}\r\n")
+    else:
+        _seat_event(switch, "ConfbridgeLeave", seat)
+        switch.leave(seat.channel)
     if not conference.seats:
+        _close(switch, conference)
+
+
+def _close(switch: Switch, conference: Conference) -> None:
+    del switch.conferences[conference.name]
+    if conference.bridge is None:
+        switch.out.append(f"Event: MeetmeEnd\r\n{_NO_ONE}Meetme: {conference.name}\r\n\r\n")
+    else:
         _conference_event(switch, "ConfbridgeEnd", conference)
         switch.destroy_bridge(conference.bridge)
-        del switch.conferences[conference.name]
 
 
 def talk(switch: Switch, seat: Seat, talking: bool) -> None:
     seat.talking = talking
-    _seat_event(switch, "ConfbridgeTalking", seat, f"TalkingStatus: {_on(talking)}\r\n")
+    if seat.conference.bridge is None:
+        _meetme_event(switch, "MeetmeTalking", seat, f"Status: {_on(talking)}\r\n")
+    else:
+        _seat_event(switch, "ConfbridgeTalking", seat, f"TalkingStatus: {_on(talking)}\r\n")
 
 
 def mute(switch: Switch, seat: Seat, muted: bool) -> None:
     seat.muted = muted
-    _seat_event(switch, "ConfbridgeMute" if muted else "ConfbridgeUnmute", seat)
+    if seat.conference.bridge is None:
+        _meetme_event(switch, "MeetmeMute", seat, f"Status: {_on(muted)}\r\n")
+    else:
+        _seat_event(switch, "ConfbridgeMute" if muted else "ConfbridgeUnmute", seat)
 
 
 def yes(value: bool) -> str:
@@ -78,15 +111,22 @@ def _on(value: bool) -> str:
 
 
 def _conference_event(switch: Switch, name: str, conference: Conference, rest: str = "") -> None:
+    bridge = "" if conference.bridge is None else conference.bridge.headers()
     switch.out.append(
-        f"Event: {name}\r\n{_NO_ONE}Conference: {conference.name}\r\n"
-        f"{conference.bridge.headers()}{rest}\r\n"
+        f"Event: {name}\r\n{_NO_ONE}Conference: {conference.name}\r\n{bridge}{rest}\r\n"
     )
 
 
 def _seat_event(switch: Switch, name: str, seat: Seat, tail: str = "") -> None:
     rest = f"{seat.channel.headers()}Admin: {yes(seat.admin)}\r\n{tail}"
     _conference_event(switch, name, seat.conference, rest)
+
+
+def _meetme_event(switch: Switch, name: str, seat: Seat, tail: str = "") -> None:
+    switch.out.append(
+        f"Event: {name}\r\n{_NO_ONE}Meetme: {seat.conference.name}\r\n"
+        f"Usernum: {seat.number}\r\n{seat.channel.headers()}{tail}\r\n"
+    )
 
 
 # Parking

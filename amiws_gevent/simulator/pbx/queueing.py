@@ -62,6 +62,23 @@ def abandon(switch: Switch, entry: Entry) -> None:
     leave(switch, entry)
 
 
+def add(switch: Switch, member: Member, paused: bool) -> None:
+    """Somebody serves the queue from now on."""
+    member.queue.members.append(member)
+    member.device.memberships.append(member)
+    member.paused = paused
+    switch.member_event("QueueMemberAdded", member)
+    switch.availability_changed(member.queue)
+
+
+def remove(switch: Switch, member: Member) -> None:
+    """Somebody serves the queue no more; what he talks goes on."""
+    member.queue.members.remove(member)
+    member.device.memberships.remove(member)
+    switch.member_event("QueueMemberRemoved", member)
+    switch.availability_changed(member.queue)
+
+
 def next_members(queue: Queue) -> list[Member]:
     """Whom to ring now by the queue's strategy: several for ``ringall``, else one or none.
 

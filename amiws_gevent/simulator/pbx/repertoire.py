@@ -58,6 +58,8 @@ class Repertoire:
     def next_call(self, call: Call) -> Script:
         """The next scenario, once the phones of a troupe are free."""
         scenario = self._draw()
+        if scenario is None:
+            return
         while (troupe := self._free_troupe()) is None:
             yield 1.0
         stage = Stage(self._scripts, self._start, call, troupe)
@@ -66,11 +68,13 @@ class Repertoire:
             phone.refuses = ""
         yield from scenario.play(stage)
 
-    def _draw(self) -> Scenario:
+    def _draw(self) -> Scenario | None:
+        """None if this Asterisk can play none of them."""
         if not self._deck:
-            self._deck = [SCENARIOS[name] for name in self._programme.names]
+            all_ = (SCENARIOS[name] for name in self._programme.names)
+            self._deck = [each for each in all_ if each.fits(self._scripts.switch.style)]
             self._rng.shuffle(self._deck)
-        return self._deck.pop()
+        return self._deck.pop() if self._deck else None
 
     def _free_troupe(self) -> Troupe | None:
         for troupe in self._scripts.troupes:

@@ -1,153 +1,67 @@
-"""What happens in calls: generators that move a ``Switch`` and yield the seconds between.
-
-A script may be dropped at any yield (the call was ended or taken over), so none holds
-anything that needs giving back; ``ending`` ends whatever a call is made of.
-"""
+"""The dialplan and its applications: where a channel goes that is sent to an extension."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from amiws_gevent.simulator.pbx import queueing
-from amiws_gevent.simulator.pbx.company import (
-    CONTEXT_INSIDE,
-    CONTEXT_OUTSIDE,
-    CONTEXTS,
-    ECHO_TEST,
-    Pace,
-    Troupe,
-)
-from amiws_gevent.simulator.pbx.ending import break_bridge, cancel_dials, end_call
+from amiws_gevent.simulator.pbx import places
+from amiws_gevent.simulator.pbx.company import CONTEXTS, ECHO_TEST, Pace, Troupe
+from amiws_gevent.simulator.pbx.ending import adopt, cancel_dials, end_call
+from amiws_gevent.simulator.pbx.masquerade import masquerade
 from amiws_gevent.simulator.pbx.model import (
-    Bridge,
     Call,
     Channel,
     ChannelState,
     Device,
     Dial,
-    Entry,
     Member,
-    Queue,
     Script,
 )
-from amiws_gevent.simulator.pbx.switch import DIAL_CAUSES, Switch
+from amiws_gevent.simulator.pbx.switch import Switch
+from amiws_gevent.simulator.pbx.talks import Talks
 
-_DIAL_VARIABLES: Final = (
-    "DIALSTATUS",
-    "DIALEDPEERNUMBER",
-    "DIALEDPEERNAME",
-    "ANSWEREDTIME",
-    "ANSWEREDTIME_MS",
-    "DIALEDTIME",
-    "DIALEDTIME_MS",
-    "RINGTIME",
-    "RINGTIME_MS",
-    "PROGRESSTIME",
-    "PROGRESSTIME_MS",
-)
-_RING_LIMIT: Final = 12.0  # seconds a phone rings before the dialplan gives up
-_AGENT_RING_LIMIT: Final = 8.0
-_PATIENCE: Final = (4.0, 22.0)  # seconds callers stay in a queue
+PICKUP: Final = "**"
+"""Before the number of a phone that rings, as FreePBX has it."""
+PARKING_SPACES: Final = frozenset(map(str, range(places.FIRST_SPACE, places.LAST_SPACE + 1)))
+_BREAKS: Final = 0.25
+_REASONS: Final = ("Coffee", "Lunch", "Paperwork", "Training", "Rückfrage", "休憩")
+_LISTENS: Final = 120
+"""Seconds after which even a ChanSpy ends."""
+_CONFERENCES: Final = {"confbridge": "ConfBridge", "meetme": "MeetMe"}
 
 
-@dataclass(frozen=True)
-class Leg:
-    """One phone to dial: ``outcome`` is its DIALSTATUS after ``rings`` seconds of ringing.
-
-    CANCEL: the caller gives up first.
-    """
-
-    device: Device
-    number: str
-    name: str
-    outcome: str
-    rings: float
-    data: str
-
-
-class Scripts:
-    """What calls and stories of them are made of. Waits come from ``rng``, scaled by the pace."""
+class Scripts(Talks):
+    """All that channels do by themselves. ``start`` begins a call's script now."""
 
     def __init__(
-        self, switch: Switch, rng: random.Random, pace: Pace, troupes: Sequence[Troupe]
+        self,
+        switch: Switch,
+        rng: random.Random,
+        pace: Pace,
+        troupes: Sequence[Troupe],
+        start: Callable[[Call, Script], None],
     ) -> None:
-        performers = {phone for troupe in troupes for phone in troupe.phones}
-        self.troupes = troupes
-        self.queues = [
-            queue for queue in switch.queues.values() if queue not in [t.queue for t in troupes]
-        ]
-        self.switch = switch
-        self.rng = rng
-        self._scale = pace.scale
-        self.staff = [
-            device
-            for device in switch.devices.values()
-            if not device.trunk and device not in performers
-        ]
-        self.desks = [device for device in self.staff if not device.memberships]
-        self.trunks = [device for device in switch.devices.values() if device.trunk]
+        super().__init__(switch, rng, pace, troupes)
+        self._start = start
         phones = [*self.staff, *(phone for troupe in troupes for phone in troupe.phones)]
         self._by_number = {device.number: device for device in phones}
         self._queue_by_number = {queue.number: queue for queue in switch.queues.values()}
-
-    def wait(self, low: float, high: float) -> float:
-        return self.rng.uniform(low, high) * self._scale
-
-    # Phones
-
-    def free_or_none(self, devices: list[Device]) -> Device | None:
-        for _ in range(4):
-            device = self.rng.choice(devices)
-            if device.free:
-                return device
-        return None
-
-    def free_or_any(self, devices: list[Device]) -> Device:
-        return self.free_or_none(devices) or self.rng.choice(devices)
-
-    def from_phone(self, call: Call, device: Device, exten: str) -> Channel:
-        switch = self.switch
-        channel = switch.new_channel(
-            call,
-            device,
-            state=ChannelState.RING if switch.style.incoming_ring else ChannelState.DOWN,
-            context=CONTEXT_INSIDE,
-            exten=exten,
-            number=device.number,
-            name=device.label,
-            begins=True,
-        )
-        channel.dialled = exten
-        switch.set_state(channel, ChannelState.RING)
-        return channel
-
-    def from_outside(self, call: Call, name: str, number: str) -> Channel:
-        """A channel of a trunk, with somebody outside who calls one of the company's numbers."""
-        switch, style = self.switch, self.switch.style
-        plus = "+" if style.plus and number else ""
-        channel = switch.new_channel(
-            call,
-            self.rng.choice(self.trunks),
-            state=ChannelState.RING if style.incoming_ring else ChannelState.DOWN,
-            context=CONTEXT_OUTSIDE,
-            exten=self.rng.choice(style.own_numbers),
-            number=plus + number,
-            name=name,
-        )
-        channel.dialled = channel.exten
-        switch.set_state(channel, ChannelState.RING)
-        return channel
-
-    # The dialplan
 
     def run_extension(self, call: Call, channel: Channel, context: str, exten: str) -> Script:
         """What the dialplan does for ``exten``: a phone, a queue, a number outside, an echo."""
         channel.goes_to = (context, exten)
         if not self.exists(context, exten):
             return self._no_such_extension(call)
+        if exten in PARKING_SPACES:
+            return self._retrieve(call, channel, int(exten))
+        if exten == places.PARK:
+            return self.park(call, channel, "")
+        if exten.startswith(PICKUP):
+            return self._pick_up_number(call, channel, exten.removeprefix(PICKUP))
+        if is_room(exten):
+            return self._confer(call, channel, "ConfBridge", exten)
         if exten in self._queue_by_number:
             return self.queue(call, channel, self._queue_by_number[exten])
         if exten in self._by_number:
@@ -161,7 +75,10 @@ class Scripts:
         return context in CONTEXTS and (
             exten in self._queue_by_number
             or exten in self._by_number
-            or exten == ECHO_TEST
+            or exten in (ECHO_TEST, places.PARK)
+            or exten in PARKING_SPACES
+            or exten.removeprefix(PICKUP) in self._by_number
+            or is_room(exten)
             or is_outside_number(exten)
         )
 
@@ -169,15 +86,46 @@ class Scripts:
         yield self.wait(0.05, 0.1)
         end_call(self.switch, call)
 
+    # Breaks
+
+    def has_talked(self, member: Member) -> None:
+        """One in four has a break then."""
+        if self.rng.random() < _BREAKS and not member.paused:
+            self._start(self.switch.new_call(), self._break(member))
+
+    def _break(self, member: Member) -> Script:
+        if member in member.queue.members:
+            self.switch.pause(member, True, self.rng.choice(_REASONS))
+        yield self.wait(15, 60)
+        if member in member.queue.members and member.paused:
+            self.switch.pause(member, False, "")
+
+    # Applications
+
     def run_application(self, call: Call, channel: Channel, name: str, data: str) -> Script:
-        """An application on an answered channel: Queue and Dial as such, others last a while."""
+        """An application on an answered channel; those that are not known last a while."""
         first, _, _ = data.partition(",")
         queue = self.switch.queues.get(first)
         device = self.switch.devices.get(first)
-        if name.lower() == "queue" and queue is not None:
+        application = name.lower()
+        if application == "queue" and queue is not None:
             return self.queue(call, channel, queue)
-        if name.lower() == "dial" and device is not None:
+        if application == "dial" and device is not None:
             return self.dial(call, channel, self.leg(device, sure=True))
+        if application in _CONFERENCES and first:
+            return self._confer(call, channel, _CONFERENCES[application], first)
+        if application == "chanspy":
+            return self._listen(call, channel, data)
+        if application == "pickupchan":
+            return self._pick_up(call, channel, name, data, self._rings_on(first))
+        if application == "pickup":
+            number = first.partition("@")[0]
+            return self._pick_up(call, channel, name, data, self._rings_at(number))
+        if application == "parkedcall":
+            space = data.rpartition(",")[2]
+            return self._retrieve(call, channel, int(space) if space.isdecimal() else 0)
+        if application == "park":
+            return self.park(call, channel, "")
         return self._any_application(call, channel, name, data)
 
     def _any_application(self, call: Call, channel: Channel, name: str, data: str) -> Script:
@@ -187,263 +135,150 @@ class Scripts:
         yield self.wait(10, 30)
         end_call(switch, call)
 
-    # One phone rings
-
-    def dial(self, call: Call, channel: Channel, leg: Leg) -> Script:
-        """The dialplan's Dial on ``channel``, to the end of the call."""
+    def _confer(self, call: Call, channel: Channel, application: str, name: str) -> Script:
+        """Until somebody hangs up, or a while."""
         switch = self.switch
-        switch.execute(channel, "Dial", leg.data)
-        for name in _DIAL_VARIABLES:
-            switch.set_variable(channel, name, "")
-        begun = switch.now
-        answered, status = yield from self._ring(call, channel, leg)
-        if answered is None:
-            end_call(switch, call, DIAL_CAUSES[status])
-            return
+        switch.execute(channel, application, name)
         switch.set_state(channel, ChannelState.UP)
-        switch.set_connected_line(channel, leg.number, leg.name)
-        bridge = switch.new_bridge(channel, begun)
-        switch.execute(answered, "AppDial", "(Outgoing Line)", at=(answered.context, ""))
-        switch.connect(bridge, answered, channel)
-        yield from self._talk(call, channel, answered)
-
-    def _ring(
-        self, call: Call, channel: Channel, leg: Leg
-    ) -> Generator[float, None, tuple[Channel | None, str]]:
-        """Rings one phone: its channel if it is answered, and the DIALSTATUS."""
-        switch = self.switch
-        if not leg.device.free:
-            status = "BUSY" if leg.device.reachable else "CHANUNAVAIL"
-            switch.set_variable(channel, "DIALSTATUS", status)
-            yield self.wait(0.3, 1.0)
-            return None, status
-        target = self._outgoing(call, channel, leg, "AppDial")
-        dial = switch.dial_begun(channel, target, leg.device.name.partition("/")[2])
-        yield self.wait(0.1, 0.6)
-        if leg.outcome not in ("BUSY", "CONGESTION"):
-            switch.dial_ringing(dial)
-            yield leg.rings * self._scale
-        if leg.outcome == "CANCEL":
-            end_call(switch, call, by=channel)
-            return None, "CANCEL"
-        if leg.outcome == "ANSWER":
-            switch.set_state(target, ChannelState.UP)
-            switch.set_variable(channel, "DIALSTATUS", "ANSWER")
-            switch.set_variable(channel, "DIALEDPEERNAME", target.name)
-            switch.set_variable(channel, "DIALEDPEERNUMBER", leg.number)
-            switch.dial_ended(dial, "ANSWER")
-            return target, "ANSWER"
-        switch.dial_ended(dial, leg.outcome)
-        switch.hangup(target, DIAL_CAUSES[leg.outcome])
-        switch.set_variable(channel, "DIALSTATUS", leg.outcome)
-        return None, leg.outcome
-
-    def _outgoing(self, call: Call, channel: Channel, leg: Leg, application: str) -> Channel:
-        """The new channel towards a phone, before it rings."""
-        switch = self.switch
-        target = switch.new_channel(
-            call, leg.device, state=ChannelState.DOWN, context=CONTEXT_INSIDE, exten=""
-        )
-        switch.set_variable(target, "DIALEDPEERNUMBER", leg.number)
-        switch.execute(target, application, "(Outgoing Line)", at=(channel.context, channel.exten))
-        switch.set_caller_id(target, leg.number, leg.name)
-        switch.set_connected_line(target, channel.caller_number, channel.caller_name)
-        return target
-
-    def leg(self, device: Device, *, sure: bool = False) -> Leg:
-        outcome, rings = ("ANSWER", self.rng.uniform(1.5, 4)) if sure else self._outcome()
-        data = f"{device.name},{_RING_LIMIT:.0f},tT"
-        if device.refuses or not device.free:
-            outcome = device.refuses or "BUSY"
-        return Leg(device, device.number, device.label, outcome, rings, data)
-
-    def trunk_leg(self, number: str, name: str, *, sure: bool = False) -> Leg:
-        device = self.rng.choice(self.trunks)
-        outcome, rings = ("ANSWER", self.rng.uniform(1.5, 4)) if sure else self._outcome()
-        trunk = device.name.partition("/")[2]
-        technology = self.switch.style.technology
-        where = f"{number}@{trunk}" if technology == "PJSIP" else f"{trunk}/{number}"
-        return Leg(device, number, name, outcome, rings, f"{technology}/{where},60,T")
-
-    def _outcome(self) -> tuple[str, float]:
-        """The DIALSTATUS to come and how long it rings before, in seconds."""
-        rng = self.rng
-        choice = rng.random()
-        if choice < 0.76:
-            return "ANSWER", rng.uniform(1.5, 6.0)
-        if choice < 0.84:
-            return "BUSY", 0.0
-        if choice < 0.92:
-            return "NOANSWER", _RING_LIMIT
-        if choice < 0.97:
-            return "CANCEL", rng.uniform(2.0, 9.0)
-        return "CONGESTION", 0.0
-
-    # Talking
-
-    def _talk(self, call: Call, first: Channel, second: Channel) -> Script:
-        """Two in a bridge until one hangs up; now and then hold or a transfer in between."""
-        rng, switch = self.rng, self.switch
-        yield self.wait(2, 9)
-        choice = rng.random()
-        if choice < 0.15:
-            switch.hold(second, True)
-            yield self.wait(2, 5)
-            switch.hold(second, False)
-            yield self.wait(1, 4)
-        elif choice < 0.35 and not second.device.trunk:
-            target = self.free_or_none(self.desks)
-            if target is not None and choice < 0.27:
-                yield from self.blind_transfer(call, first, second, target)
-                return
-            if target is not None:
-                yield from self._attended_transfer(call, first, second, target)
-        yield self.wait(1, 7)
-        by = rng.choice(list(call.channels))
-        end_call(switch, call, by=by)
-
-    def blind_transfer(
-        self,
-        call: Call,
-        stays: Channel,
-        leaves: Channel,
-        target: Device,
-        *,
-        sure: bool = False,
-    ) -> Script:
-        """``leaves`` sends ``stays`` to another phone, which is ``sure`` to answer, and is gone."""
-        switch = self.switch
-        bridge = call.bridges[0]
-        switch.out.append(
-            "Event: BlindTransfer\r\nPrivilege: call,all\r\nResult: Success\r\n"
-            f"{leaves.prefixed('Transferer')}{stays.prefixed('Transferee')}{bridge.headers()}"
-            f"IsExternal: Yes\r\nContext: {CONTEXT_INSIDE}\r\nExtension: {target.number}\r\n\r\n"
-        )
-        switch.set_variable(stays, "BLINDTRANSFER", leaves.name)
-        queueing.complete(switch, call, "transfer")
-        break_bridge(switch, bridge)
-        switch.hangup_requested(leaves, 16, soft=False)
-        switch.hangup(leaves, 16)
-        stays.goes_to = (CONTEXT_INSIDE, target.number)
-        yield self.wait(0.1, 0.3)
-        yield from self.dial(call, stays, self.leg(target, sure=sure))
-
-    def _attended_transfer(
-        self, call: Call, stays: Channel, leaves: Channel, target: Device
-    ) -> Script:
-        """``leaves`` asks another phone first on a second line, then joins the two."""
-        switch = self.switch
-        switch.hold(leaves, True)
-        yield self.wait(0.5, 1.5)
-        second = self.from_phone(call, leaves.device, target.number)
-        leg = self.leg(target, sure=True)
-        switch.execute(second, "Dial", leg.data)
-        begun = switch.now
-        answered, _ = yield from self._ring(call, second, leg)
-        if answered is None:
-            switch.hangup(second, 17)
-            switch.hold(leaves, False)
-            return
-        switch.set_state(second, ChannelState.UP)
-        asking = switch.new_bridge(second, begun)
-        switch.execute(answered, "AppDial", "(Outgoing Line)", at=(answered.context, ""))
-        switch.connect(asking, answered, second)
-        yield self.wait(2, 5)
-        self._join_transfer(call, (stays, leaves, call.bridges[0]), (answered, second, asking))
-
-    def _join_transfer(
-        self,
-        call: Call,
-        old: tuple[Channel, Channel, Bridge],
-        new: tuple[Channel, Channel, Bridge],
-    ) -> None:
-        """Each tuple: who stays, the transferer's channel to them, the bridge of the two."""
-        switch = self.switch
-        stays, leaves, bridge = old
-        target, second, asking = new
-        switch.out.append(
-            "Event: AttendedTransfer\r\nPrivilege: call,all\r\nResult: Success\r\n"
-            f"{leaves.prefixed('OrigTransferer')}{bridge.headers('Orig')}"
-            f"{second.prefixed('SecondTransferer')}{asking.headers('Second')}"
-            f"{stays.prefixed('Transferee')}{target.prefixed('TransferTarget')}"
-            f"IsExternal: Yes\r\nDestType: Bridge\r\nDestBridgeUniqueid: {bridge.uniqueid}\r\n\r\n"
-        )
-        queueing.complete(switch, call, "transfer")
-        switch.leave(leaves)
-        switch.leave(target)
-        switch.enter(bridge, target)
-        switch.set_variable(target, "BRIDGEPEER", stays.name)
-        switch.set_variable(stays, "BRIDGEPEER", target.name)
-        break_bridge(switch, asking)
-        switch.set_connected_line(stays, target.caller_number, target.caller_name)
-        switch.set_connected_line(target, stays.caller_number, stays.caller_name)
-        for channel in (second, leaves):
-            switch.hangup_requested(channel, 16, soft=False)
-            switch.hangup(channel, 16)
-
-    # Queues
-
-    def queue(self, call: Call, channel: Channel, queue: Queue) -> Script:
-        """The dialplan's Queue on ``channel``, to the end of the call."""
-        switch = self.switch
-        switch.execute(channel, "Answer")
-        switch.set_state(channel, ChannelState.UP)
-        yield self.wait(0.2, 0.8)
-        switch.execute(channel, "Queue", f"{queue.name},t,,,300")
-        entry = queueing.join(switch, channel, queue)
-        gives_up = switch.now + self.wait(*_PATIENCE)
-        while switch.now < gives_up:
-            members = queueing.next_members(queue) if queueing.first_in_line(entry) else []
-            if not members:
-                yield self.wait(0.4, 0.8)
-                continue
-            entry.being_served = True
-            rung = self._ring_agents(call, channel, members)
-            yield self.wait(0.2, 0.5)
-            for dial, _ in rung:
-                switch.dial_ringing(dial)
-            if self.rng.random() < 0.12:
-                yield _AGENT_RING_LIMIT * self._scale
-                self._agents_did_not_answer(channel, rung)
-                entry.being_served = False
-                continue
-            yield self.wait(1, 5)
-            yield from self._agent_answers(entry, *self.rng.choice(rung))
-            return
+        meetme = application == "MeetMe" and switch.style.meetme
+        seat = places.join(switch, channel, name, meetme=meetme)
+        for talking in (True, False, True, False):
+            yield self.wait(4, 9)
+            places.talk(switch, seat, talking)
+        yield self.wait(5, 20)
         end_call(switch, call, by=channel)
 
-    def _ring_agents(
-        self, call: Call, channel: Channel, members: list[Member]
-    ) -> list[tuple[Dial, Member]]:
-        switch = self.switch
-        rung = []
-        for member in members:
-            device = member.device
-            leg = Leg(device, device.number, device.label, "ANSWER", 0.0, "")
-            target = self._outgoing(call, channel, leg, "AppQueue")
-            dial = switch.dial_begun(channel, target, device.name)
-            queueing.called(switch, channel, dial, member)
-            rung.append((dial, member))
-        return rung
+    def _listen(self, call: Call, channel: Channel, data: str) -> Script:
+        """ChanSpy of the first channel whose name begins so, as long as there is one."""
+        switch, prefix = self.switch, data.partition(",")[0]
+        switch.execute(channel, "ChanSpy", data)
+        switch.set_state(channel, ChannelState.UP)
+        waits = 0
+        while waits < _LISTENS:
+            heard = call.listens_to
+            if heard is not None and switch.channels.get(heard.name) is not heard:
+                places.stop_listening(switch, channel)
+            elif heard is None and (found := self._begins_with(prefix, channel)) is not None:
+                places.listen(switch, channel, found)
+            waits += 1
+            yield self.wait(0.9, 1.1)
+        end_call(switch, call, by=channel)
 
-    def _agents_did_not_answer(self, channel: Channel, rung: list[tuple[Dial, Member]]) -> None:
-        switch = self.switch
-        for dial, member in rung:
-            switch.dial_ended(dial, "NOANSWER")
-            queueing.ring_no_answer(switch, channel, dial, member)
-            switch.hangup(dial.target, DIAL_CAUSES["NOANSWER"])
+    def _begins_with(self, prefix: str, without: Channel) -> Channel | None:
+        for channel in self.switch.channels.values():
+            if channel is not without and prefix and channel.name.startswith(prefix):
+                return channel
+        return None
 
-    def _agent_answers(self, entry: Entry, dial: Dial, member: Member) -> Script:
-        switch, channel, agent = self.switch, entry.channel, dial.target
-        call = channel.call
-        switch.set_state(agent, ChannelState.UP)
-        switch.set_connected_line(channel, agent.caller_number, agent.caller_name)
+    # Parking
+
+    def park(self, call: Call, channel: Channel, parker: str) -> Script:
+        """Until the time is over; then the phone of ``parker`` rings, if there is one."""
+        switch = self.switch
+        switch.execute(channel, "Park", "")
+        switch.set_state(channel, ChannelState.UP)
+        device = self._device_of(parker)
+        parked = places.park(switch, channel, device.name if device else parker or channel.name)
+        if parked is None:
+            end_call(switch, call)
+            return
+        yield parked.until - switch.now
+        places.unpark(switch, parked, "ParkedCallTimeOut")
+        if device is None:
+            end_call(switch, call)
+            return
+        channel.goes_to = ("park-dial", device.name.replace("/", "_"))
+        yield from self.dial(call, channel, self.leg(device, sure=True))
+
+    def _device_of(self, parker: str) -> Device | None:
+        """Of a phone's name, or of a channel of it."""
+        channel = self.switch.channel_named(parker)
+        return self.switch.devices.get(parker) if channel is None else channel.device
+
+    def _retrieve(self, call: Call, channel: Channel, space: int) -> Script:
+        switch = self.switch
+        switch.execute(channel, "ParkedCall", f"{places.LOT},{space}")
+        switch.set_state(channel, ChannelState.UP)
+        parked = switch.parked.get(space)
+        if parked is None:
+            yield self.wait(1, 2)
+            end_call(switch, call)
+            return
+        places.unpark(switch, parked, "UnParkedCall", channel)
+        adopt(switch, call, parked.channel)
+        yield from self.meet(call, channel, parked.channel)
+
+    def meet(self, call: Call, first: Channel, second: Channel) -> Script:
+        """Two of one call talk."""
+        switch = self.switch
+        bridge = switch.new_bridge(first, switch.now)
+        switch.connect(bridge, second, first)
+        switch.set_connected_line(first, second.caller_number, second.caller_name)
+        switch.set_connected_line(second, first.caller_number, first.caller_name)
+        yield from self.talk(call, first, second)
+
+    # Pickup
+
+    def _rings_on(self, name: str) -> Dial | None:
+        """Of a channel by its name, or the beginning of it."""
+        return self._ringing(lambda dial: dial.target.name.startswith(name) and bool(name))
+
+    def _rings_at(self, number: str) -> Dial | None:
+        return self._ringing(lambda dial: dial.target.device.number == number and bool(number))
+
+    def _ringing(self, fits: Callable[[Dial], bool]) -> Dial | None:
+        """A phone that can be picked up: queues give their callers to their members alone."""
+        for call in self.switch.calls.values():
+            for dial in call.dials:
+                ringing = dial.target.state is ChannelState.RINGING and call.entry is None
+                if ringing and dial.caller is not None and fits(dial):
+                    return dial
+        return None
+
+    def _pick_up_number(self, call: Call, channel: Channel, number: str) -> Script:
+        return self._pick_up(call, channel, "Pickup", number, self._rings_at(number))
+
+    def _pick_up(
+        self, call: Call, picker: Channel, name: str, data: str, dial: Dial | None
+    ) -> Script:
+        """``ast_do_pickup``: who picks up answers in the place of who rings."""
+        switch = self.switch
+        switch.execute(picker, name, data)
+        switch.set_state(picker, ChannelState.UP)
+        yield self.wait(0.05, 0.1)
+        rung = None if dial is None else dial.target.call
+        if dial is None or rung is None or dial not in rung.dials or rung is call:
+            end_call(switch, call)
+            return
+        rung.script = None
+        adopt(switch, rung, picker)
+        self._start(rung, self._picked_up(rung, picker, dial))
+
+    def _picked_up(self, call: Call, picker: Channel, dial: Dial) -> Script:
+        switch, rang, caller = self.switch, dial.target, dial.caller
+        switch.out.append(
+            "Event: Pickup\r\nPrivilege: call,all\r\n"
+            f"{picker.headers()}{rang.prefixed('Target')}\r\n"
+        )
+        if switch.style.stasis:
+            place = (rang.context, rang.exten)
+            switch.execute(picker, "AppDial", "(Outgoing Line)", at=place)
+        else:
+            masquerade(switch, rang, picker)
+        dial.target = picker
+        switch.hangup(rang, 26)
         switch.dial_ended(dial, "ANSWER")
-        cancel_dials(switch, call, keep=agent)
-        queueing.connect(switch, entry, dial, member)
-        bridge = switch.new_bridge(channel, dial.begun)
-        switch.connect(bridge, agent, channel)
-        yield from self._talk(call, channel, agent)
+        cancel_dials(switch, call, keep=picker)
+        if caller is None:
+            end_call(switch, call)
+            return
+        switch.set_state(caller, ChannelState.UP)
+        yield from self.meet(call, caller, picker)
+
+
+def is_room(exten: str) -> bool:
+    """A conference by its number, 800 to 899."""
+    return len(exten) == 3 and exten.isascii() and exten.isdigit() and exten.startswith("8")
 
 
 def is_outside_number(exten: str) -> bool:

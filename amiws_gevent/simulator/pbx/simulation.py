@@ -10,8 +10,10 @@ import heapq
 import random
 
 from amiws_gevent.simulator.pbx import phones, stories
+from amiws_gevent.simulator.pbx.asterisk11 import Elder
 from amiws_gevent.simulator.pbx.company import TROUPES, Pace, furnish, furnish_troupes
-from amiws_gevent.simulator.pbx.ending import detach, end_call
+from amiws_gevent.simulator.pbx.ending import adopt, detach, end_call
+from amiws_gevent.simulator.pbx.masquerade import go_to
 from amiws_gevent.simulator.pbx.model import Call, Channel, Member, Script
 from amiws_gevent.simulator.pbx.originate import Order, originate
 from amiws_gevent.simulator.pbx.repertoire import EVERYDAY, Programme, Repertoire
@@ -43,13 +45,14 @@ class Simulation:
         furnish(self.switch, self.pace)
         troupes = furnish_troupes(self.switch) if programme.share else []
         phones.furnish(self.switch)
-        self.scripts = Scripts(self.switch, self._rng, self.pace, troupes)
+        self.scripts = Scripts(self.switch, self._rng, self.pace, troupes, self.start)
         self._repertoire = Repertoire(programme, self.scripts, self._rng, self.start)
         self._fewest, self._most = self.pace.fewest, self.pace.most
         if programme.share >= 1:  # as they come, and those that wait for a troupe
             self._fewest, self._most = 0, max(self._most, 2 * TROUPES)
         self._agenda: list[tuple[float, int, Call | None]] = []
         self._noted = 0
+        self._elder = None if style.stasis else Elder()
         if rate:
             self._note(started, None)
 
@@ -88,7 +91,7 @@ class Simulation:
         """What was said since it was last asked for, by ``advance`` or by an action."""
         packets = self.switch.out[:]
         self.switch.out.clear()
-        return packets
+        return packets if self._elder is None else self._elder.told(packets)
 
     # What people ask the PBX to do
 
@@ -104,7 +107,20 @@ class Simulation:
         """Each channel leaves its call and goes to a context and extension."""
         calls = detach(self.switch, [channel for channel, _, _ in goals])
         for call, (channel, context, exten) in zip(calls, goals, strict=True):
+            if not self.style.stasis and channel.application.startswith("App"):
+                go_to(self.switch, channel)
             self.start(call, self.scripts.run_extension(call, channel, context, exten))
+
+    def bridge(self, first: Channel, second: Channel) -> None:
+        """Both leave whom they talk to, and talk to each other."""
+        call, _ = detach(self.switch, [first, second])
+        adopt(self.switch, call, second)
+        self.start(call, self.scripts.meet(call, first, second))
+
+    def park(self, channel: Channel, parker: str) -> None:
+        """A channel waits in the parking lot; ``parker`` is the phone that it comes back to."""
+        (call,) = detach(self.switch, [channel])
+        self.start(call, self.scripts.park(call, channel, parker))
 
     def pause(self, members: list[Member], paused: bool, reason: str) -> None:
         for member in members:

@@ -1,15 +1,15 @@
-"""What differs on the wire between the two Asterisk versions that are simulated.
+"""What differs on the wire between the Asterisk versions that are simulated.
 
 Read from recorded sessions of Asterisk 13.38 and 22.11 (header names, their order, texts)
-and from Asterisk's documentation of its events.
+and from Asterisk's documentation of its events; 11 from its source alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-StyleName = Literal["13", "22"]
+StyleName = Literal["11", "13", "22"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,13 @@ class Style:
     ami_version: str
     asterisk_version: str
     built: str
+    stasis: bool
+    """Events of 12 and later: bridges, Linkedids, devices. Without it those of ``asterisk11``,
+    where a transfer or pickup is a masquerade."""
+    meetme: bool
+    """``app_meetme`` is there, beside ConfBridge."""
+    branch: str
+    """Name of a branch office that is reached by IAX2; "" for none."""
     technology: str
     """Channel technology of phones and trunks: the part of a channel's name before "/"."""
     trunks: tuple[str, ...]
@@ -70,6 +77,9 @@ STYLE_13: Final = Style(
     ami_version="2.10.6",
     asterisk_version="13.38.3",
     built="built by root @ demo on a x86_64 running Linux on 2021-06-17 10:12:44 UTC",
+    stasis=True,
+    meetme=True,
+    branch="branch-oslo",
     technology="SIP",
     trunks=("carrier-west", "carrier-east"),
     plus=False,
@@ -98,6 +108,9 @@ STYLE_22: Final = Style(
     ami_version="11.0.0",
     asterisk_version="22.11.0",
     built="built by root @ demo on a x86_64 running Linux on 2026-05-14 09:30:21 UTC",
+    stasis=True,
+    meetme=False,
+    branch="",
     technology="PJSIP",
     trunks=("trunk-europe", "trunk-world"),
     plus=True,
@@ -121,9 +134,23 @@ STYLE_22: Final = Style(
     wide_tables=True,
 )
 
-_STYLES: Final = {style.name: style for style in (STYLE_13, STYLE_22)}
+STYLE_11: Final = replace(
+    STYLE_13,
+    name="11",
+    ami_version="1.3",
+    asterisk_version="11.25.3",
+    built="built by root @ demo on a x86_64 running Linux on 2016-12-08 15:20:03 UTC",
+    stasis=False,
+    branch="branch-lyon",
+    trunks=("carrier-north", "carrier-south"),
+    own_numbers=("33199000100", "33199000142", "33199000177"),
+    newexten_class="dialplan",
+)
+
+STYLES: Final = (STYLE_11, STYLE_13, STYLE_22)
+_BY_NAME: Final = {style.name: style for style in STYLES}
 
 
 def style_named(name: StyleName) -> Style:
     """The style of that name. KeyError for another name."""
-    return _STYLES[name]
+    return _BY_NAME[name]

@@ -24,6 +24,7 @@ from amiws_gevent.simulator.pbx.model import (
     Dial,
     Member,
     Parked,
+    Presence,
     Queue,
     Registration,
 )
@@ -88,12 +89,29 @@ class Switch:
         self.agents: dict[str, Agent] = {}
         self.agent_room: Bridge | None = None
         self.registrations: list[Registration] = []
+        self.presences: dict[str, Presence] = {}
+        """By provider and presentity, such as ``CustomPresence:201``."""
         self.told_devices: dict[str, str] = {}
         """The last state of each device that was told, as ``DeviceStateList`` has it."""
         self.globals: dict[str, str] = {}
         self.calls_begun = 0
         self.generated_calls = 0
         self._channels_begun = 0
+
+    @property
+    def calls_up(self) -> int:
+        """Those that have a channel: a break of an agent is none to anybody else."""
+        return sum(1 for call in self.calls.values() if call.channels)
+
+    def channel_named(self, name: str) -> Channel | None:
+        """By its name in any case, or by its unique id, as ``ast_channel_get_by_name``."""
+        found = self.channels.get(name)
+        if found is None and name:
+            lowered = name.lower()
+            for channel in self.channels.values():
+                if channel.name.lower() == lowered or channel.uniqueid == name:
+                    return channel
+        return found
 
     # Calls and channels
 
@@ -472,8 +490,9 @@ def member_headers(member: Member, style: Style, event: bool) -> str:
         wrapup = "Wrapuptime: 0\r\n"
     ringinuse = "Ringinuse: 0\r\n" if event else ""
     return (
-        f"Membership: static\r\nPenalty: {member.penalty}\r\nCallsTaken: {member.calls_taken}\r\n"
-        f"LastCall: {member.last_call}\r\n{times}InCall: {member.in_call:d}\r\n"
+        f"Membership: {member.membership}\r\nPenalty: {member.penalty}\r\n"
+        f"CallsTaken: {member.calls_taken}\r\nLastCall: {member.last_call}\r\n{times}"
+        f"InCall: {member.in_call:d}\r\n"
         f"Status: {member.device.state:d}\r\nPaused: {member.paused:d}\r\n"
         f"PausedReason: {member.paused_reason}\r\n{ringinuse}{wrapup}"
     )
