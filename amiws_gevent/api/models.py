@@ -112,6 +112,21 @@ ActionBody: type[BaseModel] = create_model(
 )
 
 
+class Nothing(_Body):
+    """An empty object: a body that no form can send."""
+
+
+class LoggedOut(BaseModel):
+    """The session has ended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    logout_url: str | None = Field(
+        description="Where the page has to send the browser, for the session that a reverse proxy "
+        "keeps; null: nowhere."
+    )
+
+
 class EntityList(BaseModel):
     """Entities of one kind."""
 
@@ -171,6 +186,11 @@ def query_of(model: type[_Model], given: Mapping[str, Sequence[str]]) -> _Model:
 def body_of(given: Mapping[str, Any]) -> None:
     """Check the outer form of an action; raises Problem."""
     _checked(ActionBody, given, "member")
+
+
+def nothing_of(given: Mapping[str, Any]) -> None:
+    """Check that a body is an empty object; raises Problem."""
+    _checked(Nothing, given, "member")
 
 
 def _checked(model: type[_Model], given: Mapping[str, Any], what: str) -> _Model:

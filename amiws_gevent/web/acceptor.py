@@ -135,7 +135,8 @@ class Acceptor(WSGIServer):
     def do_handle(self, sock: socket.socket, address: Any) -> None:
         """Serve a connection in a greenlet, or refuse it."""
         host, peer = peer_names(address)
-        reason = self.admission.refusal(host, self.site.limits)
+        proxy = self.site.proxies.trusts(host)
+        reason = self.admission.refusal(host, self.site.limits, proxy=proxy)
         last = sock.fileno() >= self._descriptors
         if reason is None and (last or self._population.total >= self.site.room):
             reason = DESCRIPTORS

@@ -15,9 +15,9 @@ from amiws_gevent.web.digest import (
     NonceTable,
     Outcome,
     parse_authorization,
-    parse_htdigest,
     quote,
 )
+from amiws_gevent.web.htdigest import parse_htdigest
 
 REALM = "call centre"
 USER = "anna"
@@ -35,7 +35,7 @@ def make_login() -> DigestLogin:
 
 
 def new_nonce(login: DigestLogin) -> str:
-    return parse_authorization(login.challenge())["nonce"]
+    return parse_authorization(login.challenges()[0])["nonce"]
 
 
 def sign(nonce: str, count: int, target: str, method: str = "GET") -> dict[str, str]:

@@ -14,6 +14,7 @@ from gevent import socket
 
 from amiws_gevent.web.gate import RequestInfo, Verdict
 from amiws_gevent.web.handler import LONGEST_BODY, LONGEST_REQUEST_LINE, MOST_HEADERS
+from amiws_gevent.web.verdict import Grant
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.webserver import (
     FakeGate,
@@ -507,7 +508,7 @@ def test_the_access_log_has_no_secrets(caplog: pytest.LogCaptureFixture) -> None
 
 def test_the_access_log_names_the_user(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="amiws_gevent.web")
-    with serving(gate=FakeGate(Verdict(200, user="ann"))) as server, upgraded(server):
+    with serving(gate=FakeGate(Verdict(200, Grant("ann")))) as server, upgraded(server):
         pass
     assert re.search(r'127\.0\.0\.1:\d+ ann "GET /ws HTTP/1\.1" 101 ', caplog.text)
 

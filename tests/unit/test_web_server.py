@@ -20,6 +20,7 @@ from amiws_gevent.web.backlog import Backlog, LossyBacklog
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.server import WebServer
+from amiws_gevent.web.verdict import Grant
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.webserver import (
     HOST,
@@ -182,7 +183,7 @@ def test_ends_are_counted_by_code_and_kind() -> None:
 def test_a_slow_client_is_told_of_with_its_user(caplog: pytest.LogCaptureFixture) -> None:
     sessions = FakeSessions()
     settings = make_settings(limits={"client_buffer": 1000})
-    gate = FakeGate(Verdict(200, user="ann"))
+    gate = FakeGate(Verdict(200, Grant("ann")))
     with serving(settings, sessions=sessions, gate=gate) as server, ExitStack() as stack:
         for number in range(3):
             stack.enter_context(upgraded(server, receive_buffer=4096))
