@@ -33,11 +33,11 @@ def create_app(
 ) -> flask.Flask:
     """A new application; it changes nothing outside itself.
 
-    The gate checks every request once, first of all; ``flask.g.grant`` is the login that it has,
-    ``flask.g.identity`` whose it is. What is under ``/api/`` has checks of its own there, and
-    all its errors are problem documents. The routes of ``blueprints`` come before the files of
-    web_root. ``private_files`` are never served, nor are files that any setting of the
-    configuration names, nor backups of either.
+    The gate checks every request once, first of all; ``flask.g.user`` is the user who logged
+    in, or None, ``flask.g.grant`` the login, ``flask.g.identity`` whose it is. What is under
+    ``/api/`` has checks of its own there, and all its errors are problem documents. The routes
+    of ``blueprints`` come before the files of web_root. ``private_files`` are never served, nor
+    are files that any setting of the configuration names, nor backups of either.
     """
     app = flask.Flask("amiws_gevent.web", static_folder=None, template_folder=None)
     # Each slash as it was sent: a merged `//` would be answered by a redirect.
@@ -76,7 +76,7 @@ def _guard(app: flask.Flask, gate: Gate) -> None:
         check = gate.check_api if api else gate.check_request
         request = request_info(flask.request.environ)
         verdict = check(request)
-        flask.g.grant = verdict.grant
+        flask.g.user, flask.g.grant = verdict.user, verdict.grant
         flask.g.identity = verdict.grant.identity(request.address)
         if verdict.status != 200:
             response = flask.Response(verdict.body, verdict.status, list(verdict.headers))

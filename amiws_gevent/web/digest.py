@@ -369,7 +369,7 @@ class DigestLogin:
         return equal and key is not None
 
     def _claimed(self, parameters: Mapping[str, str]) -> str:
-        """The user name; as it was sent if nobody has it."""
+        """The user name; of a hash that is nobody's a name that nobody can have."""
         if parameters.get("username"):
             name = parameters["username"].encode("latin-1").decode("utf-8", "replace")
         else:
@@ -380,7 +380,7 @@ class DigestLogin:
         if parameters.get("userhash", "false").lower() != "true":
             return name
         known = None if self._sha256 is None else self._sha256.name_of(name)
-        return name if known is None else known
+        return f"userhash:{name}" if known is None else known
 
     def _check_parameters(self, parameters: Mapping[str, str], targets: tuple[str, ...]) -> None:
         names = sum(1 for name in ("username", "username*") if parameters.get(name))

@@ -171,7 +171,7 @@ class HtdigestFile:
             )
             if signature == self._signature and self._settled:
                 return
-            content = _read_regular(self._path)
+            content = read_regular(self._path)
         except OSError as error:
             self._on_unreadable(error, now)
             return
@@ -225,7 +225,7 @@ class HtdigestFile:
             self._content = None
 
 
-def _read_regular(path: Path) -> bytes:
+def read_regular(path: Path) -> bytes:
     """The bytes of a regular file; OSError for any other, so that a fifo cannot hang us."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path

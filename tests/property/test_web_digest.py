@@ -13,7 +13,6 @@ from amiws_gevent.web.digest import (
     BadAuthorization,
     DigestLogin,
     NonceTable,
-    Outcome,
     parse_authorization,
     quote,
 )
@@ -130,7 +129,7 @@ def test_a_full_table_never_takes_a_replay(size: int, sent: list[tuple[int, int]
     for number, count in sent:
         outcome = login.verify("GET", "/", write(sign(issued[number], count, "/")))
         assert len(nonces) <= size
-        if outcome == Outcome(user=USER, ha1=HA1):
+        if outcome.user is not None:
             assert (number, count) not in taken
             taken.add((number, count))
         else:

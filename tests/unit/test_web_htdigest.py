@@ -170,7 +170,7 @@ def test_a_settled_file_is_not_read_again(
     def unexpected(*_arguments: object) -> bytes:
         raise AssertionError("read again")
 
-    monkeypatch.setattr("amiws_gevent.web.htdigest._read_regular", unexpected)
+    monkeypatch.setattr("amiws_gevent.web.htdigest.read_regular", unexpected)
     assert htdigest.ha1("anna") == ha1("anna", "one")
 
 
