@@ -113,7 +113,7 @@ ActionBody: type[BaseModel] = create_model(
 
 
 class Nothing(_Body):
-    """An empty object: a body that no form can send."""
+    """An empty object: a body, since no form can send one of JSON."""
 
 
 class LoggedOut(BaseModel):
@@ -186,11 +186,6 @@ def query_of(model: type[_Model], given: Mapping[str, Sequence[str]]) -> _Model:
 def body_of(given: Mapping[str, Any]) -> None:
     """Check the outer form of an action; raises Problem."""
     _checked(ActionBody, given, "member")
-
-
-def nothing_of(given: Mapping[str, Any]) -> None:
-    """Check that a body is an empty object; raises Problem."""
-    _checked(Nothing, given, "member")
 
 
 def _checked(model: type[_Model], given: Mapping[str, Any], what: str) -> _Model:
