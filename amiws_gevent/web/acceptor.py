@@ -146,7 +146,7 @@ class Acceptor(WSGIServer):
             gevent.spawn_raw(self._serve, sock, address, self.begin_arrival())
             return
         self.site.counts.refused_connections[reason] += 1
-        self._warn_of_refusal(reason, host, peer)
+        self.warn_of_refusal(reason, host, peer)
         if self._refusals < (MOST_REFUSED_LAST if last else MOST_REFUSED):
             self._refusals += 1
             gevent.spawn_raw(self._refuse, sock, address, reason)
@@ -170,7 +170,8 @@ class Acceptor(WSGIServer):
         if self.started:
             self.start_accepting()
 
-    def _warn_of_refusal(self, reason: str, host: str, peer: str) -> None:
+    def warn_of_refusal(self, reason: str, host: str, peer: str) -> None:
+        """Log that a connection from ``host`` is refused."""
         if reason == CONNECTIONS:
             self._warn(
                 "connections refused: there are %d already (limits.connections); the last one "

@@ -159,7 +159,12 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def handle_one_request(self) -> bool | None:
         """True when there may be another one; pywsgi's contract."""
-        if self._serve_one():
+        try:
+            more = self._serve_one()
+        finally:
+            if self.client is None:
+                self._count_for_peer()
+        if more:
             gevent.sleep(0)  # others get a turn between two requests
             return True
         if (
@@ -180,19 +185,13 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             self._ask_for_body()
         except RequestError as error:
             self._refuse(error)
-            self._count_for_peer()
             return False
         except OSError as error:
             _log.debug("%s: %s", self._name, error)
-            self._count_for_peer()
             return False
-        try:
-            self.environ = self.get_environ()
-            self.application = self.site.app
-            self.handle_one_response()
-        finally:
-            if self.client is None:
-                self._count_for_peer()
+        self.environ = self.get_environ()
+        self.application = self.site.app
+        self.handle_one_response()
         return not self.close_connection and not self.rfile.closed
 
     def _count_for(self, address: str) -> None:
@@ -203,6 +202,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             self._counted = address
             return
         self.site.counts.refused_connections[ADDRESS] += 1
+        self.server.warn_of_refusal(ADDRESS, address, address)
         raise RequestError(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "there are too many connections from your address (limits.connections_per_address)",
@@ -211,8 +211,9 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def _count_for_peer(self) -> None:
         """Between two requests it is the proxy's own."""
-        self.server.admission.move(self._counted, self.host)
-        self._counted = self.host
+        if self._counted != self.host:
+            self.server.admission.move(self._counted, self.host)
+            self._counted = self.host
 
     @property
     def _name(self) -> str:

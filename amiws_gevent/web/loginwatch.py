@@ -5,6 +5,7 @@ New requests are checked anyway. This is for WebSockets and streams, which were 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -15,7 +16,9 @@ from gevent.event import Event
 from amiws_gevent.identity import PROXY
 from amiws_gevent.plugins.api import RequestInfo
 from amiws_gevent.web.gate import Gate
-from amiws_gevent.web.verdict import LOGGED_OUT, Grant
+from amiws_gevent.web.verdict import LOGGED_OUT, Grant, shown
+
+_log = logging.getLogger("amiws_gevent.web.gate")
 
 INTERVAL = 2.0  # seconds between two looks at `auth_file`
 
@@ -80,6 +83,7 @@ class LoginWatch:
         A proxy's session only the proxy can end, at ``url``, and it does not say which browser is
         whose: all that is open of that user closes, and comes back where the login still holds.
         """
+        _log.info("logout: address=%s user=%s", request.address, shown(grant.user or ""))
         if grant.kind == PROXY:
             self._check(lambda other: _same_user(other, grant))
             return LoggedOut(None, url)

@@ -22,6 +22,7 @@ from gevent import socket
 from gevent.hub import get_hub
 
 from amiws_gevent.config import Limits
+from amiws_gevent.identity import Identity
 from amiws_gevent.runtime.peers import host_of
 from amiws_gevent.web.backlog import Backlog
 from amiws_gevent.web.connection import Reader, raw_socket
@@ -73,8 +74,8 @@ class Sessions(Protocol):
 class WebSocketClient:
     """An upgraded connection.
 
-    ``address`` is the client's, with its port unless a proxy brought it; ``grant`` is its login,
-    ``identity`` whose that is. ``connection`` is the address that it is counted under.
+    ``address`` is the client's, with its port unless a proxy brought it; ``grant`` is its login.
+    ``connection`` is the address that it is counted under.
     ``subprotocol``: ``amiws.v2`` or None. ``closed`` is True once the close has begun; then
     ``close_code``, ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a
     Close frame of the client). ``outlet`` sends to it;
@@ -101,7 +102,6 @@ class WebSocketClient:
         "closed",
         "connection",
         "grant",
-        "identity",
         "outlet",
         "subprotocol",
     )
@@ -123,8 +123,7 @@ class WebSocketClient:
         self.closed = False
         self.address = address
         self.grant = grant
-        self.identity = grant.identity(host_of(address))
-        self.connection = connection or self.identity.address
+        self.connection = connection or host_of(address)
         self.subprotocol = subprotocol
         self.clock = clock
         self.close_code = ABNORMAL
@@ -148,6 +147,11 @@ class WebSocketClient:
         self._failed = False  # it broke a rule
         self._timer: Any = None
         self._work = 0
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is."""
+        return self.grant.identity(host_of(self.address))
 
     @property
     def user(self) -> str | None:

@@ -683,7 +683,7 @@ def test_a_connection_of_a_proxy_counts_for_each_client_in_turn() -> None:
     wait_for(lambda: not counted(server), "the end")
 
 
-def test_one_client_behind_a_proxy_has_its_own_limit() -> None:
+def test_one_client_behind_a_proxy_has_its_own_limit(caplog: pytest.LogCaptureFixture) -> None:
     sessions = FakeSessions()
     settings = behind(limits={"connections_per_address": 2})
     one, other = "X-Forwarded-For: 203.0.113.7\r\n", "X-Forwarded-For: 203.0.113.8\r\n"
@@ -696,6 +696,7 @@ def test_one_client_behind_a_proxy_has_its_own_limit() -> None:
         assert answer.headers["retry-after"] == "5"
         assert b"connections_per_address" in answer.body
         assert server.counts.refused_connections["connections_per_address"] == 1
+        assert "connections from 203.0.113.7 refused: it has 2 already" in caplog.text
         stack.enter_context(upgraded(server, other))
         wait_for(lambda: len(sessions.clients) == 4, "the clients")
         wait_for(lambda: counted(server) == {"203.0.113.7": 2, "203.0.113.8": 2}, "the counts")
