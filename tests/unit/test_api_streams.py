@@ -234,6 +234,14 @@ def test_those_whose_login_is_gone_end() -> None:
         assert listener.ends()
 
 
+def test_a_login_that_ends_while_the_stream_begins() -> None:
+    world = World()
+    world.streams.end_of = lambda _: module.LOGGED_OUT
+    with listening(world) as server, stream_of(world, server) as (listener, _):
+        assert listener.ends()
+    assert len(world.streams) == 0
+
+
 def test_a_head_opens_nothing() -> None:
     world = World()
     with listening(world) as server, Peer(server.port) as peer:

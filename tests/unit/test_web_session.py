@@ -140,3 +140,29 @@ def test_any_user_name(user: str) -> None:
     session = cookies.check([pair(header)], {user: HA1}.get)
     assert session is not None
     assert session.user == user
+
+
+def test_the_session_of_a_cookie(cookies: SessionCookies, clock: Clock) -> None:
+    one = pair(cookies.issue("anna", HA1, ID, secure=False))
+    other = pair(cookies.issue("anna", HA1, b"87654321", secure=False))
+    assert [session.id for session in cookies.all([f"{one}; {other}"], users)] == [ID, b"87654321"]
+    ended = SessionCookies(
+        8000, LIFETIME, clock=clock, has_ended=lambda user, each, _: (user, each) == ("anna", ID)
+    )
+    assert [session.id for session in ended.all([one, other], users)] == [b"87654321"]
+    assert ended.check([one], users) is None
+
+
+def test_a_cookie_without_a_session(cookies: SessionCookies) -> None:
+    """Of a version before there were any: nothing could end it."""
+    value = cookies._signer(HA1).sign(b"YW5uYQ").decode()
+    assert cookies.check([f"{cookies.name}={value}"], users) is None
+
+
+def test_below_a_path_and_gone(cookies: SessionCookies) -> None:
+    header = cookies.issue("anna", HA1, ID, secure=False, prefix="/amiws")
+    assert "; Path=/amiws/; " in header
+    gone = cookies.expire(secure=True, prefix="/amiws")
+    assert gone == (
+        "amiws_session_8000=; Max-Age=0; Path=/amiws/; HttpOnly; SameSite=Strict; Secure"
+    )
