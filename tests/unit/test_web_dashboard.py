@@ -17,7 +17,7 @@ from amiws_gevent.web.dashboard import is_dashboard, policy
 from tests.unit.test_web_app import make_client, make_settings
 
 SCRIPT = b"export const sum = (a, b) => a + b;\n" * 50
-PACKED = gzip.compress(SCRIPT)
+PACKED = gzip.compress(SCRIPT, mtime=0)
 BROTLI = b"as if it were brotli"
 
 OWN_HEADERS = {
@@ -33,7 +33,7 @@ def fill(root: Path) -> Path:
     (root / "app").mkdir(parents=True)
     (root / "vendor" / "flags-0A1B2C3D").mkdir(parents=True)
     (root / "index.html").write_text("<!doctype html>")
-    (root / "index.html.gz").write_bytes(gzip.compress(b"<!doctype html>"))
+    (root / "index.html.gz").write_bytes(gzip.compress(b"<!doctype html>", mtime=0))
     (root / "app" / "sum.js").write_bytes(SCRIPT)
     (root / "app" / "sum.js.gz").write_bytes(PACKED)
     (root / "app" / "sum.js.br").write_bytes(BROTLI)
