@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from amiws_gevent.ami import Message
-from amiws_gevent.state.part import Part, Steps, TakeList
+from amiws_gevent.state.part import Headers, Part, Steps, TakeList, TakeNews
 from amiws_gevent.state.store import Store
 from amiws_gevent.state.words import filled, known, milliseconds
 
@@ -34,7 +34,7 @@ class Bridges(Part):
         self._look_again = look_again
 
     @property
-    def events(self) -> Mapping[str, Callable[[Message], None]]:
+    def news(self) -> Mapping[str, TakeNews]:
         return {
             "bridgecreate": self._created,
             "bridgeenter": self._entered,
@@ -52,8 +52,7 @@ class Bridges(Part):
             self.store.remove(KIND, bridge)
             yield
 
-    def _created(self, message: Message) -> None:
-        values = message.values
+    def _created(self, values: Headers) -> None:
         bridge = filled(values.get("BridgeUniqueid", ""))
         if bridge and self.store.get(KIND, bridge) is None:
             self._add(bridge, values)
@@ -71,8 +70,7 @@ class Bridges(Part):
             server_created=milliseconds(values.get("Timestamp")),
         )
 
-    def _entered(self, message: Message) -> None:
-        values = message.values
+    def _entered(self, values: Headers) -> None:
         bridge = filled(values.get("BridgeUniqueid", ""))
         channel = filled(values.get("Uniqueid", ""))
         if not bridge or not channel:
@@ -96,16 +94,15 @@ class Bridges(Part):
         if was is not None and was != stays:
             remove_member(self.store, was, channel)
 
-    def _left(self, message: Message) -> None:
-        values = message.values
+    def _left(self, values: Headers) -> None:
         bridge = values.get("BridgeUniqueid", "")
         remove_member(self.store, bridge, values.get("Uniqueid", ""))
 
-    def _hung_up(self, message: Message) -> None:
-        self._leave(message.values.get("Uniqueid", ""), "")
+    def _hung_up(self, values: Headers) -> None:
+        self._leave(values.get("Uniqueid", ""), "")
 
-    def _destroyed(self, message: Message) -> None:
-        self._remove(message.values.get("BridgeUniqueid", ""))
+    def _destroyed(self, values: Headers) -> None:
+        self._remove(values.get("BridgeUniqueid", ""))
 
     def _remove(self, bridge: str) -> None:
         for member in (self.store.get(KIND, bridge) or {}).get("members", ()):

@@ -19,7 +19,7 @@ from amiws_gevent.state.bridges import CONFERENCE, LINKING
 from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.company import company_of
-from amiws_gevent.state.part import Part, Steps
+from amiws_gevent.state.part import Headers, Part, Steps, TakeEvent, TakeNews
 from amiws_gevent.state.people import Call, Leg, identify, is_person, is_real
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.way import Way, lengthened, step
@@ -72,7 +72,7 @@ class Calls(Part):
         """The halves of Local channels that wait for the other, by the name of both."""
 
     @property
-    def events(self) -> Mapping[str, Callable[[Message], None]]:
+    def news(self) -> Mapping[str, TakeNews]:
         return {
             "newchannel": self._created,
             "rename": self._renamed,
@@ -83,6 +83,11 @@ class Calls(Part):
             "dialbegin": self._dials,
             "dialend": self._dialled,
             "dial": self._dials_or_dialled,
+        }
+
+    @property
+    def events(self) -> Mapping[str, TakeEvent]:
+        return {
             "blindtransfer": self._transferred_blindly,
             "attendedtransfer": self._transferred,
             "transfer": self._transferred_by_phone,
@@ -120,8 +125,7 @@ class Calls(Part):
 
     # Legs come and go
 
-    def _created(self, message: Message) -> None:
-        values = message.values
+    def _created(self, values: Headers) -> None:
         key = uniqueid(values)
         entity = self.store.entities("channel").get(key)
         if entity is None:
@@ -171,8 +175,7 @@ class Calls(Part):
         if linkedid != call.key:
             call.linkedids = (*call.linkedids, linkedid)
 
-    def _hung_up(self, message: Message) -> None:
-        values = message.values
+    def _hung_up(self, values: Headers) -> None:
         leg = self._legs.get(uniqueid(values))
         if leg is None:
             return
@@ -294,9 +297,8 @@ class Calls(Part):
             return False
         return (self.store.get(KIND, leg.call.key) or {}).get("dialled") is None
 
-    def _renamed(self, message: Message) -> None:
+    def _renamed(self, values: Headers) -> None:
         """A channel has become another: of a phone, the one that it is named after now."""
-        values = message.values
         leg, name = self._legs.get(uniqueid(values)), values.get("Newname", "")
         if leg is None or leg.local:
             return
@@ -305,8 +307,7 @@ class Calls(Part):
             leg.dialled, leg.own_number, leg.hint = True, None, None
         self._refresh(leg, values)
 
-    def _entered(self, message: Message) -> None:
-        values = message.values
+    def _entered(self, values: Headers) -> None:
         leg = self._legs.get(uniqueid(values))
         bridge = self.store.get("bridge", values.get("BridgeUniqueid", ""))
         if leg is None or bridge is None:
@@ -315,8 +316,7 @@ class Calls(Part):
         self._serve(leg)
         self._refresh(leg, values)
 
-    def _left(self, message: Message) -> None:
-        values = message.values
+    def _left(self, values: Headers) -> None:
         leg = self._legs.get(uniqueid(values))
         if leg is not None:
             if values.get("BridgeCreator") == CONFERENCE:
@@ -357,9 +357,8 @@ class Calls(Part):
         for leg in legs[1:]:
             self._join(legs[0].call, leg.call)
 
-    def _bridged(self, message: Message) -> None:
+    def _bridged(self, values: Headers) -> None:
         """11: two channels are linked, or are not any more."""
-        values = message.values
         keys = [values.get("Uniqueid1", ""), values.get("Uniqueid2", "")]
         legs = [self._legs[key] for key in keys if key in self._legs]
         if len(legs) < 2:
@@ -376,12 +375,11 @@ class Calls(Part):
 
     # Dialling
 
-    def _dials_or_dialled(self, message: Message) -> None:
-        if message.values.get("SubEvent") == "Begin":
-            self._dials(message)
+    def _dials_or_dialled(self, values: Headers) -> None:
+        if values.get("SubEvent") == "Begin":
+            self._dials(values)
 
-    def _dials(self, message: Message) -> None:
-        values = message.values
+    def _dials(self, values: Headers) -> None:
         source = self._legs.get(uniqueid(values))
         leg = self._legs.get(values.get("DestUniqueid") or values.get("DestUniqueID") or "")
         if leg is None:
@@ -397,8 +395,7 @@ class Calls(Part):
             self._join(source.call, leg.call)
         self._refresh(leg, values)
 
-    def _dialled(self, message: Message) -> None:
-        values = message.values
+    def _dialled(self, values: Headers) -> None:
         leg = self._legs.get(values.get("DestUniqueid", ""))
         if leg is not None and values.get("DialStatus") in _NOT_ANSWERED:
             leg.dialled_by = None
