@@ -44,11 +44,13 @@ _NOWHERE: Mapping[str, str] = {}
 class Call:
     """The legs of one call, the oldest first, and what its entity does not tell."""
 
-    __slots__ = ("cause", "cause_text", "created", "key", "legs", "linkedids", "met")
+    __slots__ = ("cause", "cause_text", "created", "entity", "key", "legs", "linkedids", "met")
 
     def __init__(self, key: str, created: int) -> None:
         self.key = key
         self.created = created
+        self.entity: Entity | None = None
+        """That which tells of it; None before it is told."""
         self.legs: dict[str, Leg] = {}
         self.linkedids: tuple[str, ...] = ()
         """Those that mean this call, besides its key."""
