@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from amiws_gevent.ami import Message
-from amiws_gevent.state.applications import DIALLING, told
+from amiws_gevent.state.applications import DIALLING, PLUMBING
 from amiws_gevent.state.bridges import CONFERENCE, LINKING
 from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
@@ -32,6 +32,8 @@ would belong to a full call becomes one of its own."""
 # Which fields of a channel say what a call is, and which who is at a leg.
 _TELLING = frozenset({"state", "hold", "bridge", "linkedid", "name"})
 _NAMING = frozenset({"caller_number", "caller_name"})
+# Applications that say nothing of the call that runs them.
+_SILENT = (PLUMBING - DIALLING) | {None}
 
 _NOT_ANSWERED = frozenset(
     {"BUSY", "CANCEL", "CHANUNAVAIL", "CONGESTION", "NOANSWER", "ABORT", "DONTCALL", "INVALIDARGS"}
@@ -64,6 +66,7 @@ class Calls(Part):
     ) -> None:
         super().__init__(store)
         self._ended = ended
+        self._unstamped = Moment(0, None)  # of this read, of which all messages are
         self._started = started
         self._legs: dict[str, Leg] = {}
         self._calls: dict[str, Call] = {}
@@ -180,7 +183,7 @@ class Calls(Part):
         if leg is None:
             return
         call = leg.call
-        caller = (self.store.get(KIND, call.key) or {}).get("caller")
+        caller = None if call.entity is None else call.entity.fields["caller"]
         if call.cause is None or (caller is not None and caller["channel"] == leg.key):
             call.cause = number(values.get("Cause"))
             call.cause_text = known(values.get("Cause-txt", ""))
@@ -245,21 +248,25 @@ class Calls(Part):
 
     def _moment(self, values: Mapping[str, str]) -> Moment:
         stamp = values.get("Timestamp")
-        return Moment(self.now, None if stamp is None else milliseconds(stamp))
+        if stamp is not None:
+            return Moment(self.now, milliseconds(stamp))
+        if self._unstamped.now != self.now:
+            self._unstamped = Moment(self.now, None)
+        return self._unstamped
 
     def _refresh(self, leg: Leg, values: Mapping[str, str], steps: Way | None = None) -> None:
-        self._follow_linkedid(leg)
+        linkedid = leg.entity.fields.get("linkedid")
+        if linkedid is not None and self._calls.get(linkedid) is not leg.call:
+            self._follow_linkedid(leg, linkedid)
         refresh(leg.call, self.store, self._moment(values), steps)
 
-    def _follow_linkedid(self, leg: Leg) -> None:
+    def _follow_linkedid(self, leg: Leg, linkedid: str) -> None:
         """Who has another Linkedid now is of the call that has it."""
-        linkedid = leg.entity.fields.get("linkedid")
-        if linkedid is not None:
-            call = self._calls.get(linkedid)
-            if call is None:
-                self._alias(leg.call, linkedid)
-            elif call is not leg.call:
-                self._join(call, leg.call)
+        call = self._calls.get(linkedid)
+        if call is None:
+            self._alias(leg.call, linkedid)
+        else:
+            self._join(call, leg.call)
 
     def _step(self, values: Mapping[str, str], what: str, **details: Any) -> Way:
         moment = self._moment(values)
@@ -280,22 +287,24 @@ class Calls(Part):
         leg = self._legs.get(key)
         if leg is None:
             return
-        names = fields.keys()
-        if fields.get("state") == "ring":
+        if "state" in fields and fields["state"] == "ring":
             leg.calls()
-        if (
-            not names.isdisjoint(_TELLING)
-            or ("application" in names and _is_state(fields["application"]))
-            or ("exten" in names and self._may_be_dialled(leg))
-            or (not leg.local and not names.isdisjoint(_NAMING) and is_person(leg))
-        ):
-            self._refresh(leg, values)
+        for name in fields:
+            if (
+                name in _TELLING
+                or (name == "application" and fields[name] not in _SILENT)
+                or (name == "exten" and self._may_be_dialled(leg))
+                or (name in _NAMING and not leg.local and is_person(leg))
+            ):
+                self._refresh(leg, values)
+                break
 
     def _may_be_dialled(self, leg: Leg) -> bool:
         """Whether where a leg goes in the dialplan may be what was dialled in its call."""
         if leg.dialled and leg.entity.fields["state"] != "up":
             return False
-        return (self.store.get(KIND, leg.call.key) or {}).get("dialled") is None
+        entity = leg.call.entity
+        return entity is None or entity.fields["dialled"] is None
 
     def _renamed(self, values: Headers) -> None:
         """A channel has become another: of a phone, the one that it is named after now."""
@@ -592,8 +601,3 @@ class Calls(Part):
         values = message.values
         key = values.get("SpyerUniqueid") or self._named(values.get("SpyerChannel"))
         self._place(key, "listens_to", None, values)
-
-
-def _is_state(application: str | None) -> bool:
-    """Whether an application says something of the call that runs it."""
-    return application in DIALLING or told(application) is not None
