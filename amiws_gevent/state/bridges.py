@@ -32,6 +32,7 @@ class Bridges(Part):
     def __init__(self, store: Store, look_again: LookAgain) -> None:
         super().__init__(store)
         self._look_again = look_again
+        self._channels = store.entities("channel")
 
     @property
     def news(self) -> Mapping[str, TakeNews]:
@@ -99,7 +100,9 @@ class Bridges(Part):
         remove_member(self.store, bridge, values.get("Uniqueid", ""))
 
     def _hung_up(self, values: Headers) -> None:
-        self._leave(values.get("Uniqueid", ""), "")
+        channel = self._channels.get(values.get("Uniqueid", ""))
+        if channel is not None and channel.fields["bridge"] is not None:
+            self._leave(channel.fields["uniqueid"], "")
 
     def _destroyed(self, values: Headers) -> None:
         self._remove(values.get("BridgeUniqueid", ""))

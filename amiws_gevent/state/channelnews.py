@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from amiws_gevent.state.words import STATES, filled, known, state_word, unescaped
+from amiws_gevent.state.words import EMPTY, UNKNOWN, filled, known, state_word, unescaped
 
 Fields = Mapping[str, Any]
 News = Callable[[Mapping[str, str], Fields], dict[str, Any]]
@@ -43,8 +43,6 @@ _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 _NAMES = ("caller_name", "connected_name")
 _NOTHING: Mapping[str, Any] = {}
 
-_NONE = ("", "<unknown>")  # what nearly all fields that are None are told as
-
 
 def read(values: Mapping[str, str], before: Fields = _NOTHING) -> dict[str, Any]:
     """The fields that a message tells of its channel, without those that are known to be so."""
@@ -66,20 +64,16 @@ def all_news(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
     ast_manager_build_channel_state_string_prefix has all."""
     fields: dict[str, Any] = {}
     try:
-        value, was = values["ChannelStateDesc"], before["state"]
-        if STATES.get(value) != was and (state := state_word(value)) != was:
+        state = state_word(values["ChannelStateDesc"])
+        if state != before["state"]:
             fields["state"] = state
-        if (value := values["Channel"]) != before["name"]:
+        value = values["Channel"]
+        if value != before["name"]:
             fields["name"] = value
         value, was = values["AccountCode"], before["account"]
-        if value != was and (value or was is not None):
-            _note(fields, "account", filled(value), was)
-        value, was = values["Context"], before["context"]
-        if value != was and (value or was is not None):
-            _note(fields, "context", filled(value), was)
-        value, was = values["Exten"], before["exten"]
-        if value != was and (value or was is not None):
-            _note(fields, "exten", filled(value), was)
+        if value != was and (was is not None or value not in EMPTY):
+            fields["account"] = filled(value)
+        _note_place(fields, values, before)
         _note_people(fields, values, before)
     except KeyError:
         return read(values, before)
@@ -102,20 +96,16 @@ def news_of_dialplan(values: Mapping[str, str], before: Fields) -> dict[str, Any
     fields: dict[str, Any] = {}
     try:
         value, was = values["Application"], before["application"]
-        if value != was and (value or was is not None):
-            _note(fields, "application", filled(value), was)
-        value, was = values["Context"], before["context"]
-        if value != was and (value or was is not None):
-            _note(fields, "context", filled(value), was)
-        value, was = values["Exten"], before["exten"]
-        if value != was and (value or was is not None):
-            _note(fields, "exten", filled(value), was)
-        if (before["name"] or "").startswith("Local/"):
+        if value != was and (was is not None or value not in EMPTY):
+            fields["application"] = filled(value)
+        _note_place(fields, values, before)
+        name = before["name"]
+        if name is not None and name.startswith("Local/"):
             _note_people(fields, values, before)
         else:
             value, was = values["Linkedid"], before["linkedid"]
-            if value != was and (value or was is not None):
-                _note(fields, "linkedid", filled(value), was)
+            if value != was and (was is not None or value not in EMPTY):
+                fields["linkedid"] = filled(value)
     except KeyError:
         return read(values, before)
     return fields
@@ -137,34 +127,46 @@ def news_of_item(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
     if "Application" not in values or "BridgeId" not in values:
         return read(values, before)
     fields = all_news(values, before)
-    _note(fields, "application", filled(values["Application"]), before["application"])
-    _note(fields, "bridge", filled(values["BridgeId"]), before["bridge"])
+    for name, header in (("application", "Application"), ("bridge", "BridgeId")):
+        if (told := filled(values[header])) != before[name]:
+            fields[name] = told
     return fields
+
+
+# Of a value that differs, and means None only if None was not known, nothing but the value can
+# be the meaning: unless it is an escaped name.
+
+
+def _note_place(fields: dict[str, Any], values: Mapping[str, str], before: Fields) -> None:
+    value, was = values["Context"], before["context"]
+    if value != was and (was is not None or value not in EMPTY):
+        fields["context"] = filled(value)
+    value, was = values["Exten"], before["exten"]
+    if value != was and (was is not None or value not in EMPTY):
+        fields["exten"] = filled(value)
 
 
 def _note_people(fields: dict[str, Any], values: Mapping[str, str], before: Fields) -> None:
     value, was = values["CallerIDNum"], before["caller_number"]
-    if value != was and (was is not None or value not in _NONE):
-        _note(fields, "caller_number", known(value), was)
+    if value != was and (was is not None or value not in UNKNOWN):
+        fields["caller_number"] = known(value)
     value, was = values["CallerIDName"], before["caller_name"]
-    if value != was and (was is not None or value not in _NONE):
-        _note(fields, "caller_name", _name(value), was)
+    if value != was and (was is not None or value not in UNKNOWN):
+        _note_name(fields, "caller_name", value, was)
     value, was = values["ConnectedLineNum"], before["connected_number"]
-    if value != was and (was is not None or value not in _NONE):
-        _note(fields, "connected_number", known(value), was)
+    if value != was and (was is not None or value not in UNKNOWN):
+        fields["connected_number"] = known(value)
     value, was = values["ConnectedLineName"], before["connected_name"]
-    if value != was and (was is not None or value not in _NONE):
-        _note(fields, "connected_name", _name(value), was)
+    if value != was and (was is not None or value not in UNKNOWN):
+        _note_name(fields, "connected_name", value, was)
     value, was = values["Linkedid"], before["linkedid"]
-    if value != was and (value or was is not None):
-        _note(fields, "linkedid", filled(value), was)
+    if value != was and (was is not None or value not in EMPTY):
+        fields["linkedid"] = filled(value)
 
 
-def _note(fields: dict[str, Any], name: str, told: str | None, was: str | None) -> None:
+def _note_name(fields: dict[str, Any], name: str, value: str, was: str | None) -> None:
+    told = known(value)
+    if told is not None and "\\" in told:
+        told = unescaped(told)
     if told != was:
         fields[name] = told
-
-
-def _name(value: str) -> str | None:
-    told = known(value)
-    return told if told is None or "\\" not in told else unescaped(told)

@@ -182,8 +182,14 @@ class Channels(Part):
         entities, put_news = self._entities, self._put_news
 
         def change(values: Headers) -> None:
-            entity = entities.get(values.get("Uniqueid") or uniqueid(values))
-            if entity is not None and (fields := news(values, entity.fields)):
+            try:
+                entity = entities[values["Uniqueid"]]
+            except KeyError:  # it has another spelling, or is not known
+                found = entities.get(uniqueid(values))
+                if found is None:
+                    return
+                entity = found
+            if fields := news(values, entity.fields):
                 put_news(entity, fields, values)
 
         return change

@@ -54,10 +54,12 @@ class Model:
             if message.long:
                 message = shortened(message)
             values = message.values
-            name = values.get("Event") or message.name
-            takers = news.get(name)
-            if takers is not None:
-                for take in takers:
+            try:
+                name = values["Event"]
+            except KeyError:  # it has another spelling
+                name = message.name
+            if name in news:
+                for take in news[name]:
                     take(values)
             elif name in events:
                 if not is_answer(message):
