@@ -46,7 +46,16 @@ class Model:
 
     def receive(self, messages: Iterable[Message], offset: int, now: int) -> None:
         """Take all messages of one read; answers to actions are none of its business."""
+        store = self.store
+        alone = offset > store.offset  # what was changed at it before, others may have in hand
         self.begin(offset, now)
+        store.alone = alone
+        try:
+            self._take(messages)
+        finally:
+            store.alone = False
+
+    def _take(self, messages: Iterable[Message]) -> None:
         news, events = self._news_spelled, self._events_spelled
         for message in messages:
             if message.kind is not _EVENT:

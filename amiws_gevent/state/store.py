@@ -37,6 +37,7 @@ gone for half a minute can catch up, however busy the server. They take 5 MiB.""
 
 _MOST = 2**32 - 1  # of an array of I
 _NO_MARKS = array("I")  # of all that were never changed
+_ZEROS = tuple(array("I", bytes(4 * count)) for count in range(32))
 _GONE: dict[str, Any] = {}  # never changed
 _UNSAID = object()
 
@@ -48,7 +49,8 @@ class Entity:
 
     def __init__(self, fields: dict[str, Any], offset: int) -> None:
         self.fields = fields
-        """Of now, another mapping after each change. It is empty once the entity is gone."""
+        """Of now, another mapping after each read that changes it. It is empty once the entity is
+        gone."""
         self.born = offset
         """The offset of the read that made it."""
         self.offset = offset
@@ -96,6 +98,10 @@ def forget_oldest(kept: dict[Key, Value], most: int) -> Value | None:
     return value
 
 
+def _zeros(count: int) -> array[int]:
+    return _ZEROS[count] if count < len(_ZEROS) else array("I", bytes(4 * count))
+
+
 class Store:
     """The entities by kind and key. ``begin`` says of which read the changes from then on are.
 
@@ -112,6 +118,9 @@ class Store:
         self._most_gone = tombstones
         self._forgotten = offset
         self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
+        self.alone = False
+        """Whether nobody has fields in hand that were changed at this offset: while the messages
+        of one read are taken. Then they are changed in place after the first time."""
 
     @property
     def size(self) -> int:
@@ -253,11 +262,14 @@ class Store:
 
     def update(self, kind: str, key: str, entity: Entity, fields: Mapping[str, Any]) -> None:
         """Change these fields of an entity that is there: each is other than it was."""
-        known = entity.fields.copy()
+        offset = self.offset
+        if self.alone and entity.offset == offset:
+            known = entity.fields
+        else:
+            known = entity.fields = entity.fields.copy()
+            entity.offset = offset
         for name, value in fields.items():  # of so few it takes less time than update()
             known[name] = value
-        entity.fields = known
-        offset = entity.offset = self.offset
         self._touched[kind, key] = None
         if offset != entity.born:  # who knows nothing of that read gets all of it
             self._mark(kind, entity, fields)
@@ -284,11 +296,13 @@ class Store:
         if later > _MOST:
             later = _MOST
         for name in names:
-            place = places.get(name)  # low for the fields that change often: they came first
-            if place is None:
+            if name in places:
+                place = places[name]  # low for the fields that change often: they came first
+            else:
                 place = places[name] = len(places)
-            if place >= len(marks):
-                marks = entity.marks = marks + array("I", bytes(4 * (place + 1 - len(marks))))
+            missing = place + 1 - len(marks)
+            if missing > 0:
+                marks = entity.marks = marks + _zeros(missing)
             marks[place] = later
 
     def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
