@@ -65,6 +65,7 @@ class Calls(Part):
         started: Callable[[int, int], None] | None = None,
     ) -> None:
         super().__init__(store)
+        self._channels = store.entities("channel")
         self._ended = ended
         self._unstamped = Moment(0, None)  # of this read, of which all messages are
         self._started = started
@@ -130,7 +131,7 @@ class Calls(Part):
 
     def _created(self, values: Headers) -> None:
         key = uniqueid(values)
-        entity = self.store.entities("channel").get(key)
+        entity = self._channels.get(key)
         if entity is None:
             return
         leg = self._legs.get(key)

@@ -80,6 +80,24 @@ def all_news(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
     return fields
 
 
+def fill(made: dict[str, Any], values: Mapping[str, str]) -> None:
+    """Put what Newchannel tells into the fields of a channel of which nothing is known yet."""
+    try:
+        made["state"] = state_word(values["ChannelStateDesc"])
+        made["name"] = values["Channel"]
+        made["account"] = filled(values["AccountCode"])
+        made["context"] = filled(values["Context"])
+        made["exten"] = filled(values["Exten"])
+        made["caller_number"] = known(values["CallerIDNum"])
+        made["caller_name"] = _name(values["CallerIDName"])
+        made["connected_number"] = known(values["ConnectedLineNum"])
+        made["connected_name"] = _name(values["ConnectedLineName"])
+        made["linkedid"] = filled(values["Linkedid"])
+    except KeyError:
+        for name, told in read(values).items():
+            made[name] = told
+
+
 def news_of_people(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
     """Of NewCallerid and NewConnectedLine."""
     fields: dict[str, Any] = {}
@@ -165,8 +183,11 @@ def _note_people(fields: dict[str, Any], values: Mapping[str, str], before: Fiel
 
 
 def _note_name(fields: dict[str, Any], name: str, value: str, was: str | None) -> None:
-    told = known(value)
-    if told is not None and "\\" in told:
-        told = unescaped(told)
+    told = _name(value)
     if told != was:
         fields[name] = told
+
+
+def _name(value: str) -> str | None:
+    told = known(value)
+    return told if told is None or "\\" not in told else unescaped(told)

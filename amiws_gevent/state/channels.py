@@ -18,6 +18,7 @@ from amiws_gevent.state.bridges import LINKING, remove_member, seat_members
 from amiws_gevent.state.channelnews import (
     News,
     all_news,
+    fill,
     news_of_account,
     news_of_dialplan,
     news_of_item,
@@ -156,7 +157,9 @@ class Channels(Part):
             self._remove(channel)  # the key comes again, the end of the last was lost
             there = None
         if there is None:
-            made = self._made(channel, all_news(values, _BLANK), values)
+            made = _FRESH.copy()
+            fill(made, values)
+            self._complete(made, channel, values)
             made["created"], made["server_created"] = self.now, _stamp(values)
             if self._early:
                 made.update(self._early.pop(channel, {}))
@@ -165,17 +168,11 @@ class Channels(Part):
             self.store.put(KIND, channel, **fields)
             self._note_answer(channel, values)
 
-    def _made(
-        self, channel: str, fields: Mapping[str, Any], values: Mapping[str, str]
-    ) -> dict[str, Any]:
-        """A new channel of which these fields are told."""
-        made = _FRESH.copy()
-        for name, value in fields.items():
-            made[name] = value
+    def _complete(self, made: dict[str, Any], channel: str, values: Mapping[str, str]) -> None:
+        """Add what follows from the fields of a new channel that are told."""
         made["uniqueid"] = channel
         if made["state"] == "up":
             made["answered"], made["server_answered"] = self.now, _stamp(values)
-        return made
 
     def _change_by(self, news: News) -> TakeNews:
         """Takes the news of an event; a closure, since most events are these."""
@@ -241,15 +238,15 @@ class Channels(Part):
             self._put_news(entity, fields, values)
 
     def _told_to_hang_up(self, values: Headers) -> None:
-        entity = self._entities.get(uniqueid(values))
         cause = number(values.get("Cause"))
-        if entity is None or cause is None or cause == entity.fields["hangup_cause"]:
-            return
-        self.store.update(KIND, entity.fields["uniqueid"], entity, {"hangup_cause": cause})
+        entity = None if cause is None else self._entities.get(uniqueid(values))
+        if entity is not None and cause != entity.fields["hangup_cause"]:
+            self.store.update(KIND, entity.fields["uniqueid"], entity, {"hangup_cause": cause})
 
     def _hung_up(self, values: Headers) -> None:
         channel = uniqueid(values)
-        self._early.pop(channel, None)
+        if self._early:
+            self._early.pop(channel, None)
         last = {
             "cause": number(values.get("Cause")),
             "cause_text": known(values.get("Cause-txt", "")),
@@ -341,7 +338,10 @@ class Channels(Part):
                 self._note_answer(channel, values)
                 self._follower.look_again((channel,))
         elif channel and not self.store.may_have_gone(KIND, channel, asked):
-            made = self._made(channel, news_of_item(values, _BLANK), values)
+            made = _FRESH.copy()
+            for name, value in news_of_item(values, _BLANK).items():
+                made[name] = value
+            self._complete(made, channel, values)
             made["created"] = now - 1000 * _seconds(values)
             self._follower.channel_found(self.store.make(KIND, channel, made))
 

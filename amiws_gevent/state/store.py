@@ -340,16 +340,20 @@ class Store:
 
     def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
         """Take an entity away, with what is left to say of it; whether it was there."""
-        entity = self._entities.get(kind, {}).pop(key, None)
-        if entity is None:
+        entities = self._entities.get(kind, _GONE)
+        if key not in entities:
             return False
+        entity = entities.pop(key)
         entity.fields = _GONE
-        before = self._gone_before.pop((kind, key), -1)
-        self._gone[kind, key] = _Tombstone(self.offset, last, entity.born, before)
-        self._touched[kind, key] = None
-        forgotten = forget_oldest(self._gone, self._most_gone)
-        if forgotten is not None:
-            self._forgotten = forgotten.offset
+        name = (kind, key)
+        before = self._gone_before.pop(name, -1) if self._gone_before else -1
+        gone = self._gone
+        gone[name] = _Tombstone(self.offset, last, entity.born, before)
+        self._touched[name] = None
+        if len(gone) > self._most_gone:
+            forgotten = forget_oldest(gone, self._most_gone)
+            if forgotten is not None:
+                self._forgotten = forgotten.offset
         return True
 
     def changes(self, since: int) -> Iterator[Change] | None:
