@@ -206,13 +206,14 @@ class Calls(Part):
         for linkedid in (call.key, *call.linkedids):
             if self._calls.get(linkedid) is call:
                 del self._calls[linkedid]
-        fields = dict(self.store.get(KIND, call.key) or {})
+        told = self.store.get(KIND, call.key)
         last = {"ended": self.now, "cause": call.cause, "cause_text": call.cause_text}
         if merged_into is not None:
             last = {"ended": self.now, "merged_into": merged_into}
         self.store.remove(KIND, call.key, last)
-        if self._ended is None or not fields:
+        if self._ended is None or told is None:
             return
+        fields = dict(told)
         if merged_into is None:
             end = step("ended", moment.now, moment.server, cause=call.cause, text=call.cause_text)
             fields["way"] = lengthened(fields["way"], [end])
@@ -259,7 +260,10 @@ class Calls(Part):
         linkedid = leg.entity.fields.get("linkedid")
         if linkedid is not None and self._calls.get(linkedid) is not leg.call:
             self._follow_linkedid(leg, linkedid)
-        refresh(leg.call, self.store, self._moment(values), steps)
+        moment = self._unstamped
+        if moment.now != self.now or "Timestamp" in values:
+            moment = self._moment(values)
+        refresh(leg.call, self.store, moment, steps)
 
     def _follow_linkedid(self, leg: Leg, linkedid: str) -> None:
         """Who has another Linkedid now is of the call that has it."""

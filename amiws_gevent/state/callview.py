@@ -56,6 +56,7 @@ _FRESH = _FORMS.template(KIND, BLANK)
 _NOWHERE: Mapping[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
+_TOLD_BEHIND = ("phase", "application", "conference", "listens_to")  # steps behind the answers
 _RUNNING = frozenset({"application", "dialling"})  # phases in which an application is told
 
 
@@ -141,12 +142,14 @@ def _tell_people(
         news["callee"] = callee
     if called is not known["called"] and called != known["called"]:
         news["called"] = called
-    rung = [_person(leg, None) for leg in ringing] if ringing else _NO_PEOPLE
-    if rung != known["ringing"]:
-        news["ringing"] = rung
-    held = _held(main, people, company) if talking or len(people) > 2 else _NO_PEOPLE
-    if held != known["held"]:
-        news["held"] = held
+    if ringing or known["ringing"]:
+        rung = [_person(leg, None) for leg in ringing] if ringing else _NO_PEOPLE
+        if rung != known["ringing"]:
+            news["ringing"] = rung
+    if talking or len(people) > 2 or known["held"]:
+        held = _held(main, people, company)
+        if held != known["held"]:
+            news["held"] = held
     if known["trunk"] is None and ("caller" in news or "callee" in news):
         trunk = _trunk(news, main, company)
         if trunk is not None:
@@ -233,6 +236,8 @@ def _others(
     talking, ringing = company
     callee: Person | None = known["callee"]
     called: Person | None = known["called"]
+    if company is NOBODY and callee is None:
+        return None, called if main.call.met else None
     partner = _partner(known, talking or ringing)
     if partner is not None and (talking or len(ringing) == 1):
         callee = _person(partner, callee)
@@ -295,13 +300,13 @@ def _steps(
     def took(what: str, **details: Any) -> None:
         steps.append(step(what, moment.now, moment.server, **details))
 
-    caller = (news.get("caller") or known["caller"])["number"]
+    caller = (news if "caller" in news else known)["caller"]["number"]
     if "dialled" in news:
         took("dialled", who=caller, to=news["dialled"])
     if news.get("queue") is not None:
         took("queued", who=caller, queue=news["queue"])
     _tell_answers(took, caller, main, company)
-    if not news:
+    if news.keys().isdisjoint(_TOLD_BEHIND):
         return steps
     if news.get("conference") is not None:
         took("joined", who=caller, conference=news["conference"])

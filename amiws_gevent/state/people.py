@@ -168,23 +168,21 @@ def was_dialled(channel: Channel) -> bool:
 
 def is_person(leg: Leg) -> bool:
     """Whether a leg stands for somebody."""
-    if leg.real:
-        return True
-    return leg.local and leg.half is not None and leg.half.served is False and _is_front(leg)
+    return leg.real or (leg.half is not None and _is_front(leg, leg.half))
 
 
-def _is_front(leg: Leg) -> bool:
-    """Whether of the two halves this is the one that stands for both: the one that is called."""
-    assert leg.half is not None
-    return leg.dialled and not leg.half.dialled and not leg.served
+def _is_front(leg: Leg, half: Leg) -> bool:
+    """Whether nothing real is behind the two halves of a Local channel, and of them this is the
+    one that stands for both: the one that is called."""
+    return leg.dialled and not (half.served or half.dialled or leg.served) and leg.local
 
 
 def identify(leg: Leg) -> Identity:
     """Who is at a leg; only for one that is a person, and whose channel is there."""
-    channel = leg.channel
     device = leg.device
     if leg.local:
         return Identity(device, leg.hint)
+    channel = leg.entity.fields
     if not leg.dialled:
         return _calling(channel, device)
     if is_phone(device):
