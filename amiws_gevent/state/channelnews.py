@@ -9,6 +9,7 @@ loop over a table takes twice the time. Where one of them is missing they leave 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from sys import intern
 from typing import Any
 
 from amiws_gevent.state.words import EMPTY, UNKNOWN, filled, known, state_word, unescaped
@@ -85,17 +86,29 @@ def fill(made: dict[str, Any], values: Mapping[str, str]) -> None:
     try:
         made["state"] = state_word(values["ChannelStateDesc"])
         made["name"] = values["Channel"]
-        made["account"] = filled(values["AccountCode"])
-        made["context"] = filled(values["Context"])
-        made["exten"] = filled(values["Exten"])
-        made["caller_number"] = known(values["CallerIDNum"])
-        made["caller_name"] = _name(values["CallerIDName"])
-        made["connected_number"] = known(values["ConnectedLineNum"])
-        made["connected_name"] = _name(values["ConnectedLineName"])
-        made["linkedid"] = filled(values["Linkedid"])
+        if (value := values["AccountCode"]) not in EMPTY:
+            made["account"] = intern(value)
+        if (value := values["Context"]) not in EMPTY:
+            made["context"] = intern(value)
+        if (value := values["Exten"]) not in EMPTY:
+            made["exten"] = intern(value)
+        _fill_people(made, values)
+        if (value := values["Linkedid"]) not in EMPTY:
+            made["linkedid"] = intern(value)
     except KeyError:
         for name, told in read(values).items():
             made[name] = told
+
+
+def _fill_people(made: dict[str, Any], values: Mapping[str, str]) -> None:
+    if (value := values["CallerIDNum"]) not in UNKNOWN:
+        made["caller_number"] = intern(value)
+    if (value := values["CallerIDName"]) not in UNKNOWN:
+        made["caller_name"] = _name(value)
+    if (value := values["ConnectedLineNum"]) not in UNKNOWN:
+        made["connected_number"] = intern(value)
+    if (value := values["ConnectedLineName"]) not in UNKNOWN:
+        made["connected_name"] = _name(value)
 
 
 def news_of_people(values: Mapping[str, str], before: Fields) -> dict[str, Any]:

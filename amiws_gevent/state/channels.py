@@ -106,6 +106,7 @@ class Channels(Part):
     def __init__(self, store: Store, follower: Follower) -> None:
         super().__init__(store)
         self._follower = follower
+        self._update, self._channel_changed = store.update, follower.channel_changed
         self._entities = store.entities(KIND)
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
@@ -198,8 +199,8 @@ class Channels(Part):
             fields["answered"] = self.now
             if (stamp := milliseconds(values.get("Timestamp"))) is not None:
                 fields["server_answered"] = stamp
-        self.store.update(KIND, channel, entity, fields)
-        self._follower.channel_changed(channel, fields, values)
+        self._update(KIND, channel, entity, fields)
+        self._channel_changed(channel, fields, values)
 
     def _note_answer(self, channel: str, values: Mapping[str, str]) -> None:
         fields = self.store.get(KIND, channel) or {}

@@ -263,14 +263,14 @@ class Store:
     def update(self, kind: str, key: str, entity: Entity, fields: Mapping[str, Any]) -> None:
         """Change these fields of an entity that is there: each is other than it was."""
         offset = self.offset
-        if self.alone and entity.offset == offset:
+        if self.alone and entity.offset == offset:  # so it is touched already
             known = entity.fields
         else:
             known = entity.fields = entity.fields.copy()
             entity.offset = offset
+            self._touched[kind, key] = None
         for name, value in fields.items():  # of so few it takes less time than update()
             known[name] = value
-        self._touched[kind, key] = None
         if offset != entity.born:  # who knows nothing of that read gets all of it
             self._mark(kind, entity, fields)
 
@@ -300,9 +300,8 @@ class Store:
                 place = places[name]  # low for the fields that change often: they came first
             else:
                 place = places[name] = len(places)
-            missing = place + 1 - len(marks)
-            if missing > 0:
-                marks = entity.marks = marks + _zeros(missing)
+            if place >= len(marks):
+                marks = entity.marks = marks + _zeros(place + 1 - len(marks))
             marks[place] = later
 
     def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
