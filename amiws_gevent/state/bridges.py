@@ -81,7 +81,9 @@ class Bridges(Part):
             self._add(bridge, values)
             fields = self.store.get(KIND, bridge) or {}
         swapped = values.get("SwapUniqueid")
-        members = [member for member in fields["members"] if member not in (channel, swapped)]
+        members: list[str] = fields["members"]
+        if channel in members or swapped in members:
+            members = [member for member in members if member not in (channel, swapped)]
         self.store.put(
             KIND,
             bridge,
@@ -140,7 +142,8 @@ def remove_member(store: Store, bridge: str, channel: str) -> None:
     """A channel is in that bridge no more, if it was."""
     fields = store.get(KIND, bridge)
     if fields is not None and channel in fields["members"]:
-        members = [member for member in fields["members"] if member != channel]
+        members = fields["members"].copy()  # it may have thousands
+        members.remove(channel)
         store.put(KIND, bridge, members=members)
 
 

@@ -57,6 +57,9 @@ class Follower(Protocol):
         """A list has said something of these channels."""
 
 
+MOST_LINKED = 50
+"""Members of a bridge that are all looked at when one enters; it takes 25 µs."""
+
 _MOST_EARLY = 100  # as many as can be under way at once between two queues of the server
 
 # AST_CHAN_TP_INTERNAL: no event tells of them, of the lists Status alone.
@@ -264,13 +267,19 @@ class Channels(Part):
         if swapped := values.get("SwapUniqueid"):
             self._take_out(swapped, bridge)
         if bridge and values.get("BridgeType") in LINKING:
-            self._link(bridge)
+            self._link(bridge, channel)
 
-    def _link(self, bridge: str) -> None:
-        """Give all members the oldest Linkedid: the server does, and tells it of no one."""
+    def _link(self, bridge: str, entered: str) -> None:
+        """Give all members the oldest Linkedid: the server does, and tells it of no one.
+
+        Where many are, all but who has just entered have been given one.
+        """
+        named = (self.store.get(BRIDGE, bridge) or {}).get("members", ())
+        if len(named) > MOST_LINKED and self._follows(entered, named[0]):
+            named = (named[0], entered)
         members = [
             (member, fields)
-            for member in (self.store.get(BRIDGE, bridge) or {}).get("members", ())
+            for member in named
             if (fields := self.store.get(KIND, member)) is not None
         ]
         linkedids = {fields["linkedid"] for _, fields in members if fields["linkedid"]}
@@ -279,6 +288,13 @@ class Channels(Part):
         oldest = min(linkedids, key=self._age)
         for member, _ in members:
             self.store.put(KIND, member, linkedid=oldest)
+
+    def _follows(self, entered: str, first: str) -> bool:
+        """Whether of two members the first has the older Linkedid, or the same."""
+        one, other = self.store.get(KIND, first), self.store.get(KIND, entered)
+        if one is None or other is None or not one["linkedid"] or not other["linkedid"]:
+            return False
+        return self._age(one["linkedid"]) <= self._age(other["linkedid"])
 
     def _age(self, linkedid: str) -> tuple[int, int]:
         known_age = age(linkedid)
