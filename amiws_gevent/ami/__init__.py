@@ -9,7 +9,7 @@ from .actions import (
     holding_time,
     parse_client_action,
 )
-from .answers import BROADCASTS, is_answer, may_be_answer
+from .answers import BROADCASTS, has_action_id, is_answer, may_be_answer
 from .events import MOST_HEADERS
 from .framing import Parser
 from .jsonform import encode_message, envelope_prefix
@@ -31,6 +31,7 @@ __all__ = [
     "encode_message",
     "envelope_prefix",
     "error_response",
+    "has_action_id",
     "holding_time",
     "is_answer",
     "may_be_answer",

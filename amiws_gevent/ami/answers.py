@@ -60,6 +60,11 @@ def is_answer(message: Message) -> bool:
     return message.name.lower() not in BROADCASTS
 
 
+def has_action_id(message: Message) -> bool:
+    """Whether a message carries an ActionID; in a third of the time of ``has``."""
+    return not _ACTION_ID.isdisjoint(message.values)
+
+
 def may_be_answer(message: Message) -> bool:
     """Whether a message is an answer, or an item of a list that carries no ActionID.
 

@@ -42,10 +42,15 @@ class Message:
     the parser, which knows without looking: the message has over LONG characters.
     """
 
-    __slots__ = ("_pairs", "_unique", "kind", "long")
+    __slots__ = ("_pairs", "_unique", "kind", "long", "values")
 
     kind: Kind
     long: bool
+    values: Mapping[str, str]
+    """The first value of each header by its name as it came; not to be changed.
+
+    For who looks up many headers of an event, whose spelling he knows, and whose values are text.
+    """
     # One of the two holds the headers: a dict while no name repeats (19 of 20
     # messages; it is what the JSON is made of), the pairs otherwise.
     _unique: dict[str, Value] | None
@@ -56,18 +61,20 @@ class Message:
         self.long = False
         self._pairs = ()
         if isinstance(pairs, dict):
-            self._unique = pairs
+            self._unique = self.values = pairs
             return
         if isinstance(pairs, Mapping):
-            self._unique = dict(pairs)
+            copied: Any = dict(pairs)
+            self._unique = self.values = copied
             return
         listed = tuple((str(name), value) for name, value in pairs)
-        unique = dict(listed)
+        unique: Any = dict(listed)
         if len(unique) == len(listed):
-            self._unique = unique
+            self._unique = self.values = unique
         else:
             self._unique = None
             self._pairs = listed
+            self.values = dict[str, Any](reversed(listed))
 
     @classmethod
     def of_text(cls, kind: Kind, pairs: list[tuple[str, str]]) -> Message:
@@ -80,6 +87,7 @@ class Message:
         if len(unique) != len(pairs):
             message._unique = None
             message._pairs = tuple(pairs)
+            message.values = dict(reversed(pairs))
         return message
 
     @property
@@ -88,20 +96,6 @@ class Message:
         if self._unique is None:
             return self._pairs
         return tuple(self._unique.items())
-
-    @property
-    def values(self) -> Mapping[str, str]:
-        """The first value of each header by its name as it came; not to be changed.
-
-        For who looks up many headers of an event, whose spelling he knows, and whose values
-        are text: it takes no time where no name repeats.
-        """
-        # The type is told by way of Any: a call of cast() costs as much as the rest of this.
-        unique: Any = self._unique
-        if unique is None:
-            unique = dict(reversed(self._pairs))
-        values: Mapping[str, str] = unique
-        return values
 
     @property
     def name(self) -> str:

@@ -19,12 +19,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from amiws_gevent.ami import BROADCASTS, OWN_ACTION_ID, Kind, Message
+from amiws_gevent.ami import BROADCASTS, OWN_ACTION_ID, Kind, Message, has_action_id
 from amiws_gevent.ami.lists import begins_list, ends_list, is_bare_item, is_refusal, list_form
 
 LIMIT = 1000
 """Actions that are remembered, and as many that are answered and wait for an event."""
 
+_EVENT = Kind.EVENT
 _RESPONSES = frozenset({Kind.RESPONSE, Kind.COMMAND})
 _TEXTS = frozenset({Kind.QUEUE, Kind.UNKNOWN})
 
@@ -91,7 +92,13 @@ class Pending:
         """Process what the server has sent; returns the messages to pass on."""
         if not (self._asked or self._answered or self._list or self._late):
             return messages
-        return [kept for message in messages if (kept := self._receive(message)) is not None]
+        kept = []
+        for message in messages:
+            if message.kind is _EVENT and self._list is None and not has_action_id(message):
+                kept.append(message)  # as nearly all, which costs a third of the rest
+            elif (passed := self._receive(message)) is not None:
+                kept.append(passed)
+        return kept
 
     def cancel(self, taker: Taker) -> None:
         """Stop waiting for an answer; what still comes of it is discarded."""
@@ -179,7 +186,7 @@ class Pending:
         self._answered[asked.action_id] = asked
 
     def _event(self, event: Message) -> Message | None:
-        if not event.has("ActionID"):
+        if not has_action_id(event):
             return self._bare_event(event)
         action_id = event.get("ActionID") or ""
         name = event.name.lower()

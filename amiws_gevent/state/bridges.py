@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from amiws_gevent.ami import Message
-from amiws_gevent.state.part import Part, Steps, TakeList
+from amiws_gevent.state.part import Headers, Part, Steps, TakeList, TakeNews
 from amiws_gevent.state.store import Store
 from amiws_gevent.state.words import filled, known, milliseconds
 
@@ -32,9 +32,10 @@ class Bridges(Part):
     def __init__(self, store: Store, look_again: LookAgain) -> None:
         super().__init__(store)
         self._look_again = look_again
+        self._channels = store.entities("channel")
 
     @property
-    def events(self) -> Mapping[str, Callable[[Message], None]]:
+    def news(self) -> Mapping[str, TakeNews]:
         return {
             "bridgecreate": self._created,
             "bridgeenter": self._entered,
@@ -52,8 +53,7 @@ class Bridges(Part):
             self.store.remove(KIND, bridge)
             yield
 
-    def _created(self, message: Message) -> None:
-        values = message.values
+    def _created(self, values: Headers) -> None:
         bridge = filled(values.get("BridgeUniqueid", ""))
         if bridge and self.store.get(KIND, bridge) is None:
             self._add(bridge, values)
@@ -71,8 +71,7 @@ class Bridges(Part):
             server_created=milliseconds(values.get("Timestamp")),
         )
 
-    def _entered(self, message: Message) -> None:
-        values = message.values
+    def _entered(self, values: Headers) -> None:
         bridge = filled(values.get("BridgeUniqueid", ""))
         channel = filled(values.get("Uniqueid", ""))
         if not bridge or not channel:
@@ -82,7 +81,9 @@ class Bridges(Part):
             self._add(bridge, values)
             fields = self.store.get(KIND, bridge) or {}
         swapped = values.get("SwapUniqueid")
-        members = [member for member in fields["members"] if member not in (channel, swapped)]
+        members: list[str] = fields["members"]
+        if channel in members or swapped in members:
+            members = [member for member in members if member not in (channel, swapped)]
         self.store.put(
             KIND,
             bridge,
@@ -96,16 +97,17 @@ class Bridges(Part):
         if was is not None and was != stays:
             remove_member(self.store, was, channel)
 
-    def _left(self, message: Message) -> None:
-        values = message.values
+    def _left(self, values: Headers) -> None:
         bridge = values.get("BridgeUniqueid", "")
         remove_member(self.store, bridge, values.get("Uniqueid", ""))
 
-    def _hung_up(self, message: Message) -> None:
-        self._leave(message.values.get("Uniqueid", ""), "")
+    def _hung_up(self, values: Headers) -> None:
+        channel = self._channels.get(values.get("Uniqueid", ""))
+        if channel is not None and channel.fields["bridge"] is not None:
+            self._leave(channel.fields["uniqueid"], "")
 
-    def _destroyed(self, message: Message) -> None:
-        self._remove(message.values.get("BridgeUniqueid", ""))
+    def _destroyed(self, values: Headers) -> None:
+        self._remove(values.get("BridgeUniqueid", ""))
 
     def _remove(self, bridge: str) -> None:
         for member in (self.store.get(KIND, bridge) or {}).get("members", ()):
@@ -140,7 +142,8 @@ def remove_member(store: Store, bridge: str, channel: str) -> None:
     """A channel is in that bridge no more, if it was."""
     fields = store.get(KIND, bridge)
     if fields is not None and channel in fields["members"]:
-        members = [member for member in fields["members"] if member != channel]
+        members = fields["members"].copy()  # it may have thousands
+        members.remove(channel)
         store.put(KIND, bridge, members=members)
 
 

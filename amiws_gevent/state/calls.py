@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from amiws_gevent.ami import Message
-from amiws_gevent.state.applications import DIALLING, told
+from amiws_gevent.state.applications import DIALLING, PLUMBING
 from amiws_gevent.state.bridges import CONFERENCE, LINKING
 from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.company import company_of
-from amiws_gevent.state.part import Part, Steps
+from amiws_gevent.state.part import Headers, Part, Steps, TakeEvent, TakeNews
 from amiws_gevent.state.people import Call, Leg, identify, is_person, is_real
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.way import Way, lengthened, step
@@ -32,6 +32,8 @@ would belong to a full call becomes one of its own."""
 # Which fields of a channel say what a call is, and which who is at a leg.
 _TELLING = frozenset({"state", "hold", "bridge", "linkedid", "name"})
 _NAMING = frozenset({"caller_number", "caller_name"})
+# Applications that say nothing of the call that runs them.
+_SILENT = (PLUMBING - DIALLING) | {None}
 
 _NOT_ANSWERED = frozenset(
     {"BUSY", "CANCEL", "CHANUNAVAIL", "CONGESTION", "NOANSWER", "ABORT", "DONTCALL", "INVALIDARGS"}
@@ -63,7 +65,9 @@ class Calls(Part):
         started: Callable[[int, int], None] | None = None,
     ) -> None:
         super().__init__(store)
+        self._channels = store.entities("channel")
         self._ended = ended
+        self._unstamped = Moment(0, None)  # of this read, of which all messages are
         self._started = started
         self._legs: dict[str, Leg] = {}
         self._calls: dict[str, Call] = {}
@@ -72,7 +76,7 @@ class Calls(Part):
         """The halves of Local channels that wait for the other, by the name of both."""
 
     @property
-    def events(self) -> Mapping[str, Callable[[Message], None]]:
+    def news(self) -> Mapping[str, TakeNews]:
         return {
             "newchannel": self._created,
             "rename": self._renamed,
@@ -83,6 +87,11 @@ class Calls(Part):
             "dialbegin": self._dials,
             "dialend": self._dialled,
             "dial": self._dials_or_dialled,
+        }
+
+    @property
+    def events(self) -> Mapping[str, TakeEvent]:
+        return {
             "blindtransfer": self._transferred_blindly,
             "attendedtransfer": self._transferred,
             "transfer": self._transferred_by_phone,
@@ -120,10 +129,9 @@ class Calls(Part):
 
     # Legs come and go
 
-    def _created(self, message: Message) -> None:
-        values = message.values
+    def _created(self, values: Headers) -> None:
         key = uniqueid(values)
-        entity = self.store.entities("channel").get(key)
+        entity = self._channels.get(key)
         if entity is None:
             return
         leg = self._legs.get(key)
@@ -171,13 +179,12 @@ class Calls(Part):
         if linkedid != call.key:
             call.linkedids = (*call.linkedids, linkedid)
 
-    def _hung_up(self, message: Message) -> None:
-        values = message.values
+    def _hung_up(self, values: Headers) -> None:
         leg = self._legs.get(uniqueid(values))
         if leg is None:
             return
         call = leg.call
-        caller = (self.store.get(KIND, call.key) or {}).get("caller")
+        caller = None if call.entity is None else call.entity.fields["caller"]
         if call.cause is None or (caller is not None and caller["channel"] == leg.key):
             call.cause = number(values.get("Cause"))
             call.cause_text = known(values.get("Cause-txt", ""))
@@ -199,13 +206,14 @@ class Calls(Part):
         for linkedid in (call.key, *call.linkedids):
             if self._calls.get(linkedid) is call:
                 del self._calls[linkedid]
-        fields = dict(self.store.get(KIND, call.key) or {})
+        told = self.store.get(KIND, call.key)
         last = {"ended": self.now, "cause": call.cause, "cause_text": call.cause_text}
         if merged_into is not None:
             last = {"ended": self.now, "merged_into": merged_into}
         self.store.remove(KIND, call.key, last)
-        if self._ended is None or not fields:
+        if self._ended is None or told is None:
             return
+        fields = dict(told)
         if merged_into is None:
             end = step("ended", moment.now, moment.server, cause=call.cause, text=call.cause_text)
             fields["way"] = lengthened(fields["way"], [end])
@@ -242,21 +250,28 @@ class Calls(Part):
 
     def _moment(self, values: Mapping[str, str]) -> Moment:
         stamp = values.get("Timestamp")
-        return Moment(self.now, None if stamp is None else milliseconds(stamp))
+        if stamp is not None:
+            return Moment(self.now, milliseconds(stamp))
+        if self._unstamped.now != self.now:
+            self._unstamped = Moment(self.now, None)
+        return self._unstamped
 
     def _refresh(self, leg: Leg, values: Mapping[str, str], steps: Way | None = None) -> None:
-        self._follow_linkedid(leg)
-        refresh(leg.call, self.store, self._moment(values), steps)
-
-    def _follow_linkedid(self, leg: Leg) -> None:
-        """Who has another Linkedid now is of the call that has it."""
         linkedid = leg.entity.fields.get("linkedid")
-        if linkedid is not None:
-            call = self._calls.get(linkedid)
-            if call is None:
-                self._alias(leg.call, linkedid)
-            elif call is not leg.call:
-                self._join(call, leg.call)
+        if linkedid is not None and self._calls.get(linkedid) is not leg.call:
+            self._follow_linkedid(leg, linkedid)
+        moment = self._unstamped
+        if moment.now != self.now or "Timestamp" in values:
+            moment = self._moment(values)
+        refresh(leg.call, self.store, moment, steps)
+
+    def _follow_linkedid(self, leg: Leg, linkedid: str) -> None:
+        """Who has another Linkedid now is of the call that has it."""
+        call = self._calls.get(linkedid)
+        if call is None:
+            self._alias(leg.call, linkedid)
+        else:
+            self._join(call, leg.call)
 
     def _step(self, values: Mapping[str, str], what: str, **details: Any) -> Way:
         moment = self._moment(values)
@@ -277,26 +292,27 @@ class Calls(Part):
         leg = self._legs.get(key)
         if leg is None:
             return
-        names = fields.keys()
-        if fields.get("state") == "ring":
+        if "state" in fields and fields["state"] == "ring":
             leg.calls()
-        if (
-            not names.isdisjoint(_TELLING)
-            or ("application" in names and _is_state(fields["application"]))
-            or ("exten" in names and self._may_be_dialled(leg))
-            or (not leg.local and not names.isdisjoint(_NAMING) and is_person(leg))
-        ):
-            self._refresh(leg, values)
+        for name in fields:
+            if (
+                name in _TELLING
+                or (name == "application" and fields[name] not in _SILENT)
+                or (name == "exten" and self._may_be_dialled(leg))
+                or (name in _NAMING and not leg.local and is_person(leg))
+            ):
+                self._refresh(leg, values)
+                break
 
     def _may_be_dialled(self, leg: Leg) -> bool:
         """Whether where a leg goes in the dialplan may be what was dialled in its call."""
         if leg.dialled and leg.entity.fields["state"] != "up":
             return False
-        return (self.store.get(KIND, leg.call.key) or {}).get("dialled") is None
+        entity = leg.call.entity
+        return entity is None or entity.fields["dialled"] is None
 
-    def _renamed(self, message: Message) -> None:
+    def _renamed(self, values: Headers) -> None:
         """A channel has become another: of a phone, the one that it is named after now."""
-        values = message.values
         leg, name = self._legs.get(uniqueid(values)), values.get("Newname", "")
         if leg is None or leg.local:
             return
@@ -305,8 +321,7 @@ class Calls(Part):
             leg.dialled, leg.own_number, leg.hint = True, None, None
         self._refresh(leg, values)
 
-    def _entered(self, message: Message) -> None:
-        values = message.values
+    def _entered(self, values: Headers) -> None:
         leg = self._legs.get(uniqueid(values))
         bridge = self.store.get("bridge", values.get("BridgeUniqueid", ""))
         if leg is None or bridge is None:
@@ -315,8 +330,7 @@ class Calls(Part):
         self._serve(leg)
         self._refresh(leg, values)
 
-    def _left(self, message: Message) -> None:
-        values = message.values
+    def _left(self, values: Headers) -> None:
         leg = self._legs.get(uniqueid(values))
         if leg is not None:
             if values.get("BridgeCreator") == CONFERENCE:
@@ -357,9 +371,8 @@ class Calls(Part):
         for leg in legs[1:]:
             self._join(legs[0].call, leg.call)
 
-    def _bridged(self, message: Message) -> None:
+    def _bridged(self, values: Headers) -> None:
         """11: two channels are linked, or are not any more."""
-        values = message.values
         keys = [values.get("Uniqueid1", ""), values.get("Uniqueid2", "")]
         legs = [self._legs[key] for key in keys if key in self._legs]
         if len(legs) < 2:
@@ -376,12 +389,11 @@ class Calls(Part):
 
     # Dialling
 
-    def _dials_or_dialled(self, message: Message) -> None:
-        if message.values.get("SubEvent") == "Begin":
-            self._dials(message)
+    def _dials_or_dialled(self, values: Headers) -> None:
+        if values.get("SubEvent") == "Begin":
+            self._dials(values)
 
-    def _dials(self, message: Message) -> None:
-        values = message.values
+    def _dials(self, values: Headers) -> None:
         source = self._legs.get(uniqueid(values))
         leg = self._legs.get(values.get("DestUniqueid") or values.get("DestUniqueID") or "")
         if leg is None:
@@ -397,8 +409,7 @@ class Calls(Part):
             self._join(source.call, leg.call)
         self._refresh(leg, values)
 
-    def _dialled(self, message: Message) -> None:
-        values = message.values
+    def _dialled(self, values: Headers) -> None:
         leg = self._legs.get(values.get("DestUniqueid", ""))
         if leg is not None and values.get("DialStatus") in _NOT_ANSWERED:
             leg.dialled_by = None
@@ -595,8 +606,3 @@ class Calls(Part):
         values = message.values
         key = values.get("SpyerUniqueid") or self._named(values.get("SpyerChannel"))
         self._place(key, "listens_to", None, values)
-
-
-def _is_state(application: str | None) -> bool:
-    """Whether an application says something of the call that runs it."""
-    return application in DIALLING or told(application) is not None

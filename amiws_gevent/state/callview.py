@@ -26,6 +26,7 @@ Person = dict[str, Any]
 News = dict[str, Any]
 
 _NO_PEOPLE: list[Person] = []  # lists of entities are never changed in place
+_NO_STEPS: Way = []  # never changed
 
 BLANK: Mapping[str, Any] = {
     "caller": None,
@@ -55,6 +56,8 @@ _FRESH = _FORMS.template(KIND, BLANK)
 _NOWHERE: Mapping[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
+_TOLD_BEHIND = ("phase", "application", "conference", "listens_to")  # steps behind the answers
+_RUNNING = frozenset({"application", "dialling"})  # phases in which an application is told
 
 
 class Moment(NamedTuple):
@@ -64,38 +67,29 @@ class Moment(NamedTuple):
     server: int | None
 
 
-class _Seen(NamedTuple):
-    """What the legs of a call show now."""
-
-    main: Leg
-    channel: Mapping[str, Any]
-    people: list[Leg]
-    company: Company
-    application: str | None
-
-
 def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) -> None:
     """Bring the entity of a call up to date; ``steps`` are those that its legs don't show."""
-    entity = store.entities(KIND).get(call.key)
+    entity = call.entity
     known = _blank(call, moment) if entity is None else entity.fields
-    news: dict[str, Any] = {}  # most of a call is as it was: only what is other is put together
-    if len(known["legs"]) != len(call.legs) or known["legs"] != list(call.legs):
+    news: News = {}  # most of a call is as it was: only what is other is put together
+    legs = known["legs"]
+    if len(legs) != len(call.legs) or legs != list(call.legs):
         news["legs"] = list(call.legs)
-    more = [] if steps is None else steps
-    seen = _look(call, known, store)
-    if seen is not None:
-        more = _tell(news, known, seen, moment) + more
+    people = [leg for leg in call.legs.values() if leg.real or is_person(leg)]
+    if people:
+        seen = _tell(news, known, people, store, moment)
+        steps = seen if steps is None else seen + steps
     if "phase" in news:
         if known["since"] != moment.now:
             news["since"] = moment.now
         if known["answered"] is None and news["phase"] in _ANSWERED:
             news["answered"] = moment.now
-    if more:
-        news["way"] = lengthened(known["way"], more)
+    if steps:
+        news["way"] = lengthened(known["way"], steps)
     if entity is None:
         for name, value in news.items():
             known[name] = value
-        store.make(KIND, call.key, known)
+        call.entity = store.make(KIND, call.key, known)
     elif news:
         store.update(KIND, call.key, entity, news)
 
@@ -107,105 +101,119 @@ def _blank(call: Call, moment: Moment) -> dict[str, Any]:
     return blank
 
 
-def _look(call: Call, known: Mapping[str, Any], store: Store) -> _Seen | None:
-    people = [leg for leg in call.legs.values() if leg.real or is_person(leg)]
-    if not people:
-        return None
+def _tell(
+    news: News, known: Mapping[str, Any], people: list[Leg], store: Store, moment: Moment
+) -> Way:
+    """Note what is seen other than before; returns the steps that are new."""
     main = people[0]
     caller = known["caller"]
     if caller is not None and caller["channel"] != main.key:
         main = next((leg for leg in people if leg.key == caller["channel"]), main)
-    channel = main.channel
-    if not channel:
-        return None
+    if not main.entity.fields:
+        return _NO_STEPS
     company = company_of(main, store) if len(people) > 1 else NOBODY
-    return _Seen(main, channel, people, company, told(channel["application"]))
-
-
-def _tell(news: News, known: Mapping[str, Any], seen: _Seen, moment: Moment) -> Way:
-    """Note what is seen other than before; returns the steps that are new."""
-    places = _places(seen)
-    phase = _phase(seen, known, places)
+    places = _places(people)
+    for name, place in places.items():
+        if place != known[name]:
+            news[name] = place
+    phase = _phase(main, company, known, places)
     if phase is None:  # one is left who does nothing new: the call comes to its end
-        _note(news, known, {**places, "ringing": _NO_PEOPLE, "held": _NO_PEOPLE})
-        return []
-    talking, ringing = seen.company
-    caller = _person(seen.main, known["caller"])
-    callee, called = _others(known, seen)
-    told = {
-        **places,
-        "phase": phase,
-        "caller": caller,
-        "callee": callee,
-        "called": called,
-        "ringing": [_person(leg, None) for leg in ringing] if ringing else _NO_PEOPLE,
-        "held": _held(seen) if talking or len(seen.people) > 2 else _NO_PEOPLE,
-        "application": _application(seen, known, phase),
-        "dialled": _dialled(seen, known),
-        "trunk": known["trunk"] or _trunk(known, seen, caller, callee),
-    }
-    _note(news, known, told)
-    return _steps(news, told, known, seen, moment)
+        if known["ringing"]:
+            news["ringing"] = _NO_PEOPLE
+        if known["held"]:
+            news["held"] = _NO_PEOPLE
+        return _NO_STEPS
+    _tell_people(news, known, main, people, company)
+    _tell_way(news, known, main, phase)
+    return _steps(news, known, main, company, moment)
 
 
-def _note(news: News, known: Mapping[str, Any], told: Mapping[str, Any]) -> None:
-    """Add to the news what is told other than it is known."""
-    for name, value in told.items():
-        before = known[name]
-        if value is not before and value != before:
-            news[name] = value
+def _tell_people(
+    news: News, known: Mapping[str, Any], main: Leg, people: list[Leg], company: Company
+) -> None:
+    """Note who is otherwise: in caller and callee the same object stands for the same person."""
+    talking, ringing = company
+    before = known["caller"]
+    caller = _person(main, before)
+    if caller is not before:
+        news["caller"] = caller
+    callee, called = _others(known, main, company)
+    if callee is not known["callee"]:
+        news["callee"] = callee
+    if called is not known["called"] and called != known["called"]:
+        news["called"] = called
+    if ringing or known["ringing"]:
+        rung = [_person(leg, None) for leg in ringing] if ringing else _NO_PEOPLE
+        if rung != known["ringing"]:
+            news["ringing"] = rung
+    if talking or len(people) > 2 or known["held"]:
+        held = _held(main, people, company)
+        if held != known["held"]:
+            news["held"] = held
+    if known["trunk"] is None and ("caller" in news or "callee" in news):
+        trunk = _trunk(news, main, company)
+        if trunk is not None:
+            news["trunk"] = trunk
 
 
-def _places(seen: _Seen) -> Mapping[str, Any]:
+def _tell_way(news: News, known: Mapping[str, Any], main: Leg, phase: str) -> None:
+    """Note what the call does otherwise, and where it goes."""
+    channel = main.entity.fields
+    before = known["phase"]
+    if phase != before:
+        news["phase"] = phase
+    application = None
+    if phase in _RUNNING:
+        application = told(channel["application"])
+        if application is None and phase == before == "application":
+            application = known["application"]
+    if application != known["application"]:
+        news["application"] = application
+    if known["dialled"] is None and not (main.dialled and channel["state"] != "up"):
+        dialled = extension(channel["exten"])
+        if dialled is not None:
+            news["dialled"] = dialled
+
+
+def _places(people: list[Leg]) -> Mapping[str, Any]:
     """Where in the server the people of a call are."""
     places = _NOWHERE
-    for leg in seen.people:
+    for leg in people:
         if leg.places:
             places = {**places, **leg.places}
     return places
 
 
-def _application(seen: _Seen, known: Mapping[str, Any], phase: str) -> str | None:
-    if phase == "application":
-        before: str | None = known["application"] if known["phase"] == "application" else None
-        return seen.application or before
-    return seen.application if phase == "dialling" else None
-
-
-def _dialled(seen: _Seen, known: Mapping[str, Any]) -> str | None:
-    dialled: str | None = known["dialled"]
-    if dialled is None and not (seen.main.dialled and seen.channel["state"] != "up"):
-        return extension(seen.channel["exten"])
-    return dialled
-
-
-def _phase(seen: _Seen, known: Mapping[str, Any], places: Mapping[str, Any]) -> str | None:
+def _phase(
+    main: Leg, company: Company, known: Mapping[str, Any], places: Mapping[str, Any]
+) -> str | None:
     """The phase; None if there is nothing to say but that somebody has left."""
     if places["conference"] is not None:
         return "conference"
     if places["parking"] is not None:
         return "parked"
-    if seen.company.talking:
-        holds = any(leg.channel["hold"] for leg in (seen.main, *seen.company.talking))
+    if company.talking:
+        holds = any(leg.channel["hold"] for leg in (main, *company.talking))
         return "held" if holds else "talking"
     if places["queue"] is not None:
         return "queued"
-    if seen.company.ringing:
-        rings = any(leg.channel["state"] in ("ringing", "up") for leg in seen.company.ringing)
+    if company.ringing:
+        rings = any(leg.channel["state"] in ("ringing", "up") for leg in company.ringing)
         return "ringing" if rings else "dialling"
-    return _phase_alone(seen, known)
+    return _phase_alone(main, known)
 
 
-def _phase_alone(seen: _Seen, known: Mapping[str, Any]) -> str | None:
-    state = seen.channel["state"]
+def _phase_alone(main: Leg, known: Mapping[str, Any]) -> str | None:
+    channel = main.entity.fields
+    state, application = channel["state"], channel["application"]
     before = known["phase"]
-    if seen.application is not None and state == "up":
+    if state == "up" and told(application) is not None:
         return "application"
     if known["callee"] is not None or before in _TOGETHER:
         return None
     if state == "up":
-        return "dialling" if seen.channel["application"] in DIALLING else "application"
-    return "ringing" if state == "ringing" and seen.main.dialled else "dialling"
+        return "dialling" if application in DIALLING else "application"
+    return "ringing" if state == "ringing" and main.dialled else "dialling"
 
 
 def _person(leg: Leg, before: Person | None) -> Person:
@@ -221,20 +229,25 @@ def _person(leg: Leg, before: Person | None) -> Person:
     return _FORMS.pack("person", {"number": number, "name": name, "channel": leg.key})
 
 
-def _others(known: Mapping[str, Any], seen: _Seen) -> tuple[Person | None, Person | None]:
+def _others(
+    known: Mapping[str, Any], main: Leg, company: Company
+) -> tuple[Person | None, Person | None]:
     """Callee and called."""
-    talking, ringing = seen.company
+    talking, ringing = company
     callee: Person | None = known["callee"]
     called: Person | None = known["called"]
+    if company is NOBODY and callee is None:
+        return None, called if main.call.met else None
     partner = _partner(known, talking or ringing)
     if partner is not None and (talking or len(ringing) == 1):
         callee = _person(partner, callee)
-    elif ringing or (callee is not None and callee["channel"] == seen.main.key):
+    elif ringing or (callee is not None and callee["channel"] == main.key):
         callee = None  # one of many; or the one who is left, who cannot be with himself
-    call = seen.main.call
+    call = main.call
     if not call.met and (not talking or (partner is not None and partner.dialled)):
         called = callee
-    call.met |= bool(talking)
+    if talking:
+        call.met = True
     return callee, called
 
 
@@ -248,40 +261,38 @@ def _partner(known: Mapping[str, Any], legs: Sequence[Leg]) -> Leg | None:
     return legs[-1] if legs else None
 
 
-def _held(seen: _Seen) -> list[Person]:
+def _held(main: Leg, people: list[Leg], company: Company) -> list[Person]:
     """Who waits: with whom somebody holds the line, and who was left in a bridge alone."""
-    talking, ringing = seen.company
+    talking, ringing = company
     waiting: list[Leg] = []
     if talking:
-        group = (seen.main, *talking)
+        group = (main, *talking)
         holders = [leg for leg in group if leg.channel["hold"]]
         if holders:
             waiting = [leg for leg in group if leg not in holders]
-    if len(seen.people) > 2:
-        reached = {seen.main.key, *(leg.key for leg in talking), *(leg.key for leg in ringing)}
+    if len(people) > 2:
+        reached = {main.key, *(leg.key for leg in talking), *(leg.key for leg in ringing)}
         waiting += [
             leg
-            for leg in seen.people
+            for leg in people
             if leg.talked and leg.key not in reached and leg.channel.get("bridge")
         ]
     return [_person(leg, None) for leg in waiting] or _NO_PEOPLE
 
 
-def _trunk(
-    known: Mapping[str, Any], seen: _Seen, caller: Person, callee: Person | None
-) -> str | None:
+def _trunk(news: News, main: Leg, company: Company) -> str | None:
     """The first trunk that the call comes or goes through: looked for where a person is new."""
     trunk = None
-    if caller is not known["caller"]:
-        trunk = identify(seen.main).trunk
-    if callee is not known["callee"]:
-        for leg in (*seen.company.talking, *seen.company.ringing):
+    if "caller" in news:
+        trunk = identify(main).trunk
+    if "callee" in news:
+        for leg in (*company.talking, *company.ringing):
             trunk = trunk or identify(leg).trunk
     return trunk
 
 
 def _steps(
-    news: News, told: Mapping[str, Any], known: Mapping[str, Any], seen: _Seen, moment: Moment
+    news: News, known: Mapping[str, Any], main: Leg, company: Company, moment: Moment
 ) -> Way:
     """What has happened, by what is other than before."""
     steps: Way = []
@@ -289,12 +300,14 @@ def _steps(
     def took(what: str, **details: Any) -> None:
         steps.append(step(what, moment.now, moment.server, **details))
 
-    caller = told["caller"]["number"]
+    caller = (news if "caller" in news else known)["caller"]["number"]
     if "dialled" in news:
         took("dialled", who=caller, to=news["dialled"])
     if news.get("queue") is not None:
         took("queued", who=caller, queue=news["queue"])
-    _tell_answers(took, caller, seen)
+    _tell_answers(took, caller, main, company)
+    if news.keys().isdisjoint(_TOLD_BEHIND):
+        return steps
     if news.get("conference") is not None:
         took("joined", who=caller, conference=news["conference"])
     if news.get("listens_to") is not None:
@@ -302,33 +315,37 @@ def _steps(
     if news.get("application") is not None:
         took("application", who=caller, application=news["application"])
     if "phase" in news:
-        _tell_holding(took, told, known)
+        _tell_holding(took, news, known)
     return steps
 
 
-def _tell_holding(took: Any, told: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    if told["phase"] == "held":
-        for person in told["held"]:
+def _tell_holding(took: Any, news: News, known: Mapping[str, Any]) -> None:
+    if news["phase"] == "held":
+        for person in news.get("held", known["held"]):
             took("held", who=person["number"])
-    elif told["phase"] == "talking" and known["phase"] == "held":
+    elif news["phase"] == "talking" and known["phase"] == "held":
         took("resumed")
 
 
-def _tell_answers(took: Any, caller: str, seen: _Seen) -> None:
-    main = seen.main
+def _tell_answers(took: Any, caller: str, main: Leg, company: Company) -> None:
+    talking, ringing = company
+    state = main.entity.fields["state"]
     originated = main.dialled and main.dialled_by is None
-    for leg in (main, *seen.company.ringing) if originated else seen.company.ringing:
+    if originated and not main.rang and state == "ringing":
+        main.rang = True
+        took("rang", who=_number(main))
+    for leg in ringing:
         if not leg.rang and leg.channel["state"] == "ringing":
             leg.rang = True
             took("rang", who=_number(leg))
-    if originated and not main.talked and seen.channel["state"] == "up":
+    if originated and not main.talked and state == "up":
         main.talked = True
         took("answered", who=caller)
-    for leg in seen.company.talking:
+    for leg in talking:
         if not leg.talked:
             leg.talked = True
             took("answered", who=_number(leg))
-    if seen.company.talking:
+    if talking:
         main.talked = True
 
 

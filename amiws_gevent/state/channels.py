@@ -7,18 +7,25 @@ known of its channel; 11 says what changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from operator import itemgetter
 from sys import intern
 from typing import Any, Protocol
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.bridges import KIND as BRIDGE
 from amiws_gevent.state.bridges import LINKING, remove_member, seat_members
+from amiws_gevent.state.channelnews import (
+    News,
+    all_news,
+    fill,
+    news_of_account,
+    news_of_dialplan,
+    news_of_item,
+    news_of_people,
+)
 from amiws_gevent.state.compact import Forms
-from amiws_gevent.state.part import Part, Steps, TakeList
+from amiws_gevent.state.part import Headers, Part, Steps, TakeList, TakeNews
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.words import (
     age,
@@ -27,8 +34,6 @@ from amiws_gevent.state.words import (
     local_base,
     milliseconds,
     number,
-    state_word,
-    unescaped,
 )
 
 KIND = "channel"
@@ -51,6 +56,9 @@ class Follower(Protocol):
     def look_again(self, keys: Iterable[str]) -> None:
         """A list has said something of these channels."""
 
+
+MOST_LINKED = 50
+"""Members of a bridge that are all looked at when one enters; it takes 25 µs."""
 
 _MOST_EARLY = 100  # as many as can be under way at once between two queues of the server
 
@@ -79,110 +87,14 @@ _BLANK: Mapping[str, Any] = {
     "hangup_cause": None,
 }
 
-_HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-    "Channel": ("name", str),
-    "ChannelStateDesc": ("state", state_word),
-    "CallerIDNum": ("caller_number", known),
-    "CallerIDName": ("caller_name", known),
-    "ConnectedLineNum": ("connected_number", known),
-    "ConnectedLineName": ("connected_name", known),
-    "Context": ("context", filled),
-    "Exten": ("exten", filled),
-    "AccountCode": ("account", filled),
-    "Linkedid": ("linkedid", filled),
-    "Application": ("application", filled),
-    # 11, and lists
-    "CallerIDnum": ("caller_number", known),
-    "CallerIDname": ("caller_name", known),
-    "Extension": ("exten", filled),
-    "Account": ("account", filled),
-    "Accountcode": ("account", filled),
-    "State": ("state", state_word),
-    "BridgeId": ("bridge", filled),
-    "BridgeID": ("bridge", filled),
-}
-
 _FRESH = Forms().template(KIND, _BLANK)
 
-_NAMES = ("caller_name", "connected_name")
-_NOTHING: Mapping[str, Any] = {}
-
-_NONE = ("", "<unknown>")  # what nearly all fields that are None are told as
-
-
-def read(values: Mapping[str, str], known: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
-    """The fields that a message tells of its channel, without those that are known to be so."""
-    fields: dict[str, Any] = {}
-    escaped = "Linkedid" in values  # 12 on
-    for header, value in values.items():
-        if (meaning := _HEADERS.get(header)) is not None:
-            name, convert = meaning
-            told = convert(value)
-            if escaped and told is not None and "\\" in told and name in _NAMES:
-                told = unescaped(told)
-            if name not in known or known[name] != told:
-                fields[name] = told
-    return fields
-
-
-News = Callable[[Mapping[str, str], Mapping[str, Any]], dict[str, Any]]
-
-
-def news_of(*headers: str) -> News:
-    """A reader of these headers: which fields of a channel are not as they are known.
-
-    Like ``read`` in a fraction of its time. From 12 on an event tells all of its channel, of
-    which nearly nothing is new; in 11 it tells less, and not the same each time.
-    """
-    forms = tuple(_HEADERS[header] for header in headers)
-    values_of, fields_of = itemgetter(*headers), itemgetter(*(name for name, _ in forms))
-
-    def news(values: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            told = values_of(values)
-        except KeyError:
-            return read(values, known)
-        fields: dict[str, Any] = {}
-        for value, before, form in zip(told, fields_of(known), forms, strict=True):
-            if value != before and (before is not None or value not in _NONE):
-                name, convert = form
-                meant = convert(value)
-                if meant is not None and "\\" in meant and name in _NAMES:
-                    meant = unescaped(meant)
-                if meant != before:
-                    fields[name] = meant
-        return fields
-
-    return news
-
-
-_PEOPLE = ("CallerIDNum", "CallerIDName", "ConnectedLineNum", "ConnectedLineName", "Linkedid")
-# What has no event of its own is told with the state: main/manager_channels.c,
-# ast_manager_build_channel_state_string_prefix has all.
-_ALL_NEWS = news_of("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE)
-_NEWS_OF_PEOPLE = news_of(*_PEOPLE)
-_STEP = ("Application", "Context", "Exten")
-_NEWS_OF_STEP = news_of(*_STEP, "Linkedid")
-_NEWS_OF_LOCAL = news_of(*_STEP, *_PEOPLE)
-
-
-def _news_of_dialplan(values: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a channel is. Halves of Local channels are given their people without an event
-    (main/core_unreal.c, ast_unreal_call_setup): this is the first that shows them."""
-    news = _NEWS_OF_LOCAL if (known["name"] or "").startswith("Local/") else _NEWS_OF_STEP
-    return news(values, known)
-
-
-_NEWS_OF_ITEM = news_of(  # of CoreShowChannels from 12 on
-    *("ChannelStateDesc", "Channel", "AccountCode", "Context", "Exten", *_PEOPLE),
-    *("Application", "BridgeId"),
-)
 _NEWS: Mapping[str, News] = {
-    "newstate": _ALL_NEWS,
-    "newcallerid": _NEWS_OF_PEOPLE,
-    "newconnectedline": _NEWS_OF_PEOPLE,
-    "newexten": _news_of_dialplan,
-    "newaccountcode": news_of("AccountCode", "Linkedid"),
+    "newstate": all_news,
+    "newcallerid": news_of_people,
+    "newconnectedline": news_of_people,
+    "newexten": news_of_dialplan,
+    "newaccountcode": news_of_account,
 }
 
 
@@ -197,12 +109,13 @@ class Channels(Part):
     def __init__(self, store: Store, follower: Follower) -> None:
         super().__init__(store)
         self._follower = follower
+        self._update, self._channel_changed = store.update, follower.channel_changed
         self._entities = store.entities(KIND)
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
 
     @property
-    def events(self) -> Mapping[str, Callable[[Message], None]]:
+    def news(self) -> Mapping[str, TakeNews]:
         return {
             "newchannel": self._created,
             "hangup": self._hung_up,
@@ -214,7 +127,7 @@ class Channels(Part):
             "bridgeenter": self._entered,
             "bridgeleave": self._left,
             "bridgedestroy": self._bridge_destroyed,
-            **{name: partial(self._changed, news) for name, news in _NEWS.items()},
+            **{name: self._change_by(news) for name, news in _NEWS.items()},
         }
 
     @property
@@ -239,8 +152,7 @@ class Channels(Part):
         if self._remove(channel):
             self._follower.channel_missed(channel)
 
-    def _created(self, message: Message) -> None:
-        values = message.values
+    def _created(self, values: Headers) -> None:
         channel = intern(uniqueid(values))
         if not channel:
             return
@@ -249,41 +161,51 @@ class Channels(Part):
             self._remove(channel)  # the key comes again, the end of the last was lost
             there = None
         if there is None:
-            made = self._made(channel, _ALL_NEWS(values, _BLANK), values)
-            made["created"], made["server_created"] = self.now, _stamp(values)
+            made = _FRESH.copy()
+            fill(made, values)
+            self._complete(made, channel, values)
+            made["created"] = self.now
+            if "Timestamp" in values:
+                made["server_created"] = _stamp(values)
             if self._early:
                 made.update(self._early.pop(channel, {}))
             self.store.make(KIND, channel, made)
-        elif fields := _ALL_NEWS(values, there):
+        elif fields := all_news(values, there):
             self.store.put(KIND, channel, **fields)
             self._note_answer(channel, values)
 
-    def _made(
-        self, channel: str, fields: Mapping[str, Any], values: Mapping[str, str]
-    ) -> dict[str, Any]:
-        """A new channel of which these fields are told."""
-        made = _FRESH.copy()
-        for name, value in fields.items():
-            made[name] = value
+    def _complete(self, made: dict[str, Any], channel: str, values: Mapping[str, str]) -> None:
+        """Add what follows from the fields of a new channel that are told."""
         made["uniqueid"] = channel
         if made["state"] == "up":
             made["answered"], made["server_answered"] = self.now, _stamp(values)
-        return made
 
-    def _changed(self, news: News, message: Message) -> None:
-        values = message.values
-        entity = self._entities.get(values.get("Uniqueid") or uniqueid(values))
-        if entity is not None and (fields := news(values, entity.fields)):
-            self._put_news(entity, fields, values)
+    def _change_by(self, news: News) -> TakeNews:
+        """Takes the news of an event; a closure, since most events are these."""
+        entities, put_news = self._entities, self._put_news
+
+        def change(values: Headers) -> None:
+            try:
+                entity = entities[values["Uniqueid"]]
+            except KeyError:  # it has another spelling, or is not known
+                found = entities.get(uniqueid(values))
+                if found is None:
+                    return
+                entity = found
+            if fields := news(values, entity.fields):
+                put_news(entity, fields, values)
+
+        return change
 
     def _put_news(self, entity: Entity, fields: dict[str, Any], values: Mapping[str, str]) -> None:
-        channel = entity.fields["uniqueid"]
-        if "state" in fields and fields["state"] == "up" and entity.fields["answered"] is None:
+        known = entity.fields
+        channel = known["uniqueid"]
+        if "state" in fields and fields["state"] == "up" and known["answered"] is None:
             fields["answered"] = self.now
             if (stamp := milliseconds(values.get("Timestamp"))) is not None:
                 fields["server_answered"] = stamp
-        self.store.update(KIND, channel, entity, fields)
-        self._follower.channel_changed(channel, fields, values)
+        self._update(KIND, channel, entity, fields)
+        self._channel_changed(channel, fields, values)
 
     def _note_answer(self, channel: str, values: Mapping[str, str]) -> None:
         fields = self.store.get(KIND, channel) or {}
@@ -300,64 +222,66 @@ class Channels(Part):
             for oldest in list(islice(self._early, max(0, len(self._early) - _MOST_EARLY))):
                 del self._early[oldest]
 
-    def _renamed(self, message: Message) -> None:
-        values = message.values
+    def _renamed(self, values: Headers) -> None:
         if name := values.get("Newname"):
             self._put_or_keep(uniqueid(values), name=name)
 
-    def _held(self, message: Message) -> None:
+    def _held(self, values: Headers) -> None:
         """11 says On or Off with the same event."""
-        self._hold(message.values, message.values.get("Status") != "Off")
+        self._hold(values, values.get("Status") != "Off")
 
-    def _unheld(self, message: Message) -> None:
-        self._hold(message.values, False)
+    def _unheld(self, values: Headers) -> None:
+        self._hold(values, False)
 
     def _hold(self, values: Mapping[str, str], hold: bool) -> None:
         entity = self._entities.get(uniqueid(values))
         if entity is None:
             return
-        fields = _ALL_NEWS(values, entity.fields)
+        fields = all_news(values, entity.fields)
         if entity.fields["hold"] != hold:
             fields["hold"] = hold
         if fields:
             self._put_news(entity, fields, values)
 
-    def _told_to_hang_up(self, message: Message) -> None:
-        values = message.values
-        entity = self._entities.get(uniqueid(values))
+    def _told_to_hang_up(self, values: Headers) -> None:
         cause = number(values.get("Cause"))
-        if entity is None or cause is None or cause == entity.fields["hangup_cause"]:
-            return
-        self.store.update(KIND, entity.fields["uniqueid"], entity, {"hangup_cause": cause})
+        entity = None if cause is None else self._entities.get(uniqueid(values))
+        if entity is not None and cause != entity.fields["hangup_cause"]:
+            self.store.update(KIND, entity.fields["uniqueid"], entity, {"hangup_cause": cause})
 
-    def _hung_up(self, message: Message) -> None:
-        values = message.values
+    def _hung_up(self, values: Headers) -> None:
         channel = uniqueid(values)
-        self._early.pop(channel, None)
+        if self._early:
+            self._early.pop(channel, None)
         last = {
             "cause": number(values.get("Cause")),
             "cause_text": known(values.get("Cause-txt", "")),
         }
         self.store.remove(KIND, channel, last)
 
-    def _entered(self, message: Message) -> None:
-        values = message.values
+    def _entered(self, values: Headers) -> None:
         channel, bridge = uniqueid(values), filled(values.get("BridgeUniqueid", ""))
         there = self.store.get(KIND, channel)
         if there is None:
             self._put_or_keep(channel, bridge=bridge)
             return
-        self.store.put(KIND, channel, **{**_ALL_NEWS(values, there), "bridge": bridge})
+        self.store.put(KIND, channel, **{**all_news(values, there), "bridge": bridge})
         if swapped := values.get("SwapUniqueid"):
             self._take_out(swapped, bridge)
         if bridge and values.get("BridgeType") in LINKING:
-            self._link(bridge)
+            self._link(bridge, channel)
 
-    def _link(self, bridge: str) -> None:
-        """Give all members the oldest Linkedid: the server does, and tells it of no one."""
+    def _link(self, bridge: str, entered: str) -> None:
+        """Give all members the oldest Linkedid: the server does, and tells it of no one.
+
+        Where many are, all but who has just entered have been given one.
+        """
+        named = (self.store.get(BRIDGE, bridge) or {}).get("members", ())
+        if len(named) > MOST_LINKED and self._follows(entered, named[0]):
+            named = (named[0], entered)
         members = [
             (member, fields)
-            for member in (self.store.get(BRIDGE, bridge) or {}).get("members", ())
+            for member in named
             if (fields := self.store.get(KIND, member)) is not None
         ]
         linkedids = {fields["linkedid"] for _, fields in members if fields["linkedid"]}
@@ -367,20 +291,26 @@ class Channels(Part):
         for member, _ in members:
             self.store.put(KIND, member, linkedid=oldest)
 
+    def _follows(self, entered: str, first: str) -> bool:
+        """Whether of two members the first has the older Linkedid, or the same."""
+        one, other = self.store.get(KIND, first), self.store.get(KIND, entered)
+        if one is None or other is None or not one["linkedid"] or not other["linkedid"]:
+            return False
+        return self._age(one["linkedid"]) <= self._age(other["linkedid"])
+
     def _age(self, linkedid: str) -> tuple[int, int]:
         known_age = age(linkedid)
         if known_age is not None:
             return known_age
         return ((self.store.get(KIND, linkedid) or {}).get("created") or 0) // 1000, 0
 
-    def _left(self, message: Message) -> None:
-        values = message.values
+    def _left(self, values: Headers) -> None:
         channel = uniqueid(values)
         there = self.store.get(KIND, channel)
         if there is None:
             self._early.pop(channel, None)
             return
-        fields = _ALL_NEWS(values, there)
+        fields = all_news(values, there)
         if there["bridge"] == values.get("BridgeUniqueid"):
             fields.update(bridge=None, hold=False)  # whom it held is no more with it
         self.store.put(KIND, channel, **fields)
@@ -390,8 +320,8 @@ class Channels(Part):
         if there is not None and there["bridge"] == bridge:
             self.store.put(KIND, channel, bridge=None)
 
-    def _bridge_destroyed(self, message: Message) -> None:
-        bridge = message.values.get("BridgeUniqueid")
+    def _bridge_destroyed(self, values: Headers) -> None:
+        bridge = values.get("BridgeUniqueid")
         for early in self._early.values():
             if early.get("bridge") == bridge:
                 del early["bridge"]
@@ -422,12 +352,15 @@ class Channels(Part):
     def _take_item(self, channel: str, values: Mapping[str, str], asked: int, now: int) -> None:
         there = self.store.get(KIND, channel)
         if there is not None:
-            fields = _NEWS_OF_ITEM(values, there)
+            fields = news_of_item(values, there)
             if fields and self.store.merge(KIND, channel, asked, **fields):
                 self._note_answer(channel, values)
                 self._follower.look_again((channel,))
         elif channel and not self.store.may_have_gone(KIND, channel, asked):
-            made = self._made(channel, _NEWS_OF_ITEM(values, _BLANK), values)
+            made = _FRESH.copy()
+            for name, value in news_of_item(values, _BLANK).items():
+                made[name] = value
+            self._complete(made, channel, values)
             made["created"] = now - 1000 * _seconds(values)
             self._follower.channel_found(self.store.make(KIND, channel, made))
 

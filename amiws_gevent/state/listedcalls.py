@@ -97,7 +97,9 @@ class ListedCalls(Calls):
         self._find_dialling(call)
         legs = list(call.legs.values())
         for leg in legs:
-            self._follow_linkedid(leg)
+            linkedid = leg.entity.fields.get("linkedid")
+            if linkedid is not None:
+                self._follow_linkedid(leg, linkedid)
         call = legs[0].call
         refresh(call, self.store, Moment(self.now, None))
         return call

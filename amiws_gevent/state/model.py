@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
 from amiws_gevent.ami import Kind, Message, is_answer
-from amiws_gevent.state.part import Part, Steps
+from amiws_gevent.state.part import Part, Steps, TakeEvent, TakeNews
 from amiws_gevent.state.store import Store
 
 Taker = TypeVar("Taker")
 
 _EVENT = Kind.EVENT  # a look-up less for each message
 _IS_LONG = attrgetter("long")
-
-NEWS_ALONE = frozenset(
-    {
-        *("Newchannel", "Newstate", "Newexten", "NewCallerid", "NewConnectedLine", "Rename"),
-        *("SoftHangupRequest", "HangupRequest", "Hangup", "DialBegin", "DialEnd", "Dial"),
-        *("BridgeCreate", "BridgeEnter", "BridgeLeave", "BridgeDestroy", "Bridge"),
-    }
-)
-"""Events that no list has as items. Others have names that items have too (ParkedCall,
-ExtensionStatus), and have to be looked through for an ActionID."""
 
 MOST_SPELLINGS = 1_000
 """Asterisk has some 250 events; a server that makes up names has to be looked up each time."""
@@ -38,7 +27,8 @@ MOST_OF_A_VALUE = 256
 class Model:
     """Messages, whole lists and ticks in; entities in ``store`` out.
 
-    An event may be of interest to several parts: they get it in their order. Times are UTC
+    An event may be of interest to several parts: they get it in their order. It is in their
+    ``news``, or in their ``events``, but not in both. Times are UTC
     in milliseconds, and may go back when the clock is set back; offsets are those of the
     server's stream, and never go back.
     """
@@ -46,32 +36,63 @@ class Model:
     def __init__(self, store: Store, parts: Iterable[Part]) -> None:
         self.store = store
         self.parts = tuple(parts)
-        self._takers = _by_name(part.events for part in self.parts)
-        self._spelled: dict[str, tuple[Callable[[Message], None], ...]] = {}
-        """The same by names as they are written, and nobody for those that nobody takes."""
+        self._news = _by_name(part.news for part in self.parts)
+        self._events = _by_name(part.events for part in self.parts)
         self._lists = _by_name(part.lists for part in self.parts)
+        assert self._news.keys().isdisjoint(self._events)
+        self._news_spelled: dict[str, tuple[TakeNews, ...]] = {}
+        """Who takes news by names as they are written; nobody for those that nobody takes."""
+        self._events_spelled: dict[str, tuple[TakeEvent, ...]] = {}
 
     def receive(self, messages: Iterable[Message], offset: int, now: int) -> None:
         """Take all messages of one read; answers to actions are none of its business."""
+        store = self.store
+        alone = offset > store.offset  # what was changed at it before, others may have in hand
         self.begin(offset, now)
-        spelled = self._spelled
+        store.alone = alone
+        try:
+            self._take(messages)
+        finally:
+            store.alone = False
+
+    def _take(self, messages: Iterable[Message]) -> None:
+        news, events = self._news_spelled, self._events_spelled
         for message in messages:
             if message.kind is not _EVENT:
                 continue
-            name = message.values.get("Event") or message.name
-            takers = spelled.get(name)
             if message.long:
                 message = shortened(message)
-            for take in self._spell(name) if takers is None else takers:
-                take(message)
+            values = message.values
+            try:
+                name = values["Event"]
+            except KeyError:  # it has another spelling
+                name = message.name
+            if name in news:
+                for take in news[name]:
+                    take(values)
+            elif name in events:
+                if not is_answer(message):
+                    for take_event in events[name]:
+                        take_event(message)
+            else:
+                self._take_unspelled(name, message)
 
-    def _spell(self, name: str) -> tuple[Callable[[Message], None], ...]:
-        takers = self._takers.get(name.lower(), ())
-        if takers and name not in NEWS_ALONE:
-            takers = (partial(_take_news, takers),)
-        if len(self._spelled) < MOST_SPELLINGS:
-            self._spelled[name] = takers
-        return takers
+    def _take_unspelled(self, name: str, message: Message) -> None:
+        """Take an event whose name has not been written so yet, or that nobody remembers."""
+        folded = name.lower()
+        spells = len(self._news_spelled) + len(self._events_spelled) < MOST_SPELLINGS
+        if takers := self._events.get(folded):
+            if spells:
+                self._events_spelled[name] = takers
+            if not is_answer(message):
+                for take in takers:
+                    take(message)
+            return
+        news = self._news.get(folded, ())
+        if spells:
+            self._news_spelled[name] = news
+        for take_news in news:
+            take_news(message.values)
 
     def receive_list(self, action: str, items: Sequence[Message], asked: int) -> Steps:
         """Take the whole answer to a list action that was sent at the offset ``asked``."""
@@ -98,13 +119,6 @@ def shortened(message: Message) -> Message:
     return Message(
         message.kind, [(name, str(value)[:MOST_OF_A_VALUE]) for name, value in message.headers]
     )
-
-
-def _take_news(takers: Iterable[Callable[[Message], None]], message: Message) -> None:
-    """Have a message taken that may be an item of a list, unless it is one."""
-    if not is_answer(message):
-        for take in takers:
-            take(message)
 
 
 def _by_name(tables: Iterable[Mapping[str, Taker]]) -> dict[str, tuple[Taker, ...]]:

@@ -12,6 +12,11 @@ Steps = Iterator[None]
 goes on then calls `Model.begin` first. A step takes as long for a long list as for a short one.
 It may also end between two steps: the next list puts right what was left."""
 
+Headers = Mapping[str, str]
+"""The first value of each header of an event by its name (`Message.values`)."""
+
+TakeNews = Callable[[Headers], None]
+TakeEvent = Callable[[Message], None]
 TakeList = Callable[[Sequence[Message], int], Steps]
 
 
@@ -27,8 +32,16 @@ class Part:
         self.now = 0
 
     @property
-    def events(self) -> Mapping[str, Callable[[Message], None]]:
-        """What is done with each event, by its folded name."""
+    def news(self) -> Mapping[str, TakeNews]:
+        """What is done with each event that no list has as an item, by its folded name."""
+        return {}
+
+    @property
+    def events(self) -> Mapping[str, TakeEvent]:
+        """What is done with each of the other events, by its folded name.
+
+        Lists have items with these names (ParkedCall, ExtensionStatus); it does not get those.
+        """
         return {}
 
     @property

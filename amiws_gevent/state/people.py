@@ -44,11 +44,13 @@ _NOWHERE: Mapping[str, str] = {}
 class Call:
     """The legs of one call, the oldest first, and what its entity does not tell."""
 
-    __slots__ = ("cause", "cause_text", "created", "key", "legs", "linkedids", "met")
+    __slots__ = ("cause", "cause_text", "created", "entity", "key", "legs", "linkedids", "met")
 
     def __init__(self, key: str, created: int) -> None:
         self.key = key
         self.created = created
+        self.entity: Entity | None = None
+        """That which tells of it; None before it is told."""
         self.legs: dict[str, Leg] = {}
         self.linkedids: tuple[str, ...] = ()
         """Those that mean this call, besides its key."""
@@ -166,23 +168,21 @@ def was_dialled(channel: Channel) -> bool:
 
 def is_person(leg: Leg) -> bool:
     """Whether a leg stands for somebody."""
-    if leg.real:
-        return True
-    return leg.local and leg.half is not None and leg.half.served is False and _is_front(leg)
+    return leg.real or (leg.half is not None and _is_front(leg, leg.half))
 
 
-def _is_front(leg: Leg) -> bool:
-    """Whether of the two halves this is the one that stands for both: the one that is called."""
-    assert leg.half is not None
-    return leg.dialled and not leg.half.dialled and not leg.served
+def _is_front(leg: Leg, half: Leg) -> bool:
+    """Whether nothing real is behind the two halves of a Local channel, and of them this is the
+    one that stands for both: the one that is called."""
+    return leg.dialled and not (half.served or half.dialled or leg.served) and leg.local
 
 
 def identify(leg: Leg) -> Identity:
     """Who is at a leg; only for one that is a person, and whose channel is there."""
-    channel = leg.channel
     device = leg.device
     if leg.local:
         return Identity(device, leg.hint)
+    channel = leg.entity.fields
     if not leg.dialled:
         return _calling(channel, device)
     if is_phone(device):

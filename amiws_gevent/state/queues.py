@@ -203,11 +203,13 @@ class QueuesPart(ListedPart):
 
     def _shift(self, queue: str, first: int, by: int) -> None:
         """No event tells of those behind one who comes or goes."""
-        if len(self.store.entities(CALLER)) > MOST_SHIFTED:
+        callers = self.store.entities(CALLER)
+        if len(callers) > MOST_SHIFTED:
             return
-        for key, fields in self._callers():
+        for key, entity in callers.items():
+            fields = entity.fields
             if fields["queue"] == queue and fields["position"] >= first:
-                self.store.put(CALLER, key, position=fields["position"] + by)
+                self.store.update(CALLER, key, entity, {"position": fields["position"] + by})
 
     def _callers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         return ((key, entity.fields) for key, entity in self.store.entities(CALLER).items())

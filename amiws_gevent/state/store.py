@@ -37,6 +37,7 @@ gone for half a minute can catch up, however busy the server. They take 5 MiB.""
 
 _MOST = 2**32 - 1  # of an array of I
 _NO_MARKS = array("I")  # of all that were never changed
+_ZEROS = tuple(array("I", bytes(4 * count)) for count in range(32))
 _GONE: dict[str, Any] = {}  # never changed
 _UNSAID = object()
 
@@ -48,7 +49,8 @@ class Entity:
 
     def __init__(self, fields: dict[str, Any], offset: int) -> None:
         self.fields = fields
-        """Of now, another mapping after each change. It is empty once the entity is gone."""
+        """Of now, another mapping after each read that changes it. It is empty once the entity is
+        gone."""
         self.born = offset
         """The offset of the read that made it."""
         self.offset = offset
@@ -96,6 +98,10 @@ def forget_oldest(kept: dict[Key, Value], most: int) -> Value | None:
     return value
 
 
+def _zeros(count: int) -> array[int]:
+    return _ZEROS[count] if count < len(_ZEROS) else array("I", bytes(4 * count))
+
+
 class Store:
     """The entities by kind and key. ``begin`` says of which read the changes from then on are.
 
@@ -112,6 +118,9 @@ class Store:
         self._most_gone = tombstones
         self._forgotten = offset
         self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
+        self.alone = False
+        """Whether nobody has fields in hand that were changed at this offset: while the messages
+        of one read are taken. Then they are changed in place after the first time."""
 
     @property
     def size(self) -> int:
@@ -248,42 +257,46 @@ class Store:
 
     def update(self, kind: str, key: str, entity: Entity, fields: Mapping[str, Any]) -> None:
         """Change these fields of an entity that is there: each is other than it was."""
-        known = entity.fields.copy()
+        offset = self.offset
+        if self.alone and entity.offset == offset:  # so it is touched already
+            known = entity.fields
+        else:
+            known = entity.fields = entity.fields.copy()
+            entity.offset = offset
+            self._touched[kind, key] = None
         for name, value in fields.items():  # of so few it takes less time than update()
             known[name] = value
-        entity.fields = known
-        offset = entity.offset = self.offset
-        self._touched[kind, key] = None
         if offset != entity.born:  # who knows nothing of that read gets all of it
             self._mark(kind, entity, fields)
 
     def make(self, kind: str, key: str, fields: dict[str, Any]) -> Entity:
         """Make an entity that is not there, of a dict that is the store's from now on."""
         entity = Entity(fields, self.offset)
-        entities = self._entities.get(kind)
-        if entities is None:
-            entities = self._entities[kind] = {}
-        entities[key] = entity
         name = (kind, key)
+        if kind in self._entities:
+            self._entities[kind][key] = entity
+        else:
+            self._entities[kind] = {key: entity}
         if name in self._gone:
             self._gone_before[name] = self._gone.pop(name).offset
         self._touched[name] = None
         return entity
 
     def _mark(self, kind: str, entity: Entity, names: Iterable[str]) -> None:
-        places = self._places.get(kind)
-        if places is None:
-            places = self._places[kind] = {}
+        if kind not in self._places:
+            self._places[kind] = {}
+        places = self._places[kind]
         marks = entity.marks
         later = self.offset - entity.born
         if later > _MOST:
             later = _MOST
         for name in names:
-            place = places.get(name)  # low for the fields that change often: they came first
-            if place is None:
+            if name in places:
+                place = places[name]  # low for the fields that change often: they came first
+            else:
                 place = places[name] = len(places)
             if place >= len(marks):
-                marks = entity.marks = marks + array("I", bytes(4 * (place + 1 - len(marks))))
+                marks = entity.marks = marks + _zeros(place + 1 - len(marks))
             marks[place] = later
 
     def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
@@ -321,16 +334,20 @@ class Store:
 
     def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
         """Take an entity away, with what is left to say of it; whether it was there."""
-        entity = self._entities.get(kind, {}).pop(key, None)
-        if entity is None:
+        entities = self._entities.get(kind, _GONE)
+        if key not in entities:
             return False
+        entity = entities.pop(key)
         entity.fields = _GONE
-        before = self._gone_before.pop((kind, key), -1)
-        self._gone[kind, key] = _Tombstone(self.offset, last, entity.born, before)
-        self._touched[kind, key] = None
-        forgotten = forget_oldest(self._gone, self._most_gone)
-        if forgotten is not None:
-            self._forgotten = forgotten.offset
+        name = (kind, key)
+        before = self._gone_before.pop(name, -1) if self._gone_before else -1
+        gone = self._gone
+        gone[name] = _Tombstone(self.offset, last, entity.born, before)
+        self._touched[name] = None
+        if len(gone) > self._most_gone:
+            forgotten = forget_oldest(gone, self._most_gone)
+            if forgotten is not None:
+                self._forgotten = forgotten.offset
         return True
 
     def changes(self, since: int) -> Iterator[Change] | None:

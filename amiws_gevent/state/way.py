@@ -15,10 +15,16 @@ MOST_STEPS = 40
 
 def step(what: str, at: int, server_at: int | None, **details: Any) -> dict[str, Any]:
     """One step; details that are None are left out, and the server's time where it sent none."""
-    told = {name: value for name, value in details.items() if value is not None}
+    form = what
+    told = {"what": what, "at": at}
+    for name, value in details.items():
+        if value is not None:
+            told[name] = value
+            form += name
     if server_at is not None:
         told["server_at"] = server_at
-    return _FORMS.pack(" ".join((what, *told)), {"what": what, "at": at, **told})
+        form += "@"
+    return _FORMS.pack(form, told)
 
 
 def lengthened(way: Way, steps: Way) -> Way:

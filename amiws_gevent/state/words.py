@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from sys import intern
 
 # main/channel.c, ast_state2str, Asterisk 11 to 23
@@ -23,7 +24,12 @@ STATES: Mapping[str, str] = {
 }
 """The states of channels."""
 
-_UNKNOWN = frozenset({"", "<unknown>", "unknown", "<null>"})
+UNKNOWN = frozenset({"", "<unknown>", "unknown", "<null>"})
+"""What Asterisk writes for a number or name that it does not know."""
+
+EMPTY = frozenset({"", "(null)"})
+"""What it writes for other texts that are none."""
+
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _SERIAL = re.compile(r"-[0-9a-f]+$")
@@ -38,7 +44,7 @@ def known(text: str) -> str | None:
 
     Kept once: the same stands at both ends of a call, and in the way that it took.
     """
-    return None if text in _UNKNOWN else intern(text)
+    return None if text in UNKNOWN else intern(text)
 
 
 def state_word(text: str) -> str:
@@ -48,7 +54,7 @@ def state_word(text: str) -> str:
 
 def filled(text: str) -> str | None:
     """A text, None if empty. Kept once, since few such texts occur often."""
-    return intern(text) if text and text != "(null)" else None
+    return None if text in EMPTY else intern(text)
 
 
 def unescaped(text: str) -> str:
@@ -71,6 +77,7 @@ def milliseconds(timestamp: str | None) -> int | None:
         return None
 
 
+@lru_cache(256)  # causes are few
 def number(text: str | None) -> int | None:
     """A header that is a whole number; None if it is none."""
     return int(text) if text is not None and text.lstrip("-").isdecimal() else None

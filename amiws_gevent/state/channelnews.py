@@ -1,0 +1,206 @@
+"""What an event says of its channel that is not known yet.
+
+From 12 on an event tells all of its channel, of which nearly nothing is new; in 11 it tells less,
+and not the same each time. ``read`` takes whatever is there. The others look for the headers that
+an event has from 12 on, one after the other: of all that the model does this happens most, and a
+loop over a table takes twice the time. Where one of them is missing they leave it to ``read``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from sys import intern
+from typing import Any
+
+from amiws_gevent.state.words import EMPTY, UNKNOWN, filled, known, state_word, unescaped
+
+Fields = Mapping[str, Any]
+News = Callable[[Mapping[str, str], Fields], dict[str, Any]]
+"""From headers and the fields that are known to those that are other."""
+
+_HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "Channel": ("name", str),
+    "ChannelStateDesc": ("state", state_word),
+    "CallerIDNum": ("caller_number", known),
+    "CallerIDName": ("caller_name", known),
+    "ConnectedLineNum": ("connected_number", known),
+    "ConnectedLineName": ("connected_name", known),
+    "Context": ("context", filled),
+    "Exten": ("exten", filled),
+    "AccountCode": ("account", filled),
+    "Linkedid": ("linkedid", filled),
+    "Application": ("application", filled),
+    # 11, and lists
+    "CallerIDnum": ("caller_number", known),
+    "CallerIDname": ("caller_name", known),
+    "Extension": ("exten", filled),
+    "Account": ("account", filled),
+    "Accountcode": ("account", filled),
+    "State": ("state", state_word),
+    "BridgeId": ("bridge", filled),
+    "BridgeID": ("bridge", filled),
+}
+
+_NAMES = ("caller_name", "connected_name")
+_NOTHING: Mapping[str, Any] = {}
+
+
+def read(values: Mapping[str, str], before: Fields = _NOTHING) -> dict[str, Any]:
+    """The fields that a message tells of its channel, without those that are known to be so."""
+    fields: dict[str, Any] = {}
+    escaped = "Linkedid" in values  # 12 on
+    for header, value in values.items():
+        if (meaning := _HEADERS.get(header)) is not None:
+            name, convert = meaning
+            told = convert(value)
+            if escaped and told is not None and "\\" in told and name in _NAMES:
+                told = unescaped(told)
+            if name not in before or before[name] != told:
+                fields[name] = told
+    return fields
+
+
+def all_news(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+    """What has no event of its own is told with the state: main/manager_channels.c,
+    ast_manager_build_channel_state_string_prefix has all."""
+    fields: dict[str, Any] = {}
+    try:
+        state = state_word(values["ChannelStateDesc"])
+        if state != before["state"]:
+            fields["state"] = state
+        value = values["Channel"]
+        if value != before["name"]:
+            fields["name"] = value
+        value, was = values["AccountCode"], before["account"]
+        if value != was and (was is not None or value not in EMPTY):
+            fields["account"] = filled(value)
+        _note_place(fields, values, before)
+        _note_people(fields, values, before)
+    except KeyError:
+        return read(values, before)
+    return fields
+
+
+def fill(made: dict[str, Any], values: Mapping[str, str]) -> None:
+    """Put what Newchannel tells into the fields of a channel of which nothing is known yet."""
+    try:
+        made["state"] = state_word(values["ChannelStateDesc"])
+        made["name"] = values["Channel"]
+        if (value := values["AccountCode"]) not in EMPTY:
+            made["account"] = intern(value)
+        if (value := values["Context"]) not in EMPTY:
+            made["context"] = intern(value)
+        if (value := values["Exten"]) not in EMPTY:
+            made["exten"] = intern(value)
+        _fill_people(made, values)
+        if (value := values["Linkedid"]) not in EMPTY:
+            made["linkedid"] = intern(value)
+    except KeyError:
+        for name, told in read(values).items():
+            made[name] = told
+
+
+def _fill_people(made: dict[str, Any], values: Mapping[str, str]) -> None:
+    if (value := values["CallerIDNum"]) not in UNKNOWN:
+        made["caller_number"] = intern(value)
+    if (value := values["CallerIDName"]) not in UNKNOWN:
+        made["caller_name"] = _name(value)
+    if (value := values["ConnectedLineNum"]) not in UNKNOWN:
+        made["connected_number"] = intern(value)
+    if (value := values["ConnectedLineName"]) not in UNKNOWN:
+        made["connected_name"] = _name(value)
+
+
+def news_of_people(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+    """Of NewCallerid and NewConnectedLine."""
+    fields: dict[str, Any] = {}
+    try:
+        _note_people(fields, values, before)
+    except KeyError:
+        return read(values, before)
+    return fields
+
+
+def news_of_dialplan(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+    """Where a channel is. Halves of Local channels are given their people without an event
+    (main/core_unreal.c, ast_unreal_call_setup): this is the first that shows them."""
+    fields: dict[str, Any] = {}
+    try:
+        value, was = values["Application"], before["application"]
+        if value != was and (was is not None or value not in EMPTY):
+            fields["application"] = filled(value)
+        _note_place(fields, values, before)
+        name = before["name"]
+        if name is not None and name.startswith("Local/"):
+            _note_people(fields, values, before)
+        else:
+            value, was = values["Linkedid"], before["linkedid"]
+            if value != was and (was is not None or value not in EMPTY):
+                fields["linkedid"] = filled(value)
+    except KeyError:
+        return read(values, before)
+    return fields
+
+
+def news_of_account(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+    """Of NewAccountCode."""
+    if "AccountCode" not in values or "Linkedid" not in values:
+        return read(values, before)
+    return {
+        name: told
+        for name, header in (("account", "AccountCode"), ("linkedid", "Linkedid"))
+        if (told := filled(values[header])) != before[name]
+    }
+
+
+def news_of_item(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+    """Of CoreShowChannels from 12 on."""
+    if "Application" not in values or "BridgeId" not in values:
+        return read(values, before)
+    fields = all_news(values, before)
+    for name, header in (("application", "Application"), ("bridge", "BridgeId")):
+        if (told := filled(values[header])) != before[name]:
+            fields[name] = told
+    return fields
+
+
+# Of a value that differs, and means None only if None was not known, nothing but the value can
+# be the meaning: unless it is an escaped name.
+
+
+def _note_place(fields: dict[str, Any], values: Mapping[str, str], before: Fields) -> None:
+    value, was = values["Context"], before["context"]
+    if value != was and (was is not None or value not in EMPTY):
+        fields["context"] = filled(value)
+    value, was = values["Exten"], before["exten"]
+    if value != was and (was is not None or value not in EMPTY):
+        fields["exten"] = filled(value)
+
+
+def _note_people(fields: dict[str, Any], values: Mapping[str, str], before: Fields) -> None:
+    value, was = values["CallerIDNum"], before["caller_number"]
+    if value != was and (was is not None or value not in UNKNOWN):
+        fields["caller_number"] = known(value)
+    value, was = values["CallerIDName"], before["caller_name"]
+    if value != was and (was is not None or value not in UNKNOWN):
+        _note_name(fields, "caller_name", value, was)
+    value, was = values["ConnectedLineNum"], before["connected_number"]
+    if value != was and (was is not None or value not in UNKNOWN):
+        fields["connected_number"] = known(value)
+    value, was = values["ConnectedLineName"], before["connected_name"]
+    if value != was and (was is not None or value not in UNKNOWN):
+        _note_name(fields, "connected_name", value, was)
+    value, was = values["Linkedid"], before["linkedid"]
+    if value != was and (was is not None or value not in EMPTY):
+        fields["linkedid"] = filled(value)
+
+
+def _note_name(fields: dict[str, Any], name: str, value: str, was: str | None) -> None:
+    told = _name(value)
+    if told != was:
+        fields[name] = told
+
+
+def _name(value: str) -> str | None:
+    told = known(value)
+    return told if told is None or "\\" not in told else unescaped(told)
