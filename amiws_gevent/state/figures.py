@@ -65,7 +65,8 @@ class QueueFigures:
         self.service_level = service_level
         self.members = MemberFigures()
         self._day = ""
-        self._now = 0
+        self.now = 0
+        """The time of the last ``begin``."""
         self._since: int | None = None
         self._queues: dict[str, Figures] = {}
         # Callers, by queue and Uniqueid: who waits, and who has left, the oldest first.
@@ -78,7 +79,7 @@ class QueueFigures:
         The clock may have been set back, to a day of which a part was counted as another's.
         """
         day = self._day_of(now)
-        back, self._now = now < self._now, now
+        back, self.now = now < self.now, now
         if day == self._day:
             return []
         self._since = None if self._day and not back else now  # the first day is not whole

@@ -47,7 +47,8 @@ class QueuesPart(ListedPart):
         self.figures = QueueFigures(day_of, service_level)
         """What they have done today. A reset leaves them, as no server's restart ends a day."""
         self._found: set[str] = set()  # callers that a list has told of, and no event yet
-        self._listed_at = 0  # when a list has told of members
+        self._unheard_since: int | None = 0
+        """Since when the server was not heard, until a list has told what is so now."""
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -85,6 +86,8 @@ class QueuesPart(ListedPart):
 
     def interrupted(self, now: int) -> None:
         """The server was not heard for a while, until now: its figures are not whole."""
+        if self._unheard_since is None:
+            self._unheard_since = self.figures.now
         self.figures.interrupt(now)
         for _ in self._put_all(self.store.keys(QUEUE)):
             pass
@@ -296,14 +299,17 @@ class QueuesPart(ListedPart):
             self._show_member(key)  # of one who is new something may have been counted meanwhile
             yield
         yield from self._end_pauses()
-        self._listed_at = self.now
 
     def _end_pauses(self) -> Steps:
-        """Pauses of which no event has told the end were seen last when a list told of them."""
+        """End the pauses that a list has no more, and of which no event has told the end.
+
+        Its event may come behind the list. If the server was not heard, it ended while it was not.
+        """
+        unheard, self._unheard_since = self._unheard_since, None
         for key in self.figures.members.pauses:
             known = self.store.get(MEMBER, key)
             if known is None or not known["paused"]:
-                self._resumed(key, self._listed_at)
+                self._resumed(key, self.now if unheard is None else unheard)
             yield
 
     def _take_line(self, queue: str, listed: Mapping[str, Item], asked: int) -> None:
