@@ -164,7 +164,9 @@ class Channels(Part):
             made = _FRESH.copy()
             fill(made, values)
             self._complete(made, channel, values)
-            made["created"], made["server_created"] = self.now, _stamp(values)
+            made["created"] = self.now
+            if "Timestamp" in values:
+                made["server_created"] = _stamp(values)
             if self._early:
                 made.update(self._early.pop(channel, {}))
             self.store.make(KIND, channel, made)

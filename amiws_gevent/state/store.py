@@ -277,20 +277,20 @@ class Store:
     def make(self, kind: str, key: str, fields: dict[str, Any]) -> Entity:
         """Make an entity that is not there, of a dict that is the store's from now on."""
         entity = Entity(fields, self.offset)
-        entities = self._entities.get(kind)
-        if entities is None:
-            entities = self._entities[kind] = {}
-        entities[key] = entity
         name = (kind, key)
+        if kind in self._entities:
+            self._entities[kind][key] = entity
+        else:
+            self._entities[kind] = {key: entity}
         if name in self._gone:
             self._gone_before[name] = self._gone.pop(name).offset
         self._touched[name] = None
         return entity
 
     def _mark(self, kind: str, entity: Entity, names: Iterable[str]) -> None:
-        places = self._places.get(kind)
-        if places is None:
-            places = self._places[kind] = {}
+        if kind not in self._places:
+            self._places[kind] = {}
+        places = self._places[kind]
         marks = entity.marks
         later = self.offset - entity.born
         if later > _MOST:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gevent
@@ -113,9 +113,9 @@ def test_each_read_goes_into_the_model_with_its_offset(world: World) -> None:
 def test_an_event_that_the_model_cannot_take_costs_itself_alone(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    takers = world.server.model._takers
+    takers = world.server.model._news
 
-    def fail(message: Message) -> None:
+    def fail(values: Mapping[str, str]) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setitem(takers, "hold", (fail,))

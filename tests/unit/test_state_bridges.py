@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.ami import Kind, Message
+from amiws_gevent.state.channels import MOST_LINKED
 from tests.support.state import SCENARIOS, Asked, World, messages_of, replay
 
 FILES = [f"scenarios/{name}" for name in SCENARIOS] + [
@@ -98,6 +99,20 @@ def test_all_in_a_basic_bridge_have_the_oldest_linkedid() -> None:
         enter(world, uniqueid)
     linkedids = {fields["linkedid"] for fields in world.store.of("channel").values()}
     assert linkedids == {"pbx-100.9"}
+
+
+def test_a_large_bridge_gives_who_enters_the_oldest_linkedid_or_takes_it() -> None:
+    world = World()
+    count = MOST_LINKED + 20
+    others = [f"2000.{number}" for number in range(count)]
+    new(world, *others, "3000.1", "1000.1")
+    for uniqueid in (*others, "3000.1"):
+        enter(world, uniqueid)
+    told = world.store.of("channel")
+    assert len(bridge(world)["members"]) == count + 1
+    assert {told[key]["linkedid"] for key in (*others, "3000.1")} == {"2000.0"}
+    enter(world, "1000.1")
+    assert {fields["linkedid"] for fields in world.store.of("channel").values()} == {"1000.1"}
 
 
 def test_a_linkedid_of_one_s_own_is_as_old_as_its_channel() -> None:

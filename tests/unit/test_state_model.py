@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.state.model import Model
-from amiws_gevent.state.part import Part, Steps, TakeList
+from amiws_gevent.state.part import Part, Steps, TakeEvent, TakeList, TakeNews
 from amiws_gevent.state.store import Store
 
 
@@ -19,7 +19,11 @@ class Noting(Part):
         self._notes = notes
 
     @property
-    def events(self) -> Mapping[str, Callable[[Message], None]]:
+    def news(self) -> Mapping[str, TakeNews]:
+        return {"hangup": lambda values: self._note(values["Event"], self.store.alone)}
+
+    @property
+    def events(self) -> Mapping[str, TakeEvent]:
         return {"parkedcall": lambda message: self._note(message.name)}
 
     @property
@@ -59,6 +63,31 @@ def test_items_of_lists_are_no_events() -> None:
     assert notes == []
 
 
+def test_news_are_taken_whatever_id_they_carry() -> None:
+    told, notes = model()
+    for name in ("Hangup", "HANGUP"):
+        told.receive([Message(Kind.EVENT, {"Event": name, "ActionID": "x"})], len(notes), 10)
+    assert [what for _, _, what, _ in notes] == ["Hangup", "Hangup", "HANGUP", "HANGUP"]  # type: ignore[misc]
+
+
+def test_a_read_has_the_store_alone_unless_it_is_of_an_offset_that_was_taken() -> None:
+    told, notes = model()
+    hangup = Message(Kind.EVENT, {"Event": "Hangup"})
+    for offset in (1, 1, 2):
+        told.receive([hangup], offset, 10)
+        assert not told.store.alone
+    assert [alone for _, _, _, alone in notes] == [True, True, False, False, True, True]  # type: ignore[misc]
+
+
+def test_a_read_that_fails_has_the_store_alone_no_more() -> None:
+    told, _ = model()
+    broken = Message(Kind.EVENT, {"Event": "Hangup"})
+    told._news = {"hangup": (lambda values: 1 / 0,)}  # type: ignore[dict-item, return-value]
+    with pytest.raises(ZeroDivisionError):
+        told.receive([broken], 1, 10)
+    assert not told.store.alone
+
+
 def test_a_list_is_taken_in_steps_which_are_of_their_own_times() -> None:
     told, notes = model()
     item = Message(Kind.EVENT, {"Event": "ParkedCall", "ActionID": "x"})
@@ -79,7 +108,7 @@ def test_a_server_that_makes_up_names_takes_no_memory(monkeypatch: pytest.Monkey
     told, notes = model()
     for number in range(20):
         told.receive([Message(Kind.EVENT, {"Event": f"No{number}"})], number, 10)
-    assert len(told._spelled) == 10
+    assert len(told._news_spelled) == 10
     told.receive([Message(Kind.EVENT, {"Event": "parkedCALL"})], 20, 10)
     assert len(notes) == 2
 

@@ -22,6 +22,28 @@ def test_what_changed_since_is_the_changed_fields_alone() -> None:
     assert changes(store, 3) is None
 
 
+def test_fields_in_hand_stay_as_they_are_unless_the_store_is_alone() -> None:
+    store = Store()
+    store.begin(1)
+    store.put("a", "x", one=1)
+    before = store.get("a", "x")
+    store.put("a", "x", one=2)
+    assert before == {"one": 1}
+    store.begin(2)
+    store.alone = True
+    in_hand = store.get("a", "x")
+    store.put("a", "x", one=3)
+    assert in_hand == {"one": 2}
+    in_hand = store.get("a", "x")
+    store.put("a", "x", one=4)
+    assert in_hand is store.get("a", "x")
+    store.alone = False
+    store.put("a", "x", one=5)
+    assert in_hand == {"one": 4}
+    assert changes(store, 1) == [Change("a", "x", {"one": 5}, whole=False)]
+    assert store.drain() == [("a", "x")]
+
+
 def test_one_that_is_gone_is_told_with_its_last_words() -> None:
     store = Store()
     store.begin(1)
