@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
+from amiws_gevent.simulator.pbx.repertoire import only
+from amiws_gevent.simulator.pbx.simulation import Simulation
+from amiws_gevent.simulator.pbx.style import Style
 from amiws_gevent.state import queues as queues_module
 from amiws_gevent.state.memberfigures import FIELDS, MemberFigures
 from amiws_gevent.state.queues import QueuesPart
+from tests.support.agreement import Listener
 from tests.support.captured import steps
 from tests.support.fed import START, Fed, event, finish
 from tests.support.kinds import model
+from tests.support.simulator import STARTED, STYLES
 from tests.support.state import CAPTURES
 
 DAY = 86_400_000
@@ -416,6 +421,30 @@ def test_two_who_pause_in_a_capture() -> None:
     assert len(times) == 2
     assert times == {key: fed.get("queue_member", key)["pause_time"] for key in times}
     assert min(times.values()) > 0
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
+@pytest.mark.parametrize(("answered", "made"), [(True, "queue_answered"), (False, "pause")])
+def test_the_simulated_servers_own_count_agrees(style: Style, made: str, answered: bool) -> None:
+    simulation = Simulation(style, started=STARTED, rate=0.001, programme=only([made]))
+    members = [member for queue in simulation.switch.queues.values() for member in queue.members]
+    taken = [member.calls_taken for member in members]
+    listener = Listener(simulation)
+    listener.learn()
+    due: float | None = STARTED
+    while due is not None:
+        listener.fed.now = round(due * 1000)
+        listener.hear(simulation.advance(due))
+        due = simulation.next_due
+    figures = [
+        listener.fed.get("queue_member", f"{member.queue.name}|{member.interface}")
+        for member in members
+    ]
+    grown = [member.calls_taken - before for member, before in zip(members, taken, strict=True)]
+    assert [told["answered"] for told in figures] == grown
+    assert any(grown) == answered
+    assert [told["talk_time"] > 0 for told in figures] == [count > 0 for count in grown]
+    assert any(told["pause_time"] for told in figures) == (made == "pause")
 
 
 def test_memory_is_of_those_alone_of_whom_something_counts() -> None:
