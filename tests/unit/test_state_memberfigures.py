@@ -430,11 +430,13 @@ def test_the_simulated_servers_own_count_agrees(style: Style, made: str, answere
     members = [member for queue in simulation.switch.queues.values() for member in queue.members]
     taken = [member.calls_taken for member in members]
     listener = Listener(simulation)
+    listener.fed.now = round(STARTED * 1000)
     listener.learn()
     due: float | None = STARTED
     while due is not None:
         listener.fed.now = round(due * 1000)
         listener.hear(simulation.advance(due))
+        simulation.quiet()
         due = simulation.next_due
     figures = [
         listener.fed.get("queue_member", f"{member.queue.name}|{member.interface}")
