@@ -26,7 +26,8 @@ FORM = 1
 """Of the file; one of another form is not read."""
 
 LARGEST = 64 * 1024 * 1024
-"""Bytes that are read at most; a hundred queues of fifty servers are 20 MiB at most."""
+"""Bytes that are read at most; a hundred queues of fifty servers are 20 MiB at most, and a hundred
+thousand members with a busy day 6 MiB."""
 
 WRITE_TIME = 30.0  # seconds that a write is waited for
 

@@ -135,7 +135,7 @@ LISTED_ONLY: Mapping[str, frozenset[str]] = {
     kind: frozenset(names.split())
     for kind, names in {
         "queue": "strategy max weight",
-        "queue_member": "last_call calls_taken login_time",
+        "queue_member": "last_call calls_taken login_time answered missed talk_time pause_time",
         "conference": "locked",
         "participant": "marked waiting user",
         "agent": "name talking_to",
@@ -146,5 +146,5 @@ LISTED_ONLY: Mapping[str, frozenset[str]] = {
         "registration": "name registered_at",
     }.items()
 }
-"""Fields that no event tells, or not each time, and the server's words beside ours: that a list
-has changed them heals nothing."""
+"""Fields that no event tells, or not each time, the server's words beside ours, and what is counted
+here: that a list has changed them heals nothing."""

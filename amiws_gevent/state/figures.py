@@ -6,15 +6,21 @@ day a time belongs to is asked of a function, so that no zone is known here.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from amiws_gevent.state.memberfigures import MemberFigures
 
 MOST_ABANDONED = 20
 """So many of the last abandoned callers are told of each queue."""
 
 MOST_ENDED = 1000
 """So many callers are remembered that have left, in order not to count them twice."""
+
+_LONGEST_DAY = 48 * 3_600_000
+"""Milliseconds, and more than any has: those on which clocks are set back have 25 hours."""
 
 DayOf = Callable[[int], str]
 """From a time in milliseconds to the key of its day."""
@@ -57,8 +63,10 @@ class QueueFigures:
     def __init__(self, day_of: DayOf, service_level: int) -> None:
         self._day_of = day_of
         self.service_level = service_level
+        self.members = MemberFigures()
         self._day = ""
-        self._now = 0
+        self.now = 0
+        """The time of the last ``begin``."""
         self._since: int | None = None
         self._queues: dict[str, Figures] = {}
         # Callers, by queue and Uniqueid: who waits, and who has left, the oldest first.
@@ -71,11 +79,12 @@ class QueueFigures:
         The clock may have been set back, to a day of which a part was counted as another's.
         """
         day = self._day_of(now)
-        back, self._now = now < self._now, now
+        back, self.now = now < self.now, now
         if day == self._day:
             return []
         self._since = None if self._day and not back else now  # the first day is not whole
         self._day = day
+        self.members.begin(self._beginning_of(day, now))
         stale = [queue for queue, figures in self._queues.items() if figures.day != day]
         for queue in stale:
             self._queues[queue] = Figures(day, self._since)
@@ -128,8 +137,8 @@ class QueueFigures:
 
     @property
     def size(self) -> int:
-        """How many queues and callers are remembered."""
-        return len(self._queues) + len(self._inside)
+        """How many queues, callers and members are remembered."""
+        return len(self._queues) + len(self._inside) + self.members.size
 
     def export(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -138,6 +147,7 @@ class QueueFigures:
             "since": self._since,
             "inside": [list(caller) for caller in sorted(self._inside)],
             "queues": {queue: asdict(figures) for queue, figures in self._queues.items()},
+            "members": self.members.export(),
         }
 
     def restore(self, data: Mapping[str, Any], now: int) -> None:
@@ -149,14 +159,22 @@ class QueueFigures:
         """
         self.begin(now)
         try:
-            self._inside = {(str(queue), str(caller)) for queue, caller in data["inside"]}
-            if data["day"] == self._day:
-                self._queues = {
-                    str(queue): Figures(**figures) for queue, figures in data["queues"].items()
-                }
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            same_day = data["day"] == self._day
+            inside = {(str(queue), str(caller)) for queue, caller in data["inside"]}
+            queues = data["queues"] if same_day else {}
+            queues = {str(queue): Figures(**figures) for queue, figures in queues.items()}
+            if "members" in data:  # the program of before wrote none
+                self.members.restore(data["members"], same_day=same_day)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"no figures of queues: {error!r:.100}") from error
+        self._inside, self._queues = inside, queues
         self.interrupt(now)
+
+    def _beginning_of(self, day: str, now: int) -> int:
+        """When the day began that it is now."""
+        earliest = now - _LONGEST_DAY
+        times = range(earliest, now + 1)
+        return earliest + bisect_left(times, True, key=lambda at: self._day_of(at) == day)
 
     def _ends(self, queue: str, uniqueid: str) -> bool:
         """Whether a caller's stay has not been counted as ended before."""

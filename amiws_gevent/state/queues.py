@@ -1,10 +1,4 @@
-"""Queues, their members and the callers who wait in them.
-
-Origin: ``apps/app_queue.c``. Events name a member's interface ``Interface`` (``Location`` in
-11, ``Member`` in its Agent events), lists ``Location``; a member's name is ``MemberName``, in
-lists ``Name``; what is ``InCall`` is ``IsInCall`` in lists of 11. Queues have no events of
-their own.
-"""
+"""Queues, their members and the callers who wait in them. Queues have no events of their own."""
 
 from __future__ import annotations
 
@@ -14,37 +8,26 @@ from typing import Any
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.figures import DayOf, QueueFigures
-from amiws_gevent.state.headers import caller, flag, since_epoch, text, whole
+from amiws_gevent.state.headers import since_epoch, whole
 from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.part import Steps, TakeList
+from amiws_gevent.state.queuemessages import (
+    NEW_MEMBER,
+    NEW_QUEUE,
+    caller_of,
+    fields_of,
+    listed_caller,
+    listed_member,
+    member_key,
+    member_of,
+    queue_of,
+)
 from amiws_gevent.state.store import Store
-from amiws_gevent.state.vocabulary import device_word
 
 QUEUE, MEMBER, CALLER = "queue", "queue_member", "queue_caller"
 
-# What is null until something says it.
-_QUEUE: Mapping[str, Any] = dict.fromkeys(("strategy", "max", "weight"))
-_MEMBER: Mapping[str, Any] = {
-    **dict.fromkeys(
-        (
-            "name",
-            "state_interface",
-            "status",
-            "state",
-            "paused",
-            "paused_since",
-            "reason",
-            "calls_taken",
-            "last_call",
-            "penalty",
-            "login_time",
-            "membership",
-            "ring_in_use",
-        )
-    ),
-    "in_call": False,
-}
-
+MEMBERS_AT_ONCE = 500
+"""Whose figures begin anew in one step, when another day has begun: they take 2 ms."""
 
 QUEUES_PER_STEP = 3
 """Of which those who wait are counted at once."""
@@ -64,6 +47,8 @@ class QueuesPart(ListedPart):
         self.figures = QueueFigures(day_of, service_level)
         """What they have done today. A reset leaves them, as no server's restart ends a day."""
         self._found: set[str] = set()  # callers that a list has told of, and no event yet
+        self._unheard_since: int | None = 0
+        """Since when the server was not heard, until a list has told what is so now."""
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -82,6 +67,8 @@ class QueuesPart(ListedPart):
             "queuecallerabandon": self._abandoned,
             "agentconnect": self._answered,
             "agentcomplete": self._completed,
+            "agentringnoanswer": self._missed,
+            "agentdump": self._missed,  # he hung up while the announcement was played to him
         }
 
     @property
@@ -99,6 +86,8 @@ class QueuesPart(ListedPart):
 
     def interrupted(self, now: int) -> None:
         """The server was not heard for a while, until now: its figures are not whole."""
+        if self._unheard_since is None:
+            self._unheard_since = self.figures.now
         self.figures.interrupt(now)
         for _ in self._put_all(self.store.keys(QUEUE)):
             pass
@@ -106,33 +95,52 @@ class QueuesPart(ListedPart):
     # -- members ---------------------------------------------------------------------
 
     def _member_added(self, message: Message) -> None:
-        self.store.remove(MEMBER, _member_of(message)[0])  # if its end was lost
+        self.store.remove(MEMBER, member_key(message))  # if its end was lost
         self._member(message)
 
     def _member(self, message: Message) -> None:
-        key, fields = _member_of(message)
+        key, fields = member_of(message)
         known = self.store.get(MEMBER, key)
         if fields.get("paused") is False:
             fields.update(reason=None, paused_since=None)
+            self._resumed(key, self.now)
         elif fields.get("paused") and (known is None or not known["paused"]):
             earlier = since_epoch(message, "LastPause") if known is None else None
             fields["paused_since"] = earlier or self.now
+            self.figures.members.paused(key, fields["paused_since"])
         if self.store.get(QUEUE, fields["queue"]) is None:
             self._show(fields["queue"])
-        self.store.put(MEMBER, key, **({**_MEMBER, **fields} if known is None else fields))
+        if known is None:
+            fields = {**NEW_MEMBER, **self.figures.members.fields(key), **fields}
+        self.store.put(MEMBER, key, **fields)
 
     def _member_removed(self, message: Message) -> None:
-        self.store.remove(MEMBER, _member_of(message)[0])
+        key = member_key(message)
+        self.store.remove(MEMBER, key)
+        self._resumed(key, self.now)
 
-    def _in_call(self, message: Message, in_call: bool) -> None:
-        key, _ = _member_of(message)
+    def _resumed(self, key: str, end: int) -> None:
+        """A member is not paused: if he was, the pause was over at ``end``."""
+        if self.figures.members.is_paused(key):
+            self._begin_counting()
+            self.figures.members.resumed(key, end)
+            self._show_member(key)
+
+    def _missed(self, message: Message) -> None:
+        self._begin_counting()
+        key = member_key(message)
+        self.figures.members.missed(key)
+        self._show_member(key)
+
+    def _show_member(self, key: str, **fields: Any) -> None:
+        """Put what is counted of a member, and these fields; nothing of one who is not known."""
         if self.store.get(MEMBER, key) is not None:
-            self.store.put(MEMBER, key, in_call=in_call)
+            self.store.put(MEMBER, key, **self.figures.members.fields(key), **fields)
 
     # -- callers ---------------------------------------------------------------------
 
     def _joined(self, message: Message) -> None:
-        key, queue = _caller_of(message)
+        key, queue = caller_of(message)
         position = whole(message, "Position") or 1
         self._begin_counting()
         if self._waits(key, queue) and key in self._found:
@@ -145,12 +153,12 @@ class QueuesPart(ListedPart):
             self._shift(queue, position, 1)
         self._found.discard(key)
         self.figures.entered(queue, key)
-        fields = {"queue": queue, "position": position, **_fields_of(message)}
+        fields = {"queue": queue, "position": position, **fields_of(message)}
         self.renew(CALLER, key, **fields, **self.since(message))
         self._show(queue)
 
     def _left(self, message: Message) -> None:
-        key, queue = _caller_of(message)
+        key, queue = caller_of(message)
         self.figures.left(queue, key)
         if self._waits(key, queue):
             # Not the position that is told: a list that came before may know of the leaving.
@@ -164,9 +172,9 @@ class QueuesPart(ListedPart):
 
     def _abandoned(self, message: Message) -> None:
         """Leave follows: the place is free only then."""
-        key, queue = _caller_of(message)
+        key, queue = caller_of(message)
         self._begin_counting()
-        known = self.store.get(CALLER, key) or _fields_of(message)
+        known = self.store.get(CALLER, key) or fields_of(message)
         told = {
             "number": known["number"],
             "name": known["name"],
@@ -177,15 +185,20 @@ class QueuesPart(ListedPart):
             self._show(queue)
 
     def _answered(self, message: Message) -> None:
-        key, queue = _caller_of(message)
+        key, queue = caller_of(message)
         self._begin_counting()
         known = self.store.get(CALLER, key) or {}
+        member = member_key(message)
         if self.figures.answered(queue, key, self._wait(message, known)):
+            self.figures.members.answered(member)
             self._show(queue)
-        self._in_call(message, True)
+        self._show_member(member, in_call=True)
 
     def _completed(self, message: Message) -> None:
-        self._in_call(message, False)
+        self._begin_counting()
+        member = member_key(message)
+        self.figures.members.talked(member, whole(message, "TalkTime") or 0)
+        self._show_member(member, in_call=False)
 
     def _wait(self, message: Message, known: Mapping[str, Any]) -> int:
         """Seconds in the queue: as the server says, or else as they were seen.
@@ -220,6 +233,8 @@ class QueuesPart(ListedPart):
         if begun := self.figures.begin(self.now):
             for _ in self._put_all(begun):
                 pass
+        for key in self.figures.members.take_stale(MEMBERS_AT_ONCE):
+            self._show_member(key)
 
     def _show(self, queue: str) -> None:
         """Put what is counted of a queue."""
@@ -241,7 +256,7 @@ class QueuesPart(ListedPart):
 
     def _put_figures(self, queue: str, waiting: int) -> None:
         figures = self.figures.of(queue).fields(self.figures.service_level)
-        made = {} if self.store.get(QUEUE, queue) is not None else _QUEUE
+        made = {} if self.store.get(QUEUE, queue) is not None else NEW_QUEUE
         self.store.put(QUEUE, queue, name=queue, waiting=waiting, **made, **figures)
 
     # -- lists -----------------------------------------------------------------------
@@ -254,13 +269,13 @@ class QueuesPart(ListedPart):
         for item in items:
             kind = item.name.lower()
             if kind == "queueparams":
-                queues[item.get("Queue") or ""] = Item(_queue_of(item))
+                queues[item.get("Queue") or ""] = Item(queue_of(item))
             elif kind == "queuemember":
-                key, fields = _member_of(item)
-                members[key] = _listed_member(item, fields)
+                key, fields = member_of(item)
+                members[key] = listed_member(item, fields, self.figures.members.fields(key))
             elif kind == "queueentry":
-                key, queue = _caller_of(item)
-                lines.setdefault(queue, {})[key] = _listed_caller(item, queue, now)
+                key, queue = caller_of(item)
+                lines.setdefault(queue, {})[key] = listed_caller(item, queue, now)
             yield
         yield from self._take_queues(queues, members, asked)
         for queue in dict.fromkeys((*lines, *(known["queue"] for _, known in self._callers()))):
@@ -279,6 +294,22 @@ class QueuesPart(ListedPart):
             if known is not None and known["paused"] is False:
                 # as an event said since, and the list did not know
                 self.store.put(MEMBER, key, reason=None, paused_since=None)
+            elif known is not None and known["paused"]:
+                self.figures.members.paused(key, known["paused_since"] or self.now)
+            self._show_member(key)  # of one who is new something may have been counted meanwhile
+            yield
+        yield from self._end_pauses()
+
+    def _end_pauses(self) -> Steps:
+        """End the pauses that a list has no more, and of which no event has told the end.
+
+        Its event may come behind the list. If the server was not heard, it ended while it was not.
+        """
+        unheard, self._unheard_since = self._unheard_since, None
+        for key in self.figures.members.pauses:
+            known = self.store.get(MEMBER, key)
+            if known is None or not known["paused"]:
+                self._resumed(key, self.now if unheard is None else unheard)
             yield
 
     def _take_line(self, queue: str, listed: Mapping[str, Item], asked: int) -> None:
@@ -312,61 +343,3 @@ class QueuesPart(ListedPart):
             placed.insert(position - 1, key)
         for position, key in enumerate(placed, 1):
             self.store.put(CALLER, key, position=position)
-
-
-def _member_of(message: Message) -> tuple[str, dict[str, Any]]:
-    """The key of a member, and what a message says of it."""
-    values = message.values
-    queue = values.get("Queue", "")
-    interface = text(message, "Interface", "Location", "Member") or ""
-    status = whole(message, "Status")
-    said: dict[str, Any] = {
-        "name": text(message, "MemberName", "Name"),
-        "state_interface": text(message, "StateInterface"),
-        "status": status,
-        "state": None if status is None else device_word(status),
-        "paused": flag(message, "Paused"),
-        "in_call": flag(message, "IsInCall" if "IsInCall" in values else "InCall"),
-        "calls_taken": whole(message, "CallsTaken"),
-        "last_call": since_epoch(message, "LastCall"),
-        "penalty": whole(message, "Penalty"),
-        "login_time": since_epoch(message, "LoginTime"),
-        "membership": text(message, "Membership"),
-        "ring_in_use": flag(message, "Ringinuse"),
-    }
-    fields = {name: value for name, value in said.items() if value is not None}
-    if "PausedReason" in values or "Reason" in values:
-        fields["reason"] = text(message, "PausedReason", "Reason")
-    return f"{queue}|{interface}", {"queue": queue, "interface": interface, **fields}
-
-
-def _listed_caller(item: Message, queue: str, now: int) -> Item:
-    since = now - 1000 * (whole(item, "Wait") or 0)
-    times = {"since": since, "server_since": None}
-    place = {"position": whole(item, "Position") or 1}
-    return Item({"queue": queue, **_fields_of(item)}, {**times, **place})
-
-
-def _listed_member(item: Message, fields: dict[str, Any]) -> Item:
-    if fields.get("paused"):
-        return Item(fields, {**_MEMBER, "paused_since": since_epoch(item, "LastPause")})
-    return Item({**fields, "reason": None, "paused_since": None}, _MEMBER)
-
-
-def _queue_of(item: Message) -> dict[str, Any]:
-    return {
-        "name": item.get("Queue") or "",
-        "strategy": text(item, "Strategy"),
-        "max": whole(item, "Max") or None,
-        "weight": whole(item, "Weight"),
-    }
-
-
-def _caller_of(message: Message) -> tuple[str, str]:
-    """The key of a caller, and the queue."""
-    return message.get("Uniqueid") or "", message.get("Queue") or ""
-
-
-def _fields_of(message: Message) -> dict[str, Any]:
-    who = caller(message)
-    return {"channel": who.channel, "number": who.number, "name": who.name}

@@ -260,9 +260,12 @@ def test_figures_of_queues_survive_a_restart(tmp_path: Path, ami: AmiServer) -> 
         with Program(tmp_path, text) as program, Client(program.port) as client:
             until_connected(ami, life)
             caller = {"Queue": "sales", "Uniqueid": f"{life}.1", "Position": "1"}
-            ami.send(event("QueueCallerJoin", **caller) + event("Last"))
+            member = {"Queue": "sales", "Interface": "SIP/1"}
+            missed = event("AgentRingNoAnswer", **member, RingTime="15000")
+            ami.send(event("QueueCallerJoin", **caller) + missed + event("Last"))
             client.wait_for_event("Last")
         assert f'"entered": {life}' in file.read_text()
+        assert f'"sales|SIP/1": [0, {life}, 0, 0]' in file.read_text()
         assert file.stat().st_mode & 0o777 == 0o600
 
 

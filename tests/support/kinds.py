@@ -20,6 +20,7 @@ UNTOLD = {
     *("since", "server_since", "until", "paused_since", "ring_in_use"),
     *("day", "entered", "answered", "answered_in_level", "abandoned", "longest_wait"),
     *("last_abandoned", "incomplete", "counted_since"),
+    *("missed", "talk_time", "pause_time"),
 }
 
 

@@ -13,6 +13,7 @@ from amiws_gevent.live import LiveState
 from amiws_gevent.live import state as state_module
 from amiws_gevent.pipeline import Pipeline, Source
 from tests.support.asking import ScriptedLink, commands
+from tests.support.fed import event
 from tests.support.greenlets import until
 from tests.support.hosts import ami_host
 from tests.unit.test_live_liveserver import BANNER, joined, new_channel
@@ -222,6 +223,19 @@ class TestFigures:
         assert (first["entered"], first["incomplete"]) == (3, True)
         second = self.run(path, 5)  # three of whom were there before
         assert (second["entered"], second["incomplete"]) == (5, True)
+
+    def test_those_of_members_survive_too(self, tmp_path: Path) -> None:
+        path, told = tmp_path / "state.json", []
+        named = {"Queue": "sales", "Interface": "SIP/1"}
+        for _ in range(2):
+            world = World(state_file=path)
+            source, link = world.join()
+            world.connect(source, link)
+            world.hear(source, event("QueueMemberAdded", **named, Paused="0"))
+            world.hear(source, event("AgentRingNoAnswer", **named))
+            told.append(world.live.servers[1].store.of("queue_member")["sales|SIP/1"]["missed"])
+            world.live.stop()
+        assert told == [1, 2]
 
     def test_without_a_file_they_begin_anew(self) -> None:
         world = World()

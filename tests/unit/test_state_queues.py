@@ -81,6 +81,10 @@ def test_a_member_of_11(queues: Queues) -> None:
         "reason": None,
         "in_call": False,
         "login_time": None,
+        "answered": 0,
+        "missed": 0,
+        "talk_time": 0,
+        "pause_time": 0,
         "ring_in_use": None,
     }
     queues.say("QueueMemberStatus", Queue="q", Location="SIP/1", Status=6, InCall=1, LastCall=9)
