@@ -63,6 +63,7 @@ TEST_REQUIRES = [
 ]
 
 BENCH_REQUIRES = [
+    "playwright",  # drives the system's Chromium
     "socketify>=0.0.31",  # uWebSockets, the native limit that the program is measured beside
 ]
 
