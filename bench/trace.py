@@ -32,6 +32,13 @@ class Window(NamedTuple):
         return (self.end - self.start) / 1000
 
 
+class Answer(NamedTuple):
+    """How long an answer took, and how long the main thread worked in that time."""
+
+    milliseconds: float
+    own: float
+
+
 class Trace:
     """The trace of one page: of the process that made its marks."""
 
@@ -72,18 +79,27 @@ class Trace:
                 found[one["name"]] = found.get(one["name"], 0) + one.get("tdur", 0) / 1000
         return found
 
-    def answers(self, window: Window) -> list[float]:
+    def answers(self, window: Window) -> list[Answer]:
         """From each press of a key or button to the picture that shows what came of it."""
-        found: dict[int, float] = {}
+        found: dict[int, Answer] = {}
         for one in self._of("EventTiming", window):
             data = one.get("args", {}).get("data", {})
             if interaction := data.get("interactionId"):
-                found[interaction] = max(found.get(interaction, 0), float(data["duration"]))
+                duration = float(data["duration"])
+                end = one["ts"] + round(1000 * duration)
+                own = sum(self.tasks(Window(one["ts"] - 1, end)))
+                before = found.get(interaction, Answer(0, 0))
+                found[interaction] = max(before, Answer(duration, own))
         return list(found.values())
 
     def lost_frames(self, window: Window) -> tuple[int, int]:
-        """How many pictures came too late to be shown, and how many were shown."""
-        lost = sum(1 for _ in self._of("DroppedFrame", window))
+        """How many pictures were lost, and how many were shown.
+
+        One for which the compositor had the scrolling in time, and the page not yet its change,
+        was shown.
+        """
+        dropped = (one["args"] for one in self._of("DroppedFrame", window))
+        lost = sum(not one.get("hasPartialUpdate") for one in dropped)
         return lost, sum(1 for _ in self._of("DrawFrame", window))
 
     def _of(self, name: str, window: Window) -> Iterator[Event]:

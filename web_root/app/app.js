@@ -12,13 +12,13 @@ import { loadWall, VIEWS } from "./views.js";
 
 /** The whole page. */
 export function App() {
-  useTitle();
   const { view } = route.value;
   if (view === "wall") {
-    return html`<${Connection} /><${Loaded} load=${loadWall} key="wall" />`;
+    return html`<${Title} /><${Connection} /><${Loaded} load=${loadWall} key="wall" />`;
   }
   const shown = VIEWS.find(({ name }) => name === view) ?? VIEWS[0];
   return html`
+    <${Title} />
     <a class="skip" href="#main">${t("app.skip")}</a>
     <${Head} current=${shown?.name} />
     <${Connection} />
@@ -31,14 +31,15 @@ export function App() {
   `;
 }
 
-/** The title counts calls, so that the tab tells them. */
-function useTitle() {
+/** The title counts calls, so that the tab tells them. By itself: calls come all the time. */
+function Title() {
   const calls = useEntities("call").length;
   const isLoaded = kind("call").isLoaded.value;
   const title = isLoaded ? `${t("app.calls", { count: calls })} – amiws-gevent` : "amiws-gevent";
   useEffect(() => {
     document.title = title;
   }, [title]);
+  return null;
 }
 
 /** @param {{ current: string | undefined }} props */

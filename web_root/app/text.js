@@ -121,6 +121,44 @@ export const countryName = (country) => (country === "" ? "" : (countryNames.val
  */
 export const compare = (one, other) => collator.value.compare(one, other);
 
+const PLAIN = /^[a-z0-9 ]*$/;
+const DIGITS = /\d+/g;
+const LONGEST_NUMBER = 20; // digits
+
+/**
+ * Sorts as `compare` does, by a text of each: thousands in a few milliseconds. The collator takes
+ * some microseconds for each pair. Texts of plain letters, digits and spaces need none: they are in
+ * the order of their characters, when numbers are filled with noughts.
+ *
+ * @template Item
+ * @param {Item[]} items
+ * @param {(item: Item) => string} textOf
+ * @returns {(one: Item, other: Item) => number}
+ */
+export function comparing(items, textOf) {
+  const collate = collator.value.compare;
+  const keys = new Map(items.map((item) => [item, keyOf(textOf(item))]));
+  return (one, other) => {
+    const [a, b] = [/** @type {Key} */ (keys.get(one)), /** @type {Key} */ (keys.get(other))];
+    if (a.plain === null || b.plain === null) {
+      return collate(a.text, b.text);
+    }
+    return a.plain < b.plain ? -1 : a.plain > b.plain ? 1 : 0;
+  };
+}
+
+/** @typedef {{ text: string, plain: string | null }} Key */
+
+/**
+ * @param {string} text
+ * @returns {Key}
+ */
+function keyOf(text) {
+  const small = text.toLowerCase();
+  const plain = PLAIN.test(small) ? small.replace(DIGITS, (digits) => digits.padStart(LONGEST_NUMBER, "0")) : null;
+  return { text, plain };
+}
+
 /**
  * `0:07`, `12:34`, `1:02:03`.
  *

@@ -1,9 +1,11 @@
 // Which calls are shown, in which order. No drawing and no signals: values in, values out.
 
-import { compare } from "../text.js";
+import { comparing } from "../text.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */
 /** @typedef {import("../parts/table.js").Order} Order */
+
+const PLACES = ["dialled", "trunk", "queue", "conference", "parking", "application"];
 
 /** @type {WeakMap<Entity, string>} entities are values: the text of one never changes */
 const texts = new WeakMap();
@@ -16,17 +18,25 @@ const texts = new WeakMap();
 function textOf(call) {
   let text = texts.get(call);
   if (text === undefined) {
-    const people = [call["caller"], call["callee"], call["called"], ...call["ringing"], ...call["held"]];
-    const words = people.flatMap((who) => [who?.name, who?.number]);
-    const { dialled, trunk, queue, conference, parking, application } = call;
-    text = [...words, dialled, trunk, queue, conference, parking, application]
-      .filter(Boolean)
-      .join("\n")
-      .toLowerCase();
+    // One after the other, without lists between: the first letter that somebody types asks for all.
+    text = wordsOf(call["caller"]) + wordsOf(call["callee"]) + wordsOf(call["called"]);
+    for (const who of call["ringing"]) {
+      text += wordsOf(who);
+    }
+    for (const who of call["held"]) {
+      text += wordsOf(who);
+    }
+    for (const place of PLACES) {
+      text += call[place] ? `${call[place]}\n` : "";
+    }
+    text = text.toLowerCase();
     texts.set(call, text);
   }
   return text;
 }
+
+/** @param {{ name?: string | null, number?: string | null } | null} who */
+const wordsOf = (who) => (who === null ? "" : `${who.name ?? ""}\n${who.number ?? ""}\n`);
 
 /** @typedef {{ search: string, phase: string, server: string }} Filter an empty text takes all */
 
@@ -56,13 +66,13 @@ export function matching(calls, { search, phase, server }) {
  */
 export const keyOf = ({ server, id }) => `${server} ${id}`;
 
-/** @type {Record<string, (one: Entity, other: Entity) => number>} */
+/** What makes the order of a column. @type {Record<string, (calls: Entity[]) => (one: Entity, other: Entity) => number>} */
 const ORDERS = {
-  state: (one, other) => compare(one["phase"], other["phase"]),
-  caller: (one, other) => compare(label(one["caller"]), label(other["caller"])),
-  called: (one, other) => compare(label(partnerOf(one)), label(partnerOf(other))),
-  server: (one, other) => one.server - other.server,
-  since: (one, other) => other["created"] - one["created"],
+  state: (calls) => comparing(calls, ({ phase }) => phase),
+  caller: (calls) => comparing(calls, ({ caller }) => label(caller)),
+  called: (calls) => comparing(calls, (call) => label(partnerOf(call))),
+  server: () => (one, other) => one.server - other.server,
+  since: () => (one, other) => other["created"] - one["created"],
 };
 
 /**
@@ -73,7 +83,7 @@ const ORDERS = {
  * @param {Order} order
  */
 export function sorted(calls, { column, descending }) {
-  const by = ORDERS[column] ?? (() => 0);
+  const by = ORDERS[column]?.(calls) ?? (() => 0);
   const sign = descending ? -1 : 1;
   return [...calls].sort((one, other) => sign * by(one, other) || one["created"] - other["created"]);
 }

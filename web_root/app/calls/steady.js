@@ -14,11 +14,11 @@ import { keyOf } from "./list.js";
  */
 export function useSteady(sorted, order) {
   const [isHeld, setHeld] = useState(false);
-  const before = useRef({ order, keys: /** @type {string[]} */ ([]) });
+  const before = useRef({ order, rows: /** @type {Entity[]} */ ([]) });
   const rows = useMemo(() => {
     const isSame = isHeld && before.current.order === order;
-    const kept = isSame ? steady(sorted, before.current.keys) : sorted;
-    before.current = { order, keys: kept.map(keyOf) };
+    const kept = isSame ? steady(sorted, before.current.rows) : sorted;
+    before.current = { order, rows: kept };
     return kept;
   }, [sorted, isHeld, order]);
   const hold = {
@@ -34,13 +34,13 @@ export function useSteady(sorted, order) {
  * Those that were there in their places, then the others.
  *
  * @param {Entity[]} sorted
- * @param {string[]} keys
+ * @param {Entity[]} before
  */
-function steady(sorted, keys) {
+function steady(sorted, before) {
   const left = new Map(sorted.map((call) => [keyOf(call), call]));
   /** @type {Entity[]} */
   const rows = [];
-  for (const key of keys) {
+  for (const key of before.map(keyOf)) {
     const call = left.get(key);
     if (call !== undefined) {
       rows.push(call);

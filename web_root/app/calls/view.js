@@ -10,7 +10,7 @@ import { nameOf, Person } from "../parts/person.js";
 import { Since } from "../parts/since.js";
 import { Table } from "../parts/table.js";
 import { goTo, route } from "../route.js";
-import { t } from "../text.js";
+import { language, t } from "../text.js";
 import { Detail } from "./detail.js";
 import { ended, noteEnds } from "./ended.js";
 import { Filters } from "./filters.js";
@@ -32,6 +32,8 @@ export function Calls() {
   );
   const { rows, hold } = useSteady(all, order);
   const chosen = route.value.params.get("call");
+  const mayHangUp = mayDo("Hangup");
+  const shown = useMemo(() => columns(mayHangUp), [mayHangUp, language.value]);
   return html`
     <${Filters} calls=${calls} filter=${filter} onFilter=${setFilter}>
       ${mayDo("Originate") &&
@@ -43,7 +45,7 @@ export function Calls() {
           ? html`<${NoCalls} isFiltered=${calls.length > 0} />`
           : html`<${Table} name="calls" label=${t("calls.title")} rows=${rows} keyOf=${keyOf}
               order=${order} onOrder=${(/** @type {string} */ column) => setOrder(turned(order, column))}
-              onOpen=${open} columns=${columns()}
+              onOpen=${open} columns=${shown}
               classOf=${(/** @type {Entity} */ call) => classOf(call, chosen)} />`}
       </div>
       ${chosen !== null &&
@@ -83,8 +85,11 @@ function classOf(call, chosen) {
   return [...classes, call["phase"] === "ended" ? "ended" : ""].join(" ");
 }
 
-/** @returns {import("../parts/table.js").Column<Entity>[]} */
-function columns() {
+/**
+ * @param {boolean} mayHangUp
+ * @returns {import("../parts/table.js").Column<Entity>[]}
+ */
+function columns(mayHangUp) {
   /** @type {import("../parts/table.js").Column<Entity>[]} */
   const shown = [
     { name: "state", title: t("calls.state"), sortable: true, cell: State },
@@ -94,7 +99,7 @@ function columns() {
     { name: "server", title: t("calls.server"), sortable: true, cell: ({ server }) => serverNames.value.get(server) },
     { name: "since", title: t("calls.duration"), sortable: true, cell: Lasts },
   ];
-  return mayDo("Hangup") ? [...shown, { name: "do", title: "", cell: HangUp }] : shown;
+  return mayHangUp ? [...shown, { name: "do", title: "", cell: HangUp }] : shown;
 }
 
 /** @param {Entity} call */
