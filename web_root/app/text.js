@@ -126,22 +126,30 @@ const DIGITS = /\d+/g;
 const LONGEST_NUMBER = 20; // digits
 
 /**
- * Sorts as `compare` does, by a text of each: thousands in a few milliseconds. The collator takes
- * some microseconds for each pair. Texts of plain letters, digits and spaces need none: they are in
- * the order of their characters, when numbers are filled with noughts.
+ * Compares values as `compare` does, by a text that each has: for thousands of them. The collator
+ * takes some microseconds for a pair. Plain letters, digits and spaces need none: they are in the
+ * order of their characters, once numbers are filled with noughts.
  *
- * @template Item
- * @param {Item[]} items
- * @param {(item: Item) => string} textOf
+ * @template {object} Item
+ * @param {(item: Item) => string} textOf of an item always the same
  * @returns {(one: Item, other: Item) => number}
  */
-export function comparing(items, textOf) {
-  const collate = collator.value.compare;
-  const keys = new Map(items.map((item) => [item, keyOf(textOf(item))]));
+export function byText(textOf) {
+  /** @type {WeakMap<Item, Key>} */
+  const keys = new WeakMap();
+  /** @param {Item} item */
+  const key = (item) => {
+    let found = keys.get(item);
+    if (found === undefined) {
+      found = keyOf(textOf(item));
+      keys.set(item, found);
+    }
+    return found;
+  };
   return (one, other) => {
-    const [a, b] = [/** @type {Key} */ (keys.get(one)), /** @type {Key} */ (keys.get(other))];
+    const [a, b] = [key(one), key(other)];
     if (a.plain === null || b.plain === null) {
-      return collate(a.text, b.text);
+      return compare(a.text, b.text);
     }
     return a.plain < b.plain ? -1 : a.plain > b.plain ? 1 : 0;
   };

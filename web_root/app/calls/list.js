@@ -1,6 +1,6 @@
 // Which calls are shown, in which order. No drawing and no signals: values in, values out.
 
-import { comparing } from "../text.js";
+import { byText } from "../text.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */
 /** @typedef {import("../parts/table.js").Order} Order */
@@ -66,13 +66,13 @@ export function matching(calls, { search, phase, server }) {
  */
 export const keyOf = ({ server, id }) => `${server} ${id}`;
 
-/** What makes the order of a column. @type {Record<string, (calls: Entity[]) => (one: Entity, other: Entity) => number>} */
+/** @type {Record<string, (one: Entity, other: Entity) => number>} */
 const ORDERS = {
-  state: (calls) => comparing(calls, ({ phase }) => phase),
-  caller: (calls) => comparing(calls, ({ caller }) => label(caller)),
-  called: (calls) => comparing(calls, (call) => label(partnerOf(call))),
-  server: () => (one, other) => one.server - other.server,
-  since: () => (one, other) => other["created"] - one["created"],
+  state: byText(({ phase }) => phase),
+  caller: byText(({ caller }) => label(caller)),
+  called: byText((call) => label(partnerOf(call))),
+  server: (one, other) => one.server - other.server,
+  since: (one, other) => other["created"] - one["created"],
 };
 
 /**
@@ -81,11 +81,57 @@ const ORDERS = {
  *
  * @param {Entity[]} calls
  * @param {Order} order
+ * @param {Entity[]} [before] calls in this very order: those that are still there, and are as they
+ *   were, need not be sorted again
  */
-export function sorted(calls, { column, descending }) {
-  const by = ORDERS[column]?.(calls) ?? (() => 0);
+export function sorted(calls, { column, descending }, before = []) {
+  const first = ORDERS[column] ?? (() => 0);
   const sign = descending ? -1 : 1;
-  return [...calls].sort((one, other) => sign * by(one, other) || one["created"] - other["created"]);
+  /** @type {(one: Entity, other: Entity) => number} */
+  const by = (one, other) => sign * first(one, other) || one["created"] - other["created"];
+  const wanted = new Set(calls);
+  const kept = before.filter((call) => wanted.has(call));
+  const known = new Set(kept);
+  return merged(kept, calls.filter((call) => !known.has(call)).sort(by), by);
+}
+
+/**
+ * Two sorted lists as one.
+ *
+ * @param {Entity[]} many
+ * @param {Entity[]} few
+ * @param {(one: Entity, other: Entity) => number} by
+ */
+function merged(many, few, by) {
+  /** @type {Entity[]} */
+  const rows = [];
+  let taken = 0;
+  for (const call of few) {
+    const place = placeIn(many, call, by);
+    rows.push(...many.slice(taken, place), call);
+    taken = place;
+  }
+  return [...rows, ...many.slice(taken)];
+}
+
+/**
+ * Before which of the sorted ones a call belongs.
+ *
+ * @param {Entity[]} calls
+ * @param {Entity} call
+ * @param {(one: Entity, other: Entity) => number} by
+ */
+function placeIn(calls, call, by) {
+  let [low, high] = [0, calls.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (by(/** @type {Entity} */ (calls[middle]), call) <= 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
 
 /** @param {{ name?: string, number?: string } | null} who */

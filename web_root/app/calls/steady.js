@@ -37,14 +37,19 @@ export function useSteady(sorted, order) {
  * @param {Entity[]} before
  */
 function steady(sorted, before) {
-  const left = new Map(sorted.map((call) => [keyOf(call), call]));
+  // Most are the very objects that they were, and by objects it is faster than by names.
+  const current = new Set(sorted);
+  const were = new Set(before);
+  const left = new Map(sorted.filter((call) => !were.has(call)).map((call) => [keyOf(call), call]));
   /** @type {Entity[]} */
   const rows = [];
-  for (const key of before.map(keyOf)) {
-    const call = left.get(key);
+  for (const row of before) {
+    const call = current.has(row) ? row : left.get(keyOf(row));
     if (call !== undefined) {
       rows.push(call);
-      left.delete(key);
+      if (call !== row) {
+        left.delete(keyOf(call));
+      }
     }
   }
   return [...rows, ...left.values()];

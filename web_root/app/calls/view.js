@@ -1,6 +1,6 @@
 // The calls that are up now: found as one types, sorted, and each with its story and what can be done.
 
-import { html, useEffect, useMemo, useState } from "../../vendor/ui.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../vendor/ui.js";
 import { mayDo } from "../actions.js";
 import { hangUp, newCall } from "../callactions.js";
 import { isCurrent, kind, serverNames, useEntities } from "../live.js";
@@ -26,10 +26,13 @@ export function Calls() {
   const [filter, setFilter] = useState({ search: "", phase: "", server: "" });
   const [order, setOrder] = useState({ column: "since", descending: true });
   const gone = ended.value;
-  const all = useMemo(
-    () => sorted(matching(gone.length > 0 ? [...calls, ...gone] : calls, filter), order),
-    [calls, gone, filter, order],
-  );
+  const before = useRef({ order, all: /** @type {Entity[]} */ ([]) });
+  const all = useMemo(() => {
+    const wanted = matching(gone.length > 0 ? [...calls, ...gone] : calls, filter);
+    const isSame = before.current.order === order;
+    before.current = { order, all: sorted(wanted, order, isSame ? before.current.all : []) };
+    return before.current.all;
+  }, [calls, gone, filter, order]);
   const { rows, hold } = useSteady(all, order);
   const chosen = route.value.params.get("call");
   const mayHangUp = mayDo("Hangup");

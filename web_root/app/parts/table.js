@@ -8,6 +8,7 @@ import { language, t } from "../text.js";
 import { Icon } from "./icon.js";
 
 const BEYOND = 6; // rows drawn above and below those in sight, so that scrolling shows no gap
+const FIRST_ROWS = 25; // until it is measured how many fit
 
 /**
  * @template Row
@@ -153,7 +154,7 @@ function Heading({ column, order, onOrder }) {
  * @param {number} count
  */
 function useWindow(body, count) {
-  const [window, setWindow] = useState({ first: 0, last: 50, height: 48 });
+  const [window, setWindow] = useState({ first: 0, last: FIRST_ROWS, height: 48 });
   useEffect(() => {
     const element = body.current;
     if (element === null) {
