@@ -13,7 +13,9 @@ import { keyOf } from "./list.js";
  * @param {unknown} order another one is what the viewer asked for: it is done at once
  */
 export function useSteady(sorted, order) {
-  const [isHeld, setHeld] = useState(false);
+  const [isPointedAt, setPointedAt] = useState(false);
+  const [hasFocus, setFocus] = useState(false);
+  const isHeld = isPointedAt || hasFocus;
   const before = useRef({ order, rows: /** @type {Entity[]} */ ([]) });
   const rows = useMemo(() => {
     const isSame = isHeld && before.current.order === order;
@@ -22,13 +24,22 @@ export function useSteady(sorted, order) {
     return kept;
   }, [sorted, isHeld, order]);
   const hold = {
-    onPointerEnter: () => setHeld(true),
-    onPointerLeave: () => setHeld(false),
-    onFocusIn: () => setHeld(true),
-    onFocusOut: () => setHeld(false),
+    onPointerEnter: () => setPointedAt(true),
+    onPointerLeave: () => setPointedAt(false),
+    onFocusIn: (/** @type {FocusEvent} */ { target }) => setFocus(isByKeyboard(target)),
+    onFocusOut: (/** @type {FocusEvent} */ { relatedTarget }) => setFocus(isByKeyboard(relatedTarget)),
   };
   return { rows, hold };
 }
+
+/**
+ * Whether somebody moves through the rows by keyboard. A click leaves the focus where it was, and
+ * that is no sign that he still looks there.
+ *
+ * @param {EventTarget | null} focused
+ */
+const isByKeyboard = (focused) =>
+  focused instanceof HTMLElement && focused.closest(".table-body") !== null && focused.matches(":focus-visible");
 
 /**
  * Those that were there in their places, then the others.
