@@ -42,7 +42,11 @@ TRACE = ROOT / "bench" / "results" / "page-trace.json"
 
 BARE_PAGE = """
 <!doctype html><title>bare</title>
-<style>body { margin: 0 } #place { height: 800px; overflow-y: auto } p { height: 48px; margin: 0 }</style>
+<style>
+  body, p { margin: 0 }
+  #place { height: 800px; overflow-y: auto }
+  p { height: 48px }
+</style>
 <div id="place"></div>
 <script>
   const place = document.getElementById("place");

@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "../vendor/ui.js";
 import { hello, kind, now, servers, status, useEntities, amiws } from "./live.js";
 import { Dialogs } from "./parts/dialog.js";
 import { Icon } from "./parts/icon.js";
+import { Loaded } from "./parts/loaded.js";
 import { Notices } from "./parts/notices.js";
 import { Preferences } from "./parts/preferences.js";
 import { addressOf, route } from "./route.js";
@@ -71,24 +72,6 @@ function Head({ current }) {
 
 function Clock() {
   return html`<p class="clock" aria-hidden="true">${timeOfDay(now.value)}</p>`;
-}
-
-/** A component that is a module of its own. @param {{ load: () => Promise<any>, ready?: any }} props */
-function Loaded({ load, ready }) {
-  const [component, setComponent] = useState(() => ready ?? null);
-  const [isFailed, setFailed] = useState(false);
-  useEffect(() => {
-    load().then((loaded) => setComponent(() => loaded), (error) => {
-      setFailed(true);
-      reportError(error);
-    });
-  }, []);
-  if (isFailed) {
-    return html`<p class="empty" role="alert">${t("app.not_loaded")}</p>`;
-  }
-  return component === null
-    ? html`<p class="empty">${t("app.loading")}</p>`
-    : html`<${component} />`;
 }
 
 /** What is wrong with the connection, while something is. */

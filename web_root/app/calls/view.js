@@ -2,22 +2,25 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "../../vendor/ui.js";
 import { mayDo } from "../actions.js";
-import { hangUp, newCall } from "../callactions.js";
 import { isCurrent, kind, serverNames, useEntities } from "../live.js";
 import { Chip } from "../parts/chip.js";
 import { Icon } from "../parts/icon.js";
+import { Loaded } from "../parts/loaded.js";
 import { nameOf, Person } from "../parts/person.js";
 import { Since } from "../parts/since.js";
 import { Table } from "../parts/table.js";
 import { goTo, route } from "../route.js";
 import { language, t } from "../text.js";
-import { Detail } from "./detail.js";
 import { ended, noteEnds } from "./ended.js";
 import { Filters } from "./filters.js";
 import { keyOf, matching, partnerOf, sorted } from "./list.js";
 import { useSteady } from "./steady.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */
+
+// Loaded when somebody first looks closer or does something: the list is there sooner.
+const loadDetail = async () => (await import("./detail.js")).Detail;
+const actions = () => import("../callactions.js");
 
 /** The view. */
 export function Calls() {
@@ -40,7 +43,7 @@ export function Calls() {
   return html`
     <${Filters} calls=${calls} filter=${filter} onFilter=${setFilter}>
       ${mayDo("Originate") &&
-      html`<button type="button" onClick=${() => newCall()}><${Icon} name="calls" />${t("act.new_call")}</button>`}
+      html`<button type="button" onClick=${async () => (await actions()).newCall()}><${Icon} name="calls" />${t("act.new_call")}</button>`}
     <//>
     <div class=${chosen === null ? "calls-split" : "calls-split with-detail"}>
       <div class="calls-list" ...${hold}>
@@ -53,7 +56,7 @@ export function Calls() {
       </div>
       ${chosen !== null &&
       html`<div class="detail-place">
-        <${Detail} key=${chosen} chosen=${chosen} onClose=${() => goTo("calls")} />
+        <${Loaded} load=${loadDetail} key=${chosen} chosen=${chosen} onClose=${() => goTo("calls")} />
       </div>`}
     </div>
   `;
@@ -137,9 +140,9 @@ function HangUp(call) {
   const label = t("calls.hang_up_of", { who: nameOf(call["caller"]) || t("person.unknown") });
   return html`
     <button type="button" class="bare hang-up" aria-label=${label} title=${t("act.hang_up")}
-      onClick=${(/** @type {Event} */ event) => {
+      onClick=${async (/** @type {Event} */ event) => {
         event.stopPropagation();
-        hangUp(call);
+        (await actions()).hangUp(call);
       }}>
       <${Icon} name="hang_up" />
     </button>
