@@ -13,23 +13,28 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PATIENCE, NewContext
 from tests.support.ports import free_port
-from tests.support.program import Program, wait_until
+from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.stillness import still_pbx
 
 pytestmark = pytest.mark.slow
 
-BUSY = ("--seed", "7", "--rate", "60")
-QUIET = ("--rate", "0")  # no calls but those that the test makes
 REALM = "asterisk"
 VIEWS = ("queues", "phones", "trunks", "rooms", "servers", "charts", "wall?all=1")
 TALLY = ".tally strong"
 ROW = ".table-body [role=row]"
 
 
-def started(folder: Path, *options: str, port: int = 0, more: str = "") -> Program:
-    """The program with its simulated PBXs."""
+def busy(folder: Path) -> Program:
+    """The program with the simulated PBXs of its own, where much happens."""
     folder.mkdir(exist_ok=True)
-    settings = f"ws_host: 127.0.0.1\n{more}"
-    return Program(folder, settings, "--demo", str(port), *options)
+    return Program(folder, "ws_host: 127.0.0.1\n", "--demo", "0", "--seed", "7", "--rate", "60")
+
+
+def quiet(folder: Path, pbx: int, port: int = 0, more: str = "") -> Program:
+    """The program with a PBX where nothing happens that the test does not do."""
+    folder.mkdir(exist_ok=True)
+    text = configuration(ami_host(pbx), more=f"live_state: yes\n{more}")
+    return Program(folder, text.replace("ws_port: 0", f"ws_port: {port}"))
 
 
 def url(program: Program, path: str = "") -> str:
@@ -44,7 +49,7 @@ def calls(program: Program) -> list[dict[str, Any]]:
     return items
 
 
-def ask(program: Program, action: dict[str, str], server: int = 2) -> dict[str, Any]:
+def ask(program: Program, action: dict[str, str], server: int = 1) -> dict[str, Any]:
     """What the PBX answers."""
     answer = requests.post(
         url(program, "api/v1/actions"), json={"server": server, "action": action}, timeout=60
@@ -60,29 +65,26 @@ def channels(program: Program) -> list[str]:
 
 
 def begin_call(program: Program) -> None:
-    """One phone that listens to an announcement until somebody hangs up."""
+    """One phone that rings, until somebody hangs up."""
     start = {"Action": "Originate", "Channel": "PJSIP/201", "Async": "true"}
     app = {"Application": "Echo", "Data": "", "CallerID": '"Test call" <201>'}
     ask(program, start | app)
 
 
 @pytest.fixture
-def quiet(tmp_path: Path) -> Iterator[Program]:
-    with started(tmp_path / "quiet", *QUIET) as program:
-        program.wait_for_log("the live state is synchronised", 2)
-        yield program
+def pbx() -> Iterator[int]:
+    with still_pbx() as port:
+        yield port
 
 
 def test_calls_come_change_and_go_and_totals_agree(
     page: Page, console_errors: list[str], tmp_path: Path
 ) -> None:
-    with started(tmp_path / "busy", *BUSY) as program:
+    with busy(tmp_path) as program:
         page.goto(url(program))
         expect(page.locator(ROW).first).to_be_visible(timeout=3 * PATIENCE)
         first = calls(program)[0]["id"]
-        wait_until(
-            lambda: first not in {call["id"] for call in calls(program)}, "a call ends", 300
-        )
+        wait_until(lambda: first not in {call["id"] for call in calls(program)}, "a call ends", 300)
 
         def agree() -> bool:
             before = len(calls(program))
@@ -101,28 +103,28 @@ def test_calls_come_change_and_go_and_totals_agree(
 
 
 def test_a_hang_up_ends_the_call_in_the_pbx(
-    page: Page, console_errors: list[str], quiet: Program
+    page: Page, console_errors: list[str], tmp_path: Path, pbx: int
 ) -> None:
-    page.goto(url(quiet))
-    expect(page.get_by_text("No calls")).to_be_visible()
-    begin_call(quiet)
-    row = page.locator(ROW).filter(has_text="Test call")
-    expect(row).to_be_visible()
-    wait_until(lambda: len(channels(quiet)) == 1, "the phone's channel")
-    row.get_by_role("button").click()
-    assert len(channels(quiet)) == 1  # asked for once more first
-    page.get_by_role("dialog").get_by_role("button", name="Hang up").click()
-    wait_until(lambda: channels(quiet) == [], "no channel in the PBX")
-    expect(page.get_by_text("No calls")).to_be_visible()
-    assert calls(quiet) == []
-    assert console_errors == []
+    with quiet(tmp_path, pbx) as program:
+        page.goto(url(program))
+        expect(page.get_by_text("No calls")).to_be_visible()
+        begin_call(program)
+        row = page.locator(ROW).filter(has_text="Test call")
+        expect(row).to_be_visible()
+        row.get_by_role("button").click()
+        assert len(channels(program)) == 1  # asked for once more first
+        page.get_by_role("dialog").get_by_role("button", name="Hang up").click()
+        wait_until(lambda: channels(program) == [], "no channel in the PBX")
+        expect(page.get_by_text("No calls")).to_be_visible()
+        assert calls(program) == []
+        assert console_errors == []
 
 
 def test_no_view_says_a_word_to_others_or_breaks_the_policy(
     page: Page, console_errors: list[str], tmp_path: Path
 ) -> None:
     """The fixture ``page`` fails for a request to another host."""
-    with started(tmp_path / "busy", *BUSY) as program:
+    with busy(tmp_path) as program:
         page.goto(url(program))
         expect(page.locator(ROW).first).to_be_visible(timeout=3 * PATIENCE)
         page.locator(ROW).first.click()
@@ -137,47 +139,51 @@ def test_no_view_says_a_word_to_others_or_breaks_the_policy(
         assert console_errors == []
 
 
-def test_a_killed_program_is_recovered_from_without_a_reload(page: Page, tmp_path: Path) -> None:
+def test_a_killed_program_is_recovered_from_without_a_reload(
+    page: Page, tmp_path: Path, pbx: int
+) -> None:
     port = free_port()
-    first = started(tmp_path / "first", *QUIET, port=port)
-    with first:
-        first.wait_for_log("the live state is synchronised", 2)
+    row = page.locator(ROW).filter(has_text="Test call")
+    alarm = page.get_by_role("alert").filter(has_text="lost")
+    with quiet(tmp_path / "first", pbx, port) as first:
         page.goto(url(first))
-        begin_call(first)
-        expect(page.locator(ROW).filter(has_text="Test call")).to_be_visible()
+        expect(page.get_by_text("No calls")).to_be_visible()
         page.evaluate("window.stayed = true")
+        begin_call(first)
+        expect(row).to_be_visible()
         first.process.kill()
         first.process.wait()
-        alarm = page.get_by_role("alert").filter(has_text="lost")
         expect(alarm).to_be_visible()
-        expect(page.locator(f"{ROW}.stale")).to_be_visible()
-    with started(tmp_path / "second", *QUIET, port=port) as second:
-        second.wait_for_log("the live state is synchronised", 2)
+        expect(page.locator(f"{ROW}.stale")).to_have_count(1)
+    with quiet(tmp_path / "second", pbx, port) as second:
         expect(alarm).to_have_count(0)
+        expect(page.locator(f"{ROW}.stale")).to_have_count(0)
+        expect(row).to_be_visible()
+        (channel,) = channels(second)
+        ask(second, {"Action": "Hangup", "Channel": channel})
         expect(page.get_by_text("No calls")).to_be_visible()
-        begin_call(second)
-        expect(page.locator(ROW).filter(has_text="Test call")).to_be_visible()
     assert page.evaluate("window.stayed") is True
 
 
 def test_a_login_opens_the_socket_and_a_new_one_does_after_a_restart(
-    new_context: NewContext, tmp_path: Path
+    new_context: NewContext, tmp_path: Path, pbx: int
 ) -> None:
     users = tmp_path / "users.htdigest"
     ha1 = hashlib.md5(f"alice:{REALM}:one".encode()).hexdigest()
     users.write_text(f"alice:{REALM}:{ha1}\n")
     more = f"auth_domain: {REALM}\nauth_file: {users}\n"
     port = free_port()
-    with started(tmp_path / "first", *QUIET, port=port, more=more) as first:
+    context = new_context(http_credentials={"username": "alice", "password": "one"})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    with quiet(tmp_path / "first", pbx, port, more) as first:
         assert requests.get(url(first), timeout=60).status_code == 401
-        context = new_context(http_credentials={"username": "alice", "password": "one"})
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
         page.goto(url(first))
         expect(page.get_by_text("No calls")).to_be_visible()
         page.evaluate("window.stayed = true")
-    context.clear_cookies()  # those of an old login open nothing
-    with started(tmp_path / "second", *QUIET, port=port, more=more):
+    expect(page.get_by_role("alert")).to_be_visible()
+    context.clear_cookies()  # no login of before opens anything
+    with quiet(tmp_path / "second", pbx, port, more):
         expect(page.get_by_role("alert")).to_have_count(0)
         expect(page.get_by_text("No calls")).to_be_visible()
         assert page.evaluate("window.stayed") is True
