@@ -1,6 +1,6 @@
 // The frame of all views: head, menu, what is wrong with the connection, questions and answers.
 
-import { html, useEffect, useState } from "../vendor/ui.js";
+import { html, useEffect, useRef, useState } from "../vendor/ui.js";
 import { hello, kind, now, servers, status, useEntities, amiws } from "./live.js";
 import { Dialogs } from "./parts/dialog.js";
 import { Icon } from "./parts/icon.js";
@@ -45,10 +45,15 @@ function Title() {
 
 /** @param {{ current: string | undefined }} props */
 function Head({ current }) {
+  const menu = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    // On a phone the menu is wider than the screen.
+    menu.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [current]);
   return html`
     <header class="head">
       <img class="logo" src="icon.svg" alt="amiws-gevent" width="32" height="32" />
-      <nav aria-label=${t("app.menu")}>
+      <nav aria-label=${t("app.menu")} ref=${menu}>
         <ul>
           ${VIEWS.map(
             ({ name, icon }) => html`
