@@ -21,7 +21,7 @@ RUN_PACKAGES := python3 python3-venv
 TEST_PACKAGES := $(RUN_PACKAGES) chromium curl openssl rsyslog rsyslog-gnutls
 
 # With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.
-PICTURE_PACKAGES := $(RUN_PACKAGES) chromium fonts-noto-core fonts-noto-cjk
+PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto-cjk
 
 # By file, since a file's tests share what is slow to make.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile

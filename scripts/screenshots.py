@@ -77,7 +77,7 @@ def main() -> None:
         browser.close()
     if options.docs:
         for name in CHOSEN:
-            shutil.copy(options.folder / f"{name}.png", ROOT / "docs" / "images")
+            _shrink(options.folder / f"{name}.png", ROOT / "docs" / "images" / f"{name}.png")
     print(f"in {options.folder}")
 
 
@@ -138,6 +138,13 @@ def _prepare(page: Page, view: str) -> None:
         page.wait_for_selector("#detail-title")
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(STILL)
+
+
+def _shrink(picture: Path, to: Path) -> None:
+    """With 256 colours, which is all that the page has."""
+    to.parent.mkdir(exist_ok=True)
+    words = ["pngquant", "--force", "--strip", "--speed", "1", "--output", str(to), str(picture)]
+    subprocess.run(words, check=True)
 
 
 if __name__ == "__main__":
