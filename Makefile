@@ -4,6 +4,7 @@
 # make test-all  the tests with each supported Python that this machine has
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
+# make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make lint, make types, make format, make wheel, make clean, make distclean
 
@@ -19,6 +20,9 @@ PYTHON_VERSIONS := 3.11 3.12 3.13
 RUN_PACKAGES := python3 python3-venv
 TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl rsyslog rsyslog-gnutls
 
+# With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.
+PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto-cjk
+
 # By file, since a file's tests share what is slow to make.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -27,6 +31,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 VENDOR := web_root/vendor/made-from.txt
 
 .PHONY: run quick test test-all test-lowest pytest lint style types format bench soak wheel \
+	screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -73,9 +78,14 @@ test-lowest: test-packages
 	$(MAKE) --no-print-directory pytest VENV=.venv-lowest CONSTRAINTS=.make/lowest.txt
 
 # SECTIONS may name what to measure: make bench SECTIONS="client bursts"
+# MINUTES is how long the memory of the page is watched: make bench SECTIONS=page MINUTES=10
 # BEFORE may be the Python of an environment with another commit, which is measured beside.
-bench: $(VENV)/.installed-bench
-	$(BIN)/python -m bench $(if $(BEFORE),--before $(BEFORE)) $(SECTIONS)
+bench: $(VENV)/.installed-bench $(VENDOR)
+	$(BIN)/python -m bench $(if $(BEFORE),--before $(BEFORE)) $(if $(MINUTES),--minutes $(MINUTES)) $(SECTIONS)
+
+# DOCS=yes copies those that the README shows to docs/images.
+screenshots: picture-packages $(VENV)/.installed-test $(VENDOR)
+	$(BIN)/python scripts/screenshots.py $(if $(DOCS),--docs) $(VIEWS)
 
 # MINUTES and SEED may be given: make soak MINUTES=1 SEED=7
 soak: $(VENV)/.installed-test
@@ -96,6 +106,9 @@ distclean: clean
 
 run-packages:
 	@PYTHON="$(PYTHON)" scripts/system-packages.sh $(RUN_PACKAGES)
+
+picture-packages:
+	@PYTHON="$(PYTHON)" scripts/system-packages.sh $(PICTURE_PACKAGES)
 
 test-packages:
 	@PYTHON="$(PYTHON)" scripts/system-packages.sh $(TEST_PACKAGES)

@@ -40,7 +40,9 @@ CLIENT_REQUIRES = [
 
 TEST_REQUIRES = [
     *CLIENT_REQUIRES,
-    "brotli",  # wheels carry compressed files
+    "brotli",  # wheels carry compressed files, as do the next two
+    "rcssmin",
+    "rjsmin",
     "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
     "hypothesis",
@@ -63,6 +65,7 @@ TEST_REQUIRES = [
 ]
 
 BENCH_REQUIRES = [
+    "playwright",  # drives the system's Chromium
     "socketify>=0.0.31",  # uWebSockets, the native limit that the program is measured beside
 ]
 

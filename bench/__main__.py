@@ -15,7 +15,7 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import hostile, live, model, plugins, sections
+from bench import hostile, live, model, page_browser, plugins, sections
 from bench.subjects import ROOT
 
 SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
@@ -35,6 +35,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "hostile": hostile.section,
     "model": model.section,
     "live": live.section,
+    "page": page_browser.section,
 }
 
 
@@ -47,6 +48,9 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[*SECTIONS, []])
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison")
     parser.add_argument(
+        "--minutes", type=float, default=1, help="how long the page's memory is watched"
+    )
+    parser.add_argument(
         "--before",
         metavar="PYTHON",
         help="the Python of an environment with another commit, to be measured beside this one",
@@ -55,6 +59,7 @@ def main() -> None:
     options = parser.parse_args()
     report = sections.Report(
         options.rounds,
+        minutes=options.minutes,
         with_uws=importlib.util.find_spec("socketify") is not None,
         before=options.before,
     )

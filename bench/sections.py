@@ -41,8 +41,12 @@ class Report:
     then measured beside this one.
     """
 
-    def __init__(self, rounds: int, *, with_uws: bool, before: str | None = None) -> None:
+    def __init__(
+        self, rounds: int, *, with_uws: bool, before: str | None = None, minutes: float = 1
+    ) -> None:
         self.rounds = rounds
+        self.minutes = minutes
+        """How long the memory of the page is watched."""
         self.with_uws = with_uws
         self.before: list[str] = []
         """The name of the other commit, if there is one."""

@@ -7,6 +7,8 @@ one a line, and answers each with a line of JSON:
     pace RATE COUNT so many events of the busy capture, RATE a second at even distances
     paced RATE S    RATE events a second for S seconds, each with the time it was sent
     calls COUNT     the events of so many calls, as fast as they are read; nobody hangs up
+    churn COUNT RATE S  RATE changes a second of the COUNT calls that were begun, for S seconds:
+                    most are put on hold or taken back, every tenth ends and another begins
     huge            packets as large as they may be, of which HUGE_MESSAGES reach pages
     quit            end
 
@@ -17,6 +19,7 @@ with N channels.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import re
@@ -24,7 +27,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CAPTURE = Path(__file__).parent.parent / "tests" / "captures" / "asterisk-22.11-busy.raw.gz"
@@ -194,6 +197,38 @@ def calls(connection: Connection, count: int) -> dict[str, float]:
     return {"start": start, "messages": MESSAGES_IN_CALL * count}
 
 
+def churn(connection: Connection, count: int, rate: float, seconds: float) -> dict[str, float]:
+    """Change the ``count`` calls that ``calls`` has begun, at even distances."""
+    return evenly(connection, _changes(count, int(rate * seconds)), rate)
+
+
+def _changes(count: int, steps: int) -> Iterator[bytes]:
+    oldest = 0
+    held: set[int] = set()
+    for step in range(steps):
+        if step % 10 == 0:
+            yield _end_of(oldest) + call(oldest + count)
+            held.discard(oldest)
+            oldest += 1
+        else:
+            number = oldest + step * 7 % count
+            held ^= {number}
+            yield _hold(number, "Hold" if number in held else "Unhold")
+
+
+def _end_of(number: int) -> bytes:
+    legs = (_hangup(f"pbxA-17959131.{leg}") for leg in (2 * number, 2 * number + 1))
+    return "".join(legs).encode()
+
+
+def _hangup(unique: str) -> str:
+    return f"Event: Hangup\r\nUniqueid: {unique}\r\nCause: 16\r\nCause-txt: Normal Clearing\r\n\r\n"
+
+
+def _hold(number: int, event: str) -> bytes:
+    return f"Event: {event}\r\nUniqueid: pbxA-17959131.{2 * number}\r\n\r\n".encode()
+
+
 def huge(connection: Connection, size: int = 4_000_000) -> dict[str, float]:
     """Send packets of ``size`` bytes; the first has too many headers for an event."""
     answer = b"Response: Success\r\nMessage: Command output follows\r\n"
@@ -227,6 +262,9 @@ def obey(connection: Connection, events: list[bytes], command: str, *words: str)
             return paced(connection, rate, seconds)
         case "calls", [count]:
             return calls(connection, int(count))
+        case "churn", [count, rate, seconds]:
+            with contextlib.suppress(ConnectionError):  # the bridge ends first: so does this
+                return churn(connection, int(count), rate, seconds)
         case "huge", []:
             return huge(connection)
     return None

@@ -24,7 +24,7 @@ def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     wanted = build_meta.get_requires_for_build_wheel(config_settings)
-    return [*wanted, *_requires(), compress.REQUIRES]
+    return [*wanted, *_requires(), *compress.REQUIRES]
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:

@@ -10,6 +10,8 @@ is_there() {
         python3-venv) "${PYTHON:-$(scripts/find-python.sh)}" -c 'import ensurepip, venv' ;;
         rsyslog) PATH=$PATH:/usr/sbin command -v rsyslogd >/dev/null ;;
         rsyslog-gnutls) ls /usr/lib/*/rsyslog/lmnsd_gtls.so >/dev/null ;;
+        fonts-noto-core) ls /usr/share/fonts/truetype/noto/NotoSansThai-*.ttf >/dev/null ;;
+        fonts-noto-cjk) ls /usr/share/fonts/opentype/noto/NotoSansCJK-*.ttc >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac 2>/dev/null
 }

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import re
 import threading
-from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from amiws_gevent.ami import parse_client_action
 from tests.browser import scenes
 from tests.browser.fakes import FakeAmiws
+from tests.support.program import ROOT
 from tests.support.v2_server import V2Server
 
-TEXT = (Path(__file__).parent.parent.parent / "docs" / "pages.md").read_text()
+TEXT = (ROOT / "docs" / "pages.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -35,9 +35,18 @@ def test_the_page_in_full_works(page: Page) -> None:
 
 def test_the_wallboard_works(page: Page) -> None:
     source, _ = blocks("html")
-    person = {"name": None, "number": "<i>201</i>", "channel": None}
-    call = {"server": 1, "kind": "call", "id": "1.1", "caller": person, "called": None}
-    queue = {"server": 1, "kind": "queue", "id": "support", "name": "support", "waiting": 2}
+    assert source == (ROOT / "examples" / "wallboard.html").read_text()
+    assert len(source.splitlines()) < 80
+    queue = {"server": 1, "kind": "queue", "id": "support", "name": "<i>support</i>"}
+    caller = {"server": 1, "kind": "queue_caller", "id": "1.1", "queue": queue["name"], "since": 0}
+    idle = {"server": 1, "kind": "queue_member", "id": "support|SIP/1", "queue": queue["name"]}
+    idle |= {"state": "idle", "paused": False}
+    others = [
+        idle | {"id": "support|SIP/2", "paused": True},
+        idle | {"id": "support|SIP/3", "state": "in_use"},
+        idle | {"server": 2},
+        caller | {"server": 2, "id": "2.1"},
+    ]
     with V2Server() as server:
         server.more_pages["/wallboard.html"] = source
         page.goto(f"{server.url}wallboard.html")
@@ -46,16 +55,44 @@ def test_the_wallboard_works(page: Page) -> None:
         client.hello(pbx)
         client.subscribed("s-1")
         client.subscribed("s-2")
-        client.snapshot(call | {"phase": "ringing"}, queue, name="s-1")
+        now = 1_700_000_000_000  # that of the server
+        waits = caller | {"since": now - 30_000}
+        client.snapshot(queue, waits, idle, *others, name="s-1")
         client.snapshot(pbx, name="s-2")
-        lines = page.locator("li:not(.stale)")
-        expect(lines).to_have_text(["<i>201</i> calls ?: ringing", "support: 2 waiting"])
+        tile = page.locator("section")
+        expect(tile).to_have_count(1)
+        expect(tile).to_have_attribute("class", re.compile("^(late)?$"))  # and not stale
+        expect(tile.locator("h2")).to_have_text("<i>support</i>")
+        expect(tile.locator("strong")).to_have_text("1")
+        expect(tile).to_contain_text("1 free to answer")
+        late = waits | {"since": now - 90_000}
+        client.send({"op": "state", "subscription": "s-1", "set": [late], "unset": []})
+        expect(page.locator("section.late")).to_have_count(1)
+        gone = {name: caller[name] for name in ("server", "kind", "id")}
+        client.send({"op": "state", "subscription": "s-1", "set": [], "unset": [gone]})
+        expect(tile).to_contain_text("nobody waits")
+        expect(page.locator("section.late")).to_have_count(0)
         stale = {"set": [pbx | {"sync": "stale"}], "unset": []}
         client.send({"op": "state", "subscription": "s-2", **stale})
-        expect(page.locator("li.stale")).to_have_count(2)
+        expect(page.locator("section.stale")).to_have_count(1)
         client.cut()
-        expect(page.locator("#status")).to_have_text("the connection was lost")
-        expect(page.locator("li.stale")).to_have_count(2)
+        expect(page.get_by_role("status")).to_have_text("the connection was lost")
+        expect(page.locator("section.stale")).to_have_count(1)
+
+
+def test_the_lines_are_those_that_are_explained() -> None:
+    source = blocks("html")[0].splitlines()
+    table = TEXT.partition("Line by line:")[2].partition("Actions are")[0]
+    rows = re.findall(r"^\| (\d+)(?:\u2013(\d+))? \| (.*) \|$", table, re.MULTILINE)
+    assert len(rows) > 10
+    ends = [0]
+    for first, last, _ in rows:
+        assert ends[-1] < int(first) <= int(last or first) <= len(source)
+        ends.append(int(last or first))
+    for first, last, text in rows:
+        part = "\n".join(source[int(first) - 1 : int(last or first)])
+        for name in re.findall(r"`(isCurrent|late|textContent|list|vmin|status)`", text):
+            assert name in part, (first, name)
 
 
 ACTIONS = """

@@ -1,9 +1,10 @@
 // The frame of all views: head, menu, what is wrong with the connection, questions and answers.
 
-import { html, useEffect, useState } from "../vendor/ui.js";
+import { html, useEffect, useRef, useState } from "../vendor/ui.js";
 import { hello, kind, now, servers, status, useEntities, amiws } from "./live.js";
 import { Dialogs } from "./parts/dialog.js";
 import { Icon } from "./parts/icon.js";
+import { Loaded } from "./parts/loaded.js";
 import { Notices } from "./parts/notices.js";
 import { Preferences } from "./parts/preferences.js";
 import { addressOf, route } from "./route.js";
@@ -12,13 +13,13 @@ import { loadWall, VIEWS } from "./views.js";
 
 /** The whole page. */
 export function App() {
-  useTitle();
   const { view } = route.value;
   if (view === "wall") {
-    return html`<${Connection} /><${Loaded} load=${loadWall} key="wall" />`;
+    return html`<${Title} /><${Connection} /><${Loaded} load=${loadWall} key="wall" />`;
   }
   const shown = VIEWS.find(({ name }) => name === view) ?? VIEWS[0];
   return html`
+    <${Title} />
     <a class="skip" href="#main">${t("app.skip")}</a>
     <${Head} current=${shown?.name} />
     <${Connection} />
@@ -31,22 +32,28 @@ export function App() {
   `;
 }
 
-/** The title counts calls, so that the tab tells them. */
-function useTitle() {
+/** The title counts calls, so that the tab tells them. By itself: calls come all the time. */
+function Title() {
   const calls = useEntities("call").length;
   const isLoaded = kind("call").isLoaded.value;
   const title = isLoaded ? `${t("app.calls", { count: calls })} – amiws-gevent` : "amiws-gevent";
   useEffect(() => {
     document.title = title;
   }, [title]);
+  return null;
 }
 
 /** @param {{ current: string | undefined }} props */
 function Head({ current }) {
+  const menu = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    // On a phone the menu is wider than the screen.
+    menu.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [current]);
   return html`
     <header class="head">
       <img class="logo" src="icon.svg" alt="amiws-gevent" width="32" height="32" />
-      <nav aria-label=${t("app.menu")}>
+      <nav aria-label=${t("app.menu")} ref=${menu}>
         <ul>
           ${VIEWS.map(
             ({ name, icon }) => html`
@@ -70,24 +77,6 @@ function Head({ current }) {
 
 function Clock() {
   return html`<p class="clock" aria-hidden="true">${timeOfDay(now.value)}</p>`;
-}
-
-/** A component that is a module of its own. @param {{ load: () => Promise<any>, ready?: any }} props */
-function Loaded({ load, ready }) {
-  const [component, setComponent] = useState(() => ready ?? null);
-  const [isFailed, setFailed] = useState(false);
-  useEffect(() => {
-    load().then((loaded) => setComponent(() => loaded), (error) => {
-      setFailed(true);
-      reportError(error);
-    });
-  }, []);
-  if (isFailed) {
-    return html`<p class="empty" role="alert">${t("app.not_loaded")}</p>`;
-  }
-  return component === null
-    ? html`<p class="empty">${t("app.loading")}</p>`
-    : html`<${component} />`;
 }
 
 /** What is wrong with the connection, while something is. */

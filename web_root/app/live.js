@@ -241,9 +241,31 @@ export const servers = computed(() =>
   [...kind("server").list.value].sort((one, other) => Number(one.id) - Number(other.id)),
 );
 
+/**
+ * As `computed`. The value stays the same while its text does: servers change each second, and what
+ * shows their names need not be drawn for that.
+ *
+ * @template Value
+ * @param {() => Value} compute
+ * @param {(value: Value) => string} textOf
+ */
+export function steadily(compute, textOf) {
+  /** @type {{ value: Value, text: string } | null} */
+  let kept = null;
+  return computed(() => {
+    const value = compute();
+    const text = textOf(value);
+    if (kept === null || kept.text !== text) {
+      kept = { value, text };
+    }
+    return kept.value;
+  });
+}
+
 /** The names of the servers by their number: pages show no numbers. */
-export const serverNames = computed(
+export const serverNames = steadily(
   () => new Map(servers.value.map(({ id, name }) => [Number(id), String(name)])),
+  (names) => JSON.stringify([...names]),
 );
 
 /**

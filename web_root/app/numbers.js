@@ -1,21 +1,30 @@
 // Telephone numbers: of which country they are, and how they are written internationally.
 //
 // The library for it is loaded after the page is useful. Until then, and for what is no number of a
-// country (extensions, names of trunks), numbers stay as they are.
+// country (extensions, names of trunks), numbers stay as they are. To read a number takes the library
+// up to a millisecond, so that they are read a few at a time, beside the drawing.
 
-import { signal } from "../vendor/ui.js";
-import { kind } from "./live.js";
+import { batch, signal } from "../vendor/ui.js";
+import { servers, steadily } from "./live.js";
 
 /** @typedef {{ country: string, text: string }} Place the two letters, and the number for people */
 
 const SHORTEST = 6; // digits: what is shorter is an extension
 const MOST_KEPT = 5000;
+const READ_FOR = 8; // milliseconds at a time
+const PAUSE = 16; // milliseconds between
 
 /** @type {import("../vendor/ui.js").Signal<typeof import("../vendor/numbers.js") | null>} */
 const library = signal(null);
 
 /** @type {import("../vendor/ui.js").Signal<((country: string) => string) | null>} */
 const flags = signal(null);
+
+/** The country and the trunk prefix of each server, by its number. */
+const homes = steadily(
+  () => new Map(servers.value.map(({ id, country, trunk_prefix: prefix }) => [Number(id), { country, prefix }])),
+  (found) => JSON.stringify([...found]),
+);
 
 /** Loads what is needed; called once the page shows something. */
 export async function loadNumbers() {
@@ -30,33 +39,60 @@ export async function loadNumbers() {
   flags.value = flagUrl;
 }
 
-/** @type {Map<string, Place | null>} */
+/** @type {Map<string, import("../vendor/ui.js").Signal<Place | null>>} */
 const known = new Map();
+
+/** What is still to be read. @type {(() => void)[]} */
+let unread = [];
 
 /**
  * What is known of a number as a server has it.
  *
  * @param {string | null | undefined} number
  * @param {number} server
- * @returns {Place | null} null: no number of a country, or the library is not there yet
+ * @returns {Place | null} null: no number of a country, or not yet known
  */
 export function placeOf(number, server) {
   const numbers = library.value;
   if (numbers === null || !number || number.replace(/\D/g, "").length < SHORTEST) {
     return null;
   }
-  const home = kind("server").get(0, String(server));
-  const [country, prefix] = [home?.["country"], home?.["trunk_prefix"]];
+  const { country, prefix } = homes.value.get(server) ?? {};
   const key = `${country} ${prefix} ${number}`;
   let place = known.get(key);
   if (place === undefined) {
-    place = find(numbers, number, country ?? undefined, prefix ?? "");
+    const added = signal(/** @type {Place | null} */ (null));
     if (known.size >= MOST_KEPT) {
       known.clear();
     }
-    known.set(key, place);
+    known.set(key, added);
+    readSoon(() => (added.value = find(numbers, number, country ?? undefined, prefix ?? "")));
+    place = added;
   }
-  return place;
+  return place.value;
+}
+
+/** @param {() => void} read */
+function readSoon(read) {
+  unread.push(read);
+  if (unread.length === 1) {
+    setTimeout(readSome, 0);
+  }
+}
+
+function readSome() {
+  const end = performance.now() + READ_FOR;
+  let done = 0;
+  batch(() => {
+    while (done < unread.length && performance.now() < end) {
+      unread[done]?.();
+      done += 1;
+    }
+  });
+  unread = unread.slice(done);
+  if (unread.length > 0) {
+    setTimeout(readSome, PAUSE);
+  }
 }
 
 /**

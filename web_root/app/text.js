@@ -121,6 +121,52 @@ export const countryName = (country) => (country === "" ? "" : (countryNames.val
  */
 export const compare = (one, other) => collator.value.compare(one, other);
 
+const PLAIN = /^[a-z0-9 ]*$/;
+const DIGITS = /\d+/g;
+const LONGEST_NUMBER = 20; // digits
+
+/**
+ * Compares values as `compare` does, by a text that each has: for thousands of them. The collator
+ * takes some microseconds for a pair. Plain letters, digits and spaces need none: they are in the
+ * order of their characters, once numbers are filled with noughts.
+ *
+ * @template {object} Item
+ * @param {(item: Item) => string} textOf of an item always the same
+ * @returns {(one: Item, other: Item) => number}
+ */
+export function byText(textOf) {
+  /** @type {WeakMap<Item, Key>} */
+  const keys = new WeakMap();
+  /** @param {Item} item */
+  const key = (item) => {
+    let found = keys.get(item);
+    if (found === undefined) {
+      found = keyOf(textOf(item));
+      keys.set(item, found);
+    }
+    return found;
+  };
+  return (one, other) => {
+    const [a, b] = [key(one), key(other)];
+    if (a.plain === null || b.plain === null) {
+      return compare(a.text, b.text);
+    }
+    return a.plain < b.plain ? -1 : a.plain > b.plain ? 1 : 0;
+  };
+}
+
+/** @typedef {{ text: string, plain: string | null }} Key */
+
+/**
+ * @param {string} text
+ * @returns {Key}
+ */
+function keyOf(text) {
+  const small = text.toLowerCase();
+  const plain = PLAIN.test(small) ? small.replace(DIGITS, (digits) => digits.padStart(LONGEST_NUMBER, "0")) : null;
+  return { text, plain };
+}
+
 /**
  * `0:07`, `12:34`, `1:02:03`.
  *

@@ -2,6 +2,7 @@
 // when somebody first looks at it; the first one comes with the page.
 
 import { Calls } from "./calls/view.js";
+import { style } from "./parts/loaded.js";
 
 /**
  * @typedef {object} View
@@ -14,13 +15,36 @@ import { Calls } from "./calls/view.js";
 /** @type {View[]} */
 export const VIEWS = [
   { name: "calls", icon: "calls", load: async () => Calls, ready: Calls },
-  { name: "queues", icon: "queue", load: async () => (await import("./queues/view.js")).Queues },
-  { name: "phones", icon: "phone", load: async () => (await import("./phones/view.js")).Phones },
-  { name: "trunks", icon: "trunk", load: async () => (await import("./phones/trunks.js")).Trunks },
-  { name: "rooms", icon: "room", load: async () => (await import("./rooms/view.js")).Rooms },
-  { name: "servers", icon: "server", load: async () => (await import("./servers/view.js")).Servers },
-  { name: "charts", icon: "map", load: async () => (await import("./charts/view.js")).Charts },
+  view("queues", "queue", async () => (await import("./queues/view.js")).Queues, ["queues", "queue"]),
+  view("phones", "phone", async () => (await import("./phones/view.js")).Phones, ["phones"]),
+  view("trunks", "trunk", async () => (await import("./phones/trunks.js")).Trunks, ["phones"]),
+  view("rooms", "room", async () => (await import("./rooms/view.js")).Rooms, ["rooms"]),
+  view("servers", "server", async () => (await import("./servers/view.js")).Servers, ["servers"]),
+  view("charts", "map", async () => (await import("./charts/view.js")).Charts, ["charts", "../../vendor/chart"]),
 ];
 
 /** The wallboard is no view of the menu: it fills the screen. */
-export const loadWall = async () => (await import("./wall/view.js")).Wall;
+export const loadWall = withStyles(async () => (await import("./wall/view.js")).Wall, ["wall"]);
+
+/**
+ * @param {string} name
+ * @param {string} icon
+ * @param {() => Promise<any>} load
+ * @param {string[]} styles
+ * @returns {View}
+ */
+function view(name, icon, load, styles) {
+  return { name, icon, load: withStyles(load, styles) };
+}
+
+/**
+ * @param {() => Promise<any>} load
+ * @param {string[]} styles files of style/, without ".css"
+ * @returns {() => Promise<any>}
+ */
+function withStyles(load, styles) {
+  return async () => {
+    const [component] = await Promise.all([load(), ...styles.map((name) => style(`../style/${name}.css`))]);
+    return component;
+  };
+}

@@ -13,38 +13,54 @@ import { keyOf } from "./list.js";
  * @param {unknown} order another one is what the viewer asked for: it is done at once
  */
 export function useSteady(sorted, order) {
-  const [isHeld, setHeld] = useState(false);
-  const before = useRef({ order, keys: /** @type {string[]} */ ([]) });
+  const [isPointedAt, setPointedAt] = useState(false);
+  const [hasFocus, setFocus] = useState(false);
+  const isHeld = isPointedAt || hasFocus;
+  const before = useRef({ order, rows: /** @type {Entity[]} */ ([]) });
   const rows = useMemo(() => {
     const isSame = isHeld && before.current.order === order;
-    const kept = isSame ? steady(sorted, before.current.keys) : sorted;
-    before.current = { order, keys: kept.map(keyOf) };
+    const kept = isSame ? steady(sorted, before.current.rows) : sorted;
+    before.current = { order, rows: kept };
     return kept;
   }, [sorted, isHeld, order]);
   const hold = {
-    onPointerEnter: () => setHeld(true),
-    onPointerLeave: () => setHeld(false),
-    onFocusIn: () => setHeld(true),
-    onFocusOut: () => setHeld(false),
+    onPointerEnter: () => setPointedAt(true),
+    onPointerLeave: () => setPointedAt(false),
+    onFocusIn: (/** @type {FocusEvent} */ { target }) => setFocus(isByKeyboard(target)),
+    onFocusOut: (/** @type {FocusEvent} */ { relatedTarget }) => setFocus(isByKeyboard(relatedTarget)),
   };
   return { rows, hold };
 }
 
 /**
+ * Whether somebody moves through the rows by keyboard. A click leaves the focus where it was, and
+ * that is no sign that he still looks there.
+ *
+ * @param {EventTarget | null} focused
+ */
+const isByKeyboard = (focused) =>
+  focused instanceof HTMLElement && focused.closest(".table-body") !== null && focused.matches(":focus-visible");
+
+/**
  * Those that were there in their places, then the others.
  *
  * @param {Entity[]} sorted
- * @param {string[]} keys
+ * @param {Entity[]} before
  */
-function steady(sorted, keys) {
-  const left = new Map(sorted.map((call) => [keyOf(call), call]));
+function steady(sorted, before) {
+  // Most are the very objects that they were, and by objects it is faster than by names.
+  const current = new Set(sorted);
+  const were = new Set(before);
+  const left = new Map(sorted.filter((call) => !were.has(call)).map((call) => [keyOf(call), call]));
   /** @type {Entity[]} */
   const rows = [];
-  for (const key of keys) {
-    const call = left.get(key);
+  for (const row of before) {
+    const call = current.has(row) ? row : left.get(keyOf(row));
     if (call !== undefined) {
       rows.push(call);
-      left.delete(key);
+      if (call !== row) {
+        left.delete(keyOf(call));
+      }
     }
   }
   return [...rows, ...left.values()];

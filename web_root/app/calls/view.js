@@ -1,23 +1,26 @@
 // The calls that are up now: found as one types, sorted, and each with its story and what can be done.
 
-import { html, useEffect, useMemo, useState } from "../../vendor/ui.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../vendor/ui.js";
 import { mayDo } from "../actions.js";
-import { hangUp, newCall } from "../callactions.js";
 import { isCurrent, kind, serverNames, useEntities } from "../live.js";
 import { Chip } from "../parts/chip.js";
 import { Icon } from "../parts/icon.js";
+import { Loaded } from "../parts/loaded.js";
 import { nameOf, Person } from "../parts/person.js";
 import { Since } from "../parts/since.js";
 import { Table } from "../parts/table.js";
 import { goTo, route } from "../route.js";
-import { t } from "../text.js";
-import { Detail } from "./detail.js";
+import { language, t } from "../text.js";
 import { ended, noteEnds } from "./ended.js";
 import { Filters } from "./filters.js";
 import { keyOf, matching, partnerOf, sorted } from "./list.js";
 import { useSteady } from "./steady.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */
+
+// Loaded when somebody first looks closer or does something: the list is there sooner.
+const loadDetail = async () => (await import("./detail.js")).Detail;
+const actions = () => import("../callactions.js");
 
 /** The view. */
 export function Calls() {
@@ -26,16 +29,21 @@ export function Calls() {
   const [filter, setFilter] = useState({ search: "", phase: "", server: "" });
   const [order, setOrder] = useState({ column: "since", descending: true });
   const gone = ended.value;
-  const all = useMemo(
-    () => sorted(matching(gone.length > 0 ? [...calls, ...gone] : calls, filter), order),
-    [calls, gone, filter, order],
-  );
+  const before = useRef({ order, all: /** @type {Entity[]} */ ([]) });
+  const all = useMemo(() => {
+    const wanted = matching(gone.length > 0 ? [...calls, ...gone] : calls, filter);
+    const isSame = before.current.order === order;
+    before.current = { order, all: sorted(wanted, order, isSame ? before.current.all : []) };
+    return before.current.all;
+  }, [calls, gone, filter, order]);
   const { rows, hold } = useSteady(all, order);
   const chosen = route.value.params.get("call");
+  const mayHangUp = mayDo("Hangup");
+  const shown = useMemo(() => columns(mayHangUp), [mayHangUp, language.value]);
   return html`
     <${Filters} calls=${calls} filter=${filter} onFilter=${setFilter}>
       ${mayDo("Originate") &&
-      html`<button type="button" onClick=${() => newCall()}><${Icon} name="calls" />${t("act.new_call")}</button>`}
+      html`<button type="button" onClick=${async () => (await actions()).newCall()}><${Icon} name="calls" />${t("act.new_call")}</button>`}
     <//>
     <div class=${chosen === null ? "calls-split" : "calls-split with-detail"}>
       <div class="calls-list" ...${hold}>
@@ -43,12 +51,12 @@ export function Calls() {
           ? html`<${NoCalls} isFiltered=${calls.length > 0} />`
           : html`<${Table} name="calls" label=${t("calls.title")} rows=${rows} keyOf=${keyOf}
               order=${order} onOrder=${(/** @type {string} */ column) => setOrder(turned(order, column))}
-              onOpen=${open} columns=${columns()}
+              onOpen=${open} columns=${shown}
               classOf=${(/** @type {Entity} */ call) => classOf(call, chosen)} />`}
       </div>
       ${chosen !== null &&
       html`<div class="detail-place">
-        <${Detail} key=${chosen} chosen=${chosen} onClose=${() => goTo("calls")} />
+        <${Loaded} load=${loadDetail} key=${chosen} chosen=${chosen} onClose=${() => goTo("calls")} />
       </div>`}
     </div>
   `;
@@ -83,8 +91,11 @@ function classOf(call, chosen) {
   return [...classes, call["phase"] === "ended" ? "ended" : ""].join(" ");
 }
 
-/** @returns {import("../parts/table.js").Column<Entity>[]} */
-function columns() {
+/**
+ * @param {boolean} mayHangUp
+ * @returns {import("../parts/table.js").Column<Entity>[]}
+ */
+function columns(mayHangUp) {
   /** @type {import("../parts/table.js").Column<Entity>[]} */
   const shown = [
     { name: "state", title: t("calls.state"), sortable: true, cell: State },
@@ -94,7 +105,7 @@ function columns() {
     { name: "server", title: t("calls.server"), sortable: true, cell: ({ server }) => serverNames.value.get(server) },
     { name: "since", title: t("calls.duration"), sortable: true, cell: Lasts },
   ];
-  return mayDo("Hangup") ? [...shown, { name: "do", title: "", cell: HangUp }] : shown;
+  return mayHangUp ? [...shown, { name: "do", title: "", cell: HangUp }] : shown;
 }
 
 /** @param {Entity} call */
@@ -129,9 +140,9 @@ function HangUp(call) {
   const label = t("calls.hang_up_of", { who: nameOf(call["caller"]) || t("person.unknown") });
   return html`
     <button type="button" class="bare hang-up" aria-label=${label} title=${t("act.hang_up")}
-      onClick=${(/** @type {Event} */ event) => {
+      onClick=${async (/** @type {Event} */ event) => {
         event.stopPropagation();
-        hangUp(call);
+        (await actions()).hangUp(call);
       }}>
       <${Icon} name="hang_up" />
     </button>

@@ -4,10 +4,11 @@
 // keys move the active row, Enter opens it. The order of the rows is the caller's.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/ui.js";
-import { t } from "../text.js";
+import { language, t } from "../text.js";
 import { Icon } from "./icon.js";
 
 const BEYOND = 6; // rows drawn above and below those in sight, so that scrolling shows no gap
+const FIRST_ROWS = 25; // until it is measured how many fit
 
 /**
  * @template Row
@@ -37,7 +38,7 @@ export function Table({ label, name, rows, keyOf, columns, order, onOrder, onOpe
   const body = useRef(/** @type {HTMLElement | null} */ (null));
   const { first, last, height } = useWindow(body, rows.length);
   const [activeKey, setActive] = useState(/** @type {string | null} */ (null));
-  const active = Math.max(0, rows.findIndex((row) => keyOf(row) === activeKey));
+  const active = activeKey === null ? 0 : Math.max(0, rows.findIndex((row) => keyOf(row) === activeKey));
   const wantsFocus = useRef(false);
   useLayoutEffect(() => {
     // The row may not be there yet: it comes with the drawing that follows the scrolling.
@@ -105,11 +106,7 @@ export function Table({ label, name, rows, keyOf, columns, order, onOrder, onOpe
                 data-active=${keyOf(row) === activeKey ? "true" : undefined}
                 onFocus=${() => setActive(keyOf(row))}
                 onClick=${() => onOpen?.(row)}>
-                ${columns.map(
-                  (column) => html`<div key=${column.name} role="cell" class=${`cell ${column.name}`}>
-                    ${column.cell(row)}
-                  </div>`,
-                )}
+                <${Cells} row=${row} columns=${columns} />
               </div>
             `,
           )}
@@ -117,6 +114,19 @@ export function Table({ label, name, rows, keyOf, columns, order, onOrder, onOpe
       </div>
     </div>
   `;
+}
+
+/**
+ * The cells of a row. They read a signal, and what reads signals is drawn again only if one of them
+ * or a property is another: the caller's rows are values, and his columns the same array each time.
+ *
+ * @param {{ row: any, columns: Column<any>[] }} props
+ */
+function Cells({ row, columns }) {
+  language.value;
+  return columns.map(
+    ({ name, cell }) => html`<div key=${name} role="cell" class=${`cell ${name}`}>${cell(row)}</div>`,
+  );
 }
 
 /**
@@ -144,7 +154,7 @@ function Heading({ column, order, onOrder }) {
  * @param {number} count
  */
 function useWindow(body, count) {
-  const [window, setWindow] = useState({ first: 0, last: 50, height: 48 });
+  const [window, setWindow] = useState({ first: 0, last: FIRST_ROWS, height: 48 });
   useEffect(() => {
     const element = body.current;
     if (element === null) {

@@ -97,7 +97,10 @@ function Card({ server, calls, all }) {
  * @param {{ name: string, at: number | null, text?: string | null, format?: (at: number) => string }} props
  */
 function Time({ name, at, text, format = dayAndTime }) {
-  const shown = at ? format(at) : text;
+  // Old Asterisk tells a date and a time of its own zone, which nobody knows: they are written as one
+  // of the viewer's, so that the figures stay.
+  const local = text ? Date.parse(text.replace(" ", "T")) : NaN;
+  const shown = at ? format(at) : Number.isNaN(local) ? text : format(local);
   return html`<div><dt>${t(`servers.${name}`)}</dt><dd>${shown || "–"}</dd></div>`;
 }
 
