@@ -60,6 +60,7 @@ class DemoPbxs:
                 "port": pbx.port,
                 "username": USER,
                 "secret": SECRET,
+                "country": _COUNTRIES[pbx.name],
             }
             for number, pbx in enumerate(pbxs, 1)
         ]
@@ -75,6 +76,11 @@ _PBXS: Final[tuple[tuple[StyleName, str], ...]] = (
     ("22", "pbx-lisbon (Asterisk 22)"),
     ("11", "pbx-lyon (Asterisk 11)"),
 )
+_COUNTRIES: Final = {
+    "pbx-berlin (Asterisk 13)": "DE",
+    "pbx-lisbon (Asterisk 22)": "PT",
+    "pbx-lyon (Asterisk 11)": "FR",
+}
 
 
 def start(wishes: Wishes) -> DemoPbxs:

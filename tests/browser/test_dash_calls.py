@@ -209,7 +209,7 @@ def test_the_own_phone_rings_to_listen_pick_up_and_call(page: Page, one: Dashboa
     page.get_by_role("dialog").get_by_role("button", name="Listen").click()
     spied = one.wait_action("Originate")
     assert spied["Channel"] == "PJSIP/299"
-    assert (spied["Application"], spied["Data"]) == ("ChanSpy", "PJSIP/301-00000002,q")
+    assert (spied["Application"], spied["Data"]) == ("ChanSpy", "PJSIP/301-00000002,qE")
     rows(page).filter(has_text="Ringing").click()
     page.get_by_role("button", name="Pick up").click()
     page.get_by_role("dialog").get_by_role("button", name="Pick up").click()

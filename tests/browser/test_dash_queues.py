@@ -160,7 +160,7 @@ def test_listening_is_at_the_real_channel_and_where_there_is_one(
     page.get_by_label("Your phone").fill("PJSIP/299")
     page.get_by_role("button", name="Close").click()
     expect(listen).to_have_count(1)
-    for button, options in (("Listen", "q"), ("Whisper", "qw"), ("Join", "qB")):
+    for button, options in (("Listen", "qE"), ("Whisper", "qwE"), ("Join", "qBE")):
         office.desk.asked.clear()
         page.get_by_role("button", name=f"{button}: Anna Weber").click()
         confirm(page)

@@ -532,6 +532,20 @@ def test_a_login_is_asked_for(page: Page, server: V2Server) -> None:
     wait_for(page, "amiws.status.state === 'live'")
 
 
+def test_after_a_logout_nothing_is_tried_unasked(page: Page, server: V2Server) -> None:
+    client = live(page, server)
+    client.close(4410, "logged out")
+    wait_for(page, "amiws.status.state === 'refused'")
+    assert page.evaluate("amiws.status.retryAt") is None
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_timeout(200)
+    assert (len(server.upgrades), server.loads) == (1, 0)
+    page.evaluate("amiws.reconnect()")
+    server.client(1).hello()
+    wait_for(page, "amiws.status.state === 'live'")
+    assert server.loads == 1  # which has the browser ask for the password
+
+
 def test_close_ends_all(page: Page, server: V2Server) -> None:
     page.clock.install()
     client = live(page, server)

@@ -94,25 +94,27 @@ function Connection() {
   if (lostAt === null) {
     return null;
   }
-  const wait = retryAt === null ? 0 : retryAt - Date.now();
   return html`
     <div class="alarm" role="alert">
       <p>
-        <strong>${t(hello.value === null ? "connection.never" : "connection.lost", { reason })}</strong>
+        <strong>${t(lossText(), { reason })}</strong>
         ${hello.value !== null && html` <span>${t("connection.as_of", { time: timeOfDay(lostAt) })}</span>`}
       </p>
       <p aria-live="off">
         ${isLost
-          ? html`${t("connection.retry", { time: (now.value, duration(wait)) })}
-              <button type="button" onClick=${() => amiws.reconnect()}>${t("connection.now")}</button>`
+          ? html`${retryAt !== null && t("connection.retry", { time: (now.value, duration(retryAt - Date.now())) })}
+              <button type="button" onClick=${() => amiws.reconnect()}>
+                ${t(retryAt === null ? "connection.log_in" : "connection.now")}
+              </button>`
           : t("connection.trying")}
       </p>
     </div>
   `;
 }
 
-/** For views: what to say while nothing is there. @param {{ kind: string, text: string }} props */
-export function Nothing({ kind: name, text }) {
-  const isLoaded = kind(name).isLoaded.value && servers.value.length >= 0;
-  return html`<p class="empty">${isLoaded ? text : t("app.loading")}</p>`;
+function lossText() {
+  if (status.value.state === "refused" && status.value.retryAt === null) {
+    return "connection.logged_out";
+  }
+  return hello.value === null ? "connection.never" : "connection.lost";
 }

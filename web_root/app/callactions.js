@@ -155,8 +155,8 @@ export async function pickUp(call) {
   );
 }
 
-/** How one may listen: the options of Asterisk's ChanSpy. "q": no beep before. */
-const SPY_OPTIONS = { listen: "q", whisper: "qw", barge: "qB" };
+/** How one may listen: the options of ChanSpy. q: no beep before; E: ends with the call. */
+const SPY_OPTIONS = { listen: "qE", whisper: "qwE", barge: "qBE" };
 
 /**
  * Listens to a channel; whispers to it; or joins the call.

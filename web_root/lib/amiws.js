@@ -9,6 +9,7 @@ const SUBPROTOCOL = "amiws.v2";
 const FIRST_WAIT = 2000; // milliseconds, and so are all here
 const LONGEST_WAIT = 30000;
 const REFUSED_WAIT = 60000; // somebody has to log in, or to change the configuration
+const LOGGED_OUT = 4410; // the close code after which nothing is tried unasked
 const HURRY_WITHIN = 1000; // all pages of a network are told at once that it is back
 const STEADY_AFTER = 10000; // live for so long: the next loss starts with the first wait again
 const HELLO_WITHIN = 15000;
@@ -105,7 +106,8 @@ const HIDDEN_FRAME = 1000; // hidden pages have no animation frames
 
 /**
  * How it stands with the connection. "refused": a login is needed (`code` 401), or this page may
- * not connect (403). "lost" and "refused" try again by themselves, at `retryAt`.
+ * not connect (403), or the viewer has logged out (close code 4410). "lost" and "refused" try again
+ * by themselves, at `retryAt`; after a logout only `reconnect()` does, and asks for a login.
  *
  * @typedef {object} Status
  * @property {"connecting" | "live" | "lost" | "refused" | "closed"} state
@@ -636,6 +638,16 @@ class Connection {
     }
   }
 
+  /** Tries at once; after a logout too. */
+  again() {
+    if (this.status.code === LOGGED_OUT && this.status.retryAt === null) {
+      this.#wasRefused = true; // so that the browser asks for the password
+      this.#attempt();
+    } else {
+      this.hurry(0);
+    }
+  }
+
   close() {
     globalThis.removeEventListener?.("online", this.#hurry);
     globalThis.document?.removeEventListener("visibilitychange", this.#whenSeen);
@@ -738,7 +750,12 @@ class Connection {
     if (wasLive && performance.now() - this.#liveSince > STEADY_AFTER) {
       this.#failures = 0;
     }
-    this.#retryLater(reason || (wasLive ? "the connection was lost" : "no answer"), code, false);
+    clearTimeout(this.#timer);
+    if (code === LOGGED_OUT) {
+      this.#change("refused", reason, code);
+    } else {
+      this.#retryLater(reason || (wasLive ? "the connection was lost" : "no answer"), code, false);
+    }
     if (wasLive) {
       this.#told.onLost();
     }
@@ -1068,9 +1085,9 @@ export class Amiws {
     return this.#ask(servers, servers === "all" ? known : servers, headers, options);
   }
 
-  /** Tries at once to connect, if it is waiting to. */
+  /** Tries at once to connect, if it is waiting to, or after a logout. */
   reconnect() {
-    this.#connection.hurry(0);
+    this.#connection.again();
   }
 
   /** Ends the connection and all that hangs on it. */

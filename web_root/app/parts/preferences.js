@@ -1,6 +1,7 @@
 // What somebody may choose on this page: theme, language, the own phone; and what parts add to it.
 
 import { html, signal, useRef } from "../../vendor/ui.js";
+import { tell } from "../actions.js";
 import { hello } from "../live.js";
 import { chosenLanguage, ownInterface, theme } from "../settings.js";
 import { LANGUAGES, t } from "../text.js";
@@ -37,10 +38,36 @@ export function Preferences() {
         </p>
         ${more.value.map((component, index) => html`<${component} key=${index} />`)}
         <p class="about">${about()}</p>
-        <div class="buttons"><button type="submit" class="primary">${t("app.close")}</button></div>
+        <div class="buttons">
+          ${hello.value?.user && html`<button type="button" onClick=${() => leave(dialog.current)}>${t("preferences.log_out")}</button>`}
+          <button type="submit" class="primary">${t("app.close")}</button>
+        </div>
       </form>
     </dialog>
   `;
+}
+
+/**
+ * Ends the session of this browser: its connections close. With a proxy's login, goes to where that
+ * ends.
+ *
+ * @param {HTMLDialogElement | null} dialog
+ */
+async function leave(dialog) {
+  dialog?.close();
+  try {
+    const url = new URL("../../api/v1/logout", import.meta.url);
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch(url, { method: "POST", headers, body: "{}" });
+    const { logout_url: elsewhere, detail } = await response.json();
+    if (!response.ok) {
+      tell(detail, { isError: true });
+    } else if (elsewhere) {
+      location.assign(elsewhere);
+    }
+  } catch {
+    tell(t("answer.not_connected"), { isError: true });
+  }
 }
 
 function about() {

@@ -22,6 +22,8 @@ export default {
     wall: "Wandanzeige",
   },
   connection: {
+    logged_out: "Sie haben sich abgemeldet.",
+    log_in: "Anmelden",
     lost: "Die Verbindung zu amiws-gevent ist unterbrochen ({reason}).",
     never: "Es gibt keine Verbindung zu amiws-gevent ({reason}).",
     as_of: "Angezeigt wird der Stand von {time}.",
@@ -45,6 +47,7 @@ export default {
     language: "Sprache",
     browser: "Wie der Browser",
     own_interface: "Ihr Telefon",
+    log_out: "Abmelden",
     own_interface_hint: "Es klingelt, wenn Sie zurückrufen oder mithören.",
   },
   table: {

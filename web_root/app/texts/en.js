@@ -23,6 +23,8 @@ export default {
     wall: "Wallboard",
   },
   connection: {
+    logged_out: "You have logged out.",
+    log_in: "Log in",
     lost: "The connection to amiws-gevent is lost ({reason}).",
     never: "There is no connection to amiws-gevent ({reason}).",
     as_of: "What you see is as of {time}.",
@@ -46,6 +48,7 @@ export default {
     language: "Language",
     browser: "As the browser",
     own_interface: "Your phone",
+    log_out: "Log out",
     own_interface_hint: "It rings when you call back or listen to a call.",
   },
   table: {

@@ -22,6 +22,8 @@ export default {
     wall: "Écran mural",
   },
   connection: {
+    logged_out: "Vous vous êtes déconnecté.",
+    log_in: "Se connecter",
     lost: "La connexion à amiws-gevent est perdue ({reason}).",
     never: "Il n’y a pas de connexion à amiws-gevent ({reason}).",
     as_of: "Vous voyez l’état de {time}.",
@@ -45,6 +47,7 @@ export default {
     language: "Langue",
     browser: "Comme le navigateur",
     own_interface: "Votre téléphone",
+    log_out: "Se déconnecter",
     own_interface_hint: "Il sonne quand vous rappelez ou écoutez un appel.",
   },
   table: {
