@@ -138,7 +138,7 @@ def test_compressed_files_say_the_same(wheel: Path, tmp_path: Path) -> None:
             unpack = brotli.decompress if name.endswith(".br") else gzip.decompress
             assert unpack(archive.read(name)) == tersely(Path(archive.extract(name[:-3], tmp_path)))
     stems = {re.sub(r"-[0-9A-Z]{8}", "", name) for name in packed}
-    for name in ("vendor/ui.js", "vendor/world.json", "lib/amiws.js", "index.html"):
+    for name in ("vendor/ui.js", "vendor/world.json", "lib/amiws.js", "app/app.js"):
         assert {f"amiws_web_root/{name}.br", f"amiws_web_root/{name}.gz"} <= stems
 
 
@@ -217,10 +217,10 @@ def test_the_installed_program_serves_it_compressed(installed: Path, tmp_path: P
     nothing = {"PATH": str(tmp_path), "PYTHONPATH": ""}
     with Program(tmp_path, configuration(ami_host(1)), python=python, environ=nothing) as program:
         connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
-        connection.request("GET", "/", headers={"Accept-Encoding": "gzip"})
+        connection.request("GET", "/app/app.js", headers={"Accept-Encoding": "gzip"})
         response = connection.getresponse()
         page = gzip.decompress(response.read())
-        assert page == (ROOT / "web_root" / "index.html").read_bytes()
+        assert page == tersely(ROOT / "web_root" / "app" / "app.js")
         assert "script-src 'self'" in str(response.headers["Content-Security-Policy"])
         stays = (ROOT / "web_root" / "vendor" / "ui.js").read_text()
         name = re.findall(r"ui-\w+\.js", stays)[0]
