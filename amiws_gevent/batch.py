@@ -23,6 +23,15 @@ class Position(NamedTuple):
     in the name of the server counts as a read."""
 
 
+class Mark(NamedTuple):
+    """A place between two batches of all that is published: what a client has had ends there."""
+
+    number: int
+    """Of the batch that comes next. It grows by one with each batch that clients may get."""
+    positions: Mapping[int, Position]
+    """By server, of the last batch ahead of it; never changed in place."""
+
+
 @dataclass(slots=True)
 class Batch:
     """The messages of one read of a server for clients, in order; do not change it.

@@ -6,11 +6,11 @@ must not hold what differs from client to client (a name, an address).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from amiws_gevent.ami import Kind, is_answer
-from amiws_gevent.batch import Batch, Item, Position
+from amiws_gevent.batch import Batch, Item, Mark
 
 Filter = Callable[[Batch, Sequence[int]], Sequence[int]]
 """Selects messages of a batch: gets ascending indexes and returns those to send.
@@ -51,9 +51,9 @@ class View:
         json = batch.json
         return [json[index] for index in self.select(batch)]
 
-    def item(self, texts: Sequence[bytes], positions: Mapping[int, Position]) -> Item:
-        """What the clients of this view are sent: ``texts``, after which they stand there."""
-        return Item(self.encode(texts), len(texts), positions)
+    def item(self, texts: Sequence[bytes], before: Mark, after: Mark) -> Item:
+        """What clients of this view are sent, who stand at ``before``, and then at ``after``."""
+        return Item(self.encode(texts), len(texts), after.positions)
 
 
 _QUEUE = Kind.QUEUE

@@ -18,6 +18,7 @@ from bench.runs import Figures, Scene
 from bench.sections import BARE, OURS, PLAIN, STARTS, Report
 from bench.source import MESSAGES_IN_CALL, MESSAGES_IN_CAPTURE, OWN_PACE
 from bench.subjects import Child, running, start_ours
+from bench.watchers import ALL, OWN
 
 BURST = 3 * MESSAGES_IN_CAPTURE
 PACED = round(10 * OWN_PACE)  # ten seconds
@@ -37,6 +38,7 @@ def section(report: Report) -> None:
     _beside_none(report, "bursts of the busy capture", _burst, "at most 0.1")
     _beside_none(report, "its own pace of 60 calls a second", _own_pace, "at most 0.25")
     _crowd(report)
+    _own_filters(report)
     snapshots, merged = _snapshots(), _merged()
     rows = {f"snapshots to {SNAPSHOTS}": snapshots, "the list of them": merged}
     report.table(f"{CHANNELS:,} channels", rows)
@@ -60,13 +62,15 @@ def _beside_none(report: Report, what: str, load: Load, most_bytes: str) -> None
     report.ratio(f"bytes of the state, {what}", statistics.median(size), most_bytes)
 
 
-def _run(load: Load, start: runs.Start, watchers: int) -> Figures:
+def _run(load: Load, start: runs.Start, watchers: int, what: str = ALL) -> Figures:
     with runs.scene(start, 1) as run:
         if start is not STARTS[PLAIN]:
             _wait_for_lists(run)
         if not watchers:
             return load(run)
-        with running(Child("-m", "bench.watchers", str(run.subject.port), str(watchers))) as state:
+        with running(
+            Child("-m", "bench.watchers", str(run.subject.port), str(watchers), what)
+        ) as state:
             assert state.line() == "ready"
             state.ask("subscribe")
             figures = load(run)
@@ -130,6 +134,27 @@ def _crowd(report: Report) -> None:
         row["state_us_per_delivery"] / row["event_us_per_delivery"] for row in costs
     )
     report.ratio("CPU a delivery of state against one of a lone event", ratio, "about 1")
+
+
+def _own_filters(report: Report) -> None:
+    """As many views as clients: each has a filter that nobody else has."""
+
+    def load(run: Scene) -> Figures:
+        figures = _own_pace(run, CROWD_PACED)
+        return {**figures, "reader_pause_ms": run.subject.costs()["reader_pause_ms"]}
+
+    results: dict[str, list[Figures]] = {"1": [], f"{CROWD:,}": []}
+    for _ in range(report.rounds):
+        for name, many in zip(results, (1, CROWD), strict=True):
+            results[name].append(_run(load, start_ours, many, OWN))
+    report.table(
+        "clients, each with a filter of its own", {n: runs.medians(r) for n, r in results.items()}
+    )
+    pairs = zip(*results.values(), strict=True)
+    cpu = [many["cpu_us_per_message"] / one["cpu_us_per_message"] for one, many in pairs]
+    report.ratio(
+        f"CPU a message, {CROWD:,} filters against one", statistics.median(cpu), "at most 3"
+    )
 
 
 def _snapshots() -> Figures:

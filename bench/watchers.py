@@ -1,6 +1,7 @@
-"""Clients of the state for a benchmark: ``python -m bench.watchers PORT CLIENTS``.
+"""Clients of the state for a benchmark: ``python -m bench.watchers PORT CLIENTS [all | own]``.
 
-Each speaks ``amiws.v2`` and subscribes to all of the state, when it is told to. They cost as
+Each speaks ``amiws.v2`` and subscribes, when it is told to, to ``all`` of the state, or to an
+extension of its ``own``. They cost as
 little as those of ``bench.sink``: of the last one the messages are counted, of the others only
 the bytes, once they have their snapshots. Commands on standard input, one a line, are answered
 with a line of JSON:
@@ -21,9 +22,7 @@ import time
 
 from bench.sink import connect
 
-SUBSCRIBE = b'{"op":"subscribe","id":1,"streams":["state"]}'
-# A masked frame with the mask 0, which leaves the payload as it is.
-SUBSCRIBE_FRAME = b"\x81" + bytes([0x80 | len(SUBSCRIBE)]) + b"\0\0\0\0" + SUBSCRIBE
+ALL, OWN = "all", "own"
 
 STATE = b'{"op":"state"'
 SNAPSHOT_END = b'],"position":"'  # of its last page, and of what changes after it
@@ -34,12 +33,13 @@ TIME_LIMIT = 120.0
 class Watchers:
     """All clients of one run, read by one selector loop."""
 
-    def __init__(self, port: int, clients: int) -> None:
+    def __init__(self, port: int, clients: int, what: str) -> None:
         self._buffer = bytearray(1 << 20)
         self._tails: dict[socket.socket, bytes] = {}  # of those that wait for their snapshots
         self._selector = selectors.EpollSelector()
         self._clients = [connect(port, None, subprotocol="amiws.v2") for _ in range(clients)]
         self._watched = self._clients[-1]
+        self._what = what
         self._rest = b""
         self._bytes = self._messages = 0
         for client in self._clients:
@@ -64,8 +64,8 @@ class Watchers:
         """Subscribe at once with all, and wait for their snapshots."""
         begin = time.monotonic()
         self._tails = dict.fromkeys(self._clients, b"")
-        for client in self._clients:
-            client.sendall(SUBSCRIBE_FRAME)
+        for number, client in enumerate(self._clients):
+            client.sendall(subscribe_frame({"extension": str(number)} if self._what == OWN else {}))
         while self._tails:
             self._read()
             if time.monotonic() - begin > TIME_LIMIT:
@@ -118,8 +118,16 @@ class Watchers:
         self._rest = seen[-len(STATE) + 1 :]
 
 
+def subscribe_frame(filters: dict[str, str]) -> bytes:
+    """A masked frame with the mask 0, which leaves the payload as it is."""
+    request = {"op": "subscribe", "id": 1, "streams": ["state"], "filters": filters}
+    text = json.dumps(request).encode()
+    assert len(text) < 126
+    return b"\x81" + bytes([0x80 | len(text)]) + b"\0\0\0\0" + text
+
+
 def main() -> None:
-    watchers = Watchers(int(sys.argv[1]), int(sys.argv[2]))
+    watchers = Watchers(int(sys.argv[1]), int(sys.argv[2]), (*sys.argv[3:], ALL)[0])
     print("ready", flush=True)
     watchers.run()
 

@@ -158,7 +158,7 @@ class Filters:
     @property
     def changeable(self) -> bool:
         """Whether an entity may match at one time and not at another."""
-        return any(getattr(self, name) is not None for name in BY_FIELD)
+        return bool(self.by_field)
 
     @cached_property
     def kinds(self) -> frozenset[str]:
@@ -174,13 +174,14 @@ class Filters:
         """Whether an entity is wanted, by its fields."""
         if kind not in self.kinds or not self.has_server(server):
             return False
-        for name, wanted in self._by_field:
-            if wanted.isdisjoint(_found(name, kind, given)):
+        for name, wanted in self.by_field:
+            if wanted.isdisjoint(values_of(name, kind, given)):
                 return False
         return True
 
     @cached_property
-    def _by_field(self) -> tuple[tuple[str, frozenset[str]], ...]:
+    def by_field(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """The dimensions of BY_FIELD that are given, with their values."""
         return tuple((name, values) for name, values in self._given() if name in BY_FIELD)
 
     @cached_property
@@ -194,7 +195,7 @@ class Filters:
         """Whether an event is wanted, of whichever server."""
         if self.event is not None and message.name.casefold() not in self.event:
             return False
-        for name, wanted in self._by_field:
+        for name, wanted in self.by_field:
             if wanted.isdisjoint(map(message.get, HEADERS[name])):
                 return False
         return True
@@ -214,10 +215,10 @@ class EventFilter:
         return [index for index in indexes if filters.message(messages[index])]
 
 
-def _found(dimension: str, kind: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """The values that an entity has of a dimension."""
+def values_of(dimension: str, kind: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """The values that an entity has of a dimension of BY_FIELD, by its fields."""
     part = PARTS.get((kind, dimension))
-    for path in ATTRIBUTES[kind][dimension]:
+    for path in ATTRIBUTES.get(kind, {}).get(dimension, ()):
         name, dot, member = path.partition(".")
         value = given.get(name)
         if dot:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import orjson
 
-from amiws_gevent.batch import Item, Position
+from amiws_gevent.batch import Item, Mark, Position
 from amiws_gevent.feeds import encoding
 from amiws_gevent.feeds.encoding import EVENTS
 from amiws_gevent.feeds.filters import Filters
-from amiws_gevent.feeds.pages import Pieces
 from amiws_gevent.feeds.positions import Positions, Vector
 from amiws_gevent.feeds.shown import Live
-from amiws_gevent.feeds.stateview import StateView
-from amiws_gevent.hub import Hub
+from amiws_gevent.feeds.stateview import StateView, Told
+from amiws_gevent.passes import Passes
 from amiws_gevent.views import View
 
 VIEW_NAME = "v2"
@@ -55,9 +54,7 @@ class Part(NamedTuple):
     group: Group
     stream: str
     before: Vector
-    """Where those stood before it who were there then."""
-    number: int = 0
-    """Of events: the number of the first batch of the pass that it is of."""
+    """Where those stood in that stream whom it was made for."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,8 @@ class EventView(View):
 
     group: Group = field(kw_only=True)
 
-    def item(self, texts: Sequence[bytes], positions: Mapping[int, Position]) -> Item:
-        return self.group.events_item(texts)
+    def item(self, texts: Sequence[bytes], before: Mark, after: Mark) -> Item:
+        return self.group.events_item(texts, before, after)
 
 
 class Group:
@@ -78,7 +75,7 @@ class Group:
 
     def __init__(
         self,
-        hub: Hub,
+        passes: Passes,
         live: Live,
         positions: Positions,
         streams: frozenset[str],
@@ -95,9 +92,7 @@ class Group:
         self.view: EventView | None = None
         if EVENTS in streams:
             self.view = EventView(VIEW_NAME, self._encode, filters.of_events, group=self)
-        self.newest = 0
-        """The number of the batch ahead of which its newest client came."""
-        self._hub = hub
+        self._passes = passes
         self._live = live
         self._positions = positions
 
@@ -112,49 +107,51 @@ class Group:
         """Messages of this protocol."""
         return self.fmt.encode(messages, position)
 
-    def events_item(self, texts: Sequence[bytes]) -> Item:
-        """What a pass of the hub has for the clients that keep up."""
-        passed, passing = self._hub.passing
-        before, after = self.events_at(passed.positions), self.events_at(passing.positions)
+    def events_item(self, texts: Sequence[bytes], before: Mark, after: Mark) -> Item:
+        """What a pass of the hub has for those who stand at ``before``, and keep up."""
+        events = self._events_at(after)
         state = self.state.vector if self.state is not None else {}
-        data = self.encode_events(texts, self.position(after, state))
-        return Item(data, len(texts), after, Part(self, EVENTS, before, passed.number))
+        data = self.encode_events(texts, self.position(events, state))
+        return Item(data, len(texts), events, Part(self, EVENTS, self._events_at(before)))
 
-    def state_item(self, pieces: Pieces, before: Vector, *, last: bool) -> Item:
-        """What a flush has for the clients that keep up; ``last``: with this piece all of it."""
+    def state_item(self, told: Told) -> Item:
+        """What a step of a flush has for the clients that keep up."""
         assert self.state is not None
+        before = self.state.vector
         position = None
-        if last:
-            position = self.position(self.events_now(self.newest, None), self.state.vector)
-        message = encoding.state(self.id, *pieces, position)
+        if told.after is not None:
+            position = self.position(self._events_of_all(), told.after)
+        message = encoding.state(self.id, *told.pieces, position)
         data = self.encode(message, position=position)
-        return Item(data, 1, self.state.vector, Part(self, encoding.STATE, before))
+        return Item(data, 1, told.after or before, Part(self, encoding.STATE, before))
 
-    def events_at(self, known: Mapping[int, Position]) -> Vector:
-        """Where somebody stands in the events of all servers of this group.
+    def events_of(self, client: Transport) -> Vector | None:
+        """Where a client that keeps up stands in the events; None while nobody knows."""
+        if self.view is None:
+            return {}
+        mark = self._passes.where(client, self.view)
+        return None if mark is None else self._events_at(mark)
 
-        A server that has published nothing yet is at the beginning of its stream.
+    def _events_of_all(self) -> Vector | None:
+        """Where all stand who keep up; None if that is not one place."""
+        if self.view is None:
+            return {}
+        mark = self._passes.where_all(self.view)
+        return None if mark is None else self._events_at(mark)
+
+    def _events_at(self, mark: Mark) -> Vector:
+        """A mark as a place in the events of all servers of this group.
+
+        A server that has published nothing ahead of it is at the beginning of its stream.
         """
         vector = {}
         for server, source in self._live.sources.items():
             if self.filters.has_server(server):
-                position = known.get(server)
+                position = mark.positions.get(server)
                 if position is None or position.epoch != source.epoch:
                     position = Position(source.epoch, 0)
                 vector[server] = position
         return vector
-
-    def events_now(self, number: int, events: Vector | None) -> Vector | None:
-        """Where those stand who keep up and came ahead of a batch; None if not all stand there.
-
-        ``events`` is where one stands for whom that batch is yet to come.
-        """
-        if self.view is None:
-            return {}
-        place = self._hub.at(self.view)
-        if place is None:  # the newest are not among those whose turn it is
-            return events if number >= self._hub.passing[1].number else None
-        return self.events_at(place.positions) if place.number >= number else events
 
     def position(self, events: Vector | None, state: Vector | None) -> str | None:
         """The text for a place in both streams; None if one of them is not known."""

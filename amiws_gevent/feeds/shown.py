@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from amiws_gevent.batch import Position
-from amiws_gevent.feeds import encoding
 from amiws_gevent.feeds.changed import Changed, Transform
-from amiws_gevent.plugins.api import Entity, ServerInfo
-from amiws_gevent.state.store import Change, Name, Store
+from amiws_gevent.feeds.deltas import Flush
+from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.state.store import Name, Store
 
 MOST_NAMES = 20_000
 """Names of changes that are kept for who comes back or is slow, as many as there are
 tombstones. Past them all entities are looked at."""
-
-CHUNK = 500
-"""Entities of one piece of a flush: some 1 ms, and 200 KiB. A list that was just taken may
-change thousands at once."""
 
 
 class Stream(Protocol):
@@ -65,91 +61,6 @@ class Live(Protocol):
         """Whether more has state than the program itself (``live_state``)."""
 
 
-class Delta:
-    """What a flush says of one entity; its JSON is made once for all views."""
-
-    __slots__ = ("_changed", "_part", "_server", "_whole", "fields", "key", "kind", "last", "new")
-
-    def __init__(
-        self,
-        server: int,
-        name: Name,
-        fields: Mapping[str, Any] | None,
-        change: Change | None,
-    ) -> None:
-        self.kind, self.key = name
-        self.fields = fields
-        """All of it; None if it is gone."""
-        self.new = change is None or change.whole
-        """Whether it replaces what there was."""
-        self.last = None if change is None else change.last
-        self._server = server
-        self._changed = None if change is None else change.fields
-        self._whole: bytes | None = None
-        self._part: bytes | None = None
-
-    @property
-    def entity(self) -> Entity:
-        """The entity for plugins: what a client gets of it, as ``part`` or ``gone`` has it."""
-        name = {"server": self._server, "kind": self.kind, "id": self.key}
-        if self.fields is None:
-            return {**name, "last": self.last} if self.last else name
-        return {**name, **(self.fields if self.new else self._changed or {})}
-
-    @property
-    def whole(self) -> bytes:
-        """All of the entity."""
-        if self._whole is None:
-            self._whole = encoding.entity(self._server, self.kind, self.key, self.fields or {})
-        return self._whole
-
-    @property
-    def part(self) -> bytes:
-        """What is other than at the flush before."""
-        if self.new:
-            return self.whole
-        if self._part is None:
-            self._part = encoding.entity(self._server, self.kind, self.key, self._changed or {})
-        return self._part
-
-    def gone(self, *, ended: bool) -> bytes:
-        """That it is no longer there; with its last words if it has ``ended``."""
-        return encoding.gone(self._server, self.kind, self.key, self.last if ended else None)
-
-
-class Flush:
-    """What has changed of one server since its flush before; chunks are made when needed."""
-
-    def __init__(self, shown: Shown, names: Sequence[Name], since: int) -> None:
-        self.server = shown.server
-        self.info = shown.info
-        self.offset = shown.offset
-        self._store = shown.store
-        self._names = names
-        self._since = since
-        self._known = max(since, shown.read_at)
-        self._chunks: list[list[Delta]] = []
-
-    def chunks(self) -> Iterator[list[Delta]]:
-        """All deltas; some CHUNK at a time, the same for all who ask."""
-        for number in range(-(-len(self._names) // CHUNK)):
-            if number == len(self._chunks):
-                names = self._names[number * CHUNK : (number + 1) * CHUNK]
-                deltas = map(self._delta, names)
-                self._chunks.append([delta for delta in deltas if delta is not None])
-            yield self._chunks[number]
-
-    def _delta(self, name: Name) -> Delta | None:
-        """None for what came and went meanwhile: nobody who gets this knows of it.
-
-        In bursts that is more than half of all.
-        """
-        fields = self._store.get(*name)
-        if fields is None and self._store.has_passed(*name, self._since, self._known):
-            return None
-        return Delta(self.server, name, fields, self._store.change(*name, self._since))
-
-
 class Shown:
     """One server's state as clients see it, as of the last flush."""
 
@@ -179,6 +90,7 @@ class Shown:
         self._log: deque[tuple[int, Sequence[Name]]] = deque()
         self._logged = 0
         self._log_begins = self.offset
+        self._flushes = 0
 
     @property
     def position(self) -> Position:
@@ -212,16 +124,26 @@ class Shown:
         while self._logged > MOST_NAMES and len(self._log) > 1:
             self._log_begins, forgotten = self._log.popleft()
             self._logged -= len(forgotten)
-        return Flush(self, names, since)
+        self._flushes += 1
+        return Flush(
+            self,
+            self.info,
+            self.store,
+            names,
+            number=self._flushes,
+            position=self.position,
+            since=since,
+            known=self.read_at,
+        )
 
     def can_tell(self, offset: int) -> bool:
         """Whether all that has changed since then is known."""
         return self.store.forgotten <= offset <= self.offset
 
     @property
-    def pending(self) -> Iterable[Name]:
-        """What the store already has otherwise than the last flush."""
-        return self.store.touched
+    def pending(self) -> int | None:
+        """The number of the flush that will tell what is other by now; None if nothing is."""
+        return self._flushes + 1 if self.store.dirty else None
 
     def names_since(self, offset: int) -> Iterable[Name] | None:
         """The names of what was changed since then, each once; None: too many to remember."""

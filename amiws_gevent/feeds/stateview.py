@@ -15,11 +15,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from amiws_gevent.feeds import encoding
+from amiws_gevent.feeds.deltas import Chunk, Delta, Flush
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART
 from amiws_gevent.feeds.filters import ATTRIBUTES, Filters
 from amiws_gevent.feeds.pages import Names, Pages, Pieces, Snapshot
 from amiws_gevent.feeds.positions import Vector
-from amiws_gevent.feeds.shown import Delta, Flush, Shown
+from amiws_gevent.feeds.shown import Shown
 from amiws_gevent.state.store import Name, forget_oldest
 
 SHARED_TIME = 2.0
@@ -31,6 +32,18 @@ STEP = 500
 
 MOST_DEPARTURES = 10_000  # of one server, which are kept to tell who comes back
 MOST_CATCH_UPS = 32  # between two flushes, that are kept for others at the same position
+
+
+class Told(NamedTuple):
+    """What the clients of a view are told by a step of a flush."""
+
+    pieces: Pieces
+    after: Vector | None
+    """Of the last step: where those stand who have had it. Those who have had others stand where
+    they stood before, and have some of what comes then already."""
+
+
+_NOTHING = Told(Pieces([], []), None)
 
 
 class Frozen(NamedTuple):
@@ -51,13 +64,16 @@ class _Members:
         self.known_since = offset
         self.doubtful: set[Name] = set()
         """Who did not match when a client asked, since the last flush, and so was not told."""
+        self.doubted: int | None = None
+        """The number of the flush of which this is so for all: who may have been in the view."""
 
     def enter(self, name: Name, offset: int) -> None:
         self.names[name] = offset
         self.left.pop(name, None)
 
     def leave(self, name: Name, offset: int) -> None:
-        del self.names[name]
+        self.names.pop(name, None)
+        self.left.pop(name, None)
         self.left[name] = offset
         forgotten = forget_oldest(self.left, MOST_DEPARTURES)
         if forgotten is not None:
@@ -67,15 +83,17 @@ class _Members:
 class StateView:
     """The entities that some filters choose, of all servers that are ``shown``.
 
-    ``vector`` is where its clients stand, who have had all flushes. ``busy`` while one is being
-    given to them: till its end it is not certain who has had it. Nothing is told to a client
-    before ``prepare`` has returned True.
+    ``vector`` is where its clients stand, who have had all flushes; some have had some of the one
+    that is being told, while it is ``busy``: then nobody else can be told so much that he stands
+    there too. Nothing is told to a client before ``prepare`` has returned True.
     """
 
     def __init__(self, filters: Filters, shown: Mapping[int, Shown]) -> None:
         self.filters = filters
         self.vector: Vector = {}
         self.busy = False
+        self.begun = 0
+        """How often it has begun: what was found in steps is of no use if it has meanwhile."""
         self._all_shown = shown
         self._kinds = [kind for kind in ATTRIBUTES if kind in filters.kinds]
         self._shown: dict[int, Shown] = {}
@@ -87,6 +105,7 @@ class StateView:
 
     def begin(self) -> None:
         """Look at all servers anew: earlier positions are of no use for those that changed."""
+        self.begun += 1
         self._shown = {
             server: shown
             for server, shown in self._all_shown.items()
@@ -120,14 +139,7 @@ class StateView:
             yield STEP
         for server, members in self._members.items():
             members.known_since = self._shown[server].offset
-            self._doubt_pending(server, members)
-
-    def _doubt_pending(self, server: int, members: _Members) -> None:
-        """Have the next flush tell of all that it may change: they may have been in the view."""
-        for name in self._shown[server].pending:
-            if name[0] in self.filters.kinds:
-                members.names.setdefault(name, members.known_since)
-                members.doubtful.add(name)
+            members.doubted = self._shown[server].pending
 
     @staticmethod
     def _steps(names: Names) -> Iterator[Iterator[tuple[int, str, str]]]:
@@ -161,57 +173,80 @@ class StateView:
 
     # What each flush changes
 
-    def flush(self, flushes: Sequence[Flush]) -> Iterator[Pieces]:
-        """What flushes change in this view, in pieces; with the last the view has moved on.
+    def flush(self, flushes: Sequence[Flush]) -> Iterator[Told]:
+        """What flushes change in this view, in steps; at the end the view has moved on.
 
-        There may be none at all.
+        Others may run between two steps. What is told with the last one says where its clients
+        stand then; there may be nothing to tell at all. If the view begins anew meanwhile, it
+        ends.
         """
-        own = [flush for flush in flushes if flush.server in self._shown]
-        held: Pieces | None = None
-        for flush in own:
-            for chunk in flush.chunks():
-                pieces = self._pieces(flush, chunk)
-                if pieces.made or pieces.gone:
-                    if held is not None:
-                        yield held
-                    held = pieces
-        if own:
-            moved = {flush.server: self._shown[flush.server].position for flush in own}
-            self.vector = {**self.vector, **moved}
+        begun = self.begun
+        own = [flush for flush in flushes if self._shown.get(flush.server) is flush.shown]
+        if not own:
+            return
+        self.busy = True
+        try:
+            held = _NOTHING
+            for flush in own:
+                for chunk in flush.chunks():
+                    pieces = self._pieces(flush, chunk)
+                    if pieces.made or pieces.gone:
+                        held, told = Told(pieces, None), held
+                    else:
+                        told = _NOTHING
+                    yield told
+                    if self.begun != begun:
+                        return
+            after = {**self.vector, **{flush.server: flush.position for flush in own}}
+            if held is not _NOTHING:
+                yield held._replace(after=after)
+                if self.begun != begun:
+                    return
+            self.vector = after
             self._catch_ups.clear()
-        if held is not None:
-            yield held
+        finally:
+            self.busy = False
 
-    def _pieces(self, flush: Flush, chunk: Iterable[Delta]) -> Pieces:
+    def _pieces(self, flush: Flush, chunk: Chunk) -> Pieces:
         pieces = Pieces([], [])
         kinds = self.filters.kinds
         if self.filters.changeable:
             members = self._members[flush.server]
-            for delta in chunk:
+            doubted = members.doubted == flush.number
+            for delta in self._candidates(chunk, members, doubted):
                 if delta.kind in kinds:
-                    self._test(flush, members, delta, pieces)
+                    self._test(flush, members, delta, pieces, doubted)
             return pieces
-        for delta in chunk:
-            if delta.kind in kinds:
-                if delta.fields is None:
-                    pieces.gone.append(delta.gone(ended=True))
-                else:
-                    pieces.made.append(delta.part)
+        for delta in chunk.of_kinds(kinds):
+            if delta.fields is None:
+                pieces.gone.append(delta.gone(ended=True))
+            else:
+                pieces.made.append(delta.part)
         return pieces
 
-    def _test(self, flush: Flush, members: _Members, delta: Delta, pieces: Pieces) -> None:
+    def _candidates(self, chunk: Chunk, members: _Members, doubted: bool) -> Iterable[Delta]:
+        """Those that may enter the view, leave it, or be in it."""
+        if doubted:
+            return chunk.deltas
+        dimension, values = self.filters.by_field[0]
+        return chunk.having(dimension, values, members.names)
+
+    def _test(
+        self, flush: Flush, members: _Members, delta: Delta, pieces: Pieces, doubted: bool
+    ) -> None:
         """Whether an entity enters the view, leaves it, or stays."""
         name = (delta.kind, delta.key)
-        was = name in members.names
+        was = doubted or name in members.names
+        doubtful = doubted or name in members.doubtful
         fields = delta.fields
         if fields is not None and self.filters.entity(flush.server, delta.kind, fields):
-            if was and not delta.new and name not in members.doubtful:
+            if was and not delta.new and not doubtful:
                 pieces.made.append(delta.part)
             else:
-                members.enter(name, flush.offset)
+                members.enter(name, flush.position.offset)
                 pieces.made.append(delta.whole)
         elif was:
-            members.leave(name, flush.offset)
+            members.leave(name, flush.position.offset)
             pieces.gone.append(delta.gone(ended=fields is None))
         members.doubtful.discard(name)
 
@@ -303,11 +338,13 @@ class StateView:
         touched = shown.names_since(since)  # None: too many, so we look at all, page by page
         if self.filters.changeable:
             members = self._members[server]
-            candidates = touched if touched is not None else (*members.names, *members.left)
+            if touched is None:
+                names.add(server, list(members.names))
+                touched = members.left
             left = members.left
             names.add(
                 server,
-                [one for one in candidates if one in members.names or left.get(one, 0) > since],
+                [one for one in touched if one in members.names or left.get(one, 0) > since],
             )
             return
         if touched is None:

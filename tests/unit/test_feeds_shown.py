@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 import amiws_gevent.feeds.shown as module
-from amiws_gevent.feeds.shown import Delta, Shown
+from amiws_gevent.feeds.deltas import Delta
+from amiws_gevent.feeds.shown import Shown
 from amiws_gevent.plugins.api import Entity, ServerInfo
 from tests.support.feeds import FakeServer
 
@@ -20,7 +21,7 @@ def server() -> FakeServer:
 
 def deltas(shown: Shown) -> list[Delta]:
     flush = shown.flush()
-    return [] if flush is None else [delta for chunk in flush.chunks() for delta in chunk]
+    return [] if flush is None else [delta for chunk in flush.chunks() for delta in chunk.deltas]
 
 
 def masked(server: ServerInfo, entities: Sequence[Entity]) -> list[Entity]:
@@ -101,11 +102,15 @@ def test_names_since(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_the_store_has_that_no_flush_has_told(server: FakeServer) -> None:
-    bare = Shown(server)
-    server.put("call", "1", n=1)
-    assert list(bare.pending) == [("call", "1")]
-    deltas(bare)
-    assert list(bare.pending) == []
+    shown = Shown(server)
+    assert shown.pending is None
+    for number in (1, 2):
+        server.put("call", "1", n=number)
+        told_by = shown.pending
+        flush = shown.flush()
+        assert flush is not None
+        assert told_by == flush.number == number
+        assert shown.pending is None
 
 
 def test_what_can_be_told(server: FakeServer) -> None:
@@ -124,14 +129,14 @@ def test_what_can_be_told(server: FakeServer) -> None:
 def test_a_flush_comes_in_chunks_that_all_share(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr("amiws_gevent.feeds.deltas.CHUNK", 2)
     shown = Shown(server)
     for number in range(5):
         server.put("call", str(number), n=number)
     flush = shown.flush()
     assert flush is not None
     first = list(flush.chunks())
-    assert [len(chunk) for chunk in first] == [2, 2, 1]
+    assert [len(chunk.deltas) for chunk in first] == [2, 2, 1]
     assert all(one is other for one, other in zip(first, flush.chunks(), strict=True))
 
 

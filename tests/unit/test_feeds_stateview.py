@@ -32,7 +32,8 @@ class Viewed:
 
     def flush(self) -> tuple[list[Any], list[Any]]:
         flush = self.shown.flush()
-        return told(self.view.flush([flush] if flush is not None else []))
+        steps = self.view.flush([flush] if flush is not None else [])
+        return told(step.pieces for step in steps)
 
     def catch_up(self, offset: int) -> tuple[list[Any], list[Any]]:
         pages = self.view.catch_up({1: Position("e", offset)})
@@ -88,7 +89,7 @@ def test_other_kinds_and_servers_are_passed_over() -> None:
 
 
 def test_with_the_last_piece_the_view_has_moved_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amiws_gevent.feeds.shown.CHUNK", 1)
+    monkeypatch.setattr("amiws_gevent.feeds.deltas.CHUNK", 1)
     viewed = Viewed(queue="a")
     for key in ("1", "2"):
         viewed.caller(key, "a")
@@ -96,9 +97,69 @@ def test_with_the_last_piece_the_view_has_moved_on(monkeypatch: pytest.MonkeyPat
     before = viewed.view.vector
     flush = viewed.shown.flush()
     assert flush is not None
-    moved = [viewed.view.vector is not before for _ in viewed.view.flush([flush])]
-    assert moved == [False, True]
+    steps = []
+    for step in viewed.view.flush([flush]):
+        assert viewed.view.busy
+        assert viewed.view.vector is before, "not all have had it"
+        steps.append((len(step.pieces.made), step.after))
+    assert steps == [(0, None), (1, None), (0, None), (1, {1: ("e", 3)})]
     assert viewed.view.vector == {1: ("e", 3)}
+    assert not viewed.view.busy
+
+
+def test_a_flush_of_much_that_does_not_concern_a_view_has_many_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("amiws_gevent.feeds.deltas.CHUNK", 10)
+    viewed = Viewed(queue="a")
+    for number in range(100):
+        viewed.caller(str(number), "b")
+    flush = viewed.shown.flush()
+    assert flush is not None
+    assert len(list(viewed.view.flush([flush]))) == 10
+
+
+def test_a_change_is_only_tested_where_it_may_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    viewed = Viewed(queue="a")
+    viewed.caller("member", "a")
+    viewed.flush()
+    tested = []
+    entity = Filters.entity
+
+    def counted(filters: Filters, server: int, kind: str, given: Any) -> bool:
+        tested.append(given["n"])
+        return entity(filters, server, kind, given)
+
+    monkeypatch.setattr(Filters, "entity", counted)
+    for number in range(100):
+        viewed.caller(str(number), str(number), n=number)
+    viewed.caller("member", "b", n="left")
+    viewed.caller("new", "a", n="entered")
+    assert [one["id"] for part in viewed.flush() for one in part] == ["new", "member"]
+    assert tested == ["left", "entered"]
+
+
+def test_a_view_that_begins_anew_amid_a_flush_ends_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amiws_gevent.feeds.deltas.CHUNK", 1)
+    viewed = Viewed()
+    for key in "123":
+        viewed.caller(key, "a")
+    flush = viewed.shown.flush()
+    assert flush is not None
+    for number, _ in enumerate(viewed.view.flush([flush])):
+        assert number == 0
+        viewed.view.begin()
+    assert not viewed.view.busy
+    assert viewed.view.vector == {1: ("e", 3)}
+
+
+def test_a_flush_of_what_is_no_longer_shown_is_passed_over() -> None:
+    viewed = Viewed()
+    viewed.caller("1", "a")
+    flush = viewed.shown.flush()
+    assert flush is not None
+    other = StateView(Filters(), {1: Shown(viewed.server)})
+    assert list(other.flush([flush])) == []
 
 
 def test_a_view_that_nothing_concerns_moves_on_as_well() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.batch import Batch, Item
-from amiws_gevent.hub import CLIENTS_PER_TURN, PASS_BYTES, Hub
+from amiws_gevent.hub import CLIENTS_PER_TURN, Hub
+from amiws_gevent.passes import PASS_BYTES
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.views import View
@@ -145,7 +146,7 @@ def test_one_who_comes_during_a_pass_gets_nothing_of_it(hub: Hub, view: View) ->
     hub.add(Doorkeeper(), CLASSIC)
     hub.add(FakeClient(), V2)
     hub.publish(events("A"))
-    hub._pass(hub._next_batches())
+    hub._pass()
     assert late.offered == []
     settle()
     assert names(late) == ["B"]
@@ -221,7 +222,7 @@ def test_a_client_that_raises_costs_only_itself(hub: Hub, caplog: pytest.LogCapt
 
 
 def test_a_pass_is_bounded_and_nothing_is_lost_by_it(hub: Hub) -> None:
-    hub.limit = 10 * PASS_BYTES
+    hub.passes.limit = 10 * PASS_BYTES
     client = FakeClient()
     hub.add(client, CLASSIC)
     filler = "x" * (PASS_BYTES // 4)
@@ -295,7 +296,7 @@ class TestViews:
             hub.add(client, only(f"E{number}"))
             hub.remove(client, only(f"E{number}"))
             hub.remove(client, only("never there"))
-        assert len(hub._views) == 0
+        assert not hub.counts()
         hub.publish(events("E1"))
         assert hub.pending_bytes == 0, "without clients nothing is kept"
 
@@ -316,6 +317,30 @@ class TestViews:
         hub.publish(events("A"))
         settle()
         assert names(leaving) == ["B"]
+
+    def test_who_leaves_while_its_own_view_is_served_gets_nothing_more_of_it(
+        self, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Though it has come again, by then: it stands behind what is being sent."""
+        monkeypatch.setattr("amiws_gevent.hub.CLIENTS_PER_TURN", 1)
+        leaving, gone = FakeClient(), FakeClient()
+
+        class Doorkeeper(FakeClient):
+            def offer(self, item: Item) -> None:
+                super().offer(item)
+                if len(self.items) == 1:
+                    hub.remove(gone, CLASSIC)
+                    hub.remove(leaving, CLASSIC)
+                    hub.add(leaving, CLASSIC)
+                    hub.publish(events("B"))
+
+        for client in (Doorkeeper(), leaving, gone):
+            hub.add(client, CLASSIC)
+        hub.publish(events("A"))
+        settle()
+        assert names(leaving) == ["B"]
+        assert gone.items == []
+        assert hub.deliveries == 1 + 2
 
     def test_others_run_between_views_that_take_long(
         self, hub: Hub, monkeypatch: pytest.MonkeyPatch
@@ -368,4 +393,4 @@ class TestPositions:
         hub.publish(events("B", source=two))
         settle()
         assert early.items[0].positions == {1: ("e1", 1), 2: ("e2", 1)}
-        assert late.items[0].positions == {2: ("e2", 1)}
+        assert late.items[0].positions == {1: ("e1", 1), 2: ("e2", 1)}

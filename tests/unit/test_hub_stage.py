@@ -1,15 +1,17 @@
-"""The hub's stage: what is sent beside the messages, and how far each view is meanwhile."""
+"""The hub's stage: what is sent beside the messages, in slices between which these go out."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+import gevent
 import pytest
 
 import amiws_gevent.hub as module
 from amiws_gevent.batch import Batch, Item
-from amiws_gevent.hub import Delivery, Hub
+from amiws_gevent.hub import Hub
+from amiws_gevent.passes import Delivery
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.views import View
 from tests.support.feeds import FakeServer
@@ -19,7 +21,7 @@ def joined(texts: Iterable[bytes]) -> bytes:
     return b"".join(texts)
 
 
-ONE, TWO = View("one", joined), View("two", joined)
+ONE = View("one", joined)
 
 
 class Client:
@@ -121,68 +123,75 @@ def test_without_a_stage_stirring_does_nothing(hub: Hub, server: FakeServer) -> 
     assert len(client.items) == 1
 
 
-class TestHowFar:
-    """Run by hand, so that there is a moment between two views."""
+class Long(Stage):
+    """Has a number of steps for each turn; ``on_step`` is called ahead of each."""
 
-    @pytest.fixture
-    def still(self) -> Hub:
-        return Hub(limit=1 << 20)
+    def __init__(self, steps: int, on_step: Callable[[int], None], *clients: Client) -> None:
+        super().__init__(*clients)
+        self.steps = steps
+        self.on_step = on_step
 
-    def test_before_and_after_a_pass(self, still: Hub, server: FakeServer) -> None:
-        still.publish(server.says("A"))
-        still.add(Client(), ONE)
-        assert still.at(ONE) == (0, {1: ("e", 1)}), "which nobody was there to get"
-        still.publish(server.says("B"))
-        assert still.at(ONE) == (0, {1: ("e", 1)})
-        assert still.published == {1: ("e", 2)}
-        still._pass(still._next_batches())
-        assert still.at(ONE) == (1, {1: ("e", 2)})
+    def deliveries(self) -> Iterator[Delivery]:
+        self.turns.append(time.monotonic())
+        for step in range(self.steps):
+            self.on_step(step)
+            yield Item(b"%d" % step, 1, {}), self.clients
 
-    def test_amid_a_pass(
-        self, still: Hub, server: FakeServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """One view has been served, one is being served, one is yet to be."""
-        found = []
-        monkeypatch.setattr(module, "TURN", -1.0)
-        monkeypatch.setattr(module, "CLIENTS_PER_TURN", 1)
-        monkeypatch.setattr(
-            module, "yield_to_loop", lambda: found.append((still.at(ONE), still.at(TWO)))
-        )
-        for view in (ONE, TWO):
-            for _ in range(2):
-                still.add(Client(), view)
-        still.publish(server.says("A"))
-        still._pass(still._next_batches())
-        before, after = (0, {}), (1, {1: ("e", 1)})
-        assert found == [
-            (before, before),
-            (None, before),  # one of its clients has had it
-            (after, before),
-            (after, None),
-        ]
-        assert (still.at(ONE), still.at(TWO)) == (after, after)
 
-    def test_what_was_dropped_is_passed_over_and_told(self, still: Hub, server: FakeServer) -> None:
-        told = []
-        still.on_dropped = lambda: told.append(still.number)
-        still.add(Client(), ONE)
-        still.limit = 100
-        for _ in range(3):
-            still.publish(server.says("A"))
-        assert told == [2, 3]
-        assert still.at(ONE) == (2, {})
-        still._pass(still._next_batches())
-        assert still.at(ONE) == (3, {1: ("e", 3)})
+def test_messages_go_out_between_the_slices_of_a_long_turn(
+    hub: Hub, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TURN", -1.0)
+    client = Client()
 
-    def test_who_comes_when_all_have_gone_stands_behind_all(
-        self, still: Hub, server: FakeServer
-    ) -> None:
-        left = Client()
-        still.add(left, ONE)
-        still.publish(server.says("A"))
-        still.remove(left, ONE)
-        still.publish(server.says("B"))
-        still.add(Client(), ONE)
-        assert still.number == 2
-        still._pass(still._next_batches())
-        assert still.at(ONE) == (2, {1: ("e", 2)})
+    def says(step: int) -> None:
+        if step % 2:
+            hub.publish(server.says(f"E{step}"))
+
+    hub.set_stage(Long(5, says, client))
+    hub.add(client, ONE)
+    hub.stir()
+    settle()
+    got = [item.data if len(item.data) == 1 else b"event" for item in client.items]
+    assert got == [b"0", b"1", b"event", b"2", b"3", b"event", b"4"]
+
+
+def test_the_stage_goes_on_however_many_messages_there_are(
+    hub: Hub, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pass finds more to do for the next."""
+    monkeypatch.setattr(module, "TURN", -1.0)
+    client = Client()
+    left = [30]
+
+    class Listener(Client):
+        def offer(self, item: Item) -> None:
+            if left[0]:
+                left[0] -= 1
+                hub.publish(server.says("more"))
+
+    hub.set_stage(Long(5, lambda step: None, client))
+    hub.add(Listener(), ONE)
+    hub.publish(server.says("A"))
+    hub.stir()
+    end = time.monotonic() + 30
+    while len(client.items) < 5 and time.monotonic() < end:
+        yield_to_loop()
+    assert len(client.items) == 5
+    assert left[0], "it was not kept waiting till the end"
+
+
+def test_others_run_between_the_slices(
+    hub: Hub, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TURN", -1.0)
+    order: list[str] = []
+
+    def step(number: int) -> None:
+        order.append("step")
+        gevent.spawn(order.append, "other")
+
+    hub.set_stage(Long(3, step, Client()))
+    hub.stir()
+    settle()
+    assert order == ["step", "other"] * 3

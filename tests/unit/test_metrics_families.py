@@ -75,7 +75,7 @@ def test_what_clients_got_and_what_waits(assembly: Assembly) -> None:
 
 
 def test_dropped_messages_by_where(assembly: Assembly) -> None:
-    assembly.hub.dropped_messages = 5
+    assembly.hub.passes.dropped_messages = 5
     assembly.pipeline.dropped_messages = 6
     assert assembly.value("amiws_messages_dropped_total", "hub") == 5
     assert assembly.value("amiws_messages_dropped_total", "plugins") == 6

@@ -132,9 +132,8 @@ def test_what_has_gone_since() -> None:
     assert store.gone_since(2) == [("a", "z"), ("a", "y")]
     assert store.gone_since(4) == []
     assert len(store.gone_since(0)) == 3
-    assert ("b", "stays") in store.touched
-    store.drain()
-    assert not store.touched
+    assert ("b", "stays") in store.drain()
+    assert not store.dirty
 
 
 def test_who_holds_an_entity_sees_what_it_is_now_and_that_it_is_gone() -> None:

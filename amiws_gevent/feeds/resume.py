@@ -1,0 +1,56 @@
+"""Who comes back with a position: what of that which he missed can be told."""
+
+from __future__ import annotations
+
+from amiws_gevent.feeds.encoding import EVENTS, FILTERS, UNKNOWN
+from amiws_gevent.feeds.history import History, Replay
+from amiws_gevent.feeds.positions import Place, Positions
+from amiws_gevent.feeds.subscriber import Subscriber
+
+
+def resume(subscriber: Subscriber, text: str, positions: Positions, history: History) -> bool:
+    """Have a new subscriber go on at a position; whether it misses nothing.
+
+    What cannot be told is told as a gap, and then as the newest state.
+    """
+    place = positions.decode(text, subscriber.group.key)
+    if place is None:
+        for stream in sorted(subscriber.group.streams):
+            subscriber.tell_gap(stream, UNKNOWN)
+        subscriber.begin()
+        return False
+    whole = _resume_events(subscriber, place, history)
+    return _resume_state(subscriber, place) and whole
+
+
+def _resume_events(subscriber: Subscriber, place: Place, history: History) -> bool:
+    group = subscriber.group
+    if group.view is None:
+        return True
+    here = group.events_of(subscriber.transport)
+    assert here is not None, "a pass does not serve who has just come"
+    vector = {}
+    whole = True
+    for server, now in here.items():
+        position = place.events.get(server)
+        if position is None and place.events and place.same_filters:  # it came since
+            position = now._replace(offset=0)
+        since = history.since(server, now.epoch, position)
+        vector[server] = since.position
+        if since.reason is not None:
+            whole = False
+            subscriber.tell_gap(EVENTS, since.reason, server=server)
+    subscriber.replay = Replay(history, group.view.filters, vector)
+    return whole
+
+
+def _resume_state(subscriber: Subscriber, place: Place) -> bool:
+    view = subscriber.group.state
+    if view is None:
+        return True
+    reason = view.why_not(place.state) if place.same_filters else FILTERS
+    if reason is None:
+        subscriber.begin_at(place.state)
+        return True
+    subscriber.begin_anew(reason)
+    return False

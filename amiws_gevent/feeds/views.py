@@ -1,0 +1,174 @@
+"""Who has what in common: groups of equal subscriptions, and the views of the state under them.
+
+What two clients are sent is the same if their keys are equal: then it is found out once, encoded
+once and kept once. So a key holds all that it depends on. Each key here belongs to one thing:
+
+    Filters     a view of the state: which entities are told
+    GroupKey    a group: these, the streams, and how messages become bytes
+
+What filters choose of events and of entities, they say themselves: nobody else looks into them.
+What is left out for a slow client is counted where its own group's items wait.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from amiws_gevent.feeds.encoding import RESTART, STATE
+from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.group import Format, Group, Transport
+from amiws_gevent.feeds.positions import Positions
+from amiws_gevent.feeds.shown import Live, Shown
+from amiws_gevent.feeds.stateview import StateView
+from amiws_gevent.feeds.subscriber import Subscriber
+from amiws_gevent.passes import Passes
+
+KEPT_TIME = 120.0
+"""Seconds for which a view of the state is kept that no client has: one that comes back can
+go on where it was."""
+MOST_KEPT = 64
+
+
+class GroupKey(NamedTuple):
+    """What a group's messages depend on."""
+
+    streams: frozenset[str]
+    filters: Filters
+    fmt: Format
+
+
+class Views:
+    """A view exists while a group has it, or for a while longer; a group while it has members."""
+
+    def __init__(
+        self,
+        passes: Passes,
+        live: Live,
+        positions: Positions,
+        shown: Mapping[int, Shown],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._passes = passes
+        self._live = live
+        self._positions = positions
+        self._shown = shown
+        self._clock = clock
+        self._states: dict[Filters, StateView] = {}
+        self._groups_of: dict[StateView, dict[Group, None]] = {}
+        self._kept: dict[Filters, float] = {}  # views without clients, since when
+        self._groups: dict[GroupKey, Group] = {}
+        self._members: dict[Group, dict[Subscriber, None]] = {}
+
+    @property
+    def subscriptions(self) -> int:
+        """Subscriptions of all clients."""
+        return sum(map(len, self._members.values()))
+
+    @property
+    def behind(self) -> int:
+        """Subscriptions that do not have the newest state."""
+        return sum(not one.in_step for members in self._members.values() for one in members)
+
+    def states(self) -> list[StateView]:
+        """All views of the state; those that no client has are kept up to date as well."""
+        return list(self._states.values())
+
+    def in_step(self, view: StateView) -> Iterator[tuple[Group, dict[Transport, None]]]:
+        """By group of a view, those of its clients who get what changes now."""
+        for group in list(self._groups_of.get(view, ())):
+            clients = {one.transport: None for one in self._members.get(group, ()) if one.in_step}
+            if clients:
+                yield group, clients
+
+    # Who comes and goes
+
+    def join(
+        self, key: GroupKey, transport: Transport, clock: Callable[[], float], counts: Counter[str]
+    ) -> Subscriber:
+        """A new member of the group with a key."""
+        group = self._groups.get(key) or self._make_group(key)
+        subscriber = Subscriber(group, transport, clock, counts)
+        self._members[group][subscriber] = None
+        if group.view is not None:
+            self._passes.add(transport, group.view)
+        return subscriber
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """A member has gone; its group goes with the last."""
+        group = subscriber.group
+        members = self._members[group]
+        members.pop(subscriber, None)
+        if group.view is not None:
+            self._passes.remove(subscriber.transport, group.view)
+        if members:
+            return
+        del self._members[group]
+        del self._groups[GroupKey(group.streams, group.filters, group.fmt)]
+        if group.state is not None:
+            del self._groups_of[group.state][group]
+            self.release(group.state)
+
+    def _make_group(self, key: GroupKey) -> Group:
+        state = self.state(key.filters) if STATE in key.streams else None
+        group = Group(
+            self._passes, self._live, self._positions, key.streams, key.filters, key.fmt, state
+        )
+        self._groups[key] = group
+        self._members[group] = {}
+        if state is not None:
+            self._groups_of[state][group] = None
+        return group
+
+    # Views of the state
+
+    def state(self, filters: Filters) -> StateView:
+        """The view with these filters; call ``release`` if no group gets it."""
+        view = self._states.get(filters)
+        if view is None:
+            view = self._states[filters] = StateView(filters, self._shown)
+            self._groups_of[view] = {}
+        self._kept.pop(filters, None)
+        return view
+
+    def release(self, view: StateView) -> None:
+        """If no client has a view, keep it for a while, or drop what is made again as it was."""
+        if self._groups_of[view]:
+            return
+        if view.filters.changeable:
+            self._kept[view.filters] = self._clock()
+            self.forget_old()
+        else:
+            del self._states[view.filters], self._groups_of[view]
+
+    def forget_old(self) -> None:
+        """Drop what was kept long enough."""
+        oldest = self._clock() - KEPT_TIME
+        while self._kept:
+            filters, since = next(iter(self._kept.items()))
+            if since >= oldest and len(self._kept) <= MOST_KEPT:
+                break
+            del self._kept[filters]
+            del self._groups_of[self._states.pop(filters)]
+
+    def is_there(self, view: StateView) -> bool:
+        """Whether a view has not been dropped."""
+        return view in self._groups_of
+
+    def begin_anew(self, view: StateView) -> None:
+        """What the clients of a view have of the state is of no more use."""
+        view.begin()
+        for group in self._groups_of[view]:
+            for subscriber in self._members[group]:
+                subscriber.begin_anew(RESTART)
+                subscriber.transport.pump()
+
+    def batches_dropped(self) -> None:
+        """The hub has dropped batches, that all clients of events have missed."""
+        for group, members in self._members.items():
+            if group.view is not None:
+                for subscriber in members:
+                    subscriber.dropped()
+                    subscriber.transport.pump()
