@@ -17,7 +17,7 @@ PYTHON_VERSIONS := 3.11 3.12 3.13
 # Debian packages: what makes virtual environments; a browser, a Digest client, certificates,
 # a syslog daemon (which the tests run on their own, beside the system's if it has one).
 RUN_PACKAGES := python3 python3-venv
-TEST_PACKAGES := $(RUN_PACKAGES) chromium curl openssl rsyslog rsyslog-gnutls
+TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl rsyslog rsyslog-gnutls
 
 # By file, since a file's tests share what is slow to make.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from amiws_gevent import __version__
+from amiws_gevent import __version__, passwd
 from amiws_gevent.config import (
     WS_PORT,
     AmiHost,
@@ -27,6 +27,7 @@ from amiws_gevent.config import (
     LoadResult,
     Settings,
     load_settings,
+    load_users_file,
     security_warnings,
 )
 from amiws_gevent.config.fields import token_name
@@ -64,6 +65,9 @@ NO_SYSLOG = (
     "does"
 )
 
+NEEDS = {"strict": "check", "connect": "check"} | passwd.NEEDS
+"""Options that mean something together with another alone."""
+
 DESCRIPTION = """\
 Sends the events of Asterisk servers (AMI) to browsers as JSON over WebSocket, and the actions
 of browsers to the servers. Replaces the C program amiws: same options, same configuration."""
@@ -90,9 +94,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
         signals.take()
     words = parser()
     options = words.parse_args(arguments)
-    for option in ("strict", "connect"):
-        if getattr(options, option) and not options.check:
-            words.error(f"--{option} needs --check")
+    _check_together(words, options)
     if options.token is not None:
         return _make_token(words, options.token)
     try:
@@ -102,12 +104,23 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
     if wishes is not None and options.scenarios:
         return _list_scenarios()
     try:
+        if options.passwd is not None:
+            return _change_password(options, signals)
         return _run(options, signals, wishes)
     except StartError as error:
         print(_told(error), file=sys.stderr)
         return error.exit_status
     except EndAsked:
-        return EXIT_INTERRUPTED if options.check or options.plugins else 0
+        asked = options.check or options.plugins or options.passwd is not None
+        return EXIT_INTERRUPTED if asked else 0
+
+
+def _check_together(words: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    for option, needed in NEEDS.items():
+        if getattr(options, option) and not getattr(options, needed):
+            words.error(f"--{option} needs --{needed}")
+    if options.delete and options.stdin:
+        words.error("--delete asks for no password: not with --stdin")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -170,6 +183,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         help="make a token for a program that uses the HTTP API, print it and its lines for the "
         "configuration, and exit",
     )
+    passwd.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     _add_demo_options(parser)
 
@@ -186,6 +200,23 @@ def _make_token(words: argparse.ArgumentParser, name: str) -> int:
         "For the configuration (further tokens go under the same api_tokens):\n\n"
         f"api_tokens:\n- name: {name}\n  hash: {hash_of(token)}"
     )
+    return 0
+
+
+def _change_password(options: argparse.Namespace, signals: Signals) -> int:
+    """Edit the file of the users, which the configuration names."""
+    user = passwd.check_user(options.passwd)
+    with signals.may_end():
+        users = load_users_file(Path.cwd() / (options.file or CONFIG_FILE))
+        print(
+            passwd.run(
+                users.auth_file,
+                users.auth_domain,
+                user,
+                delete=options.delete,
+                stdin=options.stdin,
+            )
+        )
     return 0
 
 

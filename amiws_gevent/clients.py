@@ -64,10 +64,10 @@ class Clients:
         """Subscribe a client that was accepted, or open its session."""
         session = None
         if client.subprotocol is None:
-            info = ClientInfo(client.address, client.user, CLASSIC.name)
+            info = ClientInfo(client.address, client.user, CLASSIC.name, client.identity.kind)
             self._hub.add(client.outlet, CLASSIC)
         else:
-            info = ClientInfo(client.address, client.user, V2)
+            info = ClientInfo(client.address, client.user, V2, client.identity.kind)
             session = self.v2.open(client, info)
         self._members[client] = _Member(info, session)
         self.opened_clients[info.view] += 1

@@ -4,6 +4,7 @@
       StartError                the program cannot start or go on; has an exit status
         UsageError              2: a mistake on the command line
         ConfigError             78: the configuration (defined in config, adds its problems)
+        UsersFileError          73: the htdigest file cannot be changed as --passwd asks
         PidFileError            73: the pid file is locked or cannot be written
         ListenError             71: a port in use, a certificate that cannot be loaded
       NotConnected              an action for a server that is not connected
@@ -35,6 +36,10 @@ class UsageError(StartError):
 
 
 class PidFileError(StartError):
+    exit_status = 73
+
+
+class UsersFileError(StartError):
     exit_status = 73
 
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import gevent
@@ -39,9 +40,9 @@ from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.notify import notify
 from amiws_gevent.web.app import create_app
 from amiws_gevent.web.endpoint import Move
-from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.gate import Gate
-from amiws_gevent.web.login_throttle import LoginThrottle
+from amiws_gevent.web.logins import LoginMemory
+from amiws_gevent.web.loginwatch import LoginWatch
 from amiws_gevent.web.monitor import MonitorListener
 from amiws_gevent.web.plugins import PluginGate, add_blueprints
 from amiws_gevent.web.server import WebServer
@@ -63,8 +64,8 @@ class Parts:
     pool: Pool
     live: LiveState
     feeds: Feeds
-    login_throttle: LoginThrottle
-    former_passwords: FormerPasswords
+    logins: LoginMemory
+    watch: LoginWatch
     web: WebServer
     monitor: MonitorListener
     api: Api
@@ -177,11 +178,7 @@ class Reload:
         parts = self._parts
         plugins = parts.plugins.prepare(settings.plugins, queue_limit=settings.limits.plugin_queue)
         undo.callback(parts.plugins.undo)
-        gate = Gate(
-            settings,
-            login_throttle=parts.login_throttle,
-            former_passwords=parts.former_passwords,
-        )
+        gate = Gate(settings, memory=parts.logins)
         app = self._build(settings, gate, plugins)
         monitor = parts.monitor.prepare(settings.metrics_listen)
         undo.callback(monitor.undo)
@@ -194,7 +191,9 @@ class Reload:
         parts = self._parts
         routes = [
             parts.api.blueprint(
-                plugins.authorize_client, stream_limit=settings.limits.client_buffer
+                plugins.authorize_client,
+                partial(parts.watch.log_out, gate, settings.logout_url),
+                stream_limit=settings.limits.client_buffer,
             )
         ]
         if settings.metrics_listen is None:
@@ -227,6 +226,6 @@ class Reload:
         parts.clients.v2.configure(limits)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.upgrades)
-        parts.api.streams.check(prepared.gate.still_knows)
+        parts.watch.use(prepared.gate)
         parts.live.configure(settings)
         parts.pool.configure(settings)

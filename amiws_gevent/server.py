@@ -36,8 +36,8 @@ from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.runtime.notify import notify
 from amiws_gevent.v2.service import Service
-from amiws_gevent.web.former import FormerPasswords
-from amiws_gevent.web.login_throttle import LoginThrottle
+from amiws_gevent.web.logins import LoginMemory
+from amiws_gevent.web.loginwatch import LoginWatch
 from amiws_gevent.web.monitor import MonitorListener, Readiness, monitor_blueprint, readiness
 from amiws_gevent.web.server import WebServer
 
@@ -86,7 +86,8 @@ class Server:
         self._clients = Clients(self._hub, self._dispatcher, self._v2)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
-        self._login_throttle = LoginThrottle()
+        self._logins = LoginMemory()
+        self._watch = LoginWatch(self._web, self._streams)
         self._last_reload = LastReload()
         metrics = Metrics(self._measured(log))
         self._monitor = MonitorListener(monitor_blueprint(metrics.render, self._readiness))
@@ -109,7 +110,7 @@ class Server:
             streams=self._streams,
             web=self._web,
             pauses=self._pauses,
-            login_throttle=self._login_throttle,
+            login_throttle=self._logins.throttle,
             last_reload=self._last_reload,
             log=log,
         )
@@ -124,8 +125,8 @@ class Server:
             pool=self._pool,
             live=self._live,
             feeds=self._feeds,
-            login_throttle=self._login_throttle,
-            former_passwords=FormerPasswords(),
+            logins=self._logins,
+            watch=self._watch,
             web=self._web,
             monitor=self._monitor,
             api=self._api,
@@ -160,6 +161,7 @@ class Server:
         self._pauses.start()
         self._hub.start().link_exception(self._died)
         self._v2.start().link_exception(self._died)
+        self._watch.start().link_exception(self._died)
         _log.info(
             "listening on %s://%s:%d/, %d AMI servers",
             "https" if self.settings.ssl_cert else "http",
@@ -195,6 +197,7 @@ class Server:
         end = time.monotonic() + STOP_ALL_TIME
         self._reload.stop()
         self._pool.log_off()
+        self._watch.stop()
         self._streams.stop()
         self._web.stop(STOP_TIME)
         self._pool.join(LOG_OFF_TIME)

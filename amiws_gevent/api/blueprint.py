@@ -38,15 +38,21 @@ from amiws_gevent.feeds.encoding import to_json
 from amiws_gevent.feeds.feed import NoState
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
+from amiws_gevent.identity import DIGEST, PROXY
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.requests import load_object
 from amiws_gevent.web.app import request_info
 from amiws_gevent.web.hangup import ENVIRON_KEY as HANGUP
+from amiws_gevent.web.loginwatch import LoggedOut
+from amiws_gevent.web.verdict import Grant
 
 AuthorizeClient = Callable[[RequestInfo, str | None], str | None]
 """Why a request is refused; None: it may go on."""
+
+LogOut = Callable[[Grant, RequestInfo], LoggedOut]
+"""Ends the session of a login."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
 
@@ -63,10 +69,12 @@ class Api:
     actions: Actions
     streams: Streams
 
-    def blueprint(self, authorize: AuthorizeClient, *, stream_limit: int) -> flask.Blueprint:
+    def blueprint(
+        self, authorize: AuthorizeClient, log_out: LogOut, *, stream_limit: int
+    ) -> flask.Blueprint:
         """New routes. ``stream_limit``: bytes that may wait for a stream."""
         made = flask.Blueprint("amiws_api", __name__, url_prefix=PREFIX)
-        views = _Views(self, authorize, stream_limit)
+        views = _Views(self, authorize, log_out, stream_limit)
         for operation in OPERATIONS:
             view = getattr(views, operation.id)
             made.add_url_rule(operation.rule, operation.id, view, methods=[operation.method])
@@ -90,6 +98,7 @@ class _Views:
 
     api: Api
     authorize: AuthorizeClient
+    log_out: LogOut
     stream_limit: int
 
     def servers(self) -> flask.Response:
@@ -121,6 +130,19 @@ class _Views:
         replies = act(self.api.actions, given, _client(user, _VIEW), _watch())
         return _json({"replies": replies})
 
+    def logout(self) -> flask.Response:
+        """No plugin is asked whether somebody may leave."""
+        _body()  # which no form can send
+        if flask.g.identity.kind not in (DIGEST, PROXY):
+            raise Problem("bad_request", "this login has no session that could end")
+        done = self.log_out(flask.g.grant, request_info(flask.request.environ))
+        # Not the cookie of the login that this request may have made.
+        flask.g.headers = [pair for pair in flask.g.headers if pair[0] != "Set-Cookie"]
+        response = _json({"logout_url": done.url})
+        if done.cookie is not None:
+            response.headers.add("Set-Cookie", done.cookie)
+        return response
+
     def openapi(self) -> flask.Response:
         return _conditional(flask.Response(_document(), content_type=JSON))
 
@@ -135,7 +157,7 @@ class _Views:
 
         They may decide by the target as it was sent, so a path has one spelling alone.
         """
-        user: str | None = flask.g.user
+        user: str | None = flask.g.identity.user
         request = request_info(flask.request.environ)
         path = request.target.partition("?")[0]
         if path.startswith("//") or path != flask.request.environ["PATH_INFO"]:
@@ -173,7 +195,7 @@ class _Views:
             raise Problem("unavailable", "amiws-gevent is stopping", 5)
         response.response = self.api.streams.open(
             _client(user, stream),
-            flask.g.secret,
+            flask.g.grant,
             filters,
             flask.request.headers.get("Last-Event-ID") or query.last_event_id or None,
             limit=self.stream_limit,
@@ -236,7 +258,7 @@ def _body() -> dict[str, Any]:
 
 
 def _client(user: str | None, view: str) -> ClientInfo:
-    return ClientInfo(flask.request.environ.get("REMOTE_ADDR", ""), user, view)
+    return ClientInfo(flask.g.identity.address, user, view, flask.g.identity.kind)
 
 
 def _watch() -> Any:

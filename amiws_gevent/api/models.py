@@ -112,6 +112,21 @@ ActionBody: type[BaseModel] = create_model(
 )
 
 
+class Nothing(_Body):
+    """An empty object: a body, since no form can send one of JSON."""
+
+
+class LoggedOut(BaseModel):
+    """The session has ended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    logout_url: str | None = Field(
+        description="Where the page has to send the browser, for the session that a reverse proxy "
+        "keeps; null: nowhere."
+    )
+
+
 class EntityList(BaseModel):
     """Entities of one kind."""
 

@@ -12,6 +12,8 @@ from amiws_gevent.api.models import (
     EntityList,
     EntityQuery,
     EventQuery,
+    LoggedOut,
+    Nothing,
     Replies,
     StateQuery,
 )
@@ -163,6 +165,28 @@ OPERATIONS = (
             "too_many_actions",
         ),
         example={"server": 1, "action": {"Action": "QueueStatus", "Queue": "support"}},
+    ),
+    Operation(
+        "logout",
+        "POST",
+        "/logout",
+        "Log out",
+        "Ends the session of this browser: its cookie and its nonces are refused from now on, so "
+        "that the browser asks for the password again, and its WebSockets (close code 4410) and "
+        "streams end. A login with the name that a reverse proxy gives ends at the proxy alone: "
+        "send the browser to `logout_url`. A token has no session.",
+        JSON,
+        LoggedOut,
+        body=Nothing,
+        codes=(
+            "bad_json",
+            "bad_request",
+            "request_timeout",
+            "length_required",
+            "too_large",
+            "unsupported_media_type",
+        ),
+        example={},
     ),
     Operation(
         "openapi",

@@ -52,7 +52,7 @@ def page(document: Mapping[str, Any]) -> str:
         f"<title>{_text(info['title'])} API</title><style>{_STYLE}</style></head><body>"
         f"<h1>{_text(info['title'])} {_text(info['version'])}: HTTP API</h1>"
         f"<p>{_words(info['description'])}</p>"
-        '<p>For programs: <a href="/api/v1/openapi.json">openapi.json</a>.</p>'
+        '<p>For programs: <a href="openapi.json">openapi.json</a>.</p>'
         f"<ul>{contents}</ul>{sections}{_forms(document['components']['schemas'])}{_codes()}"
         "</body></html>\n"
     )

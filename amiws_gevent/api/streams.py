@@ -26,8 +26,9 @@ from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.runtime.peers import name_of
-from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER
+from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, LOGIN_ENDED, LOGOUT, TRY_AGAIN_LATER
 from amiws_gevent.web.hangup import MakeHangup
+from amiws_gevent.web.verdict import LOGGED_OUT, LOGIN_GONE, Grant
 
 HEARTBEAT = 15.0  # seconds of silence after which a stream says that it is still there
 RETRY = 2000  # milliseconds after which browsers open a stream again
@@ -36,13 +37,13 @@ PIECE = 16 * 1024  # bytes that a client must take within the time limit of writ
 # Why a stream ended
 LEFT = "the client left"
 STOPPING = "amiws-gevent stops"
-LOGIN_GONE = "its login or token is not valid any more"
 TOO_SLOW = "too much waits for it"
 
 _CODES = {
     LEFT: ABNORMAL,
     STOPPING: GOING_AWAY,
-    LOGIN_GONE: POLICY_VIOLATION,
+    LOGIN_GONE: LOGIN_ENDED,
+    LOGGED_OUT: LOGOUT,
     TOO_SLOW: TRY_AGAIN_LATER,
 }
 """What plugins are told: HTTP has no close codes, so that of a WebSocket which ended so."""
@@ -91,14 +92,14 @@ class Stream:
     def __init__(
         self,
         client: ClientInfo,
-        secret: bytes,
+        grant: Grant,
         on_close: Callable[[Stream], None],
         *,
         limit: int,
         heartbeat: float = HEARTBEAT,
     ) -> None:
         self.client = client
-        self.secret = secret
+        self.grant = grant
         self.reason = LEFT
         self._on_close: Callable[[Stream], None] | None = on_close
         self._limit = limit
@@ -203,6 +204,8 @@ class Streams:
         self.opened: Counter[str] = Counter()
         """Streams that were opened, by what they are of."""
         self.plugins = Plugins()
+        self.end_of: Callable[[Grant], str | None] = lambda _: None
+        """Why the login of a stream that is being opened has ended meanwhile; or None."""
         self.stopping = False
         self._feeds = feeds
         self._heartbeat = heartbeat
@@ -218,7 +221,7 @@ class Streams:
     def open(
         self,
         client: ClientInfo,
-        secret: bytes,
+        grant: Grant,
         filters: Filters,
         position: str | None,
         *,
@@ -226,7 +229,7 @@ class Streams:
         watch: MakeHangup | None = None,
     ) -> Stream:
         """Begin a stream of what ``client.view`` names; the caller sends and closes it."""
-        stream = Stream(client, secret, self._closed, limit=limit, heartbeat=self._heartbeat)
+        stream = Stream(client, grant, self._closed, limit=limit, heartbeat=self._heartbeat)
         try:
             stream.open(self._feeds, frozenset({client.view}), filters, position)
             hangup = watch(lambda: stream.end(LEFT)) if watch is not None else None
@@ -237,13 +240,17 @@ class Streams:
         self.opened[client.view] += 1
         _log.info("stream of %s to %s begins", client.view, name_of(client))
         self.plugins.client_connected(client)
+        reason = self.end_of(grant)
+        if reason is not None:
+            stream.end(reason)
         return stream
 
-    def check(self, still_knows: Callable[[str | None, bytes], bool]) -> None:
-        """End those whose login is gone: a reload has changed users or tokens."""
+    def check(self, end_of: Callable[[Grant], str | None]) -> None:
+        """End those whose login has ended; ``end_of`` says why, or None."""
         for stream in list(self._open):
-            if not still_knows(stream.client.user, stream.secret):
-                stream.end(LOGIN_GONE)
+            reason = end_of(stream.grant)
+            if reason is not None:
+                stream.end(reason)
 
     def stop(self) -> None:
         """End all; new ones are to be refused."""

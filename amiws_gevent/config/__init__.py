@@ -11,6 +11,7 @@ from amiws_gevent.config.named import named_paths
 from amiws_gevent.config.problems import ConfigError, Problem
 from amiws_gevent.config.rules import WS_PORT
 from amiws_gevent.config.security import security_warnings
+from amiws_gevent.config.users import UsersFile, load_users_file
 
 __all__ = [
     "WS_PORT",
@@ -22,7 +23,9 @@ __all__ = [
     "LoadResult",
     "Problem",
     "Settings",
+    "UsersFile",
     "load_settings",
+    "load_users_file",
     "named_paths",
     "security_warnings",
 ]

@@ -243,6 +243,12 @@ _LOGIN_SCHEMA: dict[str, Any] = {
 _SLOW_CLIENTS_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["close", "drop"]}, text_pattern(_any_case(["close", "drop"]))]
 }
+_PROXY_HEADERS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"enum": ["x-forwarded", "forwarded"]},
+        text_pattern(_any_case(["x-forwarded", "forwarded"])),
+    ]
+}
 _QUEUE_DAY_SCHEMA = text_pattern(r"^\s*([01]?[0-9]|2[0-3]):[0-5][0-9](\s+\S+)?\s*$")
 # What stands under a plugin's name is for that plugin to say.
 _PLUGINS_SCHEMA: dict[str, Any] = {
@@ -304,6 +310,19 @@ EventNames = Annotated[
     frozenset[str], BeforeValidator(units.event_names), WithJsonSchema(_TEXTS_SCHEMA)
 ]
 Origins = Annotated[tuple[str, ...], BeforeValidator(units.origins), WithJsonSchema(_TEXTS_SCHEMA)]
+Networks = Annotated[
+    tuple[units.IpNetwork, ...],
+    BeforeValidator(units.networks),
+    WithJsonSchema(_TEXTS_SCHEMA),
+]
+HeaderName = Annotated[str, BeforeValidator(units.header_name), WithJsonSchema(_TEXT_SCHEMA)]
+PathPrefix = Annotated[str, BeforeValidator(units.path_prefix), WithJsonSchema(_TEXT_SCHEMA)]
+LogoutUrl = Annotated[str, BeforeValidator(units.logout_url), WithJsonSchema(_TEXT_SCHEMA)]
+ProxyHeaders = Annotated[
+    Literal["x-forwarded", "forwarded"],
+    BeforeValidator(units.proxy_headers),
+    WithJsonSchema(_PROXY_HEADERS_SCHEMA),
+]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(units.hosts), WithJsonSchema(_TEXTS_SCHEMA)]
 Encoding = Annotated[str, BeforeValidator(units.encoding), WithJsonSchema(_TEXT_SCHEMA)]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(paths), WithJsonSchema(_TEXTS_SCHEMA)]

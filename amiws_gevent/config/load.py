@@ -251,7 +251,7 @@ def _advice(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Pla
     realm, users = settings.auth_domain, settings.auth_file
     if realm and users and not files.has_realm(users, realm):
         message = "has no user of the realm in auth_domain, so nobody can log in"
-        yield ("auth_file",), f"{message}; add one with htdigest"
+        yield ("auth_file",), f"{message}; add one with amiws-gevent --passwd USER"
 
 
 def _unknown_events(raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:

@@ -226,7 +226,8 @@ class Limits(Checked):
     connections_per_address: fields.Count | None = Field(
         default=None,
         description="The same from one address, which may be that of a whole call centre or of a "
-        "proxy. The first 64 bits count as the address for IPv6.",
+        "proxy. The first 64 bits count as the address for IPv6. Connections of "
+        "`trusted_proxies` count for the address of the client.",
         json_schema_extra={COMPUTED: "half of `connections`; any number from this machine"},
     )
     connection_rate: fields.Count = Field(
@@ -294,8 +295,8 @@ class Settings(Checked):
     )
     auth_file: values.AnyPath | None = Field(
         default=None,
-        description="File of the users (`user:realm:HA1` lines, made with htdigest); with "
-        "`auth_domain`.",
+        description="File of the users (`user:realm:HA1` lines, made with `amiws-gevent --passwd "
+        "USER` or htdigest); with `auth_domain`.",
     )
     auth_websocket: fields.Flag = Field(
         default=True,
@@ -306,6 +307,32 @@ class Settings(Checked):
         description="Tokens of programs, for `/api/` and the WebSocket "
         "(`Authorization: Bearer`). See [Tokens of programs](#tokens-of-programs-api_tokens).",
         json_schema_extra={COMPUTED: "none"},
+    )
+    trusted_proxies: fields.Networks = _written(
+        "",
+        description="Addresses and networks of reverse proxies that are believed: what they say of "
+        "the client's address and scheme counts, and the user in `auth_header`. A list, or "
+        "separated by commas. See [docs/security.md](security.md#reverse-proxies).",
+    )
+    proxy_headers: fields.ProxyHeaders = Field(
+        default="x-forwarded",
+        description="What these proxies send: `x-forwarded` (`X-Forwarded-For` and "
+        "`X-Forwarded-Proto`) or `forwarded` (RFC 7239). The other is not read.",
+    )
+    auth_header: fields.HeaderName | None = Field(
+        default=None,
+        description="Header in which a trusted proxy says who has logged in there, such as "
+        "`Remote-User`. The proxy must remove it from what clients send.",
+    )
+    logout_url: fields.LogoutUrl | None = Field(
+        default=None,
+        description="Where a page sends the browser of a user of `auth_header` who logs out: the "
+        "path or URL at which the proxy ends its own session.",
+    )
+    path_prefix: fields.PathPrefix = _written(
+        "",
+        description="Path below which a proxy has this server, such as `/amiws`, if it does not "
+        "remove it from requests. One that does may say so in `X-Forwarded-Prefix`.",
     )
     session_lifetime: values.Seconds = _written(
         "12 h",

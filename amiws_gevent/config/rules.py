@@ -46,6 +46,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
         *_together(given, "auth_domain", "auth_file"),
         *_complete_ids(given),
         *_repeated_tokens(given),
+        *_proxies(given),
         *_apart(given),
         *_complete_web_root(given, context),
         *_settings_files(given, context),
@@ -207,6 +208,23 @@ def _repeated_tokens(given: Given) -> Iterator[Found]:
                     ("api_tokens", index, key),
                     f"is also that of api_tokens[{before}]; give each program its own",
                 )
+
+
+def _proxies(given: Given) -> Iterator[Found]:
+    """A name in a header counts from a proxy alone, so not from everybody."""
+    try:
+        trusted = units.networks(given.get("trusted_proxies") or ())
+    except ValueError:
+        return  # told of that key
+    if "auth_header" in given and not trusted:
+        yield ("auth_header",), "needs trusted_proxies: anybody could send the header"
+    if "auth_header" in given and any(not network.prefixlen for network in trusted):
+        yield (
+            ("trusted_proxies",),
+            "trusts every address, so that anybody could send auth_header; name the proxies",
+        )
+    if "logout_url" in given and "auth_header" not in given:
+        yield ("logout_url",), "needs auth_header too; users of auth_file log out without it"
 
 
 def _id(host: object) -> int | None:

@@ -12,12 +12,12 @@ from amiws_gevent.plugins.entry import PluginEntry
 def security_warnings(settings: Settings) -> list[str]:
     """One sentence for each setting that opens more than most sites want."""
     warnings = []
-    if settings.auth_file is None and not _is_loopback(settings.ws_host):
+    if not _has_login(settings) and not _is_loopback(settings.ws_host):
         warnings.append(
             f"no login is asked for: whoever reaches port {settings.ws_port} can act on the PBX; "
             "set auth_domain and auth_file, or ws_host: 127.0.0.1"
         )
-    if settings.auth_file is None and settings.api_tokens:
+    if not _has_login(settings) and settings.api_tokens:
         warnings.append(
             "api_tokens keeps the HTTP API for programs with a token, but pages and the WebSocket "
             "ask for no login, and can do the same; set auth_domain and auth_file"
@@ -27,10 +27,15 @@ def security_warnings(settings: Settings) -> list[str]:
             'allowed_hosts is "*" and the WebSocket asks for no login: any web site that a user '
             "visits can act on the PBX by DNS rebinding; name the hosts instead"
         )
-    if settings.auth_file is not None and not settings.auth_websocket:
+    if _has_login(settings) and not settings.auth_websocket:
         warnings.append(
             "auth_websocket is off: pages need a login, the WebSocket does not, so whoever "
             f"reaches port {settings.ws_port} can act on the PBX; remove auth_websocket: no"
+        )
+    if any(not network.prefixlen for network in settings.trusted_proxies):
+        warnings.append(
+            "trusted_proxies trusts every address: any client can pretend to be at another one, "
+            "and so get round the limits by address; name the proxies"
         )
     metrics = settings.metrics_listen
     if metrics is not None and not _is_loopback(metrics.host):
@@ -58,8 +63,12 @@ def _keeps_state_back(plugin: PluginEntry) -> bool:
     return plugin.required and keeps_state_back(plugin.code.hooks)
 
 
+def _has_login(settings: Settings) -> bool:
+    return settings.auth_file is not None or settings.auth_header is not None
+
+
 def _asks_for_login(settings: Settings) -> bool:
-    return settings.auth_file is not None and settings.auth_websocket
+    return _has_login(settings) and settings.auth_websocket
 
 
 def _is_loopback(host: str) -> bool:

@@ -187,6 +187,94 @@ def host(value: str) -> str:
     return (match[1] or "") + name
 
 
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(value: object) -> tuple[IpNetwork, ...]:
+    """Addresses and networks, as a list or separated by commas, once each."""
+    found: dict[IpNetwork, None] = {}
+    items = value if isinstance(value, list | tuple) else [value]
+    if all(isinstance(item, ipaddress.IPv4Network | ipaddress.IPv6Network) for item in items):
+        return tuple(items)
+    for text in _texts(value, "addresses and networks"):
+        found.update(dict.fromkeys(network(word) for word in re.split(r"[\s,]+", text) if word))
+    return tuple(found)
+
+
+def network(value: str) -> IpNetwork:
+    """``10.0.0.1``, ``10.0.0.0/8``, ``2001:db8::/32``; an address is a network of one."""
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError(
+            "must be addresses such as 127.0.0.1 or networks such as 10.1.0.0/16 or "
+            f"2001:db8::/32 (no names, and no bits behind the mask), not {shown(value)}"
+        ) from None
+
+
+LONGEST_PREFIX = 200
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+
+
+def path_prefix(value: object) -> str:
+    """A path below which the pages are: ``/amiws``; empty for none. It is put into headers."""
+    text = str(value).strip().rstrip("/")
+    if text and (len(text) > LONGEST_PREFIX or not _PREFIX.fullmatch(text)):
+        raise ValueError(
+            "must be a path such as /amiws or /tools/amiws, of letters, digits and . _ ~ -, not "
+            f"{shown(value)}"
+        )
+    return text
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+# They have a meaning of their own, or every client may send them through a proxy.
+_TAKEN_HEADERS = frozenset(
+    (
+        *("authorization", "cookie", "connection", "content-length", "content-type", "expect"),
+        *("forwarded", "host", "origin", "referer", "sec-fetch-site", "transfer-encoding"),
+        *("upgrade", "x-forwarded-for", "x-forwarded-host", "x-forwarded-prefix"),
+        "x-forwarded-proto",
+    )
+)
+
+
+def header_name(value: object) -> str:
+    """The name of a header of requests in which a proxy says who has logged in."""
+    text = str(value)
+    if not _HEADER_NAME.fullmatch(text):
+        raise ValueError(
+            "must be the name of a header such as Remote-User or X-Forwarded-User (letters, "
+            f"digits, hyphens), not {shown(value)}"
+        )
+    if text.lower() in _TAKEN_HEADERS:
+        raise ValueError(f"must be a header of its own, not {shown(value)}")
+    return text
+
+
+def proxy_headers(value: object) -> str:
+    family = str(value).lower()
+    if family not in ("x-forwarded", "forwarded"):
+        raise ValueError(f"must be x-forwarded or forwarded, not {shown(value)}")
+    return family
+
+
+_LOGOUT_URL = re.compile(
+    r"(?:https?://[A-Za-z0-9.:\[\]-]+)?/[\x21-\x7e]*|https?://[A-Za-z0-9.:\[\]-]+"
+)
+
+
+def logout_url(value: object) -> str:
+    """A path of this site, or an http(s) URL. A browser is sent there: no ``javascript:``."""
+    text = str(value)
+    if len(text) > 2000 or not _LOGOUT_URL.fullmatch(text) or text.startswith("//"):
+        raise ValueError(
+            "must be a path such as /oauth2/sign_out, or a URL that begins with https:// or "
+            f"http://, not {shown(value)}"
+        )
+    return text
+
+
 def _origin_host(host: str) -> str | None:
     """As browsers write it: IPv6 in its short form, names in their IDNA form."""
     try:

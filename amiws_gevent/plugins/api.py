@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from amiws_gevent.identity import NONE, Identity
+from amiws_gevent.runtime.peers import host_of
 from amiws_gevent.values import AnyPath, Delay, Seconds, Size, shown
 
 __all__ = [
@@ -69,8 +71,11 @@ class RequestInfo:
     """What a decision is made on.
 
     ``target`` is the raw target of the request line (``/a%20b?x=1``): Digest is
-    computed over it, and an unquoted path would not match. ``address`` is the peer's,
+    computed over it, and an unquoted path would not match. ``address`` is the client's,
     without its port. The web server puts one into the WSGI environ as ``amiws.request``.
+
+    Behind a trusted proxy, ``address`` and ``scheme`` are what it says; ``proxy`` is its own
+    address, else empty. ``prefix`` is the path below which browsers see ``target``.
     """
 
     method: str
@@ -78,6 +83,8 @@ class RequestInfo:
     headers: Headers
     scheme: Literal["http", "https"]
     address: str
+    prefix: str = ""
+    proxy: str = ""
 
 
 class SettingError(ValueError):
@@ -107,12 +114,19 @@ class ClientInfo:
     """A client: the address of its peer, its login (None: nobody has to log in), its view.
 
     The login of a program with a token is ``token:NAME``. A client of the HTTP API has the view
-    ``http``, or ``state`` or ``events`` of a stream.
+    ``http``, or ``state`` or ``events`` of a stream. ``kind`` is that of its login: ``none``,
+    ``digest``, ``token`` or ``proxy``.
     """
 
     address: str
     user: str | None
     view: str
+    kind: str = NONE
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is; its address without a port."""
+        return Identity(self.user, self.kind, host_of(self.address))
 
 
 Entity = dict[str, Any]

@@ -135,7 +135,8 @@ class Acceptor(WSGIServer):
     def do_handle(self, sock: socket.socket, address: Any) -> None:
         """Serve a connection in a greenlet, or refuse it."""
         host, peer = peer_names(address)
-        reason = self.admission.refusal(host, self.site.limits)
+        proxy = self.site.proxies.trusts(host)
+        reason = self.admission.refusal(host, self.site.limits, proxy=proxy)
         last = sock.fileno() >= self._descriptors
         if reason is None and (last or self._population.total >= self.site.room):
             reason = DESCRIPTORS
@@ -145,7 +146,7 @@ class Acceptor(WSGIServer):
             gevent.spawn_raw(self._serve, sock, address, self.begin_arrival())
             return
         self.site.counts.refused_connections[reason] += 1
-        self._warn_of_refusal(reason, host, peer)
+        self.warn_of_refusal(reason, host, peer)
         if self._refusals < (MOST_REFUSED_LAST if last else MOST_REFUSED):
             self._refusals += 1
             gevent.spawn_raw(self._refuse, sock, address, reason)
@@ -169,7 +170,8 @@ class Acceptor(WSGIServer):
         if self.started:
             self.start_accepting()
 
-    def _warn_of_refusal(self, reason: str, host: str, peer: str) -> None:
+    def warn_of_refusal(self, reason: str, host: str, peer: str) -> None:
+        """Log that a connection from ``host`` is refused."""
         if reason == CONNECTIONS:
             self._warn(
                 "connections refused: there are %d already (limits.connections); the last one "

@@ -90,15 +90,23 @@ class Population:
         self.total += 1
         self._by_network[network_of(host)] += 1
 
+    def move(self, host: str, to: str) -> None:
+        """Count a connection from ``host`` for another address."""
+        self._by_network[network_of(to)] += 1
+        self._forget(host)
+
     def remove(self, host: str) -> None:
         """Count a connection that has ended."""
+        self._forget(host)
+        self.total -= 1
+        if not self.total:
+            self._empty.set()
+
+    def _forget(self, host: str) -> None:
         network = network_of(host)
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]
-        self.total -= 1
-        if not self.total:
-            self._empty.set()
 
     def connections_from(self, host: str) -> int:
         """How many connections there are from the network of ``host``."""
@@ -157,15 +165,26 @@ class Admission:
             return Pause(_PAUSE, HANDSHAKES)
         return None
 
-    def refusal(self, host: str, limits: Limits) -> str | None:
-        """Count a connection accepted from ``host``; why it is refused, or None."""
+    def refusal(self, host: str, limits: Limits, *, proxy: bool = False) -> str | None:
+        """Count a connection accepted from ``host``; why it is refused, or None.
+
+        ``proxy``: it is a trusted one, whose connections are counted for its clients.
+        """
         self._bucket.take()
         if self._population.total >= limits.connections:
             return CONNECTIONS
+        return None if proxy or self._has_room(host, limits) else ADDRESS
+
+    def move(self, host: str, to: str, limits: Limits | None = None) -> bool:
+        """Count a connection from ``host`` for ``to``; False if that has too many by ``limits``."""
+        if limits is not None and not self._has_room(to, limits):
+            return False
+        self._population.move(host, to)
+        return True
+
+    def _has_room(self, host: str, limits: Limits) -> bool:
         most = most_connections_from(host, limits)
-        if most is not None and self._population.connections_from(host) >= most:
-            return ADDRESS
-        return None
+        return most is None or self._population.connections_from(host) < most
 
     def arrives(self, limits: Limits) -> tuple[Arrival, int]:
         """Begin a handshake or request; returns its arrival and how many others were evicted."""

@@ -40,9 +40,9 @@ def create_app(
     """A new application; it changes nothing outside itself.
 
     The gate checks every request once, first of all; ``flask.g.user`` is the user who logged
-    in, or None, and ``flask.g.secret`` what `Gate.still_knows` asks for. What is under ``/api/``
-    has checks of its own there, and all its errors are problem documents. The routes of
-    ``blueprints`` come before the files of web_root. ``private_files`` are never served, nor
+    in, or None, ``flask.g.grant`` the login, ``flask.g.identity`` whose it is. What is under
+    ``/api/`` has checks of its own there, and all its errors are problem documents. The routes
+    of ``blueprints`` come before the files of web_root. ``private_files`` are never served, nor
     are files that any setting of the configuration names, nor backups of either.
     """
     app = flask.Flask("amiws_gevent.web", static_folder=None, template_folder=None)
@@ -81,8 +81,10 @@ def _guard(app: flask.Flask, gate: Gate) -> None:
     def ask_gate() -> Response | None:
         api = is_api(flask.request.environ["PATH_INFO"])
         check = gate.check_api if api else gate.check_request
-        verdict = check(request_info(flask.request.environ))
-        flask.g.user, flask.g.secret = verdict.user, verdict.secret
+        request = request_info(flask.request.environ)
+        verdict = check(request)
+        flask.g.user, flask.g.grant = verdict.user, verdict.grant
+        flask.g.identity = verdict.grant.identity(request.address)
         if verdict.status != 200:
             response = flask.Response(verdict.body, verdict.status, list(verdict.headers))
             return _as_problem(response, verdict.detail) if api and verdict.body else response
@@ -117,7 +119,8 @@ def _serve_files(app: flask.Flask, files: StaticFiles, own: bool) -> None:
             if path == FAVICON and not own:
                 return favicon_response(environ)
             if not path.endswith("/") and files.has_index(path):
-                return redirect_to_folder(path, environ.get("QUERY_STRING", ""))
+                prefix = environ.get("SCRIPT_NAME", "")
+                return redirect_to_folder(prefix + path, environ.get("QUERY_STRING", ""))
             if path == "/":
                 raise NotFound(_NO_INDEX) from None
             raise

@@ -14,6 +14,8 @@ from amiws_gevent.web.frames import (
     GOING_AWAY,
     INTERNAL_ERROR,
     INVALID_DATA,
+    LOGIN_ENDED,
+    LOGOUT,
     POLICY_VIOLATION,
     PROTOCOL_ERROR,
     TOO_BIG,
@@ -29,6 +31,8 @@ BY_CLIENT = "by_client"
 BY_SERVER = "by_server"  # with another code than these
 KINDS = {
     GOING_AWAY: "going_away",
+    LOGIN_ENDED: "login",
+    LOGOUT: "login",
     PROTOCOL_ERROR: "protocol",
     UNSUPPORTED_DATA: "protocol",
     INVALID_DATA: "protocol",

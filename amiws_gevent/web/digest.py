@@ -1,4 +1,4 @@
-"""HTTP Digest (RFC 7616; RFC 2617 for old clients): MD5 with ``qop=auth`` over an htdigest file.
+"""HTTP Digest (RFC 7616; RFC 2617 for old clients): MD5 and SHA-256, with ``qop=auth``.
 
 Header texts are as in WSGI: each character is one byte (Latin-1).
 
@@ -7,9 +7,13 @@ that a challenge costs no memory. Only a right answer makes an entry: the nonce 
 (``nc``) seen with that nonce. Browsers send requests side by side, so counts come
 out of order: any count that is new within a window is taken, a second use is not.
 
+A nonce belongs to a session, which begins with the challenge. The challenge that follows a
+stale nonce goes on with its session, so that a logout reaches all nonces of it.
+
     right answer, nonce good, count new        the user
     right answer, nonce expired or unknown     refused with stale=true: a browser asks again
     right answer, count seen or too far back   with the new nonce, without asking its user
+    right answer, session logged out           refused; a browser asks its user
     anything else                              refused; a browser asks its user
 """
 
@@ -19,33 +23,22 @@ import base64
 import binascii
 import hashlib
 import hmac
-import logging
-import os
 import re
 import secrets
-import stat
 import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from amiws_gevent.web.former import FormerPasswords
-
-_log = logging.getLogger("amiws_gevent.web.digest")
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote_to_bytes
 
 # The uri inside may be as long as a request line (8 KiB), with each character escaped.
 MAX_AUTHORIZATION = 16 * 1024
-# Thousands of users fit; more is a wrong file, read between two requests of the AMI reader.
-MAX_FILE = 4 * 1024 * 1024
 NONCE_LIFETIME = 300.0
 NONCE_TABLE = 10_000
 # Browsers have 6 connections to a host; a proxy in front may reorder some more.
 NC_WINDOW = 256
-# A writer has this long to finish; time stamps of file systems may be this coarse.
-SETTLE_TIME = 2.0
-# How long the last content of an unreadable file stays valid.
-GRACE_TIME = 10.0
+MD5, SHA256 = "MD5", "SHA-256"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PARAMETER = re.compile(
@@ -54,7 +47,8 @@ _PARAMETER = re.compile(
 )
 _ESCAPE = re.compile(r"\\(.)")
 _NC = re.compile(r"[0-9A-Fa-f]{8}")
-_HA1 = re.compile(r"[0-9A-Fa-f]{32}")
+_EXTENDED = re.compile(r"UTF-8'[A-Za-z0-9-]*'(.+)", re.IGNORECASE)  # RFC 8187, of username*
+_STAMP, _SESSION, _RANDOM, _MAC = 8, 8, 8, 15  # bytes of a nonce
 
 
 class BadAuthorization(ValueError):
@@ -64,6 +58,14 @@ class BadAuthorization(ValueError):
 def md5_hex(text: bytes) -> bytes:
     """The hash that RFC 7616 calls H; its weakness is the protocol's, not a choice here."""
     return hashlib.md5(text, usedforsecurity=False).hexdigest().encode("ascii")
+
+
+def sha256_hex(text: bytes) -> bytes:
+    """The same by SHA-256."""
+    return hashlib.sha256(text).hexdigest().encode("ascii")
+
+
+_HASHES: Mapping[str, Callable[[bytes], bytes]] = {MD5: md5_hex, SHA256: sha256_hex}
 
 
 def quote(text: str) -> str:
@@ -120,6 +122,13 @@ class _Counts:
         return True
 
 
+class NonceSession(NamedTuple):
+    """The session that a nonce belongs to, and the age of the nonce in seconds."""
+
+    id: bytes
+    age: float
+
+
 class NonceTable:
     """Makes nonces and checks them; bounded, whatever clients do.
 
@@ -144,9 +153,18 @@ class NonceTable:
     def __len__(self) -> int:
         return len(self._used)
 
-    def issue(self) -> str:
-        """A nonce that nobody had before: 40 characters of base64url."""
-        return self._encode(struct.pack(">Q", self._now_ms()) + secrets.token_bytes(7))
+    def issue(self, session: bytes = b"") -> str:
+        """A nonce that nobody had before, of a new session or the given one; 52 of base64url."""
+        stamp = struct.pack(">Q", self._now_ms())
+        session = session or secrets.token_bytes(_SESSION)
+        return self._encode(stamp + session + secrets.token_bytes(_RANDOM))
+
+    def session(self, nonce: str) -> NonceSession | None:
+        """The session of a nonce of this table, which may have expired; None of any other."""
+        raw = self._decode(nonce)
+        if raw is None:
+            return None
+        return NonceSession(raw[_STAMP : _STAMP + _SESSION], self._now_ms() / 1000 - _time_of(raw))
 
     def fresh(self, nonce: str) -> bool:
         """Whether this table made the nonce and it has not expired."""
@@ -168,21 +186,23 @@ class NonceTable:
         return int(self._clock() * 1000)
 
     def _encode(self, stamp: bytes) -> str:
-        mac = hmac.digest(self._secret, stamp, "sha256")[:15]
+        mac = hmac.digest(self._secret, stamp, "sha256")[:_MAC]
         return base64.urlsafe_b64encode(stamp + mac).decode("ascii")
 
     def _issued(self, nonce: str) -> float | None:
         """Seconds of the clock, None for a nonce that is not of this table."""
+        raw = self._decode(nonce)
+        return None if raw is None else _time_of(raw)
+
+    def _decode(self, nonce: str) -> bytes | None:
+        """The bytes of a nonce of this table."""
         try:
             raw = base64.urlsafe_b64decode(nonce)
         except (ValueError, binascii.Error):
             return None
         # Compared as text: another spelling of the same bytes would have its own counts.
-        own = self._encode(raw[:15]).encode("ascii")
-        if not hmac.compare_digest(own, nonce.encode("utf-8")):
-            return None
-        milliseconds: int = struct.unpack(">Q", raw[:8])[0]
-        return milliseconds / 1000
+        own = self._encode(raw[: _STAMP + _SESSION + _RANDOM]).encode("ascii")
+        return raw if hmac.compare_digest(own, nonce.encode("utf-8")) else None
 
     def _make_room(self) -> None:
         now = self._now_ms() / 1000
@@ -196,11 +216,17 @@ class NonceTable:
             del self._used[nonce]
 
 
+def _time_of(raw: bytes) -> float:
+    milliseconds: int = struct.unpack(">Q", raw[:_STAMP])[0]
+    return milliseconds / 1000
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The result of a login: ``user`` if it was right, otherwise ``reason``.
 
-    ``stale``: the password was right, the nonce was not. ``former``: the password was right
+    ``stale``: the password was right, the nonce was not. ``ended``: it was right, but the user
+    has logged out of the nonce's ``session``. ``former``: the password was right
     until it was changed. ``passed_over``: the password was not checked. ``reason`` is empty
     if no login was tried. ``claimed`` is the user name as sent, for the log; do not trust
     it. ``ha1`` is the user's; never show it.
@@ -208,18 +234,31 @@ class Outcome:
 
     user: str | None = None
     ha1: bytes = field(default=b"", repr=False)
+    session: bytes = b""
     stale: bool = False
+    ended: bool = False
     former: bool = False
     passed_over: bool = False
     reason: str = ""
     claimed: str = ""
 
 
+class Sha256Users(Protocol):
+    """Users who may log in by SHA-256 too; `htdigest.HtdigestFile` has them."""
+
+    def sha256(self, user: str) -> bytes | None: ...
+
+    def all_have_sha256(self) -> bool: ...
+
+    def name_of(self, userhash: str) -> str | None: ...
+
+
 class DigestLogin:
     """Checks logins of one realm.
 
     ``ha1_of`` gives the 32 lower-case hex digits of MD5(user:realm:password), or None;
-    ``former_of`` those of the password before.
+    ``former_of`` those of the password before. ``has_ended`` says whether a user has logged out
+    of a session, of which a nonce has the given age.
     """
 
     def __init__(
@@ -229,21 +268,36 @@ class DigestLogin:
         nonces: NonceTable,
         *,
         former_of: Callable[[str], bytes | None] = lambda _: None,
+        sha256: Sha256Users | None = None,
+        has_ended: Callable[[str, bytes, float], bool] = lambda _user, _id, _age: False,
     ) -> None:
         self._realm = realm
         self._ha1_of = ha1_of
         self._former_of = former_of
+        self._sha256 = sha256
         self._nonces = nonces
+        self._has_ended = has_ended
         # In place of the HA1 of an unknown user, so that the check takes as long.
         self._nobody = secrets.token_hex(16).encode("ascii")
 
-    def challenge(self, *, stale: bool = False) -> str:
-        """The value of ``WWW-Authenticate``, with a new nonce."""
+    def challenges(self, *, stale: bool = False, session: bytes = b"") -> list[str]:
+        """The values of ``WWW-Authenticate``, with one new nonce.
+
+        MD5 comes first: clients take the first that they know, and old ones the first at all.
+        SHA-256 is offered only if every user has it: whoever chose it could not log in else.
+        """
+        nonce = self._nonces.issue(session)
+        offered = [self._challenge(MD5, nonce, stale=stale)]
+        if self._sha256 is not None and self._sha256.all_have_sha256():
+            offered.append(self._challenge(SHA256, nonce, stale=stale) + ", userhash=true")
+        return offered
+
+    def _challenge(self, algorithm: str, nonce: str, *, stale: bool) -> str:
         parts = [
             f"Digest realm={quote(self._realm)}",
             'qop="auth"',
-            "algorithm=MD5",
-            f'nonce="{self._nonces.issue()}"',
+            f"algorithm={algorithm}",
+            f'nonce="{nonce}"',
             "charset=UTF-8",
         ]
         if stale:
@@ -256,196 +310,108 @@ class DigestLogin:
         target: str,
         authorization: str | None,
         *,
+        prefix: str = "",
         may_try: Callable[[str], bool] = lambda _: True,
     ) -> Outcome:
         """Check one request, once: the second time its nonce count is a replay.
 
-        ``target`` is the raw one of the request line. ``may_try`` is asked with the user
-        name before the password is checked.
+        ``target`` is the raw one of the request line; the client may have seen ``prefix`` before
+        it. ``may_try`` is asked with the user name before the password is checked.
         """
         if not authorization:
             return Outcome()
         try:
             parameters = parse_authorization(authorization)
-            self._check_parameters(parameters, target)
+            self._check_parameters(parameters, (target, prefix + target))
+            claimed = self._claimed(parameters)
         except BadAuthorization as error:
             return Outcome(reason=str(error))
-        claimed = parameters["username"].encode("latin-1").decode("utf-8", "replace")
         if not may_try(claimed):
             return Outcome(passed_over=True, reason="too many wrong passwords", claimed=claimed)
         ha1 = self._ha1_of(claimed)
-        right = self._is_right(ha1, method, parameters)
+        key = ha1 if _algorithm(parameters) == MD5 else self._sha256_of(claimed)
+        right = self._is_right(key, method, parameters)
         if ha1 is None or not right:
             reason = "no such user" if ha1 is None else "wrong password"
-            former = self._is_right(self._former_of(claimed), method, parameters)
-            return Outcome(former=former, reason=reason, claimed=claimed)
-        nonce, count = parameters["nonce"], int(parameters["nc"], 16)
-        if not (self._nonces.fresh(nonce) and self._nonces.spend(nonce, count)):
-            return Outcome(stale=True, reason="stale nonce", claimed=claimed)
-        return Outcome(user=claimed, ha1=ha1)
+            former = self._former_of(claimed) if _algorithm(parameters) == MD5 else None
+            was_right = self._is_right(former, method, parameters)
+            return Outcome(former=was_right, reason=reason, claimed=claimed)
+        return self._of_session(claimed, ha1, parameters)
 
-    def _is_right(self, ha1: bytes | None, method: str, parameters: Mapping[str, str]) -> bool:
+    def session_of(self, authorization: str | None) -> bytes | None:
+        """The session of the nonce in a login, which is not checked; None if it is not ours."""
+        try:
+            parameters = parse_authorization(authorization or "")
+        except BadAuthorization:
+            return None
+        session = self._nonces.session(parameters.get("nonce", ""))
+        return None if session is None else session.id
+
+    def _of_session(self, user: str, ha1: bytes, parameters: Mapping[str, str]) -> Outcome:
+        """The password is right; what of the nonce?"""
+        nonce, count = parameters["nonce"], int(parameters["nc"], 16)
+        session = self._nonces.session(nonce)
+        if session is not None and self._has_ended(user, session.id, session.age):
+            return Outcome(ended=True, reason="logged out", claimed=user)
+        known = b"" if session is None else session.id
+        if not (self._nonces.fresh(nonce) and self._nonces.spend(nonce, count)):
+            return Outcome(stale=True, session=known, reason="stale nonce", claimed=user)
+        return Outcome(user=user, ha1=ha1, session=known)
+
+    def _sha256_of(self, user: str) -> bytes | None:
+        return None if self._sha256 is None else self._sha256.sha256(user)
+
+    def _is_right(self, key: bytes | None, method: str, parameters: Mapping[str, str]) -> bool:
         equal = hmac.compare_digest(
-            _response(ha1 or self._nobody, method, parameters),
+            _response(key or self._nobody, method, parameters),
             parameters["response"].lower().encode("latin-1"),
         )
-        return equal and ha1 is not None
+        return equal and key is not None
 
-    def _check_parameters(self, parameters: Mapping[str, str], target: str) -> None:
-        for name in ("username", "realm", "nonce", "uri", "response", "qop", "nc", "cnonce"):
+    def _claimed(self, parameters: Mapping[str, str]) -> str:
+        """The user name; of a hash that is nobody's a name that nobody can have."""
+        if parameters.get("username"):
+            name = parameters["username"].encode("latin-1").decode("utf-8", "replace")
+        else:
+            match = _EXTENDED.fullmatch(parameters["username*"])
+            if match is None:
+                raise BadAuthorization("the user name (username*) is not in UTF-8")
+            name = unquote_to_bytes(match[1].encode("latin-1")).decode("utf-8", "replace")
+        if parameters.get("userhash", "false").lower() != "true":
+            return name
+        known = None if self._sha256 is None else self._sha256.name_of(name)
+        return f"userhash:{name}" if known is None else known
+
+    def _check_parameters(self, parameters: Mapping[str, str], targets: tuple[str, ...]) -> None:
+        names = sum(1 for name in ("username", "username*") if parameters.get(name))
+        if names != 1:
+            raise BadAuthorization("the login has no username" if not names else "two user names")
+        for name in ("realm", "nonce", "uri", "response", "qop", "nc", "cnonce"):
             if not parameters.get(name):
                 raise BadAuthorization(f"the login has no {name}")
         if parameters["realm"].encode("latin-1") != self._realm.encode("utf-8"):
             raise BadAuthorization("the login is for another realm")
-        if parameters["uri"] != target:
+        if parameters["uri"] not in targets:
             raise BadAuthorization(
                 "the login is for another uri than the request (does a proxy change paths?)"
             )
         if parameters["qop"].lower() != "auth":
             raise BadAuthorization("the login does not use qop=auth")
-        if parameters.get("algorithm", "MD5").upper() != "MD5":
-            raise BadAuthorization("the login does not use algorithm=MD5")
-        if parameters.get("userhash", "false").lower() != "false":
-            raise BadAuthorization("the login hides its user name (userhash)")
+        if _algorithm(parameters) not in _HASHES:
+            raise BadAuthorization("the login uses neither algorithm=MD5 nor SHA-256")
+        if parameters.get("userhash", "false").lower() not in ("true", "false"):
+            raise BadAuthorization("the userhash of the login is neither true nor false")
         if not _NC.fullmatch(parameters["nc"]) or int(parameters["nc"], 16) == 0:
             raise BadAuthorization("the nonce count of the login is not 8 hex digits")
 
 
-def _response(ha1: bytes, method: str, parameters: Mapping[str, str]) -> bytes:
-    """RFC 7616, section 3.4.1; 32 lower-case hex digits."""
+def _algorithm(parameters: Mapping[str, str]) -> str:
+    return parameters.get("algorithm", MD5).upper()
+
+
+def _response(key: bytes, method: str, parameters: Mapping[str, str]) -> bytes:
+    """RFC 7616, section 3.4.1; lower-case hex digits."""
+    hashed = _HASHES[_algorithm(parameters)]
     middle = ":".join(parameters[name] for name in ("nonce", "nc", "cnonce", "qop"))
-    ha2 = md5_hex(f"{method}:{parameters['uri']}".encode("latin-1"))
-    return md5_hex(b"%s:%s:%s" % (ha1, middle.encode("latin-1"), ha2))
-
-
-def parse_htdigest(content: bytes, realm: str) -> tuple[dict[str, bytes], list[int]]:
-    """The users of a realm with their HA1, and the numbers of the lines that are no entry.
-
-    Blank lines and ``#`` comments are skipped; of two lines for one user the first counts,
-    as in amiws. A user name is UTF-8 without control characters.
-    """
-    users: dict[str, bytes] = {}
-    bad_lines: list[int] = []
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip() or line.startswith(b"#"):
-            continue
-        try:
-            user, line_realm, ha1 = line.decode("utf-8").rstrip().split(":")
-        except ValueError:
-            bad_lines.append(number)
-            continue
-        if not user or not _HA1.fullmatch(ha1) or _CONTROL.search(user):
-            bad_lines.append(number)
-        elif line_realm == realm:
-            users.setdefault(user, ha1.lower().encode("ascii"))
-    return users, bad_lines
-
-
-class HtdigestFile:
-    """The users of one realm in an htdigest file, read again whenever the file changes.
-
-    The file is checked on every call, so that a removed user cannot log in any more; a
-    ``stat`` is cheap. A half-written file does no harm: for SETTLE_TIME
-    after a change an empty or broken file leaves the users as they were (and is read each
-    time, as its time stamp may not show a second change). An unreadable file leaves them
-    for GRACE_TIME; then nobody can log in. ``former`` is given the users of each file
-    that is read.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        realm: str,
-        former: FormerPasswords,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._path = path
-        self._realm = realm
-        self._former = former
-        self._clock = clock
-        self._users: dict[str, bytes] = {}
-        self._content: bytes | None = None
-        self._signature: tuple[int, ...] = ()
-        self._changed_at = 0.0
-        self._settled = False
-        self._unreadable_since: float | None = None
-
-    def ha1(self, user: str) -> bytes | None:
-        """32 lower-case hex digits, None for a user that the file does not have now."""
-        self._refresh()
-        return self._users.get(user)
-
-    def _refresh(self) -> None:
-        now = self._clock()
-        try:
-            status = self._path.stat()
-            signature = (
-                status.st_dev,
-                status.st_ino,
-                status.st_size,
-                status.st_mtime_ns,
-                status.st_ctime_ns,
-            )
-            if signature == self._signature and self._settled:
-                return
-            content = _read_regular(self._path)
-        except OSError as error:
-            self._on_unreadable(error, now)
-            return
-        self._unreadable_since = None
-        if signature != self._signature:
-            self._signature = signature
-            self._changed_at = now
-        self._settled = now - self._changed_at >= SETTLE_TIME
-        if content != self._content:
-            self._take(content)
-
-    def _take(self, content: bytes) -> None:
-        users, bad_lines = parse_htdigest(content, self._realm)
-        doubtful = bool(bad_lines) or not users
-        if doubtful and self._users and not self._settled:
-            return
-        if bad_lines:
-            _log.warning(
-                "auth_file %s: line %s ignored: not user:realm:HA1",
-                self._path,
-                ", ".join(map(str, bad_lines[:10])),
-            )
-        if not users:
-            _log.warning(
-                "auth_file %s has no user of the realm %s (auth_domain): nobody can log in",
-                self._path,
-                self._realm,
-            )
-        _log.info("auth_file %s: %d users of the realm %s", self._path, len(users), self._realm)
-        self._former.users_are(self._realm, users)
-        self._content = content
-        self._users = users
-
-    def _on_unreadable(self, error: OSError, now: float) -> None:
-        self._signature = ()
-        if self._unreadable_since is None:
-            self._unreadable_since = now
-            _log.warning(
-                "auth_file %s cannot be read (%s): logins are refused%s",
-                self._path,
-                error.strerror or error,
-                f" if this lasts {GRACE_TIME:.0f} s" if self._users else "",
-            )
-        if self._users and now - self._unreadable_since >= GRACE_TIME:
-            _log.warning("auth_file %s still cannot be read: nobody can log in", self._path)
-            self._users = {}
-            self._content = None
-
-
-def _read_regular(path: Path) -> bytes:
-    """The bytes of a regular file; OSError for any other, so that a fifo cannot hang us."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("not a regular file")
-        if status.st_size > MAX_FILE:
-            raise OSError(f"larger than {MAX_FILE} bytes")
-        return file.read(MAX_FILE)
+    ha2 = hashed(f"{method}:{parameters['uri']}".encode("latin-1"))
+    return hashed(b"%s:%s:%s" % (key, middle.encode("latin-1"), ha2))

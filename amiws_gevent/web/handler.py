@@ -31,7 +31,7 @@ from greenlet import getcurrent
 
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import AmiwsError
-from amiws_gevent.web.admission import Arrival, Evicted
+from amiws_gevent.web.admission import ADDRESS, Arrival, Evicted
 from amiws_gevent.web.app import ENVIRON_KEY
 from amiws_gevent.web.backlog import Backlog, Losses, LossyBacklog
 from amiws_gevent.web.connection import (
@@ -52,6 +52,8 @@ from amiws_gevent.web.hangup import Hangup
 from amiws_gevent.web.outlet import Source
 from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.problem import is_api
+from amiws_gevent.web.proxies import Proxies, Way
+from amiws_gevent.web.verdict import NOBODY
 from amiws_gevent.web.websocket import WebSocketClient
 
 SUBPROTOCOL = "amiws.v2"
@@ -83,6 +85,7 @@ class Upgrades(Protocol):
 class Site:
     """What all connections of a listener share; a reload changes it for new requests.
 
+    ``path_prefix`` is the path below which browsers see us, where a proxy leaves it in requests.
     ``room`` is how many connections there are descriptors for. ``pacer`` spreads the start
     of requests, ``drains`` the sending to clients whose socket was blocked.
     """
@@ -92,6 +95,8 @@ class Site:
     limits: Limits
     clock: Callable[[], float]
     slow_clients: str = "close"
+    proxies: Proxies = field(default_factory=Proxies)
+    path_prefix: str = ""
     room: int = sys.maxsize
     stopping: bool = False
     pacer: Pacer = field(default_factory=Pacer)
@@ -137,7 +142,10 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self._served = 0
         self._for_api = False  # the request that is being read or answered
         self._peer_gone = False
-        self._user: str | None = None
+        self._way = Way(self.host, "http")
+        self._counted = self.host  # the address that the connection is counted under
+        self._prefix = ""  # the path that was taken from the target
+        self._grant = NOBODY
         self._subprotocol: str | None = None
         self._on_101: list[tuple[str, str]] = []
 
@@ -151,7 +159,12 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def handle_one_request(self) -> bool | None:
         """True when there may be another one; pywsgi's contract."""
-        if self._serve_one():
+        try:
+            more = self._serve_one()
+        finally:
+            if self.client is None:
+                self._count_for_peer()
+        if more:
             gevent.sleep(0)  # others get a turn between two requests
             return True
         if (
@@ -168,17 +181,44 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
                 return False
             self.site.pacer.wait()
             self._parse_head(head)
+            self._count_for(self._way.address)
             self._ask_for_body()
         except RequestError as error:
             self._refuse(error)
             return False
         except OSError as error:
-            _log.debug("%s: %s", self.peer, error)
+            _log.debug("%s: %s", self._name, error)
             return False
         self.environ = self.get_environ()
         self.application = self.site.app
         self.handle_one_response()
         return not self.close_connection and not self.rfile.closed
+
+    def _count_for(self, address: str) -> None:
+        """Count the connection for the client of this request, whom a proxy may have brought."""
+        if address == self._counted:
+            return
+        if self.server.admission.move(self._counted, address, self.site.limits):
+            self._counted = address
+            return
+        self.site.counts.refused_connections[ADDRESS] += 1
+        self.server.warn_of_refusal(ADDRESS, address, address)
+        raise RequestError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "there are too many connections from your address (limits.connections_per_address)",
+            RETRY_LATER,
+        )
+
+    def _count_for_peer(self) -> None:
+        """Between two requests it is the proxy's own."""
+        if self._counted != self.host:
+            self.server.admission.move(self._counted, self.host)
+            self._counted = self.host
+
+    @property
+    def _name(self) -> str:
+        """The client as the log names it: with its port, unless a proxy has brought it."""
+        return self._way.address if self._way.proxy else self.peer
 
     def _receive_head(self) -> bytes:
         """The next request head; empty if the client sends none."""
@@ -254,15 +294,36 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         pairs = [_HEADER.fullmatch(line) for line in lines[1:-2]]
         if None in pairs:
             raise RequestError(HTTPStatus.BAD_REQUEST, "a header is not 'Name: value'")
-        self.command, self.path = words[1], words[2]
+        self.command = words[1]
+        self._prefix, self.path = self._split_target(words[2])
         self.request_version = f"HTTP/{words[3]}.{words[4]}"
         self.headers = Headers((pair[1], pair[2]) for pair in pairs if pair is not None)
+        scheme: Any = self.server.environ["wsgi.url_scheme"]
+        self._way = self.site.proxies.way(self.host, scheme, self.headers)
         self._check_request()
+
+    def _split_target(self, target: str) -> tuple[str, str]:
+        """The prefix of the path if it begins with that, and the target below it."""
+        prefix = self.site.path_prefix
+        rest = target.removeprefix(prefix)
+        if not prefix or rest == target or rest[:1] not in ("/", "?", ""):
+            return "", target
+        if not rest.startswith("/"):  # else links of the page would lead beside it
+            raise RequestError(
+                HTTPStatus.PERMANENT_REDIRECT,
+                f"the pages are at {prefix}/",
+                ("Location", f"{prefix}/{rest}"),
+            )
+        return prefix, rest
 
     def _note_target(self, line: str) -> None:
         """Whether the request is for the API: its errors have another form, from here on."""
         words = line[:LONGEST_REQUEST_LINE].split(" ")
-        self._for_api = len(words) > 1 and is_api(_path_of(words[1]))
+        target = words[1] if len(words) > 1 else ""
+        prefix = self.site.path_prefix
+        if prefix and target.startswith(f"{prefix}/"):
+            target = target.removeprefix(prefix)
+        self._for_api = is_api(_path_of(target))
 
     def _check_request(self) -> None:
         if self.request_version not in ("HTTP/1.1", "HTTP/1.0"):
@@ -310,20 +371,26 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def get_environ(self) -> WSGIEnvironment:
         """WSGI's view of the request, and ours under ``amiws.request``."""
         environ: WSGIEnvironment = self.server.get_environ()
+        way = self._way
+        prefix = self._prefix or way.prefix
         environ.update(
             {
+                "wsgi.url_scheme": way.scheme,
+                "SCRIPT_NAME": prefix,
                 "REQUEST_METHOD": self.command,
                 "PATH_INFO": _path_of(self.path) or "/",
                 "QUERY_STRING": self.path.partition("?")[2],
-                "REQUEST_URI": self.path,
+                "REQUEST_URI": self._prefix + self.path,
                 "SERVER_PROTOCOL": self.request_version,
-                "REMOTE_ADDR": self.host,
+                "REMOTE_ADDR": way.address,
                 ENVIRON_KEY: RequestInfo(
                     method=self.command,
                     target=self.path,
                     headers=self.headers,
-                    scheme=environ["wsgi.url_scheme"],
-                    address=self.host,
+                    scheme=way.scheme,
+                    address=way.address,
+                    prefix=prefix,
+                    proxy=way.proxy,
                 ),
             }
         )
@@ -370,7 +437,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         """Log an exception of the app with its traceback, unless the client has left."""
         if self._peer_gone or self.rfile.closed or not isinstance(error, Exception):
             self.close_connection = True
-            _log.debug("%s: the client left during %r: %s", self.peer, self.requestline, error)
+            _log.debug("%s: the client left during %r: %s", self._name, self.requestline, error)
             return
         _log.error("request %r failed", self.requestline, exc_info=error)
         self._send_error_response_if_possible(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -380,8 +447,8 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 '%s %s "%s" %s %d bytes %.3f s',
-                self.peer,
-                self._user or (self.environ or {}).get("REMOTE_USER") or "-",
+                self._name,
+                self._grant.user or (self.environ or {}).get("REMOTE_USER") or "-",
                 self.requestline,
                 self.code,
                 self.response_length,
@@ -403,7 +470,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def _refuse(self, error: RequestError) -> None:
         """Answer a bad request, and close once the client had time to read the answer."""
-        _log.debug("%s: %d %s", self.peer, error.status, error)
+        _log.debug("%s: %d %s", self._name, error.status, error)
         answer = refusal_bytes(error.status, str(error), *error.headers, api=self._for_api)
         answer_and_close(self.socket, self.rfile, answer)
 
@@ -425,7 +492,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             length = ("Content-Length", str(len(verdict.body)))
             self.start_response(f"{status:d} {status.phrase}", [*verdict.headers, length])
             return [verdict.body]
-        self._user = verdict.user
+        self._grant = verdict.grant
         self._on_101 = list(verdict.headers)
         self._offer_subprotocol()
         self.upgrade_connection()  # gevent-websocket's: the 101, and a WebSocket object
@@ -493,8 +560,9 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.client = WebSocketClient(
             self.socket,
             self.rfile,
-            address=self.peer,
-            user=self._user,
+            address=self._name,
+            grant=self._grant,
+            connection=self._counted,
             subprotocol=self._subprotocol,
             limits=self.site.limits,
             make_source=self.site.sources[self._slow_policy()],

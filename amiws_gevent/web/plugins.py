@@ -45,7 +45,7 @@ class PluginGate:
         )
         headers = (("Content-Type", "text/plain; charset=utf-8"),)
         body = f"403 {refusal}\n".encode(errors="replace")
-        return Verdict(403, verdict.user, headers, body)
+        return Verdict(403, verdict.grant, headers, body)
 
 
 _VARIABLE = re.compile(r"<(?:([^<>:]+):)?[^<>]+>")

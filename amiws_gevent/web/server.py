@@ -13,16 +13,17 @@ from gevent import socket, ssl
 from amiws_gevent.config import ListenAddress, Settings
 from amiws_gevent.runtime.descriptors import limit, limit_for_clients
 from amiws_gevent.runtime.loop import yield_to_loop
-from amiws_gevent.runtime.peers import host_of
 from amiws_gevent.web.acceptor import Acceptor
 from amiws_gevent.web.admission import Population
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import Counts, Laggards, LossReport
 from amiws_gevent.web.endpoint import Endpoint, Move
-from amiws_gevent.web.frames import GOING_AWAY
+from amiws_gevent.web.frames import GOING_AWAY, LOGIN_ENDED, LOGOUT
 from amiws_gevent.web.handler import Site, Upgrades
 from amiws_gevent.web.listener import tls_context
 from amiws_gevent.web.pacing import Pacer
+from amiws_gevent.web.proxies import Proxies
+from amiws_gevent.web.verdict import LOGGED_OUT, Grant
 from amiws_gevent.web.websocket import Sessions, WebSocketClient
 
 _SWEEPS_PER_PING = 10
@@ -53,6 +54,8 @@ class WebServer:
         """Refusals, and why clients were closed."""
         self.losses = Losses()
         """Messages that slow clients have lost."""
+        self.end_of: Callable[[Grant], str | None] = lambda _: None
+        """Why the login of a client that has just been accepted has ended meanwhile; or None."""
         self._sessions = sessions
         self._clock = clock
         self._site: Site | None = None
@@ -104,8 +107,19 @@ class WebServer:
             self._sweeper = gevent.spawn(self._sweep, site)
         site.app, site.gate = app, gate
         site.limits, site.slow_clients = settings.limits, settings.slow_clients
+        site.proxies = Proxies(
+            settings.trusted_proxies, forwarded=settings.proxy_headers == "forwarded"
+        )
+        site.path_prefix = settings.path_prefix
         move.finish()
         self._share_descriptors(site, settings)
+
+    def check(self, end_of: Callable[[Grant], str | None]) -> None:
+        """Close those whose login has ended; ``end_of`` says why, or None."""
+        for number, client in enumerate(list(self._population.clients), 1):
+            _dismiss(client, end_of(client.grant))
+            if not number % _CLIENTS_PER_TURN:
+                yield_to_loop()
 
     def stop(self, timeout: float = 3.0) -> None:
         """Stop accepting, close all clients with 1001, and abort those left after ``timeout``.
@@ -171,11 +185,12 @@ class WebServer:
     def _serve(self, client: WebSocketClient) -> None:
         if self._site is not None and self._site.stopping:
             client.close(GOING_AWAY, _GOING)
+        _dismiss(client, self.end_of(client.grant))
         try:
             client.run(self._sessions, self._clients_pacer.wait)
         finally:
             self._population.clients.discard(client)
-            self._population.remove(host_of(client.address))
+            self._population.remove(client.connection)
             self.counts.closed(client)
             self._laggards.closed(client)
 
@@ -190,3 +205,8 @@ class WebServer:
                 if not number % _CLIENTS_PER_TURN:
                     yield_to_loop()
             self._loss_report.look(self.losses.messages, list(self._population.clients), now)
+
+
+def _dismiss(client: WebSocketClient, reason: str | None) -> None:
+    if reason is not None:
+        client.dismiss(LOGOUT if reason == LOGGED_OUT else LOGIN_ENDED, reason)

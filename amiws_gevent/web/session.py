@@ -1,8 +1,9 @@
 """The session cookie: it opens the WebSocket after a Digest login on a page.
 
 A browser's WebSocket cannot always answer a Digest challenge. The cookie is the user
-name and the time, signed with a key made from that user's HA1. It stays valid over a
-restart, a changed password or a removed user ends it at once, and nothing is stored.
+name, the id of the session and the time, signed with a key made from that user's HA1. It stays
+valid over a restart. A changed password, a removed user or a logout ends it at once. Nothing is
+stored but what was logged out.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ class _Signer(TimestampSigner):
 
 @dataclass(frozen=True)
 class Session:
-    """A valid cookie: its user, and its age in seconds."""
+    """A valid cookie: its user, its age in seconds, and the id of its session."""
 
     user: str
     age: float
+    id: bytes
 
 
 class SessionCookies:
@@ -46,20 +48,36 @@ class SessionCookies:
     """
 
     def __init__(
-        self, port: int, lifetime: float, *, clock: Callable[[], float] = time.time
+        self,
+        port: int,
+        lifetime: float,
+        *,
+        clock: Callable[[], float] = time.time,
+        has_ended: Callable[[str, bytes, float], bool] = lambda _user, _id, _age: False,
     ) -> None:
         self.name = f"amiws_session_{port}"
         self.lifetime = int(lifetime)
         self._salt = f"amiws-gevent session {port}"
         self._clock = clock
+        self._has_ended = has_ended
 
-    def issue(self, user: str, ha1: bytes, *, secure: bool) -> str:
+    def issue(
+        self, user: str, ha1: bytes, session: bytes, *, secure: bool, prefix: str = ""
+    ) -> str:
         """The value of a ``Set-Cookie`` header; ``secure`` when the request came by TLS."""
-        signed = self._signer(ha1).sign(base64_encode(user)).decode("ascii")
+        value = base64_encode(user) + b"." + base64_encode(session)
+        signed = self._signer(ha1).sign(value).decode("ascii")
+        return self._header(signed, self.lifetime, secure=secure, prefix=prefix)
+
+    def expire(self, *, secure: bool, prefix: str = "") -> str:
+        """The same that has a browser forget it."""
+        return self._header("", 0, secure=secure, prefix=prefix)
+
+    def _header(self, value: str, lifetime: int, *, secure: bool, prefix: str) -> str:
         parts = [
-            f"{self.name}={signed}",
-            f"Max-Age={self.lifetime}",
-            "Path=/",
+            f"{self.name}={value}",
+            f"Max-Age={lifetime}",
+            f"Path={prefix}/",
             "HttpOnly",
             "SameSite=Strict",
         ]
@@ -81,8 +99,12 @@ class SessionCookies:
 
         ``ha1_of`` gives a user's HA1 of this moment, None when there is no such user.
         """
+        return next(iter(self.all(headers, ha1_of)), None)
+
+    def all(self, headers: Iterable[str], ha1_of: Callable[[str], bytes | None]) -> list[Session]:
+        """All valid ones."""
         sessions = (self._check_one(value, ha1_of) for value in self.sent(headers))
-        return next((session for session in sessions if session is not None), None)
+        return [session for session in sessions if session is not None]
 
     def _signer(self, ha1: bytes) -> _Signer:
         return _Signer(ha1, self._salt, self._clock)
@@ -95,7 +117,14 @@ class SessionCookies:
             ha1 = ha1_of(user)
             if ha1 is None:
                 return None
-            _, made = self._signer(ha1).unsign(value, max_age=self.lifetime, return_timestamp=True)
+            plain, made = self._signer(ha1).unsign(
+                value, max_age=self.lifetime, return_timestamp=True
+            )
+            session = base64_decode(plain.partition(b".")[2])
         except (BadData, UnicodeDecodeError):
             return None
-        return Session(user, max(0.0, self._clock() - made.timestamp()))
+        age = max(0.0, self._clock() - made.timestamp())
+        # Those without an id were made before there was one, and could not be logged out.
+        if not session or self._has_ended(user, session, age):
+            return None
+        return Session(user, age, session)

@@ -22,6 +22,8 @@ from gevent import socket
 from gevent.hub import get_hub
 
 from amiws_gevent.config import Limits
+from amiws_gevent.identity import Identity
+from amiws_gevent.runtime.peers import host_of
 from amiws_gevent.web.backlog import Backlog
 from amiws_gevent.web.connection import Reader, raw_socket
 from amiws_gevent.web.counts import BY_CLIENT, BY_SERVER, KINDS, LOST, SILENT
@@ -46,6 +48,7 @@ from amiws_gevent.web.frames import (
 )
 from amiws_gevent.web.outlet import Outlet, Source
 from amiws_gevent.web.pacing import at_once, call_at_once
+from amiws_gevent.web.verdict import NOBODY, Grant
 
 CLOSE_TIME = 3.0  # seconds for the client's Close frame; a stop of the program waits as long
 SILENT_PINGS = 2.5  # ping intervals without a byte after which a client is closed
@@ -71,10 +74,11 @@ class Sessions(Protocol):
 class WebSocketClient:
     """An upgraded connection.
 
-    ``address`` is the peer's with its port, ``user`` who logged in, ``subprotocol``
-    ``amiws.v2`` or None. ``closed`` is True once the close has begun; then ``close_code``,
-    ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a Close frame
-    of the client). ``outlet`` sends to it;
+    ``address`` is the client's, with its port unless a proxy brought it; ``grant`` is its login.
+    ``connection`` is the address that it is counted under.
+    ``subprotocol``: ``amiws.v2`` or None. ``closed`` is True once the close has begun; then
+    ``close_code``, ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a
+    Close frame of the client). ``outlet`` sends to it;
     ``make_source`` and ``spread`` are the outlet's.
     """
 
@@ -96,9 +100,10 @@ class WebSocketClient:
         "close_kind",
         "close_reason",
         "closed",
+        "connection",
+        "grant",
         "outlet",
         "subprotocol",
-        "user",
     )
 
     def __init__(
@@ -107,7 +112,8 @@ class WebSocketClient:
         reader: Reader,
         *,
         address: str,
-        user: str | None,
+        grant: Grant = NOBODY,
+        connection: str = "",
         subprotocol: str | None,
         limits: Limits,
         make_source: Callable[[], Source] = Backlog,
@@ -116,7 +122,8 @@ class WebSocketClient:
     ) -> None:
         self.closed = False
         self.address = address
-        self.user = user
+        self.grant = grant
+        self.connection = connection or host_of(address)
         self.subprotocol = subprotocol
         self.clock = clock
         self.close_code = ABNORMAL
@@ -140,6 +147,16 @@ class WebSocketClient:
         self._failed = False  # it broke a rule
         self._timer: Any = None
         self._work = 0
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is."""
+        return self.grant.identity(host_of(self.address))
+
+    @property
+    def user(self) -> str | None:
+        """Who logged in; None: nobody had to."""
+        return self.grant.user
 
     @property
     def pending_bytes(self) -> int:
@@ -194,6 +211,10 @@ class WebSocketClient:
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Send a Close frame after all that waits; returns at once."""
         self._finish(code, reason)
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Send a Close frame at once; what waits for the client is not for it any more."""
+        self._finish(code, reason, drop=True)
 
     def abort(self, reason: str, kind: str = LOST) -> None:
         """Shut the connection down at once; what was not sent is freed."""

@@ -6,6 +6,7 @@ import pytest
 
 from amiws_gevent.web.gate import RequestInfo, Verdict
 from amiws_gevent.web.server import WebServer
+from amiws_gevent.web.verdict import Grant
 from tests.support.webserver import ACCEPT, KEY, FakeGate, Frame, Peer, masked, serving, upgraded
 
 
@@ -145,7 +146,7 @@ def test_extensions_are_not_taken(server: WebServer) -> None:
 def test_a_refusal_is_an_answer_and_the_next_try_is_welcome() -> None:
     def decide(request: RequestInfo) -> Verdict:
         if "authorization" in request.headers:
-            return Verdict(200, user="ann", headers=(("Set-Cookie", "session=1; HttpOnly"),))
+            return Verdict(200, Grant("ann"), headers=(("Set-Cookie", "session=1; HttpOnly"),))
         challenge = ("WWW-Authenticate", 'Digest realm="x"')
         return Verdict(401, headers=(challenge,), body=b"Log in.\n")
 

@@ -13,11 +13,10 @@ from amiws_gevent.web.digest import (
     BadAuthorization,
     DigestLogin,
     NonceTable,
-    Outcome,
     parse_authorization,
-    parse_htdigest,
     quote,
 )
+from amiws_gevent.web.htdigest import parse_htdigest
 
 REALM = "call centre"
 USER = "anna"
@@ -35,7 +34,7 @@ def make_login() -> DigestLogin:
 
 
 def new_nonce(login: DigestLogin) -> str:
-    return parse_authorization(login.challenge())["nonce"]
+    return parse_authorization(login.challenges()[0])["nonce"]
 
 
 def sign(nonce: str, count: int, target: str, method: str = "GET") -> dict[str, str]:
@@ -130,7 +129,7 @@ def test_a_full_table_never_takes_a_replay(size: int, sent: list[tuple[int, int]
     for number, count in sent:
         outcome = login.verify("GET", "/", write(sign(issued[number], count, "/")))
         assert len(nonces) <= size
-        if outcome == Outcome(user=USER, ha1=HA1):
+        if outcome.user is not None:
             assert (number, count) not in taken
             taken.add((number, count))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import flask
@@ -21,6 +22,9 @@ from amiws_gevent.feeds.paging import StatePage
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
 from amiws_gevent.web.app import create_app
 from amiws_gevent.web.gate import Gate
+from amiws_gevent.web.loginwatch import LoginWatch
+from amiws_gevent.web.server import WebServer
+from tests.support.webserver import FakeSessions
 
 
 class FakeFeed:
@@ -161,5 +165,7 @@ class World:
 
     def app(self, settings: Settings) -> flask.Flask:
         self.gate = Gate(settings)
-        routes = self.api.blueprint(self.authorize, stream_limit=self.limit)
+        watch = LoginWatch(WebServer(FakeSessions()), self.streams)
+        log_out = partial(watch.log_out, self.gate, settings.logout_url)
+        routes = self.api.blueprint(self.authorize, log_out, stream_limit=self.limit)
         return create_app(settings, self.gate, blueprints=[routes])

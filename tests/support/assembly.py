@@ -21,6 +21,7 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
+from amiws_gevent.identity import NONE, Identity
 from amiws_gevent.link import Link
 from amiws_gevent.live import LiveState
 from amiws_gevent.metrics import FAMILIES, Measured, Metrics
@@ -116,6 +117,7 @@ class FakeClient:
 
     address = "192.0.2.7:5000"
     user = None
+    identity = Identity(None, NONE, "192.0.2.7")
     subprotocol = "amiws.v2"
     close_kind = SLOW
 

@@ -16,6 +16,7 @@ from amiws_gevent.web.backlog import Backlog, Losses, LossyBacklog
 from amiws_gevent.web.connection import Reader
 from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.listener import open_listener
+from amiws_gevent.web.verdict import Grant
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.webserver import FakeSessions, Peer
 
@@ -58,7 +59,7 @@ class Line:
             near,
             Reader(near, lambda: self.now),
             address="192.0.2.1:99",
-            user="ann",
+            grant=Grant("ann"),
             subprotocol=None,
             limits=Limits(**limits),
             make_source=partial(LossyBacklog, losses, text_frame) if losses else Backlog,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply
 from amiws_gevent.api import blueprint
 from amiws_gevent.api.operations import OPERATIONS, PREFIX
+from amiws_gevent.identity import Identity
+from amiws_gevent.plugins.api import Headers, RequestInfo
+from amiws_gevent.web.app import ENVIRON_KEY
 from amiws_gevent.web.tokens import hash_of, make_token
 from tests.support.api import World
 from tests.unit.test_web_app import BufferedClient, make_settings
@@ -372,3 +376,66 @@ def test_the_document_and_the_page(site: Site) -> None:
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "script" not in page.headers["Content-Security-Policy"]
+
+
+# Logout; what it ends is in test_web_logins.py and tests/integration/test_logins.py
+
+PROXY: dict[str, Any] = {
+    "auth_header": "Remote-User",
+    "trusted_proxies": "10.0.0.1",
+    "logout_url": "/oauth2/sign_out",
+}
+
+
+def asked_by_a_proxy(body: bytes = b"{}", **headers: str) -> dict[str, Any]:
+    request = RequestInfo(
+        "POST",
+        f"{PREFIX}/logout",
+        Headers([("Host", "localhost"), *headers.items()]),
+        "http",
+        "203.0.113.7",
+        proxy="10.0.0.1",
+    )
+    return {
+        "path": f"{PREFIX}/logout",
+        "data": body,
+        "content_type": "application/json",
+        "environ_overrides": {ENVIRON_KEY: request},
+    }
+
+
+def test_a_logout_behind_a_proxy(root: Path) -> None:
+    site = Site(root, World(), **PROXY)
+    answer = site.client.post(**asked_by_a_proxy(**{"Remote-User": "anna"}))
+    assert answer.json == {"logout_url": "/oauth2/sign_out"}
+    assert "Set-Cookie" not in answer.headers
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_a_logout_needs_a_login_and_a_body(root: Path) -> None:
+    site = Site(root, World(), **PROXY)
+    assert site.client.post(**asked_by_a_proxy()).status_code == 403
+    body = asked_by_a_proxy(b"x", **{"Remote-User": "anna"})
+    assert problem(site.client.post(**body)) == (400, "bad_json")
+    nobody = Site(root, World()).client.post(
+        f"{PREFIX}/logout", data="{}", content_type="application/json"
+    )
+    assert problem(nobody) == (400, "bad_request")
+
+
+def test_no_plugin_keeps_anybody_from_leaving(root: Path) -> None:
+    site = Site(root, World(refusal="not you"), **PROXY)
+    answer = site.client.post(**asked_by_a_proxy(**{"Remote-User": "anna"}))
+    assert answer.status_code == 200
+
+
+def test_an_action_tells_who_asks_and_how(root: Path) -> None:
+    site = Site(root, World(), **PROXY)
+    asked = asked_by_a_proxy(json.dumps(ACTION).encode(), **{"Remote-User": "anna"})
+    asked["path"] = f"{PREFIX}/actions"
+    asked["environ_overrides"][ENVIRON_KEY] = replace(
+        asked["environ_overrides"][ENVIRON_KEY], target=f"{PREFIX}/actions"
+    )
+    assert site.client.post(**asked).status_code == 200
+    ((_, client),) = site.world.actions.requests
+    assert client.identity == Identity("anna", "proxy", "203.0.113.7")

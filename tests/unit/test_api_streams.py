@@ -14,6 +14,7 @@ from amiws_gevent.api import streams as module
 from amiws_gevent.api.streams import FORMAT, PIECE, Stream, event, heartbeat
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.web.server import WebServer
+from amiws_gevent.web.verdict import NOBODY
 from tests.support.api import FakeFeed, World, item
 from tests.support.plugins import entry, running
 from tests.support.webserver import Peer, configure, make_settings, serving, wait_for
@@ -227,10 +228,18 @@ def test_those_whose_login_is_gone_end() -> None:
         listening(world) as server,
         stream_of(world, server) as (listener, _),
     ):
-        world.streams.check(lambda user, secret: (user, secret) == (None, b""))
+        world.streams.check(lambda grant: None if grant == NOBODY else module.LOGIN_GONE)
         assert len(world.streams) == 1
-        world.streams.check(lambda user, secret: False)
+        world.streams.check(lambda _: module.LOGIN_GONE)
         assert listener.ends()
+
+
+def test_a_login_that_ends_while_the_stream_begins() -> None:
+    world = World()
+    world.streams.end_of = lambda _: module.LOGGED_OUT
+    with listening(world) as server, stream_of(world, server) as (listener, _):
+        assert listener.ends()
+    assert len(world.streams) == 0
 
 
 def test_a_head_opens_nothing() -> None:
@@ -361,7 +370,7 @@ def test_plugins_are_told_who_came_and_went(tmp_path: Path) -> None:
             (CLIENT, module.TOO_SLOW),
             (CLIENT, module.STOPPING),
         ):
-            stream = world.streams.open(client, b"", module.Filters(), None, limit=1)
+            stream = world.streams.open(client, NOBODY, module.Filters(), None, limit=1)
             if ends is not None:
                 stream.end(ends)
             stream.close()
@@ -371,7 +380,7 @@ def test_plugins_are_told_who_came_and_went(tmp_path: Path) -> None:
             ("events", "alice"),
             ("events", 1006, module.LEFT),
             ("state", None),
-            ("state", 1008, module.LOGIN_GONE),
+            ("state", 4401, module.LOGIN_GONE),
             ("state", None),
             ("state", 1013, module.TOO_SLOW),
             ("state", None),

@@ -14,6 +14,7 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.web.counts import BY_CLIENT, KINDS, LOST, SILENT, SLOW
+from amiws_gevent.web.verdict import Grant
 from tests.support.hosts import ami_host
 from tests.support.plugins import entry, running
 from tests.support.v2 import service
@@ -25,6 +26,7 @@ class FakeClient:
     def __init__(self, subprotocol: str | None = None, user: str | None = None) -> None:
         self.address = "192.0.2.7:5000"
         self.user = user
+        self.identity = Grant(user).identity("192.0.2.7")
         self.subprotocol = subprotocol
         self.close_kind = BY_CLIENT
         self.told: list[Any] = []

@@ -202,3 +202,21 @@ def test_no_dashboard_was_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(resources, "dashboard_root", none)
     found = rules.complete_settings({}, LoadContext(tmp_path))
     assert found == [(("web_root",), "must be given: no dashboard")]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"auth_header": "Remote-User", "trusted_proxies": "127.0.0.1"}, []),
+        ({"trusted_proxies": "0.0.0.0/0"}, []),
+        ({"auth_header": "Remote-User"}, ["auth_header"]),
+        ({"auth_header": "Remote-User", "trusted_proxies": ""}, ["auth_header"]),
+        ({"auth_header": "Remote-User", "trusted_proxies": "::/0"}, ["trusted_proxies"]),
+        ({"auth_header": "Remote-User", "trusted_proxies": "nonsense"}, []),
+        ({"logout_url": "/out"}, ["logout_url"]),
+    ],
+)
+def test_a_name_in_a_header_needs_a_proxy(given: dict[str, Any], found: list[str]) -> None:
+    keys = {"auth_header", "trusted_proxies", "logout_url"}
+    places = [place[0] for place, _ in rules.complete_settings(given, None)]
+    assert [place for place in places if place in keys] == found

@@ -98,3 +98,15 @@ def test_a_plugin_that_keeps_the_state_back(
     if warned:
         (line,) = found
         assert line.startswith("clients get no live state: the plugin ./hiding.py is required")
+
+
+def test_the_login_of_a_proxy_is_one() -> None:
+    proxy = {"auth_header": "Remote-User", "trusted_proxies": "10.0.0.1"}
+    assert security_warnings(settings(**proxy)) == []
+    (warning,) = security_warnings(settings(auth_websocket=False, **proxy))
+    assert "auth_websocket" in warning
+
+
+def test_everybody_is_a_trusted_proxy() -> None:
+    (warning,) = security_warnings(settings(trusted_proxies="10.0.0.0/8, ::/0", **LOGIN))
+    assert warning.startswith("trusted_proxies trusts every address")

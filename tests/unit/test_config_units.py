@@ -317,3 +317,77 @@ def test_no_message_shows_what_the_environment_holds(read: Callable[[object], ob
     with pytest.raises(ValueError, match=r"what '\$\{NAME\}' stands for") as caught:
         read(Scalar("hunter2", "${NAME}"))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("", []),
+        ("127.0.0.1", ["127.0.0.1/32"]),
+        ("10.1.0.0/16, ::1 2001:DB8::/32", ["10.1.0.0/16", "::1/128", "2001:db8::/32"]),
+        (["10.1.0.0/16", "10.1.0.0/16"], ["10.1.0.0/16"]),
+        ((), []),
+    ],
+)
+def test_networks(value: object, found: list[str]) -> None:
+    made = units.networks(value)
+    assert [str(network) for network in made] == found
+    assert units.networks(made) == made
+
+
+@pytest.mark.parametrize(
+    "value", ["proxy.example", "10.1.0.1/16", "10.1.0.0/33", "*", "fe80::1%eth0x/64/", "1", [5], {}]
+)
+def test_what_is_no_network(value: object) -> None:
+    with pytest.raises(ValueError, match="must be addresses"):
+        units.networks(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"), [("", ""), ("/", ""), ("/amiws", "/amiws"), ("/a/b-2_~.x/", "/a/b-2_~.x")]
+)
+def test_path_prefixes(value: str, path: str) -> None:
+    assert units.path_prefix(value) == path
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["amiws", "//a", "/a//b", "/..", "/a/./b", "/a b", "/a;b", '/a"', "/%61", "/" + "a" * 201],
+)
+def test_what_is_no_path_prefix(value: str) -> None:
+    with pytest.raises(ValueError, match="must be a path such as /amiws"):
+        units.path_prefix(value)
+
+
+def test_names_of_headers() -> None:
+    assert units.header_name("X-Forwarded-User") == "X-Forwarded-User"
+    for taken in ("Authorization", "cookie", "HOST", "X-Forwarded-For", "Origin"):
+        with pytest.raises(ValueError, match="of its own"):
+            units.header_name(taken)
+    for wrong in ("", "Remote_User", "Remote User", "Remote:", "R\r\nX", "1st", "x" * 65, "Ü"):
+        with pytest.raises(ValueError, match="must be the name of a header"):
+            units.header_name(wrong)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["/oauth2/sign_out?rd=%2F", "https://sso.example.com", "https://sso.example.com/out", "/"],
+)
+def test_where_to_log_out(value: str) -> None:
+    assert units.logout_url(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "out", "//evil.example/", "javascript:alert(1)", "ftp://a/", "/a b", "/a\n", "https://"],
+)
+def test_where_nobody_is_sent(value: str) -> None:
+    with pytest.raises(ValueError, match="must be a path such as /oauth2/sign_out"):
+        units.logout_url(value)
+
+
+def test_what_proxies_send() -> None:
+    assert units.proxy_headers("Forwarded") == "forwarded"
+    assert units.proxy_headers("X-FORWARDED") == "x-forwarded"
+    with pytest.raises(ValueError, match="must be x-forwarded or forwarded"):
+        units.proxy_headers("both")

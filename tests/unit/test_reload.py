@@ -193,7 +193,7 @@ def test_counters_outlive_what_it_builds(program: Whole) -> None:
     assert (site.counts, site.losses) == (web.counts, web.losses)
     assert site.counts is web.counts
     assert site.gate._gate is not gate
-    assert site.gate._gate._login_throttle is gate._login_throttle
+    assert site.gate._gate._logins._memory is gate._logins._memory
 
 
 @pytest.mark.parametrize("where", ["import", "startup"])

@@ -277,3 +277,31 @@ def test_nobody_is_accepted_while_many_wait_for_the_cpu(door: Door) -> None:
     pause = door.admission.pause(Limits())
     assert pause is not None
     assert pause.reason == BUSY
+
+
+# Proxies
+
+
+def test_connections_of_a_proxy_count_for_its_clients(door: Door) -> None:
+    limits = Limits(connections_per_address=1)
+    for _ in range(5):
+        assert door.admission.refusal("10.0.0.1", limits, proxy=True) is None
+        door.population.add("10.0.0.1")
+    assert door.admission.refusal("10.0.0.1", limits) == ADDRESS
+    assert door.admission.move("10.0.0.1", "203.0.113.7", limits)
+    assert not door.admission.move("10.0.0.1", "203.0.113.7", limits)
+    assert door.admission.move("10.0.0.1", "2001:db8::7", limits)
+    assert not door.admission.move("10.0.0.1", "2001:db8::8", limits)
+    assert door.population.connections_from("10.0.0.1") == 3
+    assert door.population.total == 5
+    assert door.admission.move("203.0.113.7", "10.0.0.1")
+    assert door.population.connections_from("203.0.113.7") == 0
+    for host in (*["10.0.0.1"] * 4, "2001:db8::7"):
+        door.population.remove(host)
+    assert door.population.total == door.population.connections_from("10.0.0.1") == 0
+
+
+def test_a_proxy_has_the_limit_of_all(door: Door) -> None:
+    limits = Limits(connections=1)
+    door.population.add("10.0.0.1")
+    assert door.admission.refusal("10.0.0.1", limits, proxy=True) == CONNECTIONS

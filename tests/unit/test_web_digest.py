@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
-import stat
-from pathlib import Path
 
 import pytest
 
 from amiws_gevent.web.digest import (
-    GRACE_TIME,
     MAX_AUTHORIZATION,
-    MAX_FILE,
     NC_WINDOW,
     NONCE_LIFETIME,
-    SETTLE_TIME,
     BadAuthorization,
     DigestLogin,
-    HtdigestFile,
     NonceTable,
     Outcome,
     parse_authorization,
-    parse_htdigest,
     quote,
 )
-from amiws_gevent.web.former import FormerPasswords
 from tests.support.clock import Clock
 
 REALM = "call centre"
@@ -47,7 +37,7 @@ class Client:
         self.nonce = self.new_nonce()
 
     def new_nonce(self) -> str:
-        challenge = parse_authorization(self.login.challenge())
+        challenge = parse_authorization(self.login.challenges()[0])
         return challenge["nonce"]
 
     def header(self, nc: int | str = 1, target: str = "/", **wrong: str) -> str:
@@ -228,9 +218,16 @@ def test_another_method(client: Client) -> None:
     ("wrong", "reason"),
     [
         ({"qop": "auth-int"}, "qop=auth"),
-        ({"algorithm": "SHA-256"}, "algorithm=MD5"),
+        ({"qop": "auth,auth-int"}, "cannot be parsed"),
         ({"algorithm": "MD5-sess"}, "algorithm=MD5"),
-        ({"userhash": "true"}, "userhash"),
+        ({"algorithm": "SHA-256-sess"}, "algorithm=MD5"),
+        ({"algorithm": "SHA-512-256"}, "algorithm=MD5"),
+        ({"algorithm": "SHA-256"}, "wrong password"),
+        ({"userhash": "yes"}, "userhash"),
+        ({"userhash": "true"}, "no such user"),
+        ({"username*": "UTF-8''anna"}, "two user names"),
+        ({"username": "", "username*": "anna"}, "not in UTF-8"),
+        ({"username": "", "username*": "latin-1''anna"}, "not in UTF-8"),
         ({"nc": "1"}, "nonce count"),
         ({"nc": "00000000"}, "nonce count"),
         ({"nc": "0000000g"}, "nonce count"),
@@ -269,16 +266,16 @@ def test_a_response_that_is_no_hash(client: Client, response: str) -> None:
 
 
 def test_a_challenge_says_what_rfc_7616_asks(login: DigestLogin) -> None:
-    challenge = parse_authorization(login.challenge())
+    challenge = parse_authorization(login.challenges()[0])
     assert challenge["realm"] == REALM
     assert (challenge["qop"], challenge["algorithm"]) == ("auth", "MD5")
     assert "stale" not in challenge
-    assert parse_authorization(login.challenge(stale=True))["stale"] == "true"
+    assert parse_authorization(login.challenges(stale=True)[0])["stale"] == "true"
 
 
 def test_a_realm_in_utf_8_and_quotes(clock: Clock) -> None:
     login = DigestLogin('Büro "1"', dict[str, bytes]().get, NonceTable(clock=clock))
-    header = login.challenge()
+    header = login.challenges()[0]
     header.encode("latin-1")
     realm = parse_authorization(header)["realm"]
     assert realm.encode("latin-1").decode() == 'Büro "1"'
@@ -437,236 +434,171 @@ def test_quote() -> None:
     assert quote('a"\\ü') == '"a\\"\\\\Ã¼"'
 
 
-# The htdigest file
+# SHA-256
 
 
-def test_lines_of_an_htdigest_file() -> None:
-    good = ha1("anna", "x").upper()
-    content = b"\xef\xbb\xbf# a comment\r\n\r\n" + b"\n".join(
-        [
-            b"anna:call centre:" + good + b"\r",
-            b"anna:call centre:" + b"0" * 32,
-            b"eve:elsewhere:" + good,
-            "Jürgen:call centre:".encode() + good,
-        ]
-    )
-    users, bad_lines = parse_htdigest(content, REALM)
-    assert users == {"anna": good.lower(), "Jürgen": good.lower()}
-    assert bad_lines == []
+def sha256(user: str, password: str) -> bytes:
+    return hashlib.sha256(f"{user}:{REALM}:{password}".encode()).hexdigest().encode()
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"anna",
-        b"anna:call centre",
-        b"anna:call centre:",
-        b"anna:call centre:abc",
-        b"anna:call centre:" + b"g" * 32,
-        b":call centre:" + b"0" * 32,
-        b"a:b:call centre:" + b"0" * 32,
-        b"an\x00na:call centre:" + b"0" * 32,
-        b"J\xfcrgen:call centre:" + b"0" * 32,
-    ],
-)
-def test_lines_that_are_no_entry(line: bytes) -> None:
-    good = b"bob:call centre:" + b"1" * 32
-    users, bad_lines = parse_htdigest(b"\n".join([good, line, good]), REALM)
-    assert users == {"bob": b"1" * 32}
-    assert bad_lines == [2]
+class Both:
+    """Users with SHA-256, as `HtdigestFile` has them."""
+
+    def __init__(self, *names: str, everybody: bool = True) -> None:
+        self.keys = {name: sha256(name, "s3cret") for name in names}
+        self.everybody = everybody
+        self.sha256 = self.keys.get
+
+    def all_have_sha256(self) -> bool:
+        return self.everybody
+
+    def name_of(self, userhash: str) -> str | None:
+        hashes = {
+            hashlib.sha256(f"{name}:{REALM}".encode()).hexdigest(): name for name in self.keys
+        }
+        return hashes.get(userhash)
 
 
-def entry(user: str, password: str, realm: str = REALM) -> str:
-    return f"{user}:{realm}:{ha1(user, password, realm).decode()}\n"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    file = tmp_path / "htdigest"
-    file.write_text(entry("anna", "one"))
-    return file
+def by_sha256(login: DigestLogin, name: str, password: str, nc: int = 1, **more: str) -> Outcome:
+    nonce = parse_authorization(login.challenges()[0])["nonce"]
+    ha2 = hashlib.sha256(b"GET:/").hexdigest()
+    key = sha256(name, password).decode()
+    response = hashlib.sha256(f"{key}:{nonce}:{nc:08x}:c:auth:{ha2}".encode()).hexdigest()
+    values = {
+        "username": name,
+        "realm": REALM,
+        "nonce": nonce,
+        "uri": "/",
+        "qop": "auth",
+        "nc": f"{nc:08x}",
+        "cnonce": "c",
+        "algorithm": "SHA-256",
+        "response": response,
+        **more,
+    }
+    parts = ", ".join(f"{key}={raw_quote(value)}" for key, value in values.items())
+    return login.verify("GET", "/", f"Digest {parts}")
 
 
 @pytest.fixture
-def htdigest(path: Path, clock: Clock) -> HtdigestFile:
-    return HtdigestFile(path, REALM, FormerPasswords(), clock=clock)
+def both(clock: Clock, users: dict[str, bytes]) -> DigestLogin:
+    return DigestLogin(REALM, users.get, NonceTable(clock=clock), sha256=Both("anna"))
 
 
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+def test_the_example_of_rfc_7616_by_sha256() -> None:
+    """Section 3.9.1."""
 
+    class Fixed(NonceTable):
+        def fresh(self, nonce: str) -> bool:
+            return True
 
-def test_users_of_the_file(htdigest: HtdigestFile) -> None:
-    assert htdigest.ha1("anna") == ha1("anna", "one")
-    assert htdigest.ha1("eve") is None
+        def spend(self, nonce: str, count: int) -> bool:
+            return True
 
-
-def test_a_changed_file_counts_at_once(htdigest: HtdigestFile, path: Path) -> None:
-    assert htdigest.ha1("anna") == ha1("anna", "one")
-    path.write_text(entry("anna", "two") + entry("bob", "three"))
-    assert htdigest.ha1("anna") == ha1("anna", "two")
-    assert htdigest.ha1("bob") == ha1("bob", "three")
-    path.write_text(entry("bob", "three"))
-    assert htdigest.ha1("anna") is None
-
-
-def test_what_the_file_had_before_is_remembered_behind_it(path: Path, clock: Clock) -> None:
-    """Whether one object saw the change or, after a reload, two did."""
-    former = FormerPasswords()
-    path.write_text(entry("anna", "1") + entry("bob", "1"))
-    first = HtdigestFile(path, REALM, former, clock=clock)
-    assert first.ha1("anna") == ha1("anna", "1")
-    assert former.ha1("anna") is None
-    path.write_text(entry("anna", "22") + entry("bob", "1"))
-    assert first.ha1("anna") == ha1("anna", "22")
-    assert former.ha1("anna") == ha1("anna", "1")
-    path.write_text(entry("anna", "22") + entry("carl", "333"))
-    second = HtdigestFile(path, REALM, former, clock=clock)
-    assert second.ha1("bob") is None
-    assert former.ha1("bob") == ha1("bob", "1")
-    assert former.ha1("anna") == ha1("anna", "1")
-    assert former.ha1("carl") is None
-
-
-def test_a_file_that_could_not_be_read_for_long_takes_nothing_from_memory(
-    path: Path, clock: Clock
-) -> None:
-    former = FormerPasswords()
-    htdigest = HtdigestFile(path, REALM, former, clock=clock)
-    assert htdigest.ha1("anna") is not None
-    path.unlink()
-    assert htdigest.ha1("anna") is not None
-    clock.now += GRACE_TIME
-    assert htdigest.ha1("anna") is None
-    path.write_text(entry("anna", "two"))
-    assert htdigest.ha1("anna") == ha1("anna", "two")
-    assert former.ha1("anna") == ha1("anna", "one")
-
-
-def test_a_replaced_file_counts_at_once(htdigest: HtdigestFile, path: Path) -> None:
-    assert htdigest.ha1("anna") == ha1("anna", "one")
-    other = path.with_name("new")
-    other.write_text(entry("anna", "two"))
-    other.replace(path)
-    assert htdigest.ha1("anna") == ha1("anna", "two")
-
-
-def test_a_change_that_no_time_stamp_tells(
-    htdigest: HtdigestFile, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two writes within one tick of the file system, of the same size."""
-    assert htdigest.ha1("anna") == ha1("anna", "one")
-    frozen = path.stat()
-    path.write_text(entry("anna", "two"))
-    monkeypatch.setattr(Path, "stat", lambda _path: frozen)
-    clock.now += 3600
-    assert htdigest.ha1("anna") == ha1("anna", "two")
-
-
-def test_a_settled_file_is_not_read_again(
-    htdigest: HtdigestFile, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert htdigest.ha1("anna")
-    clock.now += SETTLE_TIME
-    assert htdigest.ha1("anna")
-
-    def unexpected(*_arguments: object) -> bytes:
-        raise AssertionError("read again")
-
-    monkeypatch.setattr("amiws_gevent.web.digest._read_regular", unexpected)
-    assert htdigest.ha1("anna") == ha1("anna", "one")
-
-
-@pytest.mark.parametrize("half", ["", "anna:call cen", entry("anna", "two")[:-5]])
-def test_a_half_written_file_changes_nothing_for_a_moment(
-    htdigest: HtdigestFile, path: Path, clock: Clock, half: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert htdigest.ha1("anna") == ha1("anna", "one")
-    path.write_text(half)
-    assert htdigest.ha1("anna") == ha1("anna", "one")
-    assert warnings(caplog) == []
-    path.write_text(entry("anna", "two"))
-    assert htdigest.ha1("anna") == ha1("anna", "two")
-
-
-def test_a_file_that_stays_empty_lets_nobody_in(
-    htdigest: HtdigestFile, path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert htdigest.ha1("anna")
-    path.write_text("")
-    assert htdigest.ha1("anna")
-    clock.now += SETTLE_TIME
-    assert htdigest.ha1("anna") is None
-    assert htdigest.ha1("anna") is None
-    assert [line for line in warnings(caplog) if "no user of the realm" in line] == warnings(caplog)
-    assert len(warnings(caplog)) == 1
-
-
-def test_a_broken_line_is_named_once_and_never_shown(
-    path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    path.write_text(entry("anna", "one") + "bob:secret-in-the-clear\n")
-    htdigest = HtdigestFile(path, REALM, FormerPasswords(), clock=clock)
-    for _ in range(3):
-        assert htdigest.ha1("anna")
-        clock.now += SETTLE_TIME
-    assert len(warnings(caplog)) == 1
-    assert "line 2" in warnings(caplog)[0]
-    assert "secret-in-the-clear" not in caplog.text
-    assert ha1("anna", "one").decode() not in caplog.text
-
-
-def test_no_user_of_the_realm_is_told(
-    path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    path.write_text(entry("anna", "one", "elsewhere"))
-    assert HtdigestFile(path, REALM, FormerPasswords(), clock=clock).ha1("anna") is None
-    assert "no user of the realm call centre" in caplog.text
-
-
-def test_an_unreadable_file_keeps_its_users_for_a_while(
-    htdigest: HtdigestFile, path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert htdigest.ha1("anna")
-    path.unlink()
-    for _ in range(3):
-        assert htdigest.ha1("anna")
-    assert len(warnings(caplog)) == 1
-    clock.now += GRACE_TIME
-    for _ in range(3):
-        assert htdigest.ha1("anna") is None
-    assert len(warnings(caplog)) == 2
-    path.write_text(entry("anna", "one"))
-    assert htdigest.ha1("anna")
-    assert len(warnings(caplog)) == 2
-    path.unlink()
-    assert htdigest.ha1("anna")
-    assert len(warnings(caplog)) == 3
-
-
-def test_a_file_that_was_never_there(
-    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    htdigest = HtdigestFile(tmp_path / "none", REALM, FormerPasswords(), clock=clock)
-    assert htdigest.ha1("anna") is None
-    assert "cannot be read (No such file or directory): logins are refused" in caplog.text
-    (tmp_path / "none").write_text(entry("anna", "one"))
-    assert htdigest.ha1("anna")
-
-
-def test_a_fifo_does_not_hang(tmp_path: Path, clock: Clock) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
-    assert (
-        HtdigestFile(tmp_path / "fifo", REALM, FormerPasswords(), clock=clock).ha1("anna") is None
+    realm, password = "http-auth@example.org", "Circle of Life"
+    key = hashlib.sha256(f"Mufasa:{realm}:{password}".encode()).hexdigest().encode()
+    users = Both()
+    users.keys["Mufasa"] = key
+    md5 = {"Mufasa": ha1("Mufasa", password, realm)}
+    login = DigestLogin(realm, md5.get, Fixed(), sha256=users)
+    header = (
+        'Digest username="Mufasa", realm="http-auth@example.org", uri="/dir/index.html", '
+        'algorithm=SHA-256, nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", nc=00000001, '
+        'cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", qop=auth, '
+        'response="753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1", '
+        'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
     )
+    outcome = login.verify("GET", "/dir/index.html", header)
+    assert (outcome.user, outcome.ha1) == ("Mufasa", md5["Mufasa"])
 
 
-def test_a_huge_file_is_not_read(
-    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+def test_md5_comes_first_and_sha256_has_the_same_nonce(both: DigestLogin) -> None:
+    md5, sha = map(parse_authorization, both.challenges(stale=True))
+    assert (md5["algorithm"], sha["algorithm"]) == ("MD5", "SHA-256")
+    assert md5["nonce"] == sha["nonce"]
+    assert "userhash" not in md5
+    assert sha["userhash"] == sha["stale"] == "true"
+
+
+def test_sha256_is_offered_only_if_all_have_it(clock: Clock, users: dict[str, bytes]) -> None:
+    some = Both("anna", everybody=False)
+    login = DigestLogin(REALM, users.get, NonceTable(clock=clock), sha256=some)
+    assert len(login.challenges()) == 1
+    assert by_sha256(login, "anna", "s3cret").user == "anna"  # who began before may go on
+
+
+def test_a_login_by_sha256(both: DigestLogin) -> None:
+    outcome = by_sha256(both, "anna", "s3cret")
+    assert (outcome.user, outcome.ha1) == ("anna", ha1("anna", "s3cret"))
+    assert by_sha256(both, "anna", "guess").reason == "wrong password"
+    assert by_sha256(both, "eve", "s3cret").reason == "no such user"
+    assert by_sha256(both, "anna", "s3cret", algorithm="MD5").reason == "wrong password"
+
+
+def test_a_user_without_an_entry_of_its_own_has_no_sha256(
+    clock: Clock, users: dict[str, bytes]
 ) -> None:
-    huge = tmp_path / "huge"
-    with huge.open("wb") as file:
-        file.truncate(MAX_FILE + 1)
-    assert HtdigestFile(huge, REALM, FormerPasswords(), clock=clock).ha1("anna") is None
-    assert "larger than" in caplog.text
+    """An entry alone, of a user whose first line is gone, opens nothing."""
+    del users["anna"]
+    login = DigestLogin(REALM, users.get, NonceTable(clock=clock), sha256=Both("anna"))
+    assert by_sha256(login, "anna", "s3cret").reason == "no such user"
+
+
+def test_a_hashed_user_name(both: DigestLogin) -> None:
+    hashed = hashlib.sha256(f"anna:{REALM}".encode()).hexdigest()
+    assert by_sha256(both, "anna", "s3cret", username=hashed, userhash="true").user == "anna"
+    assert by_sha256(both, "anna", "s3cret", username=hashed).user is None
+    unknown = by_sha256(both, "anna", "s3cret", username="0" * 64, userhash="true")
+    assert (unknown.user, unknown.claimed) == (None, "userhash:" + "0" * 64)
+
+
+def test_an_extended_user_name(client: Client) -> None:
+    client.user = "Jürgen ☎"
+    header = client.header(username="").replace(
+        'username=""', "username*=UTF-8''J%C3%BCrgen%20%E2%98%8E"
+    )
+    assert client.login.verify("GET", "/", header).user == "Jürgen ☎"
+
+
+# Sessions
+
+
+def test_all_nonces_of_a_session(clock: Clock, users: dict[str, bytes]) -> None:
+    ended: set[tuple[str, bytes]] = set()
+    login = DigestLogin(
+        REALM,
+        users.get,
+        NonceTable(clock=clock),
+        has_ended=lambda user, session, age: (user, session) in ended,
+    )
+    client, other = Client(login), Client(login)
+    session = client.send().session
+    assert len(session) == 8
+    assert session == client.send(2).session != other.send().session
+    old = client.nonce
+    clock.now += NONCE_LIFETIME + 1
+    stale = client.send(3)
+    assert (stale.stale, stale.session) == (True, session)
+    (challenge,) = login.challenges(stale=True, session=stale.session)
+    client.nonce = parse_authorization(challenge)["nonce"]
+    assert client.send().session == session
+    ended.add(("anna", session))
+    for nonce, nc in ((client.nonce, 2), (old, 4)):
+        client.nonce = nonce
+        outcome = client.send(nc)
+        assert (outcome.user, outcome.stale, outcome.ended) == (None, False, True)
+    wrong = Client(login, password="guess")
+    wrong.nonce = old
+    assert not wrong.send().ended  # it tells nothing to who has no password
+    wrong = Client(login, "Jürgen ☎")
+    wrong.nonce = old
+    assert not wrong.send().ended  # another user of the same nonce has not logged out
+
+
+def test_the_uri_below_a_prefix(client: Client) -> None:
+    header = client.header(1, "/amiws/a?b")
+    assert client.login.verify("GET", "/a?b", header, prefix="/amiws").user == "anna"
+    header = client.header(2, "/a?b")
+    assert client.login.verify("GET", "/a?b", header, prefix="/amiws").user == "anna"
+    header = client.header(3, "/other/a?b")
+    assert "uri" in client.login.verify("GET", "/a?b", header, prefix="/amiws").reason

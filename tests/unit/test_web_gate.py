@@ -15,15 +15,14 @@ from requests.utils import parse_dict_header
 
 from amiws_gevent.config import Settings
 from amiws_gevent.web.digest import NONCE_LIFETIME
-from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.gate import MIGRATION, MOST_NAMES, NAMES, Gate, Headers, RequestInfo, Verdict
 from amiws_gevent.web.login_throttle import (
     FAILURE_TIME,
     LIMIT,
     OF_ALL_USERS,
     PASSWORD,
-    LoginThrottle,
 )
+from amiws_gevent.web.logins import LoginMemory
 from tests.support.clock import Clock
 
 REALM = "call centre"
@@ -51,15 +50,14 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        self.failed = LoginThrottle(clock=self.clock)
-        self.former = FormerPasswords()
+        self.memory = LoginMemory(clock=self.clock)
+        self.failed = self.memory.throttle
         self.reload()
 
     def reload(self) -> None:
         self.gate = Gate(
             self.settings,
-            login_throttle=self.failed,
-            former_passwords=self.former,
+            memory=self.memory,
             clock=self.clock,
             wall_clock=self.wall_clock,
         )
@@ -282,7 +280,7 @@ def test_a_removed_user_is_out_at_once(world: World) -> None:
 
 
 def test_the_cookie_opens_the_websocket(world: World) -> None:
-    assert world.upgrade(world.log_in()) == Verdict(200, user="anna")
+    assert world.upgrade(world.log_in()).user == "anna"
 
 
 def test_the_cookie_outlives_a_restart(world: World) -> None:

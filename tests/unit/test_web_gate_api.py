@@ -14,6 +14,7 @@ from amiws_gevent.plugins.api import Headers, RequestInfo
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.login_throttle import PASSWORD
 from amiws_gevent.web.tokens import hash_of, make_token
+from amiws_gevent.web.verdict import LOGIN_GONE, NOBODY
 from tests.unit.test_web_gate import World, answer, header
 
 OWN = "http://pbx:8000"
@@ -185,12 +186,12 @@ def test_options_without_a_question_need_a_login(tmp_path: Path) -> None:
 
 def test_digest_and_the_cookie(world: World) -> None:
     verdict = asked(world)
-    assert (verdict.status, verdict.secret) == (401, b"")
+    assert (verdict.status, verdict.grant) == (401, NOBODY)
     verdict = asked(world, answer(verdict, "anna", "one"))
     assert (verdict.status, verdict.user) == (200, "anna")
     cookie = ("Cookie", header(verdict, "Set-Cookie").split(";")[0])
     again = asked(world, cookie)
-    assert (again.status, again.user, again.secret) == (200, "anna", verdict.secret)
+    assert (again.status, again.grant) == (200, verdict.grant)
 
 
 def test_auth_websocket_opens_nothing_here(tmp_path: Path) -> None:
@@ -279,24 +280,35 @@ def test_without_tokens_a_bearer_means_nothing(tmp_path: Path) -> None:
 # What a reload changes
 
 
-def test_a_login_is_known_until_it_is_gone(tmp_path: Path) -> None:
+def test_a_login_holds_until_it_is_gone(tmp_path: Path) -> None:
     world = World(tmp_path, api_tokens=API_TOKENS)
-    people, program = asked(world, world.digest()), asked(world, bearer())
-    assert world.gate.still_knows(people.user, people.secret)
-    assert world.gate.still_knows(program.user, program.secret)
-    assert not world.gate.still_knows(None, b"")
+    people, program = asked(world, world.digest()).grant, asked(world, bearer()).grant
+    for websocket in (True, False):
+        assert world.gate.end_of(people, websocket=websocket) is None
+        assert world.gate.end_of(program, websocket=websocket) is None
     world.write(anna="new", bob="two")
     world.settings = world.settings.model_copy(update={"api_tokens": ()})
     world.reload()
-    assert not world.gate.still_knows(people.user, people.secret)
-    assert not world.gate.still_knows(program.user, program.secret)
+    for websocket in (True, False):
+        assert world.gate.end_of(people, websocket=websocket) == LOGIN_GONE
+        assert world.gate.end_of(program, websocket=websocket) == LOGIN_GONE
 
 
-def test_nobody_is_known_while_nobody_has_to_log_in(tmp_path: Path) -> None:
-    assert World(tmp_path, **OPEN).gate.still_knows(None, b"")
-    assert not World(tmp_path, **OPEN).gate.still_knows("anna", b"")
-    with_tokens = World(tmp_path, api_tokens=API_TOKENS, **OPEN)
-    assert not with_tokens.gate.still_knows(None, b"")
+def test_one_who_did_not_log_in_stays_while_nobody_has_to(tmp_path: Path) -> None:
+    def ends(websocket: bool, **changes: Any) -> bool:
+        gate = World(tmp_path, **changes).gate
+        return gate.end_of(NOBODY, websocket=websocket) is not None
+
+    assert not ends(False, **OPEN)
+    assert not ends(True, **OPEN)
+    assert ends(False, api_tokens=API_TOKENS, **OPEN)
+    assert not ends(True, api_tokens=API_TOKENS, **OPEN)
+    assert ends(False, auth_websocket=False)
+    assert not ends(True, auth_websocket=False)
+    assert ends(True)
+    proxy = {"auth_header": "Remote-User", "trusted_proxies": "10.0.0.9", **OPEN}
+    assert ends(True, **proxy)
+    assert ends(False, **proxy)
 
 
 def test_the_detail_has_no_status_twice(world: World, caplog: pytest.LogCaptureFixture) -> None:

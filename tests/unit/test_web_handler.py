@@ -6,14 +6,18 @@ import gc
 import logging
 import re
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 import gevent
 import pytest
 from gevent import socket
 
+from amiws_gevent.identity import PROXY, Identity
 from amiws_gevent.web.gate import RequestInfo, Verdict
 from amiws_gevent.web.handler import LONGEST_BODY, LONGEST_REQUEST_LINE, MOST_HEADERS
+from amiws_gevent.web.server import WebServer
+from amiws_gevent.web.verdict import Grant
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.webserver import (
     FakeGate,
@@ -507,7 +511,7 @@ def test_the_access_log_has_no_secrets(caplog: pytest.LogCaptureFixture) -> None
 
 def test_the_access_log_names_the_user(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="amiws_gevent.web")
-    with serving(gate=FakeGate(Verdict(200, user="ann"))) as server, upgraded(server):
+    with serving(gate=FakeGate(Verdict(200, Grant("ann")))) as server, upgraded(server):
         pass
     assert re.search(r'127\.0\.0\.1:\d+ ann "GET /ws HTTP/1\.1" 101 ', caplog.text)
 
@@ -555,3 +559,151 @@ def test_refused_upgrades_are_counted() -> None:
         peer.request()
         assert peer.handshake().status == 101
         assert server.counts.refused_upgrades == {401: 2, 426: 1}
+
+
+# Behind a proxy
+
+
+def behind(*, limits: dict[str, Any] | None = None, **changes: Any) -> Any:
+    return make_settings(trusted_proxies="127.0.0.1", limits=limits, **changes)
+
+
+def seen_app(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+    """Tells what an application sees of where a request comes from."""
+    names = ("REMOTE_ADDR", "wsgi.url_scheme", "SCRIPT_NAME", "PATH_INFO", "REQUEST_URI")
+    info = environ["amiws.request"]
+    told = [environ[name] for name in names]
+    told += [info.address, info.scheme, info.prefix, info.target, info.proxy]
+    start_response("200 OK", [("Content-Length", str(len("|".join(told))))])
+    return ["|".join(told).encode()]
+
+
+def seen(server: WebServer, headers: str, line: str = "GET /a?b HTTP/1.1") -> list[str]:
+    with Peer(server.port) as peer:
+        answer = peer.request(line, f"Host: x\r\n{headers}")
+        assert answer.status == 200, answer
+        return answer.body.decode().split("|")
+
+
+PROXIED = "X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n"
+
+
+def test_what_a_trusted_proxy_says() -> None:
+    with serving(behind(), app=seen_app) as server:
+        assert seen(server, PROXIED + "X-Forwarded-Prefix: /amiws\r\n") == [
+            *("203.0.113.7", "https", "/amiws", "/a", "/a?b"),
+            *("203.0.113.7", "https", "/amiws", "/a?b", "127.0.0.1"),
+        ]
+        assert seen(server, "")[0] == "127.0.0.1"
+
+
+def test_what_anybody_else_says() -> None:
+    expected = [
+        *("127.0.0.1", "http", "", "/a", "/a?b"),
+        *("127.0.0.1", "http", "", "/a?b", ""),
+    ]
+    for settings in (make_settings(), make_settings(trusted_proxies="192.0.2.1")):
+        with serving(settings, app=seen_app) as server:
+            assert seen(server, PROXIED + "X-Forwarded-Prefix: /amiws\r\n") == expected
+            assert seen(server, "X_Forwarded_For: 203.0.113.7\r\n") == expected
+
+
+def test_forwarded_where_it_is_configured() -> None:
+    with serving(behind(proxy_headers="forwarded"), app=seen_app) as server:
+        headers = PROXIED + 'Forwarded: for="[2001:db8::7]";proto=https\r\n'
+        assert seen(server, headers)[:2] == ["2001:db8::7", "https"]
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("/amiws/a?b", ["/amiws", "/a", "/amiws/a?b", "/amiws", "/a?b"]),
+        ("/amiws/", ["/amiws", "/", "/amiws/", "/amiws", "/"]),
+        ("/a", ["", "/a", "/a", "", "/a"]),
+        ("/amiwsx/a", ["", "/amiwsx/a", "/amiwsx/a", "", "/amiwsx/a"]),
+        ("/%61miws/a", ["", "/amiws/a", "/%61miws/a", "", "/%61miws/a"]),
+        ("/amiws/amiws/a", ["/amiws", "/amiws/a", "/amiws/amiws/a", "/amiws", "/amiws/a"]),
+    ],
+)
+def test_a_prefix_that_the_proxy_leaves(target: str, told: list[str]) -> None:
+    """It counts whoever asks: it is no secret and gives no right."""
+    with serving(make_settings(path_prefix="/amiws"), app=seen_app) as server:
+        found = seen(server, "X-Forwarded-Prefix: /other\r\n", f"GET {target} HTTP/1.1")
+        assert [*found[2:5], found[7], found[8]] == told
+
+
+@pytest.mark.parametrize(
+    ("target", "location"), [("/amiws", "/amiws/"), ("/amiws?a=b", "/amiws/?a=b")]
+)
+def test_the_prefix_without_its_slash(target: str, location: str) -> None:
+    with serving(make_settings(path_prefix="/amiws")) as server, Peer(server.port) as peer:
+        answer = peer.request(f"GET {target} HTTP/1.1")
+        assert (answer.status, answer.headers["location"]) == (308, location)
+
+
+def test_errors_of_the_api_below_a_prefix() -> None:
+    with serving(make_settings(path_prefix="/amiws")) as server, Peer(server.port) as peer:
+        answer = peer.request("POST /amiws/api/v1/actions HTTP/1.1", "Host: x\r\nbroken\r\n")
+        assert answer.status == 400
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_websocket_behind_a_proxy_is_the_clients() -> None:
+    sessions, gate = FakeSessions(), FakeGate(Verdict(200, Grant("ann", PROXY)))
+    with serving(behind(), sessions=sessions, gate=gate) as server:
+        with upgraded(server, PROXIED):
+            wait_for(lambda: sessions.clients, "a client")
+            (client,) = sessions.clients
+            assert client.address == "203.0.113.7"
+            assert client.identity == Identity("ann", PROXY, "203.0.113.7")
+            assert gate.asked[0].scheme == "https"
+            assert counted(server) == {"203.0.113.7": 1}
+        wait_for(lambda: not server.connections, "the end")
+        assert counted(server) == {}
+
+
+def counted(server: WebServer) -> dict[str, int]:
+    return dict(server._population._by_network)
+
+
+def test_a_connection_of_a_proxy_counts_for_each_client_in_turn() -> None:
+    counts: list[dict[str, int]] = []
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+        counts.append(counted(server))
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with serving(behind(), app=app) as server, Peer(server.port) as peer:
+        for address in ("203.0.113.7", "2001:db8::7", "203.0.113.8"):
+            peer.request(headers=f"Host: x\r\nX-Forwarded-For: {address}\r\n")
+            wait_for(lambda: counted(server) == {"127.0.0.1": 1}, "between two requests")
+        assert counts == [{"203.0.113.7": 1}, {"2001:db8::/64": 1}, {"203.0.113.8": 1}]
+        peer.request(headers="Host: x\r\nX-Forwarded-For: 203.0.113.7\r\nbroken\r\n")
+    wait_for(lambda: not counted(server), "the end")
+
+
+def test_one_client_behind_a_proxy_has_its_own_limit(caplog: pytest.LogCaptureFixture) -> None:
+    sessions = FakeSessions()
+    settings = behind(limits={"connections_per_address": 2})
+    one, other = "X-Forwarded-For: 203.0.113.7\r\n", "X-Forwarded-For: 203.0.113.8\r\n"
+    with serving(settings, sessions=sessions) as server, ExitStack() as stack:
+        for headers in (one, one, other):
+            stack.enter_context(upgraded(server, headers))
+        refused = stack.enter_context(Peer(server.port))
+        answer = refused.handshake(one)
+        assert answer.status == 503
+        assert answer.headers["retry-after"] == "5"
+        assert b"connections_per_address" in answer.body
+        assert server.counts.refused_connections["connections_per_address"] == 1
+        assert "connections from 203.0.113.7 refused: it has 2 already" in caplog.text
+        stack.enter_context(upgraded(server, other))
+        wait_for(lambda: len(sessions.clients) == 4, "the clients")
+        wait_for(lambda: counted(server) == {"203.0.113.7": 2, "203.0.113.8": 2}, "the counts")
+
+
+def test_the_access_log_names_the_client_behind_a_proxy(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "amiws_gevent.web")
+    with serving(behind()) as server, Peer(server.port) as peer:
+        peer.request(headers=f"Host: x\r\n{PROXIED}")
+    assert '203.0.113.7 - "GET / HTTP/1.1" 200' in caplog.text

@@ -13,6 +13,7 @@ from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.plugins import PluginGate, add_blueprints
+from amiws_gevent.web.verdict import Grant
 from tests.support.plugins import entry, running
 from tests.support.webserver import FakeGate
 
@@ -24,7 +25,7 @@ def gate(folder: Path, answer: str, verdict: Verdict | None = None) -> PluginGat
         "ASKED = []\ndef amiws_authorize_client(user):\n"
         f"    ASKED.append(user)\n    return {answer}\n"
     )
-    inner: Any = FakeGate(verdict or Verdict(200, "alice", (("Set-Cookie", "a=b"),)))
+    inner: Any = FakeGate(verdict or Verdict(200, Grant("alice"), (("Set-Cookie", "a=b"),)))
     return PluginGate(inner, running(entry(folder, source)))
 
 
@@ -34,14 +35,14 @@ def asked(gate: PluginGate) -> list[str | None]:
 
 
 def test_without_plugins_the_gate_decides() -> None:
-    verdict = Verdict(200, "alice", (("Set-Cookie", "a=b"),))
+    verdict = Verdict(200, Grant("alice"), (("Set-Cookie", "a=b"),))
     inner: Any = FakeGate(verdict)
     assert PluginGate(inner, Plugins()).check_upgrade(REQUEST) is verdict
 
 
 def test_who_may_passes_with_all_that_the_gate_says(tmp_path: Path) -> None:
     made = gate(tmp_path, "None")
-    assert made.check_upgrade(REQUEST) == Verdict(200, "alice", (("Set-Cookie", "a=b"),))
+    assert made.check_upgrade(REQUEST) == Verdict(200, Grant("alice"), (("Set-Cookie", "a=b"),))
     assert asked(made) == ["alice"]
 
 

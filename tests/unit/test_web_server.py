@@ -20,6 +20,7 @@ from amiws_gevent.web.backlog import Backlog, LossyBacklog
 from amiws_gevent.web.gate import Verdict
 from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.server import WebServer
+from amiws_gevent.web.verdict import LOGGED_OUT, LOGIN_GONE, Grant
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.webserver import (
     HOST,
@@ -182,7 +183,7 @@ def test_ends_are_counted_by_code_and_kind() -> None:
 def test_a_slow_client_is_told_of_with_its_user(caplog: pytest.LogCaptureFixture) -> None:
     sessions = FakeSessions()
     settings = make_settings(limits={"client_buffer": 1000})
-    gate = FakeGate(Verdict(200, user="ann"))
+    gate = FakeGate(Verdict(200, Grant("ann")))
     with serving(settings, sessions=sessions, gate=gate) as server, ExitStack() as stack:
         for number in range(3):
             stack.enter_context(upgraded(server, receive_buffer=4096))
@@ -540,3 +541,28 @@ def test_limits_of_a_reload_reach_the_sweeper() -> None:
         configure(server, make_settings(limits={"ping_interval": 0.1}))
         assert peer.frame() == Frame(PING, b"")
     assert Limits().ping_interval == 25
+
+
+def test_those_whose_login_has_ended_are_closed_with_its_code() -> None:
+    gate = FakeGate(lambda request: Verdict(200, Grant(request.headers.get("X-User"))))
+    reasons = {"ann": LOGGED_OUT, "bob": LOGIN_GONE}
+    with (
+        serving(gate=gate) as server,
+        upgraded(server, "X-User: ann\r\n") as ann,
+        upgraded(server, "X-User: bob\r\n") as bob,
+        upgraded(server, "X-User: carl\r\n") as carl,
+    ):
+        wait_for(lambda: len(server.clients) == 3, "the clients")
+        server.check(lambda grant: reasons.get(grant.user or ""))
+        for peer, code, reason in ((ann, 4410, LOGGED_OUT), (bob, 4401, LOGIN_GONE)):
+            frame = peer.frame()
+            assert frame.opcode == 8
+            assert frame.payload == close_payload(code, reason)
+        assert still_there(carl)
+
+
+def test_a_login_that_ends_during_the_handshake() -> None:
+    with serving() as server:
+        server.end_of = lambda _: LOGIN_GONE
+        with upgraded(server) as peer:
+            assert peer.frame().payload == close_payload(4401, LOGIN_GONE)

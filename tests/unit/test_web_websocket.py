@@ -272,7 +272,6 @@ def test_garbage_collection_sends_nothing(line: Line) -> None:
         near,
         Reader(near, time.monotonic),
         address="x",
-        user=None,
         subprotocol=None,
         limits=Limits(),
     )
