@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
-from typing import Any, Self
+from collections.abc import Hashable, Mapping, MutableMapping
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -15,11 +15,25 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+COMPUTED = "computed-default"
+"""Marks a default that follows from other keys, with the words that say how."""
+
 Given = MutableMapping[str, Any]
 """What stands under the keys of a mapping, before anything is validated."""
 
 Found = tuple[tuple[str | int, ...], str]
 """The keys and indexes that lead to a mistake, and what it is."""
+
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value", bound=Hashable)
+
+
+class Frozen(dict[Key, Value], Generic[Key, Value]):
+    """A mapping that is hashed by its content; not to be changed once it is made."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict says that it has none
+        return hash(frozenset(self.items()))
 
 
 class Checked(BaseModel):

@@ -24,6 +24,8 @@ _TAGS = frozenset(
 )
 _MERGE = _YAML + "merge"
 
+DEEPEST = 12  # mappings and lists in each other
+
 _REPLACED = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 # Behind the end of a plain scalar: where YAML begins a comment, and amiws too.
@@ -140,6 +142,30 @@ class Reader:
                 "if the text itself is meant",
             )
         return Scalar(text, written)
+
+    def tree(self, node: yaml.Node, place: Place) -> object:
+        """All that is at a place: mappings, lists and texts, as deep as the file has them.
+
+        For keys under which names of the operator's own stand. What holds itself is a problem.
+        """
+        return self._branch(node, place, ())
+
+    def _branch(self, node: yaml.Node, place: Place, within: tuple[int, ...]) -> object:
+        if id(node) in within or len(within) > DEEPEST:
+            self.problem(place, "holds itself, or is nested too deeply")
+            return None
+        within = (*within, id(node))
+        if isinstance(node, yaml.MappingNode):
+            return {
+                key: self._branch(value, (*place, key), within)
+                for key, value in self.mapping(node, place).items()
+            }
+        if isinstance(node, yaml.SequenceNode):
+            return [
+                self._branch(value, (*place, index), within)
+                for index, value in enumerate(self.sequence(node, place))
+            ]
+        return self.scalar(node, place) if isinstance(node, yaml.ScalarNode) else None
 
     def _merged(
         self, node: yaml.MappingNode, place: Place, within: tuple[int, ...]

@@ -9,18 +9,18 @@ Settings made in code obey the same rules as those of a file, but only loading
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from amiws_gevent import values
-from amiws_gevent.checked import Checked, Found, Given
+from amiws_gevent.checked import COMPUTED, Checked, Found, Frozen, Given
 from amiws_gevent.config import fields, rules
-
-# Marks a default that follows from other keys, with the words that say how.
-COMPUTED = "computed-default"
+from amiws_gevent.policy import Role, User
+from amiws_gevent.policy.model import RoleNames
 
 
 def _written(default: str, description: str, **more: Any) -> Any:
@@ -115,6 +115,12 @@ class ApiToken(Checked):
     hash: fields.TokenHash = Field(
         description="Hash of the token: `sha256:` and 64 hexadecimal digits, as "
         "`amiws-gevent --token NAME` prints it. The token itself is nowhere in the file."
+    )
+    roles: RoleNames = Field(
+        default=(),
+        description="Roles of the program, of `roles` at the top. Without any it may do nothing, "
+        "where roles are configured.",
+        json_schema_extra={COMPUTED: "none"},
     )
 
 
@@ -249,6 +255,23 @@ class Settings(Checked):
         default=(),
         description="Tokens of programs, for `/api/` and the WebSocket "
         "(`Authorization: Bearer`). See [Tokens of programs](#tokens-of-programs-api_tokens).",
+        json_schema_extra={COMPUTED: "none"},
+    )
+    roles: Annotated[Mapping[fields.TokenName, Role], AfterValidator(Frozen)] | None = Field(
+        default=None,
+        description="What may be seen and done, by name of the role. Without the key everybody who "
+        "gets in may see and do everything, as with amiws. See docs/roles.md.",
+        json_schema_extra={COMPUTED: "everybody may do everything"},
+    )
+    users: Annotated[Mapping[str, User], AfterValidator(Frozen)] = Field(
+        default={},
+        description="The roles and attributes of users, by the name that they log in with. Who is "
+        "not here may see and do nothing, where roles are configured.",
+        json_schema_extra={COMPUTED: "none"},
+    )
+    anonymous_roles: RoleNames = Field(
+        default=(),
+        description="Roles of whoever did not log in.",
         json_schema_extra={COMPUTED: "none"},
     )
     session_lifetime: values.Seconds = _written(

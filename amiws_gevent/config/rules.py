@@ -15,6 +15,7 @@ from amiws_gevent import resources, values
 from amiws_gevent.checked import Found, Given
 from amiws_gevent.config import fields, files, units
 from amiws_gevent.config.problems import key_path
+from amiws_gevent.config.roles import role_problems
 from amiws_gevent.values import shown
 
 # Any of these turns TLS to a server on; amiws knows the first two.
@@ -43,6 +44,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
         *_together(given, "auth_domain", "auth_file"),
         *_complete_ids(given),
         *_repeated_tokens(given),
+        *role_problems(given),
         *_apart(given),
         *_complete_web_root(given, context),
         *_settings_files(given, context),

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from amiws_gevent.ami.eventnames import EVENT_NAMES
-from amiws_gevent.checked import Checked, Found, Given
+from amiws_gevent.checked import COMPUTED, Checked, Found, Frozen, Given
 from amiws_gevent.matching import is_glob
 from amiws_gevent.policy import patterns
 from amiws_gevent.policy.actions import DANGEROUS, Form, Holds, form_of, holds_of
@@ -157,7 +157,7 @@ class See(Checked):
         default=False,
         description="Whether the classic socket is open where anything is limited or masked: it "
         "shows all of every server.",
-        json_schema_extra={"computed-default": "no; yes if nothing is limited or masked"},
+        json_schema_extra={COMPUTED: "no; yes if nothing is limited or masked"},
     )
     replies: Patterns | None = Field(
         default=None,
@@ -175,13 +175,14 @@ class Rule(Checked):
     servers: Patterns | None = Field(
         default=None,
         description="Servers that it may be sent to, by name or id.",
-        json_schema_extra={"computed-default": "those that the role sees"},
+        json_schema_extra={COMPUTED: "those that the role sees"},
     )
-    headers: Mapping[str, Patterns] = Field(
+    headers: Annotated[Mapping[str, Patterns], AfterValidator(Frozen)] = Field(
         default={},
         alias="with",
         description="The headers that it may have, each with what may be in it: a pattern or a "
         "list. Other headers are refused.",
+        json_schema_extra={COMPUTED: "none"},
     )
 
     @classmethod
@@ -277,7 +278,8 @@ class Role(Checked):
     ] = Field(
         default=(),
         description="What it shows: `everything`, a mapping of what follows, or a list of "
-        "mappings, of which any suffices. Without it: nothing.",
+        "mappings, of which any suffices.",
+        json_schema_extra={COMPUTED: "nothing"},
     )
     do: Annotated[
         tuple[Rule, ...],
@@ -286,7 +288,8 @@ class Role(Checked):
     ] = Field(
         default=(),
         description="Actions that it allows: `everything`, or a list of names, and of mappings of "
-        "what follows. Without it: none.",
+        "what follows.",
+        json_schema_extra={COMPUTED: "nothing"},
     )
 
     @property
@@ -307,13 +310,25 @@ class User(Checked):
 
     roles: RoleNames = Field(description="Roles of the user; what they allow adds up.")
     interface: Values = Field(
-        default=(), description="Phones, such as `PJSIP/204`; `{user.interface}` in patterns."
+        default=(),
+        description="Phones, such as `PJSIP/204`; `{user.interface}` in patterns.",
+        json_schema_extra={COMPUTED: "none"},
     )
-    extension: Values = Field(default=(), description="Extensions; `{user.extension}`.")
-    queues: Values = Field(default=(), description="Queues; `{user.queues}`.")
-    contexts: Values = Field(default=(), description="Contexts; `{user.contexts}`.")
-    attributes: Annotated[Mapping[str, Values], PlainSerializer(dict, return_type=dict)] = Field(
-        default={}, description="Others, each with a value or a list: `{user.NAME}`."
+    extension: Values = Field(
+        default=(),
+        description="Extensions; `{user.extension}`.",
+        json_schema_extra={COMPUTED: "none"},
+    )
+    queues: Values = Field(
+        default=(), description="Queues; `{user.queues}`.", json_schema_extra={COMPUTED: "none"}
+    )
+    contexts: Values = Field(
+        default=(), description="Contexts; `{user.contexts}`.", json_schema_extra={COMPUTED: "none"}
+    )
+    attributes: Annotated[Mapping[str, Values], AfterValidator(Frozen)] = Field(
+        default={},
+        description="Others, each with a value or a list: `{user.NAME}`.",
+        json_schema_extra={COMPUTED: "none"},
     )
 
     @property
