@@ -68,6 +68,8 @@ _LOCAL_PATTERN = re.compile(
 _SERIAL = re.compile(r"-[0-9a-f]+(?:;[12])?")
 _NO_CONTEXT = "default"  # of a Local channel that names none (``main/core_local.c``, local_alloc)
 
+_CHANNELS = frozenset({Holds.DIAL, Holds.CHANNEL, Holds.MEMBER})
+
 _RISKY = re.compile(
     r"(?:__?)?(?:\w*(?:CONTEXT|EXEC|GOSUB|MACRO|GOTO|FEATURES?|CALLBACK|HANDLER|HEADER)\w*"
     r"|AGI\w*|BRIDGE\w*|DIAL\w*|LOCAL\w*|MONITOR\w*|SIP\w*|TRANSFER\w*|VM\w*)",
@@ -146,7 +148,9 @@ def problem(holds: Holds, pattern: str) -> str | None:
     if "{user." in bare:
         return "names an attribute in a form that is none: write {user.name}"
     check = _PROBLEMS.get(holds)
-    return None if check is None else check(bare)
+    if check is None or (holds in _CHANNELS and ATTRIBUTE.match(pattern) and "&" not in pattern):
+        return None  # the technology is that of the user's own interface
+    return check(bare)
 
 
 def _sound(pattern: str) -> bool:
@@ -224,8 +228,8 @@ def matcher(holds: Holds, patterns: Sequence[str]) -> Matcher:
         return _assignments(patterns)
     if holds in (Holds.VARIABLE, Holds.VARIABLES):
         return _variables(patterns, plain, several=holds is Holds.VARIABLES)
-    if holds in (Holds.DIAL, Holds.CHANNEL, Holds.MEMBER):
-        return _channels(holds, patterns, fits)
+    if holds in _CHANNELS:
+        return _channels(holds, patterns, plain, fits)
     if holds is Holds.APPLICATION:
         folded = {each.lower() for each in plain}
         return lambda value: value.isascii() and (value.lower() in folded)
@@ -250,7 +254,9 @@ def _is_harmless(holds: Holds, value: str) -> bool:
     return value.isascii()
 
 
-def _channels(holds: Holds, patterns: Sequence[str], fits: Matcher) -> Matcher:
+def _channels(
+    holds: Holds, patterns: Sequence[str], plain: frozenset[str], fits: Matcher
+) -> Matcher:
     """For names of channels and dial strings: those of Local channels part by part."""
     local = [
         (expression(found["exten"], _PLACE), expression(found["context"] or _NO_CONTEXT, _PLACE))
@@ -265,6 +271,8 @@ def _channels(holds: Holds, patterns: Sequence[str], fits: Matcher) -> Matcher:
             # Those of Local channels have no @ that a wildcard of another could stand for.
             if holds is not Holds.CHANNEL:
                 return fits(value)
+            if value.startswith("/"):  # of Hangup: a regular expression for names of channels
+                return value in plain
             serial = _SERIAL.search(value, value.rfind("-")) if "-" in value else None
             return fits(value) or (
                 serial is not None and serial.end() == len(value) and fits(value[: serial.start()])

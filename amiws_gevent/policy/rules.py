@@ -108,21 +108,29 @@ class Rules:
         broken = _broken(pairs)
         if broken is not None:
             return broken
-        action = next(value.strip() for name, value in pairs if name.lower() == _ACTION)
+        action = action_of(pairs)
         if any(rule.covers(server) for rule in self._any):
             return None
-        told = action if _NAME.fullmatch(action) else "this action"
+        if not _NAME.fullmatch(action):
+            return Failure("this action")
         failures = [
-            _failure(rule, told, pairs)
+            _failure(rule, action, pairs)
             for rule in self._by_action.get(action.lower(), ())
-            if action.isascii() and rule.covers(server)
+            if rule.covers(server)
         ]
         if None in failures:
             return None
         # The one that got furthest is what the client meant.
         return (
-            max(filter(None, failures), key=lambda each: each[0])[1] if failures else Failure(told)
+            max(filter(None, failures), key=lambda each: each[0])[1]
+            if failures
+            else Failure(action)
         )
+
+
+def action_of(pairs: Pairs) -> str:
+    """The name of the action as Asterisk reads it, which knows none with a blank behind it."""
+    return next((value.lstrip(SKIPPED) for name, value in pairs if name.lower() == _ACTION), "")
 
 
 def _broken(pairs: Pairs) -> Failure | None:

@@ -16,13 +16,12 @@ from amiws_gevent.policy import shown
 from amiws_gevent.policy.actions import TAKEN_BACK, form_of, holds_of
 from amiws_gevent.policy.patterns import Texts
 from amiws_gevent.policy.pseudonyms import Pseudonyms
+from amiws_gevent.policy.rules import Pairs, action_of
 from amiws_gevent.policy.scope import ALL, Level, Mask, Masks, Scope, ids_of
 from amiws_gevent.state.dimensions import ATTRIBUTES, BY_FIELD, EXTENSION, HEADERS, found
 
 Entity = tuple[str, Mapping[str, Any]]
 """The id and the fields."""
-
-Pairs = Sequence[tuple[str, str]]
 
 _EVENT = Kind.EVENT
 _MOST_PLANS = 4096
@@ -313,8 +312,7 @@ class Sight:
         """
         if self._ids is None:
             return pairs
-        action = next((value for name, value in pairs if name.lower() == "action"), "")
-        form = form_of(action.strip())
+        form = form_of(action_of(pairs))
         return [
             (name, self._pseudonyms.taken_back(value))
             if form is not None and holds_of(form, name.lower()) in TAKEN_BACK
