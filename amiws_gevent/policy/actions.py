@@ -88,7 +88,7 @@ class Form:
 
     name: str
     source: str
-    """The file of Asterisk's source that has it."""
+    """The files of Asterisk's source of which one has it."""
     write: tuple[str, ...]
     """The classes of ``write`` of manager.conf, any of which allows it; none: all may."""
     danger: str
@@ -111,8 +111,8 @@ class Form:
 _TABLE = """
 # main/manager.c
 AbsoluteTimeout       system,call     -       Channel:channel Timeout:number
-Atxfer                call            reach   Channel:channel Exten:exten! Context:context!
-BlindTransfer         call            reach   Channel:channel Exten:exten! Context:context!
+Atxfer                call            reach   Channel:channel! Exten:exten! Context:context!
+BlindTransfer         call            reach   Channel:channel! Exten:exten! Context:context!
 CancelAtxfer          call            -       Channel:channel
 Challenge             -               -       AuthType:text
 Command               command         shell   Command:command!
@@ -326,7 +326,7 @@ def _forms(table: str) -> Iterator[Form]:
     source = ""
     for line in table.replace("\\\n", "").splitlines():
         if line.startswith("#"):
-            source = line[2:].partition(": ")[0] if not line.startswith("# main/:") else line[2:]
+            source = line[2:]
         elif line:
             name, write, danger, *words = line.split()
             yield _form(name, source, write, danger, [word for word in words if word != "-"])

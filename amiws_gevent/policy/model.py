@@ -244,8 +244,8 @@ def _pattern_problems(holds: Holds, value: object, *, needs: bool) -> list[str]:
     found = []
     for text in texts:
         wrong = patterns.problem(holds, text)
-        if wrong is None and needs and (not text or patterns.is_any(text)):
-            wrong = "says any; name which"
+        if wrong is None and needs and not text:
+            wrong = "is for a header that must be there"
         if wrong is not None:
             found.append(f"{shown(text)} {wrong}" if text else f"an empty text {wrong}")
     return found

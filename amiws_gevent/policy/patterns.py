@@ -198,7 +198,8 @@ def _own_problem(bare: str) -> str | None:
 
 
 def _assign_problem(bare: str) -> str | None:
-    return "says any variable; name which" if is_any(bare.partition("=")[0]) else None
+    name = bare.partition("=")[0]
+    return "says any variable; name which" if bare and is_any(name) else None
 
 
 _PROBLEMS: Mapping[Holds, Callable[[str], str | None]] = {
@@ -213,6 +214,8 @@ _PROBLEMS: Mapping[Holds, Callable[[str], str | None]] = {
     Holds.FILE: _own_problem,
     Holds.OPTIONS: _own_problem,
     Holds.ASSIGN: _assign_problem,
+    Holds.VARIABLE: _assign_problem,
+    Holds.VARIABLES: _assign_problem,
 }
 
 
@@ -295,7 +298,7 @@ def _variables(patterns: Sequence[str], plain: frozenset[str], *, several: bool)
     def one(name: str) -> bool:
         if name in plain:
             return True
-        if name.startswith("_") or _RISKY.fullmatch(name):
+        if name.startswith("_") or "(" in name or _RISKY.fullmatch(name):
             return False
         return any(each.fullmatch(name) for each in wild)
 

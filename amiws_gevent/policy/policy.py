@@ -117,14 +117,10 @@ class Rights:
             else ("you have no role that allows")
         )
         text = f"{who} {failure.action[:LONGEST_SHOWN]}"
-        if failure.header:
-            value = failure.value
-            if value is None:
-                text += f" for this {failure.header}"
-            elif value:
-                text += f" for {failure.header} {_shortened(self.sight.hidden(value))}"
-            else:
-                text += f" without {failure.header}"
+        if failure.words:
+            text += f" {failure.words}"
+        if failure.value is not None:
+            text += f" {_shortened(self.sight.hidden(failure.value))}"
         return Refusal(text, failure.action, failure.header)
 
 

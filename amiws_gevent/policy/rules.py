@@ -28,8 +28,11 @@ class Failure:
 
     action: str
     header: str = ""
+    """Its name; "" for the action as a whole."""
+    words: str = ""
+    """What is wrong with it, such as ``for Queue``, behind which the value may stand."""
     value: str | None = None
-    """None where it is not to be shown; "" if the header is not there."""
+    """None where it is not to be shown."""
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,9 @@ def _broken(pairs: Pairs) -> Failure | None:
     for name, value in pairs:
         actions += name.lower() == _ACTION
         if not _NAME.fullmatch(name):
-            return Failure("an action", "a header whose name is none")
+            return Failure("an action", name, "with a header whose name is none")
         if _BREAKS.search(value):
-            return Failure("an action", name)
+            return Failure("an action", name, f"with a line end or NUL in {name}")
     return None if actions == 1 else Failure("what is not one action")
 
 
@@ -156,12 +159,18 @@ def _failure(rule: Allowed, action: str, pairs: Pairs) -> tuple[int, Failure] | 
         read = value.lstrip(SKIPPED)
         holds = holds_of(form, folded)
         if folded in seen and holds is not Holds.ASSIGN:
-            return len(seen), Failure(action, f"{_spelt(form, name)} given twice")
+            spelt = _spelt(form, name)
+            return len(seen), Failure(action, spelt, f"with {spelt} given twice")
         if not _fits(form, matchers, folded, read):
-            shown = read if holds in TAKEN_BACK else None
-            return len(seen), Failure(action, _spelt(form, name), shown)
+            return len(seen), _not_fitting(action, _spelt(form, name), holds, read)
         seen[folded] = read
     return _missing(rule, action, seen)
+
+
+def _not_fitting(action: str, name: str, holds: Holds, value: str) -> Failure:
+    if holds in TAKEN_BACK and value:
+        return Failure(action, name, f"for {name}", value)
+    return Failure(action, name, f"for this {name}")
 
 
 def _fits(
@@ -189,7 +198,7 @@ def _missing(rule: Allowed, action: str, seen: Mapping[str, str]) -> tuple[int, 
             continue
         needed = form is None or folded in form.needs
         if needed or (form is not None and folded in form.widens and not fits("")):
-            return len(seen), Failure(action, name, "")
+            return len(seen), Failure(action, name, f"without {name}")
     return None
 
 

@@ -134,7 +134,7 @@ _PLAIN_HEADERS = """
     EventName EventTime HoldTime InCall IsExternal Language LastCall LastPause LastReload
     LocalOptimization Locked LoggedIn LoginTime LongestHoldTime Marked Max Membership Muted New Old
     NewMessages OldMessages OriginalPosition ParkingDuration ParkingSpace ParkingTimeout Parties
-    Paused Penalty PeerStatus Position Priority Response Result RingInUse RingTime Seconds
+    Paused Penalty PeerStatus Position Priority Response RingInUse RingTime Seconds
     ServiceLevel ServicelevelPerf ServicelevelPerf2 StartTime State Status StatusText Strategy
     SubEvent Subtype Success TalkTime Talking TalkingStatus Time TimeToHangup Total TransferMethod
     TransferType Type UsingPassword Wait Waiting Weight Wrapuptime LoggedInTime Logintime
