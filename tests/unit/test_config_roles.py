@@ -75,8 +75,8 @@ users:
         "7: roles.agent.do[0].action: Originate needs Context under `with:`: say which",
         "7: roles.agent.do[0].action: Originate needs Exten under `with:`: say which",
         (
-            "9: roles.agent.do[0].with.Chanel: is no header of Originate; there are Channel, Exten, "
-            "Context, Priority, Timeout, Async, CallerID, Account, Variable, Application, Data, "
+            "9: roles.agent.do[0].with.Chanel: is no header of Originate; there are Channel, "
+            "Exten, Context, Priority, Timeout, Async, CallerID, Account, Variable, Application, Data, "
             "EarlyMedia, Codecs, ChannelId, OtherChannelId, PreDialGoSub"
         ),
         (
@@ -108,10 +108,8 @@ def test_an_attribute_under_attributes(tmp_path: Path) -> None:
         "queues: [support]", "attributes: {site: x}"
     )
     assert load(tmp_path, text + ONE_HOST).settings.users["bob"].values["site"] == ("x",)
-    assert (
-        "site, which is missing"
-        in problems(tmp_path, text.replace("{site: x}", "{site: }") + ONE_HOST)[0]
-    )
+    found = problems(tmp_path, text.replace("{site: x}", "{site: }") + ONE_HOST)
+    assert found[-1].endswith("the role agent needs the attribute site, which is missing")
 
 
 def test_who_has_roles_where_there_are_none(tmp_path: Path) -> None:
