@@ -48,7 +48,10 @@ class _Test:
 
     def message(self, values: Mapping[str, Value]) -> bool:
         for _, fits, headers in self.dimensions:
-            if not any(name in values and fits(str(values[name])) for name in headers):
+            for name in headers:  # a generator in any() would take twice as long
+                if name in values and fits(str(values[name])):
+                    break
+            else:
                 return False
         return True
 
@@ -271,8 +274,9 @@ class Sight:
 
     def _masked_message(self, level: Level, message: Message) -> Message:
         masks = self._headers[level]
+        headers = message.headers
         pairs: list[tuple[str, Value]] = []
-        for pair in message.headers:
+        for pair in headers:
             mask = masks[pair[0]]
             if mask is True:
                 pairs.append(pair)
@@ -280,7 +284,8 @@ class Sight:
                 value = mask(str(pair[1]))
                 if value is not None:
                     pairs.append((pair[0], value))
-        return Message(message.kind, pairs)
+        repeats = len(message.values) != len(headers)
+        return Message(message.kind, pairs if repeats else dict(pairs))
 
     def _headers_of(self, level: Level) -> Remembered[str, Mask | bool]:
         """By name of a header, what masks it; True: it stays, False: it goes."""

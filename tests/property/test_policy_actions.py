@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.policy_fuzz import CALLER, USER, Pairs, action, hole, rights
 
 RIGHTS = rights()
-ACTIONS = 20_000
+ACTIONS = 60_000
 
 
 @pytest.mark.slow

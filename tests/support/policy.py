@@ -38,8 +38,8 @@ def sight(*see: Any) -> Sight:
 
 def event(name: str, **headers: str) -> Message:
     """An event, with ``__`` for a hyphen in names of headers."""
-    named = {header.replace("__", "-"): value for header, value in headers.items()}
-    return Message(Kind.EVENT, {"Event": name, **named})
+    named = [(header.replace("__", "-"), value) for header, value in headers.items()]
+    return Message(Kind.EVENT, [("Event", name), *named])
 
 
 def action(name: str, *pairs: tuple[str, str], **headers: str) -> list[tuple[str, str]]:

@@ -76,8 +76,8 @@ users:
         "7: roles.agent.do[0].action: Originate needs Exten under `with:`: say which",
         (
             "9: roles.agent.do[0].with.Chanel: is no header of Originate; there are Channel, "
-            "Exten, Context, Priority, Timeout, Async, CallerID, Account, Variable, Application, Data, "
-            "EarlyMedia, Codecs, ChannelId, OtherChannelId, PreDialGoSub"
+            "Exten, Context, Priority, Timeout, Async, CallerID, Account, Variable, Application, "
+            "Data, EarlyMedia, Codecs, ChannelId, OtherChannelId, PreDialGoSub"
         ),
         (
             "11: roles.agent.do[1].with.Penalty: is no header of QueuePause; there are Interface, "

@@ -171,6 +171,7 @@ def test_the_context_of_a_local_channel_without_one() -> None:
         ("*", "PJSIP/kunde.example.com-0000001f", True),
         ("*", "1795371260.16", True),
         ("*", "Local/204@internal-00000003;1", False),
+        ("*", "LOCAL/204@internal-00000003;1", False),
         ("*", "/PJSIP.*/", False),
         ("*", "/.*/", False),
         ("Local/*@internal", "Local/204@internal-00000003;1", True),
@@ -190,6 +191,7 @@ def test_channels_that_are_there(pattern: str, value: str, fits: bool) -> None:
         ("PJSIP/204", "PJSIP/204-0000001f", False),
         ("*", "Local/204@internal/n", False),
         ("Local/204@internal/n", "Local/204@internal", True),
+        ("*", "lOCAL/204@internal/n", False),
         ("*", "PJSIP/\u0662", False),
     ],
 )
