@@ -175,7 +175,7 @@ class Rule(Checked):
     servers: Patterns | None = Field(
         default=None,
         description="Servers that it may be sent to, by name or id.",
-        json_schema_extra={COMPUTED: "those that the role sees"},
+        json_schema_extra={COMPUTED: "those that the role sees; all if it shows nothing"},
     )
     headers: Annotated[Mapping[str, Patterns], AfterValidator(Frozen)] = Field(
         default={},

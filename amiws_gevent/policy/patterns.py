@@ -65,6 +65,7 @@ _LOCAL = re.compile(
 _LOCAL_PATTERN = re.compile(
     r"local/(?P<exten>[^@/]*)(?:@(?P<context>[^@/]*))?(?:/[A-Za-z]*)?", re.IGNORECASE
 )
+_HIDDEN_LOCAL = re.compile(r"(?:^|[^0-9a-z])local/", re.IGNORECASE)
 _SERIAL = re.compile(r"-[0-9a-f]+(?:;[12])?")
 _NO_CONTEXT = "default"  # of a Local channel that names none (``main/core_local.c``, local_alloc)
 
@@ -248,8 +249,10 @@ def _is_harmless(holds: Holds, value: str) -> bool:
     """Whether a value has nothing that only a pattern without wildcards may allow."""
     if _EVALUATED.search(value):
         return False
-    if holds is Holds.TEXT or holds is Holds.NAME:
+    if holds is Holds.TEXT:
         return True
+    if holds is Holds.NAME:  # also of actions that nobody knows, which may call what it says
+        return _HIDDEN_LOCAL.search(value) is None
     if holds is Holds.FILE and ".." in value:
         return False
     if holds in (Holds.CONTEXT, Holds.EXTEN) and len(value) > LONGEST_PLACE:
@@ -310,8 +313,8 @@ def _variables(patterns: Sequence[str], plain: frozenset[str], *, several: bool)
 def _assignments(patterns: Sequence[str]) -> Matcher:
     """For ``NAME=value``, several with commas between them.
 
-    Asterisk takes commas in quotes and brackets for a part of the value. Here each begins another
-    one: of what Asterisk can take for a name none is overlooked.
+    Asterisk takes commas in quotes and brackets for a part of the value, and 1.4 has ``|`` for the
+    comma. Here each begins another one: of what Asterisk can take for a name none is overlooked.
     """
     rules = []
     for pattern in patterns:
@@ -326,7 +329,7 @@ def _assignments(patterns: Sequence[str]) -> Matcher:
             return False
         return any(named(name) and fits(value) for named, fits in rules)
 
-    return lambda value: value == "" or all(map(one, value.split(",")))
+    return lambda value: value == "" or all(map(one, re.split("[,|]", value)))
 
 
 @dataclass(frozen=True)

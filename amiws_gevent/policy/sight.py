@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.ami import Kind, Message, Value
-from amiws_gevent.ami.lists import ends_list, list_form
+from amiws_gevent.ami.lists import list_form
 from amiws_gevent.matching import NameSet, Remembered
 from amiws_gevent.policy import shown
 from amiws_gevent.policy.actions import TAKEN_BACK, form_of, holds_of
@@ -25,8 +25,10 @@ Entity = tuple[str, Mapping[str, Any]]
 
 _EVENT = Kind.EVENT
 _MOST_PLANS = 4096
-_COUNTED = frozenset({"listitems", "items", "total"})
-"""Headers at the end of a list that say how much was in it."""
+_ENDED = frozenset({"event", "actionid", "eventlist"})
+"""Headers of the end of a list that do not say how much was in it."""
+_BECAME = frozenset({"event", "actionid", "response", "reason", "channel", "uniqueid"})
+"""Headers that tell a client what became of its own Originate."""
 _SAID = frozenset({"response", "actionid", "message", "eventlist"})
 """Headers of a response that say whether something was done."""
 _HEADERS: Mapping[str, Sequence[str]] = {
@@ -246,7 +248,7 @@ class Sight:
         """What is seen of an answer, or of a part of it: of its response, items and end.
 
         Where something of the server is limited or masked that is known items, and whether it
-        was done; not how many items there were.
+        was done; not how many items there were. It is for who was allowed to send the action.
         """
         scopes = [scope for scope in self.scopes if scope.covers(server)]
         folded = action.strip().casefold()
@@ -256,17 +258,18 @@ class Sight:
         return [message for message in seen if message is not None]
 
     def _of_reply(self, server: int, action: str, message: Message) -> Message | None:
+        """What is seen of one message; of an end, that it is one, and of an Originate its fate."""
+        said = _SAID
         if message.kind is _EVENT:
-            if not ends_list(list_form(action), message):
+            name = message.name.casefold()
+            if name == list_form(action).later:
+                said = _BECAME
+            elif not (message.has("EventList") or name.endswith("complete")):
                 return self.message(server, message)
-            kept = [
-                pair
-                for pair in message.headers
-                if pair[0].lower() not in _COUNTED and shown.header(pair[0]) is not None
-            ]
-            return self._with_ids(message.kind, kept) if self.sees_server(server) else None
-        said = [pair for pair in message.headers if pair[0].lower() in _SAID]
-        return self._with_ids(message.kind, said)
+            else:
+                said = _ENDED
+        kept = [pair for pair in message.headers if pair[0].lower() in said]
+        return self._with_ids(message.kind, kept)
 
     def _with_ids(self, kind: Kind, pairs: Sequence[tuple[str, Value]]) -> Message:
         ids = self._ids

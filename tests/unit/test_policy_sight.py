@@ -43,7 +43,7 @@ def test_nothing() -> None:
     assert none.message(1, event("Hangup")) is None
     assert not none.sees_server(0)
     assert not none.sees_server(1)
-    assert none.reply(1, "Ping", [Message(Kind.RESPONSE, {"Response": "Success"})])
+    assert none.reply(1, "Status", [event("Status", Channel="x")]) == []
 
 
 @pytest.mark.parametrize(
@@ -257,13 +257,48 @@ def test_the_reply_of_a_list() -> None:
 def test_replies_that_are_not_known_items() -> None:
     value = Message(Kind.RESPONSE, {"Response": "Success", "Variable": "X", "Value": NUMBER})
     output = Message(Kind.COMMAND, {"Response": "Success", "Output": NUMBER})
-    for see in ({"queues": "a"}, {"numbers": "masked"}, {"servers": "2"}):
+    for see in ({"queues": "a"}, {"numbers": "masked"}, {"kinds": "call"}):
         for answer in (value, output):
             (found,) = sight(see).reply(1, "Getvar", [answer])
             assert dict(found.headers) == {"Response": "Success"}
     named = sight({"queues": "a", "replies": ["getvar", "Database*"]})
     assert named.reply(1, "GetVar", [value]) == [value]
     assert named.reply(1, "Command", [output]) != [output]
+
+
+def test_a_single_event_is_no_end() -> None:
+    """Of a FAXSession the one event that comes is all: an item, not the end of nothing."""
+    session = event("FAXSession", Channel="PJSIP/205-00000001", FileName="/x")
+    assert sight({"extensions": "204"}).reply(1, "FAXSession", [session]) == []
+    assert sight({}).reply(1, "FAXSession", [session]) == [session]
+
+
+def test_what_became_of_an_originate_is_told_to_who_asked() -> None:
+    told = event(
+        "OriginateResponse",
+        Response="Success",
+        Channel=f"Local/{NUMBER}@out-00000001;1",
+        Reason="4",
+        Uniqueid="1795371260.16",
+        CallerIDNum=NUMBER,
+        Exten=NUMBER,
+    )
+    masked = sight({"queues": "support", "numbers": "masked"})
+    (found,) = masked.reply(1, "Originate", [told])
+    assert dict(found.headers) == {
+        "Event": "OriginateResponse",
+        "Response": "Success",
+        "Channel": masked.key(f"Local/{NUMBER}@out-00000001;1"),
+        "Reason": "4",
+        "Uniqueid": "1795371260.16",
+    }
+    assert masked.message(1, told) is None
+
+
+def test_who_may_act_is_told_whether_it_was_done() -> None:
+    done = Message(Kind.RESPONSE, {"Response": "Success", "Value": "x"})
+    (found,) = sight({"servers": "2"}).reply(1, "Ping", [done])
+    assert dict(found.headers) == {"Response": "Success"}
 
 
 def test_an_error_has_no_number() -> None:
