@@ -5,6 +5,7 @@
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
 # make soak      ten minutes of streams, churn, restarts and reloads
+# make soak-actions  ten minutes of actions that try to get past a role
 # make lint, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
@@ -23,7 +24,7 @@ TEST_PACKAGES := $(RUN_PACKAGES) chromium curl openssl rsyslog rsyslog-gnutls
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak wheel \
+.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions wheel \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -77,6 +78,9 @@ bench: $(VENV)/.installed-bench
 # MINUTES and SEED may be given: make soak MINUTES=1 SEED=7
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+soak-actions: $(VENV)/.installed-test
+	$(BIN)/python -m soak.actions $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
