@@ -24,7 +24,8 @@ _TAGS = frozenset(
 )
 _MERGE = _YAML + "merge"
 
-DEEPEST = 12  # mappings and lists in each other
+DEEPEST = 20  # lists and mappings within each other
+MOST_VALUES = 100_000  # of one Tree; YAML's aliases can make many of a few lines
 
 _REPLACED = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -143,30 +144,6 @@ class Reader:
             )
         return Scalar(text, written)
 
-    def tree(self, node: yaml.Node, place: Place) -> object:
-        """All that is at a place: mappings, lists and texts, as deep as the file has them.
-
-        For keys under which names of the operator's own stand. What holds itself is a problem.
-        """
-        return self._branch(node, place, ())
-
-    def _branch(self, node: yaml.Node, place: Place, within: tuple[int, ...]) -> object:
-        if id(node) in within or len(within) > DEEPEST:
-            self.problem(place, "holds itself, or is nested too deeply")
-            return None
-        within = (*within, id(node))
-        if isinstance(node, yaml.MappingNode):
-            return {
-                key: self._branch(value, (*place, key), within)
-                for key, value in self.mapping(node, place).items()
-            }
-        if isinstance(node, yaml.SequenceNode):
-            return [
-                self._branch(value, (*place, index), within)
-                for index, value in enumerate(self.sequence(node, place))
-            ]
-        return self.scalar(node, place) if isinstance(node, yaml.ScalarNode) else None
-
     def _merged(
         self, node: yaml.MappingNode, place: Place, within: tuple[int, ...]
     ) -> dict[str, tuple[int, yaml.Node]]:
@@ -210,6 +187,40 @@ class Reader:
                 place,
                 "has a YAML tag, which is not supported; text that begins with ! must be in quotes",
             )
+
+
+class TooMuch(Exception):
+    """A tree that is not taken apart to the end; ``str()`` says why."""
+
+
+class Tree:
+    """Reads all that is at places under which names stand that are not ours, and counts it.
+
+    Mappings, lists and scalars, as deep as the file has them.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._values = 0
+
+    def read(self, node: yaml.Node, place: Place, within: tuple[int, ...] = ()) -> object:
+        """What is at one place. Raises TooMuch, also for the sum of all that was read."""
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise TooMuch(f"has more than {MOST_VALUES:,} values")
+        if id(node) in within:
+            raise TooMuch("has a list or mapping that contains itself")
+        if len(within) == DEEPEST:
+            raise TooMuch(f"is nested more than {DEEPEST} deep")
+        within = (*within, id(node))
+        if isinstance(node, yaml.MappingNode):
+            found = self._reader.mapping(node, place)
+            return {key: self.read(value, (*place, key), within) for key, value in found.items()}
+        if isinstance(node, yaml.SequenceNode):
+            items = self._reader.sequence(node, place)
+            return [self.read(item, (*place, at), within) for at, item in enumerate(items)]
+        assert isinstance(node, yaml.ScalarNode)
+        return self._reader.scalar(node, place)
 
 
 def line_of(node: yaml.Node) -> int:

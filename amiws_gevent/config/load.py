@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from amiws_gevent.config import files, units
-from amiws_gevent.config.document import Reader, compose, read_text
+from amiws_gevent.config.document import Reader, TooMuch, Tree, compose, read_text
 from amiws_gevent.config.granted import role_advice
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
 from amiws_gevent.config.named import named_root
@@ -131,12 +131,19 @@ class _Loading:
             if not place and key == "plugins":
                 self._plugins = value  # read last, since plugin_dirs may come after it
             elif not place and key in _TREES:
-                raw[key] = self._reader.tree(value, (key,))
+                raw[key] = self._tree(value, (key,))
             elif key in known:
                 raw[key] = self._value(value, (*place, key), model.model_fields[key].annotation)
             elif place or not key.startswith(ANCHOR_PREFIX):
                 self._warn_of_key(place, key, known, _elsewhere(model))
         return raw
+
+    def _tree(self, node: yaml.Node, place: Place) -> object:
+        try:
+            return Tree(self._reader).read(node, place)
+        except TooMuch as error:
+            self._reader.problem(place, str(error))
+            return {}
 
     def _warn_of_key(
         self, place: Place, key: str, known: list[str], elsewhere: Mapping[str, str]

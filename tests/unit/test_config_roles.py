@@ -151,12 +151,16 @@ def test_what_is_no_mapping_at_all(tmp_path: Path) -> None:
 
 
 def test_a_file_that_holds_itself(tmp_path: Path) -> None:
-    (found,) = [
-        line
-        for line in problems(tmp_path, f"roles:\n  a: &a\n    see: *a\n{ONE_HOST}")
-        if "itself" in line
-    ]
-    assert "roles.a.see" in found
+    (found,) = problems(tmp_path, f"roles:\n  a: &a\n    see: *a\n{ONE_HOST}")
+    assert found == "1: roles: has a list or mapping that contains itself"
+
+
+def test_a_few_lines_that_are_a_billion_values(tmp_path: Path) -> None:
+    lines = ["x-a:", "- &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"- &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]" for n in range(9)]
+    text = "\n".join([*lines, "roles:", "  a: {see: {queues: *a9}}", ONE_HOST])
+    (found,) = problems(tmp_path, text)
+    assert found.endswith("roles: has more than 100,000 values")
 
 
 def test_places_of_one_for_a_list() -> None:
