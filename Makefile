@@ -5,6 +5,7 @@
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
 # make soak      ten minutes of streams, churn, restarts and reloads
+# make soak-actions  ten minutes of actions that try to get past a role
 # make lint, make types, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
@@ -26,7 +27,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The libraries of the dashboard. Each installation makes them, if they are not there.
 VENDOR := web_root/vendor/made-from.txt
 
-.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak wheel \
+.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions wheel \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -80,6 +81,9 @@ bench: $(VENV)/.installed-bench
 # MINUTES and SEED may be given: make soak MINUTES=1 SEED=7
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+soak-actions: $(VENV)/.installed-test
+	$(BIN)/python -m soak.actions $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .

@@ -28,6 +28,7 @@ from amiws_gevent.config import (
     Settings,
     load_settings,
     load_users_file,
+    role_report,
     security_warnings,
 )
 from amiws_gevent.config.fields import token_name
@@ -350,6 +351,8 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
         print(warning if warning in errors else f"warning: {warning}", file=sys.stderr)
     for warning in security_warnings(result.settings):
         print(f"warning: {warning}", file=sys.stderr)
+    for note in role_report(result.settings):
+        print(f"note: {note}", file=sys.stderr)
     if errors:
         return ConfigError.exit_status
     servers = "simulated servers" if demo else _counted(len(result.settings.amihosts), "server")

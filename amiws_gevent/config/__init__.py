@@ -5,6 +5,7 @@ with all its problems. The settings' own rules are in ``model``.
 """
 
 from amiws_gevent.config.fields import ListenAddress
+from amiws_gevent.config.granted import policy_of, role_report
 from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings
 from amiws_gevent.config.named import named_paths
@@ -27,5 +28,7 @@ __all__ = [
     "load_settings",
     "load_users_file",
     "named_paths",
+    "policy_of",
+    "role_report",
     "security_warnings",
 ]

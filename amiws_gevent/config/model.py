@@ -11,62 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from amiws_gevent import values
+from amiws_gevent.checked import COMPUTED, Checked, Found, Frozen, Given
 from amiws_gevent.config import fields, rules
-
-# Marks a default that follows from other keys, with the words that say how.
-COMPUTED = "computed-default"
-
-
-class Checked(BaseModel):
-    """A model that tells what is wrong with its values, and between them, in one go.
-
-    Pydantic's own ``after`` validators would run only on sound fields; the rules
-    between keys work on what was given, beside the validation of each.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
-
-    @classmethod
-    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
-        """Fill in what follows from other keys; return what contradicts itself."""
-        return []
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _check(
-        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
-    ) -> Self:
-        if not isinstance(data, Mapping):
-            return handler(data)
-        given = {key: value for key, value in data.items() if value is not None}
-        details = [
-            InitErrorDetails(type=PydanticCustomError("rule", message), loc=place, input=None)
-            for place, message in cls.completed(given, info.context)
-        ]
-        try:
-            made = handler(given)
-        except ValidationError as error:
-            details += [_detail(found) for found in error.errors(include_url=False)]
-        if details:
-            raise ValidationError.from_exception_data(cls.__name__, details, hide_input=True)
-        return made
+from amiws_gevent.policy import Role, User
+from amiws_gevent.policy.model import RoleNames
 
 
 def _written(default: str, description: str, **more: Any) -> Any:
@@ -158,7 +112,7 @@ class AmiHost(Checked):
     )
 
     @classmethod
-    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
+    def completed(cls, given: Given, context: object) -> list[Found]:
         return rules.complete_host(given, context)
 
 
@@ -171,6 +125,12 @@ class ApiToken(Checked):
     hash: fields.TokenHash = Field(
         description="Hash of the token: `sha256:` and 64 hexadecimal digits, as "
         "`amiws-gevent --token NAME` prints it. The token itself is nowhere in the file."
+    )
+    roles: RoleNames = Field(
+        default=(),
+        description="Roles of the program, of `roles` at the top. Without any it may do nothing, "
+        "where roles are configured.",
+        json_schema_extra={COMPUTED: "none"},
     )
 
 
@@ -334,6 +294,23 @@ class Settings(Checked):
         description="Path below which a proxy has this server, such as `/amiws`, if it does not "
         "remove it from requests. One that does may say so in `X-Forwarded-Prefix`.",
     )
+    roles: Annotated[Mapping[fields.TokenName, Role], AfterValidator(Frozen)] | None = Field(
+        default=None,
+        description="What may be seen and done, by name of the role. Without the key everybody who "
+        "gets in may see and do everything, as with amiws. See docs/roles.md.",
+        json_schema_extra={COMPUTED: "everybody may do everything"},
+    )
+    users: Annotated[Mapping[str, User], AfterValidator(Frozen)] = Field(
+        default={},
+        description="The roles and attributes of users, by the name that they log in with. Who is "
+        "not here may see and do nothing, where roles are configured.",
+        json_schema_extra={COMPUTED: "none"},
+    )
+    anonymous_roles: RoleNames = Field(
+        default=(),
+        description="Roles of whoever did not log in.",
+        json_schema_extra={COMPUTED: "none"},
+    )
     session_lifetime: values.Seconds = _written(
         "12 h",
         description="Time for which the cookie of a login on a page opens the WebSocket, seconds.",
@@ -414,17 +391,10 @@ class Settings(Checked):
     )
 
     @classmethod
-    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
+    def completed(cls, given: Given, context: object) -> list[Found]:
         return rules.complete_settings(given, context)
 
 
 def file_keys(model: type[BaseModel]) -> list[str]:
     """The keys that a mapping of the file may have for ``model``, in their order."""
     return [name for name, field in model.model_fields.items() if not field.exclude]
-
-
-def _detail(found: Any) -> InitErrorDetails:
-    """An error of pydantic's once more, with our validator's message if it was one."""
-    cause = found.get("ctx", {}).get("error")
-    kind = PydanticCustomError(found["type"], str(cause) if cause else found["msg"])
-    return InitErrorDetails(type=kind, loc=found["loc"], input=None)

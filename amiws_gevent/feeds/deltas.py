@@ -11,7 +11,7 @@ from typing import Any
 
 from amiws_gevent.batch import Position
 from amiws_gevent.feeds import encoding
-from amiws_gevent.feeds.filters import values_of
+from amiws_gevent.state.dimensions import found
 from amiws_gevent.plugins.api import Entity, ServerInfo
 from amiws_gevent.state.store import Change, Name, Store
 
@@ -107,7 +107,7 @@ class Chunk:
         index: dict[str, list[int]] = {}
         for place, delta in enumerate(self.deltas):
             if delta.fields is not None:
-                for value in values_of(dimension, delta.kind, delta.fields):
+                for value in found(dimension, delta.kind, delta.fields):
                     index.setdefault(value, []).append(place)
         return index
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 SHORT = ROOT / "etc" / "amiws.yaml"
 ANNOTATED = ROOT / "etc" / "amiws-annotated.yaml"
 PAGE = (ROOT / made.TABLES_FILE).read_text(encoding="utf-8")
+ROLES = (ROOT / made.ROLES_FILE).read_text(encoding="utf-8")
 
 HOST = {"name": "a", "host": "h", "username": "u", "secret": "s"}
 
@@ -43,6 +44,7 @@ def test_the_schema_file_is_the_model_s() -> None:
 
 def test_the_page_s_tables_are_the_model_s() -> None:
     assert made.with_tables(PAGE) == PAGE, "run python -m amiws_gevent.config.schema"
+    assert made.with_tables(ROLES, made.ROLES_FILE) == ROLES
 
 
 def test_the_page_has_a_row_for_every_key() -> None:
@@ -67,11 +69,13 @@ def test_a_page_without_its_marks_is_refused() -> None:
 def test_the_command_writes_both(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "docs").mkdir()
-    empty = re.sub(r"(<!-- keys: .*? -->\n).*?(<!-- end)", r"\1\2", PAGE, flags=re.DOTALL)
-    assert empty != PAGE
-    (tmp_path / made.TABLES_FILE).write_text(empty, encoding="utf-8")
+    for file, page in ((made.TABLES_FILE, PAGE), (made.ROLES_FILE, ROLES)):
+        empty = re.sub(r"(<!-- keys: .*? -->\n).*?(<!-- end)", r"\1\2", page, flags=re.DOTALL)
+        assert empty != page
+        (tmp_path / file).write_text(empty, encoding="utf-8")
     made.main([str(tmp_path)])
     assert (tmp_path / made.TABLES_FILE).read_text(encoding="utf-8") == PAGE
+    assert (tmp_path / made.ROLES_FILE).read_text(encoding="utf-8") == ROLES
     assert (tmp_path / made.SCHEMA_FILE).read_text(encoding="utf-8") == made.schema_text()
 
 
