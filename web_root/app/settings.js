@@ -59,6 +59,10 @@ export const ownInterface = setting("own_interface", "");
 /** The context of the dialplan in which numbers are dialled, as the viewer last gave it. */
 export const context = setting("context", "from-internal");
 
+/** Whether new alarms of queues are told by a sound, by a notification. */
+export const alarmSound = setting("alarm_sound", false);
+export const alarmNotes = setting("alarm_notifications", false);
+
 effect(() => {
   document.documentElement.dataset["theme"] = theme.value;
 });

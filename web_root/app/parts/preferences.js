@@ -1,17 +1,17 @@
 // What somebody may choose on this page: theme, language, the own phone; and what parts add to it.
 
-import { html, useRef } from "../../vendor/ui.js";
+import { html, signal, useRef } from "../../vendor/ui.js";
 import { hello } from "../live.js";
 import { chosenLanguage, ownInterface, theme } from "../settings.js";
 import { LANGUAGES, t } from "../text.js";
 import { Icon } from "./icon.js";
 
-/** Components that other modules have put into the dialog. @type {any[]} */
-const more = [];
+/** Components that other modules have put into the dialog. @type {import("../../vendor/ui.js").Signal<any[]>} */
+const more = signal([]);
 
 /** @param {any} component Shown below the others. */
 export function addPreference(component) {
-  more.push(component);
+  more.value = [...more.value, component];
 }
 
 export function Preferences() {
@@ -35,7 +35,7 @@ export function Preferences() {
               (ownInterface.value = /** @type {HTMLInputElement} */ (event.currentTarget).value.trim())} />
           <small>${t("preferences.own_interface_hint")}</small>
         </p>
-        ${more.map((component, index) => html`<${component} key=${index} />`)}
+        ${more.value.map((component, index) => html`<${component} key=${index} />`)}
         <p class="about">${about()}</p>
         <div class="buttons"><button type="submit" class="primary">${t("app.close")}</button></div>
       </form>

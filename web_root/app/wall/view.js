@@ -1,9 +1,13 @@
-// The wallboard: large figures for a screen on the wall.
+// The wallboard: large figures for a screen on the wall. Without a choice in the address, the page
+// on which one is made.
 
 import { html } from "../../vendor/ui.js";
-import { t } from "../text.js";
+import { route } from "../route.js";
+import { Board } from "./board.js";
+import { Chooser } from "./chooser.js";
+import { isChosen } from "./choice.js";
 
 /** The view. */
 export function Wall() {
-  return html`<h2>${t("views.wall")}</h2>`;
+  return isChosen(route.value.params) ? html`<${Board} />` : html`<${Chooser} />`;
 }
