@@ -4,6 +4,7 @@
 with all its problems. The settings' own rules are in ``model``.
 """
 
+from amiws_gevent.config.audit import Audit
 from amiws_gevent.config.fields import ListenAddress
 from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings
@@ -16,6 +17,7 @@ __all__ = [
     "WS_PORT",
     "AmiHost",
     "ApiToken",
+    "Audit",
     "ConfigError",
     "Limits",
     "ListenAddress",

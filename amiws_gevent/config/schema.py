@@ -14,8 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from amiws_gevent.config.audit import Audit
+from amiws_gevent.config.checked import COMPUTED
 from amiws_gevent.config.load import ANCHOR_PREFIX
-from amiws_gevent.config.model import COMPUTED, AmiHost, ApiToken, Limits, Settings, file_keys
+from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
 
 SCHEMA_FILE = Path("etc/amiws.schema.json")
 TABLES_FILE = Path("docs/configuration.md")
@@ -30,6 +32,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "top level": Settings,
     "amihosts": AmiHost,
     "api_tokens": ApiToken,
+    "audit": Audit,
     "limits": Limits,
 }
 _TABLE_END = "<!-- end -->"
