@@ -47,7 +47,9 @@ class Audit(Checked):
     max_size: values.Size = written(
         "64 MiB", description="Size at which a file is finished, bytes."
     )
-    max_age: values.Seconds = written("1 d", description="Age at which a file is finished, seconds.")
+    max_age: values.Seconds = written(
+        "1 d", description="Age at which a file is finished, seconds."
+    )
     keep: values.Seconds | None = Field(
         default=None,
         description="Age at which finished files are removed, seconds. Without it they are kept.",

@@ -19,6 +19,7 @@ from amiws_gevent.config import fields, rules
 from amiws_gevent.config.audit import Audit
 from amiws_gevent.config.checked import COMPUTED, Checked, written
 
+
 class AmiHost(Checked):
     """One Asterisk server and the account to log in with."""
 
@@ -112,9 +113,7 @@ class ApiToken(Checked):
 class Limits(Checked):
     """Bounds on memory, connections and time. Sizes in bytes, times in seconds."""
 
-    ami_line: values.Size = written(
-        "1 MiB", description="Longest line taken from a server, bytes."
-    )
+    ami_line: values.Size = written("1 MiB", description="Longest line taken from a server, bytes.")
     ami_packet: values.Size = written(
         "4 MiB",
         description="Longest packet taken from a server, bytes. A longer one is dropped, and so is "
