@@ -1,8 +1,8 @@
 """What is wrong with the lines of an audit, and what its lines cannot tell.
 
-A line is proven by the code of the one before it (see ``chain``). Where that fails, the line goes on
-to be taken by what it says of itself, so that one change is told as one and not as the end of all
-that follows.
+A line is proven by the code of the one before it (see ``chain``). Where that fails, the line is
+taken by what it says of itself, so that one change is told as one and not as the end of all that
+follows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Report:
     records: int = 0
     first: int = 0
     """The number of the first record."""
-    last: Head = Head()
+    last: Head = field(default_factory=Head)
     times: tuple[str, str] = ("", "")
     """Of the first and the last record."""
 
@@ -121,9 +121,7 @@ class Verifier:
         """The first line of a file: the key that it has, and the end of the file before."""
         told = line.fields() if line is not None else {}
         if line is None or told.get("what") != BEGIN:
-            self._problem(
-                f"{self._place}: the first line, which says where the file begins, is missing"
-            )
+            self._problem(f"{self._place}: the first line, of the file, is missing")
             if self._head is None:
                 self._key = next(iter(self._keys.values()), None)
                 self._head = Head() if line is None else Head(line.seq - 1)
