@@ -6,6 +6,7 @@
         ConfigError             78: the configuration (defined in config, adds its problems)
         PidFileError            73: the pid file is locked or cannot be written
         ListenError             71: a port in use, a certificate that cannot be loaded
+        AuditError              73: the audit or its key cannot be made, or must not be used
       NotConnected              an action for a server that is not connected
       ConnectionLost            the connection ended before a query of ours was answered
       SendBufferFull            a server reads actions more slowly than clients send them
@@ -40,6 +41,10 @@ class PidFileError(StartError):
 
 class ListenError(StartError):
     exit_status = 71
+
+
+class AuditError(StartError):
+    exit_status = 73
 
 
 class NotConnected(AmiwsError):

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from amiws_gevent.api.models import (
     ActionBody,
+    AuditList,
+    AuditQuery,
     EntityList,
     EntityQuery,
     EventQuery,
@@ -163,6 +165,19 @@ OPERATIONS = (
             "too_many_actions",
         ),
         example={"server": 1, "action": {"Action": "QueueStatus", "Queue": "support"}},
+    ),
+    Operation(
+        "audit",
+        "GET",
+        "/audit",
+        "The last records of the audit trail",
+        "Who did what: actions, allowed or refused, and what came of them; logins; reloads. The "
+        "newest come first. The files have all; here are the last since the start, 1,000 at most. "
+        "docs/audit.md says what the records mean.",
+        JSON,
+        AuditList,
+        query=AuditQuery,
+        codes=("bad_request", "not_allowed", "audit_off"),
     ),
     Operation(
         "openapi",

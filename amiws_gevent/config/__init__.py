@@ -5,6 +5,7 @@ with all its problems. The settings' own rules are in ``model``.
 """
 
 from amiws_gevent.config.audit import Audit
+from amiws_gevent.config.changes import changed_keys
 from amiws_gevent.config.fields import ListenAddress
 from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings
@@ -24,6 +25,7 @@ __all__ = [
     "LoadResult",
     "Problem",
     "Settings",
+    "changed_keys",
     "load_settings",
     "named_paths",
     "security_warnings",

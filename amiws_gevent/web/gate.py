@@ -76,6 +76,12 @@ class Verdict:
         return self.body.decode().removeprefix(f"{self.status} ").rstrip("\n")
 
 
+LoginTold = Callable[[str, str | None, str, str], None]
+"""Gets each login: the address, the user, how (DIGEST, TOKEN), and why it is refused, or ""."""
+
+DIGEST, TOKEN = "digest", "token"
+
+
 @dataclass(frozen=True)
 class _Login:
     """What a login is checked against; there is none if no login is needed."""
@@ -98,6 +104,7 @@ class Gate:
         *,
         login_throttle: LoginThrottle | None = None,
         former_passwords: FormerPasswords | None = None,
+        told: LoginTold = lambda _address, _user, _how, _refused: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -116,6 +123,7 @@ class Gate:
             LoginThrottle(clock=clock) if login_throttle is None else login_throttle
         )
         self._most_failures = settings.limits.failed_logins
+        self._told = told
         self._limiter = LogLimiter(LOG_INTERVAL, clock)
         self._told_hosts: set[str] = set()
 
@@ -253,6 +261,7 @@ class Gate:
         """
         user = self._tokens.user(token)
         if user is not None:
+            self._told(request.address, user, TOKEN, "")
             return Verdict(200, user, secret=self._tokens.hash(user) or b"")
         outcome = Outcome(reason="no such token", claimed=_SOME_TOKEN)
         if self._login_throttle.wait(request.address, _SOME_TOKEN, self._most_failures):
@@ -282,6 +291,7 @@ class Gate:
             request.method, request.target, request.headers.get("Authorization"), may_try=may_try
         )
         if outcome.former:
+            self._told(request.address, outcome.claimed, DIGEST, "a former password")
             self._warn(
                 "former password",
                 "login with a former password: address=%s user=%s%s",
@@ -300,6 +310,8 @@ class Gate:
 
     def _warn_of_login(self, request: RequestInfo, outcome: Outcome, more: str = "") -> None:
         """Log a refused login; fail2ban parses this line (see docs/operations.md)."""
+        how = TOKEN if outcome.claimed == _SOME_TOKEN else DIGEST
+        self._told(request.address, outcome.claimed or None, how, outcome.reason)
         self._warn(
             "login",
             "login refused: address=%s user=%s: %s%s",
@@ -324,6 +336,7 @@ class Gate:
 
     def _welcome(self, login: _Login, request: RequestInfo, user: str, ha1: bytes) -> Verdict:
         """Accept; set a cookie unless the request has one in the first half of its lifetime."""
+        self._told(request.address, user, DIGEST, "")
         session = self._cookies.check(request.headers.getall("Cookie"), login.users.ha1)
         if session and session.user == user and session.age <= self._cookies.lifetime / 2:
             return Verdict(200, user=user)

@@ -9,11 +9,13 @@ import pytest
 from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import AmiwsError, NotConnected, SendBufferFull
+from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.runtime.log import LogLimiter
 from tests.support.clock import Clock
 from tests.support.hosts import ami_host
 
-ALICE, BOB = "127.0.0.1:5001 (alice)", "127.0.0.1:5002 (bob)"
+ALICE = ClientInfo("127.0.0.1:5001", "alice", "classic")
+BOB = ClientInfo("127.0.0.1:5002", "bob", "classic")
 
 
 class FakeLink:
@@ -38,7 +40,7 @@ def setup(*errors: AmiwsError | None) -> tuple[Dispatcher, list[FakeLink]]:
     return Dispatcher({link.host.id: link for link in links}), links
 
 
-def dispatch(dispatcher: Dispatcher, action: Any, client: str = ALICE) -> list[Any]:
+def dispatch(dispatcher: Dispatcher, action: Any, client: ClientInfo = ALICE) -> list[Any]:
     text = action if isinstance(action, str) else json.dumps(action)
     answers: list[bytes] = []
     dispatcher.dispatch(text, client=client, answer=answers.append)
