@@ -75,6 +75,14 @@ Exit status: 0 stopped as asked; 2 mistake on the command line; 70 internal erro
 report it); 71 port or certificate; 73 pid file or audit; 78 configuration. Of --connect: 69 a
 server that cannot be logged in to or does not answer; 77 an AMI user that lacks a class."""
 
+_NEEDS = {
+    "strict": "check",
+    "connect": "check",
+    "audit_key": "audit_verify",
+    "audit_head": "audit_verify",
+}
+"""Options that say more of others."""
+
 Configured = tuple[Settings, Callable[[], LoadResult] | None]
 """The settings of the start, and what reads them anew; None: nothing does."""
 
@@ -91,22 +99,17 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
         signals.take()
     words = parser()
     options = words.parse_args(arguments)
-    for option in ("strict", "connect"):
-        if getattr(options, option) and not options.check:
-            words.error(f"--{option} needs --check")
+    for option, other in _NEEDS.items():
+        if getattr(options, option) and not getattr(options, other):
+            words.error(f"--{option.replace('_', '-')} needs --{other.replace('_', '-')}")
     if options.token is not None:
         return _make_token(words, options.token)
-    if options.audit_verify is None and (options.audit_key or options.audit_head):
-        words.error("--audit-key and --audit-head need --audit-verify")
+    if options.audit_verify is not None:
+        return _verify_audit(words, options)
     try:
-        if options.audit_verify is not None:
-            return _verify_audit(options)
         wishes = _wishes(options)
     except UsageError as error:
         words.error(str(error))
-    except StartError as error:
-        print(_told(error), file=sys.stderr)
-        return error.exit_status
     if wishes is not None and options.scenarios:
         return _list_scenarios()
     try:
@@ -243,7 +246,7 @@ def _add_audit_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _verify_audit(options: argparse.Namespace) -> int:
+def _verify_audit(words: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Verify an audit with the given keys, or that of the configuration."""
     from amiws_gevent.audit import check  # by others it is not needed
     from amiws_gevent.audit.chain import Head
@@ -251,14 +254,18 @@ def _verify_audit(options: argparse.Namespace) -> int:
     try:
         heads = [Head.of(text) for text in options.audit_head or ()]
     except ValueError as error:
-        raise UsageError(f"--audit-head: {error}") from None
+        words.error(f"--audit-head: {error}")
     paths = options.audit_key
-    if paths is None:
-        audit = _loader(options)().settings.audit
-        if audit is None:
-            raise UsageError("the configuration has no audit; name its key with --audit-key")
-        paths = [audit.key_file]
-    report = check.verify_files(options.audit_verify, check.read_keys(paths), heads)
+    try:
+        if paths is None:
+            audit = _loader(options)().settings.audit
+            if audit is None:
+                words.error("the configuration has no audit; name its key with --audit-key")
+            paths = [audit.key_file]
+        report = check.verify_files(options.audit_verify, check.read_keys(paths), heads)
+    except StartError as error:
+        print(_told(error), file=sys.stderr)
+        return error.exit_status
     print("\n".join(check.lines_of(report)))
     return 0 if report.sound else EXIT_WRONG_DATA
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from amiws_gevent.audit import files
@@ -29,11 +29,8 @@ def read_keys(paths: Iterable[Path]) -> list[Key]:
 def verify_files(paths: Iterable[Path], keys: Sequence[Key], heads: Iterable[Head] = ()) -> Report:
     """Verify files in the order of their records; raises AuditError for one that cannot be read."""
     verifier = Verifier(keys, heads)
-    try:
-        for path in sorted(paths, key=_first):
-            verifier.file(str(path), files.lines_of(path))
-    except OSError as error:
-        raise AuditError(f"{error.filename or path}: {error.strerror}") from error
+    for path in sorted(paths, key=_first):
+        verifier.file(str(path), _lines(path))
     return verifier.finish()
 
 
@@ -57,5 +54,12 @@ def lines_of(report: Report) -> list[str]:
 
 def _first(path: Path) -> tuple[int, str]:
     """The number of the first record, by which files are in order."""
-    line = line_of(next(iter(files.lines_of(path)), b"").rstrip(b"\n"))
+    line = line_of(next(_lines(path), b"").rstrip(b"\n"))
     return (0 if line is None else line.seq), str(path)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        yield from files.lines_of(path)
+    except OSError as error:
+        raise AuditError(f"{path}: {error.strerror}") from error

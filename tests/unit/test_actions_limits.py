@@ -33,10 +33,8 @@ def taken(limits: ActionLimits, who: ClientInfo, most: int = 1000) -> int:
         try:
             limits.take(who)
         except ActionProblem as problem:
-            assert (problem.code, problem.status) == ("actions_too_fast", 429)
-            assert problem.retry_after is not None
-            assert 0 < problem.retry_after <= 0.5
-            return number
+            found = problem.code, problem.status, 0 < (problem.retry_after or 0) <= 0.5
+            return number if found == ("actions_too_fast", 429, True) else -1
     return most
 
 

@@ -29,6 +29,8 @@ from tests.support.feeds import BOTH, Client, FakeServer
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 
+P = ClientInfo("192.0.2.7:1", None, "classic")
+
 
 @pytest.fixture
 def assembly() -> Assembly:
@@ -163,7 +165,7 @@ def test_nobody_is_connected(assembly: Assembly) -> None:
 
 def test_actions(assembly: Assembly) -> None:
     assembly.dispatcher.dispatch(
-        json.dumps({"Action": "Ping"}), client="p", answer=lambda _json: None
+        json.dumps({"Action": "Ping"}), client=P, answer=lambda _json: None
     )
     assembly.dispatcher.sent = 4
     assert assembly.value("amiws_actions_refused_total") == 1
