@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -311,9 +312,10 @@ class Ledger:
 def _has_something(path: Path) -> bool:
     """Whether there is more than the empty file that an installation may have made."""
     try:
-        return path.lstat().st_size > 0
+        found = path.lstat()
     except FileNotFoundError:
         return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def _time_of(begin: Line, else_: float) -> float:

@@ -116,7 +116,8 @@ class Trail:
         self._repeated = LogLimiter(REPEATED, clock)
         self._logins = LogLimiter(LOGIN_AGAIN, clock, max_keys=_MOST_LOGINS)
         self._leaving: gevent.Greenlet[..., None] | None = None
-        self._earlier = (0, 0, 0)  # records, refused and lost of writers that are no more
+        self._former: Writer | None = None  # the one before, which may have some to write
+        self._earlier = (0, 0, 0)  # counts of those before it
 
     # -- what it is now ----------------------------------------------------------------
 
@@ -148,8 +149,7 @@ class Trail:
     @property
     def counts(self) -> tuple[int, int, int]:
         """Records written, actions refused because of outages, and records lost."""
-        now = _counts(self._writer)
-        return tuple(map(sum, zip(self._earlier, now, strict=True)))  # type: ignore[return-value]
+        return _sums(self._earlier, _counts(self._former), _counts(self._writer))
 
     @property
     def state(self) -> dict[str, Any] | None:
@@ -282,9 +282,8 @@ class Trail:
         if before is not None:
             to = None if settings is None else str(settings.file)
             before.put(self._record(records.OFF, {"to": to}))
-            self._earlier = tuple(  # type: ignore[assignment]
-                map(sum, zip(self._earlier, _counts(before), strict=True))
-            )
+            self._earlier = _sums(self._earlier, _counts(self._former))
+            self._former = before
             self._leaving = gevent.spawn(before.stop, STOP_TIME)
         if writer is None:
             self.recent.clear()
@@ -339,5 +338,13 @@ class Change:
         return self.is_new
 
 
-def _counts(writer: Writer | None) -> tuple[int, int, int]:
+Counts = tuple[int, int, int]
+
+
+def _sums(*counts: Counts) -> Counts:
+    written, refused, lost = map(sum, zip(*counts, strict=True))
+    return written, refused, lost
+
+
+def _counts(writer: Writer | None) -> Counts:
     return (0, 0, 0) if writer is None else (writer.records, writer.refused, writer.lost)
