@@ -71,7 +71,7 @@ class Dispatcher:
         self.refused = 0
         self._limiter = limiter or LogLimiter()
         self._audit = audit or Trail()
-        self._limits = limits or ActionLimits()
+        self._limits = ActionLimits() if limits is None else limits
 
     def dispatch(
         self,

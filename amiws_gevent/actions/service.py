@@ -97,7 +97,9 @@ class ActionService:
         self._links = links
         self._shown = shown
         self._audit = audit or Trail()
-        self._limits = action_limits or limits.ActionLimits(clock=clock)
+        if action_limits is None:
+            action_limits = limits.ActionLimits(clock=clock)
+        self._limits = action_limits
         self._call_of = call_of
         self._limiter = limiter or LogLimiter()
         self._kept = KeptRuns(clock)

@@ -279,13 +279,13 @@ class TestChange:
         assert change.is_new
         assert change.finish()
         made.trail.reloaded(["audit.file"])
-        until(lambda: made.place.whats()[-1] == "off")
+        until(lambda: "off" in made.place.whats())
         assert made.place.told()[-1]["to"] == str(other.file)
         made.place.file = other.file
         until(lambda: len(made.place.told()) == 3)
         begin, on, reloaded = made.place.told()
         assert (begin["seq"], on["before"], reloaded["what"]) == (1, str(old), "reload")
-        assert made.trail.counts[0] == 4
+        until(lambda: made.trail.counts[0] == 4)
 
     def test_it_is_turned_off_and_on_again(self, made: Made) -> None:
         for _ in range(3):
