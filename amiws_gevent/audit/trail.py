@@ -26,6 +26,7 @@ from amiws_gevent.audit.writer import RETRY, Ticket, Writer
 from amiws_gevent.config import Audit
 from amiws_gevent.errors import AuditError
 from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.threads import in_thread
 
 # What may pass by itself, so that it does not refuse the start.
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -254,7 +255,7 @@ class Trail:
         ledger = Ledger(settings, wall=self._wall)
         outage = ""
         try:
-            gevent.get_hub().threadpool.spawn(ledger.open).get()
+            in_thread(ledger.open)
         except OSError as error:
             if error.errno not in _PASSING:
                 raise AuditError(f"audit: {settings.file}: {error.strerror}") from error

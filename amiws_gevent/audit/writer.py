@@ -25,6 +25,7 @@ from amiws_gevent.audit.chain import Head
 from amiws_gevent.audit.ledger import Ledger, Written
 from amiws_gevent.config import Audit
 from amiws_gevent.runtime.log import NOTICE
+from amiws_gevent.runtime.threads import in_thread
 
 # Seconds
 RETRY = 2.0
@@ -232,10 +233,8 @@ class Writer:
     def _append(self, given: Sequence[bytes]) -> Written:
         """In a thread of the pool."""
         sync = self._settings.fsync
-        pool = gevent.get_hub().threadpool
         try:
-            written = pool.spawn(self.ledger.append, given, sync=sync).get()
-            assert written is not None  # the stubs know no better
+            written = in_thread(lambda: self.ledger.append(given, sync=sync))
         except Exception as error:  # noqa: BLE001 - whatever it is, actions must hear of it
             _log.exception("internal error in writing the audit")
             return Written((), OSError(0, f"internal error: {type(error).__name__}"))
@@ -247,7 +246,7 @@ class Writer:
         if self._to_sync:
             self._to_sync = False
             try:
-                gevent.get_hub().threadpool.spawn(self.ledger.sync).get()
+                in_thread(self.ledger.sync)
             except OSError as error:
                 self.fails(error.strerror or str(error))
 
