@@ -348,4 +348,4 @@ def _sums(*counts: Counts) -> Counts:
 
 
 def _counts(writer: Writer | None) -> Counts:
-    return (0, 0, 0) if writer is None else (writer.records, writer.refused, writer.lost)
+    return (0, 0, 0) if writer is None else (writer.count, writer.refused, writer.lost)

@@ -84,8 +84,8 @@ class Writer:
     ) -> None:
         self.outage = ""
         """Why nothing can be written; empty: it can."""
-        self.records = 0
-        """Written so far."""
+        self.count = 0
+        """Records written so far."""
         self.refused = 0
         """Actions that were refused because of outages."""
         self.lost = 0
@@ -217,7 +217,7 @@ class Writer:
         self._bytes -= sum(len(entry.record) for entry in group)
         probe = [self._outage_record()] if self.outage else []
         written = self._append([*probe, *(entry.record for entry in group)])
-        self.records += len(written.lines)
+        self.count += len(written.lines)
         self._tell(written)
         if written.error is None:
             self._recover(told=bool(probe))

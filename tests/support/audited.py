@@ -21,7 +21,7 @@ class MemoryWriter:
         self.records: list[dict[str, Any]] = []
         self.outage = ""
         self.refusing = False
-        self.waiting = self.refused = self.lost = 0
+        self.waiting = self.count = self.refused = self.lost = 0
         self.open = Event()
         self.open.set()
         self.fails_next = ""

@@ -77,7 +77,7 @@ def test_many_at_once_are_one_group(made: Made) -> None:
     assert made.place.users()[1:] == [f"u{number}" for number in range(500)]
     made.end()
     assert made.place.verify(made.ledger.head).sound
-    assert made.writer.records == 501
+    assert made.writer.count == 501
 
 
 def test_without_fsync_the_action_waits_for_the_write_and_the_disk_gets_it_soon(
