@@ -7,6 +7,7 @@ proxy brings everyone, have no limit by address. Without a login only the addres
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -33,6 +34,8 @@ REPEATS = frozenset((TOO_FAST, TOO_MANY, "audit_unavailable"))
 # Labels of counters
 RATE, AT_WORK = "rate", "at_work"
 USER, ADDRESS = "user", "address"
+
+_TIMES = {USER: 1, ADDRESS: OF_AN_ADDRESS}
 
 _LONGEST_USER = 64  # characters; longer names that begin alike count as one
 _OTHERS = "others"  # all without an entry of their own
@@ -77,28 +80,25 @@ class ActionLimits:
     def take(self, client: Client) -> None:
         """Count an action; raises ActionProblem if it comes too fast."""
         now = self._clock()
-        keys = [(key, self._room(key, now)) for key in _keys(client)]
-        for (whose, _), key in keys:
-            most = self._limits.actions_burst * _times(whose)
-            wait = self._buckets[whose].wait(key, now, most)
+        fill = []
+        for key in _keys(client.user, client.address):
+            whose = key[0]
+            buckets = self._buckets[whose]
+            if not buckets.has_room(key, now):
+                key = whose, _OTHERS
+            wait = buckets.wait(key, now, self._limits.actions_burst * _TIMES[whose])
             if wait > 0:
-                self.refused[RATE, whose] += 1
-                rate = self._limits.actions_per_second * _times(whose)
-                raise ActionProblem(
-                    TOO_FAST,
-                    f"too many actions of your {whose}: more than {rate} a second "
-                    f"(limits.actions_per_second); try again in {wait:.3f} s",
-                    wait,
-                )
-        for (whose, _), key in keys:
-            self._buckets[whose].fill(key, now)
+                raise self._too_fast(whose, wait)
+            fill.append((buckets, key))
+        for buckets, key in fill:
+            buckets.fill(key, now)
 
     def begin(self, client: Client) -> None:
         """An action waits for its answer from now on; raises ActionProblem if too many do."""
-        keys = _keys(client)
+        keys = _keys(client.user, client.address)
         for key in keys:
             whose = key[0]
-            most = self._limits.actions_at_work * _times(whose)
+            most = self._limits.actions_at_work * _TIMES[whose]
             if self._at_work[key] >= most:
                 self.refused[AT_WORK, whose] += 1
                 raise ActionProblem(
@@ -110,7 +110,7 @@ class ActionLimits:
 
     def end(self, client: Client) -> None:
         """Of an action that has begun."""
-        for key in _keys(client):
+        for key in _keys(client.user, client.address):
             self._at_work[key] -= 1
             if not self._at_work[key]:
                 del self._at_work[key]
@@ -118,25 +118,27 @@ class ActionLimits:
     def _make(self) -> dict[str, Buckets]:
         rate = self._limits.actions_per_second
         return {
-            whose: Buckets(1 / (rate * _times(whose)), self._entries, self._entries)
+            whose: Buckets(1 / (rate * _TIMES[whose]), self._entries, self._entries)
             for whose in (USER, ADDRESS)
         }
 
-    def _room(self, key: Key, now: float) -> Key:
-        """The key of its bucket; one for all that have no bucket of their own."""
-        whose, _ = key
-        return key if self._buckets[whose].has_room(key, now) else (whose, _OTHERS)
+    def _too_fast(self, whose: str, wait: float) -> ActionProblem:
+        self.refused[RATE, whose] += 1
+        rate = self._limits.actions_per_second * _TIMES[whose]
+        return ActionProblem(
+            TOO_FAST,
+            f"too many actions of your {whose}: more than {rate} a second "
+            f"(limits.actions_per_second); try again in {wait:.3f} s",
+            wait,
+        )
 
 
-def _times(whose: str) -> int:
-    return OF_AN_ADDRESS if whose == ADDRESS else 1
-
-
-def _keys(client: Client) -> list[Key]:
+@functools.lru_cache(maxsize=4096)
+def _keys(user: str | None, address: str) -> tuple[Key, ...]:
     """What an action of a client counts for."""
-    address = host_of(client.address)
-    of_address = ADDRESS, network_of(address)
-    if client.user is None:
-        return [of_address]
-    of_user = USER, client.user[:_LONGEST_USER]
-    return [of_user] if is_this_machine(address) else [of_user, of_address]
+    host = host_of(address)
+    of_address = ADDRESS, network_of(host)
+    if user is None:
+        return (of_address,)
+    of_user = USER, user[:_LONGEST_USER]
+    return (of_user,) if is_this_machine(host) else (of_user, of_address)

@@ -191,6 +191,7 @@ class TestOutage:
         assert "does not answer within" in made.must("a")
         assert made.writer.refusing
         assert "does not answer" in made.must("b")
+        monkeypatch.setattr(writer, "ANSWER_TIME", 60.0)
         go_on.set()
         until(lambda: not made.writer.outage)
         assert made.must("c") == ""
