@@ -18,6 +18,7 @@ from amiws_gevent.ami import (
     ActionError,
     ClientAction,
     Kind,
+    Message,
     encode_action,
     encode_message,
     envelope_prefix,
@@ -26,6 +27,7 @@ from amiws_gevent.ami import (
     parse_client_action,
 )
 from amiws_gevent.ami.actions import SessionActionError
+from amiws_gevent.audit.awaited import Awaited
 from amiws_gevent.audit.trail import NOT_SENT, SENT, Audited, Trail
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import NotConnected, SendBufferFull
@@ -71,6 +73,7 @@ class Dispatcher:
         self.refused = 0
         self._limiter = limiter or LogLimiter()
         self._audit = audit or Trail()
+        self._awaited = Awaited()
         self._limits = ActionLimits() if limits is None else limits
 
     def dispatch(
@@ -148,6 +151,12 @@ class Dispatcher:
             self.sent += 1
             _log.debug("action %s of %s sent to %s", action.name, name, host.name)
             audited.result(server, SENT)
+            if audited.recorded and action.action_id:
+                self._awaited.add(server, action.action_id, audited)
+
+    def heard(self, server: int, messages: Sequence[Message]) -> None:
+        """Take what a server has said, for the audit: it may answer an action."""
+        self._awaited.heard(server, messages)
 
     def _record_refusal(
         self, client: ClientInfo, given: ClientAction | ActionProblem, problem: ActionProblem

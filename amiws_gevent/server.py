@@ -85,6 +85,7 @@ class Server:
         self._dispatcher = Dispatcher(
             self._pool.links, audit=self._audit, limits=self._action_limits
         )
+        self._pipeline.on_read = self._dispatcher.heard
         self._actions = ActionService(
             self._pool.links,
             self._pipeline.shown,

@@ -194,8 +194,8 @@ class AuditRecord(BaseModel):
     server: int = Field(0, description="Of a reply: the id of the server.")
     outcome: str = Field(
         "",
-        description="Of a reply: as `outcome` of replies, or `sent` (classic socket), or `left` "
-        "(the client left before the answer).",
+        description="Of a reply: as `outcome` of replies, or `sent` (classic socket; an answer may "
+        "follow), or `left` (the client left before the answer).",
     )
     ms: float = Field(0, description="Of a reply: milliseconds since the action came.")
 

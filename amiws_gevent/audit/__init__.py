@@ -9,5 +9,6 @@ ledger.py     appends records to the file, and begins new ones; runs in a thread
 writer.py     gives records to that thread, many at once, and tells who waits
 recent.py     the last ones, for people
 trail.py      what the rest of the program has of all this
+awaited.py    which answers belong to actions of the classic socket
 check.py      ``--audit-verify``
 """

@@ -39,8 +39,9 @@ REPEATED = 1.0  # in which refusals that an asker may make without end are told 
 _MOST_LOGINS = 20_000
 _LONGEST_REASON = 2000  # characters; a configuration can have many mistakes
 
-# Results of actions that are not those of `actions.reply`
-SENT = "sent"  # on the classic socket, whose answers go to all
+# Results of actions; those of `actions.reply` as well
+ANSWERED, REFUSED = "answered", "refused"
+SENT = "sent"  # on the classic socket; an answer may follow
 NOT_SENT = "unreachable"
 LEFT = "left"  # the client left before the answer, which nobody has seen
 
@@ -66,6 +67,11 @@ class Audited:
     """An action in the audit: its record is being written. Without an audit nothing is."""
 
     __slots__ = ("_begun", "_ref", "_ticket", "_trail")
+
+    @property
+    def recorded(self) -> bool:
+        """Whether there is an audit that it is in."""
+        return self._trail is not None
 
     def __init__(
         self, trail: Trail | None = None, ref: str = "", ticket: Ticket | None = None

@@ -143,25 +143,32 @@ def test_all_that_is_done_is_there_with_its_result(place: Place, ami: AmiServer)
             f"{url}/actions", json={"server": 1, "action": number(60)}, timeout=WAIT
         )
         assert answer.json()["replies"][0]["outcome"] == "answered"
+        classic.send({"Action": "Ping", "ActionID": "7"})
         classic.send({"Action": "Logoff", "ActionID": "x"})
         classic.wait_for(is_error, "a refusal")
         wait_until(lambda: len(reached(ami)) == 31, "the actions")
         wait_until(
-            lambda: sum(record["what"] == "reply" for record in place.records()) == 31,
+            lambda: sum(record["what"] == "reply" for record in place.records()) == 33,
             "their results",
         )
-        shown = requests.get(f"{url}/audit", params={"what": "reply"}, timeout=WAIT).json()
-        assert (shown["writing"], shown["reason"]) == (True, "")
-        assert len(shown["items"]) == 31
+
+        def shown() -> dict[str, Any]:
+            found = requests.get(f"{url}/audit", params={"what": "reply"}, timeout=WAIT)
+            made: dict[str, Any] = found.json()
+            return made
+
+        wait_until(lambda: len(shown()["items"]) == 33, "the same in the API")
+        assert (shown()["writing"], shown()["reason"]) == (True, "")
         ready = requests.get(f"http://127.0.0.1:{program.port}/readyz", timeout=WAIT).json()
         assert ready["audit"] == {"writing": True, "refusing": False, "reason": ""}
     records = place.records()
-    allowed = {
-        record["ref"] for record in records if record["what"] == "action" and record["allowed"]
-    }
+    actions = [record for record in records if record["what"] == "action"]
+    allowed = {record["ref"] for record in actions if record["allowed"]}
     replies = [record for record in records if record["what"] == "reply"]
     assert {reply["ref"] for reply in replies} == allowed
-    assert {reply["outcome"] for reply in replies} == {"answered"}
+    (ping,) = [action for action in actions if action.get("action") == "Ping"]
+    assert [one["outcome"] for one in replies if one["ref"] == ping["ref"]] == ["sent", "answered"]
+    assert {one["outcome"] for one in replies if one["ref"] != ping["ref"]} == {"answered"}
     (refused,) = [record for record in records if record.get("code")]
     assert refused["code"] == "action_refused"
     assert [record["what"] for record in records[:3]] == ["begin", "start", "plugins"]

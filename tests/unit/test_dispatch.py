@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from amiws_gevent.actions.limits import ActionLimits
+from amiws_gevent.ami import Kind, Message
 from amiws_gevent.config import AmiHost, Limits
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.errors import AmiwsError, NotConnected, SendBufferFull
@@ -250,3 +251,17 @@ class TestAudit:
         assert dispatch(dispatcher, {"Action": "Ping"}, client=BOB) == []
         assert len(one.sent) == 3
         assert [one.get("code") for one in trail.told("action")][2] == "actions_too_fast"
+
+    def test_an_answer_is_known_by_its_actionid(self) -> None:
+        dispatcher, _, trail = self.made(None)
+        dispatch(dispatcher, {"Action": "Ping", "ActionID": "7"})
+        dispatch(dispatcher, {"Action": "Ping"})
+        pong = Message(Kind.RESPONSE, {"Response": "Success", "ActionID": "7"})
+        dispatcher.heard(1, [pong, Message(Kind.RESPONSE, {"Response": "Success"})])
+        assert [one["outcome"] for one in trail.told("reply")] == ["sent", "sent", "answered"]
+        assert trail.told("reply")[2]["ref"] == trail.told("action")[0]["ref"]
+
+    def test_without_an_audit_nothing_is_remembered(self) -> None:
+        dispatcher, _ = setup(None)
+        dispatch(dispatcher, {"Action": "Ping", "ActionID": "7"})
+        assert len(dispatcher._awaited) == 0
