@@ -103,7 +103,7 @@ class Writer:
         self._since = 0.0  # when the outage began: on the clock, and since 1970
         self._since_wall = 0.0
         self._refused_before = self._lost_before = 0
-        self._to_sync = False
+        self._to_sync_since: float | None = None  # when the disk was given what it must keep
         self._told_head = Head()
         self._told_at = clock()
         self._told_finished = 0
@@ -192,6 +192,9 @@ class Writer:
             if self.outage:
                 self._end.wait(RETRY)
             self._write()
+            since = self._to_sync_since
+            if since is not None and self._clock() >= since + SYNC_TIME:
+                self._sync()
             self._tell_head()
         while self._queue and not self.outage:
             self._write()
@@ -200,10 +203,10 @@ class Writer:
 
     def _pause(self) -> float | None:
         """Seconds until something is due although no record comes."""
-        if self.outage:
+        if self.outage or self._queue:
             return 0.0
-        if self._to_sync:
-            return SYNC_TIME
+        if self._to_sync_since is not None:
+            return max(0.0, self._to_sync_since + SYNC_TIME - self._clock())
         if self.ledger.head != self._told_head:
             return max(0.0, self._told_at + HEAD_TIME - self._clock())
         return None
@@ -211,7 +214,6 @@ class Writer:
     def _write(self) -> None:
         """Write a group of what waits; in an outage at least a record that tells of it."""
         if not self._queue and not self.outage:
-            self._sync()
             return
         group = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
         self._bytes -= sum(len(entry.record) for entry in group)
@@ -238,13 +240,16 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, actions must hear of it
             _log.exception("internal error in writing the audit")
             return Written((), OSError(0, f"internal error: {type(error).__name__}"))
-        self._to_sync = not sync
+        if sync:
+            self._to_sync_since = None
+        elif self._to_sync_since is None:
+            self._to_sync_since = self._clock()
         return written
 
     def _sync(self) -> None:
         """Have the disk keep what nobody waits for."""
-        if self._to_sync:
-            self._to_sync = False
+        if self._to_sync_since is not None:
+            self._to_sync_since = None
             try:
                 in_thread(self.ledger.sync)
             except OSError as error:

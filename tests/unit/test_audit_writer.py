@@ -91,6 +91,31 @@ def test_without_fsync_the_action_waits_for_the_write_and_the_disk_gets_it_soon(
     made.end()
 
 
+def test_the_disk_gets_it_also_if_more_comes_all_the_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SYNC_TIME", 0.05)
+    made = Made(place, fsync=False)
+
+    def more() -> bool:
+        made.put("a")
+        return place.synced >= 3
+
+    until(more)
+    made.end()
+
+
+def test_more_than_one_group_needs_no_further_record(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MOST_AT_ONCE", 10)
+    made = Made(place)
+    for number in range(35):
+        made.put(f"u{number}")
+    until(lambda: len(place.users()) == 35)
+    made.end()
+
+
 def test_all_that_waits_is_written_at_the_end(place: Place) -> None:
     made = Made(place)
     for number in range(3000):
