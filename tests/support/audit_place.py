@@ -66,6 +66,7 @@ class Place:
         return [
             json.loads(line)
             for path in self.all_files()
+            if path.exists()
             for line in path.read_bytes().splitlines()
             if line.startswith(b'{"seq"') and line.endswith(b'"}')
         ]
