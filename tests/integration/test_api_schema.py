@@ -33,7 +33,10 @@ def test_the_program_keeps_to_its_document(tmp_path: Path) -> None:
     token = make_token()
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
     with AmiServer(on_action=queue_status) as ami:
-        text = configuration(ami_host(ami.port), more=tokens(tests=token))
+        for folder in ("log", "keys"):
+            (tmp_path / folder).mkdir()
+        audit = f"audit: {{file: {tmp_path}/log/audit, key_file: {tmp_path}/keys/key, fsync: no}}\n"
+        text = configuration(ami_host(ami.port), more=audit + tokens(tests=token))
         with Program(tmp_path, text) as program:
             ami.wait_login()
             program.wait_for_log("connected")
@@ -54,6 +57,6 @@ def test_the_program_keeps_to_its_document(tmp_path: Path) -> None:
                 check=False,
             )
             assert asked.returncode == 0, asked.stdout[-20_000:] + asked.stderr
-            assert "Selected: 4/6" in asked.stdout
-            assert "Tested: 4" in asked.stdout
+            assert "Selected: 5/7" in asked.stdout
+            assert "Tested: 5" in asked.stdout
             assert token not in program.log
