@@ -8,6 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
@@ -78,3 +79,8 @@ def _detail(found: Any) -> InitErrorDetails:
     cause = found.get("ctx", {}).get("error")
     kind = PydanticCustomError(found["type"], str(cause) if cause else found["msg"])
     return InitErrorDetails(type=kind, loc=found["loc"], input=None)
+
+
+def written(default: str, description: str, **more: Any) -> Any:
+    """A field whose default is written here as people write it in the file."""
+    return Field(default, description=description, **more)

@@ -82,7 +82,7 @@ class Clients:
             return
         self._dispatcher.dispatch(
             text,
-            client=name_of(info),
+            client=info,
             authorize=lambda action: self.plugins.authorize_action(action, info),
             answer=client.send_text,
         )

@@ -25,9 +25,11 @@ import gevent
 from flask import Flask
 
 from amiws_gevent.actions import ActionService
+from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.api.blueprint import Api
+from amiws_gevent.audit.trail import Change, Trail
 from amiws_gevent.clients import Clients
-from amiws_gevent.config import LoadResult, Settings, security_warnings
+from amiws_gevent.config import LoadResult, Settings, changed_keys, security_warnings
 from amiws_gevent.errors import StartError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.hub import Hub
@@ -61,6 +63,8 @@ class Parts:
     hub: Hub
     clients: Clients
     actions: ActionService
+    audit: Trail
+    action_limits: ActionLimits
     pool: Pool
     live: LiveState
     feeds: Feeds
@@ -91,6 +95,7 @@ class _Prepared:
     app: Flask
     gate: Gate
     upgrades: PluginGate
+    audit: Change
     monitor: Move
     web: Move
 
@@ -153,6 +158,7 @@ class Reload:
         except StartError as error:
             for line in str(error).splitlines():
                 _log.error("%s", line)
+            self._parts.audit.reload_refused(str(error))
             _log.error("configuration not applied; the previous one stays in force")
             status = "reload refused at %H:%M:%S; the log and amiws-gevent --check say why"
         else:
@@ -176,15 +182,17 @@ class Reload:
     def _prepare(self, settings: Settings, undo: ExitStack) -> _Prepared:
         """All that can fail; raises StartError with what is to be undone in ``undo``."""
         parts = self._parts
+        audit = parts.audit.prepare(settings.audit)
+        undo.callback(audit.undo)
         plugins = parts.plugins.prepare(settings.plugins, queue_limit=settings.limits.plugin_queue)
         undo.callback(parts.plugins.undo)
-        gate = Gate(settings, memory=parts.logins)
+        gate = Gate(settings, memory=parts.logins, told=parts.audit.login)
         app = self._build(settings, gate, plugins)
         monitor = parts.monitor.prepare(settings.metrics_listen)
         undo.callback(monitor.undo)
         web = parts.web.prepare(settings)
         undo.callback(web.undo)
-        return _Prepared(settings, app, gate, PluginGate(gate, plugins), monitor, web)
+        return _Prepared(settings, app, gate, PluginGate(gate, plugins), audit, monitor, web)
 
     def _build(self, settings: Settings, gate: Gate, plugins: Plugins) -> Flask:
         """The application behind a gate, with the blueprints of plugins."""
@@ -209,17 +217,34 @@ class Reload:
         transform = self._parts.pipeline.shown_entities if of else None
         return Showing(transform, of, withheld, plugins)
 
+    def _record(self, before: Settings, change: Change) -> None:
+        """Go over to the new audit; both that ends and that begins say what has changed."""
+        audit, now = self._parts.audit, self.settings
+        changed = changed_keys(before, now)
+        first = not self._last.applied_at
+        if first:
+            change.finish()
+            audit.started()
+        else:
+            audit.reloaded(changed)
+            if change.finish():
+                audit.reloaded(changed)
+        if first or change.is_new or any(key.startswith("plugins") for key in changed):
+            audit.plugins([(entry.code.name, str(entry.code.origin)) for entry in now.plugins])
+
     def _commit(self, prepared: _Prepared) -> None:
         """Nothing here can fail, and no other greenlet runs meanwhile."""
         parts, settings = self._parts, prepared.settings
         limits = settings.limits
-        self.settings = settings
+        before, self.settings = self.settings, settings
         if parts.log is not None:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
         plugins = parts.plugins.finish()
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.api.streams.plugins = plugins
         parts.feeds.use(self._showing(plugins))
+        self._record(before, prepared.audit)
+        parts.action_limits.configure(limits)
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
         parts.feeds.configure(limits)

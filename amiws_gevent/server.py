@@ -16,8 +16,10 @@ import gevent
 from gevent.queue import Queue
 
 from amiws_gevent.actions import ActionService
+from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.api.blueprint import Api
 from amiws_gevent.api.streams import Streams
+from amiws_gevent.audit.trail import Trail
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
@@ -45,6 +47,7 @@ from amiws_gevent.web.server import WebServer
 STOP_TIME = 2.5  # for clients to close
 LOG_OFF_TIME = 1.5  # for servers to answer the log-off, after the clients have gone
 LANES_TIME = 0.5  # for plugins to process the messages received before the stop
+AUDIT_TIME = 0.5  # for the last records to be written
 STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited for
 
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
@@ -76,18 +79,28 @@ class Server:
         self.plugins = Roster(
             ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
         )
-        self._dispatcher = Dispatcher(self._pool.links)
+        self._audit = Trail()
+        self._audit.servers = self._server_names
+        self._action_limits = ActionLimits(settings.limits)
+        self._dispatcher = Dispatcher(
+            self._pool.links, audit=self._audit, limits=self._action_limits
+        )
+        self._pipeline.on_read = self._dispatcher.heard
         self._actions = ActionService(
-            self._pool.links, self._pipeline.shown, call_of=self._live.call_of
+            self._pool.links,
+            self._pipeline.shown,
+            audit=self._audit,
+            action_limits=self._action_limits,
+            call_of=self._live.call_of,
         )
         self._streams = Streams(self._feeds)
-        self._api = Api(self._feeds, self._actions, self._streams)
+        self._api = Api(self._feeds, self._actions, self._streams, self._audit)
         self._v2 = Service(self._feeds, self._actions, settings.limits)
         self._clients = Clients(self._hub, self._dispatcher, self._v2)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._logins = LoginMemory()
-        self._watch = LoginWatch(self._web, self._streams)
+        self._watch = LoginWatch(self._web, self._streams, told=self._audit.logout)
         self._last_reload = LastReload()
         metrics = Metrics(self._measured(log))
         self._monitor = MonitorListener(monitor_blueprint(metrics.render, self._readiness))
@@ -103,6 +116,8 @@ class Server:
             pipeline=self._pipeline,
             clients=self._clients,
             dispatcher=self._dispatcher,
+            audit=self._audit,
+            action_limits=self._action_limits,
             actions=self._actions,
             pool=self._pool,
             live=self._live,
@@ -122,6 +137,8 @@ class Server:
             hub=self._hub,
             clients=self._clients,
             actions=self._actions,
+            audit=self._audit,
+            action_limits=self._action_limits,
             pool=self._pool,
             live=self._live,
             feeds=self._feeds,
@@ -203,7 +220,8 @@ class Server:
         self._pool.join(LOG_OFF_TIME)
         self._live.stop()
         self._pipeline.drain(LANES_TIME)
-        self.plugins.stop(end - time.monotonic())
+        self.plugins.stop(end - time.monotonic() - AUDIT_TIME)
+        self._audit.stop(AUDIT_TIME)
         self._v2.stop()
         self._hub.stop()
         self._monitor.stop()
@@ -211,7 +229,11 @@ class Server:
         _log.info("stopped")
 
     def _readiness(self) -> Readiness:
-        return readiness(not self._stopping, self._pool.links.values())
+        links = self._pool.links.values()
+        return readiness(not self._stopping, links, audit=self._audit.state)
+
+    def _server_names(self) -> dict[int, str]:
+        return {server: link.host.name for server, link in self._pool.links.items()}
 
     def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
         _log.critical("internal error in %r: %s; the program ends", greenlet, greenlet.exception)

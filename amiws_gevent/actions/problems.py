@@ -16,6 +16,8 @@ PROBLEMS: Mapping[str, int] = {
     "action_refused": 403,  # would end or change the session that all clients share
     "not_allowed": 403,  # a plugin says so
     "too_many_actions": 429,  # at work at once
+    "actions_too_fast": 429,  # in the last seconds
+    "audit_unavailable": 503,  # the audit cannot be written, and no action goes without it
     "idempotency_conflict": 422,  # the key was used for another request
 }
 """By code, the HTTP status."""

@@ -14,11 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+import gevent
+
+from amiws_gevent.actions import limits
 from amiws_gevent.actions.idempotency import KeptRuns, Owner
 from amiws_gevent.actions.problems import ActionProblem
 from amiws_gevent.actions.reply import (
     REFUSED,
     RETRY_AFTER,
+    UNKNOWN,
     UNREACHABLE,
     Reply,
     failed,
@@ -28,6 +32,7 @@ from amiws_gevent.actions.reply import (
 from amiws_gevent.actions.request import ActionRequest, parse_request
 from amiws_gevent.actions.run import Run, Submission, Told
 from amiws_gevent.ami import Message
+from amiws_gevent.audit.trail import LEFT, Audited, Trail
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import NotConnected, SendBufferFull
 from amiws_gevent.link import Answer, AnswerLost
@@ -76,6 +81,8 @@ class ActionService:
         links: Mapping[int, Asked],
         shown: Shown,
         *,
+        audit: Trail | None = None,
+        action_limits: limits.ActionLimits | None = None,
         call_of: CallOf = lambda _server, _uniqueid: None,
         limiter: LogLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -89,6 +96,10 @@ class ActionService:
         """Replies by outcome, also those that nobody waited for any more."""
         self._links = links
         self._shown = shown
+        self._audit = audit or Trail()
+        if action_limits is None:
+            action_limits = limits.ActionLimits(clock=clock)
+        self._limits = action_limits
         self._call_of = call_of
         self._limiter = limiter or LogLimiter()
         self._kept = KeptRuns(clock)
@@ -114,7 +125,9 @@ class ActionService:
             return parse_request(given)
         except ActionProblem as problem:
             if client is not None:
+                problem = self._count(client, problem)
                 self._refuse(client, problem)
+                raise problem from None
             raise
 
     def submit(self, request: ActionRequest, client: ClientInfo, reply: Told) -> Submission:
@@ -125,13 +138,15 @@ class ActionService:
         then nothing was sent. Call `Submission.cancel` when the client has left.
         """
         try:
+            self._limits.take(client)
             servers = self._servers(request)
             self._authorize(request, client)
+            self._check_audit()
             self._check_client(client)
             owner = _owner(client)
             run = self._kept.find(owner, request) or self._begin(request, servers, client, owner)
         except ActionProblem as problem:
-            self._refuse(client, problem)
+            self._refuse(client, problem, request)
             raise
         self._of_client[client] += 1
         submission = Submission(run, reply, partial(self._done, client))
@@ -157,6 +172,14 @@ class ActionService:
             if refusal is not None:
                 raise ActionProblem("not_allowed", refusal)
 
+    def _check_audit(self) -> None:
+        if self._audit.closed:
+            raise ActionProblem(
+                "audit_unavailable",
+                f"the audit cannot be written: {self._audit.closed}",
+                self._audit.retry_after,
+            )
+
     def _check_client(self, client: ClientInfo) -> None:
         if self._of_client[client] >= MOST_OF_A_CLIENT:
             raise ActionProblem(
@@ -175,18 +198,23 @@ class ActionService:
                 f"{at_work} actions of all clients are not done yet",
                 RETRY_AFTER,
             )
+        self._limits.begin(client)
+        audited = self._audit.action(
+            client, request.name, request.client_action(None).headers, servers
+        )
         run = Run(
             request,
             servers,
-            partial(self._ask, name_of(client)),
+            partial(self._ask, name_of(client), audited),
             kept=request.idempotency_key is not None,
-            on_end=partial(self._ended, owner),
+            on_end=partial(self._ended, owner, client),
         )
         self._runs.add(run)
         self._kept.add(owner, run)
         return run
 
-    def _ended(self, owner: Owner, run: Run) -> None:
+    def _ended(self, owner: Owner, client: ClientInfo, run: Run) -> None:
+        self._limits.end(client)
         self._runs.discard(run)
         self._kept.ended(owner, run)
 
@@ -197,12 +225,26 @@ class ActionService:
 
     # -- in a greenlet for each server -------------------------------------------------
 
-    def _ask(self, client: str, request: ActionRequest, server: int) -> Reply:
-        reply = self._answer(client, request, server)
+    def _ask(self, client: str, audited: Audited, request: ActionRequest, server: int) -> Reply:
+        try:
+            reply = self._audited(client, audited, request, server)
+        except BaseException as error:
+            left = isinstance(error, gevent.GreenletExit)
+            audited.result(server, LEFT if left else UNKNOWN, "" if left else repr(error))
+            raise
+        audited.result(server, reply.outcome, reply.reason)
         if request.name.lower() == "originate":
             reply = self._with_call(request, reply)
         self.outcomes[reply.outcome] += 1
         return reply
+
+    def _audited(self, client: str, audited: Audited, request: ActionRequest, server: int) -> Reply:
+        """Once the action is in the audit, what the server answers."""
+        why = audited.wait()
+        if not why:
+            return self._answer(client, request, server)
+        reply = failed(request, server, UNREACHABLE, f"the audit cannot be written: {why}")
+        return dataclasses.replace(reply, retry_after=self._audit.retry_after)
 
     def _answer(self, client: str, request: ActionRequest, server: int) -> Reply:
         link = self._links.get(server)
@@ -236,8 +278,27 @@ class ActionService:
 
     # -- the log -----------------------------------------------------------------------
 
-    def _refuse(self, client: ClientInfo, problem: ActionProblem) -> None:
+    def _count(self, client: ClientInfo, problem: ActionProblem) -> ActionProblem:
+        """A request that is none counts as well; the problem that it has, or that it came."""
+        try:
+            self._limits.take(client)
+        except ActionProblem as too_fast:
+            return too_fast
+        return problem
+
+    def _refuse(
+        self, client: ClientInfo, problem: ActionProblem, request: ActionRequest | None = None
+    ) -> None:
         self.refused[problem.code] += 1
+        self._audit.refused(
+            client,
+            problem.code,
+            problem.message,
+            name=None if request is None else request.name,
+            headers=() if request is None else request.client_action(None).headers,
+            servers=(request.servers if request is not None else None) or (),
+            repeats=problem.code in limits.REPEATS,
+        )
         name = name_of(client)
         self._log_once(("client", name), "action of %s refused: %s", name, problem)
 

@@ -21,6 +21,7 @@ from amiws_gevent.actions import ActionProblem
 from amiws_gevent.api.models import (
     FILTERS,
     MOST,
+    AuditQuery,
     EntityQuery,
     EventQuery,
     NoQuery,
@@ -34,6 +35,7 @@ from amiws_gevent.api.page import POLICY, page
 from amiws_gevent.api.problems import Problem
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.api.waiting import Actions, act
+from amiws_gevent.audit.trail import Trail
 from amiws_gevent.feeds.encoding import to_json
 from amiws_gevent.feeds.feed import NoState
 from amiws_gevent.feeds.feeds import Feeds
@@ -68,6 +70,7 @@ class Api:
     feeds: Feeds
     actions: Actions
     streams: Streams
+    audit: Trail
 
     def blueprint(
         self, authorize: AuthorizeClient, log_out: LogOut, *, stream_limit: int
@@ -143,6 +146,17 @@ class _Views:
             response.headers.add("Set-Cookie", done.cookie)
         return response
 
+    def audit(self) -> flask.Response:
+        client = _client(self._authorize(), _VIEW)
+        query = query_of(AuditQuery, _parameters())
+        trail = self.api.audit
+        if not trail.may_read(client):
+            raise Problem("not_allowed", "your roles do not allow to see the audit trail")
+        if trail.state is None:
+            raise Problem("audit_off", "there is no audit trail")
+        items = trail.recent.last(query.limit, functools.partial(_is_wanted, query))
+        return _json({**trail.state, "items": items})
+
     def openapi(self) -> flask.Response:
         return _conditional(flask.Response(_document(), content_type=JSON))
 
@@ -202,6 +216,16 @@ class _Views:
             watch=_watch(),
         )
         return response
+
+
+def _is_wanted(query: AuditQuery, record: Mapping[str, Any]) -> bool:
+    """Whether a record of the audit is one of those that are asked for."""
+    return (
+        record["seq"] < query.before
+        and query.what in ("", record["what"])
+        and query.user in ("", record.get("user"))
+        and query.action.lower() in ("", str(record.get("action", "")).lower())
+    )
 
 
 def _refuse_method(allowed: list[str], **_: str) -> flask.Response:

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from amiws_gevent.api.models import (
     ActionBody,
+    AuditList,
+    AuditQuery,
     EntityList,
     EntityQuery,
     EventQuery,
@@ -187,6 +189,19 @@ OPERATIONS = (
             "unsupported_media_type",
         ),
         example={},
+    ),
+    Operation(
+        "audit",
+        "GET",
+        "/audit",
+        "The last records of the audit trail",
+        "Who did what: actions, allowed or refused, and what came of them; logins; reloads. The "
+        "newest come first. The files have all; here are the last since the start, 1,000 at most. "
+        "docs/audit.md says what the records mean.",
+        JSON,
+        AuditList,
+        query=AuditQuery,
+        codes=("bad_request", "not_allowed", "audit_off"),
     ),
     Operation(
         "openapi",

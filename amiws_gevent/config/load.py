@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from amiws_gevent.config import files, units
+from amiws_gevent.config.audit import Audit
 from amiws_gevent.config.document import Reader, TooMuch, Tree, compose, read_text
 from amiws_gevent.config.granted import role_advice
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
@@ -31,6 +33,7 @@ _PLACES: Mapping[type[BaseModel], str] = {
     AmiHost: "amihosts",
     ApiToken: "api_tokens",
     Limits: "limits",
+    Audit: "audit",
 }
 
 _TREES = frozenset({"roles", "users"})
@@ -174,8 +177,9 @@ class _Loading:
                 else self._value(item, (*place, index), item_kind)
                 for index, item in enumerate(self._reader.sequence(node, place))
             ]
-        if isinstance(node, yaml.MappingNode) and _is_model(kind):
-            return self._mapping(node, place, kind)
+        model = _model_of(kind)
+        if isinstance(node, yaml.MappingNode) and model is not None:
+            return self._mapping(node, place, model)
         return {}
 
     def _plugin_folders(self, base: Path) -> list[Path]:
@@ -237,8 +241,13 @@ class _Loading:
         return f"server {shown(name)}: " if name and isinstance(name, str) else ""
 
 
-def _is_model(kind: object) -> typing.TypeGuard[type[BaseModel]]:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _model_of(kind: object) -> type[BaseModel] | None:
+    """The model that ``kind`` is, or that it is if it is not None."""
+    either = typing.get_args(kind) if isinstance(kind, types.UnionType) else ()
+    for one in (kind, *either):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None
 
 
 def _elsewhere(here: type[BaseModel]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from amiws_gevent.checked import COMPUTED
+from amiws_gevent.config.audit import Audit
 from amiws_gevent.config.load import ANCHOR_PREFIX
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
 from amiws_gevent.policy import Role, Rule, See, User
@@ -35,6 +36,7 @@ _TABLES: _Tables = {
     "top level": Settings,
     "amihosts": AmiHost,
     "api_tokens": ApiToken,
+    "audit": Audit,
     "limits": Limits,
 }
 _TABLES_OF_ROLES: _Tables = {"roles": Role, "see": See, "do": Rule, "users": User}

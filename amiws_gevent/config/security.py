@@ -37,7 +37,7 @@ def _of_everybody(settings: Settings) -> list[str]:
             "api_tokens keeps the HTTP API for programs with a token, but pages and the WebSocket "
             "ask for no login, and can do the same; set auth_domain and auth_file"
         )
-    if settings.auth_file is not None and not settings.auth_websocket:
+    if _has_login(settings) and not settings.auth_websocket:
         warnings.append(
             "auth_websocket is off: pages need a login, the WebSocket does not, so whoever "
             f"reaches port {port} can act on the PBX; remove auth_websocket: no"
@@ -52,11 +52,6 @@ def _of_doors(settings: Settings) -> list[str]:
         warnings.append(
             'allowed_hosts is "*" and the WebSocket asks for no login: any web site that a user '
             "visits can act on the PBX by DNS rebinding; name the hosts instead"
-        )
-    if _has_login(settings) and not settings.auth_websocket:
-        warnings.append(
-            "auth_websocket is off: pages need a login, the WebSocket does not, so whoever "
-            f"reaches port {settings.ws_port} can act on the PBX; remove auth_websocket: no"
         )
     if any(not network.prefixlen for network in settings.trusted_proxies):
         warnings.append(

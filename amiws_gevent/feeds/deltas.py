@@ -11,8 +11,8 @@ from typing import Any
 
 from amiws_gevent.batch import Position
 from amiws_gevent.feeds import encoding
-from amiws_gevent.state.dimensions import found
 from amiws_gevent.plugins.api import Entity, ServerInfo
+from amiws_gevent.state.dimensions import found
 from amiws_gevent.state.store import Change, Name, Store
 
 CHUNK = 500

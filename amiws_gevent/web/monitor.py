@@ -40,13 +40,18 @@ class Readiness(NamedTuple):
 
     listening: bool
     servers: tuple[dict[str, Any], ...]
+    audit: dict[str, Any] | None = None
+    """Of the audit; None: there is none. An outage of it is told, and no reason not to be ready:
+    clients get events and state all the same."""
 
     @property
     def ready(self) -> bool:
         return self.listening and any(server["connected"] for server in self.servers)
 
 
-def readiness(listening: bool, links: Iterable[Link]) -> Readiness:
+def readiness(
+    listening: bool, links: Iterable[Link], *, audit: dict[str, Any] | None = None
+) -> Readiness:
     """The readiness at this moment."""
     servers = (
         {
@@ -58,7 +63,7 @@ def readiness(listening: bool, links: Iterable[Link]) -> Readiness:
         }
         for link in list(links)
     )
-    return Readiness(listening, tuple(servers))
+    return Readiness(listening, tuple(servers), audit)
 
 
 def monitor_blueprint(
@@ -78,6 +83,8 @@ def monitor_blueprint(
         now = ready()
         status = HTTPStatus.OK if now.ready else HTTPStatus.SERVICE_UNAVAILABLE
         state = {"ready": now.ready, "listening": now.listening, "servers": list(now.servers)}
+        if now.audit is not None:
+            state["audit"] = now.audit
         return _answer(json.dumps(state).encode() + b"\n", "application/json", status)
 
     blueprint.add_url_rule("/metrics", "metrics", metrics)

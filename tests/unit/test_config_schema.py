@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from amiws_gevent import resources
-from amiws_gevent.config import AmiHost, ApiToken, Limits, Settings, load_settings
+from amiws_gevent.config import AmiHost, ApiToken, Audit, Limits, Settings, load_settings
 from amiws_gevent.config import schema as made
 from amiws_gevent.config.model import file_keys
 
@@ -48,7 +48,7 @@ def test_the_page_s_tables_are_the_model_s() -> None:
 
 
 def test_the_page_has_a_row_for_every_key() -> None:
-    for model in (Settings, AmiHost, ApiToken, Limits):
+    for model in (Settings, AmiHost, ApiToken, Audit, Limits):
         rows = [f"| `{key}` | " for key in file_keys(model)]
         assert all(row in PAGE for row in rows)
 
@@ -113,7 +113,7 @@ def test_the_samples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_annotated_sample_has_every_key() -> None:
     text = with_every_key(ANNOTATED.read_text(encoding="utf-8"))
-    for model in (Settings, AmiHost, ApiToken, Limits):
+    for model in (Settings, AmiHost, ApiToken, Audit, Limits):
         for key in file_keys(model):
             assert re.search(rf"^ *(- )?{key}:", text, flags=re.MULTILINE), key
     document = yaml.safe_load(text)

@@ -115,7 +115,8 @@ def test_a_plugin_that_keeps_the_state_back(
 
 def test_the_login_of_a_proxy_is_one() -> None:
     proxy = {"auth_header": "Remote-User", "trusted_proxies": "10.0.0.1"}
-    assert security_warnings(settings(**proxy)) == []
+    roles = {"viewer": {"see": "everything"}}
+    assert security_warnings(settings(roles=roles, **proxy)) == []
     (warning,) = security_warnings(settings(auth_websocket=False, **proxy))
     assert "auth_websocket" in warning
 
