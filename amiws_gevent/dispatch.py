@@ -7,11 +7,13 @@ message with ``"Response": "Error"``. What the servers answer is for all clients
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from amiws_gevent.actions import ActionProblem
+from amiws_gevent.access import CHANGED, RightsOf, everything, seen, who
+from amiws_gevent.actions import ActionProblem, permission
 from amiws_gevent.actions.limits import REPEATS, ActionLimits
 from amiws_gevent.ami import (
     OWN_ACTION_ID,
@@ -32,6 +34,7 @@ from amiws_gevent.audit.trail import NOT_SENT, SENT, Audited, Trail
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import NotConnected, SendBufferFull
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.policy import Rights
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.peers import name_of
 
@@ -65,6 +68,7 @@ class Dispatcher:
         targets: Mapping[int, ActionTarget],
         limiter: LogLimiter | None = None,
         *,
+        rights_of: RightsOf = everything,
         audit: Trail | None = None,
         limits: ActionLimits | None = None,
     ) -> None:
@@ -72,6 +76,7 @@ class Dispatcher:
         self.sent = 0
         self.refused = 0
         self._limiter = limiter or LogLimiter()
+        self._rights_of = rights_of
         self._audit = audit or Trail()
         self._awaited = Awaited()
         self._limits = ActionLimits() if limits is None else limits
@@ -88,14 +93,20 @@ class Dispatcher:
 
         It may be called at once or later, from another greenlet. It must not block, and must
         accept that the client has left. With an audit this waits until the action is in it.
-        ``authorize`` says why an action may not be sent, None if it may.
+        The client's rights say whether it may be sent, then ``authorize``: why not, or None.
         """
         given, action_id = _parsed(text)
+        rights = self._rights_of(client.identity)
+        if isinstance(given, ClientAction):
+            headers = permission.taken_back(rights, given.headers)
+            if headers is not given.headers:
+                given = dataclasses.replace(given, headers=headers)
         try:
             self._limits.take(client)  # also for what is no action
             if isinstance(given, ActionProblem):
                 raise given
-            servers = self._servers_of(given)
+            servers = self._servers_of(given, rights)
+            permission.check(rights, servers, given.headers)
             self._check(given, authorize)
         except ActionProblem as problem:
             name = name_of(client)
@@ -104,7 +115,12 @@ class Dispatcher:
             self._record_refusal(client, given, problem)
             return
         audited = self._audit.action(client, given.name, given.headers, servers)
-        sending = _Sending(given, client, answer, audited, audited.wait())
+        why_not = audited.wait()
+        if why_not:
+            why_not = f"the audit cannot be written: {why_not}"
+        elif self._rights_of(client.identity) != rights:  # plugins and audit may take seconds
+            why_not = CHANGED
+        sending = _Sending(given, client, answer, audited, why_not)
         for server in servers:
             self._send(sending, server)
 
@@ -117,14 +133,26 @@ class Dispatcher:
             why = f"the audit cannot be written: {self._audit.closed}"
             raise ActionProblem("audit_unavailable", why)
 
-    def _servers_of(self, action: ClientAction) -> Sequence[int]:
+    def _servers_of(self, action: ClientAction, rights: Rights) -> Sequence[int]:
+        """Those that it goes to: of all, those whose answers this socket shows the client."""
+        targets = seen(rights, self.targets)
         if action.server_id is None:
-            return list(self.targets)
-        if action.server_id not in self.targets:
-            known = ", ".join(map(str, self.targets))
+            if rights is Rights.everything:
+                return list(targets)
+            servers = list(filter(rights.sight.classic, targets))
+            if not servers:
+                raise ActionProblem("not_allowed", f"{who(rights)} the classic socket")
+            return servers
+        if action.server_id not in targets:
+            known = ", ".join(map(str, targets))
             raise ActionProblem(
                 "unknown_server",
                 f"AMIServerID {action.server_id}: no such server (there are: {known})",
+            )
+        if rights is not Rights.everything and not rights.sight.classic(action.server_id):
+            raise ActionProblem(
+                "not_allowed",
+                f"{who(rights)} the classic socket for server {action.server_id}; use amiws.v2",
             )
         return [action.server_id]
 
@@ -139,7 +167,7 @@ class Dispatcher:
         host, name = target.host, name_of(client)
         try:
             if why_not:
-                raise NotConnected(f"the audit cannot be written: {why_not}")
+                raise NotConnected(why_not)
             target.send(encode_action(action.headers), holding=holding_time(action.headers))
         except (NotConnected, SendBufferFull) as error:
             text = "action %s of %s not sent to %s: %s"

@@ -24,6 +24,7 @@ from pathlib import Path
 import gevent
 from flask import Flask
 
+from amiws_gevent.access import Access
 from amiws_gevent.actions import ActionService
 from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.api.blueprint import Api
@@ -38,6 +39,7 @@ from amiws_gevent.live import LiveState
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.plugins.roster import Roster
+from amiws_gevent.policy import Policy
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.notify import notify
 from amiws_gevent.web.app import create_app
@@ -47,6 +49,7 @@ from amiws_gevent.web.logins import LoginMemory
 from amiws_gevent.web.loginwatch import LoginWatch
 from amiws_gevent.web.monitor import MonitorListener
 from amiws_gevent.web.plugins import PluginGate, add_blueprints
+from amiws_gevent.web.rightsgate import RightsGate
 from amiws_gevent.web.server import WebServer
 
 END_TIME = 0.2  # seconds for a reload to end when the program stops
@@ -58,6 +61,7 @@ _log = logging.getLogger("amiws_gevent.reload")
 class Parts:
     """What settings reach."""
 
+    access: Access
     plugins: Roster
     pipeline: Pipeline
     hub: Hub
@@ -94,7 +98,8 @@ class _Prepared:
     settings: Settings
     app: Flask
     gate: Gate
-    upgrades: PluginGate
+    upgrades: RightsGate
+    policy: Policy
     audit: Change
     monitor: Move
     web: Move
@@ -192,7 +197,12 @@ class Reload:
         undo.callback(monitor.undo)
         web = parts.web.prepare(settings)
         undo.callback(web.undo)
-        return _Prepared(settings, app, gate, PluginGate(gate, plugins), audit, monitor, web)
+        upgrades = RightsGate(
+            PluginGate(gate, plugins),
+            lambda identity, v2: parts.access.refusal(identity, v2=v2),
+        )
+        policy = parts.access.prepare(settings)
+        return _Prepared(settings, app, gate, upgrades, policy, audit, monitor, web)
 
     def _build(self, settings: Settings, gate: Gate, plugins: Plugins) -> Flask:
         """The application behind a gate, with the blueprints of plugins."""
@@ -242,7 +252,10 @@ class Reload:
         plugins = parts.plugins.finish()
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.api.streams.plugins = plugins
+        parts.access.use(prepared.policy, [host.id for host in settings.amihosts])
         parts.feeds.use(self._showing(plugins))
+        parts.clients.check_rights()
+        parts.api.streams.check_rights()
         self._record(before, prepared.audit)
         parts.action_limits.configure(limits)
         parts.pipeline.configure(limits)

@@ -15,6 +15,7 @@ from pathlib import Path
 import gevent
 from gevent.queue import Queue
 
+from amiws_gevent.access import Access
 from amiws_gevent.actions import ActionService
 from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.api.blueprint import Api
@@ -70,6 +71,7 @@ class Server:
         log: LogControl | None = None,
         pid_file: Path | None = None,
     ) -> None:
+        self._access = Access()
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
         self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
@@ -81,22 +83,39 @@ class Server:
         )
         self._audit = Trail()
         self._audit.servers = self._server_names
+        self._audit.roles_of = self._access.roles_of
+        self._audit.may_read = self._access.may_read_audit
         self._action_limits = ActionLimits(settings.limits)
         self._dispatcher = Dispatcher(
-            self._pool.links, audit=self._audit, limits=self._action_limits
+            self._pool.links,
+            rights_of=self._access.rights_of,
+            audit=self._audit,
+            limits=self._action_limits,
         )
         self._pipeline.on_read = self._dispatcher.heard
         self._actions = ActionService(
             self._pool.links,
             self._pipeline.shown,
+            rights_of=self._access.rights_of,
             audit=self._audit,
             action_limits=self._action_limits,
             call_of=self._live.call_of,
         )
-        self._streams = Streams(self._feeds)
-        self._api = Api(self._feeds, self._actions, self._streams, self._audit)
-        self._v2 = Service(self._feeds, self._actions, settings.limits)
-        self._clients = Clients(self._hub, self._dispatcher, self._v2)
+        self._streams = Streams(self._feeds, rights_of=self._access.rights_of)
+        self._api = Api(
+            self._feeds,
+            self._actions,
+            self._streams,
+            self._audit,
+            self._access.rights_of,
+        )
+        self._v2 = Service(
+            self._feeds,
+            self._actions,
+            settings.limits,
+            rights_of=self._access.rights_of,
+        )
+        self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._logins = LoginMemory()
@@ -132,6 +151,7 @@ class Server:
 
     def _parts(self, log: LogControl | None, pid_file: Path | None) -> Parts:
         return Parts(
+            access=self._access,
             plugins=self.plugins,
             pipeline=self._pipeline,
             hub=self._hub,

@@ -17,6 +17,7 @@ import flask
 import orjson
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from amiws_gevent.access import RightsOf, everything, view_refusal
 from amiws_gevent.actions import ActionProblem
 from amiws_gevent.api.models import (
     FILTERS,
@@ -71,6 +72,7 @@ class Api:
     actions: Actions
     streams: Streams
     audit: Trail
+    rights_of: RightsOf = everything
 
     def blueprint(
         self, authorize: AuthorizeClient, log_out: LogOut, *, stream_limit: int
@@ -104,13 +106,20 @@ class _Views:
     log_out: LogOut
     stream_limit: int
 
+    def me(self) -> flask.Response:
+        user = self._authorize()
+        query_of(NoQuery, _parameters())
+        identity = flask.g.identity
+        rights = self.api.rights_of(identity).describe()
+        return _json({"user": user, "kind": identity.kind, "address": identity.address, **rights})
+
     def servers(self) -> flask.Response:
-        self._authorize()
+        self._authorize_view()
         query_of(NoQuery, _parameters())
         return self._list("server", Filters(), MOST, None)
 
     def entities(self, kind: str) -> flask.Response:
-        self._authorize()
+        self._authorize_view()
         query = query_of(EntityQuery, _parameters())
         if kind not in ATTRIBUTES:
             kinds = ", ".join(ATTRIBUTES)
@@ -150,7 +159,7 @@ class _Views:
         client = _client(self._authorize(), _VIEW)
         query = query_of(AuditQuery, _parameters())
         trail = self.api.audit
-        if not trail.may_read(client):
+        if not trail.may_read(client.identity):
             raise Problem("not_allowed", "your roles do not allow to see the audit trail")
         if trail.state is None:
             raise Problem("audit_off", "there is no audit trail")
@@ -181,6 +190,14 @@ class _Views:
             raise Problem("not_allowed", refusal)
         return user
 
+    def _authorize_view(self) -> str | None:
+        """As `_authorize`, of whoever may see state and events."""
+        user = self._authorize()
+        refusal = view_refusal(self.api.rights_of(flask.g.identity))
+        if refusal:
+            raise Problem("not_allowed", refusal)
+        return user
+
     def _list(self, kind: str, filters: Filters, limit: int, after: str | None) -> flask.Response:
         made = self.api.feeds.page(filters, kind, limit, after)
         if made is None:
@@ -195,7 +212,7 @@ class _Views:
         return response
 
     def _stream(self, stream: str, model: type[StateQuery] | type[EventQuery]) -> flask.Response:
-        user = self._authorize()
+        user = self._authorize_view()
         query = query_of(model, _parameters())
         filters = _filters(query)
         response = flask.Response(content_type=EVENT_STREAM)

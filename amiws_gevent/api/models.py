@@ -149,6 +149,28 @@ class LoggedOut(BaseModel):
     )
 
 
+class Me(BaseModel):
+    """Who asks, and what it may see and do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: str | None = Field(description="Who logged in; `token:NAME` of a program; or null.")
+    kind: str = Field(description="How: `digest`, `token`, `proxy`; `none` if it did not.")
+    address: str = Field(description="Of the client.")
+    everything: bool = Field(description="Whether no roles are configured: all is allowed.")
+    roles: list[str] = Field([], description="The names of the roles.")
+    see: list[dict[str, Any]] = Field(
+        [],
+        description="What is seen, each as `see` of the configuration without what is unlimited; "
+        "one suffices. `servers` are ids.",
+    )
+    do: list[dict[str, Any]] = Field(
+        [],
+        description="What may be done, each with `action` (`*`: any), `servers` (ids; all without "
+        "it), and `with`: the headers that it may have, each with its patterns; one suffices.",
+    )
+
+
 class EntityList(BaseModel):
     """Entities of one kind."""
 

@@ -15,6 +15,8 @@ from amiws_gevent.api.models import (
     EntityQuery,
     EventQuery,
     LoggedOut,
+    Me,
+    NoQuery,
     Nothing,
     Replies,
     StateQuery,
@@ -71,6 +73,18 @@ _IF_NONE_MATCH = {
 _LAST_EVENT_ID = {"Last-Event-ID": "The `id` of the last event that the client has."}
 
 OPERATIONS = (
+    Operation(
+        "me",
+        "GET",
+        "/me",
+        "Who asks, and what it may see and do",
+        "The user, how it logged in, its roles, and what these let it see and do. A page hides "
+        "what would be refused.",
+        JSON,
+        Me,
+        query=NoQuery,
+        codes=("bad_request", "not_allowed"),
+    ),
     Operation(
         "servers",
         "GET",

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import orjson
 from gevent.event import Event
 
+from amiws_gevent.access import CHANGED, RightsOf, everything
 from amiws_gevent.batch import Item
 from amiws_gevent.feeds.encoding import with_position
 from amiws_gevent.feeds.feed import Feed
@@ -24,9 +25,17 @@ from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.policy import Rights
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.runtime.peers import name_of
-from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, LOGIN_ENDED, LOGOUT, TRY_AGAIN_LATER
+from amiws_gevent.web.frames import (
+    ABNORMAL,
+    GOING_AWAY,
+    LOGIN_ENDED,
+    LOGOUT,
+    RIGHTS_CHANGED,
+    TRY_AGAIN_LATER,
+)
 from amiws_gevent.web.hangup import MakeHangup
 from amiws_gevent.web.verdict import LOGGED_OUT, LOGIN_GONE, Grant
 
@@ -44,6 +53,7 @@ _CODES = {
     STOPPING: GOING_AWAY,
     LOGIN_GONE: LOGIN_ENDED,
     LOGGED_OUT: LOGOUT,
+    CHANGED: RIGHTS_CHANGED,
     TOO_SLOW: TRY_AGAIN_LATER,
 }
 """What plugins are told: HTTP has no close codes, so that of a WebSocket which ended so."""
@@ -96,9 +106,12 @@ class Stream:
         on_close: Callable[[Stream], None],
         *,
         limit: int,
+        rights: Rights = Rights.everything,
         heartbeat: float = HEARTBEAT,
     ) -> None:
         self.client = client
+        self.rights = rights
+        """Those that it began with."""
         self.grant = grant
         self.reason = LEFT
         self._on_close: Callable[[Stream], None] | None = on_close
@@ -200,7 +213,9 @@ class Stream:
 class Streams:
     """All streams of the program; a reload keeps them."""
 
-    def __init__(self, feeds: Feeds, *, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(
+        self, feeds: Feeds, *, rights_of: RightsOf = everything, heartbeat: float = HEARTBEAT
+    ) -> None:
         self.opened: Counter[str] = Counter()
         """Streams that were opened, by what they are of."""
         self.plugins = Plugins()
@@ -208,6 +223,7 @@ class Streams:
         """Why the login of a stream that is being opened has ended meanwhile; or None."""
         self.stopping = False
         self._feeds = feeds
+        self._rights_of = rights_of
         self._heartbeat = heartbeat
         self._open: dict[Stream, Callable[[], None]] = {}
 
@@ -229,7 +245,14 @@ class Streams:
         watch: MakeHangup | None = None,
     ) -> Stream:
         """Begin a stream of what ``client.view`` names; the caller sends and closes it."""
-        stream = Stream(client, grant, self._closed, limit=limit, heartbeat=self._heartbeat)
+        stream = Stream(
+            client,
+            grant,
+            self._closed,
+            limit=limit,
+            rights=self._rights_of(client.identity),
+            heartbeat=self._heartbeat,
+        )
         try:
             stream.open(self._feeds, frozenset({client.view}), filters, position)
             hangup = watch(lambda: stream.end(LEFT)) if watch is not None else None
@@ -251,6 +274,12 @@ class Streams:
             reason = end_of(stream.grant)
             if reason is not None:
                 stream.end(reason)
+
+    def check_rights(self) -> None:
+        """Other roles are in force: end those whose rights are not what they were. Never yields."""
+        for stream in list(self._open):
+            if self._rights_of(stream.client.identity) != stream.rights:
+                stream.end(CHANGED)
 
     def stop(self) -> None:
         """End all; new ones are to be refused."""

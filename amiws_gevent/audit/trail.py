@@ -25,6 +25,7 @@ from amiws_gevent.audit.redaction import redacted
 from amiws_gevent.audit.writer import RETRY, Ticket, Writer
 from amiws_gevent.config import Audit
 from amiws_gevent.errors import AuditError
+from amiws_gevent.identity import Identity
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.threads import in_thread
 
@@ -61,6 +62,9 @@ class Client(Protocol):
 
     @property
     def view(self) -> str: ...
+
+    @property
+    def identity(self) -> Identity: ...
 
 
 class Audited:
@@ -109,9 +113,9 @@ class Trail:
     ) -> None:
         self.clock = clock
         self.recent = Recent()
-        self.roles_of: Callable[[Client], Sequence[str]] = lambda _client: ()
+        self.roles_of: Callable[[Identity], Sequence[str]] = lambda _identity: ()
         """The roles of a client, for its records."""
-        self.may_read: Callable[[Client], bool] = lambda _client: True
+        self.may_read: Callable[[Identity], bool] = lambda _identity: True
         """Whether a client may see the last records."""
         self.servers: Callable[[], Mapping[int, str]] = dict
         """The names of the servers, by id."""
@@ -308,7 +312,7 @@ class Trail:
     def _of_action(
         self, client: Client, name: str | None, headers: Headers, servers: Iterable[int]
     ) -> dict[str, Any]:
-        who = Who(client.user, client.address, self.roles_of(client), client.view)
+        who = Who(client.user, client.address, self.roles_of(client.identity), client.view)
         known = self.servers()
         where = [{"id": server, "name": known.get(server)} for server in servers]
         arguments = redacted(name, headers) if name is not None else None

@@ -57,7 +57,16 @@ class May(_Model):
     """What a client may do."""
 
     subscribe: bool = Field(description="Whether it may subscribe.")
-    action: bool = Field(description="Whether it may send actions; plugins may refuse single ones.")
+    action: bool | list[str] = Field(
+        description="Whether it may send actions: true, all; else the names of those that it may "
+        "send, with the headers that `do` says. Plugins may refuse single ones."
+    )
+    do: list[dict[str, Any]] = Field(
+        default=[],
+        description="With roles: rules of which one must allow an action. Each has `action`, "
+        "`servers` (ids; all without it), and `with`: the headers that it may have, each with its "
+        "patterns (docs/roles.md).",
+    )
 
 
 class Message(_Model):
@@ -81,7 +90,7 @@ class Hello(Message):
         "plugin keeps it back) there is that of the kind `server` alone. A reload may change it."
     )
     limits: Limits = Field(description="`subscriptions`, `message`, `actions`.")
-    may: May = Field(description="`subscribe`, `action`: what this client may do.")
+    may: May = Field(description="`subscribe`, `action`, `do`: what this client may do.")
     servers: list[ServerEntity] = Field(
         description="The servers as they are now, as entities of kind `server`."
     )

@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 
 from amiws_gevent import config
+from amiws_gevent.access import RightsOf, everything
 from amiws_gevent.actions import MOST_OF_A_CLIENT
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
 from amiws_gevent.feeds.feeds import Feeds
@@ -30,8 +31,16 @@ _ALL = 1_000_000  # more servers than there can be
 class Service:
     """Clients have their heartbeat from ``start`` on."""
 
-    def __init__(self, feeds: Feeds, actions: Actions, limits: config.Limits) -> None:
+    def __init__(
+        self,
+        feeds: Feeds,
+        actions: Actions,
+        limits: config.Limits,
+        *,
+        rights_of: RightsOf = everything,
+    ) -> None:
         self._feeds = feeds
+        self._rights_of = rights_of
         self._heartbeat = Heartbeat(limits.ping_interval)
         self._shared = Shared(
             actions, self._servers, self._features, _limits(limits), limits.ping_interval
@@ -59,7 +68,7 @@ class Service:
         """The session of a client that was accepted; says hello to it."""
         feed = self._feeds.open(client.outlet, TEXT_FRAMES)
         client.outlet.use_source(lambda: feed)
-        session = Session(client, info, feed, self._shared)
+        session = Session(client, info, feed, self._shared, self._rights_of(info.identity))
         session.open()
         self._heartbeat.add(session)
         return session

@@ -23,6 +23,7 @@ from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
 from amiws_gevent.feeds.feed import Feed, NoState, TooMany
 from amiws_gevent.feeds.filters import FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.policy import Rights
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.messages import (
     Error,
@@ -115,8 +116,16 @@ class _Asked:
 class Session:
     """``feed`` has the client's subscriptions; the session closes it."""
 
-    def __init__(self, client: Peer, info: ClientInfo, feed: Feed, shared: Shared) -> None:
+    def __init__(
+        self,
+        client: Peer,
+        info: ClientInfo,
+        feed: Feed,
+        shared: Shared,
+        rights: Rights = Rights.everything,
+    ) -> None:
         self.info = info
+        self._rights = rights
         self._client = client
         self._feed = feed
         self._shared = shared
@@ -137,7 +146,7 @@ class Session:
                 user=self.info.user,
                 features=list(shared.features()),
                 limits=shared.limits,
-                may=May(subscribe=True, action=True),
+                may=_may(self._rights),
                 servers=[ServerEntity.model_validate(server) for server in shared.servers()],
             )
         )
@@ -251,3 +260,14 @@ class Session:
 
     def _send(self, message: Message) -> None:
         self._client.send_text(encode(message))
+
+
+def _may(rights: Rights) -> May:
+    """What of the rights ``hello`` says."""
+    if rights is Rights.everything:
+        return May(subscribe=True, action=True)
+    rules = rights.describe()["do"]
+    names = sorted({rule["action"] for rule in rules})
+    return May(
+        subscribe=bool(rights.sight.scopes), action=True if "*" in names else names, do=rules
+    )

@@ -117,7 +117,7 @@ def test_the_login_of_a_proxy_is_one() -> None:
     proxy = {"auth_header": "Remote-User", "trusted_proxies": "10.0.0.1"}
     roles = {"viewer": {"see": "everything"}}
     assert security_warnings(settings(roles=roles, **proxy)) == []
-    (warning,) = security_warnings(settings(auth_websocket=False, **proxy))
+    _, warning = security_warnings(settings(auth_websocket=False, **proxy))
     assert "auth_websocket" in warning
 
 
