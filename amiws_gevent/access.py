@@ -70,6 +70,10 @@ class Access:
         """The names of the roles that a client has."""
         return self.rights_of(identity).roles
 
+    def sees_all(self, identity: Identity) -> bool:
+        """Whether nothing is hidden from a client."""
+        return sees_all(self.rights_of(identity))
+
     def may_read_audit(self, identity: Identity) -> bool:
         """Whether a client may see who did what: it tells of all servers and all users."""
         return sees_all(self.rights_of(identity)) and self.rights_of(identity).may_any("*")

@@ -93,10 +93,10 @@ class Clients:
             member = _Member(info, rights, self.v2.open(client, info))
         self._members[client] = member
         self.opened_clients[info.view] += 1
-        if access is not None and access.refusal(client.identity, v2=member.session is not None):
-            client.dismiss(RIGHTS_CHANGED, CHANGED)  # since the gate has asked
         _log.info("client %s connected", name_of(info))
         self.plugins.client_connected(info)
+        if access is not None and access.refusal(client.identity, v2=member.session is not None):
+            client.dismiss(RIGHTS_CHANGED, CHANGED)  # since the gate has asked
 
     def _classic(self, rights: Rights) -> ClassicView:
         """What the classic socket shows; all clients with the same servers share it."""

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from amiws_gevent.access import CHANGED, RightsOf, everything, seen, who
+from amiws_gevent.access import CHANGED, RightsOf, everything, who
 from amiws_gevent.actions import ActionProblem, permission
 from amiws_gevent.actions.limits import REPEATS, ActionLimits
 from amiws_gevent.ami import (
@@ -135,7 +135,7 @@ class Dispatcher:
 
     def _servers_of(self, action: ClientAction, rights: Rights) -> Sequence[int]:
         """Those that it goes to: of all, those whose answers this socket shows the client."""
-        targets = seen(rights, self.targets)
+        targets = permission.reachable(rights, self.targets)
         if action.server_id is None:
             if rights is Rights.everything:
                 return list(targets)

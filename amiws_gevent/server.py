@@ -72,6 +72,7 @@ class Server:
         pid_file: Path | None = None,
     ) -> None:
         self._access = Access()
+        rights_of = self._access.rights_of
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
         self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
@@ -88,7 +89,7 @@ class Server:
         self._action_limits = ActionLimits(settings.limits)
         self._dispatcher = Dispatcher(
             self._pool.links,
-            rights_of=self._access.rights_of,
+            rights_of=rights_of,
             audit=self._audit,
             limits=self._action_limits,
         )
@@ -96,25 +97,14 @@ class Server:
         self._actions = ActionService(
             self._pool.links,
             self._pipeline.shown,
-            rights_of=self._access.rights_of,
+            rights_of=rights_of,
             audit=self._audit,
             action_limits=self._action_limits,
             call_of=self._live.call_of,
         )
-        self._streams = Streams(self._feeds, rights_of=self._access.rights_of)
-        self._api = Api(
-            self._feeds,
-            self._actions,
-            self._streams,
-            self._audit,
-            self._access.rights_of,
-        )
-        self._v2 = Service(
-            self._feeds,
-            self._actions,
-            settings.limits,
-            rights_of=self._access.rights_of,
-        )
+        self._streams = Streams(self._feeds, rights_of=rights_of)
+        self._api = Api(self._feeds, self._actions, self._streams, self._audit, rights_of)
+        self._v2 = Service(self._feeds, self._actions, settings.limits, rights_of=rights_of)
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
@@ -122,7 +112,9 @@ class Server:
         self._watch = LoginWatch(self._web, self._streams, told=self._audit.logout)
         self._last_reload = LastReload()
         metrics = Metrics(self._measured(log))
-        self._monitor = MonitorListener(monitor_blueprint(metrics.render, self._readiness))
+        self._monitor = MonitorListener(
+            monitor_blueprint(metrics.render, self._readiness, self._access.sees_all)
+        )
         self._reload = Reload(
             self._parts(log, pid_file), settings, load=load, last=self._last_reload
         )

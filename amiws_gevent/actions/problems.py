@@ -26,8 +26,9 @@ PROBLEMS: Mapping[str, int] = {
 class ActionProblem(AmiwsError):
     """A request that is not done: nothing was sent. ``str()`` is ``message``.
 
-    ``message`` never holds a header's value (but the name of an action that is refused), so
-    it may be logged. ``retry_after``: seconds after which the same request may succeed.
+    ``message`` never holds a header's value (but the name of an action that is refused, and
+    what a role does not allow where that only names something), so it may be logged.
+    ``retry_after``: seconds after which the same request may succeed.
     """
 
     def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import gevent
 
-from amiws_gevent.access import CHANGED, RightsOf, everything, seen
+from amiws_gevent.access import CHANGED, RightsOf, everything
 from amiws_gevent.actions import limits, permission
 from amiws_gevent.actions.idempotency import KeptRuns, Owner
 from amiws_gevent.actions.problems import ActionProblem
@@ -174,7 +174,7 @@ class ActionService:
         return submission
 
     def _servers(self, request: ActionRequest, rights: Rights) -> tuple[int, ...]:
-        links = seen(rights, self._links)
+        links = permission.reachable(rights, self._links)
         servers = tuple(links) if request.servers is None else request.servers
         if not servers:
             raise ActionProblem("unknown_server", "there is no server")

@@ -16,7 +16,6 @@ from amiws_gevent.actions import ActionProblem, ActionRequest, Reply
 from amiws_gevent.api import blueprint
 from amiws_gevent.api.models import AuditList, AuditRecord
 from amiws_gevent.api.operations import OPERATIONS, PREFIX
-from amiws_gevent.audit.trail import Client
 from amiws_gevent.identity import Identity
 from amiws_gevent.plugins.api import ClientInfo, Headers, RequestInfo
 from amiws_gevent.web.app import ENVIRON_KEY
@@ -507,15 +506,15 @@ class TestAudit:
 
     def test_not_all_may(self, trail: tuple[Site, MemoryTrail]) -> None:
         site, audit = trail
-        asked: list[Client] = []
+        asked: list[Identity] = []
 
-        def nobody(client: Client) -> bool:
+        def nobody(client: Identity) -> bool:
             asked.append(client)
             return False
 
         audit.may_read = nobody
         assert problem(site.get("/audit")) == (403, "not_allowed")
-        assert [client.view for client in asked] == ["http"]
+        assert [identity.kind for identity in asked] == ["none"]
 
     def test_without_an_audit(self, site: Site) -> None:
         assert problem(site.get("/audit")) == (409, "audit_off")

@@ -188,14 +188,14 @@ def test_counters_outlive_what_it_builds(program: Whole) -> None:
     """Former passwords do so too: tests/integration/test_login_throttle.py."""
     program.configure()
     web = program.start()._web
-    site, gate = web._site, web._site.gate._gate
+    site, gate = web._site, web._site.gate._gate._gate
     program.configure(more="log_level: debug")
     program.reload()
     assert web._site is site
     assert (site.counts, site.losses) == (web.counts, web.losses)
     assert site.counts is web.counts
-    assert site.gate._gate is not gate
-    assert site.gate._gate._logins._memory is gate._logins._memory
+    assert site.gate._gate._gate is not gate
+    assert site.gate._gate._gate._logins._memory is gate._logins._memory
 
 
 @pytest.mark.parametrize("where", ["import", "startup"])

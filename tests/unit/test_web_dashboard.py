@@ -17,7 +17,7 @@ from amiws_gevent.web.dashboard import is_dashboard, policy
 from tests.unit.test_web_app import make_client, make_settings
 
 SCRIPT = b"export const sum = (a, b) => a + b;\n" * 50
-PACKED = gzip.compress(SCRIPT)
+PACKED = gzip.compress(SCRIPT, mtime=0)
 BROTLI = b"as if it were brotli"
 
 OWN_HEADERS = {
