@@ -19,6 +19,7 @@ from tests.support.audited import MemoryTrail
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.hosts import ami_host
+from tests.support.policy import rights
 
 ALICE = ClientInfo("127.0.0.1:5001", "alice", "classic")
 BOB = ClientInfo("127.0.0.1:5002", "bob", "classic")
@@ -265,3 +266,80 @@ class TestAudit:
         dispatcher, _ = setup(None)
         dispatch(dispatcher, {"Action": "Ping", "ActionID": "7"})
         assert len(dispatcher._awaited) == 0
+
+
+# Roles
+
+
+def limited(*see: Any, do: Any = ()) -> tuple[Dispatcher, list[FakeLink]]:
+    links = [FakeLink(ami_host(id=number, name=f"pbx{number}")) for number in (1, 2)]
+    given = rights(list(see), do)
+    return Dispatcher({link.host.id: link for link in links}, rights_of=lambda _: given), links
+
+
+def refusal(answers: list[Any]) -> str:
+    (answer,) = answers
+    assert (answer["server_id"], answer["data"]["Response"]) == (0, "Error")
+    return str(answer["data"]["Message"])
+
+
+def test_what_no_rule_allows_is_refused_with_the_actionid_of_who_asks() -> None:
+    dispatcher, (one, two) = limited({"servers": "*"}, do=[{"action": "Ping"}])
+    assert dispatch(dispatcher, {"Action": "Ping"}) == []
+    answers = dispatch(dispatcher, {"Action": "Command", "Command": "x", "ActionID": "7"})
+    assert refusal(answers) == "your roles (agent) do not allow Command"
+    assert answers[0]["data"]["ActionID"] == "7"
+    assert one.sent == two.sent == [b"Action: Ping\r\n\r\n"]
+
+
+def test_servers_that_are_not_seen_are_none() -> None:
+    dispatcher, (one, two) = limited({"servers": "pbx1"}, do=[{"action": "Ping"}])
+    assert dispatch(dispatcher, {"Action": "Ping"}) == []
+    said = refusal(dispatch(dispatcher, {"Action": "Ping", "AMIServerID": 2}))
+    assert said == "AMIServerID 2: no such server (there are: 1)"
+    assert (len(one.sent), two.sent) == (1, [])
+
+
+def test_servers_whose_answers_are_not_shown_get_nothing() -> None:
+    part = {"servers": "Berlin", "queues": "support"}
+    dispatcher, (one, two) = limited({"servers": "pbx1"}, part, do=[{"action": "Ping"}])
+    assert dispatch(dispatcher, {"Action": "Ping"}) == []
+    said = refusal(dispatch(dispatcher, {"Action": "Ping", "AMIServerID": 2}))
+    assert said.endswith("do not allow the classic socket for server 2; use amiws.v2")
+    assert (len(one.sent), two.sent) == (1, [])
+    dispatcher, _ = limited(part, do=[{"action": "Ping"}])
+    assert "the classic socket" in refusal(dispatch(dispatcher, {"Action": "Ping"}))
+
+
+def test_who_has_no_role_sends_nothing() -> None:
+    dispatcher, (one, _) = limited()
+    for action in ({"Action": "Ping"}, {"Action": "Ping", "AMIServerID": 1}):
+        assert "you see no server" in refusal(dispatch(dispatcher, action))
+    assert one.sent == []
+
+
+def test_a_role_refuses_before_plugins_are_asked() -> None:
+    dispatcher, _ = limited({"servers": "*"}, do=[{"action": "Ping"}])
+    asked: list[str] = []
+    dispatcher.dispatch(
+        '{"Action": "Command"}',
+        client=ALICE,
+        authorize=lambda action: asked.append(action.name),
+        answer=lambda _: None,
+    )
+    assert asked == []
+
+
+def test_rights_that_change_while_a_plugin_decides() -> None:
+    links = [FakeLink(ami_host(id=1, name="pbx1"))]
+    now = [rights("everything", [{"action": "Ping"}])]
+    dispatcher = Dispatcher({1: links[0]}, rights_of=lambda _: now[-1])
+    answers: list[bytes] = []
+    dispatcher.dispatch(
+        '{"Action": "Ping"}',
+        client=ALICE,
+        authorize=lambda _action: now.append(rights()),
+        answer=answers.append,
+    )
+    assert b"its rights have changed" in answers[0]
+    assert links[0].sent == []
