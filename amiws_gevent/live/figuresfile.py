@@ -87,18 +87,23 @@ class FiguresFile:
                 return
         self._writing = gevent.get_hub().threadpool.spawn(self._save, servers)
         try:
-            self._writing.get(timeout=max(0.0, end - time.monotonic()))
+            error = self._writing.get(timeout=max(0.0, end - time.monotonic()))
         except gevent.Timeout:
             self._complain(f"no end within {timeout:g} s")
-        except OSError as error:
+            return
+        if error is not None:
             self._complain(error.strerror or str(error))
 
-    def _save(self, servers: Mapping[str, Figures]) -> None:
-        """In a thread, and one at a time."""
+    def _save(self, servers: Mapping[str, Figures]) -> OSError | None:
+        """In a thread, and one at a time. What a thread raises would end the program with 70."""
         data = json.dumps({"form": FORM, "servers": servers}).encode()
         if data != self._written:
-            _replace(self.path, data)
+            try:
+                _replace(self.path, data)
+            except OSError as error:
+                return error
             self._written = data
+        return None
 
     def _complain(self, why: str) -> None:
         self._limiter.log(
