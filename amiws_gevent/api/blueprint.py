@@ -40,9 +40,11 @@ from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
 from amiws_gevent.identity import DIGEST, PROXY
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
+from amiws_gevent.policy import Rights
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.requests import load_object
+from amiws_gevent.v2.service import RightsOf, everything
 from amiws_gevent.web.app import request_info
 from amiws_gevent.web.hangup import ENVIRON_KEY as HANGUP
 from amiws_gevent.web.loginwatch import LoggedOut
@@ -68,6 +70,12 @@ class Api:
     feeds: Feeds
     actions: Actions
     streams: Streams
+    rights_of: RightsOf = everything
+    """Asked with each request, and again by ``use_rights``."""
+
+    def use_rights(self) -> None:
+        """Roles or users may be others: streams show what their clients see by now."""
+        self.streams.use_sights(lambda client: self.rights_of(client.identity).sight)
 
     def blueprint(
         self, authorize: AuthorizeClient, log_out: LogOut, *, stream_limit: int
@@ -168,7 +176,7 @@ class _Views:
         return user
 
     def _list(self, kind: str, filters: Filters, limit: int, after: str | None) -> flask.Response:
-        made = self.api.feeds.page(filters, kind, limit, after)
+        made = self.api.feeds.page(filters, kind, limit, after, self._rights().sight)
         if made is None:
             raise Problem("bad_cursor", "next is not of this list, or was asked for too late")
         items = _list_of(made.items)
@@ -200,8 +208,13 @@ class _Views:
             flask.request.headers.get("Last-Event-ID") or query.last_event_id or None,
             limit=self.stream_limit,
             watch=_watch(),
+            sight=self._rights().sight,
         )
         return response
+
+    def _rights(self) -> Rights:
+        """Of who asks, by now."""
+        return self.api.rights_of(flask.g.identity)
 
 
 def _refuse_method(allowed: list[str], **_: str) -> flask.Response:

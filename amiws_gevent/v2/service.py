@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -13,7 +13,9 @@ from amiws_gevent.actions import MOST_OF_A_CLIENT
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.identity import Identity
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.policy import Rights, Sight
 from amiws_gevent.v2.heartbeat import Heartbeat
 from amiws_gevent.v2.messages import Limits
 from amiws_gevent.v2.session import Actions, Session, Shared
@@ -27,11 +29,31 @@ PROXY = Filters(server=frozenset({0}))
 _ALL = 1_000_000  # more servers than there can be
 
 
-class Service:
-    """Clients have their heartbeat from ``start`` on."""
+RightsOf = Callable[[Identity], Rights]
+"""What a client may see and do by now."""
 
-    def __init__(self, feeds: Feeds, actions: Actions, limits: config.Limits) -> None:
+
+def everything(_: Identity) -> Rights:
+    """Of all clients, where no roles are configured."""
+    return Rights.everything
+
+
+class Service:
+    """Clients have their heartbeat from ``start`` on.
+
+    ``rights_of`` is asked once for each client, and again by ``use_rights``.
+    """
+
+    def __init__(
+        self,
+        feeds: Feeds,
+        actions: Actions,
+        limits: config.Limits,
+        rights_of: RightsOf = everything,
+    ) -> None:
         self._feeds = feeds
+        self._rights_of = rights_of
+        self._sessions: dict[Session, None] = {}
         self._heartbeat = Heartbeat(limits.ping_interval)
         self._shared = Shared(
             actions, self._servers, self._features, _limits(limits), limits.ping_interval
@@ -57,24 +79,32 @@ class Service:
 
     def open(self, client: WebSocketClient, info: ClientInfo) -> Session:
         """The session of a client that was accepted; says hello to it."""
-        feed = self._feeds.open(client.outlet, TEXT_FRAMES)
+        rights = self._rights_of(info.identity)
+        feed = self._feeds.open(client.outlet, TEXT_FRAMES, sight=rights.sight)
         client.outlet.use_source(lambda: feed)
-        session = Session(client, info, feed, self._shared)
+        session = Session(client, info, feed, rights, self._shared)
+        self._sessions[session] = None
         session.open()
         self._heartbeat.add(session)
         return session
 
     def close(self, session: Session) -> None:
         """The client of a session has left."""
+        self._sessions.pop(session, None)
         self._heartbeat.remove(session)
         session.close()
+
+    def use_rights(self) -> None:
+        """Roles or users may be others: ask for the rights of all clients again."""
+        for session in list(self._sessions):
+            session.use_rights(self._rights_of(session.info.identity))
 
     def _features(self) -> Sequence[str]:
         return ("state", *FEATURES) if self._feeds.shows_state else FEATURES
 
-    def _servers(self) -> Sequence[Mapping[str, Any]]:
+    def _servers(self, sight: Sight) -> Sequence[Mapping[str, Any]]:
         """The entities of the servers, as clients see them."""
-        page = self._feeds.page(PROXY, "server", _ALL)
+        page = self._feeds.page(PROXY, "server", _ALL, sight=sight)
         return [] if page is None else page.items
 
 
