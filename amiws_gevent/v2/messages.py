@@ -57,7 +57,10 @@ class May(_Model):
     """What a client may do."""
 
     subscribe: bool = Field(description="Whether it may subscribe.")
-    action: bool = Field(description="Whether it may send actions; plugins may refuse single ones.")
+    action: bool | list[str] = Field(
+        description="Whether it may send actions: any, or those of these names. Plugins may refuse "
+        "single ones."
+    )
     rights: dict[str, JsonValue] = Field(
         description="What its [roles](roles.md) let it see and do: see [Rights](#rights)."
     )

@@ -82,7 +82,7 @@ class Service:
         rights = self._rights_of(info.identity)
         feed = self._feeds.open(client.outlet, TEXT_FRAMES, sight=rights.sight)
         client.outlet.use_source(lambda: feed)
-        session = Session(client, info, feed, rights, self._shared)
+        session = Session(client, info, feed, self._shared, rights)
         self._sessions[session] = None
         session.open()
         self._heartbeat.add(session)

@@ -114,10 +114,18 @@ class _Asked:
 
 
 class Session:
-    """``feed`` has the client's subscriptions, and sees what ``rights`` say; the session closes it."""
+    """``feed`` has the client's subscriptions, and shows what ``rights`` let it see.
+
+    The session closes it.
+    """
 
     def __init__(
-        self, client: Peer, info: ClientInfo, feed: Feed, rights: Rights, shared: Shared
+        self,
+        client: Peer,
+        info: ClientInfo,
+        feed: Feed,
+        shared: Shared,
+        rights: Rights = Rights.everything,
     ) -> None:
         self.info = info
         self.rights = rights
@@ -132,7 +140,6 @@ class Session:
         """Say hello; the first call."""
         shared = self._shared
         servers = self._servers()
-        told = self.rights.describe()
         self._send(
             Hello(
                 op="hello",
@@ -143,7 +150,7 @@ class Session:
                 user=self.info.user,
                 features=list(shared.features()),
                 limits=shared.limits,
-                may=May(subscribe=True, action=told["everything"] or bool(told["do"]), rights=told),
+                may=_may(self.rights),
                 servers=[ServerEntity.model_validate(server) for server in servers],
             )
         )
@@ -270,3 +277,12 @@ class Session:
 
     def _send(self, message: Message) -> None:
         self._client.send_text(encode(message))
+
+
+def _may(rights: Rights) -> May:
+    told = rights.describe()
+    action: bool | list[str] = True
+    if not told["everything"]:
+        names = {rule["action"] for rule in told["do"]}
+        action = True if "*" in names else sorted(names)
+    return May(subscribe=True, action=action, rights=told)
