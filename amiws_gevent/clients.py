@@ -95,8 +95,8 @@ class Clients:
         self.opened_clients[info.view] += 1
         _log.info("client %s connected", name_of(info))
         self.plugins.client_connected(info)
-        if access is not None and access.refusal(client.identity, v2=member.session is not None):
-            client.dismiss(RIGHTS_CHANGED, CHANGED)  # since the gate has asked
+        if access is not None:  # others may be in force since the gate has asked
+            self._check_rights(client, access)
 
     def _classic(self, rights: Rights) -> ClassicView:
         """What the classic socket shows; all clients with the same servers share it."""
@@ -106,14 +106,28 @@ class Clients:
     def check_rights(self) -> None:
         """Other roles are in force: close those whose rights are not what they were. Never yields.
 
-        They come back, and begin with what they may see now.
+        They come back, and begin with what they may see and do now. A client of ``amiws.v2`` that
+        may do the same as before gets what it sees now anew instead.
         """
         access = self._access
         if access is None:
             return
-        for client, member in list(self._members.items()):
-            if access.rights_of(member.info.identity) != member.rights:
-                client.dismiss(RIGHTS_CHANGED, CHANGED)
+        for client in list(self._members):
+            self._check_rights(client, access)
+
+    def _check_rights(self, client: WebSocketClient, access: Access) -> None:
+        member = self._members[client]
+        identity, is_v2 = member.info.identity, member.session is not None
+        rights = access.rights_of(identity)
+        if access.refusal(identity, v2=is_v2):
+            client.dismiss(RIGHTS_CHANGED, CHANGED)
+        elif rights == member.rights:
+            return
+        elif member.session is not None and rights.does_as(member.rights):
+            member.session.use_rights(rights)
+            self._members[client] = member._replace(rights=rights)
+        else:
+            client.dismiss(RIGHTS_CHANGED, CHANGED)
 
     def received(self, client: WebSocketClient, text: str) -> None:
         """Do what a client asks for, or answer with an error."""

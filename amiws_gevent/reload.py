@@ -255,7 +255,7 @@ class Reload:
         parts.access.use(prepared.policy, [host.id for host in settings.amihosts])
         parts.feeds.use(self._showing(plugins))
         parts.clients.check_rights()
-        parts.api.streams.check_rights()
+        parts.api.use_rights()
         self._record(before, prepared.audit)
         parts.action_limits.configure(limits)
         parts.pipeline.configure(limits)

@@ -102,7 +102,7 @@ class Server:
             action_limits=self._action_limits,
             call_of=self._live.call_of,
         )
-        self._streams = Streams(self._feeds, rights_of=rights_of)
+        self._streams = Streams(self._feeds)
         self._api = Api(self._feeds, self._actions, self._streams, self._audit, rights_of)
         self._v2 = Service(self._feeds, self._actions, settings.limits, rights_of=rights_of)
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)

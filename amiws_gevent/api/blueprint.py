@@ -43,6 +43,7 @@ from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
 from amiws_gevent.identity import DIGEST, PROXY
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
+from amiws_gevent.policy import Rights
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.requests import load_object
@@ -73,6 +74,11 @@ class Api:
     streams: Streams
     audit: Trail
     rights_of: RightsOf = everything
+    """Asked with each request, and again by ``use_rights``."""
+
+    def use_rights(self) -> None:
+        """Roles or users may be others: streams show what their clients see by now."""
+        self.streams.use_sights(lambda client: self.rights_of(client.identity).sight)
 
     def blueprint(
         self, authorize: AuthorizeClient, log_out: LogOut, *, stream_limit: int
@@ -110,7 +116,7 @@ class _Views:
         user = self._authorize()
         query_of(NoQuery, _parameters())
         identity = flask.g.identity
-        rights = self.api.rights_of(identity).describe()
+        rights = self._rights().describe()
         return _json({"user": user, "kind": identity.kind, "address": identity.address, **rights})
 
     def servers(self) -> flask.Response:
@@ -193,13 +199,13 @@ class _Views:
     def _authorize_view(self) -> str | None:
         """As `_authorize`, of whoever may see state and events."""
         user = self._authorize()
-        refusal = view_refusal(self.api.rights_of(flask.g.identity))
+        refusal = view_refusal(self._rights())
         if refusal:
             raise Problem("not_allowed", refusal)
         return user
 
     def _list(self, kind: str, filters: Filters, limit: int, after: str | None) -> flask.Response:
-        made = self.api.feeds.page(filters, kind, limit, after)
+        made = self.api.feeds.page(filters, kind, limit, after, self._rights().sight)
         if made is None:
             raise Problem("bad_cursor", "next is not of this list, or was asked for too late")
         items = _list_of(made.items)
@@ -224,15 +230,22 @@ class _Views:
             return response
         if self.api.streams.stopping:
             raise Problem("unavailable", "amiws-gevent is stopping", 5)
-        response.response = self.api.streams.open(
+        opened = self.api.streams.open(
             _client(user, stream),
             flask.g.grant,
             filters,
             flask.request.headers.get("Last-Event-ID") or query.last_event_id or None,
             limit=self.stream_limit,
             watch=_watch(),
+            sight=self._rights().sight,
         )
+        opened.use_sight(self._rights().sight)  # a reload may have come meanwhile
+        response.response = opened
         return response
+
+    def _rights(self) -> Rights:
+        """Of who asks, by now."""
+        return self.api.rights_of(flask.g.identity)
 
 
 def _is_wanted(query: AuditQuery, record: Mapping[str, Any]) -> bool:

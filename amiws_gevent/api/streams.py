@@ -17,15 +17,15 @@ from dataclasses import dataclass
 import orjson
 from gevent.event import Event
 
-from amiws_gevent.access import CHANGED, RightsOf, everything
 from amiws_gevent.batch import Item
 from amiws_gevent.feeds.encoding import with_position
 from amiws_gevent.feeds.feed import Feed
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.sights import sight_of
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.manager import Plugins
-from amiws_gevent.policy import Rights
+from amiws_gevent.policy import Sight
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.runtime.peers import name_of
 from amiws_gevent.web.frames import (
@@ -33,7 +33,6 @@ from amiws_gevent.web.frames import (
     GOING_AWAY,
     LOGIN_ENDED,
     LOGOUT,
-    RIGHTS_CHANGED,
     TRY_AGAIN_LATER,
 )
 from amiws_gevent.web.hangup import MakeHangup
@@ -53,7 +52,6 @@ _CODES = {
     STOPPING: GOING_AWAY,
     LOGIN_GONE: LOGIN_ENDED,
     LOGGED_OUT: LOGOUT,
-    CHANGED: RIGHTS_CHANGED,
     TOO_SLOW: TRY_AGAIN_LATER,
 }
 """What plugins are told: HTTP has no close codes, so that of a WebSocket which ended so."""
@@ -106,12 +104,9 @@ class Stream:
         on_close: Callable[[Stream], None],
         *,
         limit: int,
-        rights: Rights = Rights.everything,
         heartbeat: float = HEARTBEAT,
     ) -> None:
         self.client = client
-        self.rights = rights
-        """Those that it began with."""
         self.grant = grant
         self.reason = LEFT
         self._on_close: Callable[[Stream], None] | None = on_close
@@ -125,10 +120,15 @@ class Stream:
         self._wake = Event()
 
     def open(
-        self, feeds: Feeds, streams: frozenset[str], filters: Filters, position: str | None
+        self,
+        feeds: Feeds,
+        streams: frozenset[str],
+        filters: Filters,
+        position: str | None,
+        sight: Sight | None = None,
     ) -> None:
-        """Subscribe; the first event tells to what."""
-        feed = self._feed = feeds.open(self, FORMAT, limit=1)
+        """Subscribe to what ``sight`` shows (None: all); the first event tells to what."""
+        feed = self._feed = feeds.open(self, FORMAT, limit=1, sight=sight)
         made = feed.subscribe(streams, filters, position)
         told = {
             "op": "subscribed",
@@ -143,6 +143,13 @@ class Stream:
     def is_over(self) -> bool:
         """Whether nothing more is to be sent."""
         return self._ended
+
+    def use_sight(self, sight: Sight | None) -> None:
+        """The client sees this from now on; what it was to be sent as before is dropped."""
+        if self._feed is None or sight_of(sight) == self._feed.sight:
+            return
+        self._next = None
+        self._feed.use_sight(sight)
 
     # Of the feed
 
@@ -213,9 +220,7 @@ class Stream:
 class Streams:
     """All streams of the program; a reload keeps them."""
 
-    def __init__(
-        self, feeds: Feeds, *, rights_of: RightsOf = everything, heartbeat: float = HEARTBEAT
-    ) -> None:
+    def __init__(self, feeds: Feeds, *, heartbeat: float = HEARTBEAT) -> None:
         self.opened: Counter[str] = Counter()
         """Streams that were opened, by what they are of."""
         self.plugins = Plugins()
@@ -223,7 +228,6 @@ class Streams:
         """Why the login of a stream that is being opened has ended meanwhile; or None."""
         self.stopping = False
         self._feeds = feeds
-        self._rights_of = rights_of
         self._heartbeat = heartbeat
         self._open: dict[Stream, Callable[[], None]] = {}
 
@@ -243,18 +247,15 @@ class Streams:
         *,
         limit: int,
         watch: MakeHangup | None = None,
+        sight: Sight | None = None,
     ) -> Stream:
-        """Begin a stream of what ``client.view`` names; the caller sends and closes it."""
-        stream = Stream(
-            client,
-            grant,
-            self._closed,
-            limit=limit,
-            rights=self._rights_of(client.identity),
-            heartbeat=self._heartbeat,
-        )
+        """Begin a stream of what ``client.view`` names; the caller sends and closes it.
+
+        The client sees what ``sight`` shows; None: all.
+        """
+        stream = Stream(client, grant, self._closed, limit=limit, heartbeat=self._heartbeat)
         try:
-            stream.open(self._feeds, frozenset({client.view}), filters, position)
+            stream.open(self._feeds, frozenset({client.view}), filters, position, sight)
             hangup = watch(lambda: stream.end(LEFT)) if watch is not None else None
         except BaseException:
             stream.close()
@@ -275,11 +276,10 @@ class Streams:
             if reason is not None:
                 stream.end(reason)
 
-    def check_rights(self) -> None:
-        """Other roles are in force: end those whose rights are not what they were. Never yields."""
+    def use_sights(self, sight_of_client: Callable[[ClientInfo], Sight]) -> None:
+        """Show each client what it sees by now."""
         for stream in list(self._open):
-            if self._rights_of(stream.client.identity) != stream.rights:
-                stream.end(CHANGED)
+            stream.use_sight(sight_of_client(stream.client))
 
     def stop(self) -> None:
         """End all; new ones are to be refused."""

@@ -140,17 +140,18 @@ class Flush:
         self.number = number
         self.position = position
         """Where those stand who have had it."""
+        self.names = names
+        """Of all that was touched."""
         self._store = store
-        self._names = names
         self._since = since
         self._known = max(since, known)
         self._chunks: list[Chunk] = []
 
     def chunks(self) -> Iterator[Chunk]:
         """All deltas; some CHUNK at a time, the same for all who ask."""
-        for number in range(-(-len(self._names) // CHUNK)):
+        for number in range(-(-len(self.names) // CHUNK)):
             if number == len(self._chunks):
-                names = self._names[number * CHUNK : (number + 1) * CHUNK]
+                names = self.names[number * CHUNK : (number + 1) * CHUNK]
                 deltas = map(self._delta, names)
                 self._chunks.append(Chunk([delta for delta in deltas if delta is not None]))
             yield self._chunks[number]

@@ -60,6 +60,10 @@ class Rights:
     def __hash__(self) -> int:
         return self._hash
 
+    def does_as(self, other: Rights) -> bool:
+        """Whether the same may be done, by the same roles; what is seen may be other."""
+        return (self.roles, self._rules.allowed) == (other.roles, other._rules.allowed)
+
     def sees_server(self, server_id: int) -> bool:
         """Whether anything of a server is seen."""
         return self.sight.sees_server(server_id)

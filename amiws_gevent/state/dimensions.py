@@ -82,9 +82,9 @@ HEADERS: Mapping[str, Sequence[str]] = {
 
 
 def found(dimension: str, kind: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """The values that an entity has of a dimension."""
+    """The values that an entity has of a dimension; none if its kind does not have it."""
     part = PARTS.get((kind, dimension))
-    for path in ATTRIBUTES[kind][dimension]:
+    for path in ATTRIBUTES.get(kind, {}).get(dimension, ()):
         name, dot, member = path.partition(".")
         value = given.get(name)
         if dot:

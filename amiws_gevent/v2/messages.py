@@ -58,14 +58,11 @@ class May(_Model):
 
     subscribe: bool = Field(description="Whether it may subscribe.")
     action: bool | list[str] = Field(
-        description="Whether it may send actions: true, all; else the names of those that it may "
-        "send, with the headers that `do` says. Plugins may refuse single ones."
+        description="Whether it may send actions: any, or those of these names. Plugins may refuse "
+        "single ones."
     )
-    do: list[dict[str, Any]] = Field(
-        default=[],
-        description="With roles: rules of which one must allow an action. Each has `action`, "
-        "`servers` (ids; all without it), and `with`: the headers that it may have, each with its "
-        "patterns (docs/roles.md).",
+    rights: dict[str, JsonValue] = Field(
+        description="What its [roles](roles.md) let it see and do: see [Rights](#rights)."
     )
 
 
@@ -90,9 +87,9 @@ class Hello(Message):
         "plugin keeps it back) there is that of the kind `server` alone. A reload may change it."
     )
     limits: Limits = Field(description="`subscriptions`, `message`, `actions`.")
-    may: May = Field(description="`subscribe`, `action`, `do`: what this client may do.")
+    may: May = Field(description="`subscribe`, `action`, `rights`: what this client may do.")
     servers: list[ServerEntity] = Field(
-        description="The servers as they are now, as entities of kind `server`."
+        description="The servers that it sees as they are now, as entities of kind `server`."
     )
 
 

@@ -23,7 +23,7 @@ from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
 from amiws_gevent.feeds.feed import Feed, NoState, TooMany
 from amiws_gevent.feeds.filters import FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo
-from amiws_gevent.policy import Rights
+from amiws_gevent.policy import Rights, Sight
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.messages import (
     Error,
@@ -84,8 +84,8 @@ class Shared:
     """What all sessions have in common; the composition keeps it up to date."""
 
     actions: Actions
-    servers: Callable[[], Sequence[Mapping[str, Any]]]
-    """The entities of the servers, for ``hello``."""
+    servers: Callable[[Sight], Sequence[Mapping[str, Any]]]
+    """The entities of the servers that are seen, for ``hello``; may yield."""
     features: Callable[[], Sequence[str]]
     """What there is, for ``hello``."""
     limits: Limits
@@ -114,7 +114,10 @@ class _Asked:
 
 
 class Session:
-    """``feed`` has the client's subscriptions; the session closes it."""
+    """``feed`` has the client's subscriptions, and shows what ``rights`` let it see.
+
+    The session closes it.
+    """
 
     def __init__(
         self,
@@ -125,7 +128,7 @@ class Session:
         rights: Rights = Rights.everything,
     ) -> None:
         self.info = info
-        self._rights = rights
+        self.rights = rights
         self._client = client
         self._feed = feed
         self._shared = shared
@@ -136,6 +139,7 @@ class Session:
     def open(self) -> None:
         """Say hello; the first call."""
         shared = self._shared
+        servers = self._servers()
         self._send(
             Hello(
                 op="hello",
@@ -146,10 +150,23 @@ class Session:
                 user=self.info.user,
                 features=list(shared.features()),
                 limits=shared.limits,
-                may=_may(self._rights),
-                servers=[ServerEntity.model_validate(server) for server in shared.servers()],
+                may=_may(self.rights),
+                servers=[ServerEntity.model_validate(server) for server in servers],
             )
         )
+
+    def _servers(self) -> Sequence[Mapping[str, Any]]:
+        """Those that it sees, by the rights that it has when they are found."""
+        while True:
+            rights = self.rights
+            servers = self._shared.servers(rights.sight)
+            if rights is self.rights:
+                return servers
+
+    def use_rights(self, rights: Rights) -> None:
+        """The client has these from now on; if it sees something else, it gets that anew."""
+        self.rights = rights
+        self._feed.use_sight(rights.sight)
 
     def received(self, text: str) -> None:
         """Do what a message of the client asks for, and answer it."""
@@ -263,11 +280,9 @@ class Session:
 
 
 def _may(rights: Rights) -> May:
-    """What of the rights ``hello`` says."""
-    if rights is Rights.everything:
-        return May(subscribe=True, action=True)
-    rules = rights.describe()["do"]
-    names = sorted({rule["action"] for rule in rules})
-    return May(
-        subscribe=bool(rights.sight.scopes), action=True if "*" in names else names, do=rules
-    )
+    told = rights.describe()
+    action: bool | list[str] = True
+    if not told["everything"]:
+        names = {rule["action"] for rule in told["do"]}
+        action = True if "*" in names else sorted(names)
+    return May(subscribe=True, action=action, rights=told)

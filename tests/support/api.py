@@ -90,11 +90,13 @@ class FakeFeeds:
     lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[Filters, str, int, str | None]] = field(default_factory=list)
 
-    def open(self, transport: Any, fmt: Any, *, limit: int) -> FakeFeed:
+    def open(self, transport: Any, fmt: Any, *, limit: int, sight: Any = None) -> FakeFeed:
         self.feeds.append(FakeFeed(transport, fmt, limit))
         return self.feeds[-1]
 
-    def page(self, filters: Filters, kind: str, limit: int, after: str | None) -> StatePage | None:
+    def page(
+        self, filters: Filters, kind: str, limit: int, after: str | None, sight: Any = None
+    ) -> StatePage | None:
         self.asked.append((filters, kind, limit, after))
         if after == "old":
             return None
