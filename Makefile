@@ -6,6 +6,7 @@
 # make bench     the figures of the README
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
 # make soak      ten minutes of streams, churn, restarts and reloads
+# make soak-actions  ten minutes of actions that try to get past a role
 # make lint, make types, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
@@ -30,8 +31,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The libraries of the dashboard. Each installation makes them, if they are not there.
 VENDOR := web_root/vendor/made-from.txt
 
-.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak wheel \
-	screenshots picture-packages \
+.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
+	wheel screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -90,6 +91,9 @@ screenshots: picture-packages $(VENV)/.installed-test $(VENDOR)
 # MINUTES and SEED may be given: make soak MINUTES=1 SEED=7
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+soak-actions: $(VENV)/.installed-test
+	$(BIN)/python -m soak.actions $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .

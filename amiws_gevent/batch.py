@@ -49,6 +49,8 @@ class Batch:
     """Bytes of JSON."""
     of_plugins: bool = False
     """Whether plugins say it, in the name of server 0: the classic socket knows no such thing."""
+    seen: dict[Any, Batch] | None = field(default=None, init=False, repr=False, compare=False)
+    """What was made of it for those who see less, by what they see; kept as long as it is."""
 
     def __post_init__(self) -> None:
         self.size = sum(map(len, self.json))

@@ -29,6 +29,7 @@ from amiws_gevent.config import (
     Settings,
     load_settings,
     load_users_file,
+    role_report,
     security_warnings,
 )
 from amiws_gevent.config.fields import token_name
@@ -57,6 +58,7 @@ MOST_CALLS_A_MINUTE = 60_000
 
 STDERR = 2
 EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended; of a question alone
+EXIT_WRONG_DATA = 65  # sysexits.h EX_DATAERR; of --audit-verify alone
 EXIT_UNAVAILABLE = 69  # sysexits.h EX_UNAVAILABLE; of --connect alone
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
 EXIT_NO_PERMISSION = 77  # sysexits.h EX_NOPERM; of --connect alone
@@ -66,7 +68,12 @@ NO_SYSLOG = (
     "does"
 )
 
-NEEDS = {"strict": "check", "connect": "check"} | passwd.NEEDS
+NEEDS = {
+    "strict": "check",
+    "connect": "check",
+    "audit_key": "audit_verify",
+    "audit_head": "audit_verify",
+} | passwd.NEEDS
 """Options that mean something together with another alone."""
 
 DESCRIPTION = """\
@@ -76,8 +83,8 @@ of browsers to the servers. Replaces the C program amiws: same options, same con
 SIGNALS = """\
 SIGINT and SIGTERM stop the program. SIGHUP applies a changed configuration.
 Exit status: 0 stopped as asked; 2 mistake on the command line; 70 internal error (please
-report it); 71 port or certificate; 73 pid file; 78 configuration. Of --connect: 69 a server
-that cannot be logged in to or does not answer; 77 an AMI user that lacks a class."""
+report it); 71 port or certificate; 73 pid file or audit; 78 configuration. Of --connect: 69 a
+server that cannot be logged in to or does not answer; 77 an AMI user that lacks a class."""
 
 Configured = tuple[Settings, Callable[[], LoadResult] | None]
 """The settings of the start, and what reads them anew; None: nothing does."""
@@ -98,6 +105,8 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
     _check_together(words, options)
     if options.token is not None:
         return _make_token(words, options.token)
+    if options.audit_verify is not None:
+        return _verify_audit(words, options)
     try:
         wishes = _wishes(options)
     except UsageError as error:
@@ -119,7 +128,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
 def _check_together(words: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     for option, needed in NEEDS.items():
         if getattr(options, option) and not getattr(options, needed):
-            words.error(f"--{option} needs --{needed}")
+            words.error(f"--{option.replace('_', '-')} needs --{needed.replace('_', '-')}")
     if options.delete and options.stdin:
         words.error("--delete asks for no password: not with --stdin")
 
@@ -185,6 +194,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         "configuration, and exit",
     )
     passwd.add_options(parser)
+    _add_audit_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     _add_demo_options(parser)
 
@@ -238,6 +248,56 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
         help="with --check: log in to each server too, and say what its AMI user may ask for the "
         "live state, with the lines that manager.conf lacks",
     )
+
+
+def _add_audit_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--audit-verify",
+        metavar="FILE",
+        nargs="+",
+        type=Path,
+        help="verify files of an audit trail, say what was changed or removed, and exit with 65 "
+        "if something was",
+    )
+    parser.add_argument(
+        "--audit-key",
+        metavar="FILE",
+        action="append",
+        type=Path,
+        help="with --audit-verify: the key, instead of the one that the configuration names; "
+        "several for an audit whose key was changed",
+    )
+    parser.add_argument(
+        "--audit-head",
+        metavar="HEAD",
+        action="append",
+        help="with --audit-verify: a head of the audit as the log has it, NUMBER:CODE, which must "
+        "be in the files",
+    )
+
+
+def _verify_audit(words: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Verify an audit with the given keys, or that of the configuration."""
+    from amiws_gevent.audit import check  # by others it is not needed
+    from amiws_gevent.audit.chain import Head
+
+    try:
+        heads = [Head.of(text) for text in options.audit_head or ()]
+    except ValueError as error:
+        words.error(f"--audit-head: {error}")
+    paths = options.audit_key
+    try:
+        if paths is None:
+            audit = _loader(options)().settings.audit
+            if audit is None:
+                words.error("the configuration has no audit; name its key with --audit-key")
+            paths = [audit.key_file]
+        report = check.verify_files(options.audit_verify, check.read_keys(paths), heads)
+    except StartError as error:
+        print(_told(error), file=sys.stderr)
+        return error.exit_status
+    print("\n".join(check.lines_of(report)))
+    return 0 if report.sound else EXIT_WRONG_DATA
 
 
 def _add_demo_options(parser: argparse.ArgumentParser) -> None:
@@ -351,6 +411,8 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
         print(warning if warning in errors else f"warning: {warning}", file=sys.stderr)
     for warning in security_warnings(result.settings):
         print(f"warning: {warning}", file=sys.stderr)
+    for note in role_report(result.settings):
+        print(f"note: {note}", file=sys.stderr)
     if errors:
         return ConfigError.exit_status
     servers = "simulated servers" if demo else _counted(len(result.settings.amihosts), "server")

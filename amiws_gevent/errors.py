@@ -7,6 +7,7 @@
         UsersFileError          73: the htdigest file cannot be changed as --passwd asks
         PidFileError            73: the pid file is locked or cannot be written
         ListenError             71: a port in use, a certificate that cannot be loaded
+        AuditError              73: the audit or its key cannot be made, or must not be used
       NotConnected              an action for a server that is not connected
       ConnectionLost            the connection ended before a query of ours was answered
       SendBufferFull            a server reads actions more slowly than clients send them
@@ -45,6 +46,10 @@ class UsersFileError(StartError):
 
 class ListenError(StartError):
     exit_status = 71
+
+
+class AuditError(StartError):
+    exit_status = 73
 
 
 class NotConnected(AmiwsError):

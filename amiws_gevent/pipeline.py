@@ -109,6 +109,10 @@ def make_batch(source: Source, position: Position, read: Sequence[Message]) -> B
     return Batch(source.info, position, read, json)
 
 
+def _nobody(_server: int, _messages: Sequence[Message]) -> None:
+    """Nobody wants to hear of reads."""
+
+
 class Pipeline:
     """Turns each read's messages into one batch and gives it to ``publish``.
 
@@ -126,6 +130,8 @@ class Pipeline:
         self.plugins = plugins or Plugins()
         self.limit = limit
         self.dropped_messages = 0
+        self.on_read: Callable[[int, Sequence[Message]], None] = _nobody
+        """Is told of each read, by the id of its server; must not block or raise."""
         self._publish = publish
         self._limiter = LogLimiter()
         self._lanes: set[Lane] = set()
@@ -144,6 +150,7 @@ class Pipeline:
         position = source.advance()
         if source.observer is not None:
             source.observer(messages, position.offset)
+        self.on_read(source.host.id, messages)
         if source.event_names:
             messages = [message for message in messages if source.passes(message)]
         if not messages:

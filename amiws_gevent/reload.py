@@ -24,10 +24,13 @@ from pathlib import Path
 import gevent
 from flask import Flask
 
+from amiws_gevent.access import Access
 from amiws_gevent.actions import ActionService
+from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.api.blueprint import Api
+from amiws_gevent.audit.trail import Change, Trail
 from amiws_gevent.clients import Clients
-from amiws_gevent.config import LoadResult, Settings, security_warnings
+from amiws_gevent.config import LoadResult, Settings, changed_keys, security_warnings
 from amiws_gevent.errors import StartError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.hub import Hub
@@ -36,6 +39,7 @@ from amiws_gevent.live import LiveState
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.plugins.roster import Roster
+from amiws_gevent.policy import Policy
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.notify import notify
 from amiws_gevent.web.app import create_app
@@ -45,6 +49,7 @@ from amiws_gevent.web.logins import LoginMemory
 from amiws_gevent.web.loginwatch import LoginWatch
 from amiws_gevent.web.monitor import MonitorListener
 from amiws_gevent.web.plugins import PluginGate, add_blueprints
+from amiws_gevent.web.rightsgate import RightsGate
 from amiws_gevent.web.server import WebServer
 
 END_TIME = 0.2  # seconds for a reload to end when the program stops
@@ -56,11 +61,14 @@ _log = logging.getLogger("amiws_gevent.reload")
 class Parts:
     """What settings reach."""
 
+    access: Access
     plugins: Roster
     pipeline: Pipeline
     hub: Hub
     clients: Clients
     actions: ActionService
+    audit: Trail
+    action_limits: ActionLimits
     pool: Pool
     live: LiveState
     feeds: Feeds
@@ -90,7 +98,9 @@ class _Prepared:
     settings: Settings
     app: Flask
     gate: Gate
-    upgrades: PluginGate
+    upgrades: RightsGate
+    policy: Policy
+    audit: Change
     monitor: Move
     web: Move
 
@@ -153,6 +163,7 @@ class Reload:
         except StartError as error:
             for line in str(error).splitlines():
                 _log.error("%s", line)
+            self._parts.audit.reload_refused(str(error))
             _log.error("configuration not applied; the previous one stays in force")
             status = "reload refused at %H:%M:%S; the log and amiws-gevent --check say why"
         else:
@@ -176,15 +187,22 @@ class Reload:
     def _prepare(self, settings: Settings, undo: ExitStack) -> _Prepared:
         """All that can fail; raises StartError with what is to be undone in ``undo``."""
         parts = self._parts
+        audit = parts.audit.prepare(settings.audit)
+        undo.callback(audit.undo)
         plugins = parts.plugins.prepare(settings.plugins, queue_limit=settings.limits.plugin_queue)
         undo.callback(parts.plugins.undo)
-        gate = Gate(settings, memory=parts.logins)
+        gate = Gate(settings, memory=parts.logins, told=parts.audit.login)
         app = self._build(settings, gate, plugins)
         monitor = parts.monitor.prepare(settings.metrics_listen)
         undo.callback(monitor.undo)
         web = parts.web.prepare(settings)
         undo.callback(web.undo)
-        return _Prepared(settings, app, gate, PluginGate(gate, plugins), monitor, web)
+        upgrades = RightsGate(
+            PluginGate(gate, plugins),
+            lambda identity, v2: parts.access.refusal(identity, v2=v2),
+        )
+        policy = parts.access.prepare(settings)
+        return _Prepared(settings, app, gate, upgrades, policy, audit, monitor, web)
 
     def _build(self, settings: Settings, gate: Gate, plugins: Plugins) -> Flask:
         """The application behind a gate, with the blueprints of plugins."""
@@ -209,17 +227,37 @@ class Reload:
         transform = self._parts.pipeline.shown_entities if of else None
         return Showing(transform, of, withheld, plugins)
 
+    def _record(self, before: Settings, change: Change) -> None:
+        """Go over to the new audit; both that ends and that begins say what has changed."""
+        audit, now = self._parts.audit, self.settings
+        changed = changed_keys(before, now)
+        first = not self._last.applied_at
+        if first:
+            change.finish()
+            audit.started()
+        else:
+            audit.reloaded(changed)
+            if change.finish():
+                audit.reloaded(changed)
+        if first or change.is_new or any(key.startswith("plugins") for key in changed):
+            audit.plugins([(entry.code.name, str(entry.code.origin)) for entry in now.plugins])
+
     def _commit(self, prepared: _Prepared) -> None:
         """Nothing here can fail, and no other greenlet runs meanwhile."""
         parts, settings = self._parts, prepared.settings
         limits = settings.limits
-        self.settings = settings
+        before, self.settings = self.settings, settings
         if parts.log is not None:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
         plugins = parts.plugins.finish()
         parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
         parts.api.streams.plugins = plugins
+        parts.access.use(prepared.policy, [host.id for host in settings.amihosts])
         parts.feeds.use(self._showing(plugins))
+        parts.clients.check_rights()
+        parts.api.use_rights()
+        self._record(before, prepared.audit)
+        parts.action_limits.configure(limits)
         parts.pipeline.configure(limits)
         parts.hub.configure(limits)
         parts.feeds.configure(limits)

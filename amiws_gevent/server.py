@@ -15,9 +15,12 @@ from pathlib import Path
 import gevent
 from gevent.queue import Queue
 
+from amiws_gevent.access import Access
 from amiws_gevent.actions import ActionService
+from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.api.blueprint import Api
 from amiws_gevent.api.streams import Streams
+from amiws_gevent.audit.trail import Trail
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.dispatch import Dispatcher
@@ -45,6 +48,7 @@ from amiws_gevent.web.server import WebServer
 STOP_TIME = 2.5  # for clients to close
 LOG_OFF_TIME = 1.5  # for servers to answer the log-off, after the clients have gone
 LANES_TIME = 0.5  # for plugins to process the messages received before the stop
+AUDIT_TIME = 0.5  # for the last records to be written
 STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited for
 
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
@@ -67,6 +71,8 @@ class Server:
         log: LogControl | None = None,
         pid_file: Path | None = None,
     ) -> None:
+        self._access = Access()
+        rights_of = self._access.rights_of
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
         self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
@@ -76,21 +82,39 @@ class Server:
         self.plugins = Roster(
             ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
         )
-        self._dispatcher = Dispatcher(self._pool.links)
+        self._audit = Trail()
+        self._audit.servers = self._server_names
+        self._audit.roles_of = self._access.roles_of
+        self._audit.may_read = self._access.may_read_audit
+        self._action_limits = ActionLimits(settings.limits)
+        self._dispatcher = Dispatcher(
+            self._pool.links,
+            rights_of=rights_of,
+            audit=self._audit,
+            limits=self._action_limits,
+        )
+        self._pipeline.on_read = self._dispatcher.heard
         self._actions = ActionService(
-            self._pool.links, self._pipeline.shown, call_of=self._live.call_of
+            self._pool.links,
+            self._pipeline.shown,
+            rights_of=rights_of,
+            audit=self._audit,
+            action_limits=self._action_limits,
+            call_of=self._live.call_of,
         )
         self._streams = Streams(self._feeds)
-        self._api = Api(self._feeds, self._actions, self._streams)
-        self._v2 = Service(self._feeds, self._actions, settings.limits)
-        self._clients = Clients(self._hub, self._dispatcher, self._v2)
+        self._api = Api(self._feeds, self._actions, self._streams, self._audit, rights_of)
+        self._v2 = Service(self._feeds, self._actions, settings.limits, rights_of=rights_of)
+        self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._logins = LoginMemory()
-        self._watch = LoginWatch(self._web, self._streams)
+        self._watch = LoginWatch(self._web, self._streams, told=self._audit.logout)
         self._last_reload = LastReload()
         metrics = Metrics(self._measured(log))
-        self._monitor = MonitorListener(monitor_blueprint(metrics.render, self._readiness))
+        self._monitor = MonitorListener(
+            monitor_blueprint(metrics.render, self._readiness, self._access.sees_all)
+        )
         self._reload = Reload(
             self._parts(log, pid_file), settings, load=load, last=self._last_reload
         )
@@ -103,6 +127,8 @@ class Server:
             pipeline=self._pipeline,
             clients=self._clients,
             dispatcher=self._dispatcher,
+            audit=self._audit,
+            action_limits=self._action_limits,
             actions=self._actions,
             pool=self._pool,
             live=self._live,
@@ -117,11 +143,14 @@ class Server:
 
     def _parts(self, log: LogControl | None, pid_file: Path | None) -> Parts:
         return Parts(
+            access=self._access,
             plugins=self.plugins,
             pipeline=self._pipeline,
             hub=self._hub,
             clients=self._clients,
             actions=self._actions,
+            audit=self._audit,
+            action_limits=self._action_limits,
             pool=self._pool,
             live=self._live,
             feeds=self._feeds,
@@ -203,7 +232,8 @@ class Server:
         self._pool.join(LOG_OFF_TIME)
         self._live.stop()
         self._pipeline.drain(LANES_TIME)
-        self.plugins.stop(end - time.monotonic())
+        self.plugins.stop(end - time.monotonic() - AUDIT_TIME)
+        self._audit.stop(AUDIT_TIME)
         self._v2.stop()
         self._hub.stop()
         self._monitor.stop()
@@ -211,7 +241,11 @@ class Server:
         _log.info("stopped")
 
     def _readiness(self) -> Readiness:
-        return readiness(not self._stopping, self._pool.links.values())
+        links = self._pool.links.values()
+        return readiness(not self._stopping, links, audit=self._audit.state)
+
+    def _server_names(self) -> dict[int, str]:
+        return {server: link.host.name for server, link in self._pool.links.items()}
 
     def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
         _log.critical("internal error in %r: %s; the program ends", greenlet, greenlet.exception)

@@ -12,13 +12,32 @@ from __future__ import annotations
 import fnmatch
 import re
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Annotated, Generic, Self, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from amiws_gevent.ami import Value
+from amiws_gevent.matching import NameSet, Remembered, is_glob
 from amiws_gevent.plugins import PluginSettings, ServerInfo, shown
+
+__all__ = [
+    "MAX_MATCHED",
+    "Expression",
+    "HeaderCondition",
+    "NameSet",
+    "Names",
+    "Remembered",
+    "ServerSet",
+    "Servers",
+    "Texts",
+    "ValueForm",
+    "Values",
+    "expression_problem",
+    "is_glob",
+    "one_or_more",
+    "written_as",
+]
 
 MAX_MATCHED = 1024
 """Characters of a value that an operator's regular expression is given. It bounds those that take
@@ -26,11 +45,6 @@ time in the square of the length; exponential ones are what `expression_problem`
 
 MANY = 8
 """A repeat that may happen this often counts as without an end."""
-
-_GLOB_SIGNS = frozenset("*?[")
-
-Key = TypeVar("Key", bound=Hashable)
-Answer = TypeVar("Answer")
 
 
 def written_as(pattern: str, allowed: str) -> BeforeValidator:
@@ -43,36 +57,6 @@ def written_as(pattern: str, allowed: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(checked)
-
-
-class Remembered(dict[Key, Answer], Generic[Key, Answer]):
-    """Answers of a function by their question: ``remembered[key]``.
-
-    Emptied when it holds ``limit`` of them; answers about texts of more than ``longest``
-    characters are not kept. What is known costs as much as in a plain dict.
-    """
-
-    def __init__(
-        self, answer: Callable[[Key], Answer], limit: int, longest: int | None = None
-    ) -> None:
-        super().__init__()
-        self._answer = answer
-        self._limit = limit
-        self._longest = longest
-
-    def __missing__(self, key: Key) -> Answer:
-        answer = self._answer(key)
-        if self._longest is not None and isinstance(key, str) and len(key) > self._longest:
-            return answer
-        if len(self) >= self._limit:
-            self.clear()
-        self[key] = answer
-        return answer
-
-
-def is_glob(text: str) -> bool:
-    """Whether the text is a pattern with wildcards."""
-    return not _GLOB_SIGNS.isdisjoint(text)
 
 
 def one_or_more(value: object) -> list[object]:
@@ -116,27 +100,6 @@ Servers = Annotated[tuple[str, ...], BeforeValidator(_servers)]
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 """One text or a list."""
-
-
-class NameSet:
-    """Names and globs, asked again and again for names that are mostly the same."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        folded = [name.casefold() for name in names]
-        self._exact = frozenset(name for name in folded if not is_glob(name))
-        globs = [fnmatch.translate(name) for name in folded if is_glob(name)]
-        self._globs = re.compile("|".join(globs)) if globs else None
-        self._known: Remembered[str, bool] = Remembered(self._fits, 4096)
-
-    def fits(self, name: str) -> bool:
-        """Whether one of the names is this one, in any case."""
-        return self._known[name]
-
-    def _fits(self, name: str) -> bool:
-        folded = name.casefold()
-        return folded in self._exact or (
-            self._globs is not None and self._globs.match(folded) is not None
-        )
 
 
 class ServerSet:

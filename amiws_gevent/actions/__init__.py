@@ -2,6 +2,7 @@
 
 problems.py      why a request is not done: the codes and their HTTP status
 request.py       from a client's JSON object to a checked request
+permission.py    whether the rights of the client allow it
 service.py       whether it may be sent, and what each server has answered
 run.py           a request that is under way, and who waits for its replies
 reply.py         what became of it on one server

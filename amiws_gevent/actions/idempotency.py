@@ -14,6 +14,7 @@ from amiws_gevent.actions.problems import ActionProblem
 from amiws_gevent.actions.reply import UNREACHABLE
 from amiws_gevent.actions.request import ActionRequest
 from amiws_gevent.actions.run import Run
+from amiws_gevent.policy import Rights
 
 LIFETIME = 600.0  # seconds from the last reply
 
@@ -45,10 +46,13 @@ class KeptRuns:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, owner: Owner, request: ActionRequest) -> Run | None:
+    def find(
+        self, owner: Owner, request: ActionRequest, rights: Rights = Rights.everything
+    ) -> Run | None:
         """The run of an earlier request with the same key; None if there is none.
 
-        Raises ActionProblem if that request was another one.
+        Raises ActionProblem if that request was another one, or made with other rights: its
+        replies show what these let see, and it must not be sent twice.
         """
         if request.idempotency_key is None:
             return None
@@ -60,6 +64,11 @@ class KeptRuns:
             raise ActionProblem(
                 "idempotency_conflict",
                 "the idempotency key was used for another request; choose a new one",
+            )
+        if kept.run.rights != rights:
+            raise ActionProblem(
+                "idempotency_conflict",
+                "your rights have changed since the idempotency key was used; choose a new one",
             )
         return kept.run
 

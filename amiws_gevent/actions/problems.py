@@ -16,6 +16,8 @@ PROBLEMS: Mapping[str, int] = {
     "action_refused": 403,  # would end or change the session that all clients share
     "not_allowed": 403,  # a plugin says so
     "too_many_actions": 429,  # at work at once
+    "actions_too_fast": 429,  # in the last seconds
+    "audit_unavailable": 503,  # the audit cannot be written, and no action goes without it
     "idempotency_conflict": 422,  # the key was used for another request
 }
 """By code, the HTTP status."""
@@ -24,8 +26,9 @@ PROBLEMS: Mapping[str, int] = {
 class ActionProblem(AmiwsError):
     """A request that is not done: nothing was sent. ``str()`` is ``message``.
 
-    ``message`` never holds a header's value (but the name of an action that is refused), so
-    it may be logged. ``retry_after``: seconds after which the same request may succeed.
+    ``message`` never holds a header's value (but the name of an action that is refused, and
+    what a role does not allow where that only names something), so it may be logged.
+    ``retry_after``: seconds after which the same request may succeed.
     """
 
     def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from amiws_gevent.actions.request import ActionRequest
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.ami.jsonform import JsonValue, encodable_data
 from amiws_gevent.link import Answer
+from amiws_gevent.policy import Rights
 from amiws_gevent.runtime.loop import yield_to_loop
 
 # Outcomes
@@ -102,9 +104,18 @@ Shown = Callable[[Sequence[Message]], Sequence[Message]]
 """What of messages a client may see; may wait."""
 
 
-def reply_of(request: ActionRequest, server: int, answer: Answer, shown: Shown) -> Reply:
-    """The reply that has an answer, whole or not; passes the event loop on the way."""
-    view = _View(request.action_id, shown)
+def reply_of(
+    request: ActionRequest,
+    server: int,
+    answer: Answer,
+    shown: Shown,
+    rights: Rights = Rights.everything,
+) -> Reply:
+    """The reply that has an answer, whole or not; passes the event loop on the way.
+
+    ``shown`` is what plugins let be seen, ``rights`` what the client sees of that.
+    """
+    view = _View(request, server, shown, rights)
     response, end = view.one(answer.response), view.one(answer.end)
     items: list[Headers] = []
     for start in range(0, len(answer.items), ITEMS_PER_TURN):
@@ -150,10 +161,14 @@ def _reason(answer: Answer, response: Message | None, withheld: int) -> str:
 class _View:
     """Messages as the client may see them, with its own ActionID in place of ours."""
 
-    def __init__(self, action_id: str | None, shown: Shown) -> None:
+    def __init__(self, request: ActionRequest, server: int, shown: Shown, rights: Rights) -> None:
         self.withheld = 0
-        self._action_id = action_id
+        """Messages that plugins hold back, of those that the client would see."""
+        self._action_id = request.action_id
         self._shown = shown
+        self._seen: Shown | None = None
+        if rights is not Rights.everything:
+            self._seen = functools.partial(rights.reply, server, request.name)
 
     def all(self, messages: Sequence[Message]) -> Sequence[Message]:
         restored = [
@@ -161,8 +176,13 @@ class _View:
             for message in messages
         ]
         shown = self._shown(restored)
-        self.withheld += len(restored) - len(shown)
-        return shown
+        if self._seen is None:
+            self.withheld += len(restored) - len(shown)
+            return shown
+        seen = self._seen(shown)
+        if len(shown) != len(restored):
+            self.withheld += max(0, len(self._seen(restored)) - len(seen))
+        return seen
 
     def one(self, message: Message | None) -> Message | None:
         return next(iter(self.all([message])), None) if message is not None else None

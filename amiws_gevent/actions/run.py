@@ -13,6 +13,7 @@ import gevent
 
 from amiws_gevent.actions.reply import UNKNOWN, Reply, failed
 from amiws_gevent.actions.request import ActionRequest
+from amiws_gevent.policy import Rights
 
 _log = logging.getLogger("amiws_gevent.actions")
 
@@ -68,8 +69,11 @@ class Run:
         *,
         kept: bool,
         on_end: Callable[[Run], None],
+        rights: Rights = Rights.everything,
     ) -> None:
         self.request = request
+        self.rights = rights
+        """By which its replies were made."""
         self.replies = len(servers)
         self.kept: list[Reply] | None = [] if kept else None
         self._ask = ask

@@ -12,13 +12,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import gevent
+
+from amiws_gevent.access import CHANGED, RightsOf, everything
+from amiws_gevent.actions import limits, permission
 from amiws_gevent.actions.idempotency import KeptRuns, Owner
 from amiws_gevent.actions.problems import ActionProblem
 from amiws_gevent.actions.reply import (
     REFUSED,
     RETRY_AFTER,
+    UNKNOWN,
     UNREACHABLE,
     Reply,
     failed,
@@ -28,11 +33,13 @@ from amiws_gevent.actions.reply import (
 from amiws_gevent.actions.request import ActionRequest, parse_request
 from amiws_gevent.actions.run import Run, Submission, Told
 from amiws_gevent.ami import Message
+from amiws_gevent.audit.trail import LEFT, Audited, Trail
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import NotConnected, SendBufferFull
 from amiws_gevent.link import Answer, AnswerLost
 from amiws_gevent.plugins.api import ClientInfo, ServerInfo
 from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.policy import Rights
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.peers import host_of, name_of
 
@@ -57,6 +64,14 @@ class Asked(Protocol):
         """See `Link.ask`."""
 
 
+class _Asker(NamedTuple):
+    """Who has asked, what it may see and do by then, and the record of it."""
+
+    client: ClientInfo
+    rights: Rights
+    audited: Audited
+
+
 CallOf = Callable[[int, str], str | None]
 """The id of the call that a channel (server, uniqueid) belongs to, if it is known."""
 
@@ -68,7 +83,8 @@ Shown = Callable[[ServerInfo, Sequence[Message]], Sequence[Message]]
 class ActionService:
     """Asks the servers of ``links`` (by id). ``plugins`` may be changed at any time.
 
-    What is answered goes through ``shown`` (`Pipeline.shown`), as all that clients get.
+    What is answered goes through ``shown`` (`Pipeline.shown`), as all that clients get, and is then
+    limited to what the client sees by ``rights_of``, which also says what it may do.
     """
 
     def __init__(
@@ -76,6 +92,9 @@ class ActionService:
         links: Mapping[int, Asked],
         shown: Shown,
         *,
+        rights_of: RightsOf = everything,
+        audit: Trail | None = None,
+        action_limits: limits.ActionLimits | None = None,
         call_of: CallOf = lambda _server, _uniqueid: None,
         limiter: LogLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -89,6 +108,11 @@ class ActionService:
         """Replies by outcome, also those that nobody waited for any more."""
         self._links = links
         self._shown = shown
+        self._rights_of = rights_of
+        self._audit = audit or Trail()
+        if action_limits is None:
+            action_limits = limits.ActionLimits(clock=clock)
+        self._limits = action_limits
         self._call_of = call_of
         self._limiter = limiter or LogLimiter()
         self._kept = KeptRuns(clock)
@@ -114,37 +138,49 @@ class ActionService:
             return parse_request(given)
         except ActionProblem as problem:
             if client is not None:
+                problem = self._count(client, problem)
                 self._refuse(client, problem)
+                raise problem from None
             raise
 
     def submit(self, request: ActionRequest, client: ClientInfo, reply: Told) -> Submission:
         """Ask the servers; ``reply`` gets what each has answered, and how many replies come.
 
-        It is called from other greenlets, after this has returned, and may wait. First
-        ``amiws_authorize_action`` decides, which may take seconds. Raises ActionProblem:
-        then nothing was sent. Call `Submission.cancel` when the client has left.
+        It is called from other greenlets, after this has returned, and may wait. First the
+        client's rights decide, then ``amiws_authorize_action``, which may take seconds. Raises
+        ActionProblem: then nothing was sent. Call `Submission.cancel` when the client has left.
         """
+        rights = self._rights_of(client.identity)
+        headers = permission.taken_back(rights, request.headers)
+        if headers is not request.headers:
+            request = dataclasses.replace(request, headers=headers)
         try:
-            servers = self._servers(request)
+            self._limits.take(client)
+            servers = self._servers(request, rights)
+            permission.check(rights, servers, headers)
             self._authorize(request, client)
+            self._check_audit()
             self._check_client(client)
             owner = _owner(client)
-            run = self._kept.find(owner, request) or self._begin(request, servers, client, owner)
+            run = self._kept.find(owner, request, rights)
+            if run is None:
+                run = self._begin(request, servers, client, owner, rights)
         except ActionProblem as problem:
-            self._refuse(client, problem)
+            self._refuse(client, problem, request)
             raise
         self._of_client[client] += 1
         submission = Submission(run, reply, partial(self._done, client))
         run.join(submission)
         return submission
 
-    def _servers(self, request: ActionRequest) -> tuple[int, ...]:
-        servers = tuple(self._links) if request.servers is None else request.servers
+    def _servers(self, request: ActionRequest, rights: Rights) -> tuple[int, ...]:
+        links = permission.reachable(rights, self._links)
+        servers = tuple(links) if request.servers is None else request.servers
         if not servers:
             raise ActionProblem("unknown_server", "there is no server")
         for server in servers:
-            if server not in self._links:
-                known = ", ".join(map(str, self._links))
+            if server not in links:
+                known = ", ".join(map(str, links))
                 raise ActionProblem(
                     "unknown_server", f"server {server}: no such server (there are: {known})"
                 )
@@ -157,6 +193,14 @@ class ActionService:
             if refusal is not None:
                 raise ActionProblem("not_allowed", refusal)
 
+    def _check_audit(self) -> None:
+        if self._audit.closed:
+            raise ActionProblem(
+                "audit_unavailable",
+                f"the audit cannot be written: {self._audit.closed}",
+                self._audit.retry_after,
+            )
+
     def _check_client(self, client: ClientInfo) -> None:
         if self._of_client[client] >= MOST_OF_A_CLIENT:
             raise ActionProblem(
@@ -166,7 +210,12 @@ class ActionService:
             )
 
     def _begin(
-        self, request: ActionRequest, servers: tuple[int, ...], client: ClientInfo, owner: Owner
+        self,
+        request: ActionRequest,
+        servers: tuple[int, ...],
+        client: ClientInfo,
+        owner: Owner,
+        rights: Rights,
     ) -> Run:
         at_work = self.at_work
         if at_work and at_work + len(servers) > MOST:
@@ -175,18 +224,24 @@ class ActionService:
                 f"{at_work} actions of all clients are not done yet",
                 RETRY_AFTER,
             )
+        self._limits.begin(client)
+        audited = self._audit.action(
+            client, request.name, request.client_action(None).headers, servers
+        )
         run = Run(
             request,
             servers,
-            partial(self._ask, name_of(client)),
+            partial(self._ask, _Asker(client, rights, audited)),
             kept=request.idempotency_key is not None,
-            on_end=partial(self._ended, owner),
+            on_end=partial(self._ended, owner, client),
+            rights=rights,
         )
         self._runs.add(run)
         self._kept.add(owner, run)
         return run
 
-    def _ended(self, owner: Owner, run: Run) -> None:
+    def _ended(self, owner: Owner, client: ClientInfo, run: Run) -> None:
+        self._limits.end(client)
         self._runs.discard(run)
         self._kept.ended(owner, run)
 
@@ -197,14 +252,37 @@ class ActionService:
 
     # -- in a greenlet for each server -------------------------------------------------
 
-    def _ask(self, client: str, request: ActionRequest, server: int) -> Reply:
-        reply = self._answer(client, request, server)
+    def _ask(self, asker: _Asker, request: ActionRequest, server: int) -> Reply:
+        audited = asker.audited
+        try:
+            reply = self._audited(asker, request, server)
+        except BaseException as error:
+            left = isinstance(error, gevent.GreenletExit)
+            audited.result(server, LEFT if left else UNKNOWN, "" if left else repr(error))
+            raise
+        audited.result(server, reply.outcome, reply.reason)
         if request.name.lower() == "originate":
-            reply = self._with_call(request, reply)
+            reply = self._with_call(request, reply, asker.rights)
         self.outcomes[reply.outcome] += 1
+        if not self._is_current(asker):  # nothing is shown by rights of before
+            return reply.without_answer(CHANGED) if reply.outcome != UNREACHABLE else reply
         return reply
 
-    def _answer(self, client: str, request: ActionRequest, server: int) -> Reply:
+    def _is_current(self, asker: _Asker) -> bool:
+        return self._rights_of(asker.client.identity) == asker.rights
+
+    def _audited(self, asker: _Asker, request: ActionRequest, server: int) -> Reply:
+        """Once the action is in the audit, what the server answers."""
+        why = asker.audited.wait()
+        if not self._is_current(asker):  # plugins and the audit may have taken seconds
+            return failed(request, server, UNREACHABLE, CHANGED)
+        if not why:
+            return self._answer(asker, request, server)
+        reply = failed(request, server, UNREACHABLE, f"the audit cannot be written: {why}")
+        return dataclasses.replace(reply, retry_after=self._audit.retry_after)
+
+    def _answer(self, asker: _Asker, request: ActionRequest, server: int) -> Reply:
+        client = name_of(asker.client)
         link = self._links.get(server)
         if link is None:
             reason = f"server {server} is no longer in the configuration"
@@ -214,7 +292,7 @@ class ActionService:
             _log.debug("action %s of %s goes to %s", request.name, client, link.host.name)
             answer = _answer_of(link, request)
             info = ServerInfo(link.host.id, link.host.name, link.host.ssl)
-            return reply_of(request, server, answer, partial(self._shown, info))
+            return reply_of(request, server, answer, partial(self._shown, info), asker.rights)
         except (NotConnected, SendBufferFull) as error:
             sent = False
             text = "action %s of %s not sent to %s: %s"
@@ -225,19 +303,41 @@ class ActionService:
         finally:
             self.sent += sent
 
-    def _with_call(self, request: ActionRequest, reply: Reply) -> Reply:
+    def _with_call(self, request: ActionRequest, reply: Reply, rights: Rights) -> Reply:
         if reply.outcome in (REFUSED, UNREACHABLE):
             return reply
         uniqueid, channel = originated(request, reply)
         call = None if uniqueid is None else self._call_of(reply.server, uniqueid)
+        if rights is not Rights.everything:  # the channel is of the answer, which is limited
+            uniqueid = None if uniqueid is None else rights.sight.hidden(uniqueid)
+            call = None if call is None else rights.sight.key(call)
         return dataclasses.replace(
             reply, originated={"uniqueid": uniqueid, "channel": channel, "call": call}
         )
 
     # -- the log -----------------------------------------------------------------------
 
-    def _refuse(self, client: ClientInfo, problem: ActionProblem) -> None:
+    def _count(self, client: ClientInfo, problem: ActionProblem) -> ActionProblem:
+        """A request that is none counts as well; the problem that it has, or that it came."""
+        try:
+            self._limits.take(client)
+        except ActionProblem as too_fast:
+            return too_fast
+        return problem
+
+    def _refuse(
+        self, client: ClientInfo, problem: ActionProblem, request: ActionRequest | None = None
+    ) -> None:
         self.refused[problem.code] += 1
+        self._audit.refused(
+            client,
+            problem.code,
+            problem.message,
+            name=None if request is None else request.name,
+            headers=() if request is None else request.client_action(None).headers,
+            servers=(request.servers if request is not None else None) or (),
+            repeats=problem.code in limits.REPEATS,
+        )
         name = name_of(client)
         self._log_once(("client", name), "action of %s refused: %s", name, problem)
 

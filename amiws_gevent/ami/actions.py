@@ -112,7 +112,7 @@ def parse_client_action(text: str | bytes) -> ClientAction:
     try:
         return client_action(members)
     except ActionError as error:
-        raise ActionError(error.message, _readable_action_id(members)) from None
+        raise type(error)(error.message, _readable_action_id(members)) from None
 
 
 def client_action(members: Iterable[tuple[str, object]]) -> ClientAction:

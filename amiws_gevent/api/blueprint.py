@@ -17,10 +17,12 @@ import flask
 import orjson
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from amiws_gevent.access import RightsOf, everything, view_refusal
 from amiws_gevent.actions import ActionProblem
 from amiws_gevent.api.models import (
     FILTERS,
     MOST,
+    AuditQuery,
     EntityQuery,
     EventQuery,
     NoQuery,
@@ -34,12 +36,14 @@ from amiws_gevent.api.page import POLICY, page
 from amiws_gevent.api.problems import Problem
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.api.waiting import Actions, act
+from amiws_gevent.audit.trail import Trail
 from amiws_gevent.feeds.encoding import to_json
 from amiws_gevent.feeds.feed import NoState
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import ATTRIBUTES, FilterError, Filters
 from amiws_gevent.identity import DIGEST, PROXY
 from amiws_gevent.plugins.api import ClientInfo, RequestInfo
+from amiws_gevent.policy import Rights
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.requests import load_object
@@ -68,6 +72,13 @@ class Api:
     feeds: Feeds
     actions: Actions
     streams: Streams
+    audit: Trail
+    rights_of: RightsOf = everything
+    """Asked with each request, and again by ``use_rights``."""
+
+    def use_rights(self) -> None:
+        """Roles or users may be others: streams show what their clients see by now."""
+        self.streams.use_sights(lambda client: self.rights_of(client.identity).sight)
 
     def blueprint(
         self, authorize: AuthorizeClient, log_out: LogOut, *, stream_limit: int
@@ -101,13 +112,20 @@ class _Views:
     log_out: LogOut
     stream_limit: int
 
+    def me(self) -> flask.Response:
+        user = self._authorize()
+        query_of(NoQuery, _parameters())
+        identity = flask.g.identity
+        rights = self._rights().describe()
+        return _json({"user": user, "kind": identity.kind, "address": identity.address, **rights})
+
     def servers(self) -> flask.Response:
-        self._authorize()
+        self._authorize_view()
         query_of(NoQuery, _parameters())
         return self._list("server", Filters(), MOST, None)
 
     def entities(self, kind: str) -> flask.Response:
-        self._authorize()
+        self._authorize_view()
         query = query_of(EntityQuery, _parameters())
         if kind not in ATTRIBUTES:
             kinds = ", ".join(ATTRIBUTES)
@@ -143,6 +161,17 @@ class _Views:
             response.headers.add("Set-Cookie", done.cookie)
         return response
 
+    def audit(self) -> flask.Response:
+        client = _client(self._authorize(), _VIEW)
+        query = query_of(AuditQuery, _parameters())
+        trail = self.api.audit
+        if not trail.may_read(client.identity):
+            raise Problem("not_allowed", "your roles do not allow to see the audit trail")
+        if trail.state is None:
+            raise Problem("audit_off", "there is no audit trail")
+        items = trail.recent.last(query.limit, functools.partial(_is_wanted, query))
+        return _json({**trail.state, "items": items})
+
     def openapi(self) -> flask.Response:
         return _conditional(flask.Response(_document(), content_type=JSON))
 
@@ -167,8 +196,16 @@ class _Views:
             raise Problem("not_allowed", refusal)
         return user
 
+    def _authorize_view(self) -> str | None:
+        """As `_authorize`, of whoever may see state and events."""
+        user = self._authorize()
+        refusal = view_refusal(self._rights())
+        if refusal:
+            raise Problem("not_allowed", refusal)
+        return user
+
     def _list(self, kind: str, filters: Filters, limit: int, after: str | None) -> flask.Response:
-        made = self.api.feeds.page(filters, kind, limit, after)
+        made = self.api.feeds.page(filters, kind, limit, after, self._rights().sight)
         if made is None:
             raise Problem("bad_cursor", "next is not of this list, or was asked for too late")
         items = _list_of(made.items)
@@ -181,7 +218,7 @@ class _Views:
         return response
 
     def _stream(self, stream: str, model: type[StateQuery] | type[EventQuery]) -> flask.Response:
-        user = self._authorize()
+        user = self._authorize_view()
         query = query_of(model, _parameters())
         filters = _filters(query)
         response = flask.Response(content_type=EVENT_STREAM)
@@ -193,15 +230,32 @@ class _Views:
             return response
         if self.api.streams.stopping:
             raise Problem("unavailable", "amiws-gevent is stopping", 5)
-        response.response = self.api.streams.open(
+        opened = self.api.streams.open(
             _client(user, stream),
             flask.g.grant,
             filters,
             flask.request.headers.get("Last-Event-ID") or query.last_event_id or None,
             limit=self.stream_limit,
             watch=_watch(),
+            sight=self._rights().sight,
         )
+        opened.use_sight(self._rights().sight)  # a reload may have come meanwhile
+        response.response = opened
         return response
+
+    def _rights(self) -> Rights:
+        """Of who asks, by now."""
+        return self.api.rights_of(flask.g.identity)
+
+
+def _is_wanted(query: AuditQuery, record: Mapping[str, Any]) -> bool:
+    """Whether a record of the audit is one of those that are asked for."""
+    return (
+        record["seq"] < query.before
+        and query.what in ("", record["what"])
+        and query.user in ("", record.get("user"))
+        and query.action.lower() in ("", str(record.get("action", "")).lower())
+    )
 
 
 def _refuse_method(allowed: list[str], **_: str) -> flask.Response:

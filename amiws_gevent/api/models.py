@@ -86,6 +86,28 @@ class EventQuery(_StreamQuery):
     event: Texts = _filter("event")
 
 
+class AuditQuery(_Query):
+    """Which records are wanted."""
+
+    limit: int = Field(
+        default=100, ge=1, le=1000, description="How many records an answer has at most."
+    )
+    before: int = Field(
+        default=2**53 - 1,
+        ge=1,
+        le=2**53 - 1,
+        description="Only records with a smaller `seq`: the last one of the answer before, to go "
+        "on behind it.",
+    )
+    what: str = Field(default="", max_length=64, description="Only records of this kind.")
+    user: str = Field(
+        default="", max_length=256, description="Only records of this user, or `token:NAME`."
+    )
+    action: str = Field(
+        default="", max_length=256, description="Only actions of this name, in any case."
+    )
+
+
 FILTERS = frozenset(Filters.model_fields)
 """Of the parameters; they may have many values, the others have one."""
 
@@ -127,6 +149,28 @@ class LoggedOut(BaseModel):
     )
 
 
+class Me(BaseModel):
+    """Who asks, and what it may see and do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: str | None = Field(description="Who logged in; `token:NAME` of a program; or null.")
+    kind: str = Field(description="How: `digest`, `token`, `proxy`; `none` if it did not.")
+    address: str = Field(description="Of the client.")
+    everything: bool = Field(description="Whether no roles are configured: all is allowed.")
+    roles: list[str] = Field([], description="The names of the roles.")
+    see: list[dict[str, Any]] = Field(
+        [],
+        description="What is seen, each as `see` of the configuration without what is unlimited; "
+        "one suffices. `servers` are ids.",
+    )
+    do: list[dict[str, Any]] = Field(
+        [],
+        description="What may be done, each with `action` (`*`: any), `servers` (ids; all without "
+        "it), and `with`: the headers that it may have, each with its patterns; one suffices.",
+    )
+
+
 class EntityList(BaseModel):
     """Entities of one kind."""
 
@@ -153,6 +197,55 @@ Replies: type[BaseModel] = create_model(
     __doc__="One reply for each server, in the order of the servers' ids.",
     replies=(list[_Reply], Field(min_length=1)),
 )
+
+
+class AuditServer(BaseModel):
+    """A server that an action was for."""
+
+    id: int = Field(description="Its id.")
+    name: str | None = Field(None, description="Its name then.")
+
+
+class AuditRecord(BaseModel):
+    """A record; which members it has depends on `what`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seq: int = Field(description="Its number; there is none left out in the files.")
+    time: str = Field(description="When it was, UTC: `2026-11-29T08:32:57.123Z`.")
+    what: str = Field(description="Its kind: `action`, `reply`, `login`, `reload` …")
+    mac: str = Field(description="The code that proves it; with `seq`, a head of the chain.")
+    ref: str = Field("", description="Of an action that is allowed, and of its replies.")
+    allowed: bool = Field(True, description="Of an action, a login, a reload.")
+    code: str = Field("", description="Why an action is refused, as in errors.")
+    reason: str = Field("", description="For people: why not.")
+    user: str | None = Field(None, description="Who logged in; `token:NAME` of a program.")
+    address: str = Field("", description="Of the client.")
+    roles: list[str] = Field([], description="The roles of the user.")
+    view: str = Field("", description="How it came: `classic`, `v2`, `http`.")
+    action: str = Field("", description="The name of the action.")
+    arguments: dict[str, str | list[str]] = Field(
+        {}, description="Its headers, without secrets; a list where one repeats."
+    )
+    servers: list[AuditServer] = Field([], description="The servers that it is for.")
+    server: int = Field(0, description="Of a reply: the id of the server.")
+    outcome: str = Field(
+        "",
+        description="Of a reply: as `outcome` of replies, or `sent` (classic socket; an answer may "
+        "follow), or `left` (the client left before the answer).",
+    )
+    ms: float = Field(0, description="Of a reply: milliseconds since the action came.")
+
+
+class AuditList(BaseModel):
+    """Records, and whether others can be written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    writing: bool = Field(description="Whether records can be written now.")
+    refusing: bool = Field(description="Whether actions are refused because of that.")
+    reason: str = Field(description="Why no records can be written; empty otherwise.")
+    items: list[AuditRecord] = Field(description="The records, the newest first.")
 
 
 class ProblemDocument(BaseModel):

@@ -9,10 +9,14 @@ from pydantic import BaseModel
 
 from amiws_gevent.api.models import (
     ActionBody,
+    AuditList,
+    AuditQuery,
     EntityList,
     EntityQuery,
     EventQuery,
     LoggedOut,
+    Me,
+    NoQuery,
     Nothing,
     Replies,
     StateQuery,
@@ -69,6 +73,18 @@ _IF_NONE_MATCH = {
 _LAST_EVENT_ID = {"Last-Event-ID": "The `id` of the last event that the client has."}
 
 OPERATIONS = (
+    Operation(
+        "me",
+        "GET",
+        "/me",
+        "Who asks, and what it may see and do",
+        "The user, how it logged in, its roles, and what these let it see and do. A page hides "
+        "what would be refused.",
+        JSON,
+        Me,
+        query=NoQuery,
+        codes=("bad_request", "not_allowed"),
+    ),
     Operation(
         "servers",
         "GET",
@@ -187,6 +203,19 @@ OPERATIONS = (
             "unsupported_media_type",
         ),
         example={},
+    ),
+    Operation(
+        "audit",
+        "GET",
+        "/audit",
+        "The last records of the audit trail",
+        "Who did what: actions, allowed or refused, and what came of them; logins; reloads. The "
+        "newest come first. The files have all; here are the last since the start, 1,000 at most. "
+        "docs/audit.md says what the records mean.",
+        JSON,
+        AuditList,
+        query=AuditQuery,
+        codes=("bad_request", "not_allowed", "audit_off"),
     ),
     Operation(
         "openapi",

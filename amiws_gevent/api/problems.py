@@ -27,6 +27,7 @@ _OWN = {
     "unknown_kind": CodeInfo(404, "There is no such kind of entity."),
     "method_not_allowed": CodeInfo(405, "The path is not for this method; `Allow` has those."),
     "request_timeout": CodeInfo(408, "The request was not whole in time."),
+    "audit_off": CodeInfo(409, "There is no audit trail (`audit` of the configuration)."),
     "bad_cursor": CodeInfo(
         410,
         "`next` is not of this kind and these filters, or of a list that is forgotten: begin "

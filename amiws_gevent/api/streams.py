@@ -22,11 +22,19 @@ from amiws_gevent.feeds.encoding import with_position
 from amiws_gevent.feeds.feed import Feed
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.sights import sight_of
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.policy import Sight
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.runtime.peers import name_of
-from amiws_gevent.web.frames import ABNORMAL, GOING_AWAY, LOGIN_ENDED, LOGOUT, TRY_AGAIN_LATER
+from amiws_gevent.web.frames import (
+    ABNORMAL,
+    GOING_AWAY,
+    LOGIN_ENDED,
+    LOGOUT,
+    TRY_AGAIN_LATER,
+)
 from amiws_gevent.web.hangup import MakeHangup
 from amiws_gevent.web.verdict import LOGGED_OUT, LOGIN_GONE, Grant
 
@@ -112,10 +120,15 @@ class Stream:
         self._wake = Event()
 
     def open(
-        self, feeds: Feeds, streams: frozenset[str], filters: Filters, position: str | None
+        self,
+        feeds: Feeds,
+        streams: frozenset[str],
+        filters: Filters,
+        position: str | None,
+        sight: Sight | None = None,
     ) -> None:
-        """Subscribe; the first event tells to what."""
-        feed = self._feed = feeds.open(self, FORMAT, limit=1)
+        """Subscribe to what ``sight`` shows (None: all); the first event tells to what."""
+        feed = self._feed = feeds.open(self, FORMAT, limit=1, sight=sight)
         made = feed.subscribe(streams, filters, position)
         told = {
             "op": "subscribed",
@@ -130,6 +143,13 @@ class Stream:
     def is_over(self) -> bool:
         """Whether nothing more is to be sent."""
         return self._ended
+
+    def use_sight(self, sight: Sight | None) -> None:
+        """The client sees this from now on; what it was to be sent as before is dropped."""
+        if self._feed is None or sight_of(sight) == self._feed.sight:
+            return
+        self._next = None
+        self._feed.use_sight(sight)
 
     # Of the feed
 
@@ -227,11 +247,15 @@ class Streams:
         *,
         limit: int,
         watch: MakeHangup | None = None,
+        sight: Sight | None = None,
     ) -> Stream:
-        """Begin a stream of what ``client.view`` names; the caller sends and closes it."""
+        """Begin a stream of what ``client.view`` names; the caller sends and closes it.
+
+        The client sees what ``sight`` shows; None: all.
+        """
         stream = Stream(client, grant, self._closed, limit=limit, heartbeat=self._heartbeat)
         try:
-            stream.open(self._feeds, frozenset({client.view}), filters, position)
+            stream.open(self._feeds, frozenset({client.view}), filters, position, sight)
             hangup = watch(lambda: stream.end(LEFT)) if watch is not None else None
         except BaseException:
             stream.close()
@@ -251,6 +275,11 @@ class Streams:
             reason = end_of(stream.grant)
             if reason is not None:
                 stream.end(reason)
+
+    def use_sights(self, sight_of_client: Callable[[ClientInfo], Sight]) -> None:
+        """Show each client what it sees by now."""
+        for stream in list(self._open):
+            stream.use_sight(sight_of_client(stream.client))
 
     def stop(self) -> None:
         """End all; new ones are to be refused."""

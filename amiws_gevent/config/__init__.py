@@ -4,7 +4,10 @@
 with all its problems. The settings' own rules are in ``model``.
 """
 
+from amiws_gevent.config.audit import Audit
+from amiws_gevent.config.changes import changed_keys
 from amiws_gevent.config.fields import ListenAddress
+from amiws_gevent.config.granted import policy_of, role_report
 from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings
 from amiws_gevent.config.named import named_paths
@@ -17,6 +20,7 @@ __all__ = [
     "WS_PORT",
     "AmiHost",
     "ApiToken",
+    "Audit",
     "ConfigError",
     "Limits",
     "ListenAddress",
@@ -24,8 +28,11 @@ __all__ = [
     "Problem",
     "Settings",
     "UsersFile",
+    "changed_keys",
     "load_settings",
     "load_users_file",
     "named_paths",
+    "policy_of",
+    "role_report",
     "security_warnings",
 ]

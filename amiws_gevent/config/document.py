@@ -24,6 +24,9 @@ _TAGS = frozenset(
 )
 _MERGE = _YAML + "merge"
 
+DEEPEST = 20  # lists and mappings within each other
+MOST_VALUES = 100_000  # of one Tree; YAML's aliases can make many of a few lines
+
 _REPLACED = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 # Behind the end of a plain scalar: where YAML begins a comment, and amiws too.
@@ -184,6 +187,40 @@ class Reader:
                 place,
                 "has a YAML tag, which is not supported; text that begins with ! must be in quotes",
             )
+
+
+class TooMuch(Exception):
+    """A tree that is not taken apart to the end; ``str()`` says why."""
+
+
+class Tree:
+    """Reads all that is at places under which names stand that are not ours, and counts it.
+
+    Mappings, lists and scalars, as deep as the file has them.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._values = 0
+
+    def read(self, node: yaml.Node, place: Place, within: tuple[int, ...] = ()) -> object:
+        """What is at one place. Raises TooMuch, also for the sum of all that was read."""
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise TooMuch(f"has more than {MOST_VALUES:,} values")
+        if id(node) in within:
+            raise TooMuch("has a list or mapping that contains itself")
+        if len(within) == DEEPEST:
+            raise TooMuch(f"is nested more than {DEEPEST} deep")
+        within = (*within, id(node))
+        if isinstance(node, yaml.MappingNode):
+            found = self._reader.mapping(node, place)
+            return {key: self.read(value, (*place, key), within) for key, value in found.items()}
+        if isinstance(node, yaml.SequenceNode):
+            items = self._reader.sequence(node, place)
+            return [self.read(item, (*place, at), within) for at, item in enumerate(items)]
+        assert isinstance(node, yaml.ScalarNode)
+        return self._reader.scalar(node, place)
 
 
 def line_of(node: yaml.Node) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from amiws_gevent.config import files, units
-from amiws_gevent.config.document import Reader, compose, read_text
+from amiws_gevent.config.audit import Audit
+from amiws_gevent.config.document import Reader, TooMuch, Tree, compose, read_text
+from amiws_gevent.config.granted import role_advice
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
 from amiws_gevent.config.named import named_root
 from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path, worded
+from amiws_gevent.config.roles import located, unknown_key_of_roles
 from amiws_gevent.config.suggest import nearest, unknown_event, unknown_key
 from amiws_gevent.config.syntax import missing_blank
 from amiws_gevent.values import LoadContext, Scalar, folder_of_file, shown
@@ -29,7 +33,12 @@ _PLACES: Mapping[type[BaseModel], str] = {
     AmiHost: "amihosts",
     ApiToken: "api_tokens",
     Limits: "limits",
+    Audit: "audit",
 }
+
+_TREES = frozenset({"roles", "users"})
+"""Keys of the top under which names of the operator's own stand. Unknown keys there are problems:
+what is written to limit must not be passed over."""
 
 _QUOTING = "; a text that begins with # & * or ! must be in quotes"
 _SERVERS = 'must be a list of servers, each beginning with "- "'
@@ -124,11 +133,20 @@ class _Loading:
                 continue
             if not place and key == "plugins":
                 self._plugins = value  # read last, since plugin_dirs may come after it
+            elif not place and key in _TREES:
+                raw[key] = self._tree(value, (key,))
             elif key in known:
                 raw[key] = self._value(value, (*place, key), model.model_fields[key].annotation)
             elif place or not key.startswith(ANCHOR_PREFIX):
                 self._warn_of_key(place, key, known, _elsewhere(model))
         return raw
+
+    def _tree(self, node: yaml.Node, place: Place) -> object:
+        try:
+            return Tree(self._reader).read(node, place)
+        except TooMuch as error:
+            self._reader.problem(place, str(error))
+            return {}
 
     def _warn_of_key(
         self, place: Place, key: str, known: list[str], elsewhere: Mapping[str, str]
@@ -159,8 +177,9 @@ class _Loading:
                 else self._value(item, (*place, index), item_kind)
                 for index, item in enumerate(self._reader.sequence(node, place))
             ]
-        if isinstance(node, yaml.MappingNode) and _is_model(kind):
-            return self._mapping(node, place, kind)
+        model = _model_of(kind)
+        if isinstance(node, yaml.MappingNode) and model is not None:
+            return self._mapping(node, place, model)
         return {}
 
     def _plugin_folders(self, base: Path) -> list[Path]:
@@ -179,13 +198,15 @@ class _Loading:
         """Pydantic's errors in our words, but for places that have a problem already."""
         troubled = {place for place, _ in self._reader.problems}
         for found in error.errors(include_url=False):
-            place: Place = found["loc"]
+            place = located(self._raw, found["loc"])
             if place not in troubled:
                 self._reader.problem(place, self._worded(found["type"], place, found["msg"]))
 
     def _worded(self, kind: str, place: Place, message: str) -> str:
         if kind == "missing":
             return self._missing(place)
+        if kind == "extra_forbidden":
+            return unknown_key_of_roles(place)
         if kind == "tuple_type" and place == ("amihosts",):
             return _SERVERS
         return worded(kind, message)
@@ -220,8 +241,13 @@ class _Loading:
         return f"server {shown(name)}: " if name and isinstance(name, str) else ""
 
 
-def _is_model(kind: object) -> typing.TypeGuard[type[BaseModel]]:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _model_of(kind: object) -> type[BaseModel] | None:
+    """The model that ``kind`` is, or that it is if it is not None."""
+    either = typing.get_args(kind) if isinstance(kind, types.UnionType) else ()
+    for one in (kind, *either):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None
 
 
 def _elsewhere(here: type[BaseModel]) -> dict[str, str]:
@@ -248,6 +274,7 @@ def _advice(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Pla
             )
         if host.ssl_ca and not host.ssl_verify:
             yield (*place, "ssl_ca"), "has no effect with ssl_verify: no"
+    yield from role_advice(settings)
     realm, users = settings.auth_domain, settings.auth_file
     if realm and users and not files.has_realm(users, realm):
         message = "has no user of the realm in auth_domain, so nobody can log in"

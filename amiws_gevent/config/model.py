@@ -11,67 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from amiws_gevent import values
+from amiws_gevent.checked import COMPUTED, Checked, Found, Frozen, Given, written
 from amiws_gevent.config import fields, rules
-
-# Marks a default that follows from other keys, with the words that say how.
-COMPUTED = "computed-default"
-
-
-class Checked(BaseModel):
-    """A model that tells what is wrong with its values, and between them, in one go.
-
-    Pydantic's own ``after`` validators would run only on sound fields; the rules
-    between keys work on what was given, beside the validation of each.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
-
-    @classmethod
-    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
-        """Fill in what follows from other keys; return what contradicts itself."""
-        return []
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _check(
-        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
-    ) -> Self:
-        if not isinstance(data, Mapping):
-            return handler(data)
-        given = {key: value for key, value in data.items() if value is not None}
-        details = [
-            InitErrorDetails(type=PydanticCustomError("rule", message), loc=place, input=None)
-            for place, message in cls.completed(given, info.context)
-        ]
-        try:
-            made = handler(given)
-        except ValidationError as error:
-            details += [_detail(found) for found in error.errors(include_url=False)]
-        if details:
-            raise ValidationError.from_exception_data(cls.__name__, details, hide_input=True)
-        return made
-
-
-def _written(default: str, description: str, **more: Any) -> Any:
-    """A field whose default is written here as people write it in the file."""
-    return Field(default, description=description, **more)
+from amiws_gevent.config.audit import Audit
+from amiws_gevent.policy import Role, User
+from amiws_gevent.policy.model import RoleNames
 
 
 class AmiHost(Checked):
@@ -97,7 +47,7 @@ class AmiHost(Checked):
         description="How to log in: `plain` as amiws does, or `md5`, which answers a challenge "
         "and does not send the secret.",
     )
-    event_names: fields.EventNames = _written(
+    event_names: fields.EventNames = written(
         "",
         description="Events that clients get: whole names, as a list or separated by commas, in "
         "any case; empty for all.",
@@ -143,22 +93,22 @@ class AmiHost(Checked):
         description="Country of the server (two letters, such as `DE`), by which pages understand "
         "national numbers.",
     )
-    trunk_prefix: fields.TrunkPrefix = _written(
+    trunk_prefix: fields.TrunkPrefix = written(
         "",
         description="Digits that are dialled for an outside line, such as `9`: pages leave them "
         "out of numbers that were dialled.",
     )
-    connect_timeout: values.Seconds = _written(
+    connect_timeout: values.Seconds = written(
         "10 s", description="Time to connect, including TLS, banner and login, seconds."
     )
-    keepalive: values.Seconds = _written(
+    keepalive: values.Seconds = written(
         "30 s",
         description="Silence after which the server is sent a `Ping`, seconds. After as much "
         "silence again the link is closed.",
     )
 
     @classmethod
-    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
+    def completed(cls, given: Given, context: object) -> list[Found]:
         return rules.complete_host(given, context)
 
 
@@ -172,32 +122,36 @@ class ApiToken(Checked):
         description="Hash of the token: `sha256:` and 64 hexadecimal digits, as "
         "`amiws-gevent --token NAME` prints it. The token itself is nowhere in the file."
     )
+    roles: RoleNames = Field(
+        default=(),
+        description="Roles of the program, of `roles` at the top. Without any it may do nothing, "
+        "where roles are configured.",
+        json_schema_extra={COMPUTED: "none"},
+    )
 
 
 class Limits(Checked):
     """Bounds on memory, connections and time. Sizes in bytes, times in seconds."""
 
-    ami_line: values.Size = _written(
-        "1 MiB", description="Longest line taken from a server, bytes."
-    )
-    ami_packet: values.Size = _written(
+    ami_line: values.Size = written("1 MiB", description="Longest line taken from a server, bytes.")
+    ami_packet: values.Size = written(
         "4 MiB",
         description="Longest packet taken from a server, bytes. A longer one is dropped, and so is "
         "an event of more than 1,000 headers.",
     )
-    ami_send_buffer: values.Size = _written(
+    ami_send_buffer: values.Size = written(
         "1 MiB", description="Actions that may wait for one server, bytes. More are refused."
     )
-    client_message: values.Size = _written(
+    client_message: values.Size = written(
         "256 KiB", description="Longest message taken from a client, bytes (close code 1009)."
     )
-    client_buffer: values.Size = _written(
+    client_buffer: values.Size = written(
         "32 MiB",
         description="What may wait for one client that reads slowly, bytes. With more, the client "
         "is closed (1013), unless `slow_clients` or the client says otherwise. Clients share what "
         "waits, so all slow ones together need little more memory.",
     )
-    plugin_queue: values.Size = _written(
+    plugin_queue: values.Size = written(
         "16 MiB",
         description="Messages that may wait for one plugin that logs, bytes of JSON. With more, "
         "the newest are dropped for that plugin.",
@@ -207,17 +161,17 @@ class Limits(Checked):
         description="Messages of one server that may wait for plugins that filter or transform. "
         "With more, the newest are dropped.",
     )
-    hub_buffer: values.Size = _written(
+    hub_buffer: values.Size = written(
         "64 MiB", description="What may wait for all clients together, bytes."
     )
     history_messages: fields.Count = Field(
         default=50000,
         description="Messages that are kept for clients that come back and go on where they were.",
     )
-    history_bytes: values.Size = _written(
+    history_bytes: values.Size = written(
         "32 MiB", description="What these may take in memory, bytes."
     )
-    history_time: values.Seconds = _written(
+    history_time: values.Seconds = written(
         "5 min", description="Age at which these are dropped, seconds."
     )
     connections: fields.Count = Field(
@@ -247,20 +201,34 @@ class Limits(Checked):
         "whether the password is right or not. For all user names of one address together there "
         "is a second limit, ten times as high; it does not apply to this machine.",
     )
-    header_size: values.Size = _written("32 KiB", description="All headers of one request, bytes.")
-    header_time: values.Seconds = _written(
+    actions_per_second: fields.Count = Field(
+        default=50,
+        description="Actions a second that one user may send for long; more are answered with an "
+        "error that says when to come again. From one address ten times as many, whoever sends "
+        "them; users on this machine have no limit by address.",
+    )
+    actions_burst: fields.Count = Field(
+        default=500, description="Actions of one user that may come at once; see above."
+    )
+    actions_at_work: fields.Count = Field(
+        default=100,
+        description="Actions of one user that may wait for an answer at once; from one address "
+        "ten times as many. One connection may have 32.",
+    )
+    header_size: values.Size = written("32 KiB", description="All headers of one request, bytes.")
+    header_time: values.Seconds = written(
         "10 s", description="Time in which the headers of a request must be complete, seconds."
     )
-    tls_handshake_time: values.Seconds = _written(
+    tls_handshake_time: values.Seconds = written(
         "10 s",
         description="Time that a client may take for its part of the TLS handshake, seconds.",
     )
-    idle_time: values.Seconds = _written(
+    idle_time: values.Seconds = written(
         "60 s",
         description="Time after which an HTTP connection without a request is closed, and in which "
         "a message of a client must be complete, seconds.",
     )
-    ping_interval: values.Seconds = _written(
+    ping_interval: values.Seconds = written(
         "25 s", description="Time between two pings to a client's WebSocket, seconds."
     )
 
@@ -278,14 +246,14 @@ class Settings(Checked):
         default=6,
         description="Least urgent priority that is logged: a name, or 0 (emerg) to 7 (debug).",
     )
-    ws_host: fields.ListenHost = _written(
+    ws_host: fields.ListenHost = written(
         "", description="Address to listen on, such as `127.0.0.1`; empty for all interfaces."
     )
     ws_port: fields.ListenPort = Field(
         default=rules.WS_PORT,
         description="TCP port of HTTP and WebSocket; 0, for tests, takes any free one.",
     )
-    web_root: fields.Folder = _written(
+    web_root: fields.Folder = written(
         "./web_root",
         description="Folder of the static files. If neither the key nor the folder exists, the "
         "dashboard that is installed with the program.",
@@ -308,7 +276,7 @@ class Settings(Checked):
         "(`Authorization: Bearer`). See [Tokens of programs](#tokens-of-programs-api_tokens).",
         json_schema_extra={COMPUTED: "none"},
     )
-    trusted_proxies: fields.Networks = _written(
+    trusted_proxies: fields.Networks = written(
         "",
         description="Addresses and networks of reverse proxies that are believed: what they say of "
         "the client's address and scheme counts, and the user in `auth_header`. A list, or "
@@ -329,16 +297,33 @@ class Settings(Checked):
         description="Where a page sends the browser of a user of `auth_header` who logs out: the "
         "path or URL at which the proxy ends its own session.",
     )
-    path_prefix: fields.PathPrefix = _written(
+    path_prefix: fields.PathPrefix = written(
         "",
         description="Path below which a proxy has this server, such as `/amiws`, if it does not "
         "remove it from requests. One that does may say so in `X-Forwarded-Prefix`.",
     )
-    session_lifetime: values.Seconds = _written(
+    roles: Annotated[Mapping[fields.TokenName, Role], AfterValidator(Frozen)] | None = Field(
+        default=None,
+        description="What may be seen and done, by name of the role. Without the key everybody who "
+        "gets in may see and do everything, as with amiws. See docs/roles.md.",
+        json_schema_extra={COMPUTED: "everybody may do everything"},
+    )
+    users: Annotated[Mapping[str, User], AfterValidator(Frozen)] = Field(
+        default={},
+        description="The roles and attributes of users, by the name that they log in with. Who is "
+        "not here may see and do nothing, where roles are configured.",
+        json_schema_extra={COMPUTED: "none"},
+    )
+    anonymous_roles: RoleNames = Field(
+        default=(),
+        description="Roles of whoever did not log in.",
+        json_schema_extra={COMPUTED: "none"},
+    )
+    session_lifetime: values.Seconds = written(
         "12 h",
         description="Time for which the cookie of a login on a page opens the WebSocket, seconds.",
     )
-    allowed_origins: fields.Origins = _written(
+    allowed_origins: fields.Origins = written(
         "",
         description="Other web sites whose pages may open the WebSocket, use the HTTP API, and "
         "have pages of this server in a frame (`https://host:port`), as a list or separated by "
@@ -377,17 +362,17 @@ class Settings(Checked):
         "servers are asked nothing, and clients get no state but whether each server is "
         "connected; events and actions are as ever.",
     )
-    sync_interval: values.Seconds = _written(
+    sync_interval: values.Seconds = written(
         "5 min",
         description="Time after which each server is asked again for all that it can list, so "
         "that what an event did not tell is put right, seconds.",
     )
-    queue_day: fields.QueueDayOfFile = _written(
+    queue_day: fields.QueueDayOfFile = written(
         "00:00",
         description="When the day of the queues' figures begins: a time, and the name of a time "
         "zone, such as `00:00 Europe/Berlin`. Without a zone it is this machine's.",
     )
-    queue_service_level: values.Seconds = _written(
+    queue_service_level: values.Seconds = written(
         "20 s",
         description="Time within which a caller should be answered: the queues' figures count how "
         "many were, seconds.",
@@ -398,8 +383,13 @@ class Settings(Checked):
         "they begin anew, and are marked `incomplete`. Its folder must allow the program to make "
         "files.",
     )
+    audit: Audit | None = Field(
+        default=None,
+        description="The audit trail: who did what, in a file that shows later changes. See "
+        "[The audit trail](#the-audit-trail-audit).",
+    )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
-    plugin_dirs: fields.Paths = _written(
+    plugin_dirs: fields.Paths = written(
         "",
         description="Folders with files of plugins, one or a list; relative ones count from the "
         "folder of this file.",
@@ -415,17 +405,10 @@ class Settings(Checked):
     )
 
     @classmethod
-    def completed(cls, given: rules.Given, context: object) -> list[rules.Found]:
+    def completed(cls, given: Given, context: object) -> list[Found]:
         return rules.complete_settings(given, context)
 
 
 def file_keys(model: type[BaseModel]) -> list[str]:
     """The keys that a mapping of the file may have for ``model``, in their order."""
     return [name for name, field in model.model_fields.items() if not field.exclude]
-
-
-def _detail(found: Any) -> InitErrorDetails:
-    """An error of pydantic's once more, with our validator's message if it was one."""
-    cause = found.get("ctx", {}).get("error")
-    kind = PydanticCustomError(found["type"], str(cause) if cause else found["msg"])
-    return InitErrorDetails(type=kind, loc=found["loc"], input=None)

@@ -26,7 +26,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, ValidationEr
 
 from amiws_gevent import values
 from amiws_gevent.config import units
-from amiws_gevent.config.document import Reader, is_nothing
+from amiws_gevent.config.document import Reader, TooMuch, Tree, is_nothing
 from amiws_gevent.config.problems import Place, worded
 from amiws_gevent.config.suggest import nearest
 from amiws_gevent.config.syntax import missing_blank
@@ -49,9 +49,6 @@ SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.001, 10.0  # seconds
 SHORTEST_SECRET = 4  # letters; a shorter one is in every message
 _TELLING = 12  # letters of a secret that a message must not have
 
-DEEPEST = 20  # lists and mappings within each other
-MOST_VALUES = 100_000  # of one plugin; YAML's aliases can make many of a few lines
-
 _FORM = 'must be a name, or one name with its settings under it ("- NAME:", then "    KEY: value")'
 
 _T = TypeVar("_T")
@@ -59,10 +56,6 @@ _T = TypeVar("_T")
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
-
-
-class _TooMuch(Exception):
-    """Settings that are not taken apart to the end, and why."""
 
 
 def read_plugins(
@@ -92,8 +85,8 @@ class _Entry:
     def __init__(self, place: Place, reader: Reader, base: Path) -> None:
         self._place = place
         self._reader = reader
+        self._tree = Tree(reader)
         self._base = base
-        self._values = 0
         self._secrets: list[str] = []
 
     def read(self, node: yaml.Node, directories: Sequence[Path]) -> PluginEntry | None:
@@ -169,34 +162,23 @@ class _Entry:
                 continue
             place = (*self._place, key)
             try:
-                given[key] = self._plain(node, place, ())
-            except _TooMuch as error:
+                given[key] = self._plain(self._tree.read(node, place), place)
+            except TooMuch as error:
                 self._reader.problem(place, str(error))
                 return None
         return given
 
-    def _plain(self, node: yaml.Node, place: Place, within: tuple[int, ...]) -> Any:
-        self._values += 1
-        if self._values > MOST_VALUES:
-            raise _TooMuch(f"has more than {MOST_VALUES:,} values")
-        if id(node) in within:
-            raise _TooMuch("has a list or mapping that contains itself")
-        if len(within) == DEEPEST:
-            raise _TooMuch(f"is nested more than {DEEPEST} deep")
-        within = (*within, id(node))
-        if isinstance(node, yaml.MappingNode):
-            found = self._reader.mapping(node, place)
-            return {key: self._plain(value, (*place, key), within) for key, value in found.items()}
-        if isinstance(node, yaml.SequenceNode):
-            items = self._reader.sequence(node, place)
-            return [self._plain(item, (*place, at), within) for at, item in enumerate(items)]
-        assert isinstance(node, yaml.ScalarNode)
-        text = self._reader.scalar(node, place)
-        if text is not None and any(names_secret(str(step)) for step in place):
-            self._secrets.append(text)
-        if text is None or text.replaced:
-            return text  # knows that no message may show it
-        return str(text)
+    def _plain(self, value: Any, place: Place) -> Any:
+        """What the reader has made, as the plugin gets it; secrets are remembered."""
+        if isinstance(value, dict):
+            return {key: self._plain(each, (*place, key)) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._plain(each, (*place, at)) for at, each in enumerate(value)]
+        if value is not None and any(names_secret(str(step)) for step in place):
+            self._secrets.append(value)
+        if value is None or value.replaced:
+            return value  # knows that no message may show it
+        return str(value)
 
     def _validated(self, code: PluginCode, given: Mapping[str, Any]) -> BaseModel | None:
         model = code.settings_model

@@ -8,17 +8,15 @@ are checked only when a configuration file is loaded (see ``LoadContext``).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from amiws_gevent import resources, values
+from amiws_gevent.checked import Found, Given
 from amiws_gevent.config import fields, files, units
-from amiws_gevent.config.problems import Place, key_path
+from amiws_gevent.config.problems import key_path
+from amiws_gevent.config.roles import role_problems
 from amiws_gevent.values import shown
-
-Found = tuple[Place, str]
-Given = MutableMapping[str, Any]
 
 # Any of these turns TLS to a server on; amiws knows the first two.
 TLS_KEYS = ("ssl_cert", "ssl_key", "ssl_ca", "ssl_verify", "ssl_fingerprint")
@@ -47,6 +45,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
         *_complete_ids(given),
         *_repeated_tokens(given),
         *_proxies(given),
+        *role_problems(given),
         *_apart(given),
         *_complete_web_root(given, context),
         *_settings_files(given, context),

@@ -1,6 +1,6 @@
-"""The JSON Schema for editors and the tables of docs/configuration.md, made from the models.
+"""The JSON Schema for editors and the tables of two pages of docs/, made from the models.
 
-``python -m amiws_gevent.config.schema [FOLDER]`` writes both into a checkout
+``python -m amiws_gevent.config.schema [FOLDER]`` writes all into a checkout
 (by default the current directory); a test holds the files to the models.
 """
 
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from amiws_gevent.checked import COMPUTED
+from amiws_gevent.config.audit import Audit
 from amiws_gevent.config.load import ANCHOR_PREFIX
-from amiws_gevent.config.model import COMPUTED, AmiHost, ApiToken, Limits, Settings, file_keys
+from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
+from amiws_gevent.policy import Role, Rule, See, User
 
 SCHEMA_FILE = Path("etc/amiws.schema.json")
 TABLES_FILE = Path("docs/configuration.md")
+ROLES_FILE = Path("docs/roles.md")
 
 # Editors' YAML servers know this draft best. It ignores what stands beside a
 # $ref, so the schema has none.
@@ -26,12 +30,17 @@ _DRAFT = "http://json-schema.org/draft-07/schema#"
 
 _NOTHING = {"type": "null"}
 
-_TABLES: dict[str, type[BaseModel]] = {
+_Tables = Mapping[str, type[BaseModel]]
+
+_TABLES: _Tables = {
     "top level": Settings,
     "amihosts": AmiHost,
     "api_tokens": ApiToken,
+    "audit": Audit,
     "limits": Limits,
 }
+_TABLES_OF_ROLES: _Tables = {"roles": Role, "see": See, "do": Rule, "users": User}
+_PAGES: Mapping[Path, _Tables] = {TABLES_FILE: _TABLES, ROLES_FILE: _TABLES_OF_ROLES}
 _TABLE_END = "<!-- end -->"
 
 
@@ -57,14 +66,15 @@ def table(model: type[BaseModel]) -> str:
     """The keys of one mapping as rows of a Markdown table."""
     rows = ["| key | default | meaning |", "| --- | --- | --- |"]
     for key in file_keys(model):
-        meaning = (model.model_fields[key].description or "").replace("|", r"\|")
-        rows.append(f"| `{key}` | {_default(model, key)} | {meaning} |")
+        field = model.model_fields[key]
+        meaning = (field.description or "").replace("|", r"\|")
+        rows.append(f"| `{field.alias or key}` | {_default(model, key)} | {meaning} |")
     return "\n".join(rows) + "\n"
 
 
-def with_tables(page: str) -> str:
-    """``page`` with its marked tables as the models have them now."""
-    for name, model in _TABLES.items():
+def with_tables(page: str, file: Path = TABLES_FILE) -> str:
+    """The text of a page with its marked tables as the models have them now."""
+    for name, model in _PAGES[file].items():
         start = f"<!-- keys: {name} -->\n"
         before, found, rest = page.partition(start)
         _, ended, after = rest.partition(_TABLE_END)
@@ -82,8 +92,9 @@ def schema_text() -> str:
 def main(arguments: Sequence[str]) -> None:
     folder = Path(arguments[0] if arguments else ".")
     (folder / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
-    tables = folder / TABLES_FILE
-    tables.write_text(with_tables(tables.read_text(encoding="utf-8")), encoding="utf-8")
+    for file in _PAGES:
+        page = folder / file
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), file), encoding="utf-8")
 
 
 def _default(model: type[BaseModel], key: str) -> str:

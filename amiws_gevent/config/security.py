@@ -11,26 +11,47 @@ from amiws_gevent.plugins.entry import PluginEntry
 
 def security_warnings(settings: Settings) -> list[str]:
     """One sentence for each setting that opens more than most sites want."""
+    return [*_of_everybody(settings), *_of_doors(settings)]
+
+
+_EVERYTHING = (
+    "sees all of every server and may send any action, such as Originate, Command and UpdateConfig"
+)
+
+
+def _of_everybody(settings: Settings) -> list[str]:
+    """Without roles: what anybody may do who gets in."""
+    if settings.roles is not None:
+        return []
+    port = settings.ws_port
     warnings = []
     if not _has_login(settings) and not _is_loopback(settings.ws_host):
         warnings.append(
-            f"no login is asked for: whoever reaches port {settings.ws_port} can act on the PBX; "
-            "set auth_domain and auth_file, or ws_host: 127.0.0.1"
+            f"no login is asked for: whoever reaches port {port} can act on the PBX: "
+            f"{_EVERYTHING}; set auth_domain and auth_file, and roles, or ws_host: 127.0.0.1"
         )
+    if _has_login(settings):
+        warnings.append(f"no roles are configured: whoever logs in {_EVERYTHING}; set roles")
     if not _has_login(settings) and settings.api_tokens:
         warnings.append(
             "api_tokens keeps the HTTP API for programs with a token, but pages and the WebSocket "
             "ask for no login, and can do the same; set auth_domain and auth_file"
         )
+    if _has_login(settings) and not settings.auth_websocket:
+        warnings.append(
+            "auth_websocket is off: pages need a login, the WebSocket does not, so whoever "
+            f"reaches port {port} can act on the PBX; remove auth_websocket: no"
+        )
+    return warnings
+
+
+def _of_doors(settings: Settings) -> list[str]:
+    """What lets in, or tells, more than most sites want."""
+    warnings = []
     if "*" in (settings.allowed_hosts or ()) and not _asks_for_login(settings):
         warnings.append(
             'allowed_hosts is "*" and the WebSocket asks for no login: any web site that a user '
             "visits can act on the PBX by DNS rebinding; name the hosts instead"
-        )
-    if _has_login(settings) and not settings.auth_websocket:
-        warnings.append(
-            "auth_websocket is off: pages need a login, the WebSocket does not, so whoever "
-            f"reaches port {settings.ws_port} can act on the PBX; remove auth_websocket: no"
         )
     if any(not network.prefixlen for network in settings.trusted_proxies):
         warnings.append(

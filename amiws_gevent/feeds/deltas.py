@@ -11,8 +11,8 @@ from typing import Any
 
 from amiws_gevent.batch import Position
 from amiws_gevent.feeds import encoding
-from amiws_gevent.feeds.filters import values_of
 from amiws_gevent.plugins.api import Entity, ServerInfo
+from amiws_gevent.state.dimensions import found
 from amiws_gevent.state.store import Change, Name, Store
 
 CHUNK = 500
@@ -107,7 +107,7 @@ class Chunk:
         index: dict[str, list[int]] = {}
         for place, delta in enumerate(self.deltas):
             if delta.fields is not None:
-                for value in values_of(dimension, delta.kind, delta.fields):
+                for value in found(dimension, delta.kind, delta.fields):
                     index.setdefault(value, []).append(place)
         return index
 
@@ -140,17 +140,18 @@ class Flush:
         self.number = number
         self.position = position
         """Where those stand who have had it."""
+        self.names = names
+        """Of all that was touched."""
         self._store = store
-        self._names = names
         self._since = since
         self._known = max(since, known)
         self._chunks: list[Chunk] = []
 
     def chunks(self) -> Iterator[Chunk]:
         """All deltas; some CHUNK at a time, the same for all who ask."""
-        for number in range(-(-len(self._names) // CHUNK)):
+        for number in range(-(-len(self.names) // CHUNK)):
             if number == len(self._chunks):
-                names = self._names[number * CHUNK : (number + 1) * CHUNK]
+                names = self.names[number * CHUNK : (number + 1) * CHUNK]
                 deltas = map(self._delta, names)
                 self._chunks.append(Chunk([delta for delta in deltas if delta is not None]))
             yield self._chunks[number]

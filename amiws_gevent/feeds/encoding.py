@@ -29,7 +29,10 @@ RESTART = "restart"
 FILTERS = "filters"
 """Reason of a gap: the position is of other filters, so what has changed cannot be told."""
 
-REASONS = (SLOW, BUSY, HISTORY, UNKNOWN, FUTURE, RESTART, FILTERS)
+RIGHTS = "rights"
+"""Reason of a gap: what the client may see has become another."""
+
+REASONS = (SLOW, BUSY, HISTORY, UNKNOWN, FUTURE, RESTART, FILTERS, RIGHTS)
 
 _MOST_INT = 2**63
 

@@ -6,9 +6,12 @@ from typing import Any, NamedTuple, Protocol
 
 from amiws_gevent.batch import Item
 from amiws_gevent.errors import AmiwsError
+from amiws_gevent.feeds.encoding import EVENTS, RIGHTS
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Part, Transport, subscription_id
+from amiws_gevent.feeds.sights import sight_of
 from amiws_gevent.feeds.subscriber import LATER, Subscriber
+from amiws_gevent.policy import Sight
 
 MOST_SUBSCRIPTIONS = 16
 
@@ -56,9 +59,19 @@ class Source(Protocol):
 class Feed:
     """It is the source of its client's outlet: ``pending_bytes``, ``push`` and ``pull``."""
 
-    def __init__(self, source: Source, transport: Transport, fmt: Format, *, limit: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        transport: Transport,
+        fmt: Format,
+        *,
+        limit: int,
+        sight: Sight | None = None,
+    ) -> None:
         self.transport = transport
         self.fmt = fmt
+        self.sight = sight_of(sight)
+        """What the client sees; None: all."""
         self.limit = limit
         """Subscriptions."""
         self._source = source
@@ -73,6 +86,26 @@ class Feed:
     def pending_bytes(self) -> int:
         """What events take that wait; state takes nothing."""
         return sum(one.waiting_bytes for one in self._subscribers.values())
+
+    def use_sight(self, sight: Sight | None) -> None:
+        """The client sees this from now on; None: all.
+
+        If that is another, all subscriptions begin anew: what waited is dropped, gaps say so,
+        and a snapshot follows.
+        """
+        sight = sight_of(sight)
+        if sight == self.sight:
+            return
+        self.sight = sight
+        for known, old in list(self._subscribers.items()):
+            self._source.leave(old)
+            group = old.group
+            made, _ = self._source.join(self, group.streams, group.filters, None)
+            if EVENTS in group.streams:
+                made.tell_gap(EVENTS, RIGHTS)
+            made.begin_anew(RIGHTS)
+            self._subscribers[known] = made
+        self.transport.pump()
 
     def subscribe(
         self, streams: frozenset[str], filters: Filters, position: str | None = None

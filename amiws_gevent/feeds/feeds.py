@@ -19,19 +19,21 @@ from amiws_gevent.feeds.deltas import Flush
 from amiws_gevent.feeds.encoding import STATE
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed, NoState
 from amiws_gevent.feeds.filters import Filters
-from amiws_gevent.feeds.group import Format, Transport, filters_key
+from amiws_gevent.feeds.group import Format, Transport, view_key
 from amiws_gevent.feeds.history import Bounds, History
 from amiws_gevent.feeds.paging import Cursors, StatePage
 from amiws_gevent.feeds.positions import Positions, Vector
 from amiws_gevent.feeds.resume import resume
 from amiws_gevent.feeds.shown import Live, Shown
+from amiws_gevent.feeds.sights import Sights, sight_of
 from amiws_gevent.feeds.stateview import Frozen, StateView
 from amiws_gevent.feeds.subscriber import Subscriber
-from amiws_gevent.feeds.views import GroupKey, Views
+from amiws_gevent.feeds.views import GroupKey, ViewKey, Views
 from amiws_gevent.hub import Hub
 from amiws_gevent.live.proxy import PROXY_ID
 from amiws_gevent.passes import MOMENT, Delivery
 from amiws_gevent.plugins.api import Entity, ServerInfo
+from amiws_gevent.policy import Sight
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
 
@@ -92,16 +94,24 @@ class Feeds:
         self._showing = Showing()
         self._positions = Positions()
         self._shown: dict[int, Shown] = {}
-        self._views = Views(hub.passes, live, self._positions, self._shown, clock=clock)
+        self._sights = Sights(self._shown, clock=clock)
+        self._views = Views(hub.passes, live, self._positions, self._sights, clock=clock)
         self._feeds: dict[Feed, None] = {}
         self._cursors = Cursors(clock)
         self._limiter = LogLimiter()
         hub.set_stage(self)
         hub.passes.on_dropped = self._views.batches_dropped
 
-    def open(self, transport: Transport, fmt: Format, *, limit: int = MOST_SUBSCRIPTIONS) -> Feed:
-        """A feed for a client; ``limit`` bounds its subscriptions."""
-        feed = Feed(self, transport, fmt, limit=limit)
+    def open(
+        self,
+        transport: Transport,
+        fmt: Format,
+        *,
+        limit: int = MOST_SUBSCRIPTIONS,
+        sight: Sight | None = None,
+    ) -> Feed:
+        """A feed for a client who sees this (None: all); ``limit`` bounds its subscriptions."""
+        feed = Feed(self, transport, fmt, limit=limit, sight=sight)
         self._feeds[feed] = None
         return feed
 
@@ -158,26 +168,34 @@ class Feeds:
         return self._views.subscriptions
 
     def page(
-        self, filters: Filters, kind: str, limit: int, after: str | None = None
+        self,
+        filters: Filters,
+        kind: str,
+        limit: int,
+        after: str | None = None,
+        sight: Sight | None = None,
     ) -> StatePage | None:
         """Entities of a kind, ``limit`` at a time, as they are when the first page is asked for.
+
+        They are those that ``sight`` shows, as it shows them.
 
         It is made in steps, between which others run, so it may be newer than its position
         (`stateview`).
 
         ``after`` is ``next`` of the page before; None if that is not known, or no longer, or
-        of other filters. Raises NoState.
+        of other filters or another sight. Raises NoState.
         """
         chosen = filters.of_kind(kind)
         self.check(frozenset({STATE}), chosen)
+        key = ViewKey(chosen, sight_of(sight))
         if after is not None:
-            return self._cursors.more(after, chosen, limit)
+            return self._cursors.more(after, key, limit)
         self._look_at_servers()
-        view = self._views.state(chosen)
+        view = self._views.state(key)
         self._views.release(view)
         vector, entities = self._list(view)
-        position = self._positions.encode(vector, {}, vector, filters_key(chosen))
-        return self._cursors.begin(chosen, entities, position, limit)
+        position = self._positions.encode(vector, {}, vector, view_key(*key))
+        return self._cursors.begin(key, entities, position, limit)
 
     @staticmethod
     def _list(view: StateView) -> tuple[Vector, list[Frozen]]:
@@ -213,7 +231,7 @@ class Feeds:
     ) -> tuple[Subscriber, bool]:
         """A subscriber of a feed, and whether it goes on where it was."""
         self._look_at_servers()
-        key = GroupKey(streams, filters, feed.fmt)
+        key = GroupKey(streams, ViewKey(filters, feed.sight), feed.fmt)
         subscriber = self._views.join(key, feed.transport, self._clock, self.counts)
         if position is None:
             subscriber.begin()
@@ -233,18 +251,21 @@ class Feeds:
     def deliveries(self) -> Iterator[Delivery]:
         """Of `hub.Stage`: what has changed of the state, for each view.
 
-        A step is one chunk of changes and one view.
+        A step is one chunk of changes and one view, or some entities for one sight.
         """
         self._look_at_servers()
         self._views.forget_old()
         flushes = [flush for shown in self._shown.values() if (flush := shown.flush()) is not None]
         if not flushes:
             return
+        flushes_of: dict[Sight | None, list[Flush]] = {None: flushes}
+        for _ in self._sights.feed(flushes, flushes_of):
+            yield MOMENT
         for view in self._views.states():
             if not self._views.is_there(view):  # dropped meanwhile
                 continue
             try:
-                yield from self._flush(view, flushes)
+                yield from self._flush(view, flushes_of.get(view.sight, []))
             except Exception as error:  # noqa: BLE001 - a fault of one view is not that of all
                 self._limiter.log(
                     _log,
@@ -293,6 +314,7 @@ class Feeds:
                 if self._watcher is not None:
                     self._watcher.state_begins(shown.info)
         if changed:
+            self._sights.look_at_servers()
             for view in self._views.states():
                 if view.has(changed):
                     self._views.begin_anew(view)

@@ -2,12 +2,12 @@
 
 A filter has dimensions. All that are given must match, and a dimension matches if one of its
 values does. Which fields of an entity, and which headers of an event, are its queue, its
-extension and its context is said by two tables; what has none of them does not match.
+extension and its context is said by `state.dimensions`; what has none of them does not match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -15,78 +15,28 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.batch import Batch
 from amiws_gevent.errors import AmiwsError
-from amiws_gevent.state.words import number_of
+from amiws_gevent.state.dimensions import (
+    ATTRIBUTES,
+    BY_FIELD,
+    CONTEXT,
+    EXTENSION,
+    HEADERS,
+    QUEUE,
+    found,
+)
 from amiws_gevent.views import Filter, without_answers
 
-QUEUE, EXTENSION, CONTEXT = "queue", "extension", "context"
-
-BY_FIELD = (QUEUE, EXTENSION, CONTEXT)
-"""Dimensions that test what may change while an entity is there."""
-
-ATTRIBUTES: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "server": {},
-    "channel": {
-        EXTENSION: ("caller_number", "connected_number", "exten"),
-        CONTEXT: ("context",),
-    },
-    "bridge": {},
-    "call": {
-        QUEUE: ("queue",),
-        EXTENSION: (
-            "caller.number",
-            "callee.number",
-            "called.number",
-            "dialled",
-            "ringing.number",
-            "held.number",
-        ),
-    },
-    "queue": {QUEUE: ("name",)},
-    "queue_member": {QUEUE: ("queue",), EXTENSION: ("interface", "state_interface")},
-    "queue_caller": {QUEUE: ("queue",), EXTENSION: ("number",)},
-    "hint": {EXTENSION: ("exten",), CONTEXT: ("context",)},
-    "device": {EXTENSION: ("device",)},
-    "presence": {},
-    "do_not_disturb": {EXTENSION: ("number",)},
-    "peer": {EXTENSION: ("name",)},
-    "endpoint": {EXTENSION: ("name",)},
-    "contact": {EXTENSION: ("aor",)},
-    "registration": {},
-    "conference": {},
-    "participant": {EXTENSION: ("number",)},
-    "parking_lot": {},
-    "parked_call": {EXTENSION: ("number",)},
-    "mailbox": {EXTENSION: ("mailbox",), CONTEXT: ("mailbox",)},
-    "agent": {},
-}
-"""By kind of entity and dimension, the fields of which one must be among the values.
-
-``a.b`` is the member ``b`` of the mapping, or of each mapping of the list, in the field ``a``.
-Of some fields a part counts: see PARTS.
-"""
-
-PARTS: Mapping[tuple[str, str], Callable[[str], str | None]] = {
-    ("device", EXTENSION): number_of,
-    ("queue_member", EXTENSION): number_of,
-    ("mailbox", EXTENSION): lambda mailbox: mailbox.partition("@")[0],
-    ("mailbox", CONTEXT): lambda mailbox: mailbox.partition("@")[2],
-}
-"""By kind and dimension, what of the text of a field counts; None: nothing."""
-
-HEADERS: Mapping[str, Sequence[str]] = {
-    QUEUE: ("Queue",),
-    EXTENSION: (
-        "Exten",
-        "Extension",
-        "CallerIDNum",
-        "ConnectedLineNum",
-        "DestExten",
-        "DestCallerIDNum",
-        "DestConnectedLineNum",
-    ),
-    CONTEXT: ("Context", "DestContext"),
-}
-"""By dimension, the headers of an event of which one must be among the values."""
+__all__ = [
+    "ATTRIBUTES",
+    "BY_FIELD",
+    "CONTEXT",
+    "EXTENSION",
+    "HEADERS",
+    "QUEUE",
+    "EventFilter",
+    "FilterError",
+    "Filters",
+]
 
 MOST_VALUES = 256
 LONGEST_VALUE = 256  # characters
@@ -175,7 +125,7 @@ class Filters:
         if kind not in self.kinds or not self.has_server(server):
             return False
         for name, wanted in self.by_field:
-            if wanted.isdisjoint(values_of(name, kind, given)):
+            if wanted.isdisjoint(found(name, kind, given)):
                 return False
         return True
 
@@ -213,22 +163,6 @@ class EventFilter:
             return ()
         messages = batch.messages
         return [index for index in indexes if filters.message(messages[index])]
-
-
-def values_of(dimension: str, kind: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """The values that an entity has of a dimension of BY_FIELD, by its fields."""
-    part = PARTS.get((kind, dimension))
-    for path in ATTRIBUTES.get(kind, {}).get(dimension, ()):
-        name, dot, member = path.partition(".")
-        value = given.get(name)
-        if dot:
-            for one in value if isinstance(value, list) else (value,):
-                if isinstance(one, dict) and isinstance(one.get(member), str):
-                    yield one[member]
-        elif isinstance(value, str):
-            found = value if part is None else part(value)
-            if found is not None:
-                yield found
 
 
 def _values(name: str, given: Any) -> Iterator[Any]:

@@ -10,14 +10,16 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from amiws_gevent.batch import Item, Mark, Position
+from amiws_gevent.batch import Batch, Item, Mark, Position
 from amiws_gevent.feeds import encoding
 from amiws_gevent.feeds.encoding import EVENTS
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.positions import Positions, Vector
 from amiws_gevent.feeds.shown import Live
+from amiws_gevent.feeds.sights import batch_seen, sight_key
 from amiws_gevent.feeds.stateview import StateView, Told
 from amiws_gevent.passes import Passes
+from amiws_gevent.policy import Sight
 from amiws_gevent.views import View
 
 VIEW_NAME = "v2"
@@ -63,12 +65,16 @@ class EventView(View):
 
     group: Group = field(kw_only=True)
 
+    def texts(self, batch: Batch) -> Sequence[bytes]:
+        """The JSON of what is chosen, of what is seen."""
+        return super().texts(batch_seen(self.group.sight, batch))
+
     def item(self, texts: Sequence[bytes], before: Mark, after: Mark) -> Item:
         return self.group.events_item(texts, before, after)
 
 
 class Group:
-    """Subscriptions of all clients to the same streams, with the same filters and format.
+    """Subscriptions of all clients to the same streams, with the same filters, sight and format.
 
     ``state`` is None if that stream is none of them, as is ``view`` without events.
     """
@@ -80,15 +86,17 @@ class Group:
         positions: Positions,
         streams: frozenset[str],
         filters: Filters,
+        sight: Sight | None,
         fmt: Format,
         state: StateView | None,
     ) -> None:
         self.streams = streams
         self.filters = filters
+        self.sight = sight
         self.fmt = fmt
         self.state = state
         self.id = subscription_id(streams, filters)
-        self.key = filters_key(filters)
+        self.key = view_key(filters, sight)
         self.view: EventView | None = None
         if EVENTS in streams:
             self.view = EventView(VIEW_NAME, self._encode, filters.of_events, group=self)
@@ -146,12 +154,16 @@ class Group:
         """
         vector = {}
         for server, source in self._live.sources.items():
-            if self.filters.has_server(server):
+            if self._sees_server(server):
                 position = mark.positions.get(server)
                 if position is None or position.epoch != source.epoch:
                     position = Position(source.epoch, 0)
                 vector[server] = position
         return vector
+
+    def _sees_server(self, server: int) -> bool:
+        sight = self.sight
+        return self.filters.has_server(server) and (sight is None or sight.sees_server(server))
 
     def position(self, events: Vector | None, state: Vector | None) -> str | None:
         """The text for a place in both streams; None if one of them is not known."""
@@ -170,6 +182,6 @@ def subscription_id(streams: Iterable[str], filters: Filters) -> str:
     return urlsafe_b64encode(hashlib.blake2b(text, digest_size=_ID_SIZE).digest()).decode("ascii")
 
 
-def filters_key(filters: Filters) -> bytes:
-    """What stands for the filters in a position."""
-    return orjson.dumps(filters.as_json())
+def view_key(filters: Filters, sight: Sight | None) -> bytes:
+    """What stands for the filters, and for what is seen, in a position."""
+    return orjson.dumps(filters.as_json()) + sight_key(sight).encode("utf-8", "surrogatepass")

@@ -17,7 +17,9 @@ from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART, UNKNOWN
 from amiws_gevent.feeds.positions import Vector
+from amiws_gevent.feeds.sights import batch_seen
 from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.policy import Sight
 from amiws_gevent.views import Filter, View
 
 ENTRY_COST = 128
@@ -27,6 +29,12 @@ TEXT_COST = 41
 
 
 MOST_SELECTIONS = 4
+
+MOST_SEEN = 4 << 20
+"""Bytes of what is kept of the history as those see it who see less."""
+
+SIGHT_COST = 8
+"""To mask a message takes so many times as long as to read it."""
 
 TURN_MESSAGES = 200
 """Messages of one turn of a replay: a millisecond, most of it for parsing."""
@@ -73,13 +81,16 @@ class Entry:
         """
         known = self._selected.get(filters)
         if known is None:
-            messages = [_message(text) for text in self.json]
-            batch = Batch(self.server, self.position, messages, self.json)
-            known = View("history", b"".join, filters).texts(batch)
+            known = View("history", b"".join, filters).texts(self.batch())
             if len(self._selected) >= MOST_SELECTIONS:
                 self._selected.clear()
             self._selected[filters] = known
         return known
+
+    def batch(self) -> Batch:
+        """The batch again."""
+        messages = [_message(text) for text in self.json]
+        return Batch(self.server, self.position, messages, self.json)
 
 
 class History:
@@ -92,6 +103,8 @@ class History:
         self._clock = clock
         self._entries: deque[Entry] = deque()
         self._end = 0  # the number of the next entry
+        self._seen: dict[tuple[int, tuple[Filter, ...], Sight], Sequence[bytes]] = {}
+        self._seen_size = 0
         self._last: dict[int, Position] = {}  # by server, of what was published
         self._forgotten: dict[int, Position] = {}  # by server, up to where nothing is known
 
@@ -159,10 +172,31 @@ class History:
         place = number - self.first
         return self._entries[place] if 0 <= place < len(self._entries) else None
 
+    def seen(self, number: int, filters: tuple[Filter, ...], sight: Sight) -> Sequence[bytes]:
+        """What is seen now of an entry that is there, as far as the filters choose it.
+
+        As many come back at once, the last that was made is kept, up to MOST_SEEN bytes.
+        """
+        key = (number, filters, sight)
+        known = self._seen.get(key)
+        if known is None:
+            entry = self._entries[number - self.first]
+            known = View("history", b"".join, filters).texts(batch_seen(sight, entry.batch()))
+            self._seen[key] = known
+            self._seen_size += _cost(known)
+            while self._seen_size > MOST_SEEN:
+                self._seen_size -= _cost(self._seen.pop(next(iter(self._seen))))
+        return known
+
     @property
     def first(self) -> int:
         """The number of the oldest entry that is there."""
         return self._end - len(self._entries)
+
+
+def _cost(texts: Sequence[bytes]) -> int:
+    """Bytes of memory that they take, with their place among what is kept."""
+    return sum(map(len, texts)) + TEXT_COST * len(texts) + ENTRY_COST
 
 
 def _message(text: bytes) -> Message:
@@ -183,12 +217,20 @@ class Replay:
     number of the first batch that it gets as it is published.
     """
 
-    def __init__(self, history: History, filters: tuple[Filter, ...], vector: Vector) -> None:
+    def __init__(
+        self,
+        history: History,
+        filters: tuple[Filter, ...],
+        vector: Vector,
+        sight: Sight | None = None,
+    ) -> None:
         self.vector = vector
         self.lost = False
         """Whether the history has forgotten something before it was told; you may unset it."""
         self._history = history
         self._filters = filters
+        self._sight = sight
+        self._cost = 1 if sight is None else SIGHT_COST
         self._next = history.first
         self._end = history.end
 
@@ -215,9 +257,12 @@ class Replay:
             looked_at += 1
             if at is None or at.epoch != entry.position.epoch or entry.position.offset <= at.offset:
                 continue
-            chosen = entry.select(self._filters)
+            if self._sight is None:
+                chosen = entry.select(self._filters)
+            else:
+                chosen = self._history.seen(self._next - 1, self._filters, self._sight)
             texts += chosen
-            looked_at += len(entry.json)
+            looked_at += len(entry.json) * self._cost
             size += sum(map(len, chosen))
             moved[entry.server.id] = entry.position
         self.vector = moved

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.stateview import Frozen
+from amiws_gevent.feeds.views import ViewKey
 
 CURSOR_TIME = 60.0  # seconds in which the next page must be asked for
 MOST_CURSORS = 64
@@ -25,7 +25,7 @@ class StatePage(NamedTuple):
 
 
 class _Cursor(NamedTuple):
-    filters: Filters
+    view: ViewKey
     entities: Sequence[Frozen]
     position: str
     begin: int
@@ -43,21 +43,21 @@ class Cursors:
         return len(self._cursors)
 
     def begin(
-        self, filters: Filters, entities: Sequence[Frozen], position: str, limit: int
+        self, view: ViewKey, entities: Sequence[Frozen], position: str, limit: int
     ) -> StatePage:
         """The first page."""
-        return self._page(_Cursor(filters, entities, position, 0, self._clock()), limit)
+        return self._page(_Cursor(view, entities, position, 0, self._clock()), limit)
 
-    def more(self, known: str, filters: Filters, limit: int) -> StatePage | None:
+    def more(self, known: str, view: ViewKey, limit: int) -> StatePage | None:
         """The page that ``next`` asks for.
 
-        None if it is not known, or no longer, or that of a list with other filters: who may see
-        less now gets no more of what he began with. It may be asked for again, should the answer
-        be lost.
+        None if it is not known, or no longer, or that of a list with other filters or of another
+        sight: who may see less now gets no more of what he began with. It may be asked for again,
+        should the answer be lost.
         """
         self._forget()
         cursor = self._cursors.get(known)
-        if cursor is None or cursor.filters != filters:
+        if cursor is None or cursor.view != view:
             return None
         return self._page(cursor, limit)
 

@@ -40,7 +40,7 @@ def _resume_events(subscriber: Subscriber, place: Place, history: History) -> bo
         if since.reason is not None:
             whole = False
             subscriber.tell_gap(EVENTS, since.reason, server=server)
-    subscriber.replay = Replay(history, group.view.filters, vector)
+    subscriber.replay = Replay(history, group.view.filters, vector, group.sight)
     return whole
 
 

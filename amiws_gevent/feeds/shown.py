@@ -61,32 +61,21 @@ class Live(Protocol):
         """Whether more has state than the program itself (``live_state``)."""
 
 
-class Shown:
-    """One server's state as clients see it, as of the last flush."""
+class Flushed:
+    """One server's entities as some clients see them, as of the last flush.
 
-    def __init__(
-        self,
-        served: Served,
-        transform: Transform | None = None,
-        on_fed: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.server = served.info.id
-        self.info = served.info
-        self.offset = served.store.offset
+    They are in ``store``; ``epoch`` is that of their positions, which say its offsets.
+    """
+
+    def __init__(self, info: ServerInfo, store: Store, epoch: str) -> None:
+        self.server = info.id
+        self.info = info
+        self.store = store
+        self.epoch = epoch
+        self.offset = store.offset
         """Of the last flush: what all is known up to."""
         self.read_at = 0
         """Of when somebody was last told what no flush had told yet: all that was there."""
-        self._source_epoch = served.source.epoch
-        self.epoch = self._source_epoch
-        self.store = served.store
-        self._raw = served.store
-        self._raw.drain()  # it is told as a whole
-        self.changed: Changed | None = None
-        if transform is not None:
-            self.changed = Changed(served.info, self._raw, transform, on_fed)
-            self.changed.wake()
-            self.epoch, self.store = secrets.token_hex(8), self.changed.store
-            self.offset = self.store.offset
         self._log: deque[tuple[int, Sequence[Name]]] = deque()
         self._logged = 0
         self._log_begins = self.offset
@@ -97,24 +86,17 @@ class Shown:
         """Where who knows all up to the last flush stands."""
         return Position(self.epoch, self.offset)
 
+    def prepare(self) -> bool:
+        """Do the next step of what is to be done before clients are told; whether it is done."""
+        return True
+
     def current(self) -> Store:
         """All that there is now, for who is told of it before the next flush."""
         self.read_at = self.store.offset
         return self.store
 
-    def is_of(self, served: Served) -> bool:
-        """Whether this still shows that server's stream."""
-        return served.store is self._raw and served.source.epoch == self._source_epoch
-
-    def close(self) -> None:
-        """It is shown no longer."""
-        if self.changed is not None:
-            self.changed.close()
-
     def flush(self) -> Flush | None:
         """What has changed since the last flush; None for nothing."""
-        if self.changed is not None:
-            self.changed.wake()
         names = self.store.drain()
         if not names:
             return None
@@ -155,3 +137,39 @@ class Shown:
                 break
             found.update(dict.fromkeys(names))
         return found
+
+
+class Shown(Flushed):
+    """One server's state as clients see it who see all of it."""
+
+    def __init__(
+        self,
+        served: Served,
+        transform: Transform | None = None,
+        on_fed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._source_epoch = served.source.epoch
+        self._raw = served.store
+        self._raw.drain()  # it is told as a whole
+        self.changed: Changed | None = None
+        if transform is None:
+            super().__init__(served.info, self._raw, self._source_epoch)
+            return
+        self.changed = Changed(served.info, self._raw, transform, on_fed)
+        self.changed.wake()
+        super().__init__(served.info, self.changed.store, secrets.token_hex(8))
+
+    def is_of(self, served: Served) -> bool:
+        """Whether this still shows that server's stream."""
+        return served.store is self._raw and served.source.epoch == self._source_epoch
+
+    def close(self) -> None:
+        """It is shown no longer."""
+        if self.changed is not None:
+            self.changed.close()
+
+    def flush(self) -> Flush | None:
+        """What has changed since the last flush; None for nothing."""
+        if self.changed is not None:
+            self.changed.wake()
+        return super().flush()

@@ -20,7 +20,8 @@ from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART
 from amiws_gevent.feeds.filters import ATTRIBUTES, Filters
 from amiws_gevent.feeds.pages import Names, Pages, Pieces, Snapshot
 from amiws_gevent.feeds.positions import Vector
-from amiws_gevent.feeds.shown import Shown
+from amiws_gevent.feeds.shown import Flushed
+from amiws_gevent.policy import Sight
 from amiws_gevent.state.store import Name, forget_oldest
 
 SHARED_TIME = 2.0
@@ -83,20 +84,26 @@ class _Members:
 class StateView:
     """The entities that some filters choose, of all servers that are ``shown``.
 
+    Filters test what is shown, be it masked for those who see less.
+
     ``vector`` is where its clients stand, who have had all flushes; some have had some of the one
     that is being told, while it is ``busy``: then nobody else can be told so much that he stands
     there too. Nothing is told to a client before ``prepare`` has returned True.
     """
 
-    def __init__(self, filters: Filters, shown: Mapping[int, Shown]) -> None:
+    def __init__(
+        self, filters: Filters, shown: Mapping[int, Flushed], sight: Sight | None = None
+    ) -> None:
         self.filters = filters
+        self.sight = sight
+        """Of which ``shown`` is what is seen; None: all is."""
         self.vector: Vector = {}
         self.busy = False
         self.begun = 0
         """How often it has begun: what was found in steps is of no use if it has meanwhile."""
         self._all_shown = shown
         self._kinds = [kind for kind in ATTRIBUTES if kind in filters.kinds]
-        self._shown: dict[int, Shown] = {}
+        self._shown: dict[int, Flushed] = {}
         self._search: Iterator[int] | None = None
         self._members: dict[int, _Members] = {}
         self._snapshot: Snapshot | None = None
@@ -122,6 +129,9 @@ class StateView:
 
     def prepare(self) -> bool:
         """Do the next step of what is to be done before clients are told; whether it is done."""
+        for shown in self._shown.values():
+            if not shown.prepare():
+                return False
         if self._search is not None and next(self._search, None) is None:
             self._search = None
         return self._search is None
@@ -169,7 +179,11 @@ class StateView:
 
     def has(self, servers: Iterable[int]) -> bool:
         """Whether it shows, or would show, any of these servers."""
-        return any(server in self._shown or self.filters.has_server(server) for server in servers)
+        return any(server in self._shown or self._would_show(server) for server in servers)
+
+    def _would_show(self, server: int) -> bool:
+        sight = self.sight
+        return self.filters.has_server(server) and (sight is None or sight.sees_server(server))
 
     # What each flush changes
 

@@ -3,7 +3,7 @@
 What two clients are sent is the same if their keys are equal: then it is found out once, encoded
 once and kept once. So a key holds all that it depends on. Each key here belongs to one thing:
 
-    Filters     a view of the state: which entities are told
+    ViewKey     a view of the state: which entities are told, and what is seen of them
     GroupKey    a group: these, the streams, and how messages become bytes
 
 What filters choose of events and of entities, they say themselves: nobody else looks into them.
@@ -13,17 +13,19 @@ What is left out for a slow client is counted where its own group's items wait.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from amiws_gevent.feeds.encoding import RESTART, STATE
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Group, Transport
 from amiws_gevent.feeds.positions import Positions
-from amiws_gevent.feeds.shown import Live, Shown
+from amiws_gevent.feeds.shown import Live
+from amiws_gevent.feeds.sights import Sights
 from amiws_gevent.feeds.stateview import StateView
 from amiws_gevent.feeds.subscriber import Subscriber
 from amiws_gevent.passes import Passes
+from amiws_gevent.policy import Sight
 
 KEPT_TIME = 120.0
 """Seconds for which a view of the state is kept that no client has: one that comes back can
@@ -31,11 +33,19 @@ go on where it was."""
 MOST_KEPT = 64
 
 
+class ViewKey(NamedTuple):
+    """What a view of the state depends on."""
+
+    filters: Filters
+    sight: Sight | None
+    """None: all is seen (`sights.sight_of`)."""
+
+
 class GroupKey(NamedTuple):
     """What a group's messages depend on."""
 
     streams: frozenset[str]
-    filters: Filters
+    view: ViewKey
     fmt: Format
 
 
@@ -47,18 +57,18 @@ class Views:
         passes: Passes,
         live: Live,
         positions: Positions,
-        shown: Mapping[int, Shown],
+        sights: Sights,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._passes = passes
         self._live = live
         self._positions = positions
-        self._shown = shown
+        self._sights = sights
         self._clock = clock
-        self._states: dict[Filters, StateView] = {}
+        self._states: dict[ViewKey, StateView] = {}
         self._groups_of: dict[StateView, dict[Group, None]] = {}
-        self._kept: dict[Filters, float] = {}  # views without clients, since when
+        self._kept: dict[ViewKey, float] = {}  # views without clients, since when
         self._groups: dict[GroupKey, Group] = {}
         self._members: dict[Group, dict[Subscriber, None]] = {}
 
@@ -106,15 +116,17 @@ class Views:
         if members:
             return
         del self._members[group]
-        del self._groups[GroupKey(group.streams, group.filters, group.fmt)]
+        view = ViewKey(group.filters, group.sight)
+        del self._groups[GroupKey(group.streams, view, group.fmt)]
         if group.state is not None:
             del self._groups_of[group.state][group]
             self.release(group.state)
 
     def _make_group(self, key: GroupKey) -> Group:
-        state = self.state(key.filters) if STATE in key.streams else None
+        filters, sight = key.view
+        state = self.state(key.view) if STATE in key.streams else None
         group = Group(
-            self._passes, self._live, self._positions, key.streams, key.filters, key.fmt, state
+            self._passes, self._live, self._positions, key.streams, filters, sight, key.fmt, state
         )
         self._groups[key] = group
         self._members[group] = {}
@@ -124,34 +136,37 @@ class Views:
 
     # Views of the state
 
-    def state(self, filters: Filters) -> StateView:
-        """The view with these filters; call ``release`` if no group gets it."""
-        view = self._states.get(filters)
+    def state(self, key: ViewKey) -> StateView:
+        """The view with a key; call ``release`` if no group gets it."""
+        view = self._states.get(key)
         if view is None:
-            view = self._states[filters] = StateView(filters, self._shown)
+            view = StateView(key.filters, self._sights.of(key.sight), key.sight)
+            self._states[key] = view
             self._groups_of[view] = {}
-        self._kept.pop(filters, None)
+        self._kept.pop(key, None)
         return view
 
     def release(self, view: StateView) -> None:
         """If no client has a view, keep it for a while, or drop what is made again as it was."""
         if self._groups_of[view]:
             return
+        key = ViewKey(view.filters, view.sight)
         if view.filters.changeable:
-            self._kept[view.filters] = self._clock()
+            self._kept[key] = self._clock()
             self.forget_old()
         else:
-            del self._states[view.filters], self._groups_of[view]
+            del self._states[key], self._groups_of[view]
 
     def forget_old(self) -> None:
         """Drop what was kept long enough."""
         oldest = self._clock() - KEPT_TIME
         while self._kept:
-            filters, since = next(iter(self._kept.items()))
+            key, since = next(iter(self._kept.items()))
             if since >= oldest and len(self._kept) <= MOST_KEPT:
                 break
-            del self._kept[filters]
-            del self._groups_of[self._states.pop(filters)]
+            del self._kept[key]
+            del self._groups_of[self._states.pop(key)]
+        self._sights.forget_old(key.sight for key in self._states)
 
     def is_there(self, view: StateView) -> bool:
         """Whether a view has not been dropped."""

@@ -16,6 +16,7 @@ from gevent.event import Event
 
 from amiws_gevent.ami import Message
 from amiws_gevent.config import AmiHost, Settings
+from amiws_gevent.config.granted import lacking
 from amiws_gevent.errors import ConnectionLost, NotConnected
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.live.permissions import Missing, Permissions, asterisk_version
@@ -59,6 +60,8 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     """Items of each list that was answered, by action."""
     missing: Sequence[Missing] = ()
+    lacking: Sequence[str] = ()
+    """Actions that roles allow and that this AMI user may not send there."""
 
     @property
     def meaning(self) -> str:
@@ -94,6 +97,8 @@ def lines_of(report: Report) -> list[str]:
     for each in report.missing:
         kinds.setdefault(each.needs, []).append(each.kind)
     lines += [f"  no {', '.join(names)}: needs {needs}" for needs, names in kinds.items()]
+    if report.lacking:
+        lines.append(f"  roles allow what this user may not send: {', '.join(report.lacking)}")
     wanted = [each.manager_conf for each in report.missing if each.manager_conf and each.certain]
     if wanted:
         lines.append(f"  add to [{report.host.username}] in manager.conf, to what is there:")
@@ -116,6 +121,7 @@ class _Check:
     def __init__(self, host: AmiHost, settings: Settings) -> None:
         self.offset = 0
         self._report = Report(host)
+        self._settings = settings
         self._settled = Event()
         self._link = Link(host, settings.limits, on_messages=_nobody, on_state=self._on_state)
 
@@ -171,7 +177,8 @@ class _Check:
         return []
 
     def allowed(self, permissions: Permissions) -> None:
-        """What is missing is told with the state."""
+        """What is missing for the state is told with it."""
+        self._report.lacking = lacking(self._settings, self._report.host.id, permissions.may)
 
     def synchronised(self, state: str, reason: str, missing: Sequence[Missing]) -> None:
         self._report.missing = missing

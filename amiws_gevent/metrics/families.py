@@ -17,8 +17,11 @@ from prometheus_client.core import Metric
 
 from amiws_gevent import __version__
 from amiws_gevent.actions import OUTCOMES, ActionService
+from amiws_gevent.actions.limits import ADDRESS as OF_ADDRESS
+from amiws_gevent.actions.limits import AT_WORK, RATE, USER, ActionLimits
 from amiws_gevent.ami import Counters, Kind
 from amiws_gevent.api.streams import Streams
+from amiws_gevent.audit.trail import Trail
 from amiws_gevent.clients import VIEW_NAMES, Clients
 from amiws_gevent.config import AmiHost
 from amiws_gevent.dispatch import Dispatcher
@@ -63,6 +66,8 @@ class Measured:
     pipeline: Pipeline
     clients: Clients
     dispatcher: Dispatcher
+    audit: Trail
+    action_limits: ActionLimits
     actions: ActionService
     pool: Pool
     live: LiveState
@@ -131,6 +136,12 @@ def _streams(measured: Measured) -> Iterator[Values]:
 def _opened_streams(measured: Measured) -> Iterator[Values]:
     for stream, count in (dict.fromkeys(sorted(STREAMS), 0) | measured.streams.opened).items():
         yield (stream,), count
+
+
+def _limited_actions(measured: Measured) -> Iterator[Values]:
+    for limit in (RATE, AT_WORK):
+        for by in (USER, OF_ADDRESS):
+            yield (limit, by), measured.action_limits.refused[limit, by]
 
 
 def _closed(measured: Measured) -> Iterator[Values]:
@@ -509,6 +520,12 @@ FAMILIES = (
         lambda measured: measured.dispatcher.refused + measured.actions.not_sent,
     ),
     Family(
+        "amiws_actions_limited_total",
+        "Actions that were refused because a user or an address sent too many.",
+        ("limit", "by"),
+        _limited_actions,
+    ),
+    Family(
         "amiws_action_replies_total",
         "Replies to actions of clients that wait for one, one for each server, by outcome.",
         ("outcome",),
@@ -519,6 +536,37 @@ FAMILIES = (
         "Actions of these clients that a server has not answered yet.",
         (),
         lambda measured: measured.actions.at_work,
+    ),
+    # The audit trail
+    Family(
+        "amiws_audit_records_total",
+        "Records that were written to the audit trail.",
+        (),
+        lambda measured: measured.audit.counts[0],
+    ),
+    Family(
+        "amiws_audit_failing",
+        "Whether the audit trail cannot be written now (1 or 0).",
+        (),
+        lambda measured: bool(measured.audit.outage),
+    ),
+    Family(
+        "amiws_audit_pending_records",
+        "Records that are not written yet.",
+        (),
+        lambda measured: measured.audit.waiting,
+    ),
+    Family(
+        "amiws_audit_refused_actions_total",
+        "Actions that were not sent because their records could not be written.",
+        (),
+        lambda measured: measured.audit.counts[1],
+    ),
+    Family(
+        "amiws_audit_lost_records_total",
+        "Records that the audit trail does not have, because it could not be written for long.",
+        (),
+        lambda measured: measured.audit.counts[2],
     ),
     # The event loop
     Family(

@@ -48,6 +48,9 @@ MAX_FRAMES = 8
 SYSLOG = "/dev/log"
 """Where syslog daemons listen."""
 
+NOTICE = 25
+"""The level that syslog calls so: nothing is wrong, and somebody may want to keep it."""
+
 _CUT = "..."
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FACILITY_MASK = 0x3F8
@@ -60,7 +63,7 @@ _PRIORITIES = (
     (2, logging.CRITICAL, "CRITICAL"),
     (3, logging.ERROR, "ERROR"),
     (4, logging.WARNING, "WARNING"),
-    (5, 25, "NOTICE"),
+    (5, NOTICE, "NOTICE"),
     (6, logging.INFO, "INFO"),
     (7, logging.DEBUG, "DEBUG"),
 )

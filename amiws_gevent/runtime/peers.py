@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Protocol
 
 
@@ -25,3 +26,16 @@ def host_of(peer: str) -> str:
     if peer.startswith("["):
         return peer[1:].partition("]")[0]
     return peer.partition(":")[0] if peer.count(":") == 1 else peer
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether an address is a loopback one."""
+    return host == "unix" or host == "::1" or host.startswith("127.")
+
+
+def network_of(host: str) -> str:
+    """What counts as one address: an IPv4 address, or the /64 that one IPv6 host gets."""
+    if ":" not in host:
+        return host
+    address = ipaddress.IPv6Address(host.partition("%")[0])
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

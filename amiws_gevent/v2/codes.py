@@ -52,7 +52,18 @@ CODES: dict[str, CodeInfo] = {
     ),
     "not_allowed": CodeInfo(403, "This client may not do that, as a plugin or its rights say."),
     "too_many_actions": CodeInfo(
-        429, "As many actions of the client are at work as may be (`limits.actions`)."
+        429,
+        "As many actions of the client are at work as may be (`limits.actions`), or of its user or "
+        "address (`limits.actions_at_work` of the configuration).",
+    ),
+    "actions_too_fast": CodeInfo(
+        429,
+        "The user or the address sends more actions than it may (`limits.actions_per_second` of "
+        "the configuration).",
+    ),
+    "audit_unavailable": CodeInfo(
+        503,
+        "The audit trail cannot be written, and no action is sent without it (`audit.on_failure`).",
     ),
     "idempotency_conflict": CodeInfo(
         422, "The `idempotency_key` was used before, for another request."

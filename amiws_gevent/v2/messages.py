@@ -57,7 +57,13 @@ class May(_Model):
     """What a client may do."""
 
     subscribe: bool = Field(description="Whether it may subscribe.")
-    action: bool = Field(description="Whether it may send actions; plugins may refuse single ones.")
+    action: bool | list[str] = Field(
+        description="Whether it may send actions: any, or those of these names. Plugins may refuse "
+        "single ones."
+    )
+    rights: dict[str, JsonValue] = Field(
+        description="What its [roles](roles.md) let it see and do: see [Rights](#rights)."
+    )
 
 
 class Message(_Model):
@@ -81,9 +87,9 @@ class Hello(Message):
         "plugin keeps it back) there is that of the kind `server` alone. A reload may change it."
     )
     limits: Limits = Field(description="`subscriptions`, `message`, `actions`.")
-    may: May = Field(description="`subscribe`, `action`: what this client may do.")
+    may: May = Field(description="`subscribe`, `action`, `rights`: what this client may do.")
     servers: list[ServerEntity] = Field(
-        description="The servers as they are now, as entities of kind `server`."
+        description="The servers that it sees as they are now, as entities of kind `server`."
     )
 
 

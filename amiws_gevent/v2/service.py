@@ -9,11 +9,13 @@ from typing import Any
 import gevent
 
 from amiws_gevent import config
+from amiws_gevent.access import RightsOf, everything
 from amiws_gevent.actions import MOST_OF_A_CLIENT
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.policy import Sight
 from amiws_gevent.v2.heartbeat import Heartbeat
 from amiws_gevent.v2.messages import Limits
 from amiws_gevent.v2.session import Actions, Session, Shared
@@ -28,10 +30,20 @@ _ALL = 1_000_000  # more servers than there can be
 
 
 class Service:
-    """Clients have their heartbeat from ``start`` on."""
+    """Clients have their heartbeat from ``start`` on.
 
-    def __init__(self, feeds: Feeds, actions: Actions, limits: config.Limits) -> None:
+    ``rights_of`` is asked once for each client; `Session.use_rights` gives it others.
+    """
+
+    def __init__(
+        self,
+        feeds: Feeds,
+        actions: Actions,
+        limits: config.Limits,
+        rights_of: RightsOf = everything,
+    ) -> None:
         self._feeds = feeds
+        self._rights_of = rights_of
         self._heartbeat = Heartbeat(limits.ping_interval)
         self._shared = Shared(
             actions, self._servers, self._features, _limits(limits), limits.ping_interval
@@ -57,9 +69,10 @@ class Service:
 
     def open(self, client: WebSocketClient, info: ClientInfo) -> Session:
         """The session of a client that was accepted; says hello to it."""
-        feed = self._feeds.open(client.outlet, TEXT_FRAMES)
+        rights = self._rights_of(info.identity)
+        feed = self._feeds.open(client.outlet, TEXT_FRAMES, sight=rights.sight)
         client.outlet.use_source(lambda: feed)
-        session = Session(client, info, feed, self._shared)
+        session = Session(client, info, feed, self._shared, rights)
         session.open()
         self._heartbeat.add(session)
         return session
@@ -72,9 +85,9 @@ class Service:
     def _features(self) -> Sequence[str]:
         return ("state", *FEATURES) if self._feeds.shows_state else FEATURES
 
-    def _servers(self) -> Sequence[Mapping[str, Any]]:
+    def _servers(self, sight: Sight) -> Sequence[Mapping[str, Any]]:
         """The entities of the servers, as clients see them."""
-        page = self._feeds.page(PROXY, "server", _ALL)
+        page = self._feeds.page(PROXY, "server", _ALL, sight=sight)
         return [] if page is None else page.items
 
 

@@ -23,6 +23,7 @@ from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
 from amiws_gevent.feeds.feed import Feed, NoState, TooMany
 from amiws_gevent.feeds.filters import FilterError, Filters
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.policy import Rights, Sight
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.messages import (
     Error,
@@ -83,8 +84,8 @@ class Shared:
     """What all sessions have in common; the composition keeps it up to date."""
 
     actions: Actions
-    servers: Callable[[], Sequence[Mapping[str, Any]]]
-    """The entities of the servers, for ``hello``."""
+    servers: Callable[[Sight], Sequence[Mapping[str, Any]]]
+    """The entities of the servers that are seen, for ``hello``; may yield."""
     features: Callable[[], Sequence[str]]
     """What there is, for ``hello``."""
     limits: Limits
@@ -113,10 +114,21 @@ class _Asked:
 
 
 class Session:
-    """``feed`` has the client's subscriptions; the session closes it."""
+    """``feed`` has the client's subscriptions, and shows what ``rights`` let it see.
 
-    def __init__(self, client: Peer, info: ClientInfo, feed: Feed, shared: Shared) -> None:
+    The session closes it.
+    """
+
+    def __init__(
+        self,
+        client: Peer,
+        info: ClientInfo,
+        feed: Feed,
+        shared: Shared,
+        rights: Rights = Rights.everything,
+    ) -> None:
         self.info = info
+        self.rights = rights
         self._client = client
         self._feed = feed
         self._shared = shared
@@ -127,6 +139,7 @@ class Session:
     def open(self) -> None:
         """Say hello; the first call."""
         shared = self._shared
+        servers = self._servers()
         self._send(
             Hello(
                 op="hello",
@@ -137,10 +150,23 @@ class Session:
                 user=self.info.user,
                 features=list(shared.features()),
                 limits=shared.limits,
-                may=May(subscribe=True, action=True),
-                servers=[ServerEntity.model_validate(server) for server in shared.servers()],
+                may=_may(self.rights),
+                servers=[ServerEntity.model_validate(server) for server in servers],
             )
         )
+
+    def _servers(self) -> Sequence[Mapping[str, Any]]:
+        """Those that it sees, by the rights that it has when they are found."""
+        while True:
+            rights = self.rights
+            servers = self._shared.servers(rights.sight)
+            if rights is self.rights:
+                return servers
+
+    def use_rights(self, rights: Rights) -> None:
+        """The client has these from now on; if it sees something else, it gets that anew."""
+        self.rights = rights
+        self._feed.use_sight(rights.sight)
 
     def received(self, text: str) -> None:
         """Do what a message of the client asks for, and answer it."""
@@ -251,3 +277,12 @@ class Session:
 
     def _send(self, message: Message) -> None:
         self._client.send_text(encode(message))
+
+
+def _may(rights: Rights) -> May:
+    told = rights.describe()
+    action: bool | list[str] = True
+    if not told["everything"]:
+        names = {rule["action"] for rule in told["do"]}
+        action = True if "*" in names else sorted(names)
+    return May(subscribe=True, action=action, rights=told)

@@ -12,7 +12,6 @@ then the newest waits.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -22,6 +21,7 @@ from gevent.hub import get_hub
 from greenlet import greenlet
 
 from amiws_gevent.config import Limits
+from amiws_gevent.runtime.peers import is_this_machine, network_of
 from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.websocket import WebSocketClient
 
@@ -229,16 +229,3 @@ def most_connections_from(host: str, limits: Limits) -> int | None:
     if is_this_machine(host):
         return None
     return max(1, limits.connections // 2)
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether an address is a loopback one."""
-    return host == "unix" or host == "::1" or host.startswith("127.")
-
-
-def network_of(host: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 that one IPv6 host gets."""
-    if ":" not in host:
-        return host
-    address = ipaddress.IPv6Address(host.partition("%")[0])
-    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

@@ -18,6 +18,7 @@ from amiws_gevent.web.frames import (
     LOGOUT,
     POLICY_VIOLATION,
     PROTOCOL_ERROR,
+    RIGHTS_CHANGED,
     TOO_BIG,
     TRY_AGAIN_LATER,
     UNSUPPORTED_DATA,
@@ -32,6 +33,7 @@ BY_SERVER = "by_server"  # with another code than these
 KINDS = {
     GOING_AWAY: "going_away",
     LOGIN_ENDED: "login",
+    RIGHTS_CHANGED: "login",
     LOGOUT: "login",
     PROTOCOL_ERROR: "protocol",
     UNSUPPORTED_DATA: "protocol",

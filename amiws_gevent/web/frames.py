@@ -32,8 +32,9 @@ POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
-# Of our own (section 7.4.2), in memory of HTTP's 401 and 410.
+# Of our own (section 7.4.2), in memory of HTTP's 401, 403 and 410.
 LOGIN_ENDED = 4401
+RIGHTS_CHANGED = 4403
 LOGOUT = 4410
 
 _FIN = 0x80

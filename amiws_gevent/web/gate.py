@@ -26,7 +26,7 @@ from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.web.digest import Outcome
 from amiws_gevent.web.hosts import HostPolicy, host_name, names_of_this_machine
 from amiws_gevent.web.logins import LOG_INTERVAL as LOG_INTERVAL
-from amiws_gevent.web.logins import LoginMemory, Logins
+from amiws_gevent.web.logins import LoginMemory, Logins, LoginTold
 from amiws_gevent.web.origin import CrossOrigin, OriginPolicy, parse_origin
 from amiws_gevent.web.tokens import CHALLENGE
 from amiws_gevent.web.verdict import LOGIN_GONE, NOBODY, Grant, refusal, shown
@@ -62,6 +62,7 @@ class Gate:
         settings: Settings,
         *,
         memory: LoginMemory | None = None,
+        told: LoginTold = lambda _address, _user, _how, _refused: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -75,6 +76,7 @@ class Gate:
             settings,
             memory or LoginMemory(clock=clock),
             self._limiter,
+            told,
             clock=clock,
             wall_clock=wall_clock,
         )

@@ -53,10 +53,9 @@ from amiws_gevent.web.outlet import Source
 from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.problem import is_api
 from amiws_gevent.web.proxies import Proxies, Way
+from amiws_gevent.web.rightsgate import SUBPROTOCOL, offers_v2
 from amiws_gevent.web.verdict import NOBODY
 from amiws_gevent.web.websocket import WebSocketClient
-
-SUBPROTOCOL = "amiws.v2"
 
 LONGEST_REQUEST_LINE = 8192  # bytes, as pywsgi has it; RFC 9112 asks for 8,000 at least
 MOST_HEADERS = 100
@@ -505,8 +504,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         Others are ignored, as amiws does, although a browser then closes the connection
         (RFC 6455, section 4.1): a client that offers any must offer ours.
         """
-        offered = self.headers.get("Sec-WebSocket-Protocol", "").split(",")
-        if SUBPROTOCOL in map(str.strip, offered):
+        if offers_v2(self.environ[ENVIRON_KEY].headers):
             self._subprotocol = SUBPROTOCOL
             self._on_101.append(("Sec-WebSocket-Protocol", SUBPROTOCOL))
 

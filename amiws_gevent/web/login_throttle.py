@@ -14,12 +14,12 @@ as one.
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections import Counter
 from collections.abc import Callable
 
-from amiws_gevent.web.admission import is_this_machine, network_of
+from amiws_gevent.runtime.buckets import Buckets, Key
+from amiws_gevent.runtime.peers import is_this_machine, network_of
 
 FAILURE_TIME = 10.0  # seconds after which a failed login is forgotten
 OF_ALL_USERS = 10  # the limit for all users of an address is this many times that of one
@@ -30,61 +30,6 @@ PASSWORD, LIMIT = "password", "limit"  # why a login was refused; for counters
 _LONGEST_USER = 64  # characters; longer names that begin alike count as one
 _OTHERS = "others"  # stands for all networks without an entry of their own
 
-_Key = tuple[str, str]  # a network, and a user or ""
-
-
-class _Buckets:
-    """Leaky buckets, each kept as the one time at which it will be empty (GCRA, ITU-T I.371).
-
-    A failure leaks out in ``interval`` seconds. ``entries`` buckets at most are not empty,
-    ``of_one`` of one network.
-    """
-
-    def __init__(self, interval: float, entries: int, of_one: int) -> None:
-        self._interval = interval
-        self._entries = entries
-        self._of_one = of_one
-        self._empty_at: dict[_Key, float] = {}
-        self._of_network: Counter[str] = Counter()
-        self._due: list[tuple[float, _Key]] = []
-        """A heap with one item for each bucket: when to check whether it is empty."""
-
-    def __len__(self) -> int:
-        return len(self._empty_at)
-
-    def has_room(self, key: _Key, now: float) -> bool:
-        """Whether the key has a bucket, or may have one."""
-        self._forget_empty(now)
-        if key in self._empty_at:
-            return True
-        return len(self) < self._entries and self._of_network[key[0]] < self._of_one
-
-    def wait(self, key: _Key, now: float, most: int) -> float:
-        """Seconds until one more failure would not exceed ``most``; negative: none."""
-        return self._empty_at.get(key, now) - now - (most - 1) * self._interval
-
-    def fill(self, key: _Key, now: float) -> None:
-        """Count a failure."""
-        empty_at = self._empty_at.get(key)
-        if empty_at is None:
-            empty_at = now
-            self._of_network[key[0]] += 1
-            heapq.heappush(self._due, (now + self._interval, key))
-        self._empty_at[key] = max(now, empty_at) + self._interval
-
-    def _forget_empty(self, now: float) -> None:
-        while self._due and self._due[0][0] <= now:
-            key = self._due[0][1]
-            empty_at = self._empty_at[key]
-            if empty_at > now:  # filled again meanwhile
-                heapq.heapreplace(self._due, (empty_at, key))
-                continue
-            heapq.heappop(self._due)
-            del self._empty_at[key]
-            self._of_network[key[0]] -= 1
-            if not self._of_network[key[0]]:
-                del self._of_network[key[0]]
-
 
 class LoginThrottle:
     """Counts failed logins. A reload keeps it, so that attackers do not start at zero."""
@@ -93,8 +38,8 @@ class LoginThrottle:
         self, *, clock: Callable[[], float] = time.monotonic, entries: int = ENTRIES
     ) -> None:
         self._clock = clock
-        self._by_user = _Buckets(FAILURE_TIME, entries, entries // 2)
-        self._by_network = _Buckets(FAILURE_TIME / OF_ALL_USERS, entries, 1)
+        self._by_user = Buckets(FAILURE_TIME, entries, entries // 2)
+        self._by_network = Buckets(FAILURE_TIME / OF_ALL_USERS, entries, 1)
         self.refused: Counter[str] = Counter()
         """Logins refused, by reason."""
 
@@ -121,7 +66,7 @@ class LoginThrottle:
         if of_network:
             self._by_network.fill(of_network, now)
 
-    def _keys(self, address: str, user: str, now: float) -> tuple[_Key | None, _Key | None]:
+    def _keys(self, address: str, user: str, now: float) -> tuple[Key | None, Key | None]:
         """The keys that a login counts for: user and address, and address alone; or None."""
         network = network_of(address)
         of_user = network, user[:_LONGEST_USER]

@@ -45,6 +45,10 @@ _USER = re.compile(r"[^:\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}")
 _NO_USER = "(null)"  # what Apache writes for a variable that is not set
 
 
+LoginTold = Callable[[str, str | None, str, str], None]
+"""Gets each login: the address, the user, how (`Identity.kind`), and why it is refused, or ""."""
+
+
 class LoginMemory:
     """What outlives a reload: failures, former passwords, nonces, and who has logged out."""
 
@@ -63,6 +67,7 @@ class Logins:
         settings: Settings,
         memory: LoginMemory,
         limiter: LogLimiter,
+        told: LoginTold,
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -80,6 +85,7 @@ class Logins:
         self._proxies = Proxies(settings.trusted_proxies)
         self._memory = memory
         self._limiter = limiter
+        self._told = told
         self._most_failures = settings.limits.failed_logins
         if settings.auth_file is not None and settings.auth_domain is not None:
             realm = settings.auth_domain
@@ -112,6 +118,7 @@ class Logins:
             return None
         user = self.tokens.user(token)
         if user is not None:
+            self._told(request.address, user, TOKEN, "")
             return Verdict(200, Grant(user, TOKEN, self.tokens.hash(user) or b""))
         outcome = Outcome(reason="no such token", claimed=_SOME_TOKEN)
         throttle = self._memory.throttle
@@ -138,12 +145,14 @@ class Logins:
             user = ""
         if not _USER.fullmatch(user):
             return self._refuse_proxy(request, f"sends a {self._header} that is no user name")
+        self._told(request.address, user, PROXY, "")
         return Verdict(200, Grant(user, PROXY, self._proof(request.proxy)))
 
     def _proof(self, proxy: str) -> bytes:
         return f"{self._header}\n{proxy}".encode()
 
     def _refuse_proxy(self, request: RequestInfo, reason: str) -> Verdict:
+        self._told(request.address, None, PROXY, f"the proxy {request.proxy} {reason}")
         self._limiter.log(
             _log,
             logging.WARNING,
@@ -213,6 +222,7 @@ class Logins:
         if outcome.passed_over:
             return self._pass_over(request, outcome)
         if outcome.former:
+            self._told(request.address, outcome.claimed, DIGEST, "a former password")
             self._limiter.log(
                 _log,
                 logging.WARNING,
@@ -230,6 +240,7 @@ class Logins:
     def _welcome(self, request: RequestInfo, user: str, outcome: Outcome) -> Verdict:
         """Accept; set a cookie unless the request has one in the first half of its lifetime."""
         assert self.users is not None
+        self._told(request.address, user, DIGEST, "")
         sent = self._cookies.all(request.headers.getall("Cookie"), self.users.ha1)
         own = [session for session in sent if session.user == user]
         ids = {outcome.session, *(session.id for session in own)}
@@ -282,6 +293,8 @@ class Logins:
 
     def _warn(self, request: RequestInfo, outcome: Outcome, more: str = "") -> None:
         """Log a refused login; fail2ban parses this line (see docs/operations.md)."""
+        how = TOKEN if outcome.claimed == _SOME_TOKEN else DIGEST
+        self._told(request.address, outcome.claimed or None, how, outcome.reason)
         self._limiter.log(
             _log,
             logging.WARNING,

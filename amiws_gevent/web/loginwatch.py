@@ -48,12 +48,24 @@ class LoggedOut(NamedTuple):
     url: str | None
 
 
+LogoutTold = Callable[[str, str | None, str], None]
+"""Gets each logout: the address, the user, and how the login was made (`Identity.kind`)."""
+
+
 class LoginWatch:
     """Checks all that is open: on demand, and when ``auth_file`` has changed and rests again."""
 
-    def __init__(self, websockets: Holder, streams: Holder, *, interval: float = INTERVAL) -> None:
+    def __init__(
+        self,
+        websockets: Holder,
+        streams: Holder,
+        *,
+        told: LogoutTold = lambda _address, _user, _how: None,
+        interval: float = INTERVAL,
+    ) -> None:
         self._websockets = websockets
         self._streams = streams
+        self._told = told
         self._interval = interval
         self._gate: Gate | None = None
         self._version: int | None = None
@@ -84,6 +96,7 @@ class LoginWatch:
         whose: all that is open of that user closes, and comes back where the login still holds.
         """
         _log.info("logout: address=%s user=%s", request.address, shown(grant.user or ""))
+        self._told(request.address, grant.user, grant.kind)
         if grant.kind == PROXY:
             self._check(lambda other: _same_user(other, grant))
             return LoggedOut(None, url)

@@ -18,6 +18,7 @@ from gevent import socket, ssl
 from werkzeug.exceptions import HTTPException
 
 from amiws_gevent.config import Limits, ListenAddress
+from amiws_gevent.identity import Identity
 from amiws_gevent.link import Link
 from amiws_gevent.plugins.api import RequestInfo
 from amiws_gevent.web.acceptor import Acceptor
@@ -40,13 +41,18 @@ class Readiness(NamedTuple):
 
     listening: bool
     servers: tuple[dict[str, Any], ...]
+    audit: dict[str, Any] | None = None
+    """Of the audit; None: there is none. An outage of it is told, and no reason not to be ready:
+    clients get events and state all the same."""
 
     @property
     def ready(self) -> bool:
         return self.listening and any(server["connected"] for server in self.servers)
 
 
-def readiness(listening: bool, links: Iterable[Link]) -> Readiness:
+def readiness(
+    listening: bool, links: Iterable[Link], *, audit: dict[str, Any] | None = None
+) -> Readiness:
     """The readiness at this moment."""
     servers = (
         {
@@ -58,16 +64,29 @@ def readiness(listening: bool, links: Iterable[Link]) -> Readiness:
         }
         for link in list(links)
     )
-    return Readiness(listening, tuple(servers))
+    return Readiness(listening, tuple(servers), audit)
 
 
 def monitor_blueprint(
-    render: Callable[[str], tuple[bytes, str]], ready: Callable[[], Readiness]
+    render: Callable[[str], tuple[bytes, str]],
+    ready: Callable[[], Readiness],
+    sees_all: Callable[[Identity], bool] = lambda _identity: True,
 ) -> flask.Blueprint:
-    """The three paths. ``render`` gives the metrics and their type for an ``Accept`` header."""
+    """The three paths. ``render`` gives the metrics and their type for an ``Accept`` header.
+
+    Beside the pages they tell of all servers and clients only to those who may see all
+    (``sees_all``). Where they have a port of their own, nobody logs in.
+    """
     blueprint = flask.Blueprint("amiws_monitor", __name__)
 
+    def may_see_all() -> bool:
+        identity = flask.g.get("identity")
+        return identity is None or sees_all(identity)
+
     def metrics() -> flask.Response:
+        if not may_see_all():
+            text = b"403 The metrics tell of all servers, which your roles do not show.\n"
+            return _answer(text, "text/plain; charset=utf-8", HTTPStatus.FORBIDDEN)
         body, content_type = render(flask.request.headers.get("Accept", ""))
         return _answer(body, content_type)
 
@@ -77,7 +96,12 @@ def monitor_blueprint(
     def readyz() -> flask.Response:
         now = ready()
         status = HTTPStatus.OK if now.ready else HTTPStatus.SERVICE_UNAVAILABLE
-        state = {"ready": now.ready, "listening": now.listening, "servers": list(now.servers)}
+        state: dict[str, Any] = {"ready": now.ready, "listening": now.listening}
+        if not may_see_all():
+            return _answer(json.dumps(state).encode() + b"\n", "application/json", status)
+        state["servers"] = list(now.servers)
+        if now.audit is not None:
+            state["audit"] = now.audit
         return _answer(json.dumps(state).encode() + b"\n", "application/json", status)
 
     blueprint.add_url_rule("/metrics", "metrics", metrics)

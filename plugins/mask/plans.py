@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 
 from amiws_plugins._matching import NameSet, Remembered, ServerSet
 from amiws_plugins.mask import scans
-from amiws_plugins.mask.callers import CALLER_VARIABLES, PARTS, STATISTICS, Part
 from amiws_plugins.mask.settings import PROTECTED, RuleSettings, Settings
-from amiws_plugins.mask.styles import Look, Mask, style_of
 
 from amiws_gevent.ami import Kind, Message, Value
+from amiws_gevent.masking.headers import CALLER_VARIABLES, PARTS, STATISTICS, Part
+from amiws_gevent.masking.numbers import Numbers
+from amiws_gevent.masking.styles import Look, Mask, style_of
 from amiws_gevent.plugins import ServerInfo
 
 # Values remembered with their masked form, for each way of masking.
@@ -112,15 +113,15 @@ class _Presets:
 
     def __init__(self, settings: Settings, look: Look) -> None:
         self.number = self.name = self.both = self.labels = None
-        self.within: scans.Numbers | None = None
+        self.within: Numbers | None = None
         self.dialled: Mask | None = None
         self.variables: list[tuple[NameSet, Callable[[str], Mask]]] = []
         self.cards = scans.cards(_styled(settings.cards, look)) if settings.cards else None
         if settings.dialled:
-            self.within = scans.Numbers(settings.shortest, _styled(settings.dialled, look))
+            self.within = Numbers(settings.shortest, _styled(settings.dialled, look))
             self.dialled = self.within.within
         if settings.callers is not None:
-            numbers = scans.Numbers(settings.shortest, _styled(settings.callers.numbers, look))
+            numbers = Numbers(settings.shortest, _styled(settings.callers.numbers, look))
             if settings.callers.numbers != "keep":
                 self.within = numbers
             self.number = numbers.whole

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Self
 
 from amiws_plugins._matching import Expression, Names, Servers, one_or_more
-from amiws_plugins.mask.styles import SHORTENED, Look, Style, StyleWord, style_of
+from amiws_plugins.mask.styles import StyleWord
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from amiws_gevent.masking.styles import SHORTENED, Look, Style, style_of
 from amiws_gevent.plugins import AnyPath, PluginSettings, SettingError
 
 SHORTEST_KEY = 16

@@ -38,7 +38,10 @@ def test_the_program_keeps_to_its_document(tmp_path: Path) -> None:
     token = make_token()
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
     with AmiServer(on_action=queue_status) as ami:
-        text = configuration(ami_host(ami.port), more=tokens(tests=token))
+        for folder in ("log", "keys"):
+            (tmp_path / folder).mkdir()
+        audit = f"audit: {{file: {tmp_path}/log/audit, key_file: {tmp_path}/keys/key, fsync: no}}\n"
+        text = configuration(ami_host(ami.port), more=audit + tokens(tests=token))
         with Program(tmp_path, text) as program:
             ami.wait_login()
             program.wait_for_log("connected")

@@ -19,11 +19,12 @@ from amiws_plugins._matching import (
 )
 from amiws_plugins.event_filter import Plugin
 from amiws_plugins.mask import scans
-from amiws_plugins.mask.styles import Look, Style, shorten
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message
+from amiws_gevent.masking.numbers import Numbers
+from amiws_gevent.masking.styles import Look, Style, shorten
 from amiws_gevent.plugins import PluginContext, ServerInfo
 
 NAMES = st.text(alphabet="abAB*?[]!-1ß", min_size=1, max_size=6)
@@ -225,14 +226,14 @@ AROUND = st.text(alphabet="abgxyz/@:;,=&()<> \né", max_size=8)
 def test_no_long_number_is_left_in_a_text(
     before: str, digits: str, after: str, shortest: int
 ) -> None:
-    numbers = scans.Numbers(shortest, lambda _value: "#")
+    numbers = Numbers(shortest, lambda _value: "#")
     shown = "#" if len(digits) >= shortest else digits
     assert numbers.within(f"{before}{digits}{after}") == f"{before}{shown}{after}"
 
 
 @given(st.text(alphabet="0123456789-./+ ;@xaf", max_size=40))
 def test_what_is_left_of_digits_has_a_form_that_is_no_number(text: str) -> None:
-    left = scans.Numbers(6, lambda _value: "#").within(text)
+    left = Numbers(6, lambda _value: "#").within(text)
     for run in re.finditer(r"\d{6,}", left):
         context = left[max(0, run.start() - 12) : run.end() + 1]
         uniqueid = re.search(r"1[5-9]\d{8}\.\d{1,7}$", left)

@@ -14,6 +14,7 @@ from amiws_gevent.actions import ActionRequest, Reply
 from amiws_gevent.actions.request import parse_request
 from amiws_gevent.api.blueprint import Api
 from amiws_gevent.api.streams import EventStreamFormat, Stream, Streams
+from amiws_gevent.audit.trail import Trail
 from amiws_gevent.batch import Item
 from amiws_gevent.config import Settings
 from amiws_gevent.feeds.feed import Subscription
@@ -89,11 +90,13 @@ class FakeFeeds:
     lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[Filters, str, int, str | None]] = field(default_factory=list)
 
-    def open(self, transport: Any, fmt: Any, *, limit: int) -> FakeFeed:
+    def open(self, transport: Any, fmt: Any, *, limit: int, sight: Any = None) -> FakeFeed:
         self.feeds.append(FakeFeed(transport, fmt, limit))
         return self.feeds[-1]
 
-    def page(self, filters: Filters, kind: str, limit: int, after: str | None) -> StatePage | None:
+    def page(
+        self, filters: Filters, kind: str, limit: int, after: str | None, sight: Any = None
+    ) -> StatePage | None:
         self.asked.append((filters, kind, limit, after))
         if after == "old":
             return None
@@ -157,7 +160,8 @@ class World:
         self.asked: list[tuple[RequestInfo, str | None]] = []
         feeds: Any = self.feeds
         self.streams = Streams(feeds, heartbeat=self.heartbeat)
-        self.api = Api(feeds, self.actions, self.streams)
+        self.audit = Trail()
+        self.api = Api(feeds, self.actions, self.streams, self.audit)
 
     def authorize(self, request: RequestInfo, user: str | None) -> str | None:
         self.asked.append((request, user))

@@ -12,8 +12,10 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from amiws_gevent.actions import ActionService
+from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.ami import Message
 from amiws_gevent.api.streams import Streams
+from amiws_gevent.audit.trail import Trail
 from amiws_gevent.batch import Item
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import Limits, Settings
@@ -53,8 +55,12 @@ class Assembly:
         self.hub = Hub(limit=1 << 20)
         running = SimpleNamespace(running=self.plugins, changes_messages=False, logs_messages=False)
         self.pipeline = Pipeline(self.hub.publish, running)  # type: ignore[arg-type]
-        self.dispatcher = Dispatcher(self.links)
-        self.actions = ActionService(self.links, self.pipeline.shown)
+        self.audit = Trail()
+        self.action_limits = ActionLimits()
+        self.dispatcher = Dispatcher(self.links, limits=self.action_limits)
+        self.actions = ActionService(
+            self.links, self.pipeline.shown, action_limits=self.action_limits
+        )
         self.pages = Clients(self.hub, self.dispatcher, service())
         self.pauses = PauseMeter()
         self.counts = Counts()
@@ -82,6 +88,8 @@ class Assembly:
             clients=self.pages,
             dispatcher=self.dispatcher,
             actions=self.actions,
+            audit=self.audit,
+            action_limits=self.action_limits,
             pool=pool,
             live=self.live,
             streams=self.streams,

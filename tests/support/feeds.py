@@ -18,6 +18,7 @@ from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.pipeline import Source, make_batch
+from amiws_gevent.policy import Sight
 from amiws_gevent.state.store import Store
 from tests.support.hosts import ami_host
 
@@ -130,9 +131,11 @@ class FakeTransport:
 class Client:
     """A connection that keeps what it is told; ``reconnected`` goes on from what one had."""
 
-    def __init__(self, feeds: Feeds, *, room: int = 1 << 20, limit: int = 16) -> None:
+    def __init__(
+        self, feeds: Feeds, *, room: int = 1 << 20, limit: int = 16, sight: Sight | None = None
+    ) -> None:
         self.transport = FakeTransport(self._received, room=room)
-        self.feed = feeds.open(self.transport, LINES, limit=limit)
+        self.feed = feeds.open(self.transport, LINES, limit=limit, sight=sight)
         self.transport.feed = self.feed
         self.collections: dict[str, dict[Name, dict[str, Any]]] = {}
         self.positions: dict[str, str] = {}
@@ -220,14 +223,18 @@ def merge(collection: dict[Name, dict[str, Any]], entities: Sequence[dict[str, A
         collection.setdefault(name_of(entity), {}).update(entity)
 
 
-def expected(live: FakeLive, filters: Filters) -> dict[Name, dict[str, Any]]:
+def expected(
+    live: FakeLive, filters: Filters, sight: Sight | None = None
+) -> dict[Name, dict[str, Any]]:
     """What a fresh snapshot says."""
-    return {
-        (server, kind, key): {"server": server, "kind": kind, "id": key, **fields}
-        for server, served in live.servers.items()
-        for kind, key, fields in served.store.frozen()
-        if filters.entity(server, kind, fields)
-    }
+    found = {}
+    for server, served in live.servers.items():
+        for kind, key, fields in served.store.frozen():
+            seen = (key, fields) if sight is None else sight.entity(kind, server, key, fields)
+            if seen is not None and filters.entity(server, kind, seen[1]):
+                name = {"server": server, "kind": kind, "id": seen[0]}
+                found[server, kind, seen[0]] = {**name, **seen[1]}
+    return found
 
 
 class World:

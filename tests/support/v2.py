@@ -74,11 +74,11 @@ class FakeFeeds:
         self._servers = servers
         self.shows_state = True
 
-    def open(self, transport: object, fmt: object) -> FakeFeed:
+    def open(self, transport: object, fmt: object, sight: object = None) -> FakeFeed:
         self.opened.append(FakeFeed())
         return self.opened[-1]
 
-    def page(self, filters: Filters, kind: str, limit: int) -> StatePage:
+    def page(self, filters: Filters, kind: str, limit: int, sight: object = None) -> StatePage:
         assert (filters.as_json(), kind) == ({"server": [0]}, "server")
         return StatePage("", [dict(server) for server in self._servers[:limit]], None)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
 
-from amiws_gevent.actions import ActionProblem, ActionRequest, ActionService
+from amiws_gevent.actions import ActionProblem, ActionRequest, ActionService, Reply
 from amiws_gevent.actions.service import MOST, MOST_OF_A_CLIENT
+from amiws_gevent.ami import Message
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import NotConnected, SendBufferFull
 from amiws_gevent.link import Answer, AnswerLost, LinkState
@@ -36,6 +37,7 @@ from tests.support.clock import Clock
 from tests.support.greenlets import WAIT, until
 from tests.support.links import SLOW, Watched
 from tests.support.plugins import entry, running
+from tests.support.policy import rights
 
 PING = (("Action", "Ping"),)
 
@@ -671,3 +673,113 @@ def test_submitting_does_not_wait_for_a_server() -> None:
     one.open.clear()
     with gevent.Timeout(WAIT):
         serving(one).submit(asked(), ALICE, Told()).cancel()
+
+
+class TestRights:
+    """What roles allow, and what they let be seen of an answer."""
+
+    class Site:
+        def __init__(self, *links: ScriptedLink, **roles: Any) -> None:
+            self.rights = rights(**roles)
+            self.service = serving(*links, rights_of=lambda _: self.rights)
+
+        def ask(self, action: Any, server: Any = 1, **more: Any) -> Reply:
+            told = Told()
+            self.service.submit(asked(action, server, **more), ALICE, told)
+            return told.wait(1)[0]
+
+    def test_nothing_is_sent_that_no_rule_allows(self) -> None:
+        link = ScriptedLink()
+        site = self.Site(link, see="everything", do=[{"action": "Ping"}])
+        assert site.ask({"Action": "ping"}).outcome == "answered"
+        assert refused(site.service, asked({"Action": "CoreStatus"})) == "not_allowed"
+        assert len(link.asked) == 1
+
+    def test_all_servers_are_those_that_are_seen(self) -> None:
+        links = [ScriptedLink(number) for number in (1, 2)]
+        site = self.Site(*links, see={"servers": "pbx1"}, do=[{"action": "Ping"}])
+        assert site.ask({"Action": "Ping"}, "all").server == 1
+        assert refused(site.service, asked({"Action": "Ping"}, 2)) == "unknown_server"
+        assert links[1].asked == []
+
+    def test_a_rule_for_one_server_is_none_for_all(self) -> None:
+        links = [ScriptedLink(number) for number in (1, 2)]
+        rule = {"action": "Ping", "servers": "pbx1"}
+        site = self.Site(*links, see="everything", do=[rule])
+        assert refused(site.service, asked({"Action": "Ping"}, "all")) == "not_allowed"
+        assert links[0].asked == links[1].asked == []
+
+    def test_pseudonyms_become_numbers_on_the_way(self) -> None:
+        link = ScriptedLink()
+        rule = {"action": "Hangup", "with": {"Channel": "PJSIP/*"}}
+        site = self.Site(link, see={"numbers": "masked"}, do=[rule])
+        shown = site.rights.sight.hidden("PJSIP/0170123456-0001")
+        assert "0170123456" not in shown
+        site.ask({"Action": "Hangup", "Channel": shown})
+        assert dict(link.asked[0][0])["Channel"] == "PJSIP/0170123456-0001"
+
+    def test_replies_have_what_is_seen_and_do_not_count_the_rest(self) -> None:
+        items = [item("QueueParams", Queue=queue) for queue in ("support", "sales")]
+        end = item("QueueStatusComplete", EventList="Complete", ListItems="2")
+        link = ScriptedLink(1, answered(items=items, end=end))
+        rule = {"action": "QueueStatus"}
+        site = self.Site(link, see={"queues": "support"}, do=[rule])
+        reply = site.ask({"Action": "QueueStatus"})
+        assert [one["Queue"] for one in reply.items] == ["support"]
+        assert (reply.complete, reply.reason) == (True, "")
+        assert reply.end is not None
+        assert "ListItems" not in reply.end
+
+    def test_what_plugins_hold_back_of_the_unseen_is_no_hint(self) -> None:
+        items = [item("QueueParams", Queue=queue) for queue in ("support", "sales")]
+        link = ScriptedLink(1, answered(items=items))
+        for held, withheld in (("sales", False), ("support", True)):
+            given = rights({"queues": "support"}, [{"action": "QueueStatus"}])
+
+            def shown(_: Any, said: Sequence[Message], held: str = held) -> Sequence[Message]:
+                return [one for one in said if one.get("Queue") != held]
+
+            service = ActionService({1: link}, shown, rights_of=lambda _, given=given: given)
+            told = Told()
+            service.submit(asked({"Action": "QueueStatus"}), ALICE, told)
+            (reply,) = told.wait(1)
+            assert ("hold back 1" in reply.reason) is withheld
+
+    def test_rights_that_change_amid_an_action(self) -> None:
+        link = ScriptedLink()
+        site = self.Site(link, see="everything", do=[{"action": "CoreStatus"}])
+        link.open.clear()
+        told = Told()
+        site.service.submit(asked(), ALICE, told)
+        until(lambda: link.at_work)
+        site.rights = rights()
+        link.open.set()
+        (reply,) = told.wait(1)
+        assert (reply.response, reply.complete) == (None, False)
+        assert reply.reason == "its rights have changed"
+
+    def test_rights_that_change_before_it_is_sent(self) -> None:
+        link = ScriptedLink()
+        site = self.Site(link, see="everything", do=[{"action": "CoreStatus"}])
+        told = Told()
+        site.service.submit(asked(), ALICE, told)
+        site.rights = rights()
+        assert told.wait(1)[0].outcome == "unreachable"
+        assert link.asked == []
+
+    def test_a_key_is_of_the_rights_it_was_used_with(self) -> None:
+        link = ScriptedLink()
+        site = self.Site(link, see="everything", do=[{"action": "CoreStatus"}])
+        for _ in range(2):
+            assert site.ask(None, idempotency_key="k").outcome == "answered"
+        site.rights = rights("everything", [{"action": "CoreStatus"}, {"action": "Ping"}])
+        again = asked(idempotency_key="k")
+        assert refused(site.service, again) == "idempotency_conflict"
+        assert len(link.asked) == 1
+
+    def test_who_has_no_role(self) -> None:
+        link = ScriptedLink()
+        site = self.Site(link)
+        for server in (1, 7, "all"):
+            assert refused(site.service, asked(server=server)) == "not_allowed"
+        assert link.asked == []

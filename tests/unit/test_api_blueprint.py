@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +14,14 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply
 from amiws_gevent.api import blueprint
+from amiws_gevent.api.models import AuditList, AuditRecord
 from amiws_gevent.api.operations import OPERATIONS, PREFIX
 from amiws_gevent.identity import Identity
-from amiws_gevent.plugins.api import Headers, RequestInfo
+from amiws_gevent.plugins.api import ClientInfo, Headers, RequestInfo
 from amiws_gevent.web.app import ENVIRON_KEY
 from amiws_gevent.web.tokens import hash_of, make_token
 from tests.support.api import World
+from tests.support.audited import MemoryTrail
 from tests.unit.test_web_app import BufferedClient, make_settings
 
 CHANNELS = [
@@ -439,3 +442,82 @@ def test_an_action_tells_who_asks_and_how(root: Path) -> None:
     assert site.client.post(**asked).status_code == 200
     ((_, client),) = site.world.actions.requests
     assert client.identity == Identity("anna", "proxy", "203.0.113.7")
+
+
+# The audit
+
+
+class TestAudit:
+    @pytest.fixture
+    def trail(self, root: Path) -> tuple[Site, MemoryTrail]:
+        world = World()
+        trail = MemoryTrail()
+        world.api = dataclasses.replace(world.api, audit=trail)
+        for n in range(5):
+            client = ClientInfo("192.0.2.7", f"u{n % 2}", "http")
+            trail.action(client, "Ping" if n else "QueuePause", [("Action", "x")], [1])
+        trail.login("192.0.2.7", "u1", "digest", "")
+        trail.remember()
+        return Site(root, world), trail
+
+    def seqs(self, response: TestResponse) -> list[int]:
+        assert response.json is not None, response.data
+        for item in response.json["items"]:
+            AuditRecord.model_validate(item)
+        AuditList.model_validate(response.json)
+        return [item["seq"] for item in response.json["items"]]
+
+    def test_the_newest_come_first(self, trail: tuple[Site, MemoryTrail]) -> None:
+        site, _ = trail
+        response = site.get("/audit")
+        assert self.seqs(response) == [6, 5, 4, 3, 2, 1]
+        assert response.json is not None
+        assert (response.json["writing"], response.json["refusing"]) == (True, False)
+        assert response.headers["Cache-Control"] == "private, no-cache"
+
+    @pytest.mark.parametrize(
+        ("query", "seqs"),
+        [
+            ("limit=2", [6, 5]),
+            ("before=3", [2, 1]),
+            ("what=login", [6]),
+            ("user=u1", [6, 4, 2]),
+            ("action=queuepause", [1]),
+            ("user=u0&limit=1&before=5", [3]),
+            ("user=nobody", []),
+        ],
+    )
+    def test_what_is_wanted(
+        self, trail: tuple[Site, MemoryTrail], query: str, seqs: list[int]
+    ) -> None:
+        assert self.seqs(trail[0].get(f"/audit?{query}")) == seqs
+
+    @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "before=x", "who=me"])
+    def test_mistakes(self, trail: tuple[Site, MemoryTrail], query: str) -> None:
+        assert problem(trail[0].get(f"/audit?{query}")) == (400, "bad_request")
+
+    def test_an_outage_is_told(self, trail: tuple[Site, MemoryTrail]) -> None:
+        site, audit = trail
+        audit.fail("No space left on device")
+        told = site.get("/audit").json
+        assert told is not None
+        assert (told["writing"], told["refusing"]) == (False, True)
+        assert told["reason"] == "No space left on device"
+
+    def test_not_all_may(self, trail: tuple[Site, MemoryTrail]) -> None:
+        site, audit = trail
+        asked: list[Identity] = []
+
+        def nobody(client: Identity) -> bool:
+            asked.append(client)
+            return False
+
+        audit.may_read = nobody
+        assert problem(site.get("/audit")) == (403, "not_allowed")
+        assert [identity.kind for identity in asked] == ["none"]
+
+    def test_without_an_audit(self, site: Site) -> None:
+        assert problem(site.get("/audit")) == (409, "audit_off")
+
+    def test_plugins_decide_too(self, root: Path) -> None:
+        assert problem(Site(root, World(refusal="no")).get("/audit")) == (403, "not_allowed")

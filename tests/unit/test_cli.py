@@ -31,6 +31,7 @@ from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from amiws_gevent.web.tokens import hash_of
 from tests.support import listing
 from tests.support.ami_server import AmiServer
+from tests.support.audit import a_file
 from tests.support.greenlets import until
 from tests.support.program import ami_host, configuration
 
@@ -773,3 +774,36 @@ class TestToken:
         said = capsys.readouterr()
         assert "--token: must" in said.err
         assert said.out == ""
+
+
+class TestAudit:
+    def test_keys_and_heads_alone_mean_nothing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for option in ("--audit-key", "--audit-head"):
+            with pytest.raises(SystemExit) as caught:
+                cli.main([option, "x"])
+            assert caught.value.code == 2
+            assert f"{option} needs --audit-verify" in capsys.readouterr().err
+
+    def test_without_an_audit_there_is_no_key(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["-f", str(file), "--audit-verify", "x"])
+        assert caught.value.code == 2
+        assert "name its key with --audit-key" in capsys.readouterr().err
+
+    def test_it_is_verified(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        key = tmp_path / "key"
+        key.write_text("k" * 32)
+        key.chmod(0o600)
+        lines, head = a_file(None, 3)
+        audit = tmp_path / "audit"
+        audit.write_bytes(b"".join(lines))
+        words = ["--audit-verify", str(audit), "--audit-key", str(key)]
+        assert cli.main([*words, "--audit-head", str(head)]) == 0
+        assert "4 records" in capsys.readouterr().out
+        audit.write_bytes(b"".join([lines[0], *lines[2:]]))
+        assert cli.main(words) == 65
+        assert "WRONG" in capsys.readouterr().out
+        assert cli.main([*words[:3], str(tmp_path / "none")]) == 73
+        assert "No such file" in capsys.readouterr().err

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.batch import Item
+from amiws_gevent.access import Access
+from amiws_gevent.ami import Kind, Message
+from amiws_gevent.batch import Batch, Item, Position
 from amiws_gevent.clients import CLASSIC, V2, Clients
+from amiws_gevent.config import Settings
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
+from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.web.counts import BY_CLIENT, KINDS, LOST, SILENT, SLOW
 from amiws_gevent.web.verdict import Grant
@@ -176,3 +180,81 @@ def test_a_close_without_a_reason_has_no_blank_at_the_end_of_its_line(
     caplog.set_level(logging.INFO)
     pages.closed(opened(pages, FakeClient(user="ann")), 1001, "")
     assert caplog.records[-1].getMessage().endswith(" closed: 1001")
+
+
+# Roles
+
+
+class Roles:
+    """Clients by roles: see tests/unit/test_access.py."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.access = Access()
+        self.use("look", "first")
+        self.pages = Clients(hub, Dispatcher({}), service(), self.access)
+
+    def use(self, *names: str) -> None:
+        roles = {
+            "look": {"see": "everything"},
+            "first": {"see": {"servers": "pbx1"}},
+            "queue": {"see": {"queues": "support"}},
+        }
+        hosts = (ami_host(id=1, name="pbx1"), ami_host(id=2, name="pbx2"))
+        users = dict(zip(("ann", "bob"), ({"roles": name} for name in names), strict=True))
+        users["cid"] = {"roles": "first"}
+        settings = Settings(amihosts=hosts, web_root=Path("/"), roles=roles, users=users)
+        self.access.use(self.access.prepare(settings), [1, 2])
+
+
+class Dismissed(FakeClient):
+    def __init__(self, user: str, subprotocol: str | None = None) -> None:
+        super().__init__(subprotocol, user)
+        self.code = 0
+
+    def dismiss(self, code: int, reason: str) -> None:
+        self.code = code
+
+
+def batch(server: int) -> Batch:
+    info = ServerInfo(server, f"pbx{server}", False)
+    return Batch(info, Position("e", 1), [Message(Kind.EVENT, {"Event": "X"})], [b"{}"])
+
+
+def test_the_classic_socket_has_one_view_for_equal_sets_of_servers(hub: Hub) -> None:
+    roles = Roles(hub)
+    for user in ("ann", "bob", "cid"):
+        opened(roles.pages, Dismissed(user))
+    views = list(hub.passes._views)
+    assert len(views) == 2
+    assert CLASSIC in views
+    part = next(view for view in views if view is not CLASSIC)
+    assert [len(part.texts(batch(number))) for number in (1, 2)] == [1, 0]
+    assert [len(CLASSIC.texts(batch(number))) for number in (1, 2)] == [1, 1]
+    assert hub.counts() == {"classic": 3}
+
+
+def test_without_roles_all_share_the_one_view(hub: Hub, pages: Clients) -> None:
+    for _ in range(3):
+        opened(pages, FakeClient())
+    assert list(hub.passes._views) == [CLASSIC]
+    pages.check_rights()
+
+
+def test_who_gets_other_rights_is_closed(hub: Hub) -> None:
+    roles = Roles(hub)
+    ann, bob, cid = (opened(roles.pages, Dismissed(user)) for user in ("ann", "bob", "cid"))
+    roles.pages.check_rights()
+    assert (ann.code, bob.code, cid.code) == (0, 0, 0)
+    roles.use("queue", "look")
+    roles.pages.check_rights()
+    assert (ann.code, bob.code, cid.code) == (4403, 4403, 0)
+    for client in (ann, bob, cid):
+        roles.pages.closed(client, 4403, "")
+    assert hub.counts() == {}
+
+
+def test_rights_that_have_changed_since_the_upgrade(hub: Hub) -> None:
+    roles = Roles(hub)
+    roles.use("queue", "first")
+    assert opened(roles.pages, Dismissed("ann")).code == 4403
+    assert opened(roles.pages, Dismissed("bob")).code == 0

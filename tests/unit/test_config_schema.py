@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from amiws_gevent import resources
-from amiws_gevent.config import AmiHost, ApiToken, Limits, Settings, load_settings
+from amiws_gevent.config import AmiHost, ApiToken, Audit, Limits, Settings, load_settings
 from amiws_gevent.config import schema as made
 from amiws_gevent.config.model import file_keys
 
@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 SHORT = ROOT / "etc" / "amiws.yaml"
 ANNOTATED = ROOT / "etc" / "amiws-annotated.yaml"
 PAGE = (ROOT / made.TABLES_FILE).read_text(encoding="utf-8")
+ROLES = (ROOT / made.ROLES_FILE).read_text(encoding="utf-8")
 
 HOST = {"name": "a", "host": "h", "username": "u", "secret": "s"}
 
@@ -43,10 +44,11 @@ def test_the_schema_file_is_the_model_s() -> None:
 
 def test_the_page_s_tables_are_the_model_s() -> None:
     assert made.with_tables(PAGE) == PAGE, "run python -m amiws_gevent.config.schema"
+    assert made.with_tables(ROLES, made.ROLES_FILE) == ROLES
 
 
 def test_the_page_has_a_row_for_every_key() -> None:
-    for model in (Settings, AmiHost, ApiToken, Limits):
+    for model in (Settings, AmiHost, ApiToken, Audit, Limits):
         rows = [f"| `{key}` | " for key in file_keys(model)]
         assert all(row in PAGE for row in rows)
 
@@ -67,11 +69,13 @@ def test_a_page_without_its_marks_is_refused() -> None:
 def test_the_command_writes_both(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "docs").mkdir()
-    empty = re.sub(r"(<!-- keys: .*? -->\n).*?(<!-- end)", r"\1\2", PAGE, flags=re.DOTALL)
-    assert empty != PAGE
-    (tmp_path / made.TABLES_FILE).write_text(empty, encoding="utf-8")
+    for file, page in ((made.TABLES_FILE, PAGE), (made.ROLES_FILE, ROLES)):
+        empty = re.sub(r"(<!-- keys: .*? -->\n).*?(<!-- end)", r"\1\2", page, flags=re.DOTALL)
+        assert empty != page
+        (tmp_path / file).write_text(empty, encoding="utf-8")
     made.main([str(tmp_path)])
     assert (tmp_path / made.TABLES_FILE).read_text(encoding="utf-8") == PAGE
+    assert (tmp_path / made.ROLES_FILE).read_text(encoding="utf-8") == ROLES
     assert (tmp_path / made.SCHEMA_FILE).read_text(encoding="utf-8") == made.schema_text()
 
 
@@ -109,7 +113,7 @@ def test_the_samples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_annotated_sample_has_every_key() -> None:
     text = with_every_key(ANNOTATED.read_text(encoding="utf-8"))
-    for model in (Settings, AmiHost, ApiToken, Limits):
+    for model in (Settings, AmiHost, ApiToken, Audit, Limits):
         for key in file_keys(model):
             assert re.search(rf"^ *(- )?{key}:", text, flags=re.MULTILINE), key
     document = yaml.safe_load(text)

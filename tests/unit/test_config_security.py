@@ -16,7 +16,8 @@ def settings(**values: Any) -> Settings:
     return Settings(amihosts=(ami_host(),), web_root=Path("/"), **values)
 
 
-LOGIN = {"auth_domain": "r", "auth_file": Path("/etc/htdigest")}
+USERS = {"auth_domain": "r", "auth_file": Path("/etc/htdigest")}
+LOGIN = {**USERS, "roles": {"viewer": {"see": "everything"}}}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])
@@ -28,8 +29,9 @@ def test_this_machine_alone_needs_no_login(host: str) -> None:
 def test_more_than_this_machine_without_a_login(host: str) -> None:
     assert security_warnings(settings(ws_host=host, ws_port=8088)) == [
         (
-            "no login is asked for: whoever reaches port 8088 can act on the PBX; "
-            "set auth_domain and auth_file, or ws_host: 127.0.0.1"
+            "no login is asked for: whoever reaches port 8088 can act on the PBX: sees all of "
+            "every server and may send any action, such as Originate, Command and UpdateConfig; "
+            "set auth_domain and auth_file, and roles, or ws_host: 127.0.0.1"
         )
     ]
 
@@ -39,8 +41,19 @@ def test_a_login_is_enough_without_tls_too() -> None:
 
 
 def test_a_websocket_without_the_login_of_the_clients() -> None:
-    (warning,) = security_warnings(settings(auth_websocket=False, **LOGIN))
+    _, warning = security_warnings(settings(auth_websocket=False, **USERS))
     assert "auth_websocket" in warning
+    assert security_warnings(settings(auth_websocket=False, **LOGIN)) == []
+
+
+def test_a_login_without_roles() -> None:
+    (warning,) = security_warnings(settings(**USERS))
+    assert warning.startswith("no roles are configured: whoever logs in sees all of every server")
+
+
+def test_roles_say_what_everybody_may_do() -> None:
+    roles = {"viewer": {"see": "everything"}}
+    assert security_warnings(settings(roles=roles, anonymous_roles=["viewer"])) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
@@ -102,8 +115,9 @@ def test_a_plugin_that_keeps_the_state_back(
 
 def test_the_login_of_a_proxy_is_one() -> None:
     proxy = {"auth_header": "Remote-User", "trusted_proxies": "10.0.0.1"}
-    assert security_warnings(settings(**proxy)) == []
-    (warning,) = security_warnings(settings(auth_websocket=False, **proxy))
+    roles = {"viewer": {"see": "everything"}}
+    assert security_warnings(settings(roles=roles, **proxy)) == []
+    _, warning = security_warnings(settings(auth_websocket=False, **proxy))
     assert "auth_websocket" in warning
 
 

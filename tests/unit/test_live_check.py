@@ -17,9 +17,9 @@ from tests.support.hosts import ami_host
 from tests.support.listing import Lists, channel, silent
 
 
-def at(ami: AmiServer, **more: Any) -> Report:
+def at(ami: AmiServer, roles: Any = None, **more: Any) -> Report:
     host = ami_host(port=ami.port, username="amiws", secret=SecretStr("s3cret"), **more)
-    [report] = check_servers(Settings(amihosts=(host,)))
+    [report] = check_servers(Settings(amihosts=(host,), roles=roles))
     return report
 
 
@@ -47,6 +47,14 @@ def test_a_class_that_lacks_has_its_line(ami: AmiServer) -> None:
         "    write = call,agent,system",
     ]
     assert "  no endpoint, contact: needs the class system" in lines
+
+
+def test_what_roles_allow_and_the_user_may_not_send(ami: AmiServer) -> None:
+    ami.on_action = Lists(("QueueStatus", "CoreStatus"))
+    report = at(ami, {"agent": {"do": ["QueueStatus", "Agents", "ParkedCalls"]}})
+    told = "roles allow what this user may not send: Agents (write = agent), ParkedCalls ("
+    assert told in "\n".join(lines_of(report))
+    assert not at(ami).lacking
 
 
 def test_a_wrong_password(ami: AmiServer) -> None:

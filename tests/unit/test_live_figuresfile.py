@@ -15,6 +15,7 @@ import pytest
 
 from amiws_gevent.live import figuresfile
 from amiws_gevent.live.figuresfile import FiguresFile, name_of
+from amiws_gevent.runtime.greenlets import GreenletWatch
 from tests.support.hosts import ami_host
 
 FIGURES = {"1 pbx:5038": {"day": "2026-11-29", "queues": {}}}
@@ -168,3 +169,14 @@ def test_figures_are_of_a_server_at_an_address() -> None:
     assert first != name_of(ami_host(id=2, host="a"))
     assert first != name_of(ami_host(id=1, host="b"))
     assert first == name_of(ami_host(id=1, host="a", name="renamed"))
+
+
+def test_a_disk_that_fails_is_no_fault_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = GreenletWatch()
+    hub = gevent.get_hub()
+    monkeypatch.setattr(hub, "handle_error", hub.handle_error)  # put back at the end
+    watch.install(hub)
+    FiguresFile(tmp_path / "none" / "x").write({"1 a:1": {}})
+    assert watch.deaths == 0

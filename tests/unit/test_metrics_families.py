@@ -25,9 +25,12 @@ from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.context import Desk
 from tests.support.actions import Told
 from tests.support.assembly import Assembly, FakeClient, ignore
+from tests.support.audited import MemoryTrail
 from tests.support.feeds import BOTH, Client, FakeServer
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
+
+P = ClientInfo("192.0.2.7:1", None, "classic")
 
 
 @pytest.fixture
@@ -163,7 +166,7 @@ def test_nobody_is_connected(assembly: Assembly) -> None:
 
 def test_actions(assembly: Assembly) -> None:
     assembly.dispatcher.dispatch(
-        json.dumps({"Action": "Ping"}), client="p", answer=lambda _json: None
+        json.dumps({"Action": "Ping"}), client=P, answer=lambda _json: None
     )
     assembly.dispatcher.sent = 4
     assert assembly.value("amiws_actions_refused_total") == 1
@@ -344,3 +347,22 @@ def test_streams_of_the_api(assembly: Assembly) -> None:
     assert assembly.value("amiws_api_streams", "events") == 1
     assert assembly.value("amiws_api_streams_opened_total", "events") == 2
     assert assembly.value("amiws_api_streams_opened_total", "state") == 0
+
+
+def test_the_audit_and_limits_of_actions(assembly: Assembly) -> None:
+    names = ("records_total", "failing", "pending_records", "refused_actions_total")
+    assert {assembly.value(f"amiws_audit_{name}") for name in names} == {0}
+    trail = MemoryTrail()
+    assembly.audit.__dict__.update(trail.__dict__)
+    trail.memory.waiting, trail.memory.refused, trail.memory.lost = 2, 3, 4
+    trail.memory.outage = "full"
+    trail.memory.count = 7
+    assembly.action_limits.refused["rate", "user"] = 5
+    found = assembly.samples()
+    assert found["amiws_audit_failing", ""] == 1
+    assert found["amiws_audit_records_total", ""] == 7
+    assert found["amiws_audit_pending_records", ""] == 2
+    assert found["amiws_audit_refused_actions_total", ""] == 3
+    assert found["amiws_audit_lost_records_total", ""] == 4
+    assert found["amiws_actions_limited_total", "rate,user"] == 5
+    assert found["amiws_actions_limited_total", "at_work,address"] == 0

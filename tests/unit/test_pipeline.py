@@ -462,3 +462,12 @@ class TestShown:
         with pipeline.holding():
             assert len(plugin.CALLS) == 3
         assert len(shown.get()) == 3
+
+
+def test_who_wants_to_hears_of_each_read_before_anything_is_left_out() -> None:
+    heard: list[tuple[int, int]] = []
+    pipeline = Pipeline(lambda _: None)
+    pipeline.on_read = lambda server, messages: heard.append((server, len(messages)))
+    source = Source(ami_host(id=3, event_names=frozenset({"a"})))
+    pipeline.process(source, [event("A"), event("B")])
+    assert heard == [(3, 2)]

@@ -11,10 +11,10 @@ from amiws_plugins import mask
 from amiws_plugins._matching import MAX_MATCHED
 from amiws_plugins.mask import Plugin, Settings
 from amiws_plugins.mask.plans import KNOWN_HEADERS, KNOWN_VALUES
-from amiws_plugins.mask.styles import shorten
 from pydantic import ValidationError
 
 from amiws_gevent.ami import Kind, Message
+from amiws_gevent.masking.styles import shorten
 from amiws_gevent.plugins import ServerInfo
 from amiws_gevent.testing import event, response
 from tests.support.masking import KEY, PBX1, REDACTED, masked, one, plugin

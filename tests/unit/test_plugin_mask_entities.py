@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from amiws_plugins.mask import Plugin
-from amiws_plugins.mask.callers import UNSAID, Part
 from amiws_plugins.mask.entities import HEADERS, IDS
 
 from amiws_gevent.feeds.filters import ATTRIBUTES
+from amiws_gevent.masking.headers import UNSAID, Part
 from amiws_gevent.plugins import Entity
 from amiws_gevent.state.store import Store
 from tests.support.captured import SCENARIOS, SESSIONS, steps

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
+from pathlib import Path
 
 import gevent
 import pytest
 
 from amiws_gevent.config import ConfigError, LoadResult
-from amiws_gevent.errors import SendBufferFull
+from amiws_gevent.errors import SendBufferFull, StartError
 from amiws_gevent.server import STOP_ALL_TIME
 from tests.support.ami_server import AmiServer
 from tests.support.assembled import NOTING, Whole, host
@@ -186,14 +188,14 @@ def test_counters_outlive_what_it_builds(program: Whole) -> None:
     """Former passwords do so too: tests/integration/test_login_throttle.py."""
     program.configure()
     web = program.start()._web
-    site, gate = web._site, web._site.gate._gate
+    site, gate = web._site, web._site.gate._gate._gate
     program.configure(more="log_level: debug")
     program.reload()
     assert web._site is site
     assert (site.counts, site.losses) == (web.counts, web.losses)
     assert site.counts is web.counts
-    assert site.gate._gate is not gate
-    assert site.gate._gate._logins._memory is gate._logins._memory
+    assert site.gate._gate._gate is not gate
+    assert site.gate._gate._gate._logins._memory is gate._logins._memory
 
 
 @pytest.mark.parametrize("where", ["import", "startup"])
@@ -292,3 +294,63 @@ def test_its_outcome_can_be_seen(program: Whole) -> None:
     program.reload()
     assert last.applied
     assert last.applied_at > at_the_start
+
+
+class TestAudit:
+    def configure(self, program: Whole, name: str, plugins: str = "") -> Path:
+        for folder in ("log", "keys"):
+            (program.folder / folder).mkdir(exist_ok=True)
+        file = program.folder / "log" / name
+        program.configure(plugins, more=f"audit: {{file: {file}, key_file: keys/k}}")
+        return file
+
+    def whats(self, file: Path) -> list[str]:
+        return [json.loads(line)["what"] for line in file.read_bytes().splitlines()]
+
+    def test_what_a_reload_has_changed_and_who_is_loaded(self, program: Whole) -> None:
+        program.plugin()
+        file = self.configure(program, "a")
+        program.start()
+        self.configure(program, "a", "- ./mine.py: {tag: a}\n")
+        program.reload()
+        program.file.write_text("nothing: of use")
+        program.reload()
+        assert program.stop() == 0
+        told = [json.loads(line) for line in file.read_bytes().splitlines()]
+        kinds = ["begin", "start", "plugins", "reload", "plugins", "reload", "stop"]
+        assert [record["what"] for record in told] == kinds
+        assert told[2]["plugins"] == []
+        assert told[3]["changed"] == ["plugins[+./mine.py]"]
+        assert [one["name"] for one in told[4]["plugins"]] == ["./mine.py"]
+        assert (told[5]["allowed"], "amihosts" in told[5]["reason"]) == (False, True)
+
+    def test_what_fails_later_lets_go_of_the_new_one(self, program: Whole) -> None:
+        program.plugin()
+        old = self.configure(program, "a")
+        server = program.start()
+        new = self.configure(program, "b", "- ./mine.py: {tag: b, fails: yes}\n")
+        program.reload()
+        assert not new.exists()
+        assert server._audit.on
+        old_ones = self.whats(old)
+        assert "off" not in old_ones
+        self.configure(program, "b")
+        program.reload()
+        assert server._audit.on
+        until(lambda: self.whats(old)[-1] == "off")
+        assert program.stop() == 0
+        assert self.whats(new)[-1] == "stop"
+
+    def test_a_start_that_fails_leaves_nothing(self, program: Whole) -> None:
+        program.plugin()
+        file = self.configure(program, "a", "- ./mine.py: {tag: b, fails: yes}\n")
+        with pytest.raises(StartError):
+            program.start()
+        assert not file.exists()
+
+    def test_limits_of_actions(self, program: Whole) -> None:
+        program.configure()
+        server = program.start()
+        program.configure(more="limits: {actions_at_work: 7}")
+        program.reload()
+        assert server._action_limits._limits.actions_at_work == 7

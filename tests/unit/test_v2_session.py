@@ -84,7 +84,7 @@ class Setup:
         self.peer, self.feed, self.actions = FakePeer(), FakeFeed(), FakeActions()
         self.shared = Shared(
             self.actions,
-            lambda: [SERVER],
+            lambda _: [SERVER],
             lambda: ["state", "events"],
             Limits(subscriptions=16, message=1000, actions=32),
             25.0,

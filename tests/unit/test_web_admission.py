@@ -23,7 +23,6 @@ from amiws_gevent.web.admission import (
     Population,
     TokenBucket,
     most_connections_from,
-    network_of,
 )
 from tests.support.clock import Clock
 
@@ -141,20 +140,6 @@ def test_a_proxy_on_this_machine_may_bring_all(door: Door, host: str) -> None:
     limits = Limits(connections=4)
     assert [door.lets_in(host, limits) for _ in range(5)] == [None] * 4 + [CONNECTIONS]
     assert most_connections_from(host, Limits(connections_per_address=7)) == 7, "unless told so"
-
-
-@pytest.mark.parametrize(
-    ("host", "network"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("unix", "unix"),
-    ],
-)
-def test_what_counts_as_one_address(host: str, network: str) -> None:
-    assert network_of(host) == network
 
 
 # Those that say nothing

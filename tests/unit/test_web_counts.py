@@ -44,7 +44,7 @@ def test_codes_that_clients_make_up_are_two() -> None:
 
 
 def test_every_code_that_is_sent_has_a_kind() -> None:
-    assert set(KINDS) == {1001, 1002, 1003, 1007, 1008, 1009, 1011, 1013, 4401, 4410}
+    assert set(KINDS) == {1001, 1002, 1003, 1007, 1008, 1009, 1011, 1013, 4401, 4403, 4410}
 
 
 def test_only_those_who_fell_behind_are_told_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,6 +23,7 @@ from amiws_gevent.web.login_throttle import (
     PASSWORD,
 )
 from amiws_gevent.web.logins import LoginMemory
+from amiws_gevent.web.tokens import hash_of, make_token
 from tests.support.clock import Clock
 
 REALM = "call centre"
@@ -727,3 +728,22 @@ def test_no_password_and_no_key_is_logged(world: World, caplog: pytest.LogCaptur
     keys = [line.rsplit(":", 1)[1] for line in world.path.read_text().split()[1::2]]
     for secret in (*keys, cookie[1], "guess"):
         assert secret not in caplog.text
+
+
+def test_logins_are_told_once_each(tmp_path: Path) -> None:
+    told: list[tuple[str, str | None, str, str]] = []
+    token = make_token()
+    world = World(tmp_path, api_tokens=[{"name": "wall", "hash": hash_of(token)}])
+    world.gate = Gate(world.settings, told=lambda *one: told.append(one), clock=world.clock)
+    world.page()  # is asked for a login
+    world.page(world.digest())
+    world.page(world.digest(password="wrong"))
+    world.upgrade(("Authorization", f"Bearer {token}"))
+    world.upgrade(("Authorization", "Bearer nobody's"))
+    assert [(user, how, bool(refused)) for _, user, how, refused in told] == [
+        ("anna", "digest", False),
+        ("anna", "digest", True),
+        ("token:wall", "token", False),
+        ("token", "token", True),
+    ]
+    assert {address for address, *_ in told} == {"10.0.0.9"}

@@ -243,3 +243,13 @@ class TestListener:
             monitor.stop()
             assert peer.is_cut()
         wait_for(lambda: refuses(port), "the port is closed")
+
+
+def test_an_audit_that_cannot_be_written_is_told_and_no_reason_not_to_be_ready() -> None:
+    told = {"writing": False, "refusing": True, "reason": "No space left on device"}
+    now = Readiness(True, ({"connected": True},), told)
+    app = monitor_app(monitor_blueprint(lambda _accept: (b"", ""), lambda: now))
+    response = app.test_client().get("/readyz")
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["audit"] == told

@@ -1,0 +1,1 @@
+"""How callers' numbers and names are found and masked; for roles, and for the plugin `mask`."""

@@ -1,0 +1,59 @@
+"""Who may open which WebSocket: the classic one shows all of a server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from amiws_gevent.identity import Identity
+from amiws_gevent.plugins.api import Headers, RequestInfo
+from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.web.logins import LOG_INTERVAL
+from amiws_gevent.web.verdict import Verdict, refusal, shown
+
+SUBPROTOCOL = "amiws.v2"
+
+Refusal = Callable[[Identity, bool], str]
+"""Why a client may have no WebSocket, with (True) or without ``amiws.v2``; empty: it may."""
+
+_log = logging.getLogger("amiws_gevent.web.gate")
+
+
+class _Upgrades(Protocol):
+    def check_upgrade(self, request: RequestInfo) -> Verdict: ...
+
+
+class RightsGate:
+    """A gate for upgrades: first ``gate``, then what the rights of the client allow."""
+
+    def __init__(self, gate: _Upgrades, refusal_of: Refusal) -> None:
+        self._gate = gate
+        self._refusal_of = refusal_of
+        self._limiter = LogLimiter(LOG_INTERVAL)
+
+    def check_upgrade(self, request: RequestInfo) -> Verdict:
+        """As that of ``gate``; 403 with the reason where the roles do not allow it."""
+        verdict = self._gate.check_upgrade(request)
+        if verdict.status != 200:
+            return verdict
+        identity = verdict.grant.identity(request.address)
+        reason = self._refusal_of(identity, offers_v2(request.headers))
+        if not reason:
+            return verdict
+        self._limiter.log(
+            _log,
+            logging.WARNING,
+            "rights",
+            "WebSocket of address=%s user=%s refused with 403: %s",
+            request.address,
+            shown(identity.user or ""),
+            reason,
+        )
+        return refusal(403, reason)
+
+
+def offers_v2(headers: Headers) -> bool:
+    """Whether a client offers our subprotocol; others are passed over, as amiws does."""
+    offered = headers.get("Sec-WebSocket-Protocol") or ""
+    return SUBPROTOCOL in map(str.strip, offered.split(","))

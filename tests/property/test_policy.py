@@ -1,0 +1,240 @@
+"""Random roles and random streams, against a plain filter that is written out here."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amiws_gevent.ami import Kind, Message
+from amiws_gevent.state.dimensions import ATTRIBUTES
+from tests.support.policy import SERVERS, action, policy
+
+QUEUES = ["support", "sales"]
+SHORT = ["201", "204", "9"]
+LONG = ["0301234567", "+49301112223", "017099988877"]
+CONTEXTS = ["internal", "outbound"]
+NAMES = ["Alice Secret", "Bob Hidden"]
+DEVICES = ["PJSIP/201", "Local/0301234567@internal", "SIP/017099988877"]
+LEVELS = ["whole", "masked", "none"]
+
+
+def _some(values: list[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), min_size=1, max_size=2)
+
+
+SEE = st.fixed_dictionaries(
+    {},
+    optional={
+        "servers": _some(["1", "Berlin", "pbx*"]),
+        "kinds": _some(["call", "queue", "queue_member", "channel", "device"]),
+        "events": _some(["Queue*", "Newchannel", "VarSet", "New*"]),
+        "queues": _some([*QUEUES, "s*", "{user.queues}"]),
+        "extensions": _some([*SHORT, *LONG, "2*", "{user.extension}"]),
+        "contexts": _some([*CONTEXTS, "*bound"]),
+        "numbers": st.sampled_from(LEVELS),
+        "names": st.sampled_from(LEVELS),
+    },
+)
+ROLE = st.lists(SEE, max_size=3)
+USER = st.fixed_dictionaries({"queues": _some(QUEUES), "extension": _some([*SHORT, *LONG])})
+
+NUMBER = st.sampled_from([*SHORT, *LONG]) | st.none()
+NAME = st.sampled_from(NAMES) | st.none()
+PERSON = st.fixed_dictionaries(
+    {"number": NUMBER, "name": NAME, "channel": st.just("1795371260.16")}
+)
+ENTITIES = st.one_of(
+    st.tuples(
+        st.just("call"),
+        st.fixed_dictionaries(
+            {
+                "caller": PERSON | st.none(),
+                "ringing": st.lists(PERSON, max_size=2),
+                "dialled": NUMBER,
+                "queue": st.sampled_from(QUEUES) | st.none(),
+                "phase": st.just("talking"),
+                "by_a_plugin": NUMBER,
+            }
+        ),
+    ),
+    st.tuples(
+        st.just("queue_member"),
+        st.fixed_dictionaries(
+            {
+                "queue": st.sampled_from(QUEUES),
+                "interface": st.sampled_from(DEVICES),
+                "reason": NAME,
+                "paused": st.booleans(),
+            }
+        ),
+    ),
+    st.tuples(
+        st.just("channel"),
+        st.fixed_dictionaries(
+            {
+                "name": st.sampled_from(DEVICES),
+                "caller_number": NUMBER,
+                "connected_name": NAME,
+                "exten": NUMBER,
+                "context": st.sampled_from(CONTEXTS),
+            }
+        ),
+    ),
+    st.tuples(st.just("device"), st.fixed_dictionaries({"device": st.sampled_from(DEVICES)})),
+)
+EVENTS = st.builds(
+    lambda name, headers: Message(
+        Kind.EVENT, {"Event": name, **{n: v for n, v in headers.items() if v is not None}}
+    ),
+    st.sampled_from(["QueueCallerJoin", "Newchannel", "VarSet", "Hangup", "UserEvent", "Invented"]),
+    st.fixed_dictionaries(
+        {
+            "Queue": st.sampled_from(QUEUES) | st.none(),
+            "CallerIDNum": NUMBER,
+            "CallerIDName": NAME,
+            "DestExten": NUMBER,
+            "Context": st.sampled_from(CONTEXTS) | st.none(),
+            "Channel": st.sampled_from(DEVICES),
+            "Value": NUMBER,
+            "AppData": NAME,
+            "Whatever": NUMBER,
+        }
+    ),
+)
+
+# What the plain filter takes for the attributes; the tables of the program are not asked.
+OF_EVENT = {
+    "queues": ["Queue"],
+    "extensions": ["CallerIDNum", "DestExten"],
+    "contexts": ["Context"],
+}
+
+
+def of_entity(kind: str, fields: dict[str, Any]) -> dict[str, list[str]]:
+    people = [fields.get("caller"), *fields.get("ringing", ())]
+    numbers = [person["number"] for person in people if person]
+    device = fields.get("interface") or fields.get("device")
+    if device is not None:
+        numbers.append(device.partition("/")[2].partition("@")[0])
+    numbers += [fields.get("dialled"), fields.get("caller_number"), fields.get("exten")]
+    found = {
+        "queues": [fields.get("queue")],
+        "extensions": numbers,
+        "contexts": [fields.get("context")],
+    }
+    return {name: [value for value in values if value] for name, values in found.items()}
+
+
+def matches(
+    see: dict[str, Any], user: dict[str, Any], server: int, has: dict[str, list[str]]
+) -> bool:
+    """Whether one mapping shows what has these queues, extensions and contexts."""
+    names = [str(server), SERVERS[server].lower()]
+    if "servers" in see and not any(
+        fnmatch.fnmatchcase(name, wanted.lower()) for name in names for wanted in see["servers"]
+    ):
+        return False
+    for dimension, values in has.items():
+        if dimension in see:
+            wanted = []
+            for pattern in see[dimension]:
+                attribute = pattern.removeprefix("{user.").removesuffix("}")
+                wanted += user[attribute] if pattern.startswith("{user.") else [pattern]
+            if not any(fnmatch.fnmatchcase(value, one) for value in values for one in wanted):
+                return False
+    return True
+
+
+def level(sees: list[dict[str, Any]], which: str) -> int:
+    return min(LEVELS.index(see.get(which, "whole")) for see in sees)
+
+
+def hides(shown: str, sees: list[dict[str, Any]]) -> None:
+    """Nothing in a text that the mappings which show it do not allow together."""
+    if level(sees, "numbers"):
+        assert not [number for number in LONG if number.lstrip("+") in shown], shown
+    if level(sees, "names"):
+        assert not [name for name in NAMES if name.split()[1] in shown], shown
+
+
+@settings(max_examples=400)
+@given(ROLE, USER, st.sampled_from(sorted(SERVERS)), ENTITIES)
+def test_entities(
+    role: list[dict[str, Any]],
+    user: dict[str, Any],
+    server: int,
+    entity: tuple[str, dict[str, Any]],
+) -> None:
+    kind, fields = entity
+    rights = policy({"a": {"see": role}}, users={"u": {"roles": "a", **user}}).rights("u")
+    key = f"{fields.get('queue')}|{fields.get('interface') or fields.get('device') or 'x'}"
+    has = of_entity(kind, fields)
+    of_kind = {"queues": "queue", "extensions": "extension", "contexts": "context"}
+    has = {name: has[name] if of_kind[name] in ATTRIBUTES[kind] else [] for name in has}
+    showing = [
+        see for see in role if kind in see.get("kinds", [kind]) and matches(see, user, server, has)
+    ]
+    found = rights.entity(kind, server, key, fields)
+    assert (found is not None) == bool(showing)
+    if found is None:
+        return
+    shown_key, shown = found
+    assert set(shown) == set(fields)
+    hides(str(shown), showing)
+    if all(level([see], "numbers") == 0 for see in role):
+        assert shown_key == key
+    if all(level([see], which) == 0 for see in role for which in ("numbers", "names")):
+        assert shown is fields
+    if any(level([see], "numbers") for see in role):
+        assert not [number for number in LONG if number.lstrip("+") in shown_key]
+    taken = rights.take_back(action("QueuePause", Interface=shown_key))
+    assert dict(taken)["Interface"] == key
+
+
+@settings(max_examples=400)
+@given(ROLE, USER, st.sampled_from(sorted(SERVERS)), EVENTS)
+def test_events(
+    role: list[dict[str, Any]], user: dict[str, Any], server: int, message: Message
+) -> None:
+    rights = policy({"a": {"see": role}}, users={"u": {"roles": "a", **user}}).rights("u")
+    has = {
+        name: [value for header in headers if (value := message.get(header))]
+        for name, headers in OF_EVENT.items()
+    }
+    name = message.name
+    showing = [
+        see
+        for see in role
+        if any(fnmatch.fnmatch(name.lower(), one.lower()) for one in see.get("events", ["*"]))
+        and matches(see, user, server, has)
+    ]
+    found = rights.message(server, message)
+    whole = bool(showing) and not any(level(showing, which) for which in ("numbers", "names"))
+    known = name in ("QueueCallerJoin", "Newchannel", "Hangup")
+    assert (found is not None) == (bool(showing) and (whole or known))
+    if found is None:
+        return
+    assert found.name == name
+    hides(str(found.headers), showing)
+    assert {header for header, _ in found.headers} <= {header for header, _ in message.headers}
+    if whole:
+        assert found.get("Value") == message.get("Value")
+    else:
+        assert not {"Value", "AppData", "Whatever"} & {header for header, _ in found.headers}
+
+
+@settings(max_examples=200)
+@given(ROLE, st.randoms(use_true_random=False), USER)
+def test_the_order_of_a_role_means_nothing(
+    role: list[dict[str, Any]], random: Any, user: dict[str, Any]
+) -> None:
+    other = [*role, *role[:1]]
+    random.shuffle(other)
+    made = policy({"a": {"see": role}}, users={"u": {"roles": "a", **user}}).rights("u")
+    again = policy({"a": {"see": other}}, users={"u": {"roles": "a", **user}}).rights("u")
+    assert made == again
+    assert hash(made) == hash(again)
+    assert made.sight == again.sight
