@@ -20,7 +20,7 @@ RightsOf = Callable[[Identity], Rights]
 CHANGED = "its rights have changed"
 """Why a client is closed."""
 
-VIEWS_ARE_LIMITED = False
+VIEWS_ARE_LIMITED = True
 """Whether `feeds` shows a client what its roles let it see, and no more. While it does not, the
 state, events and lists are closed to whoever may not see all."""
 

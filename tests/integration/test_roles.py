@@ -101,7 +101,7 @@ REFUSED: list[tuple[str, Action, str]] = [
     (
         "bob",
         {"Action": "oRiGiNaTe", "channel": "PJSIP/204", "APPLICATION": "ChanSpy"},
-        "APPLICATION",
+        "this Application",
     ),
     ("bob", originate(**SPY), "Originate for this Application"),
     ("bob", originate(Variable="__TRANSFER_CONTEXT=outside"), "Originate for this Variable"),
