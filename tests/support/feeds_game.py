@@ -6,7 +6,7 @@ as a gap with the right number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -234,6 +234,7 @@ class Game:
         self.number = 0
         self.hub_works = False
         self.depth = 0
+        self.moves: Iterator[tuple[int, int, int]] = iter(())
 
     # What may happen
 
