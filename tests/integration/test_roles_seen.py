@@ -106,7 +106,11 @@ class Site:
         feeds: Feeds = world.feeds
         self.api_world = api.World(feeds=feeds, heartbeat=0.01)  # type: ignore[arg-type]
         self.api = self.api_world.api = Api(
-            feeds, self.api_world.actions, self.api_world.streams, self.rights_of
+            feeds,
+            self.api_world.actions,
+            self.api_world.streams,
+            self.api_world.audit,
+            self.rights_of,
         )
         app = self.api_world.app(make_settings(tmp_path))
         self.http = app.test_client()
@@ -294,7 +298,7 @@ def test_a_reload_to_each_other_role(tmp_path: Path) -> None:
         client.told.clear()
         site.role = role
         site.use(role)
-        site.v2.use_rights()
+        client.session.use_rights(site.rights)
         site.api.use_rights()
         client.read()
         for told in (client.told, next(stream)):
