@@ -104,7 +104,7 @@ class Passes:
         self.limit = limit
         self.dropped_messages = 0
         self.on_dropped: Callable[[Collection[int]], None] = _do_nothing
-        """Called when batches of these servers were dropped, that all clients of now have missed."""
+        """Called when batches of these servers were dropped: all clients of now missed them."""
         self.pending_bytes = 0
         """Bytes of JSON that wait for the next pass."""
         self._views: dict[View, _Members] = {}
