@@ -219,6 +219,22 @@ def test_servers_that_are_not_seen_are_nowhere(world: World) -> None:
     assert client.events() == ["Newchannel"]
 
 
+def test_what_the_program_dropped_is_told_to_those_who_see_the_server(world: World) -> None:
+    there = subscribed(world, sight({"servers": ["1"]}), EVENTS)
+    elsewhere = subscribed(world, sight({"servers": ["2"]}), EVENTS)
+    world.hub.passes.limit = 100
+    for _ in range(3):
+        world.says("Newchannel", server=1)
+    world.pass_on()
+    for client in (there, elsewhere):
+        client.read()
+    assert there.gaps() == [("events", "busy", None)]
+    assert elsewhere.ops() == []
+    world.says("Newchannel", server=2)
+    world.pass_on()
+    assert elsewhere.events() == ["Newchannel"]
+
+
 def test_what_was_missed_is_told_by_the_sight_of_now(world: World) -> None:
     before = subscribed(world, sight({}), EVENTS)
     before.beat()
