@@ -20,10 +20,6 @@ RightsOf = Callable[[Identity], Rights]
 CHANGED = "its rights have changed"
 """Why a client is closed."""
 
-VIEWS_ARE_LIMITED = False
-"""Whether `feeds` shows a client what its roles let it see, and no more. While it does not, the
-state, events and lists are closed to whoever may not see all."""
-
 _MOST_KNOWN = 20_000  # users: a proxy may name any number of them
 
 _Target = TypeVar("_Target")
@@ -85,17 +81,15 @@ class Access:
         shown = frozenset(filter(rights.sight.classic, self._servers))
         return None if len(shown) == len(self._servers) and shown else shown
 
-    def refusal(self, identity: Identity, *, v2: bool) -> str:
-        """Why a client may have no WebSocket, with or without ``amiws.v2``; empty: it may."""
+    def classic_refusal(self, identity: Identity) -> str:
+        """Why a client may not have the classic socket; empty: it may."""
         rights = self.rights_of(identity)
-        if v2:
-            return view_refusal(rights)
-        if self.classic_servers(rights) == frozenset():
-            return (
-                f"{who(rights)} the classic socket, which shows all of a server; connect with the "
-                "subprotocol amiws.v2"
-            )
-        return ""
+        if self.classic_servers(rights) != frozenset():
+            return ""
+        return (
+            f"{who(rights)} the classic socket, which shows all of a server; connect with the "
+            "subprotocol amiws.v2"
+        )
 
 
 def sees_all(rights: Rights) -> bool:
@@ -103,13 +97,6 @@ def sees_all(rights: Rights) -> bool:
     if rights is Rights.everything:
         return True
     return rights.sight.is_whole and not rights.sight.is_masked
-
-
-def view_refusal(rights: Rights) -> str:
-    """Why a client may have no state and no events at all; empty: it may have what it sees."""
-    if VIEWS_ARE_LIMITED or sees_all(rights):
-        return ""
-    return f"{who(rights)} to see all, and this version cannot show a part"
 
 
 def who(rights: Rights) -> str:

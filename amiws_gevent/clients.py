@@ -117,9 +117,9 @@ class Clients:
 
     def _check_rights(self, client: WebSocketClient, access: Access) -> None:
         member = self._members[client]
-        identity, is_v2 = member.info.identity, member.session is not None
+        identity = member.info.identity
         rights = access.rights_of(identity)
-        if access.refusal(identity, v2=is_v2):
+        if member.session is None and access.classic_refusal(identity):
             client.dismiss(RIGHTS_CHANGED, CHANGED)
         elif rights == member.rights:
             return

@@ -103,8 +103,8 @@ class Passes:
     def __init__(self, *, limit: int) -> None:
         self.limit = limit
         self.dropped_messages = 0
-        self.on_dropped: Callable[[], None] = _do_nothing
-        """Called when batches were dropped, that all clients of now have missed."""
+        self.on_dropped: Callable[[Collection[int]], None] = _do_nothing
+        """Called when batches of these servers were dropped: all clients of now missed them."""
         self.pending_bytes = 0
         """Bytes of JSON that wait for the next pass."""
         self._views: dict[View, _Members] = {}
@@ -176,9 +176,11 @@ class Passes:
 
     def _drop_oldest(self) -> None:
         dropped = 0
+        servers = set()
         while self.pending_bytes > self.limit and len(self._pending) > 1:
             batch = self._pending.popleft()
             self.pending_bytes -= batch.size
+            servers.add(batch.server.id)
             dropped += len(batch)
         if dropped:
             self.dropped_messages += dropped
@@ -190,7 +192,7 @@ class Passes:
                 "%d so far)",
                 self.dropped_messages,
             )
-            self.on_dropped()
+            self.on_dropped(servers)
 
     # The pass
 
@@ -267,5 +269,5 @@ def _texts(view: View, batches: Sequence[Batch]) -> Sequence[bytes]:
     return texts
 
 
-def _do_nothing() -> None:
+def _do_nothing(_: Collection[int]) -> None:
     """Stands for what nobody has asked to be told."""

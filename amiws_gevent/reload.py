@@ -197,10 +197,7 @@ class Reload:
         undo.callback(monitor.undo)
         web = parts.web.prepare(settings)
         undo.callback(web.undo)
-        upgrades = RightsGate(
-            PluginGate(gate, plugins),
-            lambda identity, v2: parts.access.refusal(identity, v2=v2),
-        )
+        upgrades = RightsGate(PluginGate(gate, plugins), parts.access.classic_refusal)
         policy = parts.access.prepare(settings)
         return _Prepared(settings, app, gate, upgrades, policy, audit, monitor, web)
 

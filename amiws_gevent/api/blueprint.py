@@ -17,7 +17,7 @@ import flask
 import orjson
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from amiws_gevent.access import RightsOf, everything, view_refusal
+from amiws_gevent.access import RightsOf, everything
 from amiws_gevent.actions import ActionProblem
 from amiws_gevent.api.models import (
     FILTERS,
@@ -120,12 +120,12 @@ class _Views:
         return _json({"user": user, "kind": identity.kind, "address": identity.address, **rights})
 
     def servers(self) -> flask.Response:
-        self._authorize_view()
+        self._authorize()
         query_of(NoQuery, _parameters())
         return self._list("server", Filters(), MOST, None)
 
     def entities(self, kind: str) -> flask.Response:
-        self._authorize_view()
+        self._authorize()
         query = query_of(EntityQuery, _parameters())
         if kind not in ATTRIBUTES:
             kinds = ", ".join(ATTRIBUTES)
@@ -196,14 +196,6 @@ class _Views:
             raise Problem("not_allowed", refusal)
         return user
 
-    def _authorize_view(self) -> str | None:
-        """As `_authorize`, of whoever may see state and events."""
-        user = self._authorize()
-        refusal = view_refusal(self._rights())
-        if refusal:
-            raise Problem("not_allowed", refusal)
-        return user
-
     def _list(self, kind: str, filters: Filters, limit: int, after: str | None) -> flask.Response:
         made = self.api.feeds.page(filters, kind, limit, after, self._rights().sight)
         if made is None:
@@ -218,7 +210,7 @@ class _Views:
         return response
 
     def _stream(self, stream: str, model: type[StateQuery] | type[EventQuery]) -> flask.Response:
-        user = self._authorize_view()
+        user = self._authorize()
         query = query_of(model, _parameters())
         filters = _filters(query)
         response = flask.Response(content_type=EVENT_STREAM)

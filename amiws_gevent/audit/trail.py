@@ -225,9 +225,10 @@ class Trail:
         more = limiter.allow(("login", address, user, how))
         if more is None:
             return
+        roles = () if refused else self.roles_of(Identity(user, how, address))
         members = {"user": user, "address": address, "how": how, "allowed": not refused}
         told = {"reason": refused or None, "more": more if refused and more else None}
-        self._put(records.LOGIN, members | told)
+        self._put(records.LOGIN, {**members, "roles": list(roles) or None, **told})
 
     def logout(self, address: str, user: str | None, how: str) -> None:
         """A user has ended the session of a login."""

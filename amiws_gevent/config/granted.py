@@ -41,7 +41,7 @@ def role_report(settings: Settings) -> list[str]:
     """What of the roles `--check` tells besides: what they allow that is dangerous."""
     found = []
     for name, role in (settings.roles or {}).items():
-        found += [f"role {name}: {text}" for text in _of_danger(role)]
+        found += [f"role {name}: {text}" for text in (*_of_danger(role), *_of_classic(role))]
     return found
 
 
@@ -60,6 +60,15 @@ def lacking(settings: Settings, server: int, may: Callable[[str], bool]) -> list
         classes = " or ".join(form.write) if form is not None else ""
         found.append(f"{action} (write = {classes})" if classes else action)
     return found
+
+
+def _of_classic(role: Role) -> Iterator[str]:
+    hiding = ("kinds", "events", "queues", "extensions", "contexts")
+    for see in role.see:
+        hides = any(getattr(see, name) is not None for name in hiding)
+        if see.classic and (hides or (see.numbers, see.names) != ("whole", "whole")):
+            yield "opens the classic socket, which shows all of a server, whatever the rest hides"
+            return
 
 
 def _of_danger(role: Role) -> Iterator[str]:

@@ -65,12 +65,16 @@ class EventView(View):
 
     group: Group = field(kw_only=True)
 
-    def texts(self, batch: Batch) -> Sequence[bytes]:
-        """The JSON of what is chosen, of what is seen."""
-        return super().texts(batch_seen(self.group.sight, batch))
-
     def item(self, texts: Sequence[bytes], before: Mark, after: Mark) -> Item:
         return self.group.events_item(texts, before, after)
+
+
+@dataclass(frozen=True)
+class SeenEventView(EventView):
+    """The same for those who do not see all."""
+
+    def texts(self, batch: Batch) -> Sequence[bytes]:
+        return super().texts(batch_seen(self.group.sight, batch))
 
 
 class Group:
@@ -99,7 +103,8 @@ class Group:
         self.key = view_key(filters, sight)
         self.view: EventView | None = None
         if EVENTS in streams:
-            self.view = EventView(VIEW_NAME, self._encode, filters.of_events, group=self)
+            view = EventView if sight is None else SeenEventView
+            self.view = view(VIEW_NAME, self._encode, filters.of_events, group=self)
         self._passes = passes
         self._live = live
         self._positions = positions
@@ -154,14 +159,15 @@ class Group:
         """
         vector = {}
         for server, source in self._live.sources.items():
-            if self._sees_server(server):
+            if self.sees_server(server):
                 position = mark.positions.get(server)
                 if position is None or position.epoch != source.epoch:
                     position = Position(source.epoch, 0)
                 vector[server] = position
         return vector
 
-    def _sees_server(self, server: int) -> bool:
+    def sees_server(self, server: int) -> bool:
+        """Whether its clients want anything of a server, and may see it."""
         sight = self.sight
         return self.filters.has_server(server) and (sight is None or sight.sees_server(server))
 

@@ -13,7 +13,7 @@ What is left out for a slow client is counted where its own group's items wait.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from amiws_gevent.feeds.encoding import RESTART, STATE
@@ -180,10 +180,10 @@ class Views:
                 subscriber.begin_anew(RESTART)
                 subscriber.transport.pump()
 
-    def batches_dropped(self) -> None:
-        """The hub has dropped batches, that all clients of events have missed."""
+    def batches_dropped(self, servers: Collection[int]) -> None:
+        """The hub has dropped batches of these, that all who get events of them have missed."""
         for group, members in self._members.items():
-            if group.view is not None:
+            if group.view is not None and any(map(group.sees_server, servers)):
                 for subscriber in members:
                     subscriber.dropped()
                     subscriber.transport.pump()

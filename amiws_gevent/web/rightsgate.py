@@ -14,8 +14,8 @@ from amiws_gevent.web.verdict import Verdict, refusal, shown
 
 SUBPROTOCOL = "amiws.v2"
 
-Refusal = Callable[[Identity, bool], str]
-"""Why a client may have no WebSocket, with (True) or without ``amiws.v2``; empty: it may."""
+Refusal = Callable[[Identity], str]
+"""Why a client may not have the classic socket; empty: it may."""
 
 _log = logging.getLogger("amiws_gevent.web.gate")
 
@@ -25,7 +25,7 @@ class _Upgrades(Protocol):
 
 
 class RightsGate:
-    """A gate for upgrades: first ``gate``, then what the rights of the client allow."""
+    """A gate for upgrades: first ``gate``, then whether the rights allow the classic socket."""
 
     def __init__(self, gate: _Upgrades, refusal_of: Refusal) -> None:
         self._gate = gate
@@ -33,12 +33,15 @@ class RightsGate:
         self._limiter = LogLimiter(LOG_INTERVAL)
 
     def check_upgrade(self, request: RequestInfo) -> Verdict:
-        """As that of ``gate``; 403 with the reason where the roles do not allow it."""
+        """As that of ``gate``; 403 with the reason where roles do not allow it.
+
+        On ``amiws.v2`` everybody gets what is seen, which may be nothing.
+        """
         verdict = self._gate.check_upgrade(request)
-        if verdict.status != 200:
+        if verdict.status != 200 or offers_v2(request.headers):
             return verdict
         identity = verdict.grant.identity(request.address)
-        reason = self._refusal_of(identity, offers_v2(request.headers))
+        reason = self._refusal_of(identity)
         if not reason:
             return verdict
         self._limiter.log(

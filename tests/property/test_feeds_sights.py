@@ -51,6 +51,7 @@ class SightGame(Game):
     def __init__(self, sees: list[list[dict[str, Any]]]) -> None:
         super().__init__()
         self.sees = [(one, sight(*one)) for one in sees]
+        self.heard: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []
 
     def extension(self, a: int) -> str:
         return NUMBERS[a // 3 % 4]
@@ -74,7 +75,12 @@ class SightGame(Game):
 
     def hears(self, member: Member, message: dict[str, Any]) -> None:
         see = next(one for one, made in self.sees if made == member.sight)
-        check_plainly(see, message)
+        self.heard.append((see, message))
+
+    def check(self) -> None:
+        super().check()
+        for see, message in self.heard:
+            check_plainly(see, message)
 
 
 def check_plainly(see: list[dict[str, Any]], message: dict[str, Any]) -> None:

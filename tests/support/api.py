@@ -39,6 +39,7 @@ class FakeFeed:
         self.position = "p0"
         self.subscribed: list[tuple[frozenset[str], Filters, str | None]] = []
         self.takes = True
+        self.sight: Any = None
         self.closed = False
 
     @property

@@ -40,6 +40,7 @@ class FakeFeed:
     def __init__(self) -> None:
         self.asked: list[tuple[frozenset[str], Filters, str | None]] = []
         self.held: dict[str, str] = {}
+        self.sights: list[Any] = []
         self.closed = False
         self.begins: str | None = None
         self.refuses: Exception | None = None
@@ -61,6 +62,9 @@ class FakeFeed:
 
     def positions(self) -> dict[str, str]:
         return dict(self.held)
+
+    def use_sight(self, sight: Any) -> None:
+        self.sights.append(sight)
 
     def close(self) -> None:
         self.closed = True

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent import access
-from amiws_gevent.access import Access, everything, seen, view_refusal
+from amiws_gevent.access import Access, everything, seen
 from amiws_gevent.config import Settings
 from amiws_gevent.identity import DIGEST, TOKEN, Identity
 from amiws_gevent.policy import Rights
@@ -50,14 +50,14 @@ def roles() -> Access:
 def test_before_the_first_configuration_nobody_may_do_anything() -> None:
     made = Access()
     for identity in (who(None), who("all"), who("token:x", TOKEN)):
-        assert made.refusal(identity, v2=False)
+        assert made.classic_refusal(identity)
         assert made.rights_of(identity).may(1, [("Action", "Ping")]) is not None
 
 
 def test_without_roles_all_have_the_one_that_is_tested_with_is() -> None:
     made = using()
     assert made.rights_of(who("x")) is Rights.everything is everything(who("x"))
-    assert made.refusal(who("x"), v2=False) == made.refusal(who("x"), v2=True) == ""
+    assert made.classic_refusal(who("x")) == ""
     assert made.classic_servers(Rights.everything) is None
     assert made.may_read_audit(who(None))
     targets = {1: "a"}
@@ -105,7 +105,7 @@ def test_the_servers_of_the_classic_socket(
     roles: Access, user: str | None, servers: set[int] | None
 ) -> None:
     assert roles.classic_servers(roles.rights_of(who(user))) == servers
-    refused = roles.refusal(who(user), v2=False)
+    refused = roles.classic_refusal(who(user))
     assert bool(refused) is (servers == set())
     if refused:
         assert refused.endswith("connect with the subprotocol amiws.v2")
@@ -115,16 +115,8 @@ def test_the_servers_of_the_classic_socket(
     ("user", "whole"),
     [("all", True), ("look", True), ("first", False), ("queue", False), ("both", False)],
 )
-def test_what_is_closed_to_who_sees_a_part(
-    roles: Access, user: str, whole: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_sees_all(roles: Access, user: str, whole: bool) -> None:
     assert roles.sees_all(who(user)) is whole
-    rights = roles.rights_of(who(user))
-    monkeypatch.setattr(access, "VIEWS_ARE_LIMITED", False)
-    assert bool(view_refusal(rights)) is not whole
-    assert roles.refusal(who(user), v2=True) == view_refusal(rights)
-    monkeypatch.setattr(access, "VIEWS_ARE_LIMITED", True)
-    assert view_refusal(rights) == ""
 
 
 def test_the_audit_is_for_who_sees_and_does_all(roles: Access) -> None:

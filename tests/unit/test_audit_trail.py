@@ -143,6 +143,18 @@ def test_logins(made: Made) -> None:
     assert told[-1]["reason"] == "wrong password"
 
 
+def test_a_login_has_the_roles_and_a_refused_one_tells_of_none(made: Made) -> None:
+    made.trail.roles_of = lambda identity: ("agent",) if identity.user == "ann" else ()
+    made.trail.login("192.0.2.7", "ann", "digest", "")
+    made.trail.login("192.0.2.7", "ann", "digest", "wrong password")
+    made.trail.logout("192.0.2.7", "ann", "digest")
+    assert [(one["what"], one.get("roles")) for one in made.told()] == [
+        ("login", ["agent"]),
+        ("login", None),
+        ("logout", None),
+    ]
+
+
 def test_reloads_plugins_start_and_end(made: Made) -> None:
     made.trail.started()
     made.trail.reloaded(["ws_port"])

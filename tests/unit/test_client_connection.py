@@ -131,7 +131,7 @@ def test_digest(told: Told) -> None:
     digest = DigestLogin("bür", {"jürgen": hashed.encode()}.get, NonceTable())
     with V2Server() as server:
         refusal = response(401, b"log in", "text/plain")
-        refusal.headers["WWW-Authenticate"] = digest.challenge()
+        refusal.headers["WWW-Authenticate"] = digest.challenges()[0]
         server.refusals = [refusal]
         with connected(server.url + "ws?slow=close", told, Login("jürgen", "gehëim")):
             server.client().hello()

@@ -79,3 +79,17 @@ def test_what_the_ami_user_may_not_send(tmp_path: Path) -> None:
     ]
     assert lacking(settings, 2, may) == []
     assert lacking(load(tmp_path, ONE_HOST).settings, 1, may) == []
+
+
+def test_a_classic_socket_that_shows_what_a_role_hides(tmp_path: Path) -> None:
+    roles = (
+        "roles:\n"
+        "  whole: {see: {classic: yes}}\n"
+        "  part: {see: [{queues: a}, {queues: support, classic: yes}]}\n"
+        "  masked: {see: {numbers: masked, classic: yes}}\n"
+    )
+    told = "opens the classic socket, which shows all of a server, whatever the rest hides"
+    assert role_report(load(tmp_path, roles + ONE_HOST).settings) == [
+        f"role part: {told}",
+        f"role masked: {told}",
+    ]

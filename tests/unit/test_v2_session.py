@@ -15,10 +15,12 @@ from amiws_gevent.actions import ActionProblem, ActionRequest, Reply, Submission
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, NoState
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.policy import Rights, Sight
 from amiws_gevent.v2.codes import CODES
 from amiws_gevent.v2.messages import Limits
 from amiws_gevent.v2.session import SUBSCRIPTION_RATE, Session, Shared
 from amiws_gevent.web.admission import BURST_TIME
+from tests.support.policy import rights
 from tests.support.v2 import FakeFeed, faults
 
 SERVER = {"server": 0, "kind": "server", "id": "1", "name": "pbx", "sync": "live", "missing": None}
@@ -79,7 +81,7 @@ class FakeActions:
 class Setup:
     """A session and all around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: Rights = Rights.everything) -> None:
         self.time = 100.0
         self.peer, self.feed, self.actions = FakePeer(), FakeFeed(), FakeActions()
         self.shared = Shared(
@@ -91,7 +93,7 @@ class Setup:
             lambda: 1700000000.0004,
             lambda: self.time,
         )
-        self.session = Session(self.peer, ALICE, self.feed, self.shared)
+        self.session = Session(self.peer, ALICE, self.feed, self.shared, given)
 
     def ask(self, request: Any) -> dict[str, Any]:
         """The one answer to a request."""
@@ -118,10 +120,47 @@ def test_hello(setup: Setup) -> None:
             "user": "alice",
             "features": ["state", "events"],
             "limits": {"subscriptions": 16, "message": 1000, "actions": 32},
-            "may": {"subscribe": True, "action": True},
+            "may": {"subscribe": True, "action": True, "rights": {"everything": True}},
             "servers": [SERVER],
         }
     ]
+
+
+def hello_of(rights: Rights) -> dict[str, Any]:
+    setup = Setup(rights)
+    setup.session.open()
+    (hello,) = setup.peer.told
+    return hello
+
+
+def test_hello_says_what_the_roles_allow() -> None:
+    do = [{"action": "QueuePause", "with": {"Queue": "a"}}, "Ping"]
+    may = hello_of(rights([{"queues": ["a"]}], do))["may"]
+    assert may["action"] == ["Ping", "QueuePause"]
+    assert may["rights"]["roles"] == ["agent"]
+    assert may["rights"]["see"] == [{"numbers": "whole", "names": "whole", "queues": ["a"]}]
+    assert may["rights"]["do"][-1] == {"action": "QueuePause", "with": {"Queue": ["a"]}}
+    assert hello_of(rights())["may"]["action"] == []
+    assert hello_of(rights({}, [{"action": "*"}]))["may"]["action"] is True
+
+
+def test_other_rights_are_for_the_feed_and_for_a_hello_that_is_being_made() -> None:
+    setup = Setup(rights({}))
+    asked: list[Sight] = []
+
+    def servers(given: Sight) -> list[dict[str, Any]]:
+        asked.append(given)
+        if len(asked) == 1:  # a reload, amid
+            setup.session.use_rights(rights([]))
+        return [SERVER] if len(asked) == 1 else []
+
+    setup.shared.servers = servers
+    setup.session.open()
+    (hello,) = setup.peer.told
+    assert hello["servers"] == []
+    assert hello["may"]["rights"]["see"] == []
+    assert asked == [rights({}).sight, rights([]).sight]
+    assert setup.feed.sights == [rights([]).sight]
 
 
 def test_a_subscription_is_made_and_ended(setup: Setup) -> None:

@@ -12,6 +12,7 @@ import pytest
 from amiws_gevent.identity import DIGEST, PROXY, TOKEN
 from amiws_gevent.plugins.api import Headers, RequestInfo
 from amiws_gevent.web.digest import NONCE_LIFETIME
+from amiws_gevent.web.gate import Gate
 from amiws_gevent.web.tokens import hash_of, make_token
 from amiws_gevent.web.verdict import LOGGED_OUT, LOGIN_GONE, Grant, Verdict
 from tests.unit.test_web_gate import REALM, World, answer, header
@@ -325,3 +326,15 @@ def test_the_login_of_a_proxy_holds_while_it_is_trusted(behind: World) -> None:
         behind.reload()
         assert behind.gate.end_of(grant, websocket=True) == LOGIN_GONE, changes
         behind.settings = before
+
+
+def test_what_a_proxy_says_is_told(behind: World) -> None:
+    told: list[tuple[str, str | None, str, str]] = []
+    behind.gate = Gate(behind.settings, told=lambda *one: told.append(one), clock=behind.clock)
+    behind.gate.check_upgrade(request(("Remote-User", "anna"), proxy=PROXY_ADDRESS))
+    behind.gate.check_upgrade(request(("Remote-User", "to:ken"), proxy=PROXY_ADDRESS))
+    behind.gate.check_upgrade(request(("Remote-User", "anna")))  # not from a proxy
+    assert [(user, how, bool(refused)) for _, user, how, refused in told] == [
+        ("anna", PROXY, False),
+        (None, PROXY, True),
+    ]

@@ -37,7 +37,13 @@ class Holds:
 class Watched:
     def __init__(self) -> None:
         self.sockets, self.streams = Holds(), Holds()
-        self.watch = LoginWatch(self.sockets, self.streams, interval=0.01)
+        self.told: list[tuple[str, str | None, str]] = []
+        self.watch = LoginWatch(
+            self.sockets,
+            self.streams,
+            told=lambda *one: self.told.append(one),
+            interval=0.01,
+        )
 
 
 @pytest.fixture
@@ -56,6 +62,7 @@ def test_a_logout_ends_what_is_of_the_session(tmp_path: Path, watched: Watched) 
     watched.streams.open = [mine, theirs]
     grant = api(world, cookie).grant
     done = watched.watch.log_out(world.gate, "/ignored", grant, request())
+    assert [(user, how) for _, user, how in watched.told] == [("anna", "digest")]
     assert done.url is None
     assert done.cookie is not None
     for holder in (watched.sockets, watched.streams):

@@ -22,22 +22,24 @@ def asked(*protocols: str) -> RequestInfo:
 
 
 class Made:
-    """A gate that lets through ``amiws.v2`` alone."""
+    """A gate that keeps bob from the classic socket."""
 
     def __init__(self, verdict: Verdict = WELCOME) -> None:
         inner: Any = FakeGate(verdict)
-        self.asked: list[tuple[Identity, bool]] = []
+        self.asked: list[Identity] = []
         self.gate = RightsGate(inner, self._refusal)
 
-    def _refusal(self, identity: Identity, v2: bool) -> str:
-        self.asked.append((identity, v2))
-        return "" if v2 else "not the classic socket"
+    def _refusal(self, identity: Identity) -> str:
+        self.asked.append(identity)
+        return "not the classic socket" if identity.user == "bob" else ""
 
 
 def test_who_may_passes_with_all_that_the_gate_says() -> None:
-    made = Made()
-    assert made.gate.check_upgrade(asked("amiws.v2")) is WELCOME
-    assert made.asked == [(Identity("bob", DIGEST, "192.0.2.1"), True)]
+    ann = Verdict(200, Grant("ann", DIGEST), (("Set-Cookie", "a=b"),))
+    made = Made(ann)
+    assert made.gate.check_upgrade(asked()) is ann
+    assert made.asked == [Identity("ann", DIGEST, "192.0.2.1")]
+    assert Made().gate.check_upgrade(asked("amiws.v2")) is WELCOME
 
 
 def test_others_are_told_why(caplog: pytest.LogCaptureFixture) -> None:
