@@ -6,7 +6,7 @@ changes that it may have, not at all of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.batch import Position
@@ -119,14 +119,15 @@ class Flush:
     """What has changed of one server since its flush before; chunks are made when needed.
 
     ``number`` counts the flushes of what is shown of that server, of which ``shown`` is the
-    identity. ``known`` is the offset up to which somebody may have been told already.
+    identity. ``known`` is the offset up to which somebody may have been told already. ``current``
+    gives the store when it is read: what is newer than the flush is told with it.
     """
 
     def __init__(
         self,
         shown: object,
         info: ServerInfo,
-        store: Store,
+        current: Callable[[], Store],
         names: Sequence[Name],
         *,
         number: int,
@@ -142,7 +143,7 @@ class Flush:
         """Where those stand who have had it."""
         self.names = names
         """Of all that was touched."""
-        self._store = store
+        self._current = current
         self._since = since
         self._known = max(since, known)
         self._chunks: list[Chunk] = []
@@ -152,16 +153,17 @@ class Flush:
         for number in range(-(-len(self.names) // CHUNK)):
             if number == len(self._chunks):
                 names = self.names[number * CHUNK : (number + 1) * CHUNK]
-                deltas = map(self._delta, names)
+                store = self._current()
+                deltas = [self._delta(store, name) for name in names]
                 self._chunks.append(Chunk([delta for delta in deltas if delta is not None]))
             yield self._chunks[number]
 
-    def _delta(self, name: Name) -> Delta | None:
+    def _delta(self, store: Store, name: Name) -> Delta | None:
         """None for what came and went meanwhile: nobody who gets this knows of it.
 
         In bursts that is more than half of all.
         """
-        fields = self._store.get(*name)
-        if fields is None and self._store.has_passed(*name, self._since, self._known):
+        fields = store.get(*name)
+        if fields is None and store.has_passed(*name, self._since, self._known):
             return None
-        return Delta(self.server, name, fields, self._store.change(*name, self._since))
+        return Delta(self.server, name, fields, store.change(*name, self._since))

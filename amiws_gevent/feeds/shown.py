@@ -110,7 +110,7 @@ class Flushed:
         return Flush(
             self,
             self.info,
-            self.store,
+            self.current,
             names,
             number=self._flushes,
             position=self.position,

@@ -152,7 +152,8 @@ class Member:
         if sight == self.sight:
             return
         self.sight = sight
-        self.position = None
+        if self.streams != STATE:  # what it then gets of the events is not reckoned here
+            self.position = None
         if self.connected:
             self.now, self.counted, self.unsaved = Expected([]), False, 0
             self.now.excused = {1: True, 2: True}

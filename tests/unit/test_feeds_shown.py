@@ -39,6 +39,21 @@ def fed(shown: Shown) -> Shown:
     return shown
 
 
+def test_what_came_amid_a_flush_and_went_after_it_is_told_to_be_gone(server: FakeServer) -> None:
+    shown = Shown(server)
+    server.put("call", "7", phase="ringing")
+    server.remove("call", "7")
+    server.remove("call", "8")
+    flush = shown.flush()
+    assert flush is not None
+    server.put("call", "7", phase="talking")
+    (chunk,) = flush.chunks()
+    assert [delta.fields for delta in chunk.deltas] == [{"phase": "talking"}]
+    server.remove("call", "7", cause=16)
+    (delta,) = deltas(shown)
+    assert (delta.fields, delta.last) == (None, {"cause": 16})
+
+
 def test_a_flush_tells_each_change_once(server: FakeServer) -> None:
     shown = Shown(server)
     server.put("call", "7", phase="ringing", since=1)
