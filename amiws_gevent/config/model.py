@@ -326,7 +326,7 @@ class Settings(Checked):
     allowed_origins: fields.Origins = written(
         "",
         description="Other web sites whose pages may open the WebSocket, use the HTTP API, and "
-        "have pages of this server in a frame (`https://host:port`), as a list or separated by "
+        "have the dashboard in a frame (`https://host:port`), as a list or separated by "
         'commas; `"*"` for all.',
     )
     allowed_hosts: fields.Hosts | None = Field(

@@ -49,11 +49,12 @@ def create_app(
     # Each slash as it was sent: a merged `//` would be answered by a redirect.
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    _guard(app, gate, _framed_by(settings.allowed_origins))
+    _guard(app, gate)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     files = StaticFiles(settings.web_root, [*named_paths(settings), *private_files])
-    _serve_files(app, files, is_dashboard(settings.web_root))
+    own = is_dashboard(settings.web_root)
+    _serve_files(app, files, settings.allowed_origins if own else None)
     app.register_error_handler(HTTPException, plain_error)
     return app
 
@@ -77,18 +78,7 @@ def request_info(environ: WSGIEnvironment) -> RequestInfo:
     )
 
 
-def _framed_by(allowed_origins: Sequence[str]) -> str | None:
-    """The policy that says which sites may have our pages in a frame; None: any may.
-
-    Another site could lay the dashboard under a page of its own, and have a user click on what it
-    likes (CSP Level 3, frame-ancestors). Sites that may act for a user may show him our pages too.
-    """
-    if "*" in allowed_origins:
-        return None
-    return " ".join(["frame-ancestors 'self'", *allowed_origins])
-
-
-def _guard(app: flask.Flask, gate: Gate, policy: str | None) -> None:
+def _guard(app: flask.Flask, gate: Gate) -> None:
     def ask_gate() -> Response | None:
         api = is_api(flask.request.environ["PATH_INFO"])
         check = gate.check_api if api else gate.check_request
@@ -108,8 +98,6 @@ def _guard(app: flask.Flask, gate: Gate, policy: str | None) -> None:
         # A browser must not take a text file for a script.
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-cache")
-        if policy is not None:
-            response.headers.setdefault("Content-Security-Policy", policy)
         if is_api(flask.request.environ["PATH_INFO"]):  # no page of others may even embed it
             response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
@@ -118,18 +106,18 @@ def _guard(app: flask.Flask, gate: Gate, policy: str | None) -> None:
     app.after_request(add_headers)
 
 
-def _serve_files(app: flask.Flask, files: StaticFiles, own: bool) -> None:
-    """``own``: the files are those of the dashboard that comes with the program."""
+def _serve_files(app: flask.Flask, files: StaticFiles, framed_by: Sequence[str] | None) -> None:
+    """``framed_by``: who may have the dashboard in a frame; None: the files are others."""
 
     def serve(name: str = "") -> Response:
         environ = flask.request.environ
         path = _unquoted_path(environ)
         try:
-            if own:
-                return dashboard_response(files, path, environ)
+            if framed_by is not None:
+                return dashboard_response(files, path, environ, framed_by)
             return file_response(files.open(path), environ)
         except NotFound:
-            if path == FAVICON and not own:
+            if path == FAVICON and framed_by is None:
                 return favicon_response(environ)
             if not path.endswith("/") and files.has_index(path):
                 prefix = environ.get("SCRIPT_NAME", "")

@@ -7,6 +7,7 @@ load and run whatever they did before; they only get a favicon if they have none
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from wsgiref.types import WSGIEnvironment
@@ -33,7 +34,7 @@ _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "media-src 'self'; manifest-src 'self'; connect-src {connect}; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    "form-action 'none'; frame-ancestors {framed_by}; require-trusted-types-for 'script'; "
     "trusted-types 'none'"
 )
 _REFUSED = (
@@ -55,13 +56,18 @@ def is_dashboard(root: Path) -> bool:
         return False
 
 
-def dashboard_response(files: StaticFiles, path: str, environ: WSGIEnvironment) -> Response:
-    """Answer a GET or HEAD of a file of the dashboard; raises as ``files.open`` does."""
+def dashboard_response(
+    files: StaticFiles, path: str, environ: WSGIEnvironment, framed_by: Sequence[str] = ()
+) -> Response:
+    """Answer a GET or HEAD of a file of the dashboard; raises as ``files.open`` does.
+
+    Sites of ``framed_by`` may have it in a frame, besides itself; "*": any.
+    """
     found, encoding = _variant(files, path, environ)
     response = file_response(found, environ, encoding)
     response.vary.add("Accept-Encoding")
     response.headers.update(_HEADERS)
-    response.headers["Content-Security-Policy"] = policy(environ.get("HTTP_HOST", ""))
+    response.headers["Content-Security-Policy"] = policy(environ.get("HTTP_HOST", ""), framed_by)
     # Browsers send the one only where they heed the other: over TLS (a proxy's too), and to
     # this machine. Elsewhere it would be an error in the console.
     if "HTTP_SEC_FETCH_SITE" in environ:
@@ -80,8 +86,11 @@ def favicon_response(environ: WSGIEnvironment) -> Response:
     return file_response(files.open(FAVICON), environ)
 
 
-def policy(host: str) -> str:
+def policy(host: str, framed_by: Sequence[str] = ()) -> str:
     """The Content-Security-Policy for a page that was asked for with this ``Host``.
+
+    Another site could lay the dashboard under a page of its own, and have a user click on what it
+    likes. Sites that may act for a user (``allowed_origins``) may show him our pages too.
 
     The host's WebSockets are named: to Safari before 15.4, ``'self'`` means http(s) alone. An
     address of IPv6 is not: a policy cannot name one.
@@ -89,7 +98,8 @@ def policy(host: str) -> str:
     connect = "'self'"
     if host.isascii() and "[" not in host and parse_authority(host, "http") is not None:
         connect += f" ws://{host} wss://{host}"
-    return _POLICY.format(connect=connect)
+    frames = "*" if "*" in framed_by else " ".join(["'self'", *framed_by])
+    return _POLICY.format(connect=connect, framed_by=frames)
 
 
 def _variant(files: StaticFiles, path: str, environ: WSGIEnvironment) -> tuple[Found, str]:

@@ -242,7 +242,7 @@ def test_csv_is_for_spreadsheets_and_runs_nothing_there(office: Office, page: Pa
     assert lines[3:] == [""]
     agents = exported(page, page.get_by_role("button", name="Export as CSV: Agents today"))
     row = agents.split("\r\n")[1]
-    assert row == "sales,Anna Weber,PJSIP/201,Talking,,7"
+    assert row == "sales,Anna Weber,PJSIP/201,Talking,,7,0,0,0,0"
 
 
 def test_forty_queues_are_searched_and_the_loud_come_first(

@@ -277,8 +277,8 @@ def test_the_demo_becomes_live(tmp_path: Path) -> None:
     with Program(tmp_path, "ws_host: 127.0.0.1\n", "--demo", "0") as program:
         wait_for_metrics(
             program.port,
-            lambda scrape: scrape.sum("amiws_state_synchronised") == 2,
-            "both PBXs synchronised",
+            lambda scrape: scrape.sum("amiws_state_synchronised") == 3,
+            "all PBXs synchronised",
         )
         assert "internal error" not in program.log
         assert "not up to date" not in program.log

@@ -74,6 +74,7 @@ def test_nobody_is_there() -> None:
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_a_server_that_ends_the_connection_at_once(ami: AmiServer, how: str) -> None:
+    ami.banner = None
     ami.script = lambda connection: getattr(connection, how)()
     problem, meaning = lines_of(at(ami))
     assert "by the server" in problem

@@ -184,7 +184,8 @@ def directives(text: str) -> dict[str, str]:
 def test_the_policy_allows_nothing_but_our_own() -> None:
     found = directives(policy(""))
     assert found.pop("default-src") == found.pop("base-uri") == "'none'"
-    assert found.pop("form-action") == found.pop("frame-ancestors") == "'none'"
+    assert found.pop("form-action") == "'none'"
+    assert found.pop("frame-ancestors") == "'self'"
     assert found.pop("require-trusted-types-for") == "'script'"
     assert found.pop("trusted-types") == "'none'"
     assert set(found.values()) == {"'self'"}
@@ -254,3 +255,11 @@ def test_no_shipped_page_needs_more_than_the_policy_allows() -> None:
 def test_this_checkout_has_a_favicon() -> None:
     icon = (dashboard_root() / "favicon.ico").read_bytes()
     assert icon.startswith(b"\0\0\1\0")
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"),
+    [(("https://portal.example.com",), "'self' https://portal.example.com"), (("*",), "*")],
+)
+def test_who_may_have_the_dashboard_in_a_frame(origins: tuple[str, ...], allowed: str) -> None:
+    assert directives(policy("localhost", origins))["frame-ancestors"] == allowed
