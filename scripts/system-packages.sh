@@ -8,6 +8,7 @@ is_there() {
     case $1 in
         python3) scripts/find-python.sh >/dev/null ;;
         python3-venv) "${PYTHON:-$(scripts/find-python.sh)}" -c 'import ensurepip, venv' ;;
+        apache2-utils) command -v htdigest >/dev/null ;;
         rsyslog) PATH=$PATH:/usr/sbin command -v rsyslogd >/dev/null ;;
         rsyslog-gnutls) ls /usr/lib/*/rsyslog/lmnsd_gtls.so >/dev/null ;;
         fonts-noto-core) ls /usr/share/fonts/truetype/noto/NotoSansThai-*.ttf >/dev/null ;;
