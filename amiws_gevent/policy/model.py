@@ -131,23 +131,31 @@ class See(Checked):
     """What may be seen. All that is given must fit; of several such mappings one must."""
 
     servers: Patterns | None = Field(
-        default=None, description="Servers, by name or id. Without it: all."
+        default=None, description="Servers, by name or id.", json_schema_extra={COMPUTED: "all"}
     )
     kinds: Kinds | None = Field(
         default=None,
         description="Kinds of entities of the state. The entities of the servers themselves are "
-        "always seen. Without it: all.",
+        "always seen.",
+        json_schema_extra={COMPUTED: "all"},
     )
     events: Events | None = Field(
-        default=None, description="Names of events, with wildcards, in any case. Without it: all."
+        default=None,
+        description="Names of events, with wildcards, in any case.",
+        json_schema_extra={COMPUTED: "all"},
     )
     queues: Patterns | None = Field(
         default=None,
         description="Queues. Then only what names one of them is seen: entities, events and items "
-        "of replies that have a queue. Without it: all.",
+        "of replies that have a queue.",
+        json_schema_extra={COMPUTED: "all"},
     )
-    extensions: Patterns | None = Field(default=None, description="The same for extensions.")
-    contexts: Patterns | None = Field(default=None, description="The same for contexts.")
+    extensions: Patterns | None = Field(
+        default=None, description="The same for extensions.", json_schema_extra={COMPUTED: "all"}
+    )
+    contexts: Patterns | None = Field(
+        default=None, description="The same for contexts.", json_schema_extra={COMPUTED: "all"}
+    )
     numbers: Level = Field(
         default="whole",
         description="Callers' numbers: `whole`; `masked`, the last four digits alone; `none`.",
@@ -162,7 +170,7 @@ class See(Checked):
     replies: Patterns | None = Field(
         default=None,
         description="Actions whose replies are seen as they are, although something is limited or "
-        "masked: `Getvar`, `Command`, `DBGet`. Without it: none of these.",
+        "masked: `Getvar`, `Command`, `DBGet`.",
     )
 
 
