@@ -66,7 +66,7 @@ class Report:
     @property
     def meaning(self) -> str:
         """What the problem often means, in words; "" if that cannot be guessed."""
-        if "reset by the server" in self.problem:
+        if "reset by" in self.problem:  # "the server", or "peer" if it was too early for us
             # Asterisk resets no session that reads: who is let in is told so in words.
             return "" if self.banner else f"{_ON_THE_WAY}, or a port of TLS (then: ssl: yes)"
         return next((means for words, means in _MEANINGS.items() if words in self.problem), "")

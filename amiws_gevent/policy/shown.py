@@ -79,7 +79,7 @@ FIELDS: Mapping[str, Fields] = {
     ),
     "queue_member": _fields(
         "state status paused paused_since in_call calls_taken last_call penalty membership "
-        "ring_in_use login_time",
+        "ring_in_use login_time answered missed talk_time pause_time",
         "queue interface name state_interface",
     ),
     "queue_caller": _fields(f"position {_SINCE}", "queue channel", number=_NUMBER, name=_NAME),

@@ -60,9 +60,9 @@ class DemoPbxs:
                 "port": pbx.port,
                 "username": USER,
                 "secret": SECRET,
-                "country": _COUNTRIES[pbx.name],
+                "country": country,
             }
-            for number, pbx in enumerate(pbxs, 1)
+            for number, (pbx, (_, _, country)) in enumerate(zip(pbxs, _PBXS, strict=True), 1)
         ]
 
     def stop(self) -> None:
@@ -71,16 +71,12 @@ class DemoPbxs:
             pbx.stop()
 
 
-_PBXS: Final[tuple[tuple[StyleName, str], ...]] = (
-    ("13", "pbx-berlin (Asterisk 13)"),
-    ("22", "pbx-lisbon (Asterisk 22)"),
-    ("11", "pbx-lyon (Asterisk 11)"),
+_PBXS: Final[tuple[tuple[StyleName, str, str], ...]] = (
+    ("13", "pbx-berlin (Asterisk 13)", "DE"),
+    ("22", "pbx-lisbon (Asterisk 22)", "PT"),
+    ("11", "pbx-lyon (Asterisk 11)", "FR"),
 )
-_COUNTRIES: Final = {
-    "pbx-berlin (Asterisk 13)": "DE",
-    "pbx-lisbon (Asterisk 22)": "PT",
-    "pbx-lyon (Asterisk 11)": "FR",
-}
+"""Each with its country."""
 
 
 def start(wishes: Wishes) -> DemoPbxs:
@@ -95,7 +91,7 @@ def start(wishes: Wishes) -> DemoPbxs:
             username=USER,
             secret=SECRET,
         )
-        for style, name in _PBXS
+        for style, name, _ in _PBXS
     ]
     try:
         for pbx in pbxs:

@@ -82,15 +82,6 @@ def test_a_site_of_allowed_origins_can(page: Page, tmp_path: Path) -> None:
             page.goto("about:blank")
 
 
-def test_a_page_of_the_program_can_have_another_in_a_frame(page: Page, tmp_path: Path) -> None:
-    with running(tmp_path) as (program, _):
-        page.goto(f"http://127.0.0.1:{program.port}/")
-        page.evaluate(EMBED, f"http://127.0.0.1:{program.port}/")
-        (frame,) = page.main_frame.child_frames
-        assert frame.url == f"http://127.0.0.1:{program.port}/"
-        page.goto("about:blank")
-
-
 def test_a_site_that_is_made_to_point_here_gets_nothing(
     new_context: NewContext, tmp_path: Path
 ) -> None:

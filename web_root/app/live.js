@@ -274,7 +274,8 @@ export const serverNames = steadily(
  * @param {number} server
  */
 export function isCurrent(server) {
-  const found = kind("server").get(0, String(server));
+  const known = kind("server").isLoaded.value ? servers.value : (hello.value?.servers ?? []);
+  const found = known.find(({ id }) => id === String(server));
   return status.value.state === "live" && (server === 0 || found?.["sync"] === "live");
 }
 

@@ -24,7 +24,7 @@ export const VIEWS = [
 ];
 
 /** The wallboard is no view of the menu: it fills the screen. */
-export const loadWall = withStyles(async () => (await import("./wall/view.js")).Wall, ["wall"]);
+export const loadWall = withStyles(async () => (await import("./wall/view.js")).Wall, ["queue", "wall"]);
 
 /**
  * @param {string} name
