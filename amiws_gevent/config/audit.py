@@ -14,7 +14,7 @@ from amiws_gevent.values import shown, text_pattern
 
 
 def on_failure(value: object) -> str:
-    """What becomes of actions while the audit cannot be written."""
+    """What happens to actions while the audit cannot be written."""
     policy = str(value).lower()
     if policy not in ("refuse", "allow"):
         raise ValueError(f"must be refuse or allow, not {shown(value)}")

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -18,7 +19,7 @@ from tests.support.program import wait_until
 from tests.support.web_root import file_response, response
 
 
-class PageServer:
+class PageServer(ABC):
     """What a page or client speaks to; subclasses say what its WebSockets hear.
 
     ``more_pages`` is HTML by path, beside the files of web_root.
@@ -73,9 +74,9 @@ class PageServer:
         with self._lock:
             return list(self._open)
 
+    @abstractmethod
     def serve_client(self, peer: ServerConnection) -> None:
         """What happens on one WebSocket; it is closed afterwards."""
-        raise NotImplementedError
 
     def upgrade(self, request: Request) -> Response | None:
         """A WebSocket is asked for: None takes it, a response refuses."""
