@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.ami_server import AmiServer
+from tests.support.patience import WAIT
 from tests.support.program import ROOT, Program, ami_host, configuration
 from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, raw_client
@@ -142,7 +143,7 @@ def test_check_tells_wrong_settings(plugin: str, said: str, tmp_path: Path) -> N
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT,
     )
     assert result.returncode == 78
     assert said in result.stderr + result.stdout

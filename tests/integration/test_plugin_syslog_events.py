@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.certificates import make_certificate
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.rsyslog import Rsyslog
 from tests.support.ws_client import Client
@@ -222,7 +223,7 @@ class Stream:
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
-        self._thread.join(20)
+        self._thread.join(WAIT)
 
     def wait_more(self, count: int) -> None:
         wanted = self.sent + count
@@ -401,7 +402,7 @@ def test_the_end_of_the_program_sends_what_waits(
             server.send(numbered(range(200)))
             wait_client(page, 200)
             program.process.terminate()
-            program.process.wait(60)
+            program.process.wait(WAIT)
         wait_numbers(rsyslog, range(200))
         assert numbers_of(rsyslog) == list(range(200))
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import WAIT
 from tests.support.plugin_site import QUIET, Site, events, with_notes
-from tests.support.program import WAIT, Program, wait_until
+from tests.support.program import Program, wait_until
 from tests.support.ws_client import Client
 
 

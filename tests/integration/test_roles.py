@@ -16,7 +16,8 @@ from requests.auth import HTTPDigestAuth
 from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
-from tests.support.program import ROOT, WAIT, Program, configuration, wait_until
+from tests.support.patience import WAIT
+from tests.support.program import ROOT, Program, configuration, wait_until
 from tests.support.program import ami_host as host
 from tests.support.sse import EventSource
 from tests.support.v2_client import V2Client

@@ -22,6 +22,7 @@ from gevent import socket, ssl
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web import acceptor
 from amiws_gevent.web.acceptor import Acceptor
+from tests.support.patience import WAIT
 from tests.support.webserver import (
     HOST,
     FakeGate,
@@ -422,7 +423,7 @@ class Crowd:
             sock._sock.setblocking(True)
             sock._sock.connect(("127.0.0.1", port))
             sock._sock.setblocking(False)
-            sock.settimeout(20)
+            sock.settimeout(WAIT)
             self.sockets.append(sock)
 
     def speak(self, data: bytes) -> PauseMeter:
@@ -539,7 +540,7 @@ def test_descriptors_that_are_really_gone(
         while "cannot accept connections now" not in caplog.text:
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             stack.callback(sock.close)
-            sock.settimeout(10)
+            sock.settimeout(WAIT)
             sock.connect(("127.0.0.1", server.port))
             peers.append(sock)
             gevent.sleep(0.01)
