@@ -335,7 +335,7 @@ def test_a_disk_that_is_full_costs_the_figures_and_nothing_else(
     client.wait(lambda: client.collections[name], "the caller")
     end_in_order(program)
     assert program.process.returncode == 0
-    assert f"state_file {file} cannot be written" in program.log
+    program.wait_for_log(f"state_file {file} cannot be written")
     assert not file.exists()
     assert [each for each in folder.iterdir() if each.name.startswith(".state")] == []
 
@@ -350,7 +350,7 @@ def test_a_symlink_for_the_state_file_overwrites_nothing_else(
     file.symlink_to(victim)
     new.symlink_to(victim)
     program, pbx = figures_site(tmp_path, stack, file)
-    assert "cannot be read" in program.log, "it is no file of ours"
+    program.wait_for_log("cannot be read")  # it is no file of ours
     pbx.join("sales", "1.1")
     client = stack.enter_context(V2Client(program.port))
     name = client.subscribe("state", kind="queue_caller")
@@ -368,6 +368,6 @@ def test_a_fifo_for_the_state_file_holds_nothing_up(tmp_path: Path, stack: ExitS
     begun = time.monotonic()
     program, _ = figures_site(tmp_path, stack, file)
     assert time.monotonic() - begun < WAIT
-    assert "cannot be read" in program.log
+    program.wait_for_log("cannot be read")
     program.process.send_signal(signal.SIGTERM)
     assert program.process.wait(WAIT) == 0

@@ -52,7 +52,7 @@ def test_a_killed_server_comes_back_by_itself(tmp_path: Path) -> None:
             assert banner["data"] == {"Product": "Asterisk Call Manager", "Version": "11.0.0"}
             victim.send(event("Back"))
             client.wait_for_event("Back")
-            assert "bad" in program.log
+            program.wait_for_log("bad")
 
 
 def test_half_a_packet_and_a_close(tmp_path: Path) -> None:

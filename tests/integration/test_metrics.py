@@ -247,7 +247,7 @@ def test_all_interfaces_are_warned_of(tmp_path: Path) -> None:
         Program(tmp_path, configuration(ami_host(server.port), more=more)) as program,
     ):
         assert get(metrics_port(program), "/healthz").status == 200
-        assert "metrics_listen asks for no login" in program.log
+        program.wait_for_log("metrics_listen asks for no login")
 
 
 def test_a_reload_moves_them_without_touching_clients(tmp_path: Path) -> None:
@@ -302,8 +302,8 @@ def test_a_port_in_use_refuses_the_reload_and_the_clients_stay_where_they_are(
             moved = old.replace("ws_port: 0", f"ws_port: {free_port()}")
             program.reload(moved.replace(LISTEN, f"metrics_listen: 127.0.0.1:{busy}\n"))
             program.wait_for_log("configuration not applied")
-            assert f"port {busy} of 127.0.0.1 is in use" in program.log
-            assert "set another metrics_listen" in program.log
+            program.wait_for_log(f"port {busy} of 127.0.0.1 is in use")
+            program.wait_for_log("set another metrics_listen")
             assert get(port, "/healthz").status == 200
             assert get(clients, "/").status == 200
             # And the other way round: the clients cannot move, so the metrics do not.

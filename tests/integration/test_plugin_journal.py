@@ -264,7 +264,7 @@ def test_a_kill_loses_at_most_what_had_not_reached_the_disk(tmp_path: Path) -> N
             (journal / "amiws-2020-01-01-0001.jsonl.gz.tmp").write_bytes(b"half")
         with Program(tmp_path, settings) as program:
             wait_until(lambda: numbers(journal)[-1] > found[-1], "a clean start")
-            assert "ended in an incomplete line: removed its 43 bytes" in program.log
+            program.wait_for_log("ended in an incomplete line: removed its 43 bytes")
             assert "amiws-2020-01-01-0001.jsonl.gz.tmp" not in names(journal)
     found = numbers(journal)
     assert found == sorted(set(found)), "nothing is there twice"

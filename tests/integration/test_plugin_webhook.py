@@ -160,7 +160,7 @@ def test_the_end_does_not_wait_for_a_receiver_that_hangs(tmp_path: Path) -> None
             receiver.wait_for(1)
             program.process.terminate()
             assert program.process.wait(WAIT) == 0
-        assert "stopped with messages not delivered: 1" in program.log
+        program.wait_for_log("stopped with messages not delivered: 1")
 
 
 def test_over_tls_with_authorities_of_its_own(tmp_path: Path) -> None:

@@ -128,18 +128,18 @@ class TestMistakes:
                 program.reload(site.configuration("quiet bad good"))
                 refused += 1
                 program.wait_for_log("the previous one stays in force", refused)
-                assert told in program.log
+                program.wait_for_log(told)
             for line, told in WRONG_SETTINGS.values():
                 site.plugin("bad", SETTINGS)
                 program.reload(site.configuration(f"- bad:\n    {line}\n"))
                 refused += 1
                 program.wait_for_log("the previous one stays in force", refused)
-                assert told in program.log
+                program.wait_for_log(told)
             assert site.notes == ["starts"]
             site.plugin("bad", STARTUP)
             program.reload(site.configuration("quiet bad"))
             program.wait_for_log("the previous one stays in force", refused + 1)
-            assert "plugin bad: amiws_startup: " in program.log
+            program.wait_for_log("plugin bad: amiws_startup: ")
             assert site.notes == ["starts", "ends", "starts"]
             site.send("VarSet", "Hangup")
             client.wait_for_event("Hangup")
@@ -304,7 +304,7 @@ class TestAuthorize:
                 assert caught.value.response.body == reason
             with Client(program.port):
                 program.wait_for_log("client 127.0.0.1")
-            assert "WebSocket from 127.0.0.1 refused by a plugin: come back tomorrow" in program.log
+            program.wait_for_log("WebSocket from 127.0.0.1 refused by a plugin: come back tomorrow")
 
     def test_an_action_that_is_refused_is_answered_and_not_sent(self, site: Site) -> None:
         site.plugin(

@@ -110,7 +110,7 @@ def test_a_plugin_that_hides_in_messages_alone_keeps_the_state_back(
         urllib.request.urlopen(url, timeout=WAIT)
     assert error.value.code == 403
     assert json.load(error.value)["code"] == "state_withheld"
-    assert "clients get no live state: the plugin" in setup.program.log
+    setup.program.wait_for_log("clients get no live state: the plugin")
 
 
 def test_what_a_required_plugin_fails_on_is_not_shown(tmp_path: Path, stack: ExitStack) -> None:

@@ -339,7 +339,7 @@ def test_the_classic_socket_shows_the_servers_that_it_is_open_for(site: Site) ->
 @pytest.mark.parametrize("user", ["sue", "bob", "wall", NOBODY])
 def test_the_classic_socket_is_closed_to_who_sees_a_part(site: Site, user: str) -> None:
     assert "amiws.v2" in refused_upgrade(site, user)
-    assert "refused with 403" in site.program.log
+    site.program.wait_for_log("refused with 403")
 
 
 # What is seen
