@@ -42,7 +42,7 @@ def server() -> Iterator[V2Server]:
 
 @pytest.fixture(autouse=True)
 def time_stands_still(page: Page) -> Iterator[None]:
-    """For the scripts of the page, on which a slow machine has no influence: ``run_for`` moves it."""
+    """For the scripts of the page: ``run_for`` moves it, and no slow machine."""
     page.clock.install()
     page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 3600)
     yield
@@ -64,7 +64,7 @@ def live(page: Page, server: V2Server, *servers: Data, **more: Any) -> V2Connect
 
 
 def next_attempt(page: Page, within: int) -> None:
-    """Move the time to the next attempt, and not beyond: what it has to wait for takes real time."""
+    """Move the time to it and not beyond: what it waits for takes real time."""
     wait = page.evaluate("amiws.status.retryAt - Date.now()")
     assert 0 < wait <= within
     page.clock.run_for(int(wait) + 1)
