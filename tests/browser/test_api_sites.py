@@ -21,6 +21,7 @@ from requests.auth import HTTPDigestAuth
 
 from tests.browser.conftest import PATIENCE, NewContext
 from tests.support.ami_server import AmiServer
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration
 
 REALM = "asterisk"
@@ -177,7 +178,7 @@ def streams_opened(program: Program) -> int:
     asked = requests.get(
         f"http://127.0.0.1:{program.port}/metrics",
         auth=HTTPDigestAuth("alice", PASSWORD),
-        timeout=60,
+        timeout=WAIT,
     )
     start = "amiws_api_streams_opened_total{"
     lines = [line for line in asked.text.splitlines() if line.startswith(start)]

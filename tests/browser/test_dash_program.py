@@ -12,6 +12,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PATIENCE, NewContext
+from tests.support.patience import WAIT
 from tests.support.ports import free_port
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.stillness import still_pbx
@@ -44,7 +45,7 @@ def url(program: Program, path: str = "") -> str:
 def calls(program: Program) -> list[dict[str, Any]]:
     """The calls that the API lists."""
     items: list[dict[str, Any]] = requests.get(
-        url(program, "api/v1/state/call?limit=10000"), timeout=60
+        url(program, "api/v1/state/call?limit=10000"), timeout=WAIT
     ).json()["items"]
     return items
 
@@ -52,7 +53,7 @@ def calls(program: Program) -> list[dict[str, Any]]:
 def ask(program: Program, action: dict[str, str], server: int = 1) -> dict[str, Any]:
     """What the PBX answers."""
     answer = requests.post(
-        url(program, "api/v1/actions"), json={"server": server, "action": action}, timeout=60
+        url(program, "api/v1/actions"), json={"server": server, "action": action}, timeout=WAIT
     )
     reply: dict[str, Any] = answer.json()["replies"][0]
     assert reply["outcome"] == "answered", reply
@@ -133,7 +134,7 @@ def test_no_view_says_a_word_to_others_or_breaks_the_policy(
             page.goto(url(program, f"#/{view}"))
             page.wait_for_load_state("networkidle")
             expect(page.get_by_text("Loading")).to_have_count(0)
-        policy = requests.get(url(program), timeout=60).headers["Content-Security-Policy"]
+        policy = requests.get(url(program), timeout=WAIT).headers["Content-Security-Policy"]
         assert "'unsafe" not in policy
         assert "default-src 'none'" in policy or "default-src 'self'" in policy
         assert console_errors == []
@@ -177,7 +178,7 @@ def test_a_login_opens_the_socket_and_a_new_one_does_after_a_restart(
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     with quiet(tmp_path / "first", pbx, port, more) as first:
-        assert requests.get(url(first), timeout=60).status_code == 401
+        assert requests.get(url(first), timeout=WAIT).status_code == 401
         page.goto(url(first))
         expect(page.get_by_text("No calls")).to_be_visible()
         page.evaluate("window.stayed = true")

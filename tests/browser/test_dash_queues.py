@@ -13,6 +13,7 @@ import requests
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.desk import Desk
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration, wait_until
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ class Office:
     def state(self, kind: str) -> list[dict[str, Any]]:
         """The entities of a kind, as the API has them."""
         address = f"http://127.0.0.1:{self.program.port}/api/v1/state/{kind}"
-        items: list[dict[str, Any]] = requests.get(address, timeout=60).json()["items"]
+        items: list[dict[str, Any]] = requests.get(address, timeout=WAIT).json()["items"]
         return items
 
     def open(self, view: str) -> None:
@@ -315,7 +316,7 @@ def test_a_pause_with_a_reason_is_seen_in_the_simulated_pbx(page: Page, tmp_path
 
         def members() -> list[dict[str, Any]]:
             address = f"http://127.0.0.1:{program.port}/api/v1/actions"
-            reply = requests.post(address, json=asked, timeout=60).json()
+            reply = requests.post(address, json=asked, timeout=WAIT).json()
             return [one for one in reply["replies"][0]["items"] if one["Event"] == "QueueMember"]
 
         wait_until(lambda: any(one["Paused"] == "1" for one in members()), "the pause")

@@ -19,6 +19,7 @@ from amiws_gevent.api.operations import OPERATIONS, PREFIX
 from amiws_gevent.web.tokens import hash_of, make_token
 from tests.support.ami_server import AmiServer, Connection, Packet, answer
 from tests.support.certificates import make_certificate
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, wait_until
 from tests.support.program import configuration as plain_configuration
 from tests.support.sse import EventSource
@@ -91,8 +92,8 @@ def test_curl_listens_to_events(program: Program, ami: AmiServer) -> None:
         told = next(line for line in lines if line.startswith(b"data:") and b"Hangup" in line)
         assert json.loads(told.removeprefix(b"data: "))["message"]["data"]["Uniqueid"] == "1.1"
         program.process.terminate()
-        assert program.process.wait(60) == 0
-        assert curl.wait(60) == 0, "the answer ends as HTTP has it"
+        assert program.process.wait(WAIT) == 0
+        assert curl.wait(WAIT) == 0, "the answer ends as HTTP has it"
 
 
 def test_who_comes_back_gets_what_was_missed_once(program: Program, ami: AmiServer) -> None:
@@ -121,9 +122,9 @@ def test_without_state_events_go_on_and_state_is_refused(tmp_path: Path, ami: Am
         program.wait_for_log("connected")
         test_who_comes_back_gets_what_was_missed_once(program, ami)
         for path in ("/state/channel", "/state", "/state?kind=server&kind=call"):
-            refused = requests.get(url(program, path), timeout=60)
+            refused = requests.get(url(program, path), timeout=WAIT)
             assert (refused.status_code, refused.json()["code"]) == (409, "state_off"), path
-        (server,) = requests.get(url(program, "/servers"), timeout=60).json()["items"]
+        (server,) = requests.get(url(program, "/servers"), timeout=WAIT).json()["items"]
         assert server["sync"] == "off"
         with EventSource(program.port, f"{PREFIX}/state?kind=server") as source:
             (told,) = source.until("snapshot").data["items"]
@@ -168,7 +169,7 @@ def test_a_list_and_a_stream_meet(program: Program, ami: AmiServer) -> None:
     with EventSource(program.port, f"{PREFIX}/state?kind=channel") as witness:
         ami.send(new_channel(1))
         witness.until("state")
-        listed = requests.get(url(program, "/state/channel"), timeout=60).json()
+        listed = requests.get(url(program, "/state/channel"), timeout=WAIT).json()
         assert [one["id"] for one in listed["items"]] == ["1.1"]
         ami.send(new_channel(2))
         witness.until("state")
@@ -242,7 +243,7 @@ def test_a_user_whose_password_has_changed_is_ended_too(tmp_path: Path, ami: Ami
     with Program(tmp_path, configuration(ami_host(ami.port), more=more)) as program:
         session = requests.Session()
         asked = session.get(
-            url(program, "/servers"), auth=HTTPDigestAuth("alice", "one"), timeout=60
+            url(program, "/servers"), auth=HTTPDigestAuth("alice", "one"), timeout=WAIT
         )
         assert asked.status_code == 200
         cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
@@ -258,12 +259,12 @@ def test_wrong_tokens_are_logged_and_throttled(tmp_path: Path, ami: AmiServer) -
     with Program(tmp_path, configuration(ami_host(ami.port), more=more)) as program:
         wrong = {"Authorization": f"Bearer {OTHER}"}
         statuses = {
-            requests.get(url(program, "/servers"), headers=wrong, timeout=60).status_code
+            requests.get(url(program, "/servers"), headers=wrong, timeout=WAIT).status_code
             for _ in range(8)
         }
         assert statuses == {401, 429}
         program.wait_for_log('login refused: address=127.0.0.1 user="token": no such token')
-        right = requests.get(url(program, "/servers"), headers=AUTHORIZED, timeout=60)
+        right = requests.get(url(program, "/servers"), headers=AUTHORIZED, timeout=WAIT)
         assert right.status_code == 200
         assert OTHER not in program.log
 
@@ -291,7 +292,7 @@ def test_an_action_gets_the_whole_list_of_each_server(tmp_path: Path) -> None:
             two.wait_login()
             program.wait_for_log("connected", 2)
             body = {"server": "all", "action": {"Action": "QueueStatus", "ActionID": "mine"}}
-            asked = requests.post(url(program, "/actions"), json=body, timeout=60)
+            asked = requests.post(url(program, "/actions"), json=body, timeout=WAIT)
             assert asked.status_code == 200
             replies = asked.json()["replies"]
             assert [reply["server"] for reply in replies] == [1, 2]
@@ -319,9 +320,10 @@ def test_a_reply_to_originate_names_the_call_that_it_made(tmp_path: Path) -> Non
         program.wait_for_log("connected")
         action = {"Action": "Originate", "Channel": "SIP/1", "Application": "Echo"}
         body = {"server": 1, "action": action, "wait": True}
-        (reply,) = requests.post(url(program, "/actions"), json=body, timeout=60).json()["replies"]
+        told = requests.post(url(program, "/actions"), json=body, timeout=WAIT).json()
+        (reply,) = told["replies"]
         assert (reply["outcome"], reply["uniqueid"]) == ("answered", "1.1")
-        calls = requests.get(url(program, "/state/call"), timeout=60).json()["items"]
+        calls = requests.get(url(program, "/state/call"), timeout=WAIT).json()["items"]
         assert [reply["call"]] == [call["id"] for call in calls]
 
 
@@ -333,7 +335,7 @@ def test_a_server_that_never_answers(tmp_path: Path) -> None:
         ami.wait_login()
         program.wait_for_log("connected")
         body = {"server": 1, "action": {"Action": "Silence"}, "timeout": 0.2}
-        asked = requests.post(url(program, "/actions"), json=body, timeout=60)
+        asked = requests.post(url(program, "/actions"), json=body, timeout=WAIT)
         (reply,) = asked.json()["replies"]
         assert (reply["outcome"], reply["complete"]) == ("timeout", False)
 
@@ -342,13 +344,13 @@ def test_the_same_key_sends_nothing_twice(program: Program, ami: AmiServer) -> N
     headers = {"Idempotency-Key": "k1"}
     body = {"server": 1, "action": {"Action": "Reload"}}
     answers = [
-        requests.post(url(program, "/actions"), json=body, headers=headers, timeout=60)
+        requests.post(url(program, "/actions"), json=body, headers=headers, timeout=WAIT)
         for _ in range(3)
     ]
     assert {answer.text for answer in answers} == {answers[0].text}
     assert sent(ami, "Reload") == 1
     other = {"server": 1, "action": {"Action": "Other"}}
-    refused = requests.post(url(program, "/actions"), json=other, headers=headers, timeout=60)
+    refused = requests.post(url(program, "/actions"), json=other, headers=headers, timeout=WAIT)
     assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_conflict")
     assert sent(ami, "Other") == 0
 
@@ -360,7 +362,7 @@ def logins(program: Program) -> list[dict[str, Any]]:
     """Without a login, with cached Digest, and with the session cookie."""
     session = requests.Session()
     digest = HTTPDigestAuth("alice", "one")
-    assert session.get(url(program, "/servers"), auth=digest, timeout=60).status_code == 200
+    assert session.get(url(program, "/servers"), auth=digest, timeout=WAIT).status_code == 200
     return [{}, {"auth": digest}, {"cookies": session.cookies}]
 
 
@@ -389,7 +391,7 @@ def test_another_site_gets_nothing_and_does_nothing(
                     url(program, operation.path.replace("{kind}", "channel")),
                     headers=headers,
                     data='{"server": 1, "action": {"Action": "Originate"}}',
-                    timeout=60,
+                    timeout=WAIT,
                     **login,
                 )
                 assert asked.status_code == 403, (operation.id, method, login)
@@ -426,7 +428,7 @@ def test_what_a_form_can_send_is_no_action(
         url(program, "/actions"),
         data='{"server": 1, "action": {"Action": "Originate"}}',
         headers=headers,
-        timeout=60,
+        timeout=WAIT,
     )
     assert (asked.status_code, asked.json()["code"]) == (415, "unsupported_media_type")
     assert sent(ami, "Originate") == 0
@@ -440,14 +442,14 @@ def test_a_site_that_is_listed_may_ask(tmp_path: Path, ami: AmiServer) -> None:
             "Access-Control-Request-Method": "POST",
             "Sec-Fetch-Site": "cross-site",
         }
-        may = requests.options(url(program, "/actions"), headers=question, timeout=60)
+        may = requests.options(url(program, "/actions"), headers=question, timeout=WAIT)
         assert (may.status_code, may.content) == (204, b"")
         assert may.headers["Access-Control-Allow-Origin"] == "https://board.example"
         assert "Content-Type" in may.headers["Access-Control-Allow-Headers"]
         asked = requests.get(
             url(program, "/servers"),
             headers={"Origin": "https://board.example", "Sec-Fetch-Site": "cross-site"},
-            timeout=60,
+            timeout=WAIT,
         )
         assert asked.headers["Access-Control-Allow-Credentials"] == "true"
         assert asked.json()["items"][0]["name"] == "pbx"
@@ -465,7 +467,7 @@ def test_a_plugin_decides_by_path_and_user(tmp_path: Path, ami: AmiServer) -> No
     with Program(tmp_path, configuration(ami_host(ami.port), more=more)) as program:
         ami.wait_login()
         program.wait_for_log("connected")
-        refused = requests.get(url(program, "/events"), headers=AUTHORIZED, timeout=60)
+        refused = requests.get(url(program, "/events"), headers=AUTHORIZED, timeout=WAIT)
         assert (refused.status_code, refused.json()["detail"]) == (403, "no events for token:crm")
         for target in (
             "//api/v1/events",
@@ -478,10 +480,12 @@ def test_a_plugin_decides_by_path_and_user(tmp_path: Path, ami: AmiServer) -> No
                 client.sendall(head.encode())
                 assert client.makefile("rb").readline().startswith(b"HTTP/1.1 404 "), target
         body = {"server": 1, "action": {"Action": "Reload"}}
-        refused = requests.post(url(program, "/actions"), json=body, headers=AUTHORIZED, timeout=60)
+        refused = requests.post(
+            url(program, "/actions"), json=body, headers=AUTHORIZED, timeout=WAIT
+        )
         told = refused.json()
         assert (refused.status_code, told["code"]) == (403, "not_allowed")
         assert told["detail"] == "token:crm may not (http)"
         wait_until(lambda: sent(ami, "Reload") == 0, "nothing sent")
-        servers = requests.get(url(program, "/servers"), headers=AUTHORIZED, timeout=60)
+        servers = requests.get(url(program, "/servers"), headers=AUTHORIZED, timeout=WAIT)
         assert servers.status_code == 200

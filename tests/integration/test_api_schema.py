@@ -12,6 +12,7 @@ from pathlib import Path
 from amiws_gevent.web.tokens import make_token
 from tests.integration.test_api import configuration, queue_status, tokens
 from tests.support.ami_server import AmiServer
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host
 
 # Past what schemathesis expects of a request that fits the schema: a list that is forgotten, a
@@ -58,7 +59,7 @@ def test_the_program_keeps_to_its_document(tmp_path: Path) -> None:
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                timeout=110,
+                timeout=3 * WAIT,
                 check=False,
             )
             assert asked.returncode == 0, asked.stdout[-20_000:] + asked.stderr

@@ -19,7 +19,8 @@ import requests
 from amiws_gevent.audit import check, files
 from amiws_gevent.audit.verify import Report
 from tests.support.ami_server import AmiServer
-from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
+from tests.support.patience import WAIT
+from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
 from tests.support.v2_client import V2Client
 from tests.support.ws_client import Client, is_error
 

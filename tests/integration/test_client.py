@@ -13,6 +13,7 @@ from amiws_gevent.client import Client, ClientError, Event, Gap, Subscription
 from amiws_gevent.runtime.backoff import Backoff
 from amiws_gevent.web.tokens import hash_of, make_token
 from tests.integration.test_v2_protocol import MORE, Setup
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.relay import Relay
 
@@ -62,8 +63,8 @@ def test_after_many_cuts_nothing_is_missing_and_nothing_there_twice(
     client, stays = make(stack, relay.url), make(stack, f"http://127.0.0.1:{setup.program.port}")
     state, whole = client.subscribe(kind=KINDS), stays.subscribe(kind=KINDS)
     news = client.subscribe(["events"], event="UserEvent")
-    state.wait(60)
-    news.wait(60)
+    state.wait(WAIT)
+    news.wait(WAIT)
     setup.pbx.news()
     assert isinstance(news.take(60), Event)  # so that it has a position
     for number in range(30):
@@ -88,11 +89,11 @@ def test_a_restart_of_the_program_is_told(stack: ExitStack, tmp_path: Path) -> N
     relay = stack.enter_context(Relay(setup.program.port))
     client = make(stack, relay.url)
     subscription = client.subscribe(["state", "events"], kind=KINDS)
-    subscription.wait(60)
+    subscription.wait(WAIT)
     setup.pbx.join("sales", "1.1")
     wait_until(lambda: subscription.get(1, "queue_caller", "1.1"), "the caller")
     setup.program.process.terminate()
-    setup.program.process.wait(60)
+    setup.program.process.wait(WAIT)
     setup.pbx.callers["sales"].append("1.2")  # of whom nobody is told
     again = tmp_path / "again"
     again.mkdir()
@@ -126,10 +127,10 @@ def test_each_login_lasts_through_restarts(stack: ExitStack, tmp_path: Path, how
     client = stack.enter_context(Client(relay.url, **login, backoff=Backoff(0.01, 0.05)))
     assert client.hello["user"] == {"nobody": None, "token": "token:wall", "digest": "jürgen"}[how]
     subscription = client.subscribe(kind=KINDS)
-    subscription.wait(60)
+    subscription.wait(WAIT)
     for number in range(3):
         setup.program.process.kill()
-        setup.program.process.wait(60)
+        setup.program.process.wait(WAIT)
         setup.pbx.callers["sales"].append(f"1.{number}")
         again = tmp_path / str(number)
         again.mkdir()
@@ -172,7 +173,7 @@ def test_actions(stack: ExitStack, tmp_path: Path) -> None:
         client.action(1, {"Action": "Logoff"})
     assert caught.value.code == "action_refused"
     with pytest.raises(ClientError) as caught:
-        client.subscribe(["events"], quality="good").wait(60)
+        client.subscribe(["events"], quality="good").wait(WAIT)
     assert caught.value.code == "bad_filter"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import SAID, Daemons, gone, listens
+from tests.support.patience import WAIT
 from tests.support.ports import free_port
 from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
 
@@ -134,7 +135,7 @@ def started_with(closed: str, daemons: Daemons, *options: str | Path) -> subproc
 
 @CLOSED
 def test_a_daemon_without_standard_descriptors(daemons: Daemons, closed: str) -> None:
-    assert started_with(closed, daemons, "-d").wait(60) == 0
+    assert started_with(closed, daemons, "-d").wait(WAIT) == 0
     assert listens(daemons.port)
     descriptors = Path(f"/proc/{daemons.pid}/fd")
     assert {(descriptors / f"{number}").readlink() for number in range(3)} == {Path(os.devnull)}
@@ -151,7 +152,7 @@ def test_in_the_foreground_without_standard_descriptors(daemons: Daemons, closed
         descriptors = Path(f"/proc/{process.pid}/fd")
         assert {(descriptors / f"{number}").readlink() for number in range(3)} == {Path(os.devnull)}
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(WAIT) == 0
     finally:
         process.kill()
         process.wait()
@@ -162,8 +163,8 @@ def test_a_failed_start_without_standard_error_has_its_status(
     daemons: Daemons, closed: str
 ) -> None:
     daemons.file.write_text("ws_port: x\n")
-    assert started_with(closed, daemons).wait(60) == 78
-    assert started_with(closed, daemons, "-d").wait(60) == 78
+    assert started_with(closed, daemons).wait(WAIT) == 78
+    assert started_with(closed, daemons, "-d").wait(WAIT) == 78
 
 
 @pytest.mark.parametrize("words", [["--demo", "--scenarios"], ["--plugins"]])
@@ -174,7 +175,7 @@ def test_who_reads_a_list_may_leave_before_its_end(tmp_path: Path, words: list[s
     os.close(reading)
     command = [sys.executable, "-m", "amiws_gevent", "-f", str(file), *words]
     done = subprocess.run(
-        command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=120
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=WAIT
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")

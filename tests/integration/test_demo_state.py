@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.patience import WAIT
 from tests.support.program import Program
 from tests.support.v2_client import Collection, V2Client, key_of
 
@@ -51,7 +52,7 @@ def test_lists_and_a_client_agree_at_each_position(tmp_path: Path, kind: str) ->
             client.subscribe("state", kind=kind)
             compared = exact = 0
             while exact < ENOUGH or compared < 2 * ENOUGH:
-                page = session.get(url, timeout=60).json()
+                page = session.get(url, timeout=WAIT).json()
                 assert page["next"] is None
                 position, listed = page["position"], {key_of(item): item for item in page["items"]}
                 # What the list has seen is told by the second change from now at the latest: the

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import gone
-from tests.support.program import ROOT, WAIT, ami_host, configuration, wait_until
+from tests.support.patience import WAIT
+from tests.support.program import ROOT, ami_host, configuration, wait_until
 
 # Says where the start is, and waits there until the test lets it go on.
 PLUGIN = """

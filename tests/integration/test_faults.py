@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from tests.support.ami_server import AmiServer, Connection
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client, client_frame, is_error, raw_client
 
@@ -51,7 +52,7 @@ def test_a_killed_server_comes_back_by_itself(tmp_path: Path) -> None:
             assert banner["data"] == {"Product": "Asterisk Call Manager", "Version": "11.0.0"}
             victim.send(event("Back"))
             client.wait_for_event("Back")
-            assert "bad" in program.log
+            program.wait_for_log("bad")
 
 
 def test_half_a_packet_and_a_close(tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ def test_bytes_that_are_no_http(shared: tuple[AmiServer, Program, Client]) -> No
         b"\x00" * 100_000,
         b"GET\r\n\r\n",
     ):
-        with socket.create_connection(("127.0.0.1", program.port), timeout=20) as raw:
+        with socket.create_connection(("127.0.0.1", program.port), timeout=WAIT) as raw:
             try:
                 raw.sendall(garbage + b"\r\n\r\n")
                 while raw.recv(65536):

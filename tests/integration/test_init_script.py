@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import SAID, Daemons, listens
+from tests.support.patience import WAIT
 from tests.support.ports import free_port
 from tests.support.program import ROOT, wait_until
 
@@ -46,7 +47,7 @@ class InitScript(Daemons):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=100,
+            timeout=WAIT,
             check=False,
         )
         return done.returncode, done.stdout

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.ami_server import AmiServer
+from tests.support.patience import WAIT
 from tests.support.ports import free_port
-from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
+from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client, is_error
 
 
@@ -59,7 +60,7 @@ def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
             [sys.executable, "-m", "amiws_gevent", "-f", str(file)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=WAIT,
             cwd=ROOT,
         )
     assert done.returncode == 71

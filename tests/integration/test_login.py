@@ -16,6 +16,7 @@ from requests.auth import HTTPDigestAuth
 from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client
 
@@ -67,10 +68,10 @@ def refused(setup: Setup, **options: object) -> InvalidStatus:
 
 
 def test_right_and_wrong_passwords(setup: Setup) -> None:
-    right = requests.get(setup.url, auth=HTTPDigestAuth("alice", "wonder: land"), timeout=20)
+    right = requests.get(setup.url, auth=HTTPDigestAuth("alice", "wonder: land"), timeout=WAIT)
     assert (right.status_code, right.text) == (200, "<title>Wallboard</title>")
     for user, password in [("alice", "wrong"), ("bob", "x"), ("nobody", "x"), ("", "")]:
-        wrong = requests.get(setup.url, auth=HTTPDigestAuth(user, password), timeout=20)
+        wrong = requests.get(setup.url, auth=HTTPDigestAuth(user, password), timeout=WAIT)
         assert wrong.status_code == 401
         assert f'realm="{REALM}"' in wrong.headers["WWW-Authenticate"]
         assert "Wallboard" not in wrong.text
@@ -84,7 +85,7 @@ def test_curl(setup: Setup) -> None:
         done = subprocess.run(
             ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--digest", "--user",
              f"alice:{password}", setup.url + "/?a=b%20c"],
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=WAIT,
         )  # fmt: skip
         assert done.stdout == status
 
@@ -92,7 +93,7 @@ def test_curl(setup: Setup) -> None:
 def test_a_changed_auth_file_is_seen_and_revokes_the_cookie(setup: Setup) -> None:
     session = requests.Session()
     session.auth = HTTPDigestAuth("alice", "wonder: land")
-    assert session.get(setup.url, timeout=20).status_code == 200
+    assert session.get(setup.url, timeout=WAIT).status_code == 200
     cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
     with Client(setup.program.port, additional_headers={"Cookie": cookie}):
         pass
@@ -100,11 +101,11 @@ def test_a_changed_auth_file_is_seen_and_revokes_the_cookie(setup: Setup) -> Non
     os.utime(setup.auth_file, (1, 1))
     wait_until(
         lambda: requests.get(
-            setup.url, auth=HTTPDigestAuth("alice", "new password"), timeout=20
+            setup.url, auth=HTTPDigestAuth("alice", "new password"), timeout=WAIT
         ).status_code == 200,
         "the new password",
     )  # fmt: skip
-    old = requests.get(setup.url, auth=HTTPDigestAuth("alice", "wonder: land"), timeout=20)
+    old = requests.get(setup.url, auth=HTTPDigestAuth("alice", "wonder: land"), timeout=WAIT)
     assert old.status_code == 401
     error = refused(setup, additional_headers={"Cookie": cookie})
     assert error.response.status_code == 401
@@ -122,11 +123,11 @@ def digest_header(challenge: str, target: str, nc: int, password: str = "wonder:
 
 
 def get(setup: Setup, authorization: str, target: str = "/") -> requests.Response:
-    return requests.get(setup.url + target, headers={"Authorization": authorization}, timeout=20)
+    return requests.get(setup.url + target, headers={"Authorization": authorization}, timeout=WAIT)
 
 
 def test_a_replayed_nonce_count_and_a_stale_nonce(setup: Setup) -> None:
-    challenge = requests.get(setup.url, timeout=20).headers["WWW-Authenticate"]
+    challenge = requests.get(setup.url, timeout=WAIT).headers["WWW-Authenticate"]
     first = digest_header(challenge, "/", 1)
     assert get(setup, first).status_code == 200
     assert get(setup, first).status_code == 401  # replayed
@@ -149,7 +150,7 @@ def test_the_upgrade_without_a_login_is_a_401_that_says_why(setup: Setup) -> Non
 
 
 def test_the_upgrade_with_digest(setup: Setup) -> None:
-    challenge = requests.get(setup.url, timeout=20).headers["WWW-Authenticate"]
+    challenge = requests.get(setup.url, timeout=WAIT).headers["WWW-Authenticate"]
     header = digest_header(challenge, "/ws", 1)
     with Client(setup.program.port, additional_headers={"Authorization": header}) as client:
         setup.server.send(b"Event: Hello\r\n\r\n")
@@ -161,7 +162,7 @@ def test_the_upgrade_with_digest(setup: Setup) -> None:
     "origin", ["http://evil.example", "null", "http://127.0.0.1", "https://127.0.0.1:{port}"]
 )
 def test_a_foreign_origin_is_a_403_that_says_what_to_change(setup: Setup, origin: str) -> None:
-    challenge = requests.get(setup.url, timeout=20).headers["WWW-Authenticate"]
+    challenge = requests.get(setup.url, timeout=WAIT).headers["WWW-Authenticate"]
     header = digest_header(challenge, "/ws", 1)
     error = refused(
         setup,
@@ -175,7 +176,7 @@ def test_a_foreign_origin_is_a_403_that_says_what_to_change(setup: Setup, origin
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:{port}", "https://intranet.example"])
 def test_own_and_allowed_origins(setup: Setup, origin: str) -> None:
-    challenge = requests.get(setup.url, timeout=20).headers["WWW-Authenticate"]
+    challenge = requests.get(setup.url, timeout=WAIT).headers["WWW-Authenticate"]
     header = digest_header(challenge, "/ws", 1)
     with Client(
         setup.program.port,
@@ -192,7 +193,7 @@ def test_auth_websocket_false_gives_amiws_behaviour_back(setup: Setup) -> None:
     with Client(setup.program.port) as client:
         setup.server.send(b"Event: Open\r\n\r\n")
         client.wait_for_event("Open")
-    assert requests.get(setup.url, timeout=20).status_code == 401
+    assert requests.get(setup.url, timeout=WAIT).status_code == 401
 
 
 def test_files_that_are_never_served(setup: Setup) -> None:
@@ -206,7 +207,7 @@ def test_files_that_are_never_served(setup: Setup) -> None:
         session.auth = HTTPDigestAuth("alice", "wonder: land")
         request = requests.Request("GET", setup.url + "/", auth=session.auth).prepare()
         request.url = setup.url + target
-        answer = session.send(request, timeout=20)
+        answer = session.send(request, timeout=WAIT)
         assert answer.status_code in (400, 401, 404), target
         assert "alice:" not in answer.text
         assert "secret" not in answer.text

@@ -13,6 +13,7 @@ import requests
 from requests.auth import HTTPDigestAuth
 
 from tests.support.ami_server import AmiServer
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration
 from tests.support.ws_client import Client
 
@@ -37,7 +38,7 @@ class Setup(NamedTuple):
     ) -> requests.Response:
         asks = session or requests.Session()
         url = f"http://127.0.0.1:{self.program.port}{path}"
-        return asks.get(url, auth=HTTPDigestAuth(user, password), timeout=20)
+        return asks.get(url, auth=HTTPDigestAuth(user, password), timeout=WAIT)
 
     def guess(self, user: str = "alice") -> list[requests.Response]:
         """Wrong logins, up to the first that nobody looks at."""

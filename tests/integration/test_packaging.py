@@ -20,6 +20,7 @@ import pytest
 
 from amiws_gevent import __version__
 from build_tools.compress import tersely
+from tests.support.patience import WAIT
 from tests.support.program import ROOT, Program, ami_host, configuration
 
 LEFT_OUT = shutil.ignore_patterns(
@@ -58,7 +59,7 @@ def run(*words: str | Path, cwd: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=100,
+        timeout=WAIT,
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -216,7 +217,7 @@ def test_the_installed_program_serves_it_compressed(installed: Path, tmp_path: P
     python = installed / "bin" / "python"
     nothing = {"PATH": str(tmp_path), "PYTHONPATH": ""}
     with Program(tmp_path, configuration(ami_host(1)), python=python, environ=nothing) as program:
-        connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=WAIT)
         connection.request("GET", "/app/app.js", headers={"Accept-Encoding": "gzip"})
         response = connection.getresponse()
         page = gzip.decompress(response.read())

@@ -22,6 +22,7 @@ import pytest
 from amiws_gevent.ami import Parser, encode_message, envelope_prefix
 from tests.support.ami_server import BANNER, AmiServer, Connection
 from tests.support.journal import files, message_lines, messages, names
+from tests.support.patience import WAIT
 from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client, raw_client
 
@@ -75,7 +76,7 @@ class FastClient:
 
     def __exit__(self, *_: object) -> None:
         self._socket.shutdown(2)
-        self._thread.join(20)
+        self._thread.join(WAIT)
         self._socket.close()
 
     def wait_for(self, count: int) -> list[bytes]:
@@ -122,7 +123,7 @@ class Replay:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        assert self.process.wait(60) == 0, self.log.read_text()
+        assert self.process.wait(WAIT) == 0, self.log.read_text()
         assert "skipped" not in self.log.read_text()
 
 
@@ -161,7 +162,7 @@ def test_a_journal_replays_to_the_same_json(name: str, tmp_path: Path) -> None:
     client_is_there = threading.Event()
 
     def script(connection: Connection) -> None:
-        client_is_there.wait(20)
+        client_is_there.wait(WAIT)
         banner, end, rest = capture.partition(b"\r\n")
         connection.send(banner + end)
         connection.read_packet()
@@ -263,7 +264,7 @@ def test_a_kill_loses_at_most_what_had_not_reached_the_disk(tmp_path: Path) -> N
             (journal / "amiws-2020-01-01-0001.jsonl.gz.tmp").write_bytes(b"half")
         with Program(tmp_path, settings) as program:
             wait_until(lambda: numbers(journal)[-1] > found[-1], "a clean start")
-            assert "ended in an incomplete line: removed its 43 bytes" in program.log
+            program.wait_for_log("ended in an incomplete line: removed its 43 bytes")
             assert "amiws-2020-01-01-0001.jsonl.gz.tmp" not in names(journal)
     found = numbers(journal)
     assert found == sorted(set(found)), "nothing is there twice"
@@ -387,7 +388,7 @@ def test_a_full_disk_costs_no_client_a_message_and_is_said(
         wait_until(lambda: numbers(journal)[-1] == 329, "well again")
         assert program.log.count(disk.error) == 1
         program.process.terminate()
-        program.process.wait(60)
+        program.process.wait(WAIT)
         log = program.log
     found = numbers(journal)
     (place,) = [place for place, number in enumerate(found) if number < 0]
@@ -436,7 +437,7 @@ def test_a_second_program_on_the_folder_is_refused(tmp_path: Path) -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=WAIT,
             check=False,
         )
         assert ended.returncode == 78

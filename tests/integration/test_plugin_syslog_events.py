@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.certificates import make_certificate
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.rsyslog import Rsyslog
 from tests.support.ws_client import Client
@@ -157,7 +158,7 @@ def test_what_is_useful_out_of_the_box(tmp_path: Path, rsyslog: Rsyslog) -> None
         assert "0123456789abcdef" not in told["InvalidPassword"]["raw"]
         sequence = [int(line["parameters"]["meta"]["sequenceId"]) for line in rsyslog.lines]
         assert sequence == list(range(1, len(sequence) + 1))
-        assert "lines are being sent" in program.log
+        program.wait_for_log("lines are being sent")
 
 
 @pytest.mark.parametrize("kind", WITHOUT_LOSS)
@@ -222,7 +223,7 @@ class Stream:
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
-        self._thread.join(20)
+        self._thread.join(WAIT)
 
     def wait_more(self, count: int) -> None:
         wanted = self.sent + count
@@ -362,7 +363,7 @@ def test_a_receiver_with_another_certificate_gets_nothing(tmp_path: Path, rsyslo
         server.send(numbered(range(3, 6)))
         wait_numbers(rsyslog, range(3, 6))
         assert numbers_of(rsyslog) == [3, 4, 5]
-        assert "stopped with 3 lines not sent" in program.log
+        program.wait_for_log("stopped with 3 lines not sent")
 
 
 def test_a_receiver_that_wants_our_certificate(tmp_path: Path) -> None:
@@ -381,7 +382,7 @@ def test_a_receiver_that_wants_our_certificate(tmp_path: Path) -> None:
         more = f"    ssl_cert: {client.cert}\n    ssl_key: {client.key}\n"
         program.reload(for_kind(rsyslog, "tls", server.port, NUMBERED + more))
         program.wait_for_log("configuration applied")
-        assert "stopped with 3 lines not sent" in program.log
+        program.wait_for_log("stopped with 3 lines not sent")
         server.send(numbered(range(3, 6)))
         wait_numbers(rsyslog, range(3, 6))
         assert numbers_of(rsyslog) == [3, 4, 5]
@@ -401,7 +402,7 @@ def test_the_end_of_the_program_sends_what_waits(
             server.send(numbered(range(200)))
             wait_client(page, 200)
             program.process.terminate()
-            program.process.wait(60)
+            program.process.wait(WAIT)
         wait_numbers(rsyslog, range(200))
         assert numbers_of(rsyslog) == list(range(200))
 

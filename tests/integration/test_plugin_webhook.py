@@ -16,7 +16,8 @@ import pytest
 from tests.support.ami_server import AmiServer
 from tests.support.certificates import make_certificate
 from tests.support.http_receiver import Receiver, Request, answer, hang, then_hang
-from tests.support.program import ROOT, WAIT, Program, ami_host, configuration, wait_until
+from tests.support.patience import WAIT
+from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client
 
 KEY = b"0f1e2d3c4b5a"
@@ -41,7 +42,7 @@ def genuine(request: Request, key: bytes = KEY) -> bool:
     return (
         request.get("X-Amiws-Signature") == f"sha256={expected}"
         and request.get("webhook-signature") == f"v1,{signed}"
-        and abs(request.time - int(stamp)) < 30
+        and abs(request.time - int(stamp)) < WAIT
     )
 
 
@@ -159,7 +160,7 @@ def test_the_end_does_not_wait_for_a_receiver_that_hangs(tmp_path: Path) -> None
             receiver.wait_for(1)
             program.process.terminate()
             assert program.process.wait(WAIT) == 0
-        assert "stopped with messages not delivered: 1" in program.log
+        program.wait_for_log("stopped with messages not delivered: 1")
 
 
 def test_over_tls_with_authorities_of_its_own(tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ def test_wrong_settings_are_found_by_check(tmp_path: Path, settings: list[str], 
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=60,
+        timeout=WAIT,
         check=False,
     )
     assert checked.returncode == 78

@@ -14,6 +14,7 @@ from requests.auth import HTTPDigestAuth
 from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
+from tests.support.patience import WAIT
 from tests.support.plugin_site import QUIET, Site, events, with_notes
 from tests.support.program import wait_until
 from tests.support.v2_client import EventsClient
@@ -127,18 +128,18 @@ class TestMistakes:
                 program.reload(site.configuration("quiet bad good"))
                 refused += 1
                 program.wait_for_log("the previous one stays in force", refused)
-                assert told in program.log
+                program.wait_for_log(told)
             for line, told in WRONG_SETTINGS.values():
                 site.plugin("bad", SETTINGS)
                 program.reload(site.configuration(f"- bad:\n    {line}\n"))
                 refused += 1
                 program.wait_for_log("the previous one stays in force", refused)
-                assert told in program.log
+                program.wait_for_log(told)
             assert site.notes == ["starts"]
             site.plugin("bad", STARTUP)
             program.reload(site.configuration("quiet bad"))
             program.wait_for_log("the previous one stays in force", refused + 1)
-            assert "plugin bad: amiws_startup: " in program.log
+            program.wait_for_log("plugin bad: amiws_startup: ")
             assert site.notes == ["starts", "ends", "starts"]
             site.send("VarSet", "Hangup")
             client.wait_for_event("Hangup")
@@ -303,7 +304,7 @@ class TestAuthorize:
                 assert caught.value.response.body == reason
             with Client(program.port):
                 program.wait_for_log("client 127.0.0.1")
-            assert "WebSocket from 127.0.0.1 refused by a plugin: come back tomorrow" in program.log
+            program.wait_for_log("WebSocket from 127.0.0.1 refused by a plugin: come back tomorrow")
 
     def test_an_action_that_is_refused_is_answered_and_not_sent(self, site: Site) -> None:
         site.plugin(
@@ -360,7 +361,7 @@ def test_who_comes_and_goes(site: Site) -> None:
         with (
             Client(program.port),
             Client(program.port, "amiws.v2"),
-            requests.get(stream, stream=True, timeout=20),
+            requests.get(stream, stream=True, timeout=WAIT),
         ):
             wait_until(lambda: len(site.notes) == 3, "all told")
         wait_until(lambda: len(site.notes) == 6, "all ends told")
@@ -393,12 +394,12 @@ class TestBlueprints:
         more = f"auth_domain: pbx\nauth_file: {users}\n"
         with site.program("web", more) as program:
             url = f"http://127.0.0.1:{program.port}/hello"
-            assert requests.get(url, timeout=20).status_code == 401
-            done = requests.get(url, auth=HTTPDigestAuth("alice", "secret"), timeout=20)
+            assert requests.get(url, timeout=WAIT).status_code == 401
+            done = requests.get(url, auth=HTTPDigestAuth("alice", "secret"), timeout=WAIT)
             assert (done.status_code, done.text) == (200, "hello alice")
             program.reload(site.configuration("web", more))
             program.wait_for_log("configuration applied")
-            done = requests.get(url, auth=HTTPDigestAuth("alice", "secret"), timeout=20)
+            done = requests.get(url, auth=HTTPDigestAuth("alice", "secret"), timeout=WAIT)
             assert done.text == "hello alice"
 
     @pytest.mark.parametrize("route", ["/", "/<path:any>", "/hello"])
@@ -416,7 +417,7 @@ class TestBlueprints:
             program.reload(site.configuration("first web"))
             program.wait_for_log("the previous one stays in force")
             url = f"http://127.0.0.1:{program.port}/hello"
-            assert requests.get(url, timeout=20).text == "hello None"
+            assert requests.get(url, timeout=WAIT).text == "hello None"
 
 
 def test_changes_of_a_server_in_order_and_once(site: Site) -> None:

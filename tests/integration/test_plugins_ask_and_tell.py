@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_v2_protocol import MORE, Setup
+from tests.support.patience import WAIT
 from tests.support.plugins import write
 from tests.support.program import ami_host, configuration
 from tests.support.ws_client import Client
@@ -89,7 +90,7 @@ def test_a_plugin_tells_clients_of_a_full_queue(tmp_path: Path, stack: ExitStack
         "Ok": "true",
     }
     url = f"http://127.0.0.1:{setup.program.port}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=WAIT) as answer:
         text = answer.read().decode()
     assert "amiws_own_mine_alarms_total{plugin=" in text
 
@@ -106,10 +107,10 @@ def test_a_plugin_that_hides_in_messages_alone_keeps_the_state_back(
     assert client.subscribe("events")
     url = f"http://127.0.0.1:{setup.program.port}/api/v1/state/queue"
     with pytest.raises(urllib.error.HTTPError) as error:
-        urllib.request.urlopen(url, timeout=10)
+        urllib.request.urlopen(url, timeout=WAIT)
     assert error.value.code == 403
     assert json.load(error.value)["code"] == "state_withheld"
-    assert "clients get no live state: the plugin" in setup.program.log
+    setup.program.wait_for_log("clients get no live state: the plugin")
 
 
 def test_what_a_required_plugin_fails_on_is_not_shown(tmp_path: Path, stack: ExitStack) -> None:

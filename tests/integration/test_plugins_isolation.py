@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import WAIT
 from tests.support.plugin_site import QUIET, Site, events, with_notes
-from tests.support.program import WAIT, Program, wait_until
+from tests.support.program import Program, wait_until
 from tests.support.ws_client import Client
 
 
@@ -255,7 +256,7 @@ class TestIsolation:
                 wait_until(lambda: "computes" in site.notes, "the hook is called")
             program.process.terminate()
             assert program.process.wait(WAIT) == 70
-            assert "plugin endless: " + hook.partition("(")[0] in program.log
+            program.wait_for_log("plugin endless: " + hook.partition("(")[0])
             assert not pid_file.exists()
 
     def test_a_log_hook_that_blocks_drops_for_itself_alone(self, site: Site) -> None:
@@ -274,9 +275,9 @@ class TestIsolation:
             client.wait_for_event("E999")
             assert events(client) == wanted
             assert [note for note in site.notes if note] == wanted
-            assert "plugin blocked: too slow, calls of its hooks dropped" in program.log
+            program.wait_for_log("plugin blocked: too slow, calls of its hooks dropped")
             assert not faults_told(program, "logs")
             program.process.terminate()
             assert program.process.wait(WAIT) == 0
-            assert "plugin blocked: stopped with" in program.log
-            assert "plugin shut: amiws_shutdown: " in program.log
+            program.wait_for_log("plugin blocked: stopped with")
+            program.wait_for_log("plugin shut: amiws_shutdown: ")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.ami_server import AmiServer, Connection
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration
 from tests.support.ws_client import raw_client
 
@@ -92,7 +93,7 @@ def test_capture_reaches_a_client(name: str, tmp_path: Path) -> None:
             banner, end, rest = capture.partition(b"\r\n")
             connection.send(banner + end)
             connection.read_packet()
-        client_is_there.wait(60)
+        client_is_there.wait(WAIT)
         connection.send(rest)
         while connection.read_packet() is not None:
             pass

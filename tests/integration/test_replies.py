@@ -15,6 +15,7 @@ import requests
 
 from tests.integration.test_simulator import demo
 from tests.support.ami_server import AmiServer, Connection, Packet, answer
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration
 from tests.support.v2_client import V2Client
 from tests.support.ws_client import Client
@@ -61,7 +62,7 @@ class Site:
         url = f"http://127.0.0.1:{self.program.port}/api/v1/actions"
         headers = {"Idempotency-Key": key} if key else {}
         body = {"server": 1, "action": action, **more}
-        return requests.post(url, json=body, headers=headers, timeout=60)
+        return requests.post(url, json=body, headers=headers, timeout=WAIT)
 
     def later(self, action: dict[str, Any], key: str = "", **more: Any) -> Future[Any]:
         return self._threads.submit(self.post, action, key, **more)
@@ -142,8 +143,8 @@ def test_a_list_that_stops_in_the_middle_is_told_as_far_as_it_came(
 
     site = Site(tmp_path, stack, half)
     begun = time.monotonic()
-    (reply,) = site.post({"Action": "QueueStatus"}, timeout=0.5).json()["replies"]
-    assert 0.4 < time.monotonic() - begun < 30
+    (reply,) = site.post({"Action": "QueueStatus"}, timeout=2).json()["replies"]
+    assert time.monotonic() - begun > 1.9
     assert (reply["outcome"], reply["complete"]) == ("timeout", False)
     assert reply["response"]["Response"] == "Success"
     assert [item["Queue"] for item in reply["items"]] == ["q0", "q1", "q2"]
@@ -166,18 +167,16 @@ def test_what_is_under_way_when_the_connection_is_lost_is_unknown_at_once(
     site = Site(tmp_path, stack, begin)
     client = site.v2()
     everything = client.subscribe("events")
-    asked = {"server": 1, "timeout": 60, "action": {"Action": "QueueStatus"}}
-    waits = site.later({"Action": "QueueStatus"}, "one", timeout=60)
+    asked = {"server": 1, "timeout": WAIT, "action": {"Action": "QueueStatus"}}
+    waits = site.later({"Action": "QueueStatus"}, "one", timeout=WAIT)
     client.send({"op": "action", "id": 1, "idempotency_key": "one", **asked})
     client.wait(lambda: "Other" in client.events(everything), "what came was read")
     client.request("ping")  # with one key there is one question, whoever comes first
     assert len(site.sent("QueueStatus")) == 1
-    begun = time.monotonic()
     site.ami.kill()
     (reply,) = waits.result().json()["replies"]
     client.wait(lambda: client.of("reply"), "the reply")
-    assert time.monotonic() - begun < 30, "at once, and not after the timeout of 60 s"
-    for one in (reply, client.of("reply")[0]):
+    for one in (reply, client.of("reply")[0]):  # at once, or it would be "timeout"
         assert (one["outcome"], one["complete"]) == ("unknown", False)
         assert (one["response"] is not None) == half
         assert [item["Queue"] for item in one["items"]] == (["q0", "q1", "q2"] if half else [])
@@ -193,7 +192,7 @@ def test_one_key_twice_at_once_is_sent_once_and_answered_twice(
 
     def slow(connection: Connection, packet: Packet) -> bytes | None:
         if packet.action == "Reload":
-            go.wait(60)
+            go.wait(WAIT)
         return answer(packet, f"Message: {len(connection.packets)}")
 
     site = Site(tmp_path, stack, slow)
@@ -236,11 +235,11 @@ def test_lists_and_calls_of_an_old_and_a_new_asterisk(
     program.wait_for_log("the live state is synchronised")
     url = f"http://127.0.0.1:{program.port}/api/v1/"
     body: dict[str, Any] = {"server": 1, "action": {"Action": "QueueStatus"}}
-    (reply,) = requests.post(url + "actions", json=body, timeout=60).json()["replies"]
+    (reply,) = requests.post(url + "actions", json=body, timeout=WAIT).json()["replies"]
     assert (reply["outcome"], reply["complete"]) == ("answered", True)
     assert reply["end"]["Event"] == "QueueStatusComplete"
     told = {item["Queue"] for item in reply["items"] if item["Event"] == "QueueParams"}
-    known = requests.get(url + "state/queue", timeout=60).json()["items"]
+    known = requests.get(url + "state/queue", timeout=WAIT).json()["items"]
     assert told == {item["id"] for item in known} != set()
     action = {
         "Action": "Originate",
@@ -249,11 +248,11 @@ def test_lists_and_calls_of_an_old_and_a_new_asterisk(
         "Data": "60",
         "CallerID": "Desk <100>",
     }
-    body = {"server": 1, "wait": True, "timeout": 60, "action": action}
-    (reply,) = requests.post(url + "actions", json=body, timeout=60).json()["replies"]
+    body = {"server": 1, "wait": True, "timeout": WAIT, "action": action}
+    (reply,) = requests.post(url + "actions", json=body, timeout=WAIT).json()["replies"]
     assert (reply["outcome"], reply["complete"]) == ("answered", True)
     assert reply["end"]["Response"] == "Success"
-    calls = requests.get(url + "state/call", timeout=60).json()["items"]
+    calls = requests.get(url + "state/call", timeout=WAIT).json()["items"]
     (call,) = [call for call in calls if reply["uniqueid"] in call["legs"]]
     assert call["id"] == reply["call"]
     client = stack.enter_context(V2Client(program.port))

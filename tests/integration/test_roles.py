@@ -16,7 +16,8 @@ from requests.auth import HTTPDigestAuth
 from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
-from tests.support.program import ROOT, WAIT, Program, configuration, wait_until
+from tests.support.patience import WAIT
+from tests.support.program import ROOT, Program, configuration, wait_until
 from tests.support.program import ami_host as host
 from tests.support.sse import EventSource
 from tests.support.v2_client import V2Client
@@ -338,7 +339,7 @@ def test_the_classic_socket_shows_the_servers_that_it_is_open_for(site: Site) ->
 @pytest.mark.parametrize("user", ["sue", "bob", "wall", NOBODY])
 def test_the_classic_socket_is_closed_to_who_sees_a_part(site: Site, user: str) -> None:
     assert "amiws.v2" in refused_upgrade(site, user)
-    assert "refused with 403" in site.program.log
+    site.program.wait_for_log("refused with 403")
 
 
 # What is seen

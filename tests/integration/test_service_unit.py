@@ -12,6 +12,7 @@ from pathlib import Path
 
 from amiws_gevent import cli
 from amiws_gevent.config import ConfigError
+from tests.support.patience import WAIT
 from tests.support.program import ROOT, Program, ami_host, configuration
 
 UNIT = ROOT / "etc" / "systemd" / "amiws-gevent.service"
@@ -52,7 +53,7 @@ def test_the_unit_fits_the_program() -> None:
 def test_systemd_is_told_of_start_reload_and_stop(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(20)
+        manager.settimeout(WAIT)
         environ = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
         text = configuration(ami_host(1))
         with Program(tmp_path, text, environ=environ) as program:
@@ -70,4 +71,4 @@ def test_systemd_is_told_of_start_reload_and_stop(tmp_path: Path) -> None:
                 assert status.startswith(f"STATUS={told}")
             program.process.send_signal(signal.SIGTERM)
             assert manager.recv(1000) == b"STOPPING=1"
-            assert program.process.wait(60) == 0
+            assert program.process.wait(WAIT) == 0

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from amiws_gevent.ami import Kind, Message, Parser, encode_action
+from tests.support.patience import WAIT
 
 ROOT = Path(__file__).parent.parent.parent
-WAIT = 60.0
 LINE = re.compile(
     r"simulated Asterisk (11|13|22) listening on ([\d.]+):(\d+) \(user (\w+), secret (\w+)\)"
 )

@@ -17,6 +17,7 @@ import pytest
 from tests.integration.test_v2_protocol import MORE, Setup
 from tests.support.ami_server import AmiServer
 from tests.support.listing import Lists, channel, event
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.v2_client import V2Client, key_of
 from tests.support.ws_client import client_frame, raw_client, server_frames
@@ -72,7 +73,7 @@ class Reader:
     """Reads the frames of a raw client as JSON, from when it is asked to."""
 
     def __init__(self, raw: socket.socket) -> None:
-        raw.settimeout(60)
+        raw.settimeout(WAIT)
         self._frames = server_frames(raw)
         self.messages: list[dict[str, Any]] = []
         self.collection: dict[Any, dict[str, Any]] = {}

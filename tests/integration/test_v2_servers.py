@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from tests.integration.test_v2_protocol import MORE, Setup
+from tests.support.patience import WAIT
 from tests.support.program import ami_host, configuration
 from tests.support.v2_client import QueuePbx, V2Client
 
@@ -158,7 +159,7 @@ def test_without_a_live_state_everything_says_so(tmp_path: Path, stack: ExitStac
     (server,) = fresh.hello["servers"]
     assert server["sync"] == "off"
     url = f"http://127.0.0.1:{setup.program.port}/api/v1/"
-    (server,) = requests.get(url + "servers", timeout=60).json()["items"]
+    (server,) = requests.get(url + "servers", timeout=WAIT).json()["items"]
     assert server["sync"] == "off"
-    answer = requests.get(url + "state/channel", timeout=60)
+    answer = requests.get(url + "state/channel", timeout=WAIT)
     assert (answer.status_code, answer.json()["code"]) == (409, "state_off")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_v2_protocol import Setup
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration
 from tests.support.v2_client import V2Client
 
@@ -190,7 +191,7 @@ def test_a_restart_of_the_program_is_a_gap(tmp_path: Path) -> None:
         position = client.positions[name]
         setup.program.process.terminate()
         assert client.wait_closed() == 1001
-        setup.program.process.wait(60)
+        setup.program.process.wait(WAIT)
         text = configuration(ami_host(setup.pbx.server.port), more="live_state: yes\n")
         again = tmp_path / "again"
         again.mkdir()

@@ -119,7 +119,7 @@ def test_the_chain_does_what_the_specifications_say(
     transforms = [each for each, how in zip(hooks, plan, strict=True) if not how.filters]
     chain = MessageChain(MessageSteps(filters, transforms))
     messages = [Message(Kind.EVENT, {"Event": "E", "Number": str(n)}) for n in range(count)]
-    with gevent.Timeout(30):
+    with gevent.Timeout(WAIT):
         kept = chain.run(messages[:cut], SERVER) + chain.run(messages[cut:], SERVER)
     found = [(number_of(message), message.get("Marks") or "") for message in kept]
     assert found == expected(plan, count)

@@ -50,10 +50,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar, Self
 
+from tests.support.patience import WAIT
 from tests.support.ports import hold
-
-WAIT = 60.0
-"""Seconds that a wait lasts at most: far above what is needed, as machines are shared."""
 
 POLL = 0.02
 """Seconds after which a thread that waits for its socket looks whether it is to end."""

@@ -14,6 +14,7 @@ from amiws_gevent.config import LoadResult, load_settings
 from amiws_gevent.server import Server
 from tests.support import plugins as plugin_files
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 # Writes down what happens, in a list that the test has put into builtins.
 NOTING = """
@@ -94,7 +95,7 @@ class Whole:
         server.request_reload()
         until(lambda: server._reload._greenlet is not before)
         assert server._reload._greenlet is not None
-        server._reload._greenlet.join(20)
+        server._reload._greenlet.join(WAIT)
 
     def stop(self) -> int | None:
         """SIGTERM; the exit status."""
@@ -102,7 +103,7 @@ class Whole:
             return None
         self.server.request_stop()
         running, self._running = self._running, None
-        return running.get(timeout=20)
+        return running.get(timeout=WAIT)
 
 
 def host(port: int, name: str = "pbx", more: str = "") -> str:

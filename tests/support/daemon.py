@@ -13,6 +13,7 @@ from typing import Self
 
 from amiws_gevent import cli
 from amiws_gevent.runtime import log
+from tests.support.patience import WAIT
 from tests.support.ports import free_port
 from tests.support.program import ROOT, ami_host, configuration, wait_until
 
@@ -23,7 +24,7 @@ SAID = "" if log.syslog_listens() else f"{cli.NO_SYSLOG}\n"
 def listens(port: int) -> bool:
     """Whether something takes connections at a loopback port."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+        socket.create_connection(("127.0.0.1", port), timeout=WAIT).close()
     except ConnectionRefusedError:
         return False
     return True
@@ -80,7 +81,7 @@ class Daemons:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=WAIT,
             check=False,
         )
 

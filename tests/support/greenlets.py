@@ -11,7 +11,7 @@ from collections.abc import Callable
 import gevent
 from gevent import socket as gsocket
 
-WAIT = 60.0  # seconds; far above what is needed, since machines are shared
+from tests.support.patience import WAIT
 
 
 def until(condition: Callable[[], object], timeout: float = WAIT) -> None:

@@ -33,10 +33,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.patience import WAIT
 from tests.support.ports import hold
-
-WAIT = 60.0
-"""Seconds that a wait lasts at most: far above what is needed, as machines are shared."""
 
 POLL = 0.02
 """Seconds after which a thread that waits for its socket looks whether it is to end."""

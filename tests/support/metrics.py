@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.patience import WAIT
 from tests.support.program import wait_until
 
 
@@ -28,7 +29,7 @@ def get(port: int, path: str) -> Got:
     """GET without a login or a proxy; an answer of any status."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=WAIT) as answer:
             return Got(answer.status, answer.read())
     except urllib.error.HTTPError as error:
         with error:

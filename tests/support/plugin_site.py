@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.ami_server import AmiServer
+from tests.support.patience import WAIT
 from tests.support.program import ROOT, Program, ami_host, configuration
 from tests.support.ws_client import Client
 
@@ -66,7 +67,7 @@ class Site:
             [sys.executable, "-m", "amiws_gevent", "-f", str(file), *words],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=WAIT,
             cwd=ROOT,
         )
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.patience import WAIT
+
 ROOT = Path(__file__).parent.parent.parent
-WAIT = 60.0  # seconds; far above what is needed, since machines are shared
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
@@ -77,7 +78,7 @@ class Program:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(60)
+                self.process.wait(WAIT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

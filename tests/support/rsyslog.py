@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.certificates import Certificate, make_certificate
+from tests.support.patience import WAIT
 from tests.support.ports import free_port
 from tests.support.program import wait_until
 
@@ -160,7 +161,7 @@ class Rsyslog:
     def _end(self, number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(60)
+            self.process.wait(WAIT)
             self.process = None
 
     def target(self, kind: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-PATIENCE = 60.0  # seconds that a test waits for what must come
+from tests.support.patience import WAIT
 
 
 class Event(NamedTuple):
@@ -32,10 +32,10 @@ class EventSource:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         if tls is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
         else:
             self._connection = http.client.HTTPSConnection(
-                "localhost", port, timeout=PATIENCE, context=tls
+                "localhost", port, timeout=WAIT, context=tls
             )
         self._connection.request("GET", target, headers=dict(headers or {}))
         self._answer = self._connection.getresponse()

@@ -30,8 +30,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.patience import WAIT
+
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 60.0  # seconds for the last answer
 
 KEY = base64.b64encode(os.urandom(16)).decode()
 CLIENT = (
@@ -74,7 +75,7 @@ class Storm:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=WAIT)
 
 
 class Client:
@@ -136,7 +137,7 @@ def run(port: int, count: int, source: str, kind: str, ca: str | None) -> dict[s
         client = Client(port, source, data, tls)
         kept.append(client)
         selector.register(client.socket, selectors.EVENT_WRITE, client)
-    end = time.monotonic() + (PATIENCE if kind == "client" else 1.0)
+    end = time.monotonic() + (WAIT if kind == "client" else 1.0)
     while selector.get_map() and time.monotonic() < end:
         for key, _ in selector.select(0.1):
             selector.modify(key.fileobj, selectors.EVENT_READ, key.data)

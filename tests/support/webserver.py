@@ -24,8 +24,8 @@ from amiws_gevent.config import AmiHost, Limits, Settings
 from amiws_gevent.web.gate import RequestInfo, Verdict
 from amiws_gevent.web.server import WebServer
 from amiws_gevent.web.websocket import WebSocketClient
+from tests.support.patience import WAIT
 
-PATIENCE = 60.0  # seconds that a test waits for what must come
 HOST = AmiHost(id=1, name="pbx", host="127.0.0.1", username="u", secret=SecretStr("s"))
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, section 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -158,7 +158,7 @@ class Peer:
         self.socket: Any = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(PATIENCE)
+        self.socket.settimeout(WAIT)
         try:
             self.socket.connect((host, port))
         except OSError:
@@ -280,7 +280,7 @@ def upgraded(server: WebServer, headers: str = "", **options: Any) -> Iterator[P
         yield peer
 
 
-def wait_for(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+def wait_for(condition: Callable[[], object], what: str, patience: float = WAIT) -> None:
     """Let the event loop run until ``condition`` is true."""
     end = time.monotonic() + patience
     while not condition():

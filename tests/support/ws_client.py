@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.support.program import WAIT, wait_until
+from tests.support.patience import WAIT
+from tests.support.program import wait_until
 
 
 class Client:
@@ -74,7 +75,7 @@ class Client:
     def close(self) -> None:
         """End the connection from this side."""
         self._stack.close()
-        self._thread.join(60)
+        self._thread.join(WAIT)
 
     def send(self, action: Any) -> None:
         """Send an action: a dict as JSON, a string as it is."""
@@ -125,7 +126,7 @@ def raw_client(
     raw = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if receive_buffer is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    raw.settimeout(20)
+    raw.settimeout(WAIT)
     raw.connect((host, port))
     key = base64.b64encode(os.urandom(16)).decode()
     raw.sendall(

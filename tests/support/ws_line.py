@@ -18,6 +18,7 @@ from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.verdict import Grant
 from amiws_gevent.web.websocket import WebSocketClient
+from tests.support.patience import WAIT
 from tests.support.webserver import FakeSessions, Peer
 
 SMALL = 16 * 1024  # bytes of a socket's buffer, so that little blocks it
@@ -29,7 +30,7 @@ class Far(Peer):
 
     def __init__(self, sock: Any) -> None:
         self.socket = sock
-        self.socket.settimeout(10)
+        self.socket.settimeout(WAIT)
         self.buffer = b""
 
 
@@ -96,7 +97,7 @@ class Line:
     def end(self) -> None:
         if self.greenlet is not None:
             self.client.abort("the test is over")
-            self.greenlet.join(60)
+            self.greenlet.join(WAIT)
             assert self.greenlet.successful()
         self.client._release()
         self.far.socket.close()
@@ -110,7 +111,7 @@ def handshake(near: Any, far: Any) -> tuple[Any, Any]:
     authority.configure_trust(trust)
     serving = gevent.spawn(context.wrap_socket, near, server_side=True)
     return_far = trust.wrap_socket(far, server_hostname="localhost")
-    return serving.get(timeout=60), return_far
+    return serving.get(timeout=WAIT), return_far
 
 
 MakeLine = Callable[..., Line]

@@ -34,8 +34,9 @@ from tests.support.actions import (
 )
 from tests.support.ami_server import AmiServer, Connection, Packet, answer
 from tests.support.clock import Clock
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
 from tests.support.links import SLOW, Watched
+from tests.support.patience import WAIT
 from tests.support.plugins import entry, running
 from tests.support.policy import rights
 

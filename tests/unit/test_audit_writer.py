@@ -19,6 +19,7 @@ from amiws_gevent.audit.writer import Ticket, Writer
 from tests.support.audit import NOW
 from tests.support.audit_place import Place
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 
 @pytest.fixture
@@ -208,7 +209,7 @@ class TestOutage:
         append = Ledger.append
 
         def hang(ledger: Ledger, given: Sequence[bytes], *, sync: bool) -> Written:
-            go_on.wait(60)
+            go_on.wait(WAIT)
             return append(ledger, given, sync=sync)
 
         monkeypatch.setattr(Ledger, "append", hang)
@@ -246,7 +247,7 @@ class TestOutage:
         go_on = threading.Event()
 
         def hang(*_: object, **__: object) -> Written:
-            go_on.wait(60)
+            go_on.wait(WAIT)
             return Written(())
 
         monkeypatch.setattr(Ledger, "append", hang)

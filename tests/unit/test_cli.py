@@ -33,6 +33,7 @@ from tests.support import listing
 from tests.support.ami_server import AmiServer
 from tests.support.audit import a_file
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 from tests.support.program import ami_host, configuration
 
 CONFIGURATION = """\
@@ -666,7 +667,7 @@ class TestDemo:
             assert again.amihosts == server.settings.amihosts
             ports.extend(pbx.port for pbx in again.amihosts)
             for port in ports:
-                gsocket.create_connection(("127.0.0.1", port), timeout=60).close()
+                gsocket.create_connection(("127.0.0.1", port), timeout=WAIT).close()
             return 0
 
         Server.deed = reload
@@ -674,7 +675,7 @@ class TestDemo:
         assert len(ports) == 3
         for port in ports:
             with pytest.raises(ConnectionRefusedError):
-                gsocket.create_connection(("127.0.0.1", port), timeout=60)
+                gsocket.create_connection(("127.0.0.1", port), timeout=WAIT)
 
     def test_without_a_port_for_a_simulated_server_it_does_not_start(
         self, servers: list[Server], monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ import pytest
 from amiws_gevent.client import Change, Client, ClientError, Event, Gap, Reply, Subscription
 from amiws_gevent.runtime.backoff import Backoff
 from tests.support.certificates import make_certificate
+from tests.support.patience import WAIT
 from tests.support.program import ROOT, wait_until
 from tests.support.v2_server import Data, V2Connection, V2Server
 from tests.support.web_root import response
@@ -88,7 +89,7 @@ def begin(server: V2Server, client: Client, *items: Data, number: int = 0) -> Su
     subscription = client.subscribe(kind="call")
     server.client(number).subscribed()
     server.client(number).snapshot(*items)
-    subscription.wait(60)
+    subscription.wait(WAIT)
     return subscription
 
 
@@ -201,7 +202,7 @@ def test_a_subscription_that_is_refused(server: V2Server, client: Client) -> Non
     request = server.client().take("subscribe")
     server.client().send(problem | {"id": request["id"], "code": "bad_filter"})
     with pytest.raises(ClientError, match="enough"):
-        subscription.wait(60)
+        subscription.wait(WAIT)
 
 
 def test_equal_views_are_refused(server: V2Server, client: Client) -> None:
@@ -316,5 +317,5 @@ def test_under_gevent(server: V2Server) -> None:
     assert process.stdout.readline() == "1\n"
     connection.send(state(call("2")))
     connection.send(reply(connection.take("action"), 1))
-    assert process.communicate(timeout=60) == ("2\nanswered True\n", None)
+    assert process.communicate(timeout=WAIT) == ("2\nanswered True\n", None)
     assert process.returncode == 0

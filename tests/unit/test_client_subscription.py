@@ -10,6 +10,7 @@ import pytest
 from amiws_gevent.client.collection import Change, Name
 from amiws_gevent.client.login import ClientError
 from amiws_gevent.client.subscription import CONNECTION, SLOW, Event, Gap, Subscription
+from tests.support.patience import WAIT
 
 EVENT = {"op": "event", "subscription": "s", "message": {"data": {"Event": "Hangup"}}}
 
@@ -54,7 +55,7 @@ def test_a_thread_waits_for_it() -> None:
     thread.start()
     subscription.received(snapshot(1, 1, "a"))
     subscription.end()
-    thread.join(30)
+    thread.join(WAIT)
     assert len(taken) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -415,10 +414,8 @@ class TestMeasure:
         lines = ["number: 1", "anything:", "- &a0 [x, x, x, x, x, x, x, x, x, x]"]
         for n in range(9):
             lines.append(f"- &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]")
-        start = time.monotonic()
-        (said,) = wrong(tmp_path, "\n".join(lines))
+        (said,) = wrong(tmp_path, "\n".join(lines))  # to look at all of them takes hours
         assert "more than 100,000 values" in said
-        assert time.monotonic() - start < 10
 
     def test_a_list_that_is_named_twice_is_fine(self, tmp_path: Path) -> None:
         made = given(tmp_path, "number: 1\nnames: &n [a]\nanything: [*n, *n]")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.client import Client
+from tests.support.patience import WAIT
 from tests.support.program import ROOT
 from tests.support.v2_server import Data, V2Connection, V2Server
 
@@ -62,7 +63,7 @@ def test_the_script_prints_calls() -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=WAIT)
     assert lines == [
         "1: 201 -> ?: ringing\n",
         "something was missed: slow\n",

@@ -31,6 +31,7 @@ from amiws_gevent.plugins.context import PluginContext
 from amiws_gevent.testing import ConfigError, PluginError, PluginHarness, event
 from tests.support.config import write
 from tests.support.http_receiver import Receiver, Request
+from tests.support.patience import WAIT
 from tests.support.plugin_docs import (
     GUIDE,
     HOOKS,
@@ -174,7 +175,7 @@ def run_pytest(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=WAIT,
         check=False,
     )
 
@@ -507,7 +508,7 @@ def test_every_option_of_the_replay_is_there() -> None:
         [sys.executable, "-m", "amiws_gevent.simulator.replay", "--help"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT,
         check=True,
     )
     text = REPLAY.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 
 from amiws_gevent.testing import PluginError, PluginHarness, event
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "customer_names.py"
 
@@ -68,7 +69,7 @@ def test_while_the_database_is_locked_messages_pass(database: Database) -> None:
         assert not waiting.ready(), "the database was locked all the time"
         database.connection.execute("INSERT INTO customers VALUES ('201', 'Ben')")
         database.connection.execute("COMMIT")
-        waiting.join(30)
+        waiting.join(WAIT)
         assert plugin.plugin.names["201"] == "Ben"
 
 

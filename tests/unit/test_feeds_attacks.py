@@ -20,6 +20,7 @@ from amiws_gevent.feeds.positions import LONGEST, MOST_LAYOUTS
 from amiws_gevent.feeds.views import MOST_KEPT
 from amiws_gevent.runtime.loop import yield_to_loop
 from tests.support.feeds import BOTH, EVENTS, STATE, Client, World, expected
+from tests.support.patience import WAIT
 
 ENTITIES = 200
 ROUNDS = 10
@@ -94,7 +95,7 @@ class Storm:
 
     @staticmethod
     def wait_for(condition: Callable[[], bool]) -> None:
-        with gevent.Timeout(60):
+        with gevent.Timeout(WAIT):
             while not condition():
                 gevent.sleep(0.001)
 

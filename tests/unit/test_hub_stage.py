@@ -15,6 +15,7 @@ from amiws_gevent.passes import Delivery
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.views import View
 from tests.support.feeds import FakeServer
+from tests.support.patience import WAIT
 
 
 def joined(texts: Iterable[bytes]) -> bytes:
@@ -63,7 +64,7 @@ def settle() -> None:
 
 
 def wait_for_turns(stage: Stage, count: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + WAIT
     while len(stage.turns) < count and time.monotonic() < end:
         yield_to_loop()
     assert len(stage.turns) == count
@@ -174,7 +175,7 @@ def test_the_stage_goes_on_however_many_messages_there_are(
     hub.add(Listener(), ONE)
     hub.publish(server.says("A"))
     hub.stir()
-    end = time.monotonic() + 30
+    end = time.monotonic() + WAIT
     while len(client.items) < 5 and time.monotonic() < end:
         yield_to_loop()
     assert len(client.items) == 5

@@ -21,9 +21,10 @@ from amiws_gevent.link.resolve import Resolver
 from amiws_gevent.runtime.backoff import Backoff
 from tests.support.ami_server import FULLY_BOOTED, AmiServer, Connection, Packet, answer
 from tests.support.certificates import make_certificate
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
 from tests.support.leaks import live_greenlets, open_descriptors
 from tests.support.links import ACCEPTED, SLOW, Watched, event, lines
+from tests.support.patience import WAIT
 
 
 def record_delays(backoff: Backoff) -> list[float]:
@@ -387,7 +388,7 @@ class TestLoss:
         release = threading.Event()
 
         def hang(*_: object, **__: object) -> list[Any]:
-            release.wait(20)
+            release.wait(WAIT)
             return []
 
         hanging = Watched(server.port, SLOW, host="pbx.example", connect_timeout=0.3)
@@ -536,7 +537,7 @@ class TestStop:
         release = threading.Event()
 
         def hang(*_: object, **__: object) -> list[Any]:
-            release.wait(20)
+            release.wait(WAIT)
             return []
 
         watched = Watched(server.port, host="pbx.example")

@@ -12,8 +12,9 @@ from amiws_gevent.config import Limits
 from amiws_gevent.errors import ConnectionLost, NotConnected, SendBufferFull
 from amiws_gevent.link import LinkState
 from tests.support.ami_server import AmiServer, Connection, Packet, answer
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
 from tests.support.links import SLOW, Watched, event
+from tests.support.patience import WAIT
 
 
 def parked(connection: Connection, packet: Packet) -> bytes | None:

@@ -17,8 +17,9 @@ from amiws_gevent.pipeline import Source
 from amiws_gevent.plugins.api import ServerInfo
 from tests.support.ami_server import AmiServer, Connection, Packet
 from tests.support.assembled import Whole, host
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
 from tests.support.hosts import ami_host
+from tests.support.patience import WAIT
 
 
 def states(program: Whole) -> list[str]:

@@ -9,6 +9,7 @@ import gevent
 import pytest
 
 from amiws_gevent.link.resolve import Resolver
+from tests.support.patience import WAIT
 
 FOUND = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 5038))]
 
@@ -22,7 +23,7 @@ class HangingNames:
 
     def __call__(self, *_: object, **__: object) -> list[tuple[object, ...]]:
         self.calls += 1
-        self.answer.wait(20)
+        self.answer.wait(WAIT)
         return list(FOUND)
 
 
@@ -87,7 +88,7 @@ def test_a_look_up_that_ended_meanwhile_is_not_used_again() -> None:
     names.answer.set()
     pending = resolver._pending
     assert pending is not None
-    assert pending.done.wait(60)
+    assert pending.done.wait(WAIT)
     resolver.resolve("pbx", 5038, 10)
     assert names.calls == 2
 
@@ -132,6 +133,6 @@ print("patched")
 @pytest.mark.slow
 def test_under_monkey_patching_a_look_up_runs_beside_the_hub() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PATCHED], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", PATCHED], capture_output=True, text=True, timeout=WAIT, check=False
     )
     assert (done.stdout, done.stderr) == ("patched\n", "")

@@ -14,6 +14,7 @@ from amiws_gevent.errors import SendBufferFull
 from amiws_gevent.link.wire import LARGEST_READ, Wire
 from tests.support.greenlets import bytes_waiting, until
 from tests.support.leaks import open_descriptors
+from tests.support.patience import WAIT
 
 LIMIT = 8 * 1024 * 1024
 
@@ -40,7 +41,7 @@ class Pair:
         authority.issue_cert("localhost").configure_cert(theirs)
         peer = gevent.spawn(theirs.wrap_socket, self.peer, server_side=True)
         secured = ours.wrap_socket(near, server_hostname="localhost")
-        self.peer = peer.get(timeout=60)
+        self.peer = peer.get(timeout=WAIT)
         return secured
 
     def read_until(self, size: int) -> bytes:
@@ -63,7 +64,7 @@ class Pair:
 @pytest.fixture(params=[False, True], ids=["plain", "tls"])
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     made = Pair(request.param)
-    with gevent.Timeout(60):
+    with gevent.Timeout(WAIT):
         yield made
     made.wire.close()
     made.peer.close()
@@ -72,7 +73,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 @pytest.fixture
 def plain() -> Iterator[Pair]:
     made = Pair(tls=False)
-    with gevent.Timeout(60):
+    with gevent.Timeout(WAIT):
         yield made
     made.wire.close()
     made.peer.close()

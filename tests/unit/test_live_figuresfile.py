@@ -17,6 +17,7 @@ from amiws_gevent.live import figuresfile
 from amiws_gevent.live.figuresfile import FiguresFile, name_of
 from amiws_gevent.runtime.greenlets import GreenletWatch
 from tests.support.hosts import ami_host
+from tests.support.patience import WAIT
 
 FIGURES = {"1 pbx:5038": {"day": "2026-11-29", "queues": {}}}
 
@@ -94,7 +95,7 @@ def test_what_is_no_file_is_not_waited_for(path: Path, caplog: pytest.LogCapture
     os.mkfifo(path)  # to open it for reading waits for who writes
     reading = threading.Thread(target=FiguresFile(path).read, daemon=True)
     reading.start()
-    reading.join(20)
+    reading.join(WAIT)
     stuck = reading.is_alive()
     if stuck:
         path.open("wb").close()
@@ -149,7 +150,7 @@ def test_a_disk_that_hangs_is_not_waited_for_and_gets_no_second_write(
 
     def hang(*given: Any) -> None:
         calls.append(given)
-        release.wait(60)
+        release.wait(WAIT)
 
     monkeypatch.setattr(figuresfile, "_replace", hang)
     file = FiguresFile(path)

@@ -26,6 +26,7 @@ from tests.support.asking import (
 )
 from tests.support.clock import Clock
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 INTERVAL = 300.0
 FAST = Pace(answer=60, clients=0.05, look=0.001, hint=0.001, retry=10, hurry=3)
@@ -266,7 +267,7 @@ def test_questions_wait_for_the_actions_of_clients_but_not_forever() -> None:
     gevent.sleep(0.01)
     assert world.link.asked == []
     world.link.under_way = 0
-    waiting.get(timeout=10)
+    waiting.get(timeout=WAIT)
     assert world.link.asked == ["ListCommands"]
     world.link.under_way = 1
     world.clock.now += INTERVAL
@@ -274,7 +275,7 @@ def test_questions_wait_for_the_actions_of_clients_but_not_forever() -> None:
     gevent.sleep(0.01)
     assert len(world.link.asked) == 1
     world.clock.now += FAST.clients
-    waiting.get(timeout=10)
+    waiting.get(timeout=WAIT)
     assert len(world.link.asked) == 2
 
 

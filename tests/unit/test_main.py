@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from amiws_gevent import __version__
+from tests.support.patience import WAIT
 from tests.support.program import ROOT
 
 SPY = """
@@ -28,7 +29,7 @@ def test_the_patch_comes_first() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT,
         check=False,
     )
     assert done.stderr == ""
@@ -41,7 +42,7 @@ def test_as_a_module_its_status_is_the_programs() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT,
         check=False,
     )
     assert done.returncode == 2

@@ -16,6 +16,7 @@ from amiws_gevent.metrics import FAMILIES
 from amiws_gevent.metrics.collector import SAMPLES_PER_TURN
 from amiws_gevent.runtime.loop import PauseMeter
 from tests.support.assembly import Assembly
+from tests.support.patience import WAIT
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -95,7 +96,7 @@ class TestCost:
         turns = []
 
         def slow(collector: ProcessCollector) -> list[Any]:
-            end = time.monotonic() + 10
+            end = time.monotonic() + WAIT
             while len(turns) < 5 and time.monotonic() < end:
                 time.sleep(0.001)
             return []

@@ -24,6 +24,7 @@ from amiws_gevent.passwd import (
     read_password,
 )
 from amiws_gevent.web.htdigest import check_of, parse_htdigest, parse_sha256
+from tests.support.patience import WAIT
 
 REALM = "call centre"
 
@@ -249,7 +250,7 @@ def test_apaches_tool_edits_the_same_file(tmp_path: Path) -> None:
     change(path, REALM, "bob", "two")
     subprocess.run(
         ["htdigest", str(path), REALM, "anna"], input="new\nnew\n", text=True, check=True,
-        timeout=60, capture_output=True,
+        timeout=WAIT, capture_output=True,
     )  # fmt: skip
     users, bad_lines = parse_htdigest(path.read_bytes(), REALM)
     assert (users["anna"], bad_lines) == (md5("anna", "new").encode(), [])

@@ -13,8 +13,9 @@ from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import AmiHost
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.plugins.manager import Plugins
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
 from tests.support.hosts import ami_host
+from tests.support.patience import WAIT
 from tests.support.plugins import SERVER, entry, running
 
 

@@ -22,6 +22,7 @@ from amiws_gevent.ami import Kind, Message
 from amiws_gevent.plugins import PluginContext, ServerInfo
 from tests.support.clock import Clock
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 SERVER = ServerInfo(3, "pbx1", False)
 WHEN = 1763835140.973  # 2025-11-22T18:12:20.973Z
@@ -34,7 +35,7 @@ class Daemon:
         self.path = str(folder / "log")
         self.socket = gsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
-        self.socket.settimeout(20)
+        self.socket.settimeout(WAIT)
         self.clock = Clock()
         self.plugin = Plugin(clock=self.clock, now=lambda: WHEN)
         self.greenlets: list[gevent.Greenlet[..., Any]] = []
@@ -64,7 +65,7 @@ class Daemon:
         except BlockingIOError:
             return True
         finally:
-            self.socket.settimeout(20)
+            self.socket.settimeout(WAIT)
         return False
 
 
@@ -203,7 +204,7 @@ def test_a_reload_connects_anew(daemon: Daemon) -> None:
     Path(daemon.path).unlink()
     daemon.socket = gsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     daemon.socket.bind(daemon.path)
-    daemon.socket.settimeout(20)
+    daemon.socket.settimeout(WAIT)
     plugin.amiws_reload()
     gevent.sleep(0.01)
     daemon.feed("Shutdown")

@@ -14,6 +14,7 @@ from amiws_plugins.syslog_events.sender import FIRST_DELAY, Sender
 from amiws_gevent.plugins.kit import Backoff, Outbox
 from tests.support.clock import Clock
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 
 class FakeTransport:
@@ -313,7 +314,7 @@ def test_stop_without_a_receiver_does_not_wait(
     transport.refuses = OSError("away")
     running.put(b"a", b"b")
     until(lambda: transport.opened >= 1)
-    with gevent.Timeout(60):
+    with gevent.Timeout(WAIT):
         running.sender.stop(600.0)
     assert told(caplog)[-1] == "tcp://logs:1: stopped with 2 lines not sent"
     assert transport.sent == []
@@ -326,7 +327,7 @@ def test_stop_with_a_receiver_that_takes_nothing_ends_in_time(
     transport.room = 0
     running.put(b"a")
     until(lambda: transport.blocked)
-    with gevent.Timeout(60):
+    with gevent.Timeout(WAIT):
         running.sender.stop(0.05)
     assert "tcp://logs:1: stopped with 1 lines not sent" in told(caplog)
     assert transport.closed

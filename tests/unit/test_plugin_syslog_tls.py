@@ -24,6 +24,7 @@ from gevent.ssl import SSLContext
 from amiws_gevent.plugins.kit import Outbox, explain
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +229,7 @@ def test_a_receiver_that_ends_is_noticed_before_writing(
     stream = stream_to(receiver, ssl_ca=certificate.ca)
     stream.open()
     send(stream, b"one")
-    assert said.wait(60)
+    assert said.wait(WAIT)
     outbox: Outbox[bytes] = Outbox(10, 1000)
     outbox.put(b"two")
     with pytest.raises(OSError, match=r"."):
@@ -269,7 +270,7 @@ def test_a_full_connection_over_tls_takes_up_where_it_was(
 
     def read_late(accepted: gsocket.socket) -> None:
         with receiver.secured(accepted) as secure:
-            go_on.wait(60)
+            go_on.wait(WAIT)
             while data := secure.recv(65536):
                 receiver.received += data
 
@@ -279,7 +280,7 @@ def test_a_full_connection_over_tls_takes_up_where_it_was(
     outbox = send(stream, *lines)
     assert stream.blocked
     go_on.set()
-    with gevent.Timeout(60):
+    with gevent.Timeout(WAIT):
         while stream.flush(outbox) or stream.blocked:
             gevent.sleep(0)
     stream.finish()

@@ -26,6 +26,7 @@ from gevent import socket as gsocket
 
 from amiws_gevent.plugins.kit import Outbox
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 
 def outbox_of(*lines: bytes) -> Outbox[bytes]:
@@ -144,7 +145,7 @@ def udp(port: int, host: str = "127.0.0.1") -> Datagrams:
 def receiver() -> Iterator[gsocket.socket]:
     with gsocket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(20)
+        receiver.settimeout(WAIT)
         yield receiver
 
 
@@ -238,13 +239,13 @@ class Listener:
         self.socket = gsocket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.listen()
-        self.socket.settimeout(20)
+        self.socket.settimeout(WAIT)
         self.port: int = self.socket.getsockname()[1]
         self.target = Target("tcp", host="127.0.0.1", port=self.port)
 
     def accept(self) -> gsocket.socket:
         accepted, _ = self.socket.accept()
-        accepted.settimeout(20)
+        accepted.settimeout(WAIT)
         return accepted  # type: ignore[no-any-return]
 
 
@@ -260,7 +261,7 @@ def connected(listener: Listener, frame: Any = octet_counted) -> tuple[Stream, g
     stream = Stream(listener.target, frame)
     opening = gevent.spawn(stream.open)
     accepted = listener.accept()
-    opening.get(timeout=20)
+    opening.get(timeout=WAIT)
     return stream, accepted
 
 
@@ -439,7 +440,7 @@ def test_a_receiver_that_takes_connections_and_closes_them_gets_no_line(
     opening = gevent.spawn(stream.open)
     listener.accept().close()
     with pytest.raises(ConnectionAbortedError):
-        opening.get(timeout=20)
+        opening.get(timeout=WAIT)
     stream.close()
 
 
@@ -544,6 +545,6 @@ def test_all_addresses_together_have_the_time_of_one(
     found_at(monkeypatch, silent, silent)
     monkeypatch.setattr(transports, "CONNECT_TIME", 0.2)
     stream = Stream(listener.target, octet_counted)
-    with gevent.Timeout(60), pytest.raises(TimeoutError):
+    with gevent.Timeout(WAIT), pytest.raises(TimeoutError):
         stream.open()
     stream.close()

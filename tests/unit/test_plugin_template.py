@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from amiws_gevent.plugins.loading import load_plugin
+from tests.support.patience import WAIT
 from tests.support.plugin_docs import ONE_HOST
 from tests.support.program import ROOT
 
@@ -41,7 +42,7 @@ def run(*words: str | Path, cwd: Path, path: Path | None = None) -> tuple[int, s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=100,
+        timeout=WAIT,
         check=False,
     )
     return done.returncode, done.stdout

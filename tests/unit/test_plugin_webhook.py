@@ -20,8 +20,9 @@ from amiws_plugins.webhook import Plugin
 
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.plugins import PluginContext, ServerInfo, StateChanges
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
 from tests.support.http_receiver import Receiver, answer, hang
+from tests.support.patience import WAIT
 
 PBX = ServerInfo(1, "pbx", False)
 OTHER = ServerInfo(2, "branch-a", False)

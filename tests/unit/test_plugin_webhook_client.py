@@ -36,6 +36,7 @@ from tests.support.http_receiver import (
     trickle,
 )
 from tests.support.leaks import open_descriptors
+from tests.support.patience import WAIT
 
 PATH = "/hook/s3cret-path?token=s3cret"
 
@@ -60,7 +61,7 @@ def post(client: Client, body: bytes = b'{"n":1}', **headers: str) -> Answer:
 
 def accepted(listener: socket.socket) -> socket.socket:
     """The next connection, waited for beside other greenlets."""
-    gsocket.wait_read(listener.fileno(), timeout=60)
+    gsocket.wait_read(listener.fileno(), timeout=WAIT)
     return listener.accept()[0]
 
 
@@ -366,7 +367,7 @@ def test_tls_with_a_peer_that_answers_something_else() -> None:
         posting = gevent.spawn(failure, client)
         with accepted(listener) as peer:
             peer.sendall(b"220 mail.example ESMTP\r\n" * 10)
-            assert posting.get(timeout=60).startswith("TLS: ")
+            assert posting.get(timeout=WAIT).startswith("TLS: ")
 
 
 def test_a_handshake_that_does_not_come() -> None:
@@ -429,7 +430,7 @@ def test_a_handshake_with_a_peer_that_has_gone_closes_the_socket() -> None:
         peer = accepted(listener)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()
-        gsocket.wait_read(sock.fileno(), timeout=60)
+        gsocket.wait_read(sock.fileno(), timeout=WAIT)
         before = open_descriptors()
         with pytest.raises(OSError, match=r"not connected|reset"):
             tls_context(None, verify=False).wrap_socket(sock)

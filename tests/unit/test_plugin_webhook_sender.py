@@ -18,7 +18,8 @@ from amiws_plugins.webhook.outbox import Batch, Outbox
 from amiws_plugins.webhook.report import Report
 from amiws_plugins.webhook.sender import Sender
 
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
+from tests.support.patience import WAIT
 from tests.support.webhook import Bounds, Policy
 
 BOUNDS = Bounds(

@@ -30,6 +30,7 @@ from amiws_gevent.runtime.log import LogLimiter
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.leaks import live_greenlets
+from tests.support.patience import WAIT
 from tests.support.plugins import SERVER, entry, event
 
 TIMEOUT = 0.05
@@ -72,7 +73,7 @@ class Chain:
         return MessageChain(MessageSteps(self.filters, self.transforms), clock, cpu_clock)
 
     def run(self, *messages: Message) -> list[Message]:
-        with gevent.Timeout(20):
+        with gevent.Timeout(WAIT):
             return self.make().run(messages, SERVER)
 
     def names(self, *names: str) -> list[str]:
@@ -402,7 +403,7 @@ class TestWaiting:
         one, two = chain.make(), chain.make()
         bad = gevent.spawn(one.run, [event("Bad"), event("A")], SERVER)
         good = gevent.spawn(two.run, [event(str(n)) for n in range(50)], ServerInfo(2, "b", False))
-        gevent.joinall([bad, good], timeout=10, raise_error=True)
+        gevent.joinall([bad, good], timeout=WAIT, raise_error=True)
         assert [m.name for m in bad.get()] == ["Bad", "A"]
         assert [m.name for m in good.get()] == [str(n) for n in range(50)]
         assert all(m.get("Tags") == "x" for m in (*bad.get(), *good.get()))
@@ -475,7 +476,7 @@ class TestStubborn:
         )
         hook.let_go = True
         until(lambda: hook.ended)
-        going_on.join(20)
+        going_on.join(WAIT)
         assert [m.name for m in later] == list("01234")
         assert seen == ["Bad", "A", *"01234"], "the one left behind goes on with nothing"
 

@@ -14,6 +14,7 @@ from amiws_gevent.plugins.entry import PluginEntry
 from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.runtime.log import LogLimiter
+from tests.support.patience import WAIT
 from tests.support.plugins import SERVER, entry, event
 
 # Plugins that write down what happens to them, in a list that the test has put into builtins.
@@ -189,7 +190,7 @@ class TestKept:
         made = world.entry(source=blocked)
         world.plugins = Plugins()
         world.apply(made)
-        with gevent.Timeout(60):
+        with gevent.Timeout(WAIT):
             change = world.change(made)
             change.start()
             change.finish()

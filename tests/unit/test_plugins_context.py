@@ -27,6 +27,7 @@ from amiws_gevent.plugins.facilities import NOT_HERE, TOO_MANY, Answer, AskError
 from amiws_gevent.plugins.guard import PluginState
 from amiws_gevent.runtime.log import LogLimiter
 from tests.support.clock import Clock
+from tests.support.patience import WAIT
 from tests.support.plugins import SERVER, entry, event
 
 
@@ -81,7 +82,7 @@ def test_only_so_many_questions_wait_at_once(site: Site) -> None:
         site.context.ask(1, {"Action": "Ping"})
     assert error.value.code == TOO_MANY
     site.program.answered.set()
-    gevent.joinall(asking, timeout=10, raise_error=True)
+    gevent.joinall(asking, timeout=WAIT, raise_error=True)
     assert site.context.ask(1, {"Action": "Ping"}).ok
 
 

@@ -20,6 +20,7 @@ from amiws_gevent.plugins.entities import (
 )
 from amiws_gevent.plugins.guard import OVERRUNS_TO_SUSPEND, PluginState
 from amiws_gevent.runtime.log import LogLimiter
+from tests.support.patience import WAIT
 from tests.support.plugins import SERVER, entry
 
 Hook = Callable[[Entity, ServerInfo], Any]
@@ -39,7 +40,7 @@ class Site:
         return state
 
     def run(self, *entities: Entity) -> list[Entity]:
-        with gevent.Timeout(20):
+        with gevent.Timeout(WAIT):
             return EntityChain(EntitySteps(self.hooks)).run(entities, SERVER)
 
 

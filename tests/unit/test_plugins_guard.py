@@ -24,6 +24,7 @@ from amiws_gevent.runtime.blocked import BlockedTime, Snapshot
 from amiws_gevent.runtime.log import LogLimiter
 from tests.support.clock import Clock
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 from tests.support.plugins import entry
 
 HOOK = "amiws_filter_message"
@@ -215,7 +216,7 @@ class TestCalls:
             let_go.append(2)
             return "too late"
 
-        with gevent.Timeout(10):
+        with gevent.Timeout(WAIT):
             assert state.call("amiws_reload", hook, limit=0.02) == (False, None)
         let_go.append(1)
         until(lambda: let_go == [1, 2])

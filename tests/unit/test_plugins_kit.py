@@ -14,6 +14,7 @@ from gevent import socket as gsocket
 
 from amiws_gevent.plugins import SettingError
 from amiws_gevent.plugins.kit import HostNotFound, Outbox, connect, tls_context
+from tests.support.patience import WAIT
 
 
 def drain(outbox: Outbox[bytes]) -> list[bytes]:
@@ -134,7 +135,7 @@ def test_the_next_address_has_its_share_of_the_time(
 
 
 def test_all_addresses_together_have_the_time_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with silence() as silent, gevent.Timeout(60):
+    with silence() as silent, gevent.Timeout(WAIT):
         found_at(monkeypatch, silent, silent)
         with pytest.raises(TimeoutError, match="no answer in time"):
             connect("two.example", 1, 0.2)

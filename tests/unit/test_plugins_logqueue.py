@@ -16,6 +16,7 @@ from amiws_gevent.plugins.guard import PluginState
 from amiws_gevent.plugins.logqueue import NEWS_SIZE, Entry, LogQueue
 from amiws_gevent.runtime.log import LogLimiter
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 from tests.support.plugins import entry
 
 LOG = "amiws_log_message"
@@ -229,7 +230,7 @@ class TestStop:
         made.deed = deed
         made.queue.start()
         made.put(1, 2, 3)
-        with gevent.Timeout(60):
+        with gevent.Timeout(WAIT):
             made.queue.stop(0.02)
         assert ended == made.seen == [1]
         assert "plugin mine: stopped with 2 calls still queued" in caplog.text
@@ -249,7 +250,7 @@ class TestStop:
         made.queue.start()
         made.put(1, 2)
         until(lambda: made.seen)
-        with gevent.Timeout(60):
+        with gevent.Timeout(WAIT):
             made.queue.stop(0.01)
         let_go.append(True)
         gevent.sleep(0.03)
@@ -269,6 +270,6 @@ class TestStop:
 
     def test_before_any_start(self, made: Queue) -> None:
         made.put(1)
-        with gevent.Timeout(60):
+        with gevent.Timeout(WAIT):
             made.queue.stop(60)
         assert made.seen == []

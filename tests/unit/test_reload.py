@@ -15,7 +15,8 @@ from amiws_gevent.errors import SendBufferFull, StartError
 from amiws_gevent.server import STOP_ALL_TIME
 from tests.support.ami_server import AmiServer
 from tests.support.assembled import NOTING, Whole, host
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 
 def test_a_plugin_comes_changes_and_goes(program: Whole) -> None:
@@ -85,7 +86,7 @@ def test_no_hook_is_called_between_end_and_beginning(program: Whole, ami: AmiSer
     for tag in "bcd":
         program.configure(f"- ./mine.py: {{tag: {tag}}}\n", host(ami.port))
         program.reload()
-    sending.get(timeout=20)
+    sending.get(timeout=WAIT)
     until(lambda: "E199" in program.happened)
     events = [name for name in program.happened if isinstance(name, str) and name[0] == "E"]
     assert events == [f"E{number}" for number in range(200)]

@@ -22,7 +22,8 @@ from amiws_gevent.errors import PidFileError
 from amiws_gevent.runtime.daemon import PidFile, _outcome, drop_pid_file
 from amiws_gevent.runtime.signals import Signals
 from tests.support.leaks import open_descriptors
-from tests.support.program import ROOT, WAIT, wait_until
+from tests.support.patience import WAIT
+from tests.support.program import ROOT, wait_until
 
 # A program that becomes a daemon and then does what its second word says.
 DAEMON = """

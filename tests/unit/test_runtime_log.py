@@ -14,6 +14,7 @@ import pytest
 
 from amiws_gevent.runtime import log
 from tests.support.clock import Clock
+from tests.support.patience import WAIT
 
 LINK = logging.getLogger("amiws_gevent.link")
 
@@ -443,7 +444,7 @@ def test_under_monkey_patching_lines_go_the_same_way(daemon: Daemon) -> None:
         [sys.executable, "-c", PATCHED_PROGRAM, str(daemon.path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT,
         check=True,
     )
     assert done.stderr.endswith("link: patched\n")
@@ -470,7 +471,7 @@ def test_a_greenlet_that_logs_keeps_no_thread_object() -> None:
         [sys.executable, "-c", MANY_GREENLETS],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT,
         check=True,
     )
     assert done.stderr.count("web: opened") == 10

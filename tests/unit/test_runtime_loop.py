@@ -17,6 +17,7 @@ from gevent import socket
 
 from amiws_gevent.runtime.loop import LONG_PAUSE, PauseMeter, yield_to_loop
 from tests.support.clock import Clock
+from tests.support.patience import WAIT
 
 
 class Turns:
@@ -207,7 +208,7 @@ def in_a_loop_of_its_own(function: Callable[[], object]) -> object:
 
     thread = threading.Thread(target=run_in_thread)
     thread.start()
-    thread.join(100)
+    thread.join(WAIT)
     return results[0]
 
 
@@ -247,7 +248,7 @@ def test_the_meter_does_not_keep_a_loop_alive_that_has_nothing_to_do() -> None:
         meter = PauseMeter()
         meter.start()
         try:
-            return bool(gevent.wait(timeout=60))
+            return bool(gevent.wait(timeout=WAIT))
         finally:
             meter.stop()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from amiws_gevent.runtime.notify import is_journal, notify
+from tests.support.patience import WAIT
 
 
 class Manager:
@@ -19,7 +20,7 @@ class Manager:
     def __init__(self, address: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(address)
-        self.socket.settimeout(5)
+        self.socket.settimeout(WAIT)
 
     def received(self) -> str:
         return self.socket.recv(4096).decode()

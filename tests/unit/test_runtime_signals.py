@@ -13,6 +13,7 @@ from gevent.event import Event
 from amiws_gevent.runtime.signals import EndAsked, Signals
 from tests.support.greenlets import until
 from tests.support.leaks import open_descriptors
+from tests.support.patience import WAIT
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ENDING = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -75,7 +76,7 @@ def test_it_is_raised_where_the_starter_waits_and_not_in_who_computes(signals: S
     computing = gevent.Greenlet(compute)
     computing.start()
     with pytest.raises(EndAsked), signals.may_end():
-        Event().wait(60)
+        Event().wait(WAIT)
     assert gone_on
 
 
@@ -89,7 +90,7 @@ def test_it_is_not_raised_behind_the_block(signals: Signals) -> None:
 
     with signals.may_end():
         gevent.spawn(leave_and_signal)
-        left.wait(60)
+        left.wait(WAIT)
     gevent.sleep(0)
     with pytest.raises(EndAsked), signals.may_end():
         raise AssertionError("went on")
@@ -148,4 +149,4 @@ def test_the_event_loop_wakes_up(signals: Signals) -> None:
 
     gevent.get_hub().threadpool.spawn(os.kill, os.getpid(), signal.SIGTERM)
     with signals.handed_to(end=end, reload=told.reload):
-        assert asked.wait(60)
+        assert asked.wait(WAIT)

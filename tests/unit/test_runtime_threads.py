@@ -9,12 +9,13 @@ import pytest
 
 from amiws_gevent.runtime.greenlets import GreenletWatch
 from amiws_gevent.runtime.threads import in_thread
+from tests.support.patience import WAIT
 
 
 def test_others_go_on() -> None:
     go_on = threading.Event()
     gevent.spawn(go_on.set)
-    assert in_thread(lambda: go_on.wait(60)) is True
+    assert in_thread(lambda: go_on.wait(WAIT)) is True
     assert in_thread(threading.get_ident) != threading.get_ident()
 
 

@@ -12,7 +12,8 @@ from gevent.monkey import get_original
 
 from amiws_gevent.runtime import watchdog
 from amiws_gevent.runtime.watchdog import Place, Watchdog
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 STATUS = 70
 SOON = 0.05  # seconds in the place of those of the program

@@ -13,7 +13,8 @@ from amiws_gevent.plugins.loading import PluginError
 from amiws_gevent.server import STOP_ALL_TIME
 from tests.support.ami_server import AmiServer
 from tests.support.assembled import Whole, host
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 
 class TestLife:
@@ -119,5 +120,5 @@ def test_a_part_that_dies_ends_the_program_with_70(program: Whole) -> None:
     assert program._running is not None
     dead = gevent.spawn(lambda: None)
     server._died(dead)
-    assert program._running.get(timeout=20) == 70
+    assert program._running.get(timeout=WAIT) == 70
     program._running = None

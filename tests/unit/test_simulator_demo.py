@@ -15,6 +15,7 @@ from amiws_gevent.simulator.pbx.scenarios import SCENARIOS
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from amiws_gevent.simulator.pbx.simulation import Simulation
 from amiws_gevent.simulator.pbx.style import STYLE_22
+from tests.support.patience import WAIT
 from tests.support.simulator import name_of
 
 
@@ -28,7 +29,7 @@ def test_each_host_is_a_pbx_that_takes_its_login() -> None:
             (3, "pbx-lyon (Asterisk 11)"),
         ]
         for host, version in zip(pbxs.hosts, (b"2.10.6", b"11.0.0", b"1.3"), strict=True):
-            with gsocket.create_connection((host["host"], host["port"]), timeout=60) as client:
+            with gsocket.create_connection((host["host"], host["port"]), timeout=WAIT) as client:
                 login = f"Username: {host['username']}\r\nSecret: {host['secret']}\r\n\r\n"
                 client.sendall(b"Action: Login\r\n" + login.encode())
                 received = b""
@@ -41,7 +42,7 @@ def test_each_host_is_a_pbx_that_takes_its_login() -> None:
         pbxs.stop()
     for host in hosts:
         with pytest.raises(OSError):  # noqa: PT011 - which one depends on the system
-            gsocket.create_connection((host.host, host.port), timeout=60)
+            gsocket.create_connection((host.host, host.port), timeout=WAIT)
     pbxs.stop()
 
 
@@ -60,7 +61,7 @@ def test_without_a_port_for_one_none_is_left(monkeypatch: pytest.MonkeyPatch) ->
         demo.start(demo.Wishes())
     gevent.sleep(0)
     with pytest.raises(OSError):  # noqa: PT011 - which one depends on the system
-        gsocket.create_connection(("127.0.0.1", started[0].port), timeout=60)
+        gsocket.create_connection(("127.0.0.1", started[0].port), timeout=WAIT)
 
 
 def test_the_same_seed_plays_the_same_scenarios() -> None:

@@ -12,9 +12,8 @@ import pytest
 
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from amiws_gevent.simulator.pbx.style import StyleName
+from tests.support.patience import WAIT
 from tests.support.simulator import Replay, headers, name_of
-
-WAIT = 60.0  # seconds; far above what is needed
 
 
 class Client:

@@ -12,6 +12,7 @@ import pytest
 
 from amiws_gevent.simulator.replay.calls import calls_of
 from amiws_gevent.simulator.replay.recording import Packet, Recording
+from tests.support.patience import WAIT
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
@@ -57,7 +58,7 @@ def test_a_journal_has_times_in_milliseconds_and_open_calls_come_last() -> None:
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "amiws_gevent.simulator.replay", "--calls", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=False)
 
 
 @pytest.mark.slow

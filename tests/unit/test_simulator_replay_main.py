@@ -14,6 +14,7 @@ from typing import Self
 import pytest
 
 from amiws_gevent.simulator.replay.__main__ import main
+from tests.support.patience import WAIT
 from tests.support.program import ROOT, wait_until
 from tests.support.recordings import ACCEPTED, BANNER, event, journal_line, json_of, write_journal
 
@@ -63,7 +64,7 @@ def journal(tmp_path: Path) -> Path:
 
 def log_in(replay: Replay) -> Iterator[bytes]:
     """Whatever comes, in pieces."""
-    with socket.create_connection(("127.0.0.1", replay.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", replay.port), timeout=WAIT) as client:
         client.sendall(b"Action: Login\r\nUsername: u\r\nSecret: s\r\n\r\n")
         while data := client.recv(65536):
             yield data
@@ -77,7 +78,7 @@ def test_a_recording_from_the_first_client_to_the_end(tmp_path: Path, journal: P
             b"Response: Success\r\nMessage: Authentication accepted\r\n\r\n"
             b"Event: A\r\n\r\nEvent: B\r\n\r\n"
         )
-        assert replay.process.wait(20) == 0
+        assert replay.process.wait(WAIT) == 0
     assert replay.said.splitlines()[0].endswith(" (user u)")
     assert "\nplayed 2 packets\n" in replay.said
 
@@ -88,7 +89,7 @@ def test_it_stays_until_a_signal(tmp_path: Path, journal: Path) -> None:
             replay.wait_for("played 2 packets")
             assert next(log_in(replay)).startswith(b"Asterisk Call Manager/5.0.1")
             replay.process.send_signal(number)
-            assert replay.process.wait(20) == 0
+            assert replay.process.wait(WAIT) == 0
 
 
 def test_a_signal_while_it_plays(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_a_signal_while_it_plays(tmp_path: Path) -> None:
     with Replay(tmp_path, journal) as replay:
         assert replay.port
         replay.process.terminate()
-        assert replay.process.wait(20) == 0
+        assert replay.process.wait(WAIT) == 0
     assert "played" not in replay.said
 
 
@@ -151,14 +152,14 @@ def test_a_host_that_is_not_known(journal: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_server_that_is_not_in_the_journal(tmp_path: Path, journal: Path) -> None:
     with Replay(tmp_path, journal, "--server", "other", "--loop") as replay:
-        assert replay.process.wait(20) == 66
+        assert replay.process.wait(WAIT) == 66
     assert "nothing to play; messages in the files: 4 of 1 (pbx)" in replay.said
 
 
 def test_an_empty_journal(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with Replay(tmp_path, tmp_path / "a") as replay:
-        assert replay.process.wait(20) == 66
+        assert replay.process.wait(WAIT) == 66
     assert "nothing to play; messages in the files: none" in replay.said
 
 
@@ -166,7 +167,7 @@ def test_faults_are_told_but_not_for_ever(tmp_path: Path) -> None:
     good = journal_line(json_of(event("A")))
     (tmp_path / "a").write_bytes(good + b"bad\n" * 100 + good)
     with Replay(tmp_path, tmp_path / "a", "--exit") as replay:
-        assert replay.process.wait(20) == 0
+        assert replay.process.wait(WAIT) == 0
     assert "played 2 packets, 100 faults reported" in replay.said
     assert replay.said.count("skipped") == 20
     assert "more faults follow and are only counted" in replay.said
@@ -178,5 +179,5 @@ def test_a_file_that_goes_while_it_is_played(tmp_path: Path, journal: Path) -> N
         journal.unlink()
         for _ in log_in(replay):
             pass
-        assert replay.process.wait(20) == 66
+        assert replay.process.wait(WAIT) == 66
     assert "a.jsonl: cannot be read: " in replay.said

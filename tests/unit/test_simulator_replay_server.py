@@ -17,6 +17,7 @@ from amiws_gevent.simulator.replay.server import PENDING_BYTES, ReplayServer, wi
 from amiws_gevent.simulator.serving.requests import Request
 from amiws_gevent.simulator.serving.session import Account
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 EVENT = b"Event: A\r\n\r\n"
 
@@ -25,7 +26,7 @@ class Client:
     """A connection to the server; ``sends`` and reads until what it waits for is there."""
 
     def __init__(self, port: int) -> None:
-        self.socket = gsocket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = gsocket.create_connection(("127.0.0.1", port), timeout=WAIT)
         self.received = b""
 
     def send(self, *lines: str) -> None:
@@ -217,10 +218,10 @@ def test_a_new_session_sends_all_away_once_they_have_everything(
     clients[0].send("Action: Ping")  # unread when the server closes: must not become a reset
     readers = [gevent.spawn(client.read_to_end) for client in (*clients, visitor)]
     opener = gevent.spawn(server.open, Opening(b"Again/2.0\r\n"))
-    gevent.joinall(readers, timeout=20)
+    gevent.joinall(readers, timeout=WAIT)
     for client in (*clients, visitor):
         client.socket.close()
-    assert opener.get(timeout=20) is True
+    assert opener.get(timeout=WAIT) is True
     assert clients[1].received == EVENT * 1000
     assert clients[0].received.startswith(EVENT * 1000)
     assert visitor.received == b""
@@ -234,7 +235,7 @@ def test_waiting_for_a_client(server: ReplayServer, told: list[str], connect: Co
     client.read_until(b"\r\n")
     assert not waiting.ready()
     client.send("Action: Login")
-    waiting.get(timeout=20)
+    waiting.get(timeout=WAIT)
     server.wait_for_client()
     assert told.count("waiting for a client to log in") == 1
 
@@ -262,7 +263,7 @@ def test_a_slow_client_slows_the_stream_down(server: ReplayServer, connect: Conn
     received = 0
     while received < 400 * len(chunk):
         received += len(client.socket.recv(1 << 20))
-    playing.get(timeout=20)
+    playing.get(timeout=WAIT)
 
 
 def test_a_client_that_takes_nothing_is_dropped(

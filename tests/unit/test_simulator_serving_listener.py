@@ -13,7 +13,8 @@ from gevent import socket as gsocket
 
 from amiws_gevent.simulator.serving.listener import Connection, Listener, port
 from amiws_gevent.simulator.serving.session import Session
-from tests.support.greenlets import WAIT, until
+from tests.support.greenlets import until
+from tests.support.patience import WAIT
 
 BANNER = "Hello/1.0\r\n"
 PING = b"Action: Ping\r\n\r\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import WAIT
 from tests.support.program import ROOT
 
 pytestmark = pytest.mark.slow
@@ -43,7 +44,7 @@ def test_what_a_failed_test_leaves_is_its_own(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=WAIT,
         check=False,
     )
     assert "the failure" in done.stdout, done.stdout + done.stderr

@@ -25,6 +25,7 @@ from amiws_gevent.web.admission import (
     most_connections_from,
 )
 from tests.support.clock import Clock
+from tests.support.patience import WAIT
 
 
 class FakePacer:
@@ -231,7 +232,7 @@ def test_one_that_is_turned_out_is_told_in_its_greenlet(door: Door) -> None:
     waiting = Waiting(door)
     door.clock.now += ARRIVAL_TIME
     door.admission.arrives(Limits(handshakes=1))
-    waiting.greenlet.join(60)
+    waiting.greenlet.join(WAIT)
     assert waiting.ended == ["evicted"]
 
 
@@ -240,7 +241,7 @@ def test_one_that_comes_to_the_end_at_the_last_moment_is_served(door: Door) -> N
     waiting.event.set()
     door.clock.now += ARRIVAL_TIME
     door.admission.arrives(Limits(handshakes=1))
-    waiting.greenlet.join(60)
+    waiting.greenlet.join(WAIT)
     assert waiting.ended == ["served"]
 
 

@@ -29,6 +29,7 @@ from requests.auth import HTTPDigestAuth
 from amiws_gevent.config import AmiHost, Settings
 from amiws_gevent.web.app import ENVIRON_KEY, create_app, request_info
 from amiws_gevent.web.gate import Gate, Headers, RequestInfo
+from tests.support.patience import WAIT
 
 REALM = "call centre"
 
@@ -389,12 +390,12 @@ def serve(settings: Settings) -> Iterator[int]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert ready.wait(60)
+    assert ready.wait(WAIT)
     try:
         yield state["port"]
     finally:
         state["stop"].send()
-        thread.join(60)
+        thread.join(WAIT)
     assert not thread.is_alive()
 
 
@@ -456,7 +457,7 @@ def test_curl_logs_in(root: Path) -> None:
 
 
 def raw(port: int, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as connection:
         connection.sendall(request)
         received = b""
         while chunk := connection.recv(65536):
@@ -493,10 +494,10 @@ def test_a_large_file_is_whole_while_others_are_served(root: Path) -> None:
     content = os.urandom(8 * 1024 * 1024)
     (root / "large.wav").write_bytes(content)
     with serve(make_settings(root)) as port:
-        slow = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        slow = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
         slow.request("GET", "/large.wav")
         response = slow.getresponse()
         # Its answer is under way and nobody reads it: the next is served all the same.
-        assert requests.get(f"http://127.0.0.1:{port}/app.js", timeout=20).text == "let a = 1"
+        assert requests.get(f"http://127.0.0.1:{port}/app.js", timeout=WAIT).text == "let a = 1"
         assert response.read() == content
         slow.close()

@@ -22,6 +22,7 @@ from amiws_gevent.web.connection import (
     tls_object,
 )
 from amiws_gevent.web.listener import open_listener
+from tests.support.patience import WAIT
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -31,7 +32,7 @@ class Ends:
 
     def __init__(self) -> None:
         self.near, self.far = socket.socketpair()
-        self.far.settimeout(10)
+        self.far.settimeout(WAIT)
         self.reader = Reader(self.near, time.monotonic)
 
 
@@ -151,7 +152,7 @@ def test_the_deadline_is_for_all_bytes_together(ends: Ends) -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         ends.reader.read_head(1000)
-    assert time.monotonic() - begun < 60
+    assert time.monotonic() - begun < WAIT
     dripping.kill()
 
 
@@ -226,7 +227,7 @@ def test_hang_up_ends_the_output_and_never_raises(ends: Ends) -> None:
 def test_a_last_answer_is_read_though_more_was_sent() -> None:
     """TCP, since there a close with bytes unread resets the connection."""
     listener = open_listener("127.0.0.1", 0)
-    far = socket.create_connection(listener.getsockname(), timeout=60)
+    far = socket.create_connection(listener.getsockname(), timeout=WAIT)
     near, _ = listener.accept()
     far.sendall(b"x" * 100_000)
     parting = gevent.spawn(answer_and_close, near, Reader(near, time.monotonic), b"no")
@@ -235,7 +236,7 @@ def test_a_last_answer_is_read_though_more_was_sent() -> None:
     assert far.recv(10) == b"no"
     assert far.recv(10) == b""
     far.close()
-    parting.join(60)
+    parting.join(WAIT)
     assert parting.successful()
     near.close()
     listener.close()

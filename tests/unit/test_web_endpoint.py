@@ -13,6 +13,7 @@ from amiws_gevent.config import ListenAddress
 from amiws_gevent.errors import ListenError
 from amiws_gevent.web.endpoint import Endpoint
 from amiws_gevent.web.listener import open_listener
+from tests.support.patience import WAIT
 
 HERE = ListenAddress("127.0.0.1", 0)
 TLS: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -62,7 +63,7 @@ def world() -> Iterator[World]:
 def listens(port: int | None) -> bool:
     assert port is not None
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+        socket.create_connection(("127.0.0.1", port), timeout=WAIT).close()
     except ConnectionRefusedError:
         return False
     return True
@@ -88,11 +89,11 @@ def test_to_the_same_address_it_only_takes_the_new_tls(world: World) -> None:
 def test_tls_begins_and_ends_on_the_queue_that_there_is(world: World, tls: tuple[Any, Any]) -> None:
     port = world.move(HERE, tls[0])
     assert port is not None
-    with socket.create_connection(("127.0.0.1", port), timeout=60):
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT):
         assert world.move(HERE, tls[1]) == port
         (acceptor,) = world.open
         assert acceptor.tls is tls[1]
-        acceptor.listener.settimeout(60)
+        acceptor.listener.settimeout(WAIT)
         acceptor.listener.accept()[0].close()  # who had come before
 
 

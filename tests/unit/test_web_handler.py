@@ -19,6 +19,7 @@ from amiws_gevent.web.handler import LONGEST_BODY, LONGEST_REQUEST_LINE, MOST_HE
 from amiws_gevent.web.server import WebServer
 from amiws_gevent.web.verdict import Grant
 from amiws_gevent.web.websocket import WebSocketClient
+from tests.support.patience import WAIT
 from tests.support.webserver import (
     FakeGate,
     FakeSessions,
@@ -250,7 +251,7 @@ def test_just_as_much_as_is_taken() -> None:
 
 def test_long_runs_of_spaces_take_no_long_time() -> None:
     with serving() as server, Peer(server.port) as peer:
-        with gevent.Timeout(20):
+        with gevent.Timeout(WAIT):
             answer = peer.request("GET / HTTP/1.1", f"Host: x\r\nA: a{' ' * 30000}b\r\n")
         assert answer.status == 200
 

@@ -23,6 +23,7 @@ from amiws_gevent.web.htdigest import (
     parse_sha256,
 )
 from tests.support.clock import Clock
+from tests.support.patience import WAIT
 
 REALM = "call centre"
 LOGGER = "amiws_gevent.web.htdigest"
@@ -361,7 +362,7 @@ def test_the_tool_of_apache_keeps_and_outdates_it(path: Path) -> None:
     )
     subprocess.run(
         ["htdigest", str(path), REALM, "anna"], input="new\nnew\n", text=True, check=True,
-        timeout=60, capture_output=True,
+        timeout=WAIT, capture_output=True,
     )  # fmt: skip
     content = path.read_bytes()
     users, bad_lines = parse_htdigest(content, REALM)

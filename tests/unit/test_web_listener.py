@@ -14,12 +14,13 @@ from gevent import socket, ssl
 from amiws_gevent.errors import ListenError
 from amiws_gevent.web import listener as listener_module
 from amiws_gevent.web.listener import open_listener, share_listener, tls_context
+from tests.support.patience import WAIT
 from tests.support.webserver import make_settings
 
 
 def reach(host: str, port: int) -> str:
     """Connect; the address that the connection comes from."""
-    with socket.create_connection((host, port), timeout=60) as sock:
+    with socket.create_connection((host, port), timeout=WAIT) as sock:
         return str(sock.getsockname()[0])
 
 
@@ -66,7 +67,7 @@ def test_a_port_in_use(host: str) -> None:
 def test_a_port_that_was_in_use_a_moment_ago() -> None:
     first = open_listener("127.0.0.1", 0)
     port = first.getsockname()[1]
-    near = socket.create_connection(("127.0.0.1", port), timeout=60)
+    near = socket.create_connection(("127.0.0.1", port), timeout=WAIT)
     far, _ = first.accept()
     far.close()  # its side now waits, for minutes
     near.close()

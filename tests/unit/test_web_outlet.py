@@ -16,6 +16,7 @@ from amiws_gevent.batch import Item
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.web.backlog import ITEM_COST, Backlog
 from amiws_gevent.web.outlet import Outlet, Source
+from tests.support.patience import WAIT
 from tests.support.webserver import wait_for
 
 LIMIT = 100_000
@@ -134,7 +135,7 @@ def test_a_source_may_give_the_newest_alone(make: Make) -> None:
     wait_for(lambda: not owned.outlet.blocked, "all is sent")
     owned.offer("direct")
     owned.outlet.end()
-    assert reading.get(timeout=60) == [*numbers(count), "state9999", "direct"]
+    assert reading.get(timeout=WAIT) == [*numbers(count), "state9999", "direct"]
     assert owned.behind == []
 
 
@@ -344,7 +345,7 @@ class TestPumpOverTls:
         wait_for(lambda: not owned.outlet.blocked, "all is sent")
         owned.offer("direct")
         owned.outlet.end()
-        assert reading.get(timeout=60) == ["one", "two", "offered", "direct"]
+        assert reading.get(timeout=WAIT) == ["one", "two", "offered", "direct"]
         assert owned.lost == []
         owned.close()
 
@@ -353,7 +354,7 @@ class TestPumpOverTls:
         owned, source = self.make(*many)
         shaking = gevent.spawn(owned.near.do_handshake)
         owned.far.do_handshake()
-        shaking.get(timeout=60)
+        shaking.get(timeout=WAIT)
         owned.outlet.pump()
         wait_for(lambda: isinstance(owned.outlet._rest, bytes) and owned.outlet._rest, "blocked")
         pulled = source.pulled
@@ -365,7 +366,7 @@ class TestPumpOverTls:
         reading = gevent.spawn(owned.read)
         wait_for(lambda: not owned.outlet.blocked, "all is sent")
         owned.outlet.end()
-        assert reading.get(timeout=60) == numbers(1000)
+        assert reading.get(timeout=WAIT) == numbers(1000)
         owned.close()
 
 
@@ -410,7 +411,7 @@ class TestPump:
         reading = gevent.spawn(owned.read)
         wait_for(lambda: not owned.outlet.blocked, "all is sent")
         owned.outlet.end()
-        assert reading.get(timeout=60) == [*numbers(count), "one"]
+        assert reading.get(timeout=WAIT) == [*numbers(count), "one"]
 
     def test_pumping_twice_is_as_once(self, make: Make) -> None:
         source = Scripted(line("one"))

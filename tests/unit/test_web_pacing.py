@@ -11,6 +11,7 @@ from gevent import socket
 from amiws_gevent.web import pacing
 from amiws_gevent.web.pacing import BUDGET, Pacer
 from tests.support.clock import Clock
+from tests.support.patience import WAIT
 from tests.support.webserver import wait_for
 
 
@@ -77,7 +78,7 @@ def test_nor_does_one_who_comes_again(clock: Clock) -> None:
     crowd._work(-1)
     clock.now += BUDGET
     workers = [gevent.spawn(work_twice, number) for number in range(3)]
-    gevent.joinall(workers, timeout=60)
+    gevent.joinall(workers, timeout=WAIT)
     assert crowd.done == [-1, 0, 1, 2, 0, 1, 2]
 
 
@@ -161,7 +162,7 @@ def test_sockets_that_are_ready_come_between(monkeypatch: pytest.MonkeyPatch) ->
     reader = gevent.spawn(read)
     gevent.joinall([gevent.spawn(work) for _ in range(200)])
     far.close()
-    reader.join(60)
+    reader.join(WAIT)
     near.close()
     assert len(delays) > 40, "read in most turns"
     assert sorted(delays)[len(delays) // 2] < 0.02

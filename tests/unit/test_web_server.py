@@ -22,6 +22,7 @@ from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.server import WebServer
 from amiws_gevent.web.verdict import LOGGED_OUT, LOGIN_GONE, Grant
 from amiws_gevent.web.websocket import WebSocketClient
+from tests.support.patience import WAIT
 from tests.support.webserver import (
     HOST,
     FakeGate,
@@ -294,7 +295,7 @@ def test_stop_closes_all_clients_and_waits_for_their_answers() -> None:
             assert peer.frame() == GOING_AWAY
             peer.send(masked(CLOSE, close_payload(1001)))
             assert peer.rest() == b""
-        stopping.get(timeout=60)  # it does not wait longer than it has to
+        stopping.get(timeout=WAIT)  # it does not wait longer than it has to
         assert not server.clients
         assert sessions.ends == [(1001, "server going away")] * 20
         with pytest.raises(ConnectionRefusedError):
@@ -312,7 +313,7 @@ def test_stop_cuts_off_who_does_not_answer() -> None:
         for client in sessions.clients:
             client.send_text(b"x" * 1_000_000)
         assert sessions.clients[1].pending_bytes
-        with gevent.Timeout(60):
+        with gevent.Timeout(WAIT):
             server.stop(0.3)
         assert not server.connections
         assert [code for code, _ in sessions.ends] == [1001, 1001]
@@ -324,7 +325,7 @@ def test_stop_lets_requests_end_and_no_new_ones_begin() -> None:
     goes_on = gevent.event.Event()
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        goes_on.wait(60)
+        goes_on.wait(WAIT)
         start_response("200 OK", [])
         return [b"done"]
 
@@ -349,7 +350,7 @@ def test_stop_lets_requests_end_and_no_new_ones_begin() -> None:
         answer = busy.answer()
         assert (answer.body, answer.headers["connection"]) == (b"done", "close")
         assert busy.rest() == b""
-        stopping.get(timeout=60)
+        stopping.get(timeout=WAIT)
 
 
 def test_stop_does_not_wait_for_an_endless_answer() -> None:
@@ -369,7 +370,7 @@ def test_stop_within_a_handshake(authority: Authority) -> None:
     with serving(make_settings(**authority.files)) as server, Peer(server.port) as peer:
         peer.send(b"\x16\x03\x01")
         wait_for(lambda: server.connections, "it has come")
-        with gevent.Timeout(60):
+        with gevent.Timeout(WAIT):
             server.stop(600)
         assert peer.is_cut()
 
@@ -380,19 +381,19 @@ def test_a_client_that_is_upgraded_while_the_server_stops() -> None:
 
     def decide(request: Any) -> Verdict:
         asked.set()
-        goes_on.wait(60)
+        goes_on.wait(WAIT)
         return Verdict(200)
 
     with serving(gate=FakeGate(decide)) as server, Peer(server.port) as peer:
         upgrading = gevent.spawn(peer.handshake)
-        assert asked.wait(60)
+        assert asked.wait(WAIT)
         stopping = gevent.spawn(server.stop, 60)
         gevent.sleep(0)
         goes_on.set()
-        assert upgrading.get(timeout=60).status == 101
+        assert upgrading.get(timeout=WAIT).status == 101
         assert peer.frame() == GOING_AWAY
         peer.send(masked(CLOSE, close_payload(1001)))
-        stopping.get(timeout=60)
+        stopping.get(timeout=WAIT)
 
 
 # Reload

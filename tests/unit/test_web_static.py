@@ -28,6 +28,7 @@ from amiws_gevent.web.static import (
     file_response,
     redirect_to_folder,
 )
+from tests.support.patience import WAIT
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_only_regular_files(root: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(root / "socket"))
         for path in ("/fifo", "/socket", "/sub"):
-            with gevent.Timeout(60), pytest.raises(NotFound):
+            with gevent.Timeout(WAIT), pytest.raises(NotFound):
                 StaticFiles(root).open(path)
 
 
@@ -424,7 +425,7 @@ def test_a_large_file_in_chunks_with_others_in_between(tmp_path: Path) -> None:
         turns_before = len(turns)
         assert turns_before >= len(chunks) - 1
     done = True
-    greenlet.join(60)
+    greenlet.join(WAIT)
     body.close()
     assert b"".join(chunks) == content[5:]
     assert max(map(len, chunks)) == CHUNK

@@ -19,6 +19,7 @@ from amiws_gevent.web.connection import Reader
 from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.websocket import WebSocketClient
 from tests.support.greenlets import bytes_waiting
+from tests.support.patience import WAIT
 from tests.support.webserver import FakeSessions, Frame, close_payload, masked, wait_for
 from tests.support.ws_line import CLOSE, PING, PONG, Line, MakeLine
 
@@ -92,7 +93,7 @@ def test_what_waits_goes_on_only_when_there_is_time(make_line: MakeLine, tls: bo
         later.pop(0)()
         wait_for(lambda: later or not line.client.pending_bytes, "room again")
     line.client.abort("all is sent")
-    *texts, _ = reading.get(timeout=60)
+    *texts, _ = reading.get(timeout=WAIT)
     assert [text.payload.split(b" ")[0] for text in texts] == [b"%d" % n for n in range(count)]
 
 
@@ -536,7 +537,7 @@ def test_each_text_and_the_end_wait_for_their_turn(line: Line) -> None:
 
     line.greenlet = gevent.spawn(line.client.run, Told(), lambda: told.append("wait"))
     line.far.send(masked(1, b"a") + masked(PING) + masked(1, b"b") + masked(CLOSE))
-    line.greenlet.join(60)
+    line.greenlet.join(WAIT)
     assert told == ["wait", "wait", "a", "wait", "b", "wait", 1005]  # the first: to read
 
 

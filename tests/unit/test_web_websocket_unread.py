@@ -9,6 +9,7 @@ import pytest
 
 from amiws_gevent.web.backlog import ITEM_COST, Losses
 from amiws_gevent.web.frames import text_frame, text_frames
+from tests.support.patience import WAIT
 from tests.support.webserver import Frame, close_payload, masked, wait_for
 from tests.support.ws_line import CLOSE, PING, PONG, Line, MakeLine
 
@@ -71,7 +72,7 @@ def test_who_asks_and_does_not_read_is_not_heard_until_it_does(
     assert line.client.pending_bytes < 200_000 + 1100 + ITEM_COST
     answers = [line.far.frame().payload for _ in questions]
     assert answers == questions, "and then all of it"
-    asking.join(60)
+    asking.join(WAIT)
     assert not line.client.closed
 
 
