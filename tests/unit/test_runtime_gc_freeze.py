@@ -76,6 +76,25 @@ def test_what_a_short_one_leaves_is_not() -> None:
         assert things
 
 
+def test_no_collection_looks_at_many_however_many_there_are() -> None:
+    looked_at: list[int] = []
+
+    def count(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            looked_at.append(sum(len(gc.get_objects(generation)) for generation in range(3)))
+
+    with freezing(took=1):
+        gc.callbacks.append(count)
+        gc.enable()
+        things = [Thing() for _ in range(400_000)]
+        gc.disable()
+        gc.callbacks.remove(count)
+    _, *later = looked_at  # the first is due by what the start of this process left
+    assert len(later) > 5
+    assert max(later) < 30_000
+    assert things
+
+
 def test_young_garbage_is_no_reason() -> None:
     with freezing(took=1):
         things = [Thing() for _ in range(1000)]
@@ -110,9 +129,11 @@ def test_garbage_goes_as_ever() -> None:
 
 
 def test_afterwards_collections_are_as_before_and_what_is_set_aside_stays_so() -> None:
-    callbacks = list(gc.callbacks)
+    callbacks, thresholds = list(gc.callbacks), gc.get_threshold()
     with freezing(took=1):
         assert len(gc.callbacks) == len(callbacks) + 1
+        assert gc.get_threshold() != thresholds
         before = gc.get_freeze_count()
     assert gc.callbacks == callbacks
+    assert gc.get_threshold() == thresholds
     assert gc.get_freeze_count() > before - 1000
