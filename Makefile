@@ -132,7 +132,7 @@ $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(PIP_INSTALL) $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
-$(VENDOR): package.json package-lock.json $(wildcard build_tools/*.py build_tools/vendor/*) \
+$(VENDOR): package.json package-lock.json $(wildcard build_tools/*.py build_tools/entries/*) \
 		| $(VENV)/.installed
 	$(PIP_INSTALL) --no-deps --editable .
 	@touch $@

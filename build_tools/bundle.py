@@ -1,6 +1,6 @@
 """Makes ``web_root/vendor/``: the libraries of the dashboard, as ES modules, with their licences.
 
-For each module in ``build_tools/vendor/`` there is one file whose name has a hash of its
+For each module in ``build_tools/entries/`` there is one file whose name has a hash of its
 content, so that it may be cached for ever, and one with a name that stays (``ui.js``), which
 only passes on what the former exports. Pages import the latter.
 """
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "web_root" / "vendor"
 LICENCES = VENDOR / "LICENSES.txt"
 
-_ENTRIES = ROOT / "build_tools" / "vendor"
+_ENTRIES = ROOT / "build_tools" / "entries"
 _PACKAGES = ("package.json", "package-lock.json")
 _STAMP = VENDOR / "made-from.txt"
 # Copied as they are; the rest is found by esbuild.
@@ -91,7 +91,7 @@ def _install(command: list[str], work: Path) -> None:
     """Install what package-lock.json names into ``work``; no script of a package is run."""
     for name in _PACKAGES:
         shutil.copy(ROOT / name, work)
-    shutil.copytree(_ENTRIES, work / "vendor")
+    shutil.copytree(_ENTRIES, work / "entries")
     options = ["--omit=dev", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
     _run([*command, "ci", *options], work, {**os.environ, "PATH": _path()})
 
@@ -138,7 +138,7 @@ def _bundle(
     programs = list(work.glob("node_modules/@esbuild/*/bin/esbuild"))
     if len(programs) != 1:
         raise BundleError("npm has installed no esbuild for this machine")
-    entries = sorted(path for path in (work / "vendor").iterdir() if ".d." not in path.name)
+    entries = sorted(path for path in (work / "entries").iterdir() if ".d." not in path.name)
     options = [
         *("--bundle", "--splitting", "--format=esm", "--target=es2022", "--minify"),
         *("--legal-comments=none", "--log-level=warning", "--charset=utf8"),
@@ -146,7 +146,7 @@ def _bundle(
         *("--chunk-names=[name]-[hash]", "--metafile=metafile.json"),
         *(f'--define:{name}="./{place}"' for name, place in places.items()),
     ]
-    _run([str(programs[0]), *(f"vendor/{path.name}" for path in entries), *options], work)
+    _run([str(programs[0]), *(f"entries/{path.name}" for path in entries), *options], work)
     made = json.loads((work / "metafile.json").read_text(encoding="utf-8"))
     outputs = {
         Path(output["entryPoint"]).name: {"file": Path(path).name, **output}
@@ -170,7 +170,7 @@ def _write_lasting_name(out: Path, name: str, output: dict[str, Any]) -> None:
     lines = star + ("export {{ default }} from {};\n" if "default" in output["exports"] else "")
     (out / name).write_text(lines.format(f'"./{file}"', f'"./{file}"'), encoding="utf-8")
     # What the type checker reads instead: the source, whose packages have types.
-    source = f'"../../build_tools/vendor/{name}"'
+    source = f'"../../build_tools/entries/{name}"'
     types = out / name.replace(".js", ".d.ts")
     types.write_text(lines.format(source, source), encoding="utf-8")
 
