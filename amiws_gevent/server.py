@@ -82,10 +82,7 @@ class Server:
         self.plugins = Roster(
             ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
         )
-        self._audit = Trail()
-        self._audit.servers = self._server_names
-        self._audit.roles_of = self._access.roles_of
-        self._audit.may_read = self._access.may_read_audit
+        self._audit = self._make_audit()
         self._action_limits = ActionLimits(settings.limits)
         self._dispatcher = Dispatcher(
             self._pool.links,
@@ -104,7 +101,13 @@ class Server:
         )
         self._streams = Streams(self._feeds)
         self._api = Api(self._feeds, self._actions, self._streams, self._audit, rights_of)
-        self._v2 = Service(self._feeds, self._actions, settings.limits, rights_of=rights_of)
+        self._v2 = Service(
+            self._feeds,
+            self._actions,
+            settings.limits,
+            rights_of=rights_of,
+            has_audit=lambda: self._audit.on,
+        )
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
@@ -120,6 +123,13 @@ class Server:
         )
         self._commands: Queue[Callable[[], int | None]] = Queue()
         self._stopping = False
+
+    def _make_audit(self) -> Trail:
+        made = Trail()
+        made.servers = self._server_names
+        made.roles_of = self._access.roles_of
+        made.may_read = self._access.may_read_audit
+        return made
 
     def _measured(self, log: LogControl | None) -> Measured:
         return Measured(

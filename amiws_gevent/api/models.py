@@ -99,6 +99,13 @@ class AuditQuery(_Query):
         description="Only records with a smaller `seq`: the last one of the answer before, to go "
         "on behind it.",
     )
+    after: int = Field(
+        default=0,
+        ge=0,
+        le=2**53 - 1,
+        description="Only records with a greater `seq`: the newest one that is known, to learn "
+        "what has come since.",
+    )
     what: str = Field(default="", max_length=64, description="Only records of this kind.")
     user: str = Field(
         default="", max_length=256, description="Only records of this user, or `token:NAME`."
@@ -158,6 +165,7 @@ class Me(BaseModel):
     kind: str = Field(description="How: `digest`, `token`, `proxy`; `none` if it did not.")
     address: str = Field(description="Of the client.")
     everything: bool = Field(description="Whether no roles are configured: all is allowed.")
+    audit: bool = Field(True, description="Whether the audit trail may be read, if there is one.")
     roles: list[str] = Field([], description="The names of the roles.")
     see: list[dict[str, Any]] = Field(
         [],
