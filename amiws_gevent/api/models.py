@@ -221,9 +221,11 @@ class AuditRecord(BaseModel):
 
     seq: int = Field(description="Its number; there is none left out in the files.")
     time: str = Field(description="When it was, UTC: `2026-11-29T08:32:57.123Z`.")
-    what: str = Field(description="Its kind: `action`, `reply`, `login`, `reload` …")
+    what: str = Field(description="Its kind: `action`, `reply`, `repeat`, `login`, `reload` …")
     mac: str = Field(description="The code that proves it; with `seq`, a head of the chain.")
-    ref: str = Field("", description="Of an action that is allowed, and of its replies.")
+    ref: str = Field(
+        "", description="Of an action that is allowed, of its replies and of its repeats."
+    )
     allowed: bool = Field(True, description="Of an action, a login, a reload.")
     code: str = Field("", description="Why an action is refused, as in errors.")
     reason: str = Field("", description="For people: why not.")
