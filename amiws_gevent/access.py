@@ -72,7 +72,7 @@ class Access:
 
     def may_read_audit(self, identity: Identity) -> bool:
         """Whether a client may see who did what: it tells of all servers and all users."""
-        return sees_all(self.rights_of(identity)) and self.rights_of(identity).may_any("*")
+        return self.rights_of(identity).reads_audit
 
     def classic_servers(self, rights: Rights) -> frozenset[int] | None:
         """The servers whose messages the classic socket shows a client; None: all."""

@@ -259,6 +259,7 @@ class Reload:
         parts.hub.configure(limits)
         parts.feeds.configure(limits)
         parts.clients.v2.configure(limits)
+        parts.logins.configure(settings)
         parts.monitor.configure(limits, prepared.monitor)
         parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.upgrades)
         parts.watch.use(prepared.gate)

@@ -82,10 +82,7 @@ class Server:
         self.plugins = Roster(
             ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
         )
-        self._audit = Trail()
-        self._audit.servers = self._server_names
-        self._audit.roles_of = self._access.roles_of
-        self._audit.may_read = self._access.may_read_audit
+        self._audit = self._make_audit()
         self._action_limits = ActionLimits(settings.limits)
         self._dispatcher = Dispatcher(
             self._pool.links,
@@ -104,12 +101,14 @@ class Server:
         )
         self._streams = Streams(self._feeds)
         self._api = Api(self._feeds, self._actions, self._streams, self._audit, rights_of)
-        self._v2 = Service(self._feeds, self._actions, settings.limits, rights_of=rights_of)
+        self._v2 = self._make_v2(settings)
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._logins = LoginMemory()
-        self._watch = LoginWatch(self._web, self._streams, told=self._audit.logout)
+        self._watch = LoginWatch(
+            self._web, self._streams, told=self._audit.logout, save=self._logins.save
+        )
         self._last_reload = LastReload()
         metrics = Metrics(self._measured(log))
         self._monitor = MonitorListener(
@@ -120,6 +119,22 @@ class Server:
         )
         self._commands: Queue[Callable[[], int | None]] = Queue()
         self._stopping = False
+
+    def _make_audit(self) -> Trail:
+        made = Trail()
+        made.servers = self._server_names
+        made.roles_of = self._access.roles_of
+        made.may_read = self._access.may_read_audit
+        return made
+
+    def _make_v2(self, settings: Settings) -> Service:
+        return Service(
+            self._feeds,
+            self._actions,
+            settings.limits,
+            rights_of=self._access.rights_of,
+            has_audit=lambda: self._audit.on,
+        )
 
     def _measured(self, log: LogControl | None) -> Measured:
         return Measured(
@@ -229,6 +244,7 @@ class Server:
         self._watch.stop()
         self._streams.stop()
         self._web.stop(STOP_TIME)
+        self._logins.stop()
         self._pool.join(LOG_OFF_TIME)
         self._live.stop()
         self._pipeline.drain(LANES_TIME)

@@ -70,8 +70,11 @@ class Run:
         kept: bool,
         on_end: Callable[[Run], None],
         rights: Rights = Rights.everything,
+        ref: str = "",
     ) -> None:
         self.request = request
+        self.ref = ref
+        """What its record in the audit is called; empty: it has none."""
         self.rights = rights
         """By which its replies were made."""
         self.replies = len(servers)

@@ -165,6 +165,8 @@ class ActionService:
             run = self._kept.find(owner, request, rights)
             if run is None:
                 run = self._begin(request, servers, client, owner, rights)
+            else:
+                self._audit.repeated(client, run.ref, request.name, servers)
         except ActionProblem as problem:
             self._refuse(client, problem, request)
             raise
@@ -235,6 +237,7 @@ class ActionService:
             kept=request.idempotency_key is not None,
             on_end=partial(self._ended, owner, client),
             rights=rights,
+            ref=audited.ref,
         )
         self._runs.add(run)
         self._kept.add(owner, run)

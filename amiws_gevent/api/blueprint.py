@@ -243,7 +243,7 @@ class _Views:
 def _is_wanted(query: AuditQuery, record: Mapping[str, Any]) -> bool:
     """Whether a record of the audit is one of those that are asked for."""
     return (
-        record["seq"] < query.before
+        query.after < record["seq"] < query.before
         and query.what in ("", record["what"])
         and query.user in ("", record.get("user"))
         and query.action.lower() in ("", str(record.get("action", "")).lower())

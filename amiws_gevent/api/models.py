@@ -99,6 +99,13 @@ class AuditQuery(_Query):
         description="Only records with a smaller `seq`: the last one of the answer before, to go "
         "on behind it.",
     )
+    after: int = Field(
+        default=0,
+        ge=0,
+        le=2**53 - 1,
+        description="Only records with a greater `seq`: the newest one that is known, to learn "
+        "what has come since.",
+    )
     what: str = Field(default="", max_length=64, description="Only records of this kind.")
     user: str = Field(
         default="", max_length=256, description="Only records of this user, or `token:NAME`."
@@ -158,6 +165,7 @@ class Me(BaseModel):
     kind: str = Field(description="How: `digest`, `token`, `proxy`; `none` if it did not.")
     address: str = Field(description="Of the client.")
     everything: bool = Field(description="Whether no roles are configured: all is allowed.")
+    audit: bool = Field(True, description="Whether the audit trail may be read, if there is one.")
     roles: list[str] = Field([], description="The names of the roles.")
     see: list[dict[str, Any]] = Field(
         [],
@@ -213,9 +221,11 @@ class AuditRecord(BaseModel):
 
     seq: int = Field(description="Its number; there is none left out in the files.")
     time: str = Field(description="When it was, UTC: `2026-11-29T08:32:57.123Z`.")
-    what: str = Field(description="Its kind: `action`, `reply`, `login`, `reload` …")
+    what: str = Field(description="Its kind: `action`, `reply`, `repeat`, `login`, `reload` …")
     mac: str = Field(description="The code that proves it; with `seq`, a head of the chain.")
-    ref: str = Field("", description="Of an action that is allowed, and of its replies.")
+    ref: str = Field(
+        "", description="Of an action that is allowed, of its replies and of its repeats."
+    )
     allowed: bool = Field(True, description="Of an action, a login, a reload.")
     code: str = Field("", description="Why an action is refused, as in errors.")
     reason: str = Field("", description="For people: why not.")

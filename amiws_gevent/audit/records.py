@@ -18,13 +18,14 @@ FORM = 1
 """Of the files."""
 
 # Kinds
-ACTION, REPLY = "action", "reply"
+ACTION, REPEAT, REPLY = "action", "repeat", "reply"
 LOGIN, LOGOUT, RELOAD, PLUGINS = "login", "logout", "reload", "plugins"
 START, STOP, ON, OFF = "start", "stop", "on", "off"
 BEGIN, TORN, OUTAGE, REMOVED = "begin", "torn", "outage", "removed"  # of the files themselves
 
 KINDS = (
     ACTION,
+    REPEAT,
     REPLY,
     LOGIN,
     LOGOUT,

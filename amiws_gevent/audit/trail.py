@@ -70,7 +70,7 @@ class Client(Protocol):
 class Audited:
     """An action in the audit: its record is being written. Without an audit nothing is."""
 
-    __slots__ = ("_begun", "_ref", "_ticket", "_trail")
+    __slots__ = ("_begun", "_ticket", "_trail", "ref")
 
     @property
     def recorded(self) -> bool:
@@ -81,7 +81,8 @@ class Audited:
         self, trail: Trail | None = None, ref: str = "", ticket: Ticket | None = None
     ) -> None:
         self._trail = trail
-        self._ref = ref
+        self.ref = ref
+        """What its record is called; empty: there is none."""
         self._ticket = ticket
         self._begun = 0.0 if trail is None else trail.clock()
 
@@ -96,7 +97,7 @@ class Audited:
         """What has become of it on one server."""
         if self._trail is not None:
             seconds = self._trail.clock() - self._begun
-            self._trail.replied(self._ref, server, outcome, reason, seconds)
+            self._trail.replied(self.ref, server, outcome, reason, seconds)
 
 
 _NOTHING = Audited()
@@ -210,6 +211,12 @@ class Trail:
         told = {"allowed": False, "code": code, "reason": reason, "more": more or None}
         members = self._of_action(client, name, headers, servers)
         self._put(records.ACTION, {**told, **members})
+
+    def repeated(self, client: Client, ref: str, name: str, servers: Iterable[int]) -> None:
+        """A request with the idempotency key of the action ``ref``: nothing is sent again."""
+        if self._writer is not None:
+            members = self._of_action(client, name, (), servers)
+            self._put(records.REPEAT, {"ref": ref or None, **members, "arguments": None})
 
     def replied(self, ref: str, server: int, outcome: str, reason: str, seconds: float) -> None:
         """Of `Audited`."""

@@ -33,7 +33,12 @@ def role_advice(settings: Settings) -> Iterator[tuple[Place, str]]:
         for key, servers_of in ((key, part.servers) for key, each in parts for part in each):
             if servers_of is not None and not servers_named(servers_of, servers):
                 yield ("roles", name, key), f"names no server of amihosts: {shown(servers_of[0])}"
-        if not role.see and not role.do:
+        if role.audit and settings.audit is None:
+            yield (
+                ("roles", name, "audit"),
+                "there is no audit to read: nothing is written without the key audit at the top",
+            )
+        if not (role.see or role.do or role.audit):
             yield ("roles", name), "shows and allows nothing"
 
 

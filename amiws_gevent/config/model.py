@@ -379,9 +379,10 @@ class Settings(Checked):
     )
     state_file: values.AnyPath | None = Field(
         default=None,
-        description="File in which the queues' figures of the day survive a restart. Without it "
-        "they begin anew, and are marked `incomplete`. Its folder must allow the program to make "
-        "files.",
+        description="File in which the queues' figures of the day survive a restart; beside it, as "
+        "`NAME.logouts`, logouts do. Without it the figures begin anew, and are marked "
+        "`incomplete`, and cookies of ended sessions are good again. Its folder must allow the "
+        "program to make files.",
     )
     audit: Audit | None = Field(
         default=None,
@@ -403,6 +404,12 @@ class Settings(Checked):
     amihosts: tuple[AmiHost, ...] = Field(
         description="The Asterisk servers, at least one.", json_schema_extra={"minItems": 1}
     )
+
+    @property
+    def logouts_file(self) -> Path | None:
+        """Beside ``state_file``: who has logged out, so that a restart does not forget it."""
+        path = self.state_file
+        return None if path is None else path.with_name(f"{path.name}.logouts")
 
     @classmethod
     def completed(cls, given: Given, context: object) -> list[Found]:

@@ -27,6 +27,7 @@ def named_paths(settings: Settings) -> list[Path]:
     settings that begins with a slash counts: its author may not know of ``AnyPath``.
     """
     found = [path for _, path in _walk(settings, ())]
+    found += [settings.logouts_file] if settings.logouts_file is not None else []
     found += [path for entry in settings.plugins for path in _sources(entry)]
     return list(dict.fromkeys(path for path in found if path.is_absolute()))
 

@@ -299,6 +299,12 @@ class Role(Checked):
         "what follows.",
         json_schema_extra={COMPUTED: "nothing"},
     )
+    audit: Flag = Field(
+        default=False,
+        description="Whether the last records of [the audit trail](audit.md) may be read: all of "
+        "them, whatever `see` hides. Who sees and may do everything may read them in any case.",
+        json_schema_extra={COMPUTED: "no"},
+    )
 
     @property
     def attributes(self) -> frozenset[str]:

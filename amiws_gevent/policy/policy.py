@@ -13,7 +13,7 @@ from typing import Any
 
 from amiws_gevent.ami import Message
 from amiws_gevent.matching import NameSet
-from amiws_gevent.policy.model import Role, Rule, User
+from amiws_gevent.policy.model import ANY_ACTION, Role, Rule, User
 from amiws_gevent.policy.patterns import Attributes
 from amiws_gevent.policy.pseudonyms import Pseudonyms
 from amiws_gevent.policy.rules import LONGEST_SHOWN, Allowed, Failure, Pairs, Rules, allowed_of
@@ -47,11 +47,16 @@ class Rights:
     everything: Rights
     """Of all where no roles are configured: test with ``is``, then nothing has to be asked."""
 
-    def __init__(self, roles: Sequence[str], sight: Sight, rules: Rules) -> None:
+    def __init__(
+        self, roles: Sequence[str], sight: Sight, rules: Rules, *, audit: bool = False
+    ) -> None:
         self.roles = tuple(sorted(set(roles)))
         self.sight = sight
+        sees_all = sight.is_whole and not sight.is_masked
         self._rules = rules
-        self._key = (self.roles, sight.scopes, rules.allowed)
+        self.reads_audit = audit or (sees_all and self.may_any(ANY_ACTION))
+        """Whether it may see who did what: all of it, whatever the sight hides."""
+        self._key = (self.roles, sight.scopes, rules.allowed, self.reads_audit)
         self._hash = hash(self._key)
 
     def __eq__(self, other: object) -> bool:
@@ -62,7 +67,10 @@ class Rights:
 
     def does_as(self, other: Rights) -> bool:
         """Whether the same may be done, by the same roles; what is seen may be other."""
-        return (self.roles, self._rules.allowed) == (other.roles, other._rules.allowed)
+        own, others = (
+            (each.roles, each._rules.allowed, each.reads_audit) for each in (self, other)
+        )
+        return own == others
 
     def sees_server(self, server_id: int) -> bool:
         """Whether anything of a server is seen."""
@@ -105,13 +113,14 @@ class Rights:
         ``everything``: no roles are configured. ``do``: each an ``action``, ``servers`` (all
         without it), and ``with``: the headers that it may have, each with patterns. An ``action``
         of ``*`` is any. ``see``: each a mapping as in the configuration, what is unlimited left
-        out.
+        out. ``audit``: whether the audit trail may be read.
         """
         return {
             "everything": False,
             "roles": list(self.roles),
             "see": [_scope_as_json(scope) for scope in self.sight.scopes],
             "do": [rule.as_json for rule in self._rules.allowed],
+            "audit": self.reads_audit,
         }
 
     def _refusal(self, failure: Failure) -> Refusal:
@@ -205,14 +214,16 @@ class Policy:
         names, attributes = self._held(identity)
         scopes: list[Scope] = []
         allowed: list[Allowed] = []
+        audit = False
         for name in names:
             role = self._roles.get(name)
             if role is not None:
                 scopes += self._scopes(role, attributes)
                 allowed += self._allowed(role, attributes)
+                audit = audit or role.audit
         made = Sight(scopes, self._pseudonyms)
         sight = self._sights.setdefault(made, made)
-        rights = Rights(names, sight, Rules(allowed))
+        rights = Rights(names, sight, Rules(allowed), audit=audit)
         return self._known.setdefault(rights, rights)
 
     def _held(self, identity: str | None) -> tuple[Sequence[str], Attributes]:

@@ -83,8 +83,9 @@ class Hello(Message):
     user: str | None = Field(description="Who logged in; null where nobody has to.")
     features: list[str] = Field(
         description="Names of what there is: `state`, `events`, `resume`, `actions`, "
-        "`idempotency`. Later versions add to them. Without `state` (`live_state: no`, or a "
-        "plugin keeps it back) there is that of the kind `server` alone. A reload may change it."
+        "`idempotency`; `audit`, if there is an audit trail. Later versions add to them. Without "
+        "`state` (`live_state: no`, or a plugin keeps it back) there is that of the kind `server` "
+        "alone. A reload may change it."
     )
     limits: Limits = Field(description="`subscriptions`, `message`, `actions`.")
     may: May = Field(description="`subscribe`, `action`, `rights`: what this client may do.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -33,6 +33,7 @@ class Service:
     """Clients have their heartbeat from ``start`` on.
 
     ``rights_of`` is asked once for each client; `Session.use_rights` gives it others.
+    ``has_audit``: whether there is an audit trail.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class Service:
         actions: Actions,
         limits: config.Limits,
         rights_of: RightsOf = everything,
+        has_audit: Callable[[], bool] = lambda: False,
     ) -> None:
         self._feeds = feeds
         self._rights_of = rights_of
+        self._has_audit = has_audit
         self._heartbeat = Heartbeat(limits.ping_interval)
         self._shared = Shared(
             actions, self._servers, self._features, _limits(limits), limits.ping_interval
@@ -83,7 +86,9 @@ class Service:
         session.close()
 
     def _features(self) -> Sequence[str]:
-        return ("state", *FEATURES) if self._feeds.shows_state else FEATURES
+        state = ("state",) if self._feeds.shows_state else ()
+        audit = ("audit",) if self._has_audit() else ()
+        return (*state, *FEATURES, *audit)
 
     def _servers(self, sight: Sight) -> Sequence[Mapping[str, Any]]:
         """The entities of the servers, as clients see them."""

@@ -166,6 +166,19 @@ class NonceTable:
             return None
         return NonceSession(raw[_STAMP : _STAMP + _SESSION], self._now_ms() / 1000 - _time_of(raw))
 
+    def claimed_session(self, nonce: str) -> NonceSession | None:
+        """The session that a nonce names, although this table has not made it.
+
+        It may be of before a restart, or anybody's: say of it nothing but that it has ended.
+        """
+        try:
+            raw = base64.urlsafe_b64decode(nonce)
+        except (ValueError, binascii.Error):
+            return None
+        if len(raw) != _STAMP + _SESSION + _RANDOM + _MAC:
+            return None
+        return NonceSession(raw[_STAMP : _STAMP + _SESSION], 0.0)
+
     def fresh(self, nonce: str) -> bool:
         """Whether this table made the nonce and it has not expired."""
         issued = self._issued(nonce)
@@ -351,7 +364,8 @@ class DigestLogin:
         """The password is right; what of the nonce?"""
         nonce, count = parameters["nonce"], int(parameters["nc"], 16)
         session = self._nonces.session(nonce)
-        if session is not None and self._has_ended(user, session.id, session.age):
+        named = session or self._nonces.claimed_session(nonce)
+        if named is not None and self._has_ended(user, named.id, named.age):
             return Outcome(ended=True, reason="logged out", claimed=user)
         known = b"" if session is None else session.id
         if not (self._nonces.fresh(nonce) and self._nonces.spend(nonce, count)):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 ENTRIES = 16_384
 SHORTEST_MEMORY = 24 * 3600.0
 """Seconds. A browser may keep a nonce, which is good for less, together with the password."""
+
+_NEVER = float("-inf")
 
 
 class EndedSessions:
@@ -15,17 +20,19 @@ class EndedSessions:
 
     A session is ended for its user alone, so that nobody ends that of another. If there are
     too many, the oldest is forgotten, and all that is older than that logout counts as ended:
-    forgetting must not open a session again. A restart forgets all.
+    forgetting must not open a session again.
     """
 
     def __init__(
         self, *, clock: Callable[[], float] = time.monotonic, entries: int = ENTRIES
     ) -> None:
+        self.version = 0
+        """Another number whenever something has ended."""
         self._clock = clock
         self._entries = entries
         self._until: dict[tuple[str, bytes], tuple[float, float]] = {}
         """When each was ended, and until when that is remembered; the oldest first."""
-        self._forgotten = float("-inf")
+        self._forgotten = _NEVER
 
     def __len__(self) -> int:
         return len(self._until)
@@ -36,6 +43,21 @@ class EndedSessions:
         for session in sessions:
             self._until.pop((user, session), None)
             self._until[user, session] = now, now + max(lifetime, SHORTEST_MEMORY)
+        self._tidy(now)
+
+    def end_all(self) -> None:
+        """All that was made before now."""
+        self._forgotten = self._clock()
+        self.version += 1
+
+    def holds(self, user: str, session: bytes, age: float) -> bool:
+        """Whether a session was ended; ``age``: seconds since what shows it was made."""
+        if (user, session) in self._until:
+            return True
+        return self._clock() - age <= self._forgotten
+
+    def _tidy(self, now: float) -> None:
+        self.version += 1
         while self._until:
             key, (ended, until) = next(iter(self._until.items()))
             if until > now:
@@ -44,8 +66,46 @@ class EndedSessions:
                 self._forgotten = max(self._forgotten, ended)
             del self._until[key]
 
-    def holds(self, user: str, session: bytes, age: float) -> bool:
-        """Whether a session was ended; ``age``: seconds since what shows it was made."""
-        if (user, session) in self._until:
-            return True
-        return self._clock() - age <= self._forgotten
+    # -- from one run of the program to the next ---------------------------------------
+
+    def export(self, wall: float) -> dict[str, Any]:
+        """All of it as JSON, in seconds since 1970, which it is now by ``wall``."""
+        now = self._clock()
+        sessions = [
+            [user, b64encode(session).decode(), wall - (now - ended), wall + (until - now)]
+            for (user, session), (ended, until) in self._until.items()
+            if until > now
+        ]
+        before = None if self._forgotten == _NEVER else wall - (now - self._forgotten)
+        return {"sessions": sessions, "before": before}
+
+    def restore(self, given: Mapping[str, Any], wall: float) -> None:
+        """Take what an earlier run has exported; raises ValueError, TypeError or LookupError.
+
+        A clock that was set back meanwhile keeps nothing for longer than it would have been kept.
+        """
+        now = self._clock()
+        found = {
+            (_text(user), b64decode(session, validate=True)): (
+                now - max(0.0, wall - _seconds(ended)),
+                now + min(_seconds(until) - wall, until - ended),
+            )
+            for user, session, ended, until in given["sessions"]
+        }
+        before = given["before"]
+        forgotten = _NEVER if before is None else now - max(0.0, wall - _seconds(before))
+        self._until = dict(sorted(found.items(), key=lambda item: item[1]))
+        self._forgotten = forgotten
+        self._tidy(now)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("the name of a user is no text")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a time is no number")
+    return value

@@ -22,6 +22,7 @@ from amiws_gevent.web.ended import EndedSessions
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.htdigest import HtdigestFile
 from amiws_gevent.web.login_throttle import LIMIT, LoginThrottle
+from amiws_gevent.web.logouts import Logouts
 from amiws_gevent.web.proxies import Proxies
 from amiws_gevent.web.session import SessionCookies
 from amiws_gevent.web.tokens import REFUSED, Tokens, bearer_of
@@ -50,13 +51,28 @@ LoginTold = Callable[[str, str | None, str, str], None]
 
 
 class LoginMemory:
-    """What outlives a reload: failures, former passwords, nonces, and who has logged out."""
+    """What outlives a reload: failures, former passwords, nonces, and who has logged out.
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    The last outlives a restart too, where the configuration has a file for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self.throttle = LoginThrottle(clock=clock)
         self.former = FormerPasswords()
         self.nonces = NonceTable(clock=clock)
         self.ended = EndedSessions(clock=clock)
+        self._logouts = Logouts(self.ended, wall_clock=wall_clock)
+        self.save = self._logouts.save
+        self.stop = self._logouts.stop
+
+    def configure(self, settings: Settings) -> None:
+        """Keep logouts where the settings say; the first time, take those of before."""
+        self._logouts.configure(settings.logouts_file)
 
 
 class Logins:

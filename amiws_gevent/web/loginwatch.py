@@ -53,7 +53,10 @@ LogoutTold = Callable[[str, str | None, str], None]
 
 
 class LoginWatch:
-    """Checks all that is open: on demand, and when ``auth_file`` has changed and rests again."""
+    """Checks all that is open: on demand, and when ``auth_file`` has changed and rests again.
+
+    ``save`` makes a logout outlive the program; it may wait for the disk.
+    """
 
     def __init__(
         self,
@@ -61,11 +64,13 @@ class LoginWatch:
         streams: Holder,
         *,
         told: LogoutTold = lambda _address, _user, _how: None,
+        save: Callable[[], None] = lambda: None,
         interval: float = INTERVAL,
     ) -> None:
         self._websockets = websockets
         self._streams = streams
         self._told = told
+        self._save = save
         self._interval = interval
         self._gate: Gate | None = None
         self._version: int | None = None
@@ -102,6 +107,7 @@ class LoginWatch:
             return LoggedOut(None, url)
         cookie = gate.log_out(grant, request)
         self._check(lambda other: _same_session(other, grant))
+        self._save()
         return LoggedOut(cookie, None)
 
     def _run(self) -> None:

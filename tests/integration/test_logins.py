@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -275,6 +276,41 @@ def test_a_logout_ends_the_session_and_all_that_is_open(site: Site) -> None:
     staying.close()
     assert "login refused" not in site.program.log
     assert session.get(site.url, timeout=WAIT).status_code == 200  # by the password, anew
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_logout_outlives_a_restart(tmp_path: Path, kill: int) -> None:
+    """Killed right after the answer, too; who has not logged out stays logged in."""
+    auth_file, state = tmp_path / "users.htdigest", tmp_path / "state.json"
+    login = f"auth_domain: {REALM}\nauth_file: {auth_file}\nstate_file: {state}\n"
+    text = configuration(host(1), more=login)
+    (tmp_path / "amiws.yaml").write_text(text)
+    assert passwd(tmp_path / "amiws.yaml", "alice", PASSWORD).returncode == 0
+    with Program(tmp_path, text) as program:
+        site = Site(tmp_path, program, auth_file)
+        session, other = site.browser(), site.browser()
+        gone, stays = cookie_of(session), cookie_of(other)
+        assert isinstance(session.auth, HTTPDigestAuth)
+        again = session.auth.build_digest_header("GET", site.url + "/")
+        assert again is not None
+        assert log_out(site, session).status_code == 200
+        program.process.send_signal(kill)
+        program.process.wait(WAIT)
+    with Program(tmp_path, text) as program:
+        site = Site(tmp_path, program, auth_file)
+        for cookie, status in ((gone, 401), (stays, 200)):
+            for path in ("/api/v1/servers", "/api/v1/me"):
+                found = requests.get(site.url + path, headers=cookie, timeout=WAIT)
+                assert found.status_code == status
+        with pytest.raises(InvalidStatus):
+            Client(program.port, additional_headers=gone)
+        Client(program.port, additional_headers=stays).close()
+        refused = requests.get(site.url, headers={"Authorization": again}, timeout=WAIT)
+        assert refused.status_code == 401
+        assert "stale" not in refused.headers["WWW-Authenticate"].lower()
+        served = requests.get(f"{site.url}/state.json.logouts", headers=stays, timeout=WAIT)
+        assert served.status_code == 401  # pages want the login itself
+    assert state.with_name("state.json.logouts").stat().st_mode & 0o777 == 0o600
 
 
 def test_who_may_not_log_somebody_out(site: Site) -> None:

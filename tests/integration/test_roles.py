@@ -32,6 +32,7 @@ USERS = {
     "carl": "{roles: [agent], interface: PJSIP/205, extension: 205, queues: [sales]}",
     "wall": "{roles: [wallboard]}",
     "one": "{roles: [first]}",
+    "rita": "{roles: [auditor]}",
 }
 NOBODY = "nina"  # logs in, and has no role
 WHOLE = ("ada", "otto")  # who see all
@@ -351,14 +352,45 @@ def test_lists_have_what_is_seen_and_metrics_are_for_who_sees_all(site: Site) ->
         for path in ("/api/v1/servers", "/api/v1/state/server"):
             response = site.get(user, path)
             servers = [one["id"] for one in response.json()["items"]]
-            assert servers == {"one": ["1"], NOBODY: []}.get(user, ["1", "2"]), user
+            seen = {"one": ["1"], NOBODY: [], "rita": []}.get(user, ["1", "2"])
+            assert servers == seen, user
         assert site.get(user, "/metrics").status_code == (200 if whole else 403)
         assert ("servers" in site.get(user, "/readyz").json()) is whole
 
 
-def test_the_audit_is_for_administrators_and_knows_roles(site: Site) -> None:
-    for user in ("bob", "otto", "sue", NOBODY):
-        assert site.get(user, "/api/v1/audit").status_code == 403
+def test_the_audit_is_for_whose_role_says_so_and_for_administrators(site: Site) -> None:
+    for user in (*USERS, NOBODY):
+        may = user in ("ada", "rita")
+        answer = site.get(user, "/api/v1/audit")
+        assert answer.status_code == (200 if may else 403), user
+        assert site.get(user, "/api/v1/me").json()["audit"] is may
+        with site.v2(user) as client:
+            hello = client.wait_for(lambda one: one["op"] == "hello", "hello")
+            assert hello["may"]["rights"]["audit"] is may
+            assert "audit" in hello["features"]
+        if not may:
+            assert answer.json()["code"] == "not_allowed"
+            assert "items" not in answer.json()
+
+
+def test_an_auditor_does_nothing(site: Site) -> None:
+    assert "amiws.v2" in refused_upgrade(site, "rita")
+    for action in (PAUSE, COMMAND, {"Action": "Ping"}):
+        answer = site.post("rita", server=1, action=action)
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+    assert site.came() == []
+    assert site.get("rita", "/metrics").status_code == 403
+
+
+def test_a_reload_takes_the_audit_from_a_role(site: Site) -> None:
+    assert site.get("rita", "/api/v1/audit").status_code == 200
+    with site.v2("rita") as client:
+        site.program.reload(site.text(rita="{roles: [wallboard]}"))
+        assert client.wait_closed() == 4403
+    assert site.get("rita", "/api/v1/audit").status_code == 403
+
+
+def test_the_audit_knows_roles(site: Site) -> None:
     site.post("bob", server=1, action=PAUSE)
     site.post("bob", server=1, action=COMMAND)
 

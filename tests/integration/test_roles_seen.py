@@ -44,12 +44,12 @@ EVENTS = {"QueueCallerJoin": True, "Newchannel": True, "Hangup": False, "UserEve
 
 
 def sample_roles() -> dict[str, Any]:
-    """Those of the sample, without the signs that make them comments."""
+    """Those of the sample that show something, without the signs that make them comments."""
     text = SAMPLE.read_text(encoding="utf-8")
     part = text[text.index("#roles:\n") :].partition("\n# Users by")[0]
     lines = [re.sub(r"^( *)#(?! )", r"\1", line) for line in part.splitlines()]
     roles: dict[str, Any] = yaml.safe_load("\n".join(lines))["roles"]
-    return roles
+    return {name: role for name, role in roles.items() if "see" in role}
 
 
 ROLES = sample_roles()

@@ -21,6 +21,8 @@ ROLES: dict[str, Any] = {
     "queue": {"see": {"queues": "{user.queues}"}},
     "open": {"see": {"queues": "support", "classic": True}},
     "masked": {"see": [{"numbers": "masked"}]},
+    "auditor": {"audit": "yes"},
+    "audited": {"see": "everything", "audit": "no"},
 }
 USERS = {name: {"roles": name, "queues": ["support"]} for name in ROLES} | {
     "both": {"roles": ["look", "masked"]}
@@ -119,8 +121,17 @@ def test_who_sees_all(roles: Access, user: str, whole: bool) -> None:
     assert roles.sees_all(who(user)) is whole
 
 
-def test_the_audit_is_for_who_sees_and_does_all(roles: Access) -> None:
-    assert [user for user in (*ROLES, None, "x") if roles.may_read_audit(who(user))] == ["all"]
+def test_the_audit_is_for_whose_role_says_so_and_for_who_sees_and_does_all(roles: Access) -> None:
+    users = (*ROLES, "both", None, "x")
+    assert [user for user in users if roles.may_read_audit(who(user))] == ["all", "auditor"]
+
+
+def test_who_reads_the_audit_may_nothing_else(roles: Access) -> None:
+    rights = roles.rights_of(who("auditor"))
+    assert rights.may(1, [("Action", "Ping")]) is not None
+    assert not rights.sees_server(1)
+    assert roles.classic_refusal(who("auditor"))
+    assert not roles.sees_all(who("auditor"))
 
 
 def test_servers_that_are_seen(roles: Access) -> None:

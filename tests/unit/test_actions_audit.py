@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,70 @@ def test_what_is_refused(tmp_path: Path) -> None:
     assert told[2] == ("action_refused", None, "the actio")
     assert made.trail.told("reply") == []
     assert made.links[0].asked == []
+
+
+def test_a_repeated_request_says_of_which_it_is_a_repeat() -> None:
+    made = Made()
+    request = asked({"Action": "Ping", "Secret": "s"}, idempotency_key="k")
+    for client in (ALICE, ALICE, replace(ALICE, address="192.0.2.8:5001", view="http")):
+        told = Told()
+        made.service.submit(request, client, told)
+        told.wait()
+    assert len(made.links[0].asked) == 1
+    (action,) = made.trail.told("action")
+    assert len(made.trail.told("reply")) == 1
+    one, other = made.trail.told("repeat")
+    assert one == {
+        "time": one["time"],
+        "what": "repeat",
+        "ref": action["ref"],
+        "user": "alice",
+        "address": ALICE.address,
+        "view": "v2",
+        "action": "Ping",
+        "servers": [{"id": 1, "name": None}],
+    }
+    assert (other["ref"], other["address"], other["view"]) == (
+        action["ref"],
+        "192.0.2.8:5001",
+        "http",
+    )
+
+
+def test_a_repeat_of_what_is_still_at_work() -> None:
+    made = Made(ScriptedLink())
+    made.links[0].open.clear()
+    request, told = asked(idempotency_key="k"), Told()
+    for _ in range(2):
+        made.service.submit(request, ALICE, told)
+        settle()
+    (action,), (repeat,) = made.trail.told("action"), made.trail.told("repeat")
+    assert repeat["ref"] == action["ref"]
+    made.links[0].open.set()
+    told.wait(2)
+
+
+def test_a_repeat_with_another_key_or_of_another_user_is_an_action_of_its_own() -> None:
+    made = Made()
+    for client, key in ((ALICE, "k"), (ALICE, "l"), (BOB, "k")):
+        told = Told()
+        made.service.submit(asked(idempotency_key=key), client, told)
+        told.wait()
+    assert made.trail.told("repeat") == []
+    assert len(made.trail.told("action")) == 3
+
+
+def test_a_repeat_of_what_was_before_the_audit_tells_no_number() -> None:
+    made = Made()
+    writer, made.trail._writer = made.trail._writer, None
+    request = asked(idempotency_key="k")
+    for _ in range(2):
+        told = Told()
+        made.service.submit(request, ALICE, told)
+        told.wait()
+        made.trail._writer = writer
+    (repeat,) = made.trail.told("repeat")
+    assert "ref" not in repeat
 
 
 def test_while_the_audit_cannot_be_written_none_is_sent() -> None:

@@ -480,6 +480,10 @@ class TestAudit:
         [
             ("limit=2", [6, 5]),
             ("before=3", [2, 1]),
+            ("after=4", [6, 5]),
+            ("after=2&before=5", [4, 3]),
+            ("after=2&before=5&limit=1", [4]),
+            ("after=6", []),
             ("what=login", [6]),
             ("user=u1", [6, 4, 2]),
             ("action=queuepause", [1]),
@@ -492,7 +496,7 @@ class TestAudit:
     ) -> None:
         assert self.seqs(trail[0].get(f"/audit?{query}")) == seqs
 
-    @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "before=x", "who=me"])
+    @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "before=x", "after=-1", "who=me"])
     def test_mistakes(self, trail: tuple[Site, MemoryTrail], query: str) -> None:
         assert problem(trail[0].get(f"/audit?{query}")) == (400, "bad_request")
 

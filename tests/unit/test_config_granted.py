@@ -57,6 +57,14 @@ def test_what_means_nothing(tmp_path: Path) -> None:
     ]
 
 
+def test_a_role_for_an_audit_that_there_is_not(tmp_path: Path) -> None:
+    roles = "roles:\n  auditor: {audit: yes}\n  other: {see: everything, audit: no}\n"
+    (told,) = warnings(tmp_path, roles + ONE_HOST)
+    assert told.startswith("2: roles.auditor.audit: there is no audit to read")
+    audit = "audit: {file: audit.jsonl, key_file: keys/audit.key}\n"
+    assert not [text for text in warnings(tmp_path, roles + audit + ONE_HOST) if "roles" in text]
+
+
 def test_what_is_dangerous(tmp_path: Path) -> None:
     assert role_report(load(tmp_path, ROLES).settings) == [
         "role admin: allows every action with all headers: who has it controls the PBX",

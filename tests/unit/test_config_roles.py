@@ -170,7 +170,7 @@ def test_places_of_one_for_a_list() -> None:
     assert located(raw, ("roles", "b", "[key]")) == ("roles", "b")
 
 
-def test_the_five_roles_of_the_sample(tmp_path: Path) -> None:
+def test_the_roles_of_the_sample(tmp_path: Path) -> None:
     text = (ROOT / "etc" / "amiws-annotated.yaml").read_text(encoding="utf-8")
     part = text.partition("# --- Roles")[2].partition("\n# --- Monitoring")[0]
     lines = [line for line in part.splitlines()[1:] if re.match(r" *#[- a-z_]", line)]
@@ -181,10 +181,11 @@ def test_the_five_roles_of_the_sample(tmp_path: Path) -> None:
         "operator",
         "agent",
         "wallboard",
+        "auditor",
     ]
     plain = plain.replace(
         "bob:", "sue:\n    roles: [supervisor, operator]\n    interface: PJSIP/200\n  bob:"
     )
-    result = load(tmp_path, plain + "\n" + ONE_HOST)
+    result = load(tmp_path, plain + "\naudit: {file: a.jsonl, key_file: keys/a.key}\n" + ONE_HOST)
     assert result.warnings == []
     assert set(result.settings.users) == {"alice", "sue", "bob"}

@@ -117,6 +117,7 @@ def test_what_clients_are_told() -> None:
     assert told == {
         "everything": False,
         "roles": ["agent"],
+        "audit": False,
         "see": [{"numbers": "masked", "names": "whole", "queues": ["support"]}],
         "do": [
             {
@@ -129,6 +130,28 @@ def test_what_clients_are_told() -> None:
     limited = rights(see={"servers": ["pbx*"], "events": "Dial", "kinds": "call"}, do=["Ping"])
     assert limited.describe()["see"][0]["servers"] == [1, 30]
     assert limited.describe()["do"] == [{"action": "Ping", "servers": [1, 30], "with": {}}]
+
+
+def test_one_role_that_reads_the_audit_suffices() -> None:
+    given = {"agent": {"do": ["Ping"]}, "auditor": {"audit": "yes"}}
+    users = {name: {"roles": name} for name in given} | {"both": {"roles": list(given)}}
+    plain, auditor, both = map(policy(given, users=users).rights, ("agent", "auditor", "both"))
+    assert [each.reads_audit for each in (plain, auditor, both)] == [False, True, True]
+    assert [each.describe()["audit"] for each in (plain, auditor, both)] == [False, True, True]
+    assert Rights.everything.reads_audit
+    assert POLICY.rights("root").reads_audit
+    assert POLICY.rights("root").describe()["audit"]
+    assert not POLICY.rights("x").reads_audit
+
+
+def test_rights_with_and_without_the_audit_are_not_equal() -> None:
+    """A reload that changes it closes clients, so that `hello` tells them."""
+    users = {"bob": {"roles": "auditor"}}
+    with_it = policy({"auditor": {"audit": "yes", "do": "Ping"}}, users=users).rights("bob")
+    without = policy({"auditor": {"do": "Ping"}}, users=users).rights("bob")
+    assert with_it != without
+    assert not with_it.does_as(without)
+    assert with_it.sight == without.sight
 
 
 def test_rights_pass_on_to_the_sight() -> None:

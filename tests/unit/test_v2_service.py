@@ -6,7 +6,8 @@ from typing import Any
 from amiws_gevent.config import Limits
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.heartbeat import SLOTS
-from tests.support.v2 import faults, service
+from amiws_gevent.v2.service import Service
+from tests.support.v2 import FakeFeeds, faults, service
 
 SERVER = {"server": 0, "kind": "server", "id": "1", "name": "pbx"}
 
@@ -54,6 +55,15 @@ def test_what_there_is_where_no_state_is_shown() -> None:
         told.append(client.told[0]["features"])
     assert told[0] == ["state", "events", "resume", "actions", "idempotency"]
     assert told[1] == told[0][1:]
+
+
+def test_an_audit_is_told_while_there_is_one() -> None:
+    there_is = [True, False]
+    sessions = Service(FakeFeeds(()), Any, Limits(), has_audit=there_is.pop)  # type: ignore[arg-type]
+    for expected in (False, True):
+        client: Any = FakeClient()
+        sessions.open(client, ClientInfo("192.0.2.7:5000", None, "v2"))
+        assert ("audit" in client.told[0]["features"]) is expected
 
 
 def test_a_reload_changes_what_new_clients_are_told_and_when_the_heart_beats() -> None:

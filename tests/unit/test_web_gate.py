@@ -51,7 +51,8 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        self.memory = LoginMemory(clock=self.clock)
+        self.memory = LoginMemory(clock=self.clock, wall_clock=self.wall_clock)
+        self.memory.configure(self.settings)
         self.failed = self.memory.throttle
         self.reload()
 

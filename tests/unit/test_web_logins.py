@@ -165,6 +165,51 @@ def test_a_logout_outlives_a_reload(world: World) -> None:
     assert "stale" not in header(refused, "WWW-Authenticate")
 
 
+def test_a_logout_outlives_a_restart(tmp_path: Path) -> None:
+    """With ``state_file``, as far as what it ended does: the cookie, and the browser's password."""
+    world = World(tmp_path, state_file=tmp_path / "state.json")
+    login = world.digest()
+    cookie = ("Cookie", header(world.page(login), "Set-Cookie").split(";")[0])
+    other = world.log_in()
+    log_out(world, api(world, cookie).grant)
+    world.memory.save()
+    world.restart()
+    assert world.upgrade(cookie).status == 401
+    assert world.upgrade(other).status == 200
+    # The nonce is unknown by now. Were it stale, a browser would answer without asking its user.
+    nonce = login[1].partition('nonce="')[2].partition('"')[0]
+    again = world.page(with_nonce(nonce, 2))
+    assert again.status == 401
+    assert "stale" not in header(again, "WWW-Authenticate").lower()
+    assert world.page(answer(again, "anna", "one")).status == 200
+
+
+def test_without_a_state_file_a_restart_forgets_logouts(world: World) -> None:
+    cookie = world.log_in()
+    log_out(world, api(world, cookie).grant)
+    world.memory.save()
+    world.restart()
+    assert world.upgrade(cookie).status == 200
+
+
+def test_a_nonce_of_before_a_restart_is_stale_for_who_has_not_logged_out(tmp_path: Path) -> None:
+    world = World(tmp_path, state_file=tmp_path / "state.json")
+    nonce = nonce_of(world.page())
+    world.restart()
+    again = world.page(with_nonce(nonce, 1))
+    assert again.status == 401
+    assert "stale=true" in header(again, "WWW-Authenticate")
+
+
+def test_a_new_password_ends_cookies_of_before_a_restart(world: World) -> None:
+    cookie = world.log_in()
+    world.restart()
+    assert world.upgrade(cookie).status == 200
+    world.write(anna="two")
+    world.restart()
+    assert world.upgrade(cookie).status == 401
+
+
 def test_a_reload_keeps_the_nonces(world: World) -> None:
     nonce = nonce_of(world.page())
     assert world.page(with_nonce(nonce, 1)).status == 200
