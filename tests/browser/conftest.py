@@ -18,6 +18,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.support.patience import WAIT
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -28,7 +30,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-PATIENCE = 60_000  # milliseconds; machines are shared
+PATIENCE = WAIT * 1000  # milliseconds
 
 NewContext = Callable[..., BrowserContext]
 

@@ -8,11 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import scenes
-from tests.browser.conftest import ARGUMENTS, NewContext
+from tests.browser.conftest import ARGUMENTS, PATIENCE, NewContext
 from tests.browser.fakes import FakeAmiws
 from tests.support.program import ROOT, Program, ami_host, configuration
 
-PATIENCE = 180_000  # milliseconds
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 HOSTILE = '<img src="x" onerror="window.hacked = 1">'
 
@@ -54,10 +53,10 @@ def test_channels_come_and_go(page: Page, console_errors: list[str], tmp_path: P
     with Program(tmp_path, configuration(ami_host(1)), "--demo") as program:
         page.goto(f"http://127.0.0.1:{program.port}/classic/")
         expect(page.locator("#status")).to_have_text("Connected")
-        expect(rows.first).to_be_visible(timeout=PATIENCE)
+        expect(rows.first).to_be_visible(timeout=3 * PATIENCE)
         channel = rows.first.locator("td").nth(1).text_content()
         gone = rows.filter(has_text=str(channel))
-        expect(gone).to_have_count(0, timeout=PATIENCE)
+        expect(gone).to_have_count(0, timeout=3 * PATIENCE)
     assert console_errors == []
 
 
