@@ -32,7 +32,7 @@ def waits(world: World, key: str, queue: str = "support", **fields: Any) -> None
 
 
 def subscribed(
-    world: World, given: Sight, streams: frozenset[str] = STATE, **filters: Any
+    world: World, given: Sight | None, streams: frozenset[str] = STATE, **filters: Any
 ) -> Client:
     client = world.client(sight=given)
     client.subscribe(streams, **filters)
@@ -235,6 +235,29 @@ def test_what_the_program_dropped_is_told_to_those_who_see_the_server(world: Wor
     assert elsewhere.events() == ["Newchannel"]
 
 
+def test_what_the_program_dropped_is_told_to_those_who_would_have_seen_it(world: World) -> None:
+    some = subscribed(world, sight({**SUPPORT, **HIDING}), EVENTS)
+    nothing = subscribed(world, sight({"events": ["Newchannel"]}), EVENTS)
+    whole = subscribed(world, None, EVENTS)
+    world.hub.passes.limit = 100
+    for _ in range(3):
+        world.says("QueueCallerJoin", "Hangup", Queue="sales")
+    for client in (some, nothing, whole):
+        client.read()
+    assert whole.gaps() == [("events", "busy", None)]
+    assert some.ops() == nothing.ops() == []
+    for queue in ("support", "sales"):
+        world.says("QueueCallerJoin", Queue=queue)
+    world.pass_on()
+    for client in (some, nothing):
+        client.read()
+    assert some.ops() == ["gap"]
+    assert nothing.ops() == []
+    world.says("QueueCallerJoin", Queue="support")
+    world.pass_on()
+    assert some.events() == ["QueueCallerJoin"]
+
+
 def test_what_was_missed_is_told_by_the_sight_of_now(world: World) -> None:
     before = subscribed(world, sight({}), EVENTS)
     before.beat()
@@ -374,12 +397,18 @@ def test_what_cannot_be_decided_about_is_not_seen(
 
     monkeypatch.setattr(Sight, "entity", broken)
     monkeypatch.setattr(Sight, "message", broken)
+    monkeypatch.setattr(Sight, "sees", broken)
     waits(world, "a", position=2)
     world.flush()
     world.says("QueueCallerJoin", Queue="support")
     world.pass_on()
     assert ids(client) == ["b"]
     assert client.events() == []
+    world.hub.passes.limit = 100
+    for _ in range(2):
+        world.says("QueueCallerJoin", Queue="support")
+    client.read()
+    assert client.gaps() == []
     assert "some of it is kept from clients" in caplog.text
 
 
