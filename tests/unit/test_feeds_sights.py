@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from amiws_gevent.feeds.feeds import Showing
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.sights import KEPT_TIME, MOST_KEPT, batch_seen, sight_of
 from amiws_gevent.policy import Rights, Sight
-from tests.support.feeds import BOTH, EVENTS, STATE, Client, World
+from tests.support.feeds import BOTH, EVENTS, STATE, Client, Lines, World
 from tests.support.policy import sight
 
 NUMBER, MASKED = "0301234567", "******4567"
@@ -64,6 +65,35 @@ def test_a_snapshot_and_its_pages_have_what_is_seen(world: World) -> None:
     client = subscribed(world, sight(SUPPORT))
     assert ids(client) == ["0", "100", "150", "200", "50"]
     assert client.messages[0]["pages"] == 1
+
+
+def test_many_clients_of_five_roles_cost_what_five_do(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sees: list[dict[str, Any]] = [{}, HIDING, SUPPORT, {**SUPPORT, **HIDING}, {"events": "Queue*"}]
+    clients = [subscribed(world, sight(see), BOTH) for _ in range(10) for see in sees]
+    made: Counter[str] = Counter()
+
+    def counting(owner: type, name: str) -> None:
+        method = getattr(owner, name)
+
+        def counted(*given: Any) -> Any:
+            made[name] += 1
+            return method(*given)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    for owner, name in ((Lines, "encode"), (Sight, "message"), (Sight, "entity")):
+        counting(owner, name)
+    world.says("QueueCallerJoin", Queue="support", CallerIDNum=NUMBER)
+    world.pass_on()
+    waits(world, "a")
+    world.flush()
+    # Who sees all is not asked about. An item of events and one of state for each role.
+    assert made == {"encode": 2 * len(sees), "message": len(sees) - 1, "entity": len(sees) - 1}
+    for client in clients:
+        assert client.events() == ["QueueCallerJoin"]
+        assert ids(client) == ["a"]
 
 
 def test_what_leaves_the_sight_is_unset_and_comes_again_whole(world: World) -> None:
