@@ -103,8 +103,8 @@ class Passes:
     def __init__(self, *, limit: int) -> None:
         self.limit = limit
         self.dropped_messages = 0
-        self.on_dropped: Callable[[Collection[int]], None] = _do_nothing
-        """Called when batches of these servers were dropped: all clients of now missed them."""
+        self.on_dropped: Callable[[Sequence[Batch]], None] = _do_nothing
+        """Called with batches that were dropped: all clients of now missed them."""
         self.pending_bytes = 0
         """Bytes of JSON that wait for the next pass."""
         self._views: dict[View, _Members] = {}
@@ -175,15 +175,14 @@ class Passes:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        dropped = 0
-        servers = set()
+        dropped = []
         while self.pending_bytes > self.limit and len(self._pending) > 1:
             batch = self._pending.popleft()
             self.pending_bytes -= batch.size
-            servers.add(batch.server.id)
-            dropped += len(batch)
-        if dropped:
-            self.dropped_messages += dropped
+            dropped.append(batch)
+        messages = sum(map(len, dropped))
+        if messages:
+            self.dropped_messages += messages
             self._limiter.log(
                 _log,
                 logging.ERROR,
@@ -192,7 +191,7 @@ class Passes:
                 "%d so far)",
                 self.dropped_messages,
             )
-            self.on_dropped(servers)
+            self.on_dropped(dropped)
 
     # The pass
 
@@ -269,5 +268,5 @@ def _texts(view: View, batches: Sequence[Batch]) -> Sequence[bytes]:
     return texts
 
 
-def _do_nothing(_: Collection[int]) -> None:
+def _do_nothing(_: Sequence[Batch]) -> None:
     """Stands for what nobody has asked to be told."""

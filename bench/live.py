@@ -17,7 +17,7 @@ from bench import runs
 from bench.runs import Figures, Scene
 from bench.sections import BARE, OURS, PLAIN, STARTS, Report
 from bench.source import MESSAGES_IN_CALL, MESSAGES_IN_CAPTURE, OWN_PACE
-from bench.subjects import Child, running, start_ours
+from bench.subjects import Child, Subject, running, start_ours
 from bench.watchers import ALL, OWN
 
 BURST = 3 * MESSAGES_IN_CAPTURE
@@ -65,7 +65,7 @@ def _beside_none(report: Report, what: str, load: Load, most_bytes: str) -> None
 def _run(load: Load, start: runs.Start, watchers: int, what: str = ALL) -> Figures:
     with runs.scene(start, 1) as run:
         if start is not STARTS[PLAIN]:
-            _wait_for_lists(run)
+            wait_for_lists(run.subject)
         if not watchers:
             return load(run)
         with running(
@@ -84,10 +84,10 @@ def _run(load: Load, start: runs.Start, watchers: int, what: str = ALL) -> Figur
     }
 
 
-def _wait_for_lists(run: Scene) -> None:
+def wait_for_lists(subject: Subject) -> None:
     """Return once the program has asked the source for all it can."""
     end = time.monotonic() + PATIENCE
-    while not run.subject.metric("amiws_state_synchronised"):
+    while not subject.metric("amiws_state_synchronised"):
         if time.monotonic() > end:
             raise RuntimeError("the live state is not synchronised")
         time.sleep(0.02)
@@ -160,7 +160,7 @@ def _own_filters(report: Report) -> None:
 def _snapshots() -> Figures:
     """All channels to many clients at once."""
     with runs.scene(start_ours, 1) as run:
-        _wait_for_lists(run)
+        wait_for_lists(run.subject)
         run.sink.say(f"expect {CHANNELS // 2 * MESSAGES_IN_CALL}")
         run.source.ask(f"calls {CHANNELS // 2}")
         run.sink.line()
@@ -182,5 +182,5 @@ def _snapshots() -> Figures:
 def _merged() -> Figures:
     """All channels as the answer to one action."""
     with runs.scene(start_ours, 1, listed=CHANNELS) as run:
-        _wait_for_lists(run)
+        wait_for_lists(run.subject)
         return run.subject.costs()

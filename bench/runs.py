@@ -37,15 +37,24 @@ def scene(
     The source answers CoreShowChannels with ``listed`` channels.
     """
     certificate = own_certificate() if tls else None
+    with logged_in(start, certificate, listed=listed) as (source, subject):
+        words = [str(subject.port), str(clients), "--stalled", str(stalled)]
+        with running(Child("-m", "bench.sink", *words, *["--tls"] * tls)) as sink:
+            assert sink.line() == "ready"
+            yield Scene(source, subject, sink, clients)
+
+
+@contextlib.contextmanager
+def logged_in(
+    start: Start, certificate: Certificate = None, *, listed: int = 0
+) -> Iterator[tuple[Child, Subject]]:
+    """A source, and a subject that has logged in there."""
     with running(Child("-m", "bench.source", "--listed", str(listed))) as source:
         ami_port = int(source.line())
         with running(start(ami_port, certificate)) as subject:
             assert source.line() == "ready"
             time.sleep(0.3)  # the login's answer has reached nobody: no client is there yet
-            words = [str(subject.port), str(clients), "--stalled", str(stalled)]
-            with running(Child("-m", "bench.sink", *words, *["--tls"] * tls)) as sink:
-                assert sink.line() == "ready"
-                yield Scene(source, subject, sink, clients)
+            yield source, subject
 
 
 def burst(

@@ -62,9 +62,10 @@ class Counter:
         self.messages -= self._rest.count(MARK)
 
 
-def upgrade_request(port: int, subprotocol: str = "") -> bytes:
+def upgrade_request(port: int, subprotocol: str = "", token: str = "") -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
     asked = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
+    asked += f"Authorization: Bearer {token}\r\n" if token else ""
     return (
         f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -72,12 +73,14 @@ def upgrade_request(port: int, subprotocol: str = "") -> bytes:
     )
 
 
-def connect(port: int, tls: ssl.SSLContext | None, *, subprotocol: str = "") -> socket.socket:
+def connect(
+    port: int, tls: ssl.SSLContext | None, *, subprotocol: str = "", token: str = ""
+) -> socket.socket:
     """One upgraded connection, not blocking."""
     connection = socket.create_connection(("127.0.0.1", port))
     if tls is not None:
         connection = tls.wrap_socket(connection)
-    connection.sendall(upgrade_request(port, subprotocol))
+    connection.sendall(upgrade_request(port, subprotocol, token))
     head = b""
     while not head.endswith(b"\r\n\r\n"):  # byte by byte: frames may follow at once
         byte = connection.recv(1)

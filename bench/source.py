@@ -91,10 +91,11 @@ class Answers(threading.Thread):
 
     def run(self) -> None:
         rest = b""
-        while data := self._connection.socket.recv(4096):
-            *actions, rest = (rest + data).split(b"\r\n\r\n")
-            for action in actions:
-                self._connection.sendall(self._answer(action))
+        with contextlib.suppress(ConnectionError):  # the bridge ends first
+            while data := self._connection.socket.recv(4096):
+                *actions, rest = (rest + data).split(b"\r\n\r\n")
+                for action in actions:
+                    self._connection.sendall(self._answer(action))
 
     def _answer(self, action: bytes) -> bytes:
         name, ident = _ACTION.search(action), _ACTION_ID.search(action)

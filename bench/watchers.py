@@ -1,10 +1,10 @@
-"""Clients of the state for a benchmark: ``python -m bench.watchers PORT CLIENTS [all | own]``.
+"""Clients of the state: ``python -m bench.watchers PORT CLIENTS [all | own | both] [TOKEN ...]``.
 
-Each speaks ``amiws.v2`` and subscribes, when it is told to, to ``all`` of the state, or to an
-extension of its ``own``. They cost as
-little as those of ``bench.sink``: of the last one the messages are counted, of the others only
-the bytes, once they have their snapshots. Commands on standard input, one a line, are answered
-with a line of JSON:
+Each speaks ``amiws.v2`` and subscribes, when it is told to, to ``all`` of the state, to an
+extension of its ``own``, or to ``both`` state and events. With tokens they log in by these in turn.
+They cost as little as those of ``bench.sink``: of the last one the messages are counted, of the
+others only the bytes, once they have their snapshots. Commands on standard input, one a line, are
+answered with a line of JSON:
 
     subscribe       all at once; answered when each has its snapshot
     count           what the last one has had since it was asked for last
@@ -13,16 +13,18 @@ with a line of JSON:
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import selectors
 import socket
 import sys
 import time
+from collections.abc import Sequence
 
 from bench.sink import connect
 
-ALL, OWN = "all", "own"
+ALL, OWN, BOTH = "all", "own", "both"
 
 STATE = b'{"op":"state"'
 SNAPSHOT_END = b'],"position":"'  # of its last page, and of what changes after it
@@ -33,11 +35,14 @@ TIME_LIMIT = 120.0
 class Watchers:
     """All clients of one run, read by one selector loop."""
 
-    def __init__(self, port: int, clients: int, what: str) -> None:
+    def __init__(self, port: int, clients: int, what: str, tokens: Sequence[str] = ()) -> None:
         self._buffer = bytearray(1 << 20)
         self._tails: dict[socket.socket, bytes] = {}  # of those that wait for their snapshots
         self._selector = selectors.EpollSelector()
-        self._clients = [connect(port, None, subprotocol="amiws.v2") for _ in range(clients)]
+        turn = itertools.cycle(tokens or [""])
+        self._clients = [
+            connect(port, None, subprotocol="amiws.v2", token=next(turn)) for _ in range(clients)
+        ]
         self._watched = self._clients[-1]
         self._what = what
         self._rest = b""
@@ -65,7 +70,8 @@ class Watchers:
         begin = time.monotonic()
         self._tails = dict.fromkeys(self._clients, b"")
         for number, client in enumerate(self._clients):
-            client.sendall(subscribe_frame({"extension": str(number)} if self._what == OWN else {}))
+            filters = {"extension": str(number)} if self._what == OWN else {}
+            client.sendall(subscribe_frame(filters, events=self._what == BOTH))
         while self._tails:
             self._read()
             if time.monotonic() - begin > TIME_LIMIT:
@@ -118,16 +124,18 @@ class Watchers:
         self._rest = seen[-len(STATE) + 1 :]
 
 
-def subscribe_frame(filters: dict[str, str]) -> bytes:
+def subscribe_frame(filters: dict[str, str], *, events: bool = False) -> bytes:
     """A masked frame with the mask 0, which leaves the payload as it is."""
-    request = {"op": "subscribe", "id": 1, "streams": ["state"], "filters": filters}
+    streams = ["state", "events"] if events else ["state"]
+    request = {"op": "subscribe", "id": 1, "streams": streams, "filters": filters}
     text = json.dumps(request).encode()
     assert len(text) < 126
     return b"\x81" + bytes([0x80 | len(text)]) + b"\0\0\0\0" + text
 
 
 def main() -> None:
-    watchers = Watchers(int(sys.argv[1]), int(sys.argv[2]), (*sys.argv[3:], ALL)[0])
+    what, *tokens = sys.argv[3:] or [ALL]
+    watchers = Watchers(int(sys.argv[1]), int(sys.argv[2]), what, tokens)
     print("ready", flush=True)
     watchers.run()
 

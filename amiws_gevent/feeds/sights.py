@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from amiws_gevent.ami import Message, is_answer
 from amiws_gevent.ami.jsonform import encode_message, envelope_prefix
 from amiws_gevent.batch import Batch
 from amiws_gevent.feeds.deltas import Flush
@@ -91,6 +92,22 @@ def _batch_seen(sight: Sight, batch: Batch) -> Batch:
             messages.append(seen)
             json.append(text)
     return Batch(server, batch.position, messages, json, batch.of_plugins)
+
+
+def any_seen(sight: Sight | None, batch: Batch) -> bool:
+    """Whether a batch has an event that is seen; answers are none."""
+    return any(
+        not is_answer(message) and (sight is None or _sees(sight, batch.server.id, message))
+        for message in batch.messages
+    )
+
+
+def _sees(sight: Sight, server: int, message: Message) -> bool:
+    try:
+        return sight.sees(server, message)
+    except Exception as error:  # noqa: BLE001 - what cannot be decided about is not seen
+        _tell_of(error)
+        return False
 
 
 class Seen(Flushed):

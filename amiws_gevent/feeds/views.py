@@ -13,15 +13,16 @@ What is left out for a slow client is counted where its own group's items wait.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from amiws_gevent.batch import Batch
 from amiws_gevent.feeds.encoding import RESTART, STATE
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Group, Transport
 from amiws_gevent.feeds.positions import Positions
 from amiws_gevent.feeds.shown import Live
-from amiws_gevent.feeds.sights import Sights
+from amiws_gevent.feeds.sights import Sights, any_seen
 from amiws_gevent.feeds.stateview import StateView
 from amiws_gevent.feeds.subscriber import Subscriber
 from amiws_gevent.passes import Passes
@@ -180,10 +181,21 @@ class Views:
                 subscriber.begin_anew(RESTART)
                 subscriber.transport.pump()
 
-    def batches_dropped(self, servers: Collection[int]) -> None:
-        """The hub has dropped batches of these, that all who get events of them have missed."""
+    def batches_dropped(self, batches: Sequence[Batch]) -> None:
+        """The hub has dropped these: who would have seen something of them has missed it.
+
+        Of filters only that for servers is asked. There may be a thousand others, and who asks
+        them all drops no sooner than it would have sent.
+        """
+        seen: dict[Sight | None, set[int]] = {}  # servers of which something would have been seen
         for group, members in self._members.items():
-            if group.view is not None and any(map(group.sees_server, servers)):
+            if group.view is None:
+                continue
+            servers = seen.get(group.sight)
+            if servers is None:
+                servers = {one.server.id for one in batches if any_seen(group.sight, one)}
+                seen[group.sight] = servers
+            if any(map(group.sees_server, servers)):
                 for subscriber in members:
                     subscriber.dropped()
                     subscriber.transport.pump()

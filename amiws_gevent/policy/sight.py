@@ -231,18 +231,28 @@ class Sight:
 
         Other messages, answers and what nobody knows, are for who may have the classic socket.
         """
+        level = self._level_of(server, message)
+        if level is None:
+            return None
+        if message.kind is not _EVENT or (level == ALL and self._ids is None):
+            return message
+        return self._masked_message(level, message)
+
+    def sees(self, server: int, message: Message) -> bool:
+        """Whether `message` shows something of it."""
+        return self._level_of(server, message) is not None
+
+    def _level_of(self, server: int, message: Message) -> Level | None:
+        """How much of a message is seen; None: nothing."""
         if message.kind is not _EVENT:
-            return message if self.classic(server) else None
+            return ALL if self.classic(server) else None
         name = message.name
         plan = self._events[server, name]
         level = plan.level if not plan.tests else plan.of_message(message.values)
-        if level is None:
-            return None
-        if level == ALL:
-            return message if self._ids is None else self._masked_message(level, message)
-        if server == 0 or name.casefold() not in shown.EVENTS:
-            return None
-        return self._masked_message(level, message)
+        if level is None or level == ALL:
+            return level
+        known = server != 0 and name.casefold() in shown.EVENTS
+        return level if known else None
 
     def reply(self, server: int, action: str, messages: Sequence[Message]) -> list[Message]:
         """What is seen of an answer, or of a part of it: of its response, items and end.

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from requests.auth import HTTPDigestAuth
 from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer
 from tests.support.patience import WAIT
-from tests.support.program import ROOT, Program, configuration, wait_until
+from tests.support.program import Program, configuration, wait_until
 from tests.support.program import ami_host as host
+from tests.support.role_site import RoleSite, sample_roles, users
 from tests.support.sse import EventSource
 from tests.support.v2_client import V2Client
 from tests.support.ws_client import Client, is_error
 
-REALM = "call centre"
 USERS = {
     "ada": "{roles: [administrator]}",
     "sue": "{roles: [supervisor]}",
@@ -39,17 +36,6 @@ WHOLE = ("ada", "otto")  # who see all
 MORE = "  first: {see: {servers: pbx1}, do: [{action: Ping}]}\n"
 
 Action = Mapping[str, str | list[str]]
-
-
-def sample_roles() -> str:
-    """The roles of the annotated sample, with their keys taken in."""
-    text = (ROOT / "etc" / "amiws-annotated.yaml").read_text(encoding="utf-8")
-    text = text[text.index("#roles:\n") : text.index("# Users by the name")]
-    return re.sub(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE)
-
-
-def users(given: Mapping[str, str]) -> str:
-    return "users:\n" + "".join(f"  {name}: {user}\n" for name, user in given.items())
 
 
 def originate(**headers: str | list[str]) -> Action:
@@ -119,58 +105,18 @@ REFUSED: list[tuple[str, Action, str]] = [
 ]
 
 
-class Site:
+class Site(RoleSite):
     """A program with two servers, the sample roles, and a user for each."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.servers = [AmiServer(), AmiServer()]
+        super().__init__(folder, [*USERS, NOBODY], [AmiServer(), AmiServer()])
         self.audit_file = folder / "log" / "audit.jsonl"
         self.audit_file.parent.mkdir()
-        lines = [f"{user}:{REALM}:{ha1(user)}\n" for user in (*USERS, NOBODY)]
-        (folder / "users.htdigest").write_text("".join(lines))
-        self._numbers = itertools.count(1)
 
     def text(self, more: str = "", **changed: str) -> str:
-        login = f"auth_domain: {REALM}\nauth_file: {self.folder}/users.htdigest\n"
-        login += "limits: {actions_per_second: 100000, actions_burst: 100000}\n"
         audit = f"audit: {{file: {self.audit_file}, key_file: {self.folder}/audit.key, fsync: no}}"
-        audit += "\n"
-        hosts = [host(server.port, f"pbx{n}") for n, server in enumerate(self.servers, 1)]
         roles = (more or sample_roles() + MORE) + users(USERS | changed)
-        return configuration(*hosts, more=login + audit + roles)
-
-    def start(self, program: Program) -> None:
-        self.program = program
-        for server in self.servers:
-            server.wait_login()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.program.port}"
-
-    def browser(self, user: str) -> requests.Session:
-        session = requests.Session()
-        session.auth = HTTPDigestAuth(user, "secret " + user)
-        return session
-
-    def cookie(self, user: str) -> dict[str, str]:
-        session = self.browser(user)
-        session.get(self.url + "/api/v1/openapi.json", timeout=WAIT)
-        assert session.get(self.url, timeout=WAIT).status_code in (200, 404)
-        return {"Cookie": "; ".join(f"{name}={value}" for name, value in session.cookies.items())}
-
-    def classic(self, user: str) -> Client:
-        return Client(self.program.port, additional_headers=self.cookie(user))
-
-    def v2(self, user: str) -> V2Client:
-        return V2Client(self.program.port, additional_headers=self.cookie(user))
-
-    def get(self, user: str, path: str) -> requests.Response:
-        return self.browser(user).get(f"{self.url}{path}", timeout=WAIT)
-
-    def post(self, user: str, **body: Any) -> requests.Response:
-        return self.browser(user).post(f"{self.url}/api/v1/actions", json=body, timeout=WAIT)
+        return self.configuration(f"{audit}\n{roles}")
 
     def came(self) -> list[list[tuple[str, str]]]:
         """What clients have had sent to the servers, without ActionIDs, Async and logins."""
@@ -184,10 +130,6 @@ class Site:
 
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.audit_file.read_text().splitlines()]
-
-
-def ha1(user: str) -> str:
-    return hashlib.md5(f"{user}:{REALM}:secret {user}".encode()).hexdigest()
 
 
 def pairs(action: Action) -> list[tuple[str, str]]:

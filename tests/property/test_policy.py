@@ -212,6 +212,7 @@ def test_events(
         and matches(see, user, server, has)
     ]
     found = rights.message(server, message)
+    assert rights.sight.sees(server, message) == (found is not None)
     whole = bool(showing) and not any(level(showing, which) for which in ("numbers", "names"))
     known = name in ("QueueCallerJoin", "Newchannel", "Hangup")
     assert (found is not None) == (bool(showing) and (whole or known))

@@ -168,6 +168,17 @@ class Connection:
         self.packets.append(packet)
         return packet
 
+    def forget(self) -> bytes:
+        """Drop the whole actions that were read so far; their bytes. For what takes long.
+
+        To be called in the thread of this connection, or when it has ended.
+        """
+        data = bytes(self.received[: self._taken])
+        del self.received[: self._taken]
+        self._taken = 0
+        self.packets.clear()
+        return data
+
     def serve(self) -> None:
         """Greet, then answer actions until the connection ends (the default script)."""
         server = self.server

@@ -21,6 +21,7 @@ import amiws_gevent.feeds.stateview as stateview_module
 import amiws_gevent.feeds.subscriber as subscriber_module
 import amiws_gevent.hub as hub_module
 from amiws_gevent.ami import Message
+from amiws_gevent.batch import Batch
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.history import Bounds
@@ -106,6 +107,8 @@ class Member:
         self.streams = streams
         self.filters = filters
         self.counted = True
+        self.missed = False
+        """Whether the hub has dropped what it may see, and it was not told yet."""
         self.collection: dict[Any, Any] = {}
         self.position: str | None = None
         if kind is not None:
@@ -162,6 +165,9 @@ class Member:
     def told(self, message: dict[str, Any]) -> None:
         self.game.hears(self, message)
         if message["op"] == "gap" and message["stream"] == "events":
+            if message["reason"] == "busy":
+                assert self.missed, "nothing that it may see was dropped"
+                self.missed = False
             self.now.gap(message)
             self.counted = self.counted and message["lost"] is not None
         elif message["op"] == "event":
@@ -174,6 +180,14 @@ class Member:
             self.unsaved = 0
         self.collection = self.client.collections[self.id]
         self.check_rights()
+
+    def sees(self, batch: Batch) -> bool:
+        """Whether it would see something of a batch, but for its other filters."""
+        server = batch.server.id
+        return self.filters.has_server(server) and any(
+            self.sight is None or self.sight.message(server, message) is not None
+            for message in batch.messages
+        )
 
     def check_rights(self) -> None:
         for (server, kind, _), entity in self.collection.items():
@@ -288,6 +302,20 @@ class Game:
                 member.published(source.info.id, self.number)
         self.world.feeds.publish(batch)
 
+    def overload(self, a: int, b: int) -> None:
+        """More is said than may wait for a pass: of that all but the last is dropped."""
+        passes = self.world.hub.passes
+        limit, told = passes.limit, passes.on_dropped
+
+        def dropped(batches: Sequence[Batch]) -> None:
+            for member in self.members:
+                member.missed |= member.streams != STATE and any(map(member.sees, batches))
+            told(batches)
+
+        passes.limit, passes.on_dropped = 1, dropped
+        self.say(a, b)
+        passes.limit, passes.on_dropped = limit, told
+
     def flush(self, a: int, b: int) -> None:
         self.as_hub(self.world.flush)
 
@@ -396,7 +424,7 @@ class Game:
     OPS = (
         put, put, put, put, remove, say, say, say, flush, flush, pass_on, pass_on, join, leave,
         come_back, block, turn, turn, turn, beat, pass_time, restart_server, restart_program,
-        show_otherwise, plugins_work, plugins_work, list_and_listen, begin_again,
+        show_otherwise, plugins_work, plugins_work, list_and_listen, begin_again, overload,
     )  # fmt: skip
 
     def play(self, moves: list[tuple[int, int, int]]) -> None:

@@ -271,6 +271,9 @@ _TEXTS: Sequence[str] = [
         "b,id",
         "r(/x)",
     ),
+    *("CUSTOMER=1|EVIL=2", "CUSTOMER=1&EVIL=2", "CUSTOMER=\u202e1", "CUSTOMER[1]=2", "^CUSTOMER=1"),
+    *("DAHDI/g1/0900", "PJSIP/2;1", "Message/ast_msg_queue", "PJSIP//2@evil", "Local/2", "PJSIP"),
+    *("Local/205@internal/../evil", "Local/205@internal;2@evil", "Local/205%40evil@internal"),
     *("queue show x\r\nAction: Logoff", "queue show ;id", "queue show $(id)", "module load x"),
     *(
         "a\r\n\r\nAction: Command\r\nCommand: core stop now",
@@ -389,6 +392,11 @@ def action(random: Random) -> Pairs:
     for _ in range(random.randint(0, 4)):
         pairs = changed(random, pairs)
     return pairs
+
+
+def text(random: Random) -> str:
+    """A value for any header."""
+    return random.choice(_TEXTS)
 
 
 Allows = Callable[[Pairs], bool]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from amiws_gevent.feeds.feeds import Showing
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.sights import KEPT_TIME, MOST_KEPT, batch_seen, sight_of
 from amiws_gevent.policy import Rights, Sight
-from tests.support.feeds import BOTH, EVENTS, STATE, Client, World
+from tests.support.feeds import BOTH, EVENTS, STATE, Client, Lines, World
 from tests.support.policy import sight
 
 NUMBER, MASKED = "0301234567", "******4567"
@@ -32,7 +33,7 @@ def waits(world: World, key: str, queue: str = "support", **fields: Any) -> None
 
 
 def subscribed(
-    world: World, given: Sight, streams: frozenset[str] = STATE, **filters: Any
+    world: World, given: Sight | None, streams: frozenset[str] = STATE, **filters: Any
 ) -> Client:
     client = world.client(sight=given)
     client.subscribe(streams, **filters)
@@ -64,6 +65,35 @@ def test_a_snapshot_and_its_pages_have_what_is_seen(world: World) -> None:
     client = subscribed(world, sight(SUPPORT))
     assert ids(client) == ["0", "100", "150", "200", "50"]
     assert client.messages[0]["pages"] == 1
+
+
+def test_many_clients_of_five_roles_cost_what_five_do(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sees: list[dict[str, Any]] = [{}, HIDING, SUPPORT, {**SUPPORT, **HIDING}, {"events": "Queue*"}]
+    clients = [subscribed(world, sight(see), BOTH) for _ in range(10) for see in sees]
+    made: Counter[str] = Counter()
+
+    def counting(owner: type, name: str) -> None:
+        method = getattr(owner, name)
+
+        def counted(*given: Any) -> Any:
+            made[name] += 1
+            return method(*given)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    for owner, name in ((Lines, "encode"), (Sight, "message"), (Sight, "entity")):
+        counting(owner, name)
+    world.says("QueueCallerJoin", Queue="support", CallerIDNum=NUMBER)
+    world.pass_on()
+    waits(world, "a")
+    world.flush()
+    # Who sees all is not asked about. An item of events and one of state for each role.
+    assert made == {"encode": 2 * len(sees), "message": len(sees) - 1, "entity": len(sees) - 1}
+    for client in clients:
+        assert client.events() == ["QueueCallerJoin"]
+        assert ids(client) == ["a"]
 
 
 def test_what_leaves_the_sight_is_unset_and_comes_again_whole(world: World) -> None:
@@ -235,6 +265,29 @@ def test_what_the_program_dropped_is_told_to_those_who_see_the_server(world: Wor
     assert elsewhere.events() == ["Newchannel"]
 
 
+def test_what_the_program_dropped_is_told_to_those_who_would_have_seen_it(world: World) -> None:
+    some = subscribed(world, sight({**SUPPORT, **HIDING}), EVENTS)
+    nothing = subscribed(world, sight({"events": ["Newchannel"]}), EVENTS)
+    whole = subscribed(world, None, EVENTS)
+    world.hub.passes.limit = 100
+    for _ in range(3):
+        world.says("QueueCallerJoin", "Hangup", Queue="sales")
+    for client in (some, nothing, whole):
+        client.read()
+    assert whole.gaps() == [("events", "busy", None)]
+    assert some.ops() == nothing.ops() == []
+    for queue in ("support", "sales"):
+        world.says("QueueCallerJoin", Queue=queue)
+    world.pass_on()
+    for client in (some, nothing):
+        client.read()
+    assert some.ops() == ["gap"]
+    assert nothing.ops() == []
+    world.says("QueueCallerJoin", Queue="support")
+    world.pass_on()
+    assert some.events() == ["QueueCallerJoin"]
+
+
 def test_what_was_missed_is_told_by_the_sight_of_now(world: World) -> None:
     before = subscribed(world, sight({}), EVENTS)
     before.beat()
@@ -374,12 +427,18 @@ def test_what_cannot_be_decided_about_is_not_seen(
 
     monkeypatch.setattr(Sight, "entity", broken)
     monkeypatch.setattr(Sight, "message", broken)
+    monkeypatch.setattr(Sight, "sees", broken)
     waits(world, "a", position=2)
     world.flush()
     world.says("QueueCallerJoin", Queue="support")
     world.pass_on()
     assert ids(client) == ["b"]
     assert client.events() == []
+    world.hub.passes.limit = 100
+    for _ in range(2):
+        world.says("QueueCallerJoin", Queue="support")
+    client.read()
+    assert client.gaps() == []
     assert "some of it is kept from clients" in caplog.text
 
 

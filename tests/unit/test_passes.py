@@ -132,14 +132,16 @@ def test_who_comes_again_amid_its_view_being_served_stands_behind_the_pass(
 
 
 def test_what_was_dropped_is_passed_over_and_told(passes: Passes, server: FakeServer) -> None:
-    told: list[tuple[int, set[int]]] = []
+    told: list[tuple[int, list[int]]] = []
     client = Client()
-    passes.on_dropped = lambda servers: told.append((passes.dropped_messages, {*servers}))
+    passes.on_dropped = lambda dropped: told.append(
+        (passes.dropped_messages, [one.position.offset for one in dropped])
+    )
     passes.add(client, ONE)
     passes.limit = 100
     for _ in range(3):
         passes.publish(server.says("A"))
-    assert told == [(1, {1}), (2, {1})]
+    assert told == [(1, [1]), (2, [2])]
     assert passes.where(client, ONE) == mark(2, 0)
     run(passes)
     assert passes.where(client, ONE) == mark(3, 3)
