@@ -18,7 +18,7 @@ from amiws_gevent.policy import Rights
 from amiws_gevent.runtime.peers import name_of
 from amiws_gevent.v2.service import Service
 from amiws_gevent.v2.session import Session
-from amiws_gevent.views import View
+from amiws_gevent.views import Encoding, View
 from amiws_gevent.web.counts import FELL_BEHIND
 from amiws_gevent.web.frames import RIGHTS_CHANGED, text_frames
 from amiws_gevent.web.websocket import WebSocketClient
@@ -86,7 +86,7 @@ class Clients:
         rights = Rights.everything if access is None else access.rights_of(client.identity)
         if client.subprotocol is None:
             info = ClientInfo(client.address, client.user, CLASSIC.name, kind)
-            member = _Member(info, rights, None, self._classic(rights))
+            member = _Member(info, rights, None, self._classic(rights, client.encode))
             self._hub.add(client.outlet, member.view)
         else:
             info = ClientInfo(client.address, client.user, V2, kind)
@@ -98,10 +98,12 @@ class Clients:
         if access is not None:  # others may be in force since the gate has asked
             self._check_rights(client, access)
 
-    def _classic(self, rights: Rights) -> ClassicView:
-        """What the classic socket shows; all clients with the same servers share it."""
+    def _classic(self, rights: Rights, encode: Encoding) -> ClassicView:
+        """What the classic socket shows; clients with equal servers and encoding share it."""
         servers = None if self._access is None else self._access.classic_servers(rights)
-        return CLASSIC if servers is None else ClassicPart(CLASSIC.name, text_frames, (), servers)
+        if servers is None:
+            return ClassicView(CLASSIC.name, encode)
+        return ClassicPart(CLASSIC.name, encode, (), servers)
 
     def check_rights(self) -> None:
         """Other roles are in force: close those whose rights are not what they were. Never yields.

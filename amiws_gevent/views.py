@@ -6,7 +6,7 @@ must not hold what differs from client to client (a name, an address).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from amiws_gevent.ami import Kind, is_answer
@@ -19,8 +19,12 @@ It is hashable, and equal to filters that select the same: a function, or an ins
 dataclass. It is called once for each batch and view, not for each message.
 """
 
-Encoding = Callable[[Iterable[bytes]], bytes]
-"""Turns the JSON of messages into the bytes for a client; hashable like a filter."""
+Encoding = Callable[[Sequence[bytes]], bytes]
+"""Turns the JSON of messages into the bytes for a client; hashable like a filter.
+
+A client gets all that one call returns, in order and with nothing in between, or none of it. So
+what is compressed may refer to all of the same call, and to nothing else.
+"""
 
 
 @dataclass(frozen=True)

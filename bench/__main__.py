@@ -15,7 +15,7 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import hostile, live, model, page_browser, plugins, roles, sections
+from bench import compression, hostile, live, model, page_browser, plugins, roles, sections
 from bench.subjects import ROOT
 
 SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "storm": sections.reconnects,
     "stalled": sections.stalled_clients,
     "plugins": plugins.section,
+    "compression": compression.section,
     "hostile": hostile.section,
     "model": model.section,
     "live": live.section,

@@ -30,16 +30,24 @@ class Scene(NamedTuple):
 
 @contextlib.contextmanager
 def scene(
-    start: Start, clients: int, *, tls: bool = False, stalled: int = 0, listed: int = 0
+    start: Start,
+    clients: int,
+    *,
+    tls: bool = False,
+    deflate: bool = False,
+    stalled: int = 0,
+    listed: int = 0,
 ) -> Iterator[Scene]:
     """A subject that is logged in, with ``clients`` clients, ``stalled`` others that never read.
 
-    The source answers CoreShowChannels with ``listed`` channels.
+    ``deflate``: clients ask for compressed messages. The source answers CoreShowChannels with
+    ``listed`` channels.
     """
     certificate = own_certificate() if tls else None
     with logged_in(start, certificate, listed=listed) as (source, subject):
         words = [str(subject.port), str(clients), "--stalled", str(stalled)]
-        with running(Child("-m", "bench.sink", *words, *["--tls"] * tls)) as sink:
+        words += ["--tls"] * tls + ["--deflate"] * deflate
+        with running(Child("-m", "bench.sink", *words)) as sink:
             assert sink.line() == "ready"
             yield Scene(source, subject, sink, clients)
 
@@ -58,10 +66,16 @@ def logged_in(
 
 
 def burst(
-    start: Start, clients: int, messages: int, rounds: int = 1, *, tls: bool = False
+    start: Start,
+    clients: int,
+    messages: int,
+    rounds: int = 1,
+    *,
+    tls: bool = False,
+    deflate: bool = False,
 ) -> Figures:
     """Send so many events as fast as they are read; medians of ``rounds`` rounds."""
-    with scene(start, clients, tls=tls) as run:
+    with scene(start, clients, tls=tls, deflate=deflate) as run:
         results = [one_burst(run, messages) for _ in range(rounds)]
         return {**medians(results), **run.subject.costs()}
 
@@ -86,10 +100,17 @@ def one_burst(run: Scene, messages: int) -> Figures:
 
 
 def paced(
-    start: Start, clients: int, rate: int, seconds: int, *, stalled: int = 0, tls: bool = False
+    start: Start,
+    clients: int,
+    rate: int,
+    seconds: int,
+    *,
+    stalled: int = 0,
+    tls: bool = False,
+    deflate: bool = False,
 ) -> Figures:
     """Lone events at even distances: what each delivery costs, and when it arrives."""
-    with scene(start, clients, stalled=stalled, tls=tls) as run:
+    with scene(start, clients, stalled=stalled, tls=tls, deflate=deflate) as run:
         _one_paced(run, rate, 1)  # warm
         figures = _one_paced(run, rate, seconds)
         return {**figures, **run.subject.costs()}
@@ -111,14 +132,16 @@ def _one_paced(run: Scene, rate: int, seconds: int) -> Figures:
         "cpu_share": used / seconds,
         "sink_cpu_share": got["cpu"] / seconds,
         "source_lag_ms": sent["worst_lag"] * 1e3,
+        "bytes_per_message": got["bytes"] / messages,
     }
 
 
-def idle(start: Start, clients: int) -> Figures:
+def idle(start: Start, clients: int, *, deflate: bool = False) -> Figures:
     """Resident memory that each idle client adds."""
     with scene(start, 1) as run:
         before = run.subject.memory("VmRSS")
-        with running(Child("-m", "bench.sink", str(run.subject.port), str(clients))) as crowd:
+        words = [str(run.subject.port), str(clients), *["--deflate"] * deflate]
+        with running(Child("-m", "bench.sink", *words)) as crowd:
             assert crowd.line() == "ready"
             time.sleep(1.0)
             after = run.subject.memory("VmRSS")

@@ -5,9 +5,9 @@ at; the others' are counted, and thrown away in the kernel (MSG_TRUNC), which
 is what keeps this side from being the bottleneck. The last one, since it is
 the last to be written to: its latency is the worst.
 
-``python -m bench.sink PORT CLIENTS [--tls] [--stalled N]`` connects, prints
-``ready``, then takes commands on standard input, one a line, and answers each
-with a line of JSON:
+``python -m bench.sink PORT CLIENTS [--tls] [--deflate] [--stalled N]`` connects, with
+permessage-deflate if asked to, prints ``ready``, then takes commands on standard input,
+one a line, and answers each with a line of JSON:
 
     expect N     wait until every client has had N more messages
     storm        drop all connections and connect all again at once
@@ -27,12 +27,17 @@ import socket
 import ssl
 import sys
 import time
+import zlib
 from collections.abc import Generator
 
 TIME_LIMIT = 300.0
 QUIET_LIMIT = 20.0
 
 MARK = b'"type":'  # once in each message, and in none of what the messages carry
+DEFLATE = "permessage-deflate"
+RSV1 = 0x40  # in the first byte of a frame: its message is compressed
+TAIL = b"\x00\x00\xff\xff"  # what such a message lacks
+
 SENT = re.compile(rb'"Sent": ?"(\d{20})"')
 
 
@@ -62,10 +67,51 @@ class Counter:
         self.messages -= self._rest.count(MARK)
 
 
-def upgrade_request(port: int, subprotocol: str = "", token: str = "") -> bytes:
+class Inflating(Counter):
+    """The same where messages may be compressed, which it inflates all together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inflater = zlib.decompressobj(-15)
+        self._frames = b""
+
+    def feed(self, data: bytes) -> None:
+        data = self._frames + data
+        texts, deflated = [], []
+        start = 0
+        while (place := payload_place(data, start)) is not None:
+            payload = data[slice(*place)]
+            if data[start] & RSV1:
+                deflated.append(payload + TAIL)
+            else:
+                texts += [self._inflate(deflated), payload]
+                deflated = []
+            start = place[1]
+        self._frames = data[start:]
+        super().feed(b"".join([*texts, self._inflate(deflated)]))
+
+    def _inflate(self, deflated: list[bytes]) -> bytes:
+        return self._inflater.decompress(b"".join(deflated))
+
+
+def payload_place(frames: bytes, start: int) -> tuple[int, int] | None:
+    """Where the payload of the frame at ``start`` begins and ends; None if it is not there yet."""
+    head, size = start + 2, frames[start + 1] if len(frames) > start + 1 else 0
+    if size > 125:
+        head += 2 if size == 126 else 8
+        size = int.from_bytes(frames[start + 2 : head], "big")
+    end = head + size
+    return (head, end) if len(frames) >= end and len(frames) >= head else None
+
+
+def upgrade_request(
+    port: int, subprotocol: str = "", token: str = "", *, deflate: bool = False
+) -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
     asked = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
     asked += f"Authorization: Bearer {token}\r\n" if token else ""
+    if deflate:
+        asked += f"Sec-WebSocket-Extensions: {DEFLATE}\r\n"
     return (
         f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -74,13 +120,18 @@ def upgrade_request(port: int, subprotocol: str = "", token: str = "") -> bytes:
 
 
 def connect(
-    port: int, tls: ssl.SSLContext | None, *, subprotocol: str = "", token: str = ""
+    port: int,
+    tls: ssl.SSLContext | None,
+    *,
+    subprotocol: str = "",
+    token: str = "",
+    deflate: bool = False,
 ) -> socket.socket:
     """One upgraded connection, not blocking."""
     connection = socket.create_connection(("127.0.0.1", port))
     if tls is not None:
         connection = tls.wrap_socket(connection)
-    connection.sendall(upgrade_request(port, subprotocol, token))
+    connection.sendall(upgrade_request(port, subprotocol, token, deflate=deflate))
     head = b""
     while not head.endswith(b"\r\n\r\n"):  # byte by byte: frames may follow at once
         byte = connection.recv(1)
@@ -89,6 +140,8 @@ def connect(
         head += byte
     if b" 101 " not in head:
         raise ConnectionError(f"upgrade refused: {head!r}")
+    if deflate and DEFLATE.encode() not in head:
+        raise ConnectionError(f"not compressed: {head!r}")
     connection.setblocking(False)
     return connection
 
@@ -128,15 +181,18 @@ def upgrading(port: int, tls: ssl.SSLContext | None) -> Upgrade:
 class Sink:
     """All clients of one run, read by one selector loop."""
 
-    def __init__(self, port: int, clients: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, port: int, clients: int, tls: ssl.SSLContext | None, *, deflate: bool = False
+    ) -> None:
+        self.deflate = deflate
         self.port = port
         self.tls = tls
         self.buffer = bytearray(1 << 20)
         self.closed = 0
-        self._adopt([connect(port, tls) for _ in range(clients)])
+        self._adopt([connect(port, tls, deflate=deflate) for _ in range(clients)])
 
     def _adopt(self, connections: list[socket.socket]) -> None:
-        self.counter = Counter()
+        self.counter = Inflating() if self.deflate else Counter()
         self.selector = selectors.EpollSelector()
         self.received = dict.fromkeys(connections, 0)
         self.watched = connections[-1]
@@ -245,6 +301,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("clients", type=int)
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--deflate", action="store_true")
     parser.add_argument("--stalled", type=int, default=0)
     options = parser.parse_args()
     tls = None
@@ -253,7 +310,7 @@ def main() -> None:
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE  # the benchmark's own throw-away certificate
     stalled = [connect(options.port, tls) for _ in range(options.stalled)]
-    sink = Sink(options.port, options.clients, tls)
+    sink = Sink(options.port, options.clients, tls, deflate=options.deflate)
     print("ready", flush=True)
     for line in sys.stdin:
         command, *words = line.split()

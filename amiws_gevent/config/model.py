@@ -355,6 +355,13 @@ class Settings(Checked):
         "closes it, `drop` leaves out messages and tells it how many. A client can choose for "
         "itself with `?slow=drop` or `?slow=close`.",
     )
+    compression: fields.Flag = Field(
+        default=True,
+        description="Compress messages for clients of the WebSocket that offer it "
+        "(`permessage-deflate`, as all browsers do), and long answers of the HTTP API. See "
+        "[docs/performance.md](performance.md#compression) for what it costs, and "
+        "[docs/security.md](security.md#compression) for what a listener may learn by it.",
+    )
     live_state: fields.Flag = Field(
         default=True,
         description="Keep a model of what is so on each server: channels, calls, queues, phones. "

@@ -19,7 +19,7 @@ from amiws_gevent.policy import Sight
 from amiws_gevent.v2.heartbeat import Heartbeat
 from amiws_gevent.v2.messages import Limits
 from amiws_gevent.v2.session import Actions, Session, Shared
-from amiws_gevent.v2.textframes import TEXT_FRAMES
+from amiws_gevent.v2.textframes import TextFrames
 from amiws_gevent.web.websocket import WebSocketClient
 
 FEATURES = ("events", "resume", "actions", "idempotency")
@@ -73,7 +73,7 @@ class Service:
     def open(self, client: WebSocketClient, info: ClientInfo) -> Session:
         """The session of a client that was accepted; says hello to it."""
         rights = self._rights_of(info.identity)
-        feed = self._feeds.open(client.outlet, TEXT_FRAMES, sight=rights.sight)
+        feed = self._feeds.open(client.outlet, TextFrames(client.encode), sight=rights.sight)
         client.outlet.use_source(lambda: feed)
         session = Session(client, info, feed, self._shared, rights)
         session.open()

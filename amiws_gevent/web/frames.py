@@ -1,8 +1,13 @@
-"""WebSocket frames without I/O (RFC 6455, sections 5 to 8): bytes and streams in, values out.
+"""WebSocket frames without I/O (RFC 6455, sections 5 to 8; RFC 7692): bytes and streams in,
+values out.
 
 gevent-websocket parses the header. What it accepts against the RFC (frames without a mask,
 any length, any opcode) is refused here, before the payload is read. Frames to clients are
 not masked, so that all clients share the same bytes.
+
+What makes frames of messages is an encoding of a view (`views`). Each call of one stands alone:
+what it returns never refers to what a client was sent before. So whoever gets all of it, or none,
+understands what comes next, whatever of other calls was left out.
 """
 
 from __future__ import annotations
@@ -10,13 +15,14 @@ from __future__ import annotations
 import codecs
 import io
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from geventwebsocket.exceptions import ProtocolError, WebSocketError
 from geventwebsocket.websocket import Header
 
 from amiws_gevent.errors import AmiwsError
+from amiws_gevent.web.deflate import InflateError, TooLongError, Window, inflate
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -38,6 +44,8 @@ RIGHTS_CHANGED = 4403
 LOGOUT = 4410
 
 _FIN = 0x80
+_RSV1 = 0x40  # of the first frame of a message: it is compressed (RFC 7692, section 6)
+_DEFLATED_TEXT = _RSV1 | TEXT
 _LONGEST_CONTROL = 125  # RFC 6455, section 5.5
 _NOT_ON_THE_WIRE = frozenset((1004, NO_CODE, ABNORMAL))
 
@@ -67,6 +75,8 @@ class FrameHeader(NamedTuple):
     fin: bool
     length: int
     mask: bytes
+    deflated: bool = False
+    """Whether it begins a message that is compressed."""
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -83,7 +93,11 @@ def _head(opcode: int, size: int) -> bytes:
     return struct.pack("!BBQ", first, 127, size)
 
 
-def text_frames(payloads: Iterable[bytes]) -> bytes:
+SMALLEST_DEFLATED = 200
+"""Bytes of what is compressed at once; less gains too little for its time."""
+
+
+def text_frames(payloads: Sequence[bytes]) -> bytes:
     """The text frames of several messages in one buffer; made for thousands at a time."""
     parts = []
     for payload in payloads:
@@ -91,6 +105,27 @@ def text_frames(payloads: Iterable[bytes]) -> bytes:
         parts.append(_TEXT_HEADS[size] if size < _HEADS else _head(TEXT, size))
         parts.append(payload)
     return b"".join(parts)
+
+
+def deflated_frames(payloads: Sequence[bytes]) -> bytes:
+    """The same compressed, for clients with permessage-deflate that keep their window.
+
+    The messages share a window, which begins with the first of them.
+    """
+    if sum(map(len, payloads)) < SMALLEST_DEFLATED:
+        return text_frames(payloads)
+    deflate = Window().deflate
+    parts = []
+    for payload in payloads:
+        deflated = deflate(payload)
+        parts.append(_head(_DEFLATED_TEXT, len(deflated)))
+        parts.append(deflated)
+    return b"".join(parts)
+
+
+def deflated_alone(payloads: Sequence[bytes]) -> bytes:
+    """The same for clients that keep no window: each message has one of its own."""
+    return b"".join([deflated_frames((payload,)) for payload in payloads])
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -158,28 +193,46 @@ class Message:
     """The text message that is coming in, from its first fragment to its last.
 
     Each fragment is checked for UTF-8 when it comes, so that a bad one is refused before
-    the rest is sent. ``since`` is when its first header came, ``size`` the bytes so far.
+    the rest is sent; a ``deflated`` message is inflated when it is whole, to ``limit`` bytes.
+    ``since`` is when its first header came, ``size`` the bytes so far.
     """
 
-    __slots__ = ("_decoder", "_text", "since", "size")
+    __slots__ = ("_decoder", "_deflated", "_limit", "_text", "since", "size")
 
-    def __init__(self, since: float = 0.0) -> None:
+    def __init__(self, since: float = 0.0, *, deflated: bool = False, limit: int = 0) -> None:
         self.since = since
         self.size = 0
+        self._limit = limit
+        self._deflated = bytearray() if deflated else None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._text: io.StringIO | None = None
 
     def add(self, payload: bytes, *, fin: bool) -> str | None:
         """Take the payload of one data frame; the whole text if it was the last.
 
-        Raises FrameError 1007 for what is not UTF-8.
+        Raises FrameError 1007 for what is not UTF-8 or cannot be inflated, 1009 for what is
+        longer than ``limit`` once it is inflated.
         """
         try:
+            if self._deflated is not None:
+                return self._add_deflated(self._deflated, payload, fin=fin)
             if self._text is None and fin:
                 return payload.decode()
             return self._add_fragment(payload, fin=fin)
         except UnicodeDecodeError:
             raise FrameError(INVALID_DATA, "a text message that is not UTF-8") from None
+
+    def _add_deflated(self, so_far: bytearray, payload: bytes, *, fin: bool) -> str | None:
+        so_far += payload
+        self.size = len(so_far)
+        if not fin:
+            return None
+        try:
+            return inflate(bytes(so_far), self._limit).decode()
+        except TooLongError:
+            raise _too_big(self._limit) from None
+        except InflateError as error:
+            raise FrameError(INVALID_DATA, f"a message cannot be inflated: {error}") from None
 
     def _add_fragment(self, payload: bytes, *, fin: bool) -> str | None:
         if self._text is None or self._decoder is None:
@@ -192,12 +245,18 @@ class Message:
         return self._text.getvalue()
 
 
-def read_header(stream: Stream, message: Message | None, limit: int) -> FrameHeader:
+def _too_big(limit: int) -> FrameError:
+    return FrameError(TOO_BIG, f"a message of more than {limit} bytes")
+
+
+def read_header(
+    stream: Stream, message: Message | None, limit: int, *, deflate: bool = False
+) -> FrameHeader:
     """Read and check the header of a client's next frame.
 
     Raises FrameError with the code to close with, and EOFError where the input ends.
     ``message`` is the one that has begun, None if the next data frame begins one; ``limit``
-    bounds the bytes of a message.
+    bounds the bytes of a message, as it is sent. ``deflate``: it may be compressed.
     """
     try:
         header = Header.decode_header(stream)
@@ -205,8 +264,11 @@ def read_header(stream: Stream, message: Message | None, limit: int) -> FrameHea
         raise FrameError(PROTOCOL_ERROR, "a control frame in fragments or too long") from None
     except WebSocketError:
         raise EOFError("the connection ended in a frame") from None
-    checked = FrameHeader(header.opcode, bool(header.fin), header.length, bytes(header.mask or b""))
-    if header.flags:
+    deflated = deflate and message is None and header.flags == _RSV1 and header.opcode < CLOSE
+    checked = FrameHeader(
+        header.opcode, bool(header.fin), header.length, bytes(header.mask or b""), deflated
+    )
+    if header.flags and not deflated:
         raise FrameError(PROTOCOL_ERROR, "a reserved bit is set")
     if not checked.mask:
         raise FrameError(PROTOCOL_ERROR, "a frame without a mask")
@@ -228,7 +290,7 @@ def _check_data(header: FrameHeader, message: Message | None, limit: int) -> Non
     if header.length >> 63:
         raise FrameError(PROTOCOL_ERROR, "the highest bit of a length is set")
     if header.length + (message.size if message else 0) > limit:
-        raise FrameError(TOO_BIG, f"a message of more than {limit} bytes")
+        raise _too_big(limit)
 
 
 def read_payload(stream: Stream, header: FrameHeader) -> bytes:

@@ -45,6 +45,7 @@ from amiws_gevent.web.connection import (
     refusal_bytes,
 )
 from amiws_gevent.web.counts import Counts
+from amiws_gevent.web.extensions import Agreement, agree
 from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.gate import Headers, RequestInfo, Verdict
 from amiws_gevent.web.hangup import ENVIRON_KEY as HANGUP
@@ -94,6 +95,7 @@ class Site:
     limits: Limits
     clock: Callable[[], float]
     slow_clients: str = "close"
+    compression: bool = True
     proxies: Proxies = field(default_factory=Proxies)
     path_prefix: str = ""
     room: int = sys.maxsize
@@ -146,6 +148,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self._prefix = ""  # the path that was taken from the target
         self._grant = NOBODY
         self._subprotocol: str | None = None
+        self._agreement: Agreement | None = None
         self._on_101: list[tuple[str, str]] = []
 
     def abort(self, reason: str) -> None:
@@ -494,6 +497,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self._grant = verdict.grant
         self._on_101 = list(verdict.headers)
         self._offer_subprotocol()
+        self._agree_on_compression()
         self.upgrade_connection()  # gevent-websocket's: the 101, and a WebSocket object
         self._leave_websocket()
         return None
@@ -507,6 +511,13 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         if offers_v2(self.environ[ENVIRON_KEY].headers):
             self._subprotocol = SUBPROTOCOL
             self._on_101.append(("Sec-WebSocket-Protocol", SUBPROTOCOL))
+
+    def _agree_on_compression(self) -> None:
+        """Accept what the client offers, if it can be done and is allowed."""
+        if self.site.compression:
+            self._agreement = agree(self.headers.getall("Sec-WebSocket-Extensions"))
+        if self._agreement is not None:
+            self._on_101.append(("Sec-WebSocket-Extensions", self._agreement.header))
 
     def _leave_websocket(self) -> None:
         """Drop the WebSocket object that comes with the handshake.
@@ -562,6 +573,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             grant=self._grant,
             connection=self._counted,
             subprotocol=self._subprotocol,
+            agreement=self._agreement,
             limits=self.site.limits,
             make_source=self.site.sources[self._slow_policy()],
             spread=self.site.drains.call,

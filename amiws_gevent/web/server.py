@@ -107,6 +107,7 @@ class WebServer:
             self._sweeper = gevent.spawn(self._sweep, site)
         site.app, site.gate = app, gate
         site.limits, site.slow_clients = settings.limits, settings.slow_clients
+        site.compression = settings.compression
         site.proxies = Proxies(
             settings.trusted_proxies, forwarded=settings.proxy_headers == "forwarded"
         )

@@ -24,9 +24,11 @@ from gevent.hub import get_hub
 from amiws_gevent.config import Limits
 from amiws_gevent.identity import Identity
 from amiws_gevent.runtime.peers import host_of
+from amiws_gevent.views import Encoding
 from amiws_gevent.web.backlog import Backlog
 from amiws_gevent.web.connection import Reader, raw_socket
 from amiws_gevent.web.counts import BY_CLIENT, BY_SERVER, KINDS, LOST, SILENT
+from amiws_gevent.web.extensions import Agreement
 from amiws_gevent.web.frames import (
     ABNORMAL,
     CLOSE,
@@ -44,7 +46,7 @@ from amiws_gevent.web.frames import (
     parse_close,
     read_header,
     read_payload,
-    text_frame,
+    text_frames,
 )
 from amiws_gevent.web.outlet import Outlet, Source
 from amiws_gevent.web.pacing import at_once, call_at_once
@@ -76,7 +78,8 @@ class WebSocketClient:
 
     ``address`` is the client's, with its port unless a proxy brought it; ``grant`` is its login.
     ``connection`` is the address that it is counted under.
-    ``subprotocol``: ``amiws.v2`` or None. ``closed`` is True once the close has begun; then
+    ``subprotocol``: ``amiws.v2`` or None. ``agreement``: how messages may be compressed; None:
+    they may not. ``encode`` makes frames of them. ``closed`` is True once the close has begun; then
     ``close_code``, ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a
     Close frame of the client). ``outlet`` sends to it;
     ``make_source`` and ``spread`` are the outlet's.
@@ -84,6 +87,7 @@ class WebSocketClient:
 
     __slots__ = (
         "_alive",
+        "_deflate",
         "_done",
         "_failed",
         "_message",
@@ -101,6 +105,7 @@ class WebSocketClient:
         "close_reason",
         "closed",
         "connection",
+        "encode",
         "grant",
         "outlet",
         "subprotocol",
@@ -115,6 +120,7 @@ class WebSocketClient:
         grant: Grant = NOBODY,
         connection: str = "",
         subprotocol: str | None,
+        agreement: Agreement | None = None,
         limits: Limits,
         make_source: Callable[[], Source] = Backlog,
         spread: Callable[[Callable[[], None]], None] = call_at_once,
@@ -125,6 +131,8 @@ class WebSocketClient:
         self.grant = grant
         self.connection = connection or host_of(address)
         self.subprotocol = subprotocol
+        self.encode: Encoding = text_frames if agreement is None else agreement.encode
+        self._deflate = agreement is not None
         self.clock = clock
         self.close_code = ABNORMAL
         self.close_kind = LOST
@@ -171,7 +179,7 @@ class WebSocketClient:
     def send_text(self, text: bytes | str) -> None:
         """Send this client alone a text message, UTF-8 if bytes; never blocks or raises."""
         data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-        self.outlet.send(text_frame(data))
+        self.outlet.send(self.encode((data,)))
 
     def tend(self, now: float, ping_interval: float, message_time: float) -> None:
         """Send a ping if one is due, and close a client that is silent or too slow to send.
@@ -313,17 +321,18 @@ class WebSocketClient:
 
     def _receive_frame(self) -> str | None:
         """Read the next frame; returns the text if it completes a message."""
-        header = read_header(self._reader, self._message, self._message_limit)
+        limit = self._message_limit
+        header = read_header(self._reader, self._message, limit, deflate=self._deflate)
         if header.opcode < CLOSE:
             if self._message is None:
-                self._message = Message(self.clock())
+                self._message = Message(self.clock(), deflated=header.deflated, limit=limit)
             text = self._message.add(read_payload(self._reader, header), fin=header.fin)
             if header.fin:
                 self._message = None
         else:
             text = None
             self._control(header.opcode, read_payload(self._reader, header))
-        self._work += 1 + (header.length >> 12)
+        self._work += 1 + (max(header.length, len(text or "")) >> 12)
         if self._work >= _WORK_PER_TURN:
             self._work = 0
             gevent.sleep(0)

@@ -32,6 +32,7 @@ from amiws_gevent.reload import LastReload
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import SLOW, Counts
+from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.login_throttle import LoginThrottle
 from tests.support.api import FakeFeeds
 from tests.support.hosts import ami_host
@@ -131,6 +132,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.outlet = self
+        self.encode = text_frames
         self.limit = 1 << 20
         self.blocked = False
 

@@ -15,11 +15,15 @@ from amiws_gevent.batch import Batch, Item
 from amiws_gevent.feeds.feed import Feed, Subscription
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.feeds.group import Format
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.pipeline import Source, make_batch
 from amiws_gevent.policy import Sight
 from amiws_gevent.state.store import Store
+from amiws_gevent.v2.textframes import TextFrames
+from amiws_gevent.web.frames import deflated_alone, deflated_frames
+from tests.support.deflated import Window
 from tests.support.hosts import ami_host
 
 BOTH = frozenset({"events", "state"})
@@ -131,11 +135,13 @@ class FakeTransport:
 class Client:
     """A connection that keeps what it is told; ``reconnected`` goes on from what one had."""
 
+    fmt: Format = LINES
+
     def __init__(
         self, feeds: Feeds, *, room: int = 1 << 20, limit: int = 16, sight: Sight | None = None
     ) -> None:
         self.transport = FakeTransport(self._received, room=room)
-        self.feed = feeds.open(self.transport, LINES, limit=limit, sight=sight)
+        self.feed = feeds.open(self.transport, self.fmt, limit=limit, sight=sight)
         self.transport.feed = self.feed
         self.collections: dict[str, dict[Name, dict[str, Any]]] = {}
         self.positions: dict[str, str] = {}
@@ -186,9 +192,12 @@ class Client:
         messages, self.messages = self.messages, []
         return messages
 
+    def _texts(self, data: bytes) -> list[bytes]:
+        return data.splitlines()
+
     def _received(self, data: bytes) -> None:
-        for line in data.splitlines():
-            message = json.loads(line)
+        for text in self._texts(data):
+            message = json.loads(text)
             self.messages.append(message)
             self._apply(message)
             if self.on_message is not None:
@@ -212,6 +221,29 @@ class Client:
             merge(collection, message["set"])
             for gone in message["unset"]:
                 collection.pop(name_of(gone), None)
+
+
+class Deflated(Client):
+    """One that gets its messages compressed, and keeps its window."""
+
+    fmt = TextFrames(deflated_frames)
+
+    def __init__(self, feeds: Feeds, **options: Any) -> None:
+        self.window = Window()
+        super().__init__(feeds, **options)
+
+    def _texts(self, data: bytes) -> list[bytes]:
+        return self.window.texts(data)
+
+
+class DeflatedAlone(Deflated):
+    """The same without a window."""
+
+    fmt = TextFrames(deflated_alone)
+
+    def __init__(self, feeds: Feeds, **options: Any) -> None:
+        super().__init__(feeds, **options)
+        self.window = Window(alone=True)
 
 
 def name_of(entity: Mapping[str, Any]) -> Name:

@@ -130,7 +130,8 @@ class Member:
         raise AssertionError("the list has no end")
 
     def connect(self) -> None:
-        client = self.client = Client(self.game.world.feeds, room=self.game.room, sight=self.sight)
+        make = self.game.next_kind()
+        client = self.client = make(self.game.world.feeds, room=self.game.room, sight=self.sight)
         client.on_message = self.told
         if self.position is None:
             self.now = Expected([])
@@ -240,6 +241,8 @@ class Game:
     choices = CHOICES
     names: Sequence[str] = "EF"
     """Of events."""
+    kinds: Sequence[type[Client]] = (Client,)
+    """Of clients, which come in turn."""
 
     def __init__(self) -> None:
         self.asking = Asking()
@@ -247,9 +250,15 @@ class Game:
         self.world = World(1, 2, bounds=Bounds(12, 1 << 20, 300.0), tombstones=8)
         self.members: list[Member] = []
         self.number = 0
+        self.connected = 0
         self.hub_works = False
         self.depth = 0
         self.moves: Iterator[tuple[int, int, int]] = iter(())
+
+    def next_kind(self) -> type[Client]:
+        """Of the next client that connects."""
+        self.connected += 1
+        return self.kinds[self.connected % len(self.kinds)]
 
     # What may happen
 

@@ -19,8 +19,8 @@ from typing import Any
 from amiws_gevent.policy.actions import FORMS
 from tests.support.ami_server import AmiServer, Connection, Packet, answer
 from tests.support.asterisk_actions import Effect, effects
-from tests.support.policy_fuzz import CALLER, USER, Pairs, action, text, within
 from tests.support.patience import WAIT
+from tests.support.policy_fuzz import CALLER, USER, Pairs, action, text, within
 from tests.support.program import Program, wait_until
 from tests.support.role_site import RoleSite
 from tests.support.ws_client import Client

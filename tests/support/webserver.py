@@ -120,6 +120,7 @@ class Frame(NamedTuple):
     opcode: int
     payload: bytes
     fin: bool = True
+    compressed: bool = False
 
 
 def masked(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) -> bytes:
@@ -144,7 +145,12 @@ def close_payload(code: int, reason: str = "") -> bytes:
 
 
 class Peer:
-    """A client that is just a socket with a buffer."""
+    """A client that is just a socket with a buffer.
+
+    ``rsv1``: it has agreed on compressed messages.
+    """
+
+    rsv1 = False
 
     def __init__(
         self,
@@ -232,7 +238,7 @@ class Peer:
     def frame(self) -> Frame:
         """The next frame of the server, which must not be masked."""
         first, second = self.take(2)
-        assert not first & 0x70, "a reserved bit"
+        assert not first & (0x30 if self.rsv1 else 0x70), "a reserved bit"
         assert not second & 0x80, "a mask"
         size = second
         if size == 126:
@@ -241,7 +247,7 @@ class Peer:
         elif size == 127:
             size = int.from_bytes(self.take(8), "big")
             assert size >= 1 << 16, "not the shortest form"
-        return Frame(first & 0x0F, self.take(size), bool(first & 0x80))
+        return Frame(first & 0x0F, self.take(size), bool(first & 0x80), bool(first & 0x40))
 
     def frames(self) -> list[Frame]:
         """All frames until the server ends the connection."""

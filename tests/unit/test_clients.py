@@ -17,7 +17,9 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.hub import Hub
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.views import Encoding
 from amiws_gevent.web.counts import BY_CLIENT, KINDS, LOST, SILENT, SLOW
+from amiws_gevent.web.frames import deflated_frames, text_frames
 from amiws_gevent.web.verdict import Grant
 from tests.support.hosts import ami_host
 from tests.support.plugins import entry, running
@@ -32,6 +34,7 @@ class FakeClient:
         self.user = user
         self.identity = Grant(user).identity("192.0.2.7")
         self.subprotocol = subprotocol
+        self.encode: Encoding = text_frames
         self.close_kind = BY_CLIENT
         self.told: list[Any] = []
         self.outlet = self
@@ -227,7 +230,7 @@ def test_the_classic_socket_has_one_view_for_equal_sets_of_servers(hub: Hub) -> 
     views = list(hub.passes._views)
     assert len(views) == 2
     assert CLASSIC in views
-    part = next(view for view in views if view is not CLASSIC)
+    part = next(view for view in views if view != CLASSIC)
     assert [len(part.texts(batch(number))) for number in (1, 2)] == [1, 0]
     assert [len(CLASSIC.texts(batch(number))) for number in (1, 2)] == [1, 1]
     assert hub.counts() == {"classic": 3}
@@ -238,6 +241,16 @@ def test_without_roles_all_share_the_one_view(hub: Hub, pages: Clients) -> None:
         opened(pages, FakeClient())
     assert list(hub.passes._views) == [CLASSIC]
     pages.check_rights()
+
+
+def test_those_who_get_it_compressed_share_another(hub: Hub, pages: Clients) -> None:
+    for _ in range(3):
+        client = FakeClient()
+        client.encode = deflated_frames
+        opened(pages, client)
+    opened(pages, FakeClient())
+    assert [view.encode for view in hub.passes._views] == [deflated_frames, text_frames]
+    assert hub.counts() == {"classic": 4}
 
 
 def test_who_gets_other_rights_is_closed(hub: Hub) -> None:

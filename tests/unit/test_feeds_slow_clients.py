@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 from amiws_gevent.feeds.filters import Filters
-from amiws_gevent.v2.textframes import TEXT_FRAMES
+from amiws_gevent.v2.textframes import TextFrames
 from amiws_gevent.web.websocket import SILENT_PINGS
 from tests.support.feeds import BOTH, World, expected, merge, name_of
 from tests.support.webserver import wait_for
@@ -29,7 +29,7 @@ class Subscribed:
         self.turns = 0
         self.collection: dict[Any, Any] = {}
         self.gaps: list[dict[str, Any]] = []
-        feed = self.world.feeds.open(line.client.outlet, TEXT_FRAMES)
+        feed = self.world.feeds.open(line.client.outlet, TextFrames())
         line.client.outlet.use_source(lambda: feed)
         self.feed = feed
         feed.subscribe(BOTH, Filters())

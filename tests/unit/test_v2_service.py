@@ -7,6 +7,7 @@ from amiws_gevent.config import Limits
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.heartbeat import SLOTS
 from amiws_gevent.v2.service import Service
+from amiws_gevent.web.frames import text_frames
 from tests.support.v2 import FakeFeeds, faults, service
 
 SERVER = {"server": 0, "kind": "server", "id": "1", "name": "pbx"}
@@ -17,6 +18,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.outlet = self
+        self.encode = text_frames
         self.limit = 1000
         self.blocked = False
         self.told: list[dict[str, Any]] = []

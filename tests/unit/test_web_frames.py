@@ -6,21 +6,27 @@ import io
 
 import pytest
 
+from amiws_gevent.views import Encoding
 from amiws_gevent.web.frames import (
     CLOSE,
     PING,
+    SMALLEST_DEFLATED,
     FrameError,
     FrameHeader,
     Message,
     close_frame,
+    deflated_alone,
+    deflated_frames,
     frame,
     frame_end,
     parse_close,
     read_header,
     read_payload,
     text_frame,
+    text_frames,
     unmask,
 )
+from tests.support.deflated import Window, deflated
 from tests.support.webserver import masked
 
 LIMIT = 1000  # bytes of a message
@@ -184,3 +190,122 @@ def test_frame_end() -> None:
     assert frame_end(frames, 0) == 0
     assert [frame_end(frames, end) for end in ends] == ends
     assert [frame_end(frames, end + 1) for end in [0, *ends[:-1]]] == ends
+
+
+# Compressed messages (RFC 7692)
+
+EVENT = (
+    b'{"type":3,"server_id":1,"data":{"Event":"Newexten","Channel":"PJSIP/1001-%08x",'
+    b'"Context":"default","Exten":"1002","Priority":"3","Uniqueid":"1795371260.16",'
+    b'"Linkedid":"1795371260.16","Extension":"1002","Application":"Dial"}}'
+)
+EVENTS = [EVENT % number for number in range(20)]
+RSV1, RSV2, RSV3 = 4, 2, 1
+
+
+def read_deflated(data: bytes, message: Message | None = None) -> FrameHeader:
+    return read_header(io.BytesIO(data), message, LIMIT, deflate=True)
+
+
+@pytest.mark.parametrize("encode", [deflated_frames, deflated_alone])
+def test_compressed_messages_come_out(encode: Encoding) -> None:
+    window = Window(alone=encode is deflated_alone)
+    for messages in (EVENTS, EVENTS[:1], [b"[%b]" % (b"x" * 70_000)], EVENTS):
+        assert window.texts(encode(messages)) == messages
+    assert window.messages == 42
+
+
+def test_a_window_is_shared_by_the_messages_of_one_call() -> None:
+    plain, alone, together = (
+        len(encode(EVENTS)) for encode in (text_frames, deflated_alone, deflated_frames)
+    )
+    assert together < plain / 8 < alone < plain / 1.25
+    assert deflated_frames(EVENTS[:1]) == deflated_alone(EVENTS[:1])
+
+
+def test_little_is_not_compressed() -> None:
+    few = [b"x" * (SMALLEST_DEFLATED - 100), b"y" * 99]
+    assert deflated_frames(few) == deflated_alone(few) == text_frames(few)
+    assert (
+        deflated_frames([*few, b"z"]) != text_frames([*few, b"z"]) == deflated_alone([*few, b"z"])
+    )
+    assert deflated_frames([]) == deflated_alone([]) == b""
+
+
+def test_frame_end_among_compressed_messages() -> None:
+    frames = deflated_frames(EVENTS)
+    ends = {frame_end(frames, offset) for offset in range(len(frames) + 1)}
+    assert len(ends) == len(EVENTS) + 1
+    assert all(end == len(frames) or frames[end] == 0xC1 for end in ends)
+
+
+def test_a_compressed_message_of_a_client() -> None:
+    header = read_deflated(masked(1, b"abc", rsv=RSV1))
+    assert (header.deflated, header.opcode, header.fin) == (True, 1, True)
+    assert not read_deflated(masked(1, b"abc")).deflated
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (masked(1, b"", rsv=RSV2), None),
+        (masked(1, b"", rsv=RSV3), None),
+        (masked(1, b"", rsv=RSV1 | RSV2), None),
+        (masked(1, b"", rsv=RSV1 | RSV2 | RSV3), None),
+        (masked(PING, b"", rsv=RSV1), None),
+        (masked(CLOSE, b"", rsv=RSV1), None),
+        (masked(0, b"", rsv=RSV1), Message(deflated=True)),
+        (masked(0, b"", rsv=RSV1), Message()),
+        (masked(0, b"", rsv=RSV1), None),
+        (masked(PING, b"", rsv=RSV1), Message(deflated=True)),
+        (masked(1, b"", rsv=RSV1), Message(deflated=True)),
+        (masked(3, b"", rsv=RSV1), None),
+    ],
+)
+def test_reserved_bits_that_say_nothing(data: bytes, message: Message | None) -> None:
+    with pytest.raises(FrameError) as caught:
+        read_deflated(data, message)
+    assert caught.value.code == 1002
+
+
+def test_a_binary_message_is_none_if_it_is_compressed_either() -> None:
+    with pytest.raises(FrameError) as caught:
+        read_deflated(masked(2, b"", rsv=RSV1))
+    assert caught.value.code == 1003
+
+
+def test_nothing_is_compressed_without_an_agreement() -> None:
+    assert code_of(masked(1, b"abc", rsv=RSV1)) == 1002
+
+
+def test_a_compressed_message_in_fragments() -> None:
+    payload = deflated("grüße".encode() * 20)
+    message = Message(deflated=True, limit=140)
+    for place in range(len(payload)):
+        assert message.add(payload[place : place + 1], fin=False) is None
+        assert message.size == place + 1
+    assert message.add(b"", fin=True) == "grüße" * 20
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (deflated(b"x" * (LIMIT + 1)), 1009),
+        (deflated(b"x" * 10_000_000), 1009),
+        (deflated(b"\xff"), 1007),
+        (deflated(b"fine")[:-2], 1007),
+        (b"", 1007),
+    ],
+)
+def test_compressed_messages_that_are_refused(payload: bytes, code: int) -> None:
+    with pytest.raises(FrameError) as caught:
+        Message(deflated=True, limit=LIMIT).add(payload, fin=True)
+    assert caught.value.code == code
+
+
+def test_what_is_sent_of_a_compressed_message_is_bounded_too() -> None:
+    message = Message(deflated=True, limit=LIMIT)
+    message.add(b"x" * LIMIT, fin=False)
+    with pytest.raises(FrameError) as caught:
+        read_deflated(masked(0, b"x"), message)
+    assert caught.value.code == 1009
