@@ -24,8 +24,9 @@ TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl rsyslog rsy
 # With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.
 PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto-cjk
 
-# By file, since a file's tests share what is slow to make.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# By file, since a file's tests share what is slow to make; in the order of their names, in which
+# those of the browser and of the whole program, the longest, do not come last and alone.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # The libraries of the dashboard. Each installation makes them, if they are not there.

@@ -91,6 +91,13 @@ def key_of(entity: Data) -> tuple[Any, ...]:
     return entity["server"], entity["kind"], entity["id"]
 
 
+def fits(page: Page, width: int) -> None:
+    """Make the window so wide, and wait until nothing in it is wider."""
+    page.set_viewport_size({"width": width, "height": 900})
+    is_so = "(width) => innerWidth === width && document.documentElement.scrollWidth <= width"
+    page.wait_for_function(is_so, arg=width)
+
+
 class Dashboard:
     """Answers the page's subscriptions and actions, in a thread; ``actions`` are those it sent."""
 

@@ -84,8 +84,13 @@ def test_calls_come_change_and_go_and_totals_agree(
     with busy(tmp_path) as program:
         page.goto(url(program))
         expect(page.locator(ROW).first).to_be_visible(timeout=3 * PATIENCE)
+        wait_until(lambda: calls(program), "a call")
         first = calls(program)[0]["id"]
-        wait_until(lambda: first not in {call["id"] for call in calls(program)}, "a call ends", 300)
+
+        def has_ended() -> bool:
+            return first not in {call["id"] for call in calls(program)}
+
+        wait_until(has_ended, "a call ends", 3 * WAIT)
 
         def agree() -> bool:
             before = len(calls(program))

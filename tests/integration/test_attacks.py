@@ -127,7 +127,7 @@ def test_a_list_of_commands_of_4_mb(tmp_path: Path, stack: ExitStack) -> None:
         (server,) = requests.get(url, timeout=WAIT).json()["items"]
         return str(server["sync"])
 
-    wait_until(lambda: sync() in ("live", "stale"), "it is told how it went", 120)
+    wait_until(lambda: sync() in ("live", "stale"), "it is told how it went", 3 * WAIT)
     assert ask(program, {"Action": "Other"})["outcome"] == "answered"
     assert program.resident_bytes() < 400 * MIB
 
@@ -229,7 +229,7 @@ def test_a_live_list_that_never_ends_leaves_the_state_stale(
         (server,) = requests.get(url, timeout=WAIT).json()["items"]
         return dict(server)
 
-    wait_until(lambda: told()["sync"] != "syncing", "an end", 200)
+    wait_until(lambda: told()["sync"] != "syncing", "an end", 3 * WAIT)
     assert program.resident_bytes() - before < 400 * MIB
     stop.set()
 

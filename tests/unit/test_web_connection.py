@@ -116,7 +116,7 @@ def test_many_small_reads_of_one_buffer_are_no_slower(ends: Ends) -> None:
     begun = time.process_time()
     for _ in range(30000):
         assert len(ends.reader.read(2)) == 2
-    assert time.process_time() - begun < 0.5
+    assert time.process_time() - begun < 2
 
 
 def test_lines() -> None:
