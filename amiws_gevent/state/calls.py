@@ -20,7 +20,7 @@ from amiws_gevent.state.callview import KIND, Moment, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.company import company_of
 from amiws_gevent.state.part import Headers, Part, Steps, TakeEvent, TakeNews
-from amiws_gevent.state.people import Call, Leg, identify, is_person, is_real
+from amiws_gevent.state.people import Call, Leg, identify, is_behind, is_person, is_real
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.way import Way, lengthened, step
 from amiws_gevent.state.words import age, device_of, known, local_base, milliseconds, number
@@ -30,7 +30,7 @@ MOST_LEGS = 250
 would belong to a full call becomes one of its own."""
 
 # Which fields of a channel say what a call is, and which who is at a leg.
-_TELLING = frozenset({"state", "hold", "bridge", "linkedid", "name"})
+_TELLING = frozenset({"hold", "bridge", "linkedid", "name"})
 _NAMING = frozenset({"caller_number", "caller_name"})
 # Applications that say nothing of the call that runs them.
 _SILENT = (PLUMBING - DIALLING) | {None}
@@ -294,15 +294,14 @@ class Calls(Part):
             return
         if "state" in fields and fields["state"] == "ring":
             leg.calls()
-        for name in fields:
-            if (
-                name in _TELLING
-                or (name == "application" and fields[name] not in _SILENT)
-                or (name == "exten" and self._may_be_dialled(leg))
-                or (name in _NAMING and not leg.local and is_person(leg))
-            ):
-                self._refresh(leg, values)
-                break
+        if (
+            not _TELLING.isdisjoint(fields)
+            or ("state" in fields and (fields["state"] == "ring" or not is_behind(leg)))
+            or ("application" in fields and fields["application"] not in _SILENT)
+            or ("exten" in fields and self._may_be_dialled(leg))
+            or (not leg.local and not _NAMING.isdisjoint(fields) and is_person(leg))
+        ):
+            self._refresh(leg, values)
 
     def _may_be_dialled(self, leg: Leg) -> bool:
         """Whether where a leg goes in the dialplan may be what was dialled in its call."""

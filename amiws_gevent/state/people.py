@@ -171,6 +171,14 @@ def is_person(leg: Leg) -> bool:
     return leg.real or (leg.half is not None and _is_front(leg, leg.half))
 
 
+def is_behind(leg: Leg) -> bool:
+    """Whether the state of a leg says nothing: nobody is at it, and nobody has dialled it.
+
+    Who has dialled somebody hears by that leg's state whether it rings.
+    """
+    return leg.local and leg.dialled_by is None and not is_person(leg)
+
+
 def _is_front(leg: Leg, half: Leg) -> bool:
     """Whether nothing real is behind the two halves of a Local channel, and of them this is the
     one that stands for both: the one that is called."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message, is_answer
+from amiws_gevent.state.store import Change
 from tests.support.state import SCENARIOS, Asked, World, channels_of, messages_of, replay
 
 messages = functools.cache(messages_of)
@@ -104,6 +106,27 @@ def test_how_reads_are_cut_makes_no_difference(name: str, cuts: list[int]) -> No
 
     assert told(cut) == told(whole)
     assert cut.store.of("channel") == whole.store.of("channel")
+
+
+def history_of(stream: list[Message]) -> list[list[Change | None]]:
+    """What each event of a stream changes."""
+    world, changes = World(), []
+    for message in stream:
+        if message.kind is Kind.EVENT and not is_answer(message):
+            since = world.store.offset
+            world.feed(message)
+            changes.append([world.store.change(*name, since) for name in world.store.drain()])
+    return changes
+
+
+@given(name=st.sampled_from(SCENARIOS), faults=faults_of)
+def test_to_pass_over_the_state_of_who_is_behind_changes_nothing(
+    name: str, faults: list[tuple[int, str, int]]
+) -> None:
+    stream = disturbed(name, faults)
+    with patch("amiws_gevent.state.calls.is_behind", lambda _: False):
+        looked_at = history_of(stream)
+    assert history_of(stream) == looked_at
 
 
 KEYS = st.sampled_from(["1.0", "1.1", "1.2", "x", ""])

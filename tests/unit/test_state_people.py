@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.state.people import Call, Identity, Leg, identify, is_person, is_real
+from amiws_gevent.state.people import (
+    Call,
+    Identity,
+    Leg,
+    identify,
+    is_behind,
+    is_person,
+    is_real,
+)
 from amiws_gevent.state.store import Entity
 
 
@@ -78,6 +86,18 @@ def test_halves_of_local_channels_are_no_people_once_they_lead_to_somebody() -> 
     assert [is_person(front), is_person(back)] == [True, False]
     back.served = True
     assert [is_person(front), is_person(back)] == [False, False]
+
+
+def test_of_a_half_that_nobody_is_at_the_state_says_nothing_unless_it_was_dialled() -> None:
+    front = leg(channel("Local/201@a-0;1", "down"))
+    back = leg(channel("Local/201@a-0;2", "ring"))
+    phone = leg(channel("SIP/201-1", "down"))
+    front.half, back.half = back, front
+    assert [is_behind(front), is_behind(back), is_behind(phone)] == [False, True, False]
+    back.served = True
+    assert [is_behind(front), is_behind(back)] == [True, True]
+    front.dialled_by = "2.0"  # who hears it ring
+    assert [is_behind(front), is_behind(back)] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["Parked/SIP/1-1", "SIP/1-1<ZOMBIE>", "SIP/1-1<MASQ>", "Snoop/1"])
