@@ -48,13 +48,16 @@ def entities() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("sync", ["live", "stale"])
 @pytest.mark.parametrize(
     "view", ["queues", "queues?server=1&queue=sales", "wall", "wall?all=1", "wall?queue=sales"]
 )
-def test_axe_finds_nothing(page: Page, console_errors: list[str], view: str, scheme: str) -> None:
+def test_axe_finds_nothing(
+    page: Page, console_errors: list[str], view: str, sync: str, scheme: str
+) -> None:
     theme: Literal["dark", "light"] = "dark" if scheme == "dark" else "light"
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # no text is half there
-    with Dashboard(*entities()) as dashboard:
+    with Dashboard(*entities(), server(1, "pbx", sync=sync)) as dashboard:
         dashboard.open(page, view)
         expect(page.get_by_text("sales").locator("visible=true").first).to_be_visible()
         expect(page.get_by_text("Loading")).to_have_count(0)
@@ -71,7 +74,7 @@ def test_axe_finds_nothing(page: Page, console_errors: list[str], view: str, sch
 @pytest.mark.parametrize("view", ["queues", "queues?server=1&queue=sales", "wall"])
 def test_nothing_is_wider_than_the_screen(page: Page, width: int, view: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    with Dashboard(*entities()) as dashboard:
+    with Dashboard(*entities(), server(1, "pbx", sync=sync)) as dashboard:
         dashboard.open(page, view)
         expect(page.get_by_text("sales").locator("visible=true").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
