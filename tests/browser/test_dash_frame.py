@@ -26,8 +26,7 @@ def many_things(**of_first: object) -> list[dict[str, object]]:
     """Something for each view, also what goes wrong; all but one server is of the first."""
     missing = [{"kind": "queue", "needs": "the class agent", "manager_conf": "write = agent"}]
     return [
-        server(1, "pbx-one", ssl=True, missing=missing, calls_by_minute=list(range(10)))
-        | of_first,
+        server(1, "pbx-one", ssl=True, missing=missing, calls_by_minute=list(range(10))) | of_first,
         server(2, "pbx-two", **LOST),
         *(call(number, phase) for number, phase in enumerate(("talking", "ringing", "queued"), 1)),
         *(

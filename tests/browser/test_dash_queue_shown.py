@@ -74,7 +74,7 @@ def test_axe_finds_nothing(
 @pytest.mark.parametrize("view", ["queues", "queues?server=1&queue=sales", "wall"])
 def test_nothing_is_wider_than_the_screen(page: Page, width: int, view: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    with Dashboard(*entities(), server(1, "pbx", sync=sync)) as dashboard:
+    with Dashboard(*entities()) as dashboard:
         dashboard.open(page, view)
         expect(page.get_by_text("sales").locator("visible=true").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
