@@ -173,7 +173,8 @@ class _Views:
         return _json({**trail.state, "items": items})
 
     def openapi(self) -> flask.Response:
-        return _conditional(flask.Response(_document(), content_type=JSON))
+        made = _document(flask.request.environ.get("SCRIPT_NAME", ""))
+        return _conditional(flask.Response(made, content_type=JSON))
 
     def reference(self) -> flask.Response:
         response = flask.Response(_page(), content_type="text/html; charset=utf-8")
@@ -333,9 +334,9 @@ def _conditional(response: flask.Response) -> flask.Response:
     return response
 
 
-@functools.cache
-def _document() -> bytes:
-    return json.dumps(document(), indent=1).encode() + b"\n"
+@functools.lru_cache(8)  # proxies have few names for us
+def _document(prefix: str) -> bytes:
+    return json.dumps(document(prefix), indent=1).encode() + b"\n"
 
 
 @functools.cache

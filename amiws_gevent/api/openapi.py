@@ -68,15 +68,18 @@ class _Plain(GenerateJsonSchema):
         return False
 
 
-def document() -> dict[str, Any]:
-    """The document; it has no address in it, so that it holds for any."""
+def document(prefix: str = "") -> dict[str, Any]:
+    """The document; it has no address in it, so that it holds for any.
+
+    ``prefix`` is the path below which a proxy has us, such as ``/pbx``.
+    """
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for operation in OPERATIONS:
         paths[PREFIX + operation.path][operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "amiws-gevent", "version": __version__, "description": _DESCRIPTION},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": prefix or "/"}],
         "security": [{"token": []}, {"login": []}, {"session": []}, {}],
         "paths": dict(paths),
         "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},

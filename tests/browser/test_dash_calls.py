@@ -138,6 +138,55 @@ def test_five_thousand_calls_are_a_few_elements(page: Page) -> None:
         expect(page.locator(".table-row:focus .caller .who")).to_have_text("20000")
 
 
+def type_unfocused(page: Page, text: str) -> None:
+    """Another filter, while the focus stays where it is."""
+    page.get_by_role("searchbox").evaluate(
+        """(search, text) => {
+            search.value = text;
+            search.dispatchEvent(new InputEvent("input", { bubbles: true }));
+        }""",
+        text,
+    )
+
+
+def test_rows_that_come_take_the_elements_of_those_that_leave(page: Page) -> None:
+    with Dashboard(server(1, "pbx"), *(call(number) for number in range(1, 9))) as dashboard:
+        dashboard.open(page)
+        callers = rows(page).locator(".caller .who")
+        page.get_by_role("searchbox").fill("201")
+        expect(callers).to_have_text(["201"])
+        rows(page).evaluate("(row) => { row.isTheFirst = true; }")
+        page.get_by_role("searchbox").fill("20")
+        expect(callers).to_have_count(8)
+        # In the order of the rows, for who reads them one after the other.
+        expect(callers).to_have_text([f"20{number}" for number in range(1, 9)])
+        assert rows(page).first.evaluate("(row) => row.isTheFirst === true")
+        page.get_by_role("searchbox").fill("205")
+        expect(callers).to_have_text(["205"])
+        rows(page).evaluate("(row) => { row.isOf205 = true; }")
+        page.get_by_role("searchbox").fill("206")
+        expect(callers).to_have_text(["206"])
+        assert rows(page).evaluate("(row) => row.isOf205 === true")
+
+
+def test_what_has_the_focus_or_the_pointer_never_becomes_another_call(page: Page) -> None:
+    """A key or a click would else do to that call what was meant for the one that is gone."""
+    with Dashboard(server(1, "pbx"), call(1), call(2), call(3)) as dashboard:
+        dashboard.open(page)
+        callers = rows(page).locator(".caller .who")
+        page.get_by_role("searchbox").fill("201")
+        expect(callers).to_have_text(["201"])
+        page.get_by_role("button", name="Hang up the call of 201").focus()
+        type_unfocused(page, "202")
+        expect(callers).to_have_text(["202"])
+        expect(page.locator(".table-row :focus")).to_have_count(0)
+        rows(page).hover()
+        rows(page).evaluate("(row) => { row.isOf202 = true; }")
+        type_unfocused(page, "203")
+        expect(callers).to_have_text(["203"])
+        assert not rows(page).evaluate("(row) => row.isOf202 === true")
+
+
 def test_a_call_has_its_story_by_keyboard(page: Page, one: Dashboard) -> None:
     way = [
         {"what": "dialled", "at": NOW, "who": "201", "to": "301"},

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewContext
 from tests.browser.dashboard import Dashboard, call, fits, server
+from tests.browser.test_dash_queue_shown import entities
 from tests.support.program import ROOT
 from tests.support.web_root import response
 
@@ -19,13 +20,15 @@ AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def many_things() -> list[dict[str, object]]:
-    """Something for each view, also what goes wrong."""
-    lost = {"connection": "waiting", "connection_reason": "no route to host", "sync": "stale"}
+LOST = {"connection": "waiting", "connection_reason": "no route to host", "sync": "stale"}
+
+
+def many_things(**of_first: object) -> list[dict[str, object]]:
+    """Something for each view, also what goes wrong; all but one server is of the first."""
     missing = [{"kind": "queue", "needs": "the class agent", "manager_conf": "write = agent"}]
     return [
-        server(1, "pbx-one", ssl=True, missing=missing, calls_by_minute=list(range(10))),
-        server(2, "pbx-two", **lost),
+        server(1, "pbx-one", ssl=True, missing=missing, calls_by_minute=list(range(10))) | of_first,
+        server(2, "pbx-two", **LOST),
         *(call(number, phase) for number, phase in enumerate(("talking", "ringing", "queued"), 1)),
         *(
             {"server": 1, "kind": "hint", "id": f"20{n}@x", "exten": f"20{n}", "context": "x"}
@@ -54,17 +57,31 @@ def test_axe_finds_nothing(page: Page, console_errors: list[str], view: str, sch
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     with Dashboard(*many_things()) as dashboard:
         dashboard.open(page, view)
-        expect(page.locator("main h2").first).to_be_visible()
-        expect(page.get_by_text("Loading")).to_have_count(0)
-        page.evaluate(AXE)
-        # Its own look at style sheets puts them into the page, which the policy forbids.
-        options = json.dumps({"runOnly": WCAG, "preload": False})
-        found = page.evaluate(f"axe.run(document, {options})")
-        assert [
-            (each["id"], [node["html"][:200] for node in each["nodes"]])
-            for each in found["violations"]
-        ] == []
+        assert violations(page) == []
     assert console_errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("servers", "charts")])
+def test_axe_finds_nothing_in_what_is_stale(page: Page, view: str, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    with Dashboard(*many_things(**LOST), *entities()[1:]) as dashboard:
+        dashboard.open(page, view)
+        expect(page.locator(".stale").first).to_be_visible()
+        assert violations(page) == []
+
+
+def violations(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe-core says of the view, once it is there: rules, and the elements that break them."""
+    expect(page.locator("main h2").first).to_be_visible()
+    expect(page.get_by_text("Loading")).to_have_count(0)
+    page.evaluate(AXE)
+    # Its own look at style sheets puts them into the page, which the policy forbids.
+    options = json.dumps({"runOnly": WCAG, "preload": False})
+    found = page.evaluate(f"axe.run(document, {options})")
+    return [
+        (each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]
+    ]
 
 
 def test_the_menu_leads_to_each_view_and_back(page: Page, console_errors: list[str]) -> None:

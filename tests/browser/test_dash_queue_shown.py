@@ -48,13 +48,16 @@ def entities() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("sync", ["live", "stale"])
 @pytest.mark.parametrize(
     "view", ["queues", "queues?server=1&queue=sales", "wall", "wall?all=1", "wall?queue=sales"]
 )
-def test_axe_finds_nothing(page: Page, console_errors: list[str], view: str, scheme: str) -> None:
+def test_axe_finds_nothing(
+    page: Page, console_errors: list[str], view: str, sync: str, scheme: str
+) -> None:
     theme: Literal["dark", "light"] = "dark" if scheme == "dark" else "light"
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # no text is half there
-    with Dashboard(*entities()) as dashboard:
+    with Dashboard(*entities(), server(1, "pbx", sync=sync)) as dashboard:
         dashboard.open(page, view)
         expect(page.get_by_text("sales").locator("visible=true").first).to_be_visible()
         expect(page.get_by_text("Loading")).to_have_count(0)

@@ -51,6 +51,10 @@ class Relay:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def forth(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass on what the client says."""
+        pass_on(client, server)
+
     def back(self, server: socket.socket, client: socket.socket) -> None:
         """Pass on what the target says."""
         pass_on(server, client)
@@ -74,7 +78,7 @@ class Relay:
     def _pair(self, client: socket.socket, server: socket.socket) -> None:
         back = threading.Thread(target=self.back, args=[server, client])
         back.start()
-        pass_on(client, server)
+        self.forth(client, server)
         back.join()
         with self._lock:
             self._sockets -= {client, server}

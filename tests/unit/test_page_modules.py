@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 APP = ROOT / "web_root" / "app"
 IMPORT = re.compile(r"""(?:\bfrom|\bimport\s*\(|^import)\s*"(\.[^"]+)\"""", re.MULTILINE)
+STATIC = re.compile(r'''(?:\bfrom|^import)\s*"(\.[^"]+)"''', re.MULTILINE)
 COMMENT = re.compile(r"/\*\*.*?\*/", re.DOTALL)
 
 
@@ -68,3 +69,24 @@ def test_no_module_imports_itself_by_a_circle() -> None:
 
     for name in list(graph):
         visit(name, ())
+
+
+def static(path: Path, found: set[Path]) -> set[Path]:
+    """A module and all that it imports in its first lines, of our own."""
+    if path not in found:
+        found.add(path)
+        for target in STATIC.findall(COMMENT.sub("", path.read_text())):
+            if (module := (path.parent / target).resolve()).is_relative_to(APP):
+                static(module, found)
+    return found
+
+
+def test_the_page_asks_at_once_for_all_modules_of_the_first_calls() -> None:
+    """Else the browser finds them one after the other."""
+    page = APP.parent / "index.html"
+    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page.read_text())
+    assert len(preloaded) == len(set(preloaded))
+    ours = {path for name in preloaded if (path := APP.parent / name).is_relative_to(APP)}
+    first = static(APP / "calls/view.js", static(APP / "main.js", set()))
+    assert ours == first - {APP / "main.js"}
+    assert {"lib/amiws.js", "vendor/ui.js"} <= set(preloaded)

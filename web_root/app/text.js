@@ -53,7 +53,7 @@ effect(() => {
  * @returns {string}
  */
 export function t(name, values = {}) {
-  const text = find(texts.value, name) ?? find(english, name) ?? name;
+  const text = known.value.get(name) ?? look(name);
   const chosen =
     typeof text === "string"
       ? text
@@ -65,6 +65,18 @@ export function t(name, values = {}) {
 }
 
 const plurals = computed(() => new Intl.PluralRules(language.value));
+
+/** What was found in the language of now: a table of calls asks a hundred times for a few texts. */
+const known = computed(() => (texts.value, /** @type {Map<string, Text>} */ (new Map())));
+
+/** @param {string} name */
+function look(name) {
+  const text = find(texts.value, name) ?? find(english, name);
+  if (text !== undefined) {
+    known.value.set(name, text);
+  }
+  return text ?? name;
+}
 
 /**
  * @param {Texts} among

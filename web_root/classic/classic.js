@@ -20,8 +20,9 @@ let isDrawing = false;
 
 /** @param {number} wait */
 function connect(wait) {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const socket = new WebSocket(`${scheme}//${location.host}/ws`);
+  const address = new URL("../ws", location.href); // relative: a proxy may have all below a path
+  address.protocol = address.protocol.replace(/^http/, "ws");
+  const socket = new WebSocket(address);
   let hasOpened = false;
   /** @param {number} [server] One server; without it, all. */
   const ask = (server) =>

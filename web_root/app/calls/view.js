@@ -50,7 +50,7 @@ export function Calls() {
         ${rows.length === 0
           ? html`<${NoCalls} isFiltered=${calls.length > 0} />`
           : html`<${Table} name="calls" label=${t("calls.title")} rows=${rows} keyOf=${keyOf}
-              order=${order} onOrder=${(/** @type {string} */ column) => setOrder(turned(order, column))}
+              order=${order} onOrder=${(/** @type {string} */ column) => setOrder((before) => turned(before, column))}
               onOpen=${open} columns=${shown}
               classOf=${(/** @type {Entity} */ call) => classOf(call, chosen)} />`}
       </div>

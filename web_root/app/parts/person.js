@@ -41,5 +41,5 @@ export function Person({ who, server, others = 0 }) {
 export function Flag({ country }) {
   const url = flagOf(country);
   const name = countryName(country);
-  return url && html`<img class="flag" src=${url} alt=${name} title=${name} width="18" height="12" loading="lazy" />`;
+  return url && html`<img key=${country} class="flag" src=${url} alt=${name} title=${name} width="18" height="12" loading="lazy" />`;
 }

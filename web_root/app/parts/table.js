@@ -6,6 +6,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/ui.js";
 import { language, t } from "../text.js";
 import { Icon } from "./icon.js";
+import { NO_SLOTS, slotsOf } from "./slots.js";
 
 const BEYOND = 6; // rows drawn above and below those in sight, so that scrolling shows no gap
 const FIRST_ROWS = 25; // until it is measured how many fit
@@ -86,6 +87,10 @@ export function Table({ label, name, rows, keyOf, columns, order, onOrder, onOpe
   };
 
   const shown = rows.slice(first, last);
+  const keys = shown.map(keyOf);
+  const slots = useRef(NO_SLOTS);
+  slots.current = slotsOf(slots.current, keys, heldIn(body.current));
+  const slotAt = (/** @type {number} */ index) => slots.current.of.get(/** @type {string} */ (keys[index]));
   // The active row is always one that is there, so that Tab finds the table.
   const tabbable = active >= first && active < last ? active : first;
   return html`
@@ -99,12 +104,12 @@ export function Table({ label, name, rows, keyOf, columns, order, onOrder, onOpe
         <div class="table-space" style=${{ height: `${rows.length * height}px` }} role="presentation">
           ${shown.map(
             (row, index) => html`
-              <div key=${keyOf(row)} role="row" aria-rowindex=${first + index + 2}
+              <div key=${slotAt(index)} data-slot=${slotAt(index)} role="row" aria-rowindex=${first + index + 2}
                 class=${`table-row ${classOf?.(row) ?? ""}`}
                 style=${{ transform: `translateY(${(first + index) * height}px)` }}
                 tabindex=${first + index === tabbable ? 0 : -1}
-                data-active=${keyOf(row) === activeKey ? "true" : undefined}
-                onFocus=${() => setActive(keyOf(row))}
+                data-active=${keys[index] === activeKey ? "true" : undefined}
+                onFocus=${() => setActive(keys[index] ?? null)}
                 onClick=${() => onOpen?.(row)}>
                 <${Cells} row=${row} columns=${columns} />
               </div>
@@ -138,7 +143,7 @@ function Heading({ column, order, onOrder }) {
   return html`
     <div role="columnheader" class=${`cell ${column.name}`} aria-sort=${isOrder ? direction : undefined}>
       ${column.sortable && onOrder
-        ? html`<button type="button" class="bare" onClick=${() => onOrder(column.name)}>
+        ? html`<button type="button" class="bare" onClick=${() => soon(() => onOrder(column.name))}>
             ${column.title}
             ${isOrder && html`<${Icon} name=${order?.descending ? "down" : "up"} />`}
           </button>`
@@ -146,6 +151,14 @@ function Heading({ column, order, onOrder }) {
     </div>
   `;
 }
+
+/**
+ * In a task of its own. Another order draws all rows; together with the click and with the layout of
+ * what was drawn before, the browser could do nothing else for too long.
+ *
+ * @param {() => void} act
+ */
+const soon = (act) => void setTimeout(act);
 
 /**
  * Which rows are in sight.
@@ -186,6 +199,18 @@ function useWindow(body, count) {
   // Fewer rows than before: the browser scrolls back, but tells of it only after this drawing.
   const first = Math.min(window.first, Math.max(0, count - (window.last - window.first)));
   return { ...window, first, last: Math.min(count, window.last) };
+}
+
+/**
+ * The elements that must not show another row: a click or a key would do to that what was meant for
+ * the one that left.
+ *
+ * @param {HTMLElement | null} body
+ * @returns {Set<number>}
+ */
+function heldIn(body) {
+  const rows = body?.querySelectorAll(".table-row:is(:hover, :focus-within)") ?? [];
+  return new Set([...rows].map((row) => Number(/** @type {HTMLElement} */ (row).dataset["slot"])));
 }
 
 /**

@@ -36,7 +36,7 @@ export function Trunks() {
           keyOf=${(/** @type {Line} */ { key }) => key}
           classOf=${(/** @type {Line} */ { server }) => (isCurrent(server) ? "" : "stale")}
           onOrder=${(/** @type {string} */ column) =>
-            setOrder({ column, descending: order.column === column && !order.descending })} />`}
+            setOrder((before) => ({ column, descending: before.column === column && !before.descending }))} />`}
   `;
 }
 

@@ -33,7 +33,7 @@ export function Parking() {
 /** @param {{ lot: Entity, calls: Entity[] }} props */
 function Lot({ lot, calls }) {
   const { name, first, last, server } = lot;
-  const all = Number(last) - Number(first) + 1;
+  const all = first === null ? 0 : Number(last) - Number(first) + 1; // not all servers tell
   return html`
     <li class=${isCurrent(server) ? "card" : "card stale"}>
       <header class="bar">
@@ -42,9 +42,10 @@ function Lot({ lot, calls }) {
       </header>
       ${servers.value.length > 1 && html`<p class="soft">${serverNames.value.get(server)}</p>`}
       ${calls.length === 0 && html`<p class="soft">${t("rooms.free")}</p>`}
-      <ul class="people">
+      ${calls.length > 0 &&
+      html`<ul class="people">
         ${calls.map((call) => html`<${Parked} key=${call.id} call=${call} />`)}
-      </ul>
+      </ul>`}
     </li>
   `;
 }
@@ -57,10 +58,8 @@ function Parked({ call }) {
       <strong class="slot">${space}</strong>
       <div class="parked">
         <${Person} who=${call} server=${server} />
-        <small>
-          ${parker && t("rooms.parked_by", { who: parker })}
-          ${until && html` · ${t("rooms.back_in", { time: duration(until - now.value) })}`}
-        </small>
+        ${parker && html`<small>${t("rooms.parked_by", { who: parker })}</small>`}
+        ${until && html`<small>${t("rooms.back_in", { time: duration(until - now.value) })}</small>`}
       </div>
       <${Since} at=${since} />
       <span class="do"><${Handling} call=${call} /></span>
