@@ -15,7 +15,7 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import hostile, live, model, page_browser, plugins, sections
+from bench import actions, hostile, live, model, page_browser, plugins, sections
 from bench.subjects import ROOT
 
 SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
@@ -33,6 +33,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "stalled": sections.stalled_clients,
     "plugins": plugins.section,
     "hostile": hostile.section,
+    "actions": actions.section,
     "model": model.section,
     "live": live.section,
     "page": page_browser.section,
