@@ -37,6 +37,8 @@ export const isLoadingOlder = signal(false);
  * @returns {() => void}
  */
 export function follow() {
+  records.value = new Map(); // of a while ago, and perhaps of another audit
+  problem.value = "loading";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let isOver = false;
