@@ -1,17 +1,16 @@
-"""What an action costs, and what limits, roles and the audit add to it; what roles cost a message.
+"""What an action costs, and what limits, roles and the audit add to it.
 
 Actions go through the service in this process, to a link that answers at once: all of the program
-but sockets. Each way has its turn, round after round. Messages are those of ``bench.plugins``.
+but sockets. Each way has its turn, round after round.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,6 @@ from amiws_gevent.config import AmiHost, Audit, Limits
 from amiws_gevent.link import Answer
 from amiws_gevent.plugins.api import ClientInfo, ServerInfo
 from amiws_gevent.policy import Policy, Rights, Role, User
-from bench import plugins, runs
-from bench.runs import Figures
 from bench.sections import Report
 
 ACTIONS = 500  # of a block
@@ -37,9 +34,6 @@ BARE = "no limits"
 PLAIN = "as without configuration"
 ROLE = "with a role"
 AUDIT = "with the audit"
-
-NO_ROLES = "no roles"
-SEES_ALL = "a role that sees all"
 
 _ACTION = {"Action": "QueuePause", "Queue": "support", "Interface": "PJSIP/204", "Paused": "true"}
 _GIVEN = {"server": 1, "action": _ACTION}
@@ -65,13 +59,8 @@ class _NoLimits(ActionLimits):
 
 
 def section(report: Report) -> None:
-    """CPU for an action in each way, and for a message with and without roles."""
+    """CPU for an action in each way."""
     rounds = max(report.rounds, FEWEST_ROUNDS)
-    _of_actions(report, rounds)
-    _of_messages(report, rounds)
-
-
-def _of_actions(report: Report, rounds: int) -> None:
     with _ways() as ways:
         for way in ways.values():
             _block(way)  # warm
@@ -156,26 +145,3 @@ def _ask(service: ActionService) -> None:
     for _ in range(AT_ONCE):
         service.submit(service.parse(_GIVEN), _CLIENT, told)
     done.wait()
-
-
-def _of_messages(report: Report, rounds: int) -> None:
-    roles = "roles: {all: {see: everything}}\nanonymous_roles: all\n"
-    configurations = {NO_ROLES: "", SEES_ALL: roles}
-    with contextlib.ExitStack() as stack:
-        scenes = {}
-        for name, text in configurations.items():
-            start: Callable[..., Any] = functools.partial(plugins.start_with, text)
-            scenes[name] = stack.enter_context(runs.scene(start, 1))
-        results: dict[str, list[Figures]] = {name: [] for name in scenes}
-        for scene in scenes.values():  # warm
-            plugins.one_burst(scene)
-        for number in range(rounds):
-            for name in sorted(scenes, reverse=number % 2 == 1):
-                results[name].append(plugins.one_burst(scenes[name]))
-    rows = {name: runs.medians(found) for name, found in results.items()}
-    report.table("roles: bursts to a client of the classic socket", rows)
-    ratio = statistics.median(
-        one["cpu_us_per_message"] / other["cpu_us_per_message"]
-        for one, other in zip(results[SEES_ALL], results[NO_ROLES], strict=True)
-    )
-    report.ratio(f"CPU a message, {SEES_ALL} against {NO_ROLES}", ratio, "under 1.02")

@@ -109,7 +109,7 @@ def section(report: Report) -> None:
         listed = contenders(folder, syslog.getsockname()[1], int(webhook.line()))
         scenes = {}
         for name, configuration in listed.items():
-            start = functools.partial(start_with, configuration)
+            start = functools.partial(_start, configuration)
             scenes[name] = stack.enter_context(runs.scene(start, 1))
         for scene in scenes.values():  # warm
             one_burst(scene)
@@ -121,7 +121,7 @@ def section(report: Report) -> None:
     _tell(report, results)
 
 
-def start_with(configuration: str, ami_port: int, certificate: Certificate) -> Subject:
+def _start(configuration: str, ami_port: int, certificate: Certificate) -> Subject:
     return start_ours(ami_port, certificate, configuration)
 
 
