@@ -15,7 +15,17 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import compression, hostile, live, model, page_browser, plugins, roles, sections
+from bench import (
+    actions,
+    compression,
+    hostile,
+    live,
+    model,
+    page_browser,
+    plugins,
+    roles,
+    sections,
+)
 from bench.subjects import ROOT
 
 SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
@@ -34,6 +44,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "plugins": plugins.section,
     "compression": compression.section,
     "hostile": hostile.section,
+    "actions": actions.section,
     "model": model.section,
     "live": live.section,
     "roles": roles.section,

@@ -8,6 +8,7 @@ README shows are copied to docs/images.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import shutil
 import subprocess
@@ -19,7 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import requests
 from playwright.sync_api import Browser, Page, sync_playwright
+from requests.auth import HTTPDigestAuth
 
 ROOT = Path(__file__).parent.parent
 SEED = "7"
@@ -55,8 +58,30 @@ VIEWS = {
     "rooms": "#/rooms",
     "servers": "#/servers",
     "charts": "#/charts",
+    "audit": "#/audit",
+    "record": "#/audit",
     "wall": "#/wall?all=1",
 }
+USERS = ("alice", "bob")
+PASSWORD = "wonderland"  # noqa: S105 - of a program that is there for the pictures alone
+CONFIGURATION = """\
+ws_host: 127.0.0.1
+audit: {{file: {folder}/log/audit.jsonl, key_file: {folder}/audit.key, fsync: no}}
+auth_domain: demo
+auth_file: {folder}/users
+roles:
+  all: {{see: everything, do: everything}}
+  agent: {{see: everything, do: [{{action: QueuePause, with: {{Queue: sales, Interface: "*",
+    Paused: "*", Reason: "*"}}}}]}}
+users: {{alice: {{roles: all}}, bob: {{roles: agent}}}}
+"""
+ACTIONS = (
+    {"Action": "QueuePause", "Queue": "sales", "Interface": "PJSIP/204", "Paused": "true"},
+    {"Action": "QueuePause", "Queue": "billing", "Interface": "PJSIP/204", "Paused": "true"},
+    {"Action": "Originate", "Channel": "PJSIP/204", "Exten": "00445512345", "Context": "outbound"},
+    {"Action": "QueueStatus", "Queue": "sales"},
+    {"Action": "Hangup", "Channel": "PJSIP/299-00000001"},
+)
 CHOSEN = ("laptop-dark-calls", "laptop-light-queues", "laptop-light-charts", "wall-dark-wall")
 
 
@@ -71,6 +96,7 @@ def main() -> None:
     with _program() as url, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=_chromium(), args=ARGUMENTS)
         time.sleep(options.settled)
+        _act(url)
         for screen in SCREENS:
             for theme in THEMES:
                 _take(browser, url, screen, theme, options.views or list(VIEWS), options.folder)
@@ -84,8 +110,14 @@ def main() -> None:
 @contextmanager
 def _program() -> Iterator[str]:
     """The program with its PBXs; its address."""
-    with tempfile.NamedTemporaryFile() as log:
-        words = ["-m", "amiws_gevent", "--demo", "0", "--seed", SEED, "--rate", RATE]
+    with tempfile.NamedTemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "amiws.yaml"
+        file.write_text(CONFIGURATION.format(folder=folder))
+        lines = (f"{user}:demo:{_md5(f'{user}:demo:{PASSWORD}')}\n" for user in USERS)
+        Path(folder, "users").write_text("".join(lines))
+        Path(folder, "log").mkdir()
+        words = ["-m", "amiws_gevent", "-f", str(file)]
+        words += ["--demo", "0", "--seed", SEED, "--rate", RATE]
         program = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, *words], stderr=log, cwd=ROOT
         )
@@ -104,6 +136,19 @@ def _address(program: subprocess.Popen[bytes], log: Path) -> str:
     raise RuntimeError(log.read_text())
 
 
+def _act(url: str) -> None:
+    """Something for the audit: of somebody who may do little, and of one who may do all."""
+    for user in USERS:
+        for action in ACTIONS:
+            body = {"server": [1, 2] if action["Action"] == "QueueStatus" else 2, "action": action}
+            login = HTTPDigestAuth(user, PASSWORD)
+            requests.post(f"{url}api/v1/actions", json=body, auth=login, timeout=60)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
 def _chromium() -> str:
     found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
     return next(filter(None, found))
@@ -118,6 +163,7 @@ def _take(
         device_scale_factor=scale,
         color_scheme="dark" if theme == "dark" else "light",
         locale="en-GB",
+        http_credentials={"username": USERS[0], "password": PASSWORD},
     )
     for view in views:
         page = context.new_page()
@@ -135,6 +181,9 @@ def _prepare(page: Page, view: str) -> None:
         page.wait_for_selector(".table-body [role=row]")
     if view == "call":
         page.locator(".table-body [role=row]").filter(has_text="Talking").first.click()
+        page.wait_for_selector("#detail-title")
+    if view == "record":
+        page.locator(".audit [role=row]").filter(has_text="your roles").first.click()
         page.wait_for_selector("#detail-title")
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(STILL)

@@ -66,7 +66,7 @@ class ActionLimits:
         self._entries = entries
         self._limits = limits or Limits()
         self._buckets = self._make()
-        self._at_work: Counter[Key] = Counter()
+        self._at_work: dict[Key, int] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values())) + len(self._at_work)
@@ -79,14 +79,14 @@ class ActionLimits:
 
     def take(self, client: Client) -> None:
         """Count an action; raises ActionProblem if it comes too fast."""
-        now = self._clock()
+        now, burst = self._clock(), self._limits.actions_burst
         fill = []
         for key in _keys(client.user, client.address):
             whose = key[0]
             buckets = self._buckets[whose]
             if not buckets.has_room(key, now):
                 key = whose, _OTHERS
-            wait = buckets.wait(key, now, self._limits.actions_burst * _TIMES[whose])
+            wait = buckets.wait(key, now, burst * _TIMES[whose])
             if wait > 0:
                 raise self._too_fast(whose, wait)
             fill.append((buckets, key))
@@ -95,24 +95,27 @@ class ActionLimits:
 
     def begin(self, client: Client) -> None:
         """An action waits for its answer from now on; raises ActionProblem if too many do."""
-        keys = _keys(client.user, client.address)
+        keys, at_work = _keys(client.user, client.address), self._at_work
         for key in keys:
             whose = key[0]
             most = self._limits.actions_at_work * _TIMES[whose]
-            if self._at_work[key] >= most:
+            if at_work.get(key, 0) >= most:
                 self.refused[AT_WORK, whose] += 1
                 raise ActionProblem(
                     TOO_MANY,
                     f"{most} actions of your {whose} are not done yet (limits.actions_at_work)",
                     AGAIN,
                 )
-        self._at_work.update(keys)
+        for key in keys:
+            at_work[key] = at_work.get(key, 0) + 1
 
     def end(self, client: Client) -> None:
         """Of an action that has begun."""
         for key in _keys(client.user, client.address):
-            self._at_work[key] -= 1
-            if not self._at_work[key]:
+            left = self._at_work[key] - 1
+            if left:
+                self._at_work[key] = left
+            else:
                 del self._at_work[key]
 
     def _make(self) -> dict[str, Buckets]:

@@ -169,7 +169,8 @@ class _Views:
             raise Problem("not_allowed", "your roles do not allow to see the audit trail")
         if trail.state is None:
             raise Problem("audit_off", "there is no audit trail")
-        items = trail.recent.last(query.limit, functools.partial(_is_wanted, query))
+        wanted = functools.partial(_is_wanted, query)
+        items = trail.recent.last(query.limit, wanted, after=query.after)
         return _json({**trail.state, "items": items})
 
     def openapi(self) -> flask.Response:
@@ -244,7 +245,7 @@ class _Views:
 def _is_wanted(query: AuditQuery, record: Mapping[str, Any]) -> bool:
     """Whether a record of the audit is one of those that are asked for."""
     return (
-        query.after < record["seq"] < query.before
+        record["seq"] < query.before
         and query.what in ("", record["what"])
         and query.user in ("", record.get("user"))
         and query.action.lower() in ("", str(record.get("action", "")).lower())

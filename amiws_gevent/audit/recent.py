@@ -34,12 +34,18 @@ class Recent:
         self._bytes = 0
 
     def last(
-        self, number: int, wanted: Callable[[dict[str, Any]], bool] = lambda _record: True
+        self,
+        number: int,
+        wanted: Callable[[dict[str, Any]], bool] = lambda _record: True,
+        *,
+        after: int = 0,
     ) -> list[dict[str, Any]]:
-        """The last ``number`` records that are wanted, the newest first."""
+        """The last ``number`` that are wanted and come behind ``after``, the newest first."""
         found: list[dict[str, Any]] = []
         for line in reversed(tuple(self._lines)):
             record = orjson.loads(line)
+            if record["seq"] <= after:
+                break
             if wanted(record):
                 found.append(record)
                 if len(found) >= number:

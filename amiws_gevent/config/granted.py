@@ -43,10 +43,11 @@ def role_advice(settings: Settings) -> Iterator[tuple[Place, str]]:
 
 
 def role_report(settings: Settings) -> list[str]:
-    """What of the roles `--check` tells besides: what they allow that is dangerous."""
+    """What of the roles `--check` tells besides: what they allow that is dangerous or hidden."""
     found = []
     for name, role in (settings.roles or {}).items():
-        found += [f"role {name}: {text}" for text in (*_of_danger(role), *_of_classic(role))]
+        texts = (*_of_danger(role), *_of_classic(role), *_of_audit(role))
+        found += [f"role {name}: {text}" for text in texts]
     return found
 
 
@@ -74,6 +75,11 @@ def _of_classic(role: Role) -> Iterator[str]:
         if see.classic and (hides or (see.numbers, see.names) != ("whole", "whole")):
             yield "opens the classic socket, which shows all of a server, whatever the rest hides"
             return
+
+
+def _of_audit(role: Role) -> Iterator[str]:
+    if role.audit:
+        yield "reads the audit trail: all actions of all users, with whole numbers"
 
 
 def _of_danger(role: Role) -> Iterator[str]:

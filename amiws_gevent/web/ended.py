@@ -80,7 +80,7 @@ class EndedSessions:
         return {"sessions": sessions, "before": before}
 
     def restore(self, given: Mapping[str, Any], wall: float) -> None:
-        """Take what an earlier run has exported; raises ValueError, TypeError or LookupError.
+        """Add what an earlier run has exported; raises ValueError, TypeError or LookupError.
 
         A clock that was set back meanwhile keeps nothing for longer than it would have been kept.
         """
@@ -94,8 +94,8 @@ class EndedSessions:
         }
         before = given["before"]
         forgotten = _NEVER if before is None else now - max(0.0, wall - _seconds(before))
-        self._until = dict(sorted(found.items(), key=lambda item: item[1]))
-        self._forgotten = forgotten
+        self._until = dict(sorted({**found, **self._until}.items(), key=lambda item: item[1]))
+        self._forgotten = max(self._forgotten, forgotten)
         self._tidy(now)
 
 

@@ -39,21 +39,21 @@ class Logouts:
         self._ended = ended
         self._wall = wall_clock
         self._file: StateFile | None = None
-        self._begun = False
         self._saved = ended.version
         self._turn = BoundedSemaphore()
         self._limiter = LogLimiter()
         self._again: gevent.Greenlet[..., None] | None = None
 
     def configure(self, path: Path | None) -> None:
-        """Keep them in that file, or (None) nowhere; the first time, read it. Never yields."""
+        """Keep them in that file too, or (None) nowhere. Never yields."""
         before = None if self._file is None else self._file.path
-        if path != before:
-            self._file = None if path is None else StateFile(path, _NAME)
-            if self._begun or not self._read():
-                self._saved = _NOT_SAVED
-                gevent.spawn(self.save)
-        self._begun = True
+        if path == before:
+            return
+        self._file = None if path is None else StateFile(path, _NAME)
+        had_any = len(self._ended) > 0
+        if self._file is not None and (not self._read(self._file) or had_any):
+            self._saved = _NOT_SAVED
+            gevent.spawn(self.save)
 
     def save(self, timeout: float = SAVE_TIME) -> None:
         """Return when the file has all logouts, or after ``timeout`` seconds; then try again."""
@@ -80,19 +80,17 @@ class Logouts:
             self._again.kill(block=False)
         self.save(timeout)
 
-    def _read(self) -> bool:
-        """Whether the file has what has ended."""
-        if self._file is None:
-            return True
+    def _read(self, file: StateFile) -> bool:
+        """Take what the file has; whether it could be read."""
         try:
-            found = self._file.read()
+            found = file.read()
             if found is not None:
                 self._ended.restore(found, self._wall())
         except (UnreadableError, LookupError, TypeError, ValueError) as error:
             self._ended.end_all()
             _log.error(
                 "state_file %s cannot be read (%s): all who were logged in have to log in again",
-                self._file.path,
+                file.path,
                 error,
             )
             return False

@@ -107,7 +107,8 @@ class Dashboard:
         """What each action is answered with, over a plain success."""
         self.amiws = V2Server()
         self._entities = {key_of(entity): entity for entity in entities}
-        self._hello = {"may": {"subscribe": True, "action": may}} | hello
+        rights = {"everything": True}
+        self._hello = {"may": {"subscribe": True, "action": may, "rights": rights}} | hello
         self._kinds: dict[V2Connection, dict[str, list[str]]] = {}
         self._waited: Counter[str] = Counter()  # how many of each action `wait_action` gave
         self._lock = threading.RLock()

@@ -25,3 +25,12 @@ def test_bounds() -> None:
     assert len(recent.last(99)) == 3
     recent.clear()
     assert recent.last(99) == []
+
+
+def test_what_is_not_asked_for_is_not_read() -> None:
+    """Pages ask every few seconds what has come since."""
+    recent = Recent()
+    recent.add([b"no JSON", *(b'{"seq":%d}' % number for number in (7, 8, 9))])
+    assert [record["seq"] for record in recent.last(10, after=7)] == [9, 8]
+    assert [record["seq"] for record in recent.last(1, after=7)] == [9]
+    assert recent.last(10, after=9) == []

@@ -65,6 +65,16 @@ def test_a_role_for_an_audit_that_there_is_not(tmp_path: Path) -> None:
     assert not [text for text in warnings(tmp_path, roles + audit + ONE_HOST) if "roles" in text]
 
 
+def test_what_a_role_reads_in_the_audit(tmp_path: Path) -> None:
+    roles = (
+        "roles:\n  auditor: {audit: yes}\n  other: {see: {queues: a}}\n"
+        "audit: {file: audit.jsonl, key_file: keys/audit.key}\n"
+    )
+    assert role_report(load(tmp_path, roles + ONE_HOST).settings) == [
+        "role auditor: reads the audit trail: all actions of all users, with whole numbers"
+    ]
+
+
 def test_what_is_dangerous(tmp_path: Path) -> None:
     assert role_report(load(tmp_path, ROLES).settings) == [
         "role admin: allows every action with all headers: who has it controls the PBX",

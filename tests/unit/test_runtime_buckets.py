@@ -31,3 +31,17 @@ def test_what_has_leaked_out_takes_no_memory() -> None:
     assert len(buckets) == 1
     assert buckets.has_room(A, 9.0)
     assert len(buckets) == 0
+
+
+def test_one_that_leaks_quickly_is_kept_for_a_moment() -> None:
+    """Else each that is counted would make and forget one."""
+    buckets = Buckets(0.001, 10, 10)
+    for number in range(100):
+        now = number / 100
+        assert buckets.has_room(A, now)
+        assert buckets.wait(A, now, 1) <= 0
+        buckets.fill(A, now)
+        assert buckets.wait(A, now, 1) > 0
+        assert len(buckets) == len(buckets._due) == 1
+    assert buckets.has_room(B, 2.1)
+    assert len(buckets) == len(buckets._due) == 0

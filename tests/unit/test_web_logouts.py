@@ -163,6 +163,21 @@ def test_another_file_after_a_reload(path: Path, wall: Clock) -> None:
     assert not Program(other, wall).ended.holds("anna", b"2", 0)
 
 
+def test_a_file_that_a_reload_names_keeps_what_it_had(path: Path, wall: Clock) -> None:
+    """It may be of an earlier run, whose cookies are still good."""
+    first = Program(path, wall)
+    first.ended.end("anna", [b"1"], 60)
+    first.logouts.save()
+    second = Program(None, wall)
+    second.ended.end("anna", [b"2"], 60)
+    second.logouts.configure(path)
+    assert second.ended.holds("anna", b"1", 0)
+    second.logouts.save()
+    third = Program(path, wall)
+    assert third.ended.holds("anna", b"1", 0)
+    assert third.ended.holds("anna", b"2", 0)
+
+
 def test_many_at_once_are_all_written(path: Path, wall: Clock) -> None:
     made = Program(path, wall)
 

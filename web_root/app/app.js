@@ -46,16 +46,17 @@ function Title() {
 /** @param {{ current: string | undefined }} props */
 function Head({ current }) {
   const menu = useRef(/** @type {HTMLElement | null} */ (null));
+  const offered = VIEWS.filter(({ isOffered }) => isOffered?.() ?? true);
   useEffect(() => {
     // On a phone the menu is wider than the screen.
     menu.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [current]);
+  }, [current, offered.length]);
   return html`
     <header class="head">
       <img class="logo" src="icon.svg" alt="amiws-gevent" width="32" height="32" />
       <nav aria-label=${t("app.menu")} ref=${menu}>
         <ul>
-          ${VIEWS.map(
+          ${offered.map(
             ({ name, icon }) => html`
               <li key=${name}>
                 <a href=${addressOf(name)} aria-current=${name === current ? "page" : undefined}>

@@ -120,6 +120,11 @@ export const shortTime = (at) => shortTimes.value.format(at);
 /** @param {number | null} at Milliseconds since 1970. */
 export const dayAndTime = (at) => (at === null ? "" : days.value.format(at));
 
+const dates = computed(() => new Intl.DateTimeFormat(locale.value, { dateStyle: "medium" }));
+
+/** @param {number} at Milliseconds since 1970. */
+export const day = (at) => dates.value.format(at);
+
 const countryNames = computed(() => new Intl.DisplayNames(language.value, { type: "region" }));
 
 /** @param {string} country Two letters of ISO 3166-1, or none. */

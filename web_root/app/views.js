@@ -2,6 +2,7 @@
 // when somebody first looks at it; the first one comes with the page.
 
 import { Calls } from "./calls/view.js";
+import { hello } from "./live.js";
 import { style } from "./parts/loaded.js";
 
 /**
@@ -10,6 +11,7 @@ import { style } from "./parts/loaded.js";
  * @property {string} icon of parts/icon.js
  * @property {() => Promise<any>} load its component
  * @property {any} [ready] the component, if it came with the page
+ * @property {() => boolean} [isOffered] whether the menu has it; by default always
  */
 
 /** @type {View[]} */
@@ -21,7 +23,17 @@ export const VIEWS = [
   view("rooms", "room", async () => (await import("./rooms/view.js")).Rooms, ["rooms"]),
   view("servers", "server", async () => (await import("./servers/view.js")).Servers, ["servers"]),
   view("charts", "map", async () => (await import("./charts/view.js")).Charts, ["charts", "../../vendor/chart"]),
+  {
+    ...view("audit", "audit", async () => (await import("./audit/view.js")).Audit, ["audit"]),
+    isOffered: mayReadAudit,
+  },
 ];
+
+/** Whether there is an audit trail, and this viewer may read it. */
+function mayReadAudit() {
+  const rights = hello.value?.may["rights"];
+  return Boolean(hello.value?.features.includes("audit") && (rights?.everything || rights?.audit));
+}
 
 /** The wallboard is no view of the menu: it fills the screen. */
 export const loadWall = withStyles(async () => (await import("./wall/view.js")).Wall, ["queue", "wall"]);

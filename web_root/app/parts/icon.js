@@ -12,6 +12,7 @@ const PATHS = {
   room: "M9 8a3 3 0 1 0 .1 0zM3 20c0-3 3-5 6-5s6 2 6 5M16 5a3 3 0 0 1 0 6M18 14c2 .7 3 2.500 3 5",
   server: "M4 4h16v6H4zM4 14h16v6H4zM8 7h.01M8 17h.01",
   map: "M12 3a9 9 0 1 0 .1 0zM3 12h18M12 3c3 3 3 15 0 18M12 3c-3 3-3 15 0 18",
+  audit: "M6 3h12v18H6zM9 8h6M9 12h6M9 16h3",
   wall: "M3 4h18v12H3zM8 20h8M12 16v4",
   settings: "M4 7h10M18 7h2M4 17h2M10 17h10M14 4v6M6 14v6",
   close: "M6 6l12 12M18 6L6 18",
