@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import operator
 from typing import Any
 
 from hypothesis import given, settings
@@ -21,28 +22,35 @@ DEVICES = ["PJSIP/201", "Local/0301234567@internal", "SIP/017099988877"]
 LEVELS = ["whole", "masked", "none"]
 
 
+KNOWN = ["QueueCallerJoin", "Newchannel", "Hangup"]
+"""Events that are shown where callers are masked."""
+
+
 def _some(values: list[str]) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(values), min_size=1, max_size=2)
 
 
-SEE = st.fixed_dictionaries(
-    {},
-    optional={
-        "servers": _some(["1", "Berlin", "pbx*"]),
-        "kinds": _some(["call", "queue", "queue_member", "channel", "device"]),
-        "events": _some(["Queue*", "Newchannel", "VarSet", "New*"]),
-        "queues": _some([*QUEUES, "s*", "{user.queues}"]),
-        "extensions": _some([*SHORT, *LONG, "2*", "{user.extension}"]),
-        "contexts": _some([*CONTEXTS, "*bound"]),
-        "numbers": st.sampled_from(LEVELS),
-        "names": st.sampled_from(LEVELS),
-    },
+LIMITS = {
+    "servers": _some(["1", "Berlin", "pbx*"]),
+    "kinds": _some(["call", "queue", "queue_member", "channel", "device"]),
+    "events": _some(["Queue*", "Newchannel", "VarSet", "New*"]),
+    "queues": _some([*QUEUES, "s*", "{user.queues}"]),
+    "extensions": _some([*SHORT, *LONG, "2*", "{user.extension}"]),
+    "contexts": _some([*CONTEXTS, "*bound"]),
+}
+# Few limits and any level, so that several mappings often show the same thing, each more or less.
+SEE = st.builds(
+    operator.or_,
+    st.lists(st.sampled_from(sorted(LIMITS)), max_size=2, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: LIMITS[name] for name in names})
+    ),
+    st.fixed_dictionaries({"numbers": st.sampled_from(LEVELS), "names": st.sampled_from(LEVELS)}),
 )
 ROLE = st.lists(SEE, max_size=3)
 USER = st.fixed_dictionaries({"queues": _some(QUEUES), "extension": _some([*SHORT, *LONG])})
 
-NUMBER = st.sampled_from([*SHORT, *LONG]) | st.none()
-NAME = st.sampled_from(NAMES) | st.none()
+NUMBER = st.sampled_from([*SHORT, *LONG, None])
+NAME = st.sampled_from([*NAMES, LONG[0], None])  # who has no name is shown by the number
 PERSON = st.fixed_dictionaries(
     {"number": NUMBER, "name": NAME, "channel": st.just("1795371260.16")}
 )
@@ -89,14 +97,14 @@ EVENTS = st.builds(
     lambda name, headers: Message(
         Kind.EVENT, {"Event": name, **{n: v for n, v in headers.items() if v is not None}}
     ),
-    st.sampled_from(["QueueCallerJoin", "Newchannel", "VarSet", "Hangup", "UserEvent", "Invented"]),
+    st.sampled_from([*KNOWN, "VarSet", "UserEvent", "Invented"]),
     st.fixed_dictionaries(
         {
-            "Queue": st.sampled_from(QUEUES) | st.none(),
+            "Queue": st.sampled_from([*QUEUES, None]),
             "CallerIDNum": NUMBER,
             "CallerIDName": NAME,
             "DestExten": NUMBER,
-            "Context": st.sampled_from(CONTEXTS) | st.none(),
+            "Context": st.sampled_from([*CONTEXTS, None]),
             "Channel": st.sampled_from(DEVICES),
             "Value": NUMBER,
             "AppData": NAME,
@@ -160,6 +168,43 @@ def hides(shown: str, sees: list[dict[str, Any]]) -> None:
         assert not [name for name in NAMES if name.split()[1] in shown], shown
 
 
+def as_number(value: str | None, sees: list[dict[str, Any]], shown: str | None) -> bool:
+    """Whether that is shown of a number: what the most of the mappings allow, and no less."""
+    allowed = LEVELS[level(sees, "numbers")]
+    if value is None or allowed == "whole":
+        return shown == value
+    if allowed == "none":
+        return shown is None
+    return shown == value if value in SHORT else is_masked(value, shown)
+
+
+def is_masked(value: str, shown: str | None) -> bool:
+    return shown is not None and "*" in shown and shown[-4:] == value[-4:]
+
+
+def as_dialled(value: str | None, sees: list[dict[str, Any]], shown: str | None) -> bool:
+    """The same for what was dialled: extensions stay."""
+    return shown == value if value in SHORT else as_number(value, sees, shown)
+
+
+def as_name(value: str | None, sees: list[dict[str, Any]], shown: str | None) -> bool:
+    """The same for a name, which may be a number."""
+    allowed = LEVELS[level(sees, "names")]
+    if value in LONG and allowed == "whole":
+        return as_dialled(value, sees, shown)
+    if value is None or allowed == "whole":
+        return shown == value
+    return shown is None if allowed == "none" else shown == "***"
+
+
+AS = {
+    **dict.fromkeys(("caller_number", "CallerIDNum"), as_number),
+    **dict.fromkeys(("exten", "dialled", "DestExten"), as_dialled),
+    **dict.fromkeys(("connected_name", "CallerIDName"), as_name),
+}
+"""By field of an entity and header of an event."""
+
+
 @settings(max_examples=400)
 @given(ROLE, USER, st.sampled_from(sorted(SERVERS)), ENTITIES)
 def test_entities(
@@ -184,12 +229,18 @@ def test_entities(
     shown_key, shown = found
     assert set(shown) == set(fields)
     hides(str(shown), showing)
+    for name, fits in AS.items():
+        assert fits(fields.get(name), showing, shown.get(name)), name
+    if caller := fields.get("caller"):
+        assert as_number(caller["number"], showing, shown["caller"]["number"])
+        assert as_name(caller["name"], showing, shown["caller"]["name"])
     if all(level([see], "numbers") == 0 for see in role):
         assert shown_key == key
     if all(level([see], which) == 0 for see in role for which in ("numbers", "names")):
         assert shown is fields
     if any(level([see], "numbers") for see in role):
-        assert not [number for number in LONG if number.lstrip("+") in shown_key]
+        ids = str([shown_key, *map(shown.get, ("name", "interface", "device"))])
+        assert not [number for number in LONG if number.lstrip("+") in ids]
     taken = rights.take_back(action("QueuePause", Interface=shown_key))
     assert dict(taken)["Interface"] == key
 
@@ -214,12 +265,16 @@ def test_events(
     found = rights.message(server, message)
     assert rights.sight.sees(server, message) == (found is not None)
     whole = bool(showing) and not any(level(showing, which) for which in ("numbers", "names"))
-    known = name in ("QueueCallerJoin", "Newchannel", "Hangup")
+    known = name in KNOWN
     assert (found is not None) == (bool(showing) and (whole or known))
     if found is None:
         return
     assert found.name == name
     hides(str(found.headers), showing)
+    if any(level([see], "numbers") for see in role):
+        assert not [number for number in LONG if number.lstrip("+") in str(found.get("Channel"))]
+    for header, fits in AS.items():
+        assert fits(message.get(header), showing, found.get(header)), header
     assert {header for header, _ in found.headers} <= {header for header, _ in message.headers}
     if whole:
         assert found.get("Value") == message.get("Value")
