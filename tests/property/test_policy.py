@@ -1,16 +1,24 @@
-"""Random roles and random streams, against a plain filter that is written out here."""
+"""Random roles, entities and events, against the plain filter of `plain_policy`."""
 
 from __future__ import annotations
 
-import fnmatch
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amiws_gevent.ami import Kind, Message
-from amiws_gevent.state.dimensions import ATTRIBUTES
+from tests.support.plain_policy import (
+    KNOWN,
+    LEVELS,
+    See,
+    is_whole,
+    level,
+    showing_entity,
+    showing_event,
+)
 from tests.support.policy import SERVERS, action, policy
 
 QUEUES = ["support", "sales"]
@@ -19,11 +27,6 @@ LONG = ["0301234567", "+49301112223", "017099988877"]
 CONTEXTS = ["internal", "outbound"]
 NAMES = ["Alice Secret", "Bob Hidden"]
 DEVICES = ["PJSIP/201", "Local/0301234567@internal", "SIP/017099988877"]
-LEVELS = ["whole", "masked", "none"]
-
-
-KNOWN = ["QueueCallerJoin", "Newchannel", "Hangup"]
-"""Events that are shown where callers are masked."""
 
 
 def _some(values: list[str]) -> st.SearchStrategy[list[str]]:
@@ -113,54 +116,8 @@ EVENTS = st.builds(
     ),
 )
 
-# What the plain filter takes for the attributes; the tables of the program are not asked.
-OF_EVENT = {
-    "queues": ["Queue"],
-    "extensions": ["CallerIDNum", "DestExten"],
-    "contexts": ["Context"],
-}
 
-
-def of_entity(kind: str, fields: dict[str, Any]) -> dict[str, list[str]]:
-    people = [fields.get("caller"), *fields.get("ringing", ())]
-    numbers = [person["number"] for person in people if person]
-    device = fields.get("interface") or fields.get("device")
-    if device is not None:
-        numbers.append(device.partition("/")[2].partition("@")[0])
-    numbers += [fields.get("dialled"), fields.get("caller_number"), fields.get("exten")]
-    found = {
-        "queues": [fields.get("queue")],
-        "extensions": numbers,
-        "contexts": [fields.get("context")],
-    }
-    return {name: [value for value in values if value] for name, values in found.items()}
-
-
-def matches(
-    see: dict[str, Any], user: dict[str, Any], server: int, has: dict[str, list[str]]
-) -> bool:
-    """Whether one mapping shows what has these queues, extensions and contexts."""
-    names = [str(server), SERVERS[server].lower()]
-    if "servers" in see and not any(
-        fnmatch.fnmatchcase(name, wanted.lower()) for name in names for wanted in see["servers"]
-    ):
-        return False
-    for dimension, values in has.items():
-        if dimension in see:
-            wanted = []
-            for pattern in see[dimension]:
-                attribute = pattern.removeprefix("{user.").removesuffix("}")
-                wanted += user[attribute] if pattern.startswith("{user.") else [pattern]
-            if not any(fnmatch.fnmatchcase(value, one) for value in values for one in wanted):
-                return False
-    return True
-
-
-def level(sees: list[dict[str, Any]], which: str) -> int:
-    return min(LEVELS.index(see.get(which, "whole")) for see in sees)
-
-
-def hides(shown: str, sees: list[dict[str, Any]]) -> None:
+def hides(shown: str, sees: Sequence[See]) -> None:
     """Nothing in a text that the mappings which show it do not allow together."""
     if level(sees, "numbers"):
         assert not [number for number in LONG if number.lstrip("+") in shown], shown
@@ -168,7 +125,7 @@ def hides(shown: str, sees: list[dict[str, Any]]) -> None:
         assert not [name for name in NAMES if name.split()[1] in shown], shown
 
 
-def as_number(value: str | None, sees: list[dict[str, Any]], shown: str | None) -> bool:
+def as_number(value: str | None, sees: Sequence[See], shown: str | None) -> bool:
     """Whether that is shown of a number: what the most of the mappings allow, and no less."""
     allowed = LEVELS[level(sees, "numbers")]
     if value is None or allowed == "whole":
@@ -182,12 +139,12 @@ def is_masked(value: str, shown: str | None) -> bool:
     return shown is not None and "*" in shown and shown[-4:] == value[-4:]
 
 
-def as_dialled(value: str | None, sees: list[dict[str, Any]], shown: str | None) -> bool:
+def as_dialled(value: str | None, sees: Sequence[See], shown: str | None) -> bool:
     """The same for what was dialled: extensions stay."""
     return shown == value if value in SHORT else as_number(value, sees, shown)
 
 
-def as_name(value: str | None, sees: list[dict[str, Any]], shown: str | None) -> bool:
+def as_name(value: str | None, sees: Sequence[See], shown: str | None) -> bool:
     """The same for a name, which may be a number."""
     allowed = LEVELS[level(sees, "names")]
     if value in LONG and allowed == "whole":
@@ -216,12 +173,7 @@ def test_entities(
     kind, fields = entity
     rights = policy({"a": {"see": role}}, users={"u": {"roles": "a", **user}}).rights("u")
     key = f"{fields.get('queue')}|{fields.get('interface') or fields.get('device') or 'x'}"
-    has = of_entity(kind, fields)
-    of_kind = {"queues": "queue", "extensions": "extension", "contexts": "context"}
-    has = {name: has[name] if of_kind[name] in ATTRIBUTES[kind] else [] for name in has}
-    showing = [
-        see for see in role if kind in see.get("kinds", [kind]) and matches(see, user, server, has)
-    ]
+    showing = showing_entity(role, user, server, kind, fields)
     found = rights.entity(kind, server, key, fields)
     assert (found is not None) == bool(showing)
     if found is None:
@@ -251,32 +203,20 @@ def test_events(
     role: list[dict[str, Any]], user: dict[str, Any], server: int, message: Message
 ) -> None:
     rights = policy({"a": {"see": role}}, users={"u": {"roles": "a", **user}}).rights("u")
-    has = {
-        name: [value for header in headers if (value := message.get(header))]
-        for name, headers in OF_EVENT.items()
-    }
-    name = message.name
-    showing = [
-        see
-        for see in role
-        if any(fnmatch.fnmatch(name.lower(), one.lower()) for one in see.get("events", ["*"]))
-        and matches(see, user, server, has)
-    ]
+    showing = showing_event(role, user, server, message)
     found = rights.message(server, message)
     assert rights.sight.sees(server, message) == (found is not None)
-    whole = bool(showing) and not any(level(showing, which) for which in ("numbers", "names"))
-    known = name in KNOWN
-    assert (found is not None) == (bool(showing) and (whole or known))
+    assert (found is not None) == bool(showing)
     if found is None:
         return
-    assert found.name == name
+    assert found.name == message.name
     hides(str(found.headers), showing)
     if any(level([see], "numbers") for see in role):
         assert not [number for number in LONG if number.lstrip("+") in str(found.get("Channel"))]
     for header, fits in AS.items():
         assert fits(message.get(header), showing, found.get(header)), header
     assert {header for header, _ in found.headers} <= {header for header, _ in message.headers}
-    if whole:
+    if is_whole(showing):
         assert found.get("Value") == message.get("Value")
     else:
         assert not {"Value", "AppData", "Whatever"} & {header for header, _ in found.headers}
