@@ -6,7 +6,7 @@
 # make bench     the figures of the README
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
 # make soak      ten minutes of streams, churn, restarts and reloads
-# make soak-actions  ten minutes of actions that try to get past a role
+# make soak-actions  ten minutes of actions that try to get past a role, by each way in
 # make lint, make types, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.

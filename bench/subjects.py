@@ -201,7 +201,7 @@ def scratch() -> Path:
 
 
 def _logged_port(subject: Subject, log: Path) -> int:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = re.search(r"listening on https?://\S*:(\d+)/", log.read_text())
         if found:

@@ -7,7 +7,8 @@ others only the bytes, once they have their snapshots. Commands on standard inpu
 answered with a line of JSON:
 
     subscribe       all at once; answered when each has its snapshot
-    count           what the last one has had since it was asked for last
+    count           what the last one has had since it was asked for last, and how many reads
+                    that took of all: no more than were written
     quit            end
 """
 
@@ -46,7 +47,7 @@ class Watchers:
         self._watched = self._clients[-1]
         self._what = what
         self._rest = b""
-        self._bytes = self._messages = 0
+        self._bytes = self._messages = self._reads = 0
         for client in self._clients:
             self._selector.register(client, selectors.EVENT_READ)
         self._selector.register(sys.stdin, selectors.EVENT_READ)
@@ -79,9 +80,9 @@ class Watchers:
         return {"seconds": time.monotonic() - begin, **self.count()}
 
     def count(self) -> dict[str, float]:
-        """Bytes and ``state`` messages of the last client."""
-        counted = {"bytes": self._bytes, "messages": self._messages}
-        self._bytes = self._messages = 0
+        """Bytes and ``state`` messages of the last client, and reads of all."""
+        counted = {"bytes": self._bytes, "messages": self._messages, "reads": self._reads}
+        self._bytes = self._messages = self._reads = 0
         return counted
 
     def _read(self) -> bool:
@@ -105,6 +106,7 @@ class Watchers:
             return
         if not size:
             raise ConnectionError("a client was closed")
+        self._reads += 1
         if not looks:
             return
         data = bytes(memoryview(self._buffer)[:size])

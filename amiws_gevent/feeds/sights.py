@@ -138,9 +138,9 @@ class Seen(Flushed):
     def feed(self, flush: Flush) -> Iterator[None]:
         """Take what a flush of the server's state has changed, in steps."""
         names = flush.names
-        if self._filling is None:  # the same as before if nothing was changed at that
-            self.store.begin(self.offset + 1)
         for begin in range(0, len(names), STEP):
+            if self._filling is None:  # it may have been filled amid this: then the rest is told
+                self.store.begin(self.offset + 1)
             self._look_at(names[begin : begin + STEP])
             yield
 

@@ -36,6 +36,13 @@ ROLES: dict[str, Any] = yaml.safe_load(sample_roles())["roles"] | {
     # Ways to be limited that the five of the sample do not have.
     "site": {"see": {"servers": "pbx1"}, "do": ["QueueStatus", GETVAR]},
     "place": {"see": {"contexts": "internal", "names": "masked"}, "do": ["QueueStatus"]},
+    "mixed": {
+        "see": [
+            {"servers": "pbx1", "contexts": "internal"},
+            {"servers": "pbx2", "queues": "support", "numbers": "masked"},
+        ],
+        "do": ["QueueStatus"],
+    },
 }
 USERS: dict[str, dict[str, Any]] = {
     "ada": {"roles": ["administrator"]},
@@ -50,6 +57,7 @@ USERS: dict[str, dict[str, Any]] = {
     "wall": {"roles": ["wallboard"]},
     "one": {"roles": ["site"]},
     "cora": {"roles": ["place"]},
+    "max": {"roles": ["mixed"]},
     "nina": {"roles": []},
 }
 WHOLE = ("ada", "otto")  # who see all
@@ -209,12 +217,12 @@ def fits(shown: Any, there: Any) -> bool:
 
 
 def name_of(user: str, item: Message) -> tuple[int, str, str, str]:
-    """Of several with a pseudonym in the id, one is known by what else names it."""
+    """Of several with a pseudonym in the id, one is known by what else it alone has."""
     server, kind, key = key_of(dict(item))
     if not has_pseudonyms(user):
         return server, kind, key, ""
     tags = re.findall(r"id(z[pq][ab][qecn])", json.dumps(item))
-    return server, kind, alike(key), (*tags, "")[0]
+    return server, kind, alike(key), (*tags, str(item.get("new")))[0]
 
 
 def check_entities(user: str, got: Sequence[Message], there: Sequence[Message]) -> None:
@@ -397,10 +405,9 @@ class Person:
                 self.lists += page["items"]
                 path = page["next"] and f"/api/v1/state/{kind}?limit=7&next={page['next']}"
 
-    def post(self, **body: Any) -> Any:
+    def post(self, **body: Any) -> None:
         answer = self._session.post(f"{self.site.url}/api/v1/actions", json=body, timeout=WAIT)
         self.answers[json.dumps(body)] = answer.content
-        return answer.json()
 
     @property
     def heard(self) -> dict[str, bytes]:
@@ -524,17 +531,20 @@ class Played:
         for path in ("/metrics", "/readyz", "/healthz", "/", "/nothing"):
             person.get(path)
         for server in (1, 2, 7, "all"):
-            for action in (
-                {"Action": "QueueStatus", "Queue": "support"},
-                {"Action": "QueueStatus"},
-                {"Action": "Command", "Command": "queue show"},
-                {"Action": "Getvar", "Variable": "SECRET"},
-                {"Action": "Hangup", "Channel": "PJSIP/204-00000001"},
-            ):
+            for action in ACTIONS:
                 person.post(server=server, action=action)
                 person.v2.request("action", server=server, action=action)
                 if person.classic is not None and server != "all":
                     ask_classic(person.classic, {**action, "AMIServerID": server})
+
+
+ACTIONS = (
+    {"Action": "QueueStatus", "Queue": "support"},
+    {"Action": "QueueStatus"},
+    {"Action": "Command", "Command": "queue show"},
+    {"Action": "Getvar", "Variable": "SECRET"},
+    {"Action": "Hangup", "Channel": "PJSIP/204-00000001"},
+)
 
 
 def ask_classic(client: Client, action: dict[str, Any]) -> None:
@@ -576,6 +586,17 @@ def test_state(played: Played, user: str) -> None:
 def test_events(played: Played, user: str) -> None:
     for got in played.seen_events[user].values():
         check_events(user, got, played.events)
+
+
+def test_a_server_that_is_not_seen_is_as_one_that_is_not_there(played: Played, user: str) -> None:
+    answers = played.people[user].answers
+    for server in SERVERS:
+        if not any(of_server(see, server) for see in sees(user)):
+            for action in ACTIONS:
+                there, nowhere = (
+                    answers[json.dumps({"server": one, "action": action})] for one in (server, 7)
+                )
+                assert there.replace(b"%d:" % server, b"7:") == nowhere
 
 
 def test_no_byte_is_of_what_is_not_seen(played: Played, user: str) -> None:

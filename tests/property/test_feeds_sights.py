@@ -6,13 +6,18 @@ Nothing else is in any message that it gets, its rights may change meanwhile as 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amiws_gevent.ami import Message
+from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.policy import Sight
+from tests.support.feeds import expected
 from tests.support.feeds_game import Game, Member, play
+from tests.support.plain_policy import LEVELS, showing_entity, showing_event
 from tests.support.policy import sight
 
 NUMBERS = ["201", "0301234567", "017099988877", "204"]
@@ -73,14 +78,35 @@ class SightGame(Game):
 
     OPS = (*Game.OPS, change_rights)
 
+    def see(self, member: Member) -> list[dict[str, Any]]:
+        """What the role of a member shows, in the words of the configuration."""
+        return next(one for one, made in self.sees if made == member.sight)
+
+    def seen(self, member: Member, server: int, message: Message) -> Message | None:
+        found = super().seen(member, server, message)
+        assert bool(showing_event(self.see(member), {}, server, message)) == (found is not None)
+        return found
+
     def hears(self, member: Member, message: dict[str, Any]) -> None:
-        see = next(one for one, made in self.sees if made == member.sight)
-        self.heard.append((see, message))
+        self.heard.append((self.see(member), message))
 
     def check(self) -> None:
         super().check()
         for see, message in self.heard:
             check_plainly(see, message)
+        for see, made in self.sees:
+            shown = expected(self.world.live, Filters(), made)
+            assert Counter(key[:2] for key in shown) == self.shown_plainly(see)
+
+    def shown_plainly(self, see: list[dict[str, Any]]) -> Counter[tuple[int, str]]:
+        """How many entities a role shows, by server and kind."""
+        return Counter(
+            (server, kind)
+            for server, served in self.world.servers.items()
+            for kind in ("queue_caller", "channel")
+            for fields in served.store.of(kind).values()
+            if showing_entity(see, {}, server, kind, fields)
+        )
 
 
 def check_plainly(see: list[dict[str, Any]], message: dict[str, Any]) -> None:
@@ -106,7 +132,21 @@ def check_plainly(see: list[dict[str, Any]], message: dict[str, Any]) -> None:
 
 
 moves = st.lists(st.tuples(*[st.integers(0, 1000)] * 3), min_size=60, max_size=200)
-roles = st.lists(st.sampled_from(SEES), min_size=1, max_size=4)
+LIMITS = {
+    "servers": ["1", "Berlin"],
+    "kinds": ["queue_caller", "channel"],
+    "events": ["Queue*", "Newchannel"],
+    "queues": ["a", "b", "[bc]"],
+    "extensions": [*NUMBERS, "2*", "0*"],
+    "contexts": ["x", "y"],
+}
+random_see = st.fixed_dictionaries(
+    {"numbers": st.sampled_from(LEVELS)},
+    optional={name: st.lists(st.sampled_from(of), min_size=1) for name, of in LIMITS.items()},
+)
+roles = st.lists(
+    st.sampled_from(SEES) | st.lists(random_see, min_size=1, max_size=2), min_size=1, max_size=4
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -291,6 +291,10 @@ class Game:
         """Of a new client."""
         return None
 
+    def seen(self, member: Member, server: int, message: Message) -> Message | None:
+        """What a member may see of an event."""
+        return message if member.sight is None else member.sight.message(server, message)
+
     def hears(self, member: Member, message: dict[str, Any]) -> None:
         """A client is told something."""
 
@@ -302,9 +306,7 @@ class Game:
         batch = source.says(name, Count=str(self.number), Queue=queue, **self.headers(a))
         for member in self.members:
             wanted = member.filters.has_server(source.info.id)
-            message: Message | None = batch.messages[0]
-            if member.sight is not None:
-                message = member.sight.message(source.info.id, batch.messages[0])
+            message = self.seen(member, source.info.id, batch.messages[0])
             if message is None or member.streams == STATE or not wanted:
                 continue
             if member.filters.message(message):

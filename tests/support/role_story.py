@@ -148,7 +148,7 @@ def begins(one: Subject) -> Iterator[str]:
     yield packet("ParkedCall", **parkee, ParkingLot=f"lot{one.id}", ParkingSpace="701",
                  ParkingTimeout="45", ParkerDialString=one.device)  # fmt: skip
     mailbox = f"{one.extension}@{one.context}"
-    yield packet("MessageWaiting", Mailbox=mailbox, Waiting="1", New="2", Old="3")
+    yield packet("MessageWaiting", Mailbox=mailbox, Waiting="1", New=int(one.number[5:]), Old="3")
     yield packet("AgentLogin", Agent=f"agent{one.id}", **call)
     yield packet("UserEvent", UserEvent=one.text, Note=one.text, Queue=queue)
     yield packet("RTCPReceived", **call, Report0FractionLost="25", Report0IAJitter="80",

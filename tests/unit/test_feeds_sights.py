@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+import amiws_gevent.feeds.sights as sights_module
 from amiws_gevent.ami import Message
 from amiws_gevent.feeds.encoding import HISTORY, RIGHTS
 from amiws_gevent.feeds.feeds import Showing
 from amiws_gevent.feeds.filters import Filters
-from amiws_gevent.feeds.sights import KEPT_TIME, MOST_KEPT, batch_seen, sight_of
+from amiws_gevent.feeds.sights import KEPT_TIME, MOST_KEPT, Seen, batch_seen, sight_of
 from amiws_gevent.policy import Rights, Sight
 from tests.support.feeds import BOTH, EVENTS, STATE, Client, Lines, World
 from tests.support.policy import sight
@@ -94,6 +95,35 @@ def test_many_clients_of_five_roles_cost_what_five_do(
     for client in clients:
         assert client.events() == ["QueueCallerJoin"]
         assert ids(client) == ["a"]
+
+
+def test_what_a_flush_has_for_a_sight_that_was_filled_amid_it_is_a_change(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sights_module, "STEP", 1)
+    waits(world, "a")
+    waits(world, "b")
+    world.flush()
+    base = world.feeds.shown[1]
+    seen = Seen(sight(SUPPORT), base)
+    assert not seen.prepare()
+    waits(world, "a", position=2)
+    waits(world, "c")
+    flush = base.flush()
+    assert flush is not None
+    steps = seen.feed(flush)
+    next(steps)
+    while not seen.prepare():
+        pass
+    begins = seen.offset
+    assert set(seen.store.keys("queue_caller")) == {"a", "b"}  # as who comes now is told
+    for _ in steps:
+        pass
+    told = seen.flush()
+    assert told is not None
+    assert told.names == [("queue_caller", "c")]
+    assert told.position.offset == begins + 1
+    assert seen.store.changed_at("queue_caller", "c") == begins + 1
 
 
 def test_what_leaves_the_sight_is_unset_and_comes_again_whole(world: World) -> None:
