@@ -209,6 +209,7 @@ class Reload:
                 plugins.authorize_client,
                 partial(parts.watch.log_out, gate, settings.logout_url),
                 stream_limit=settings.limits.client_buffer,
+                compression=settings.compression,
             )
         ]
         if settings.metrics_listen is None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from amiws_gevent.ami import Kind, Parser, encode_message, envelope_prefix
-from amiws_gevent.web.frames import deflated_alone, deflated_frames, text_frames
+from amiws_gevent.web.frames import deflated_frames, text_frames
 from bench import runs
 from bench.runs import Figures
 from bench.sections import NAIVE, NAIVE_DELIVERIES, PLAIN, STARTS, Report, against, medians
@@ -53,7 +53,6 @@ def _encodings(report: Report) -> None:
     rows = {
         "frames": _taken(text_frames, reads),
         "a window a read": _taken(deflated_frames, reads),
-        "each message alone": _taken(deflated_alone, reads),
         "lone events": _taken(deflated_frames, lone),
     }
     report.table("encodings, busy capture", rows)

@@ -48,6 +48,7 @@ from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.v2.codes import RequestError
 from amiws_gevent.v2.requests import load_object
 from amiws_gevent.web.app import request_info
+from amiws_gevent.web.codings import compress
 from amiws_gevent.web.hangup import ENVIRON_KEY as HANGUP
 from amiws_gevent.web.loginwatch import LoggedOut
 from amiws_gevent.web.verdict import Grant
@@ -81,7 +82,12 @@ class Api:
         self.streams.use_sights(lambda client: self.rights_of(client.identity).sight)
 
     def blueprint(
-        self, authorize: AuthorizeClient, log_out: LogOut, *, stream_limit: int
+        self,
+        authorize: AuthorizeClient,
+        log_out: LogOut,
+        *,
+        stream_limit: int,
+        compression: bool = True,
     ) -> flask.Blueprint:
         """New routes. ``stream_limit``: bytes that may wait for a stream."""
         made = flask.Blueprint("amiws_api", __name__, url_prefix=PREFIX)
@@ -95,6 +101,8 @@ class Api:
             made.add_url_rule(operation.rule, f"{operation.id}_else", refuse, methods=others)
         # Else files of web_root would be looked for.
         made.add_url_rule("/<path:rest>", "none", _refuse_path, methods=METHODS)
+        if compression:
+            made.after_request(compress)
         made.register_error_handler(Problem, Problem.response)
         made.register_error_handler(ActionProblem, _of_action)
         made.register_error_handler(RequestError, _of_request)
@@ -330,7 +338,7 @@ def _json(value: object) -> flask.Response:
 
 
 def _conditional(response: flask.Response) -> flask.Response:
-    response.add_etag()
+    response.add_etag(weak=True)  # the same compressed
     response.make_conditional(flask.request)
     return response
 

@@ -178,6 +178,10 @@ def _accept_pauses(measured: Measured) -> Iterator[Values]:
         yield (reason,), count
 
 
+def _compressed(measured: Measured) -> float:
+    return sum([client.compressed for client in measured.web.clients])
+
+
 def _pending(measured: Measured) -> float:
     return sum([client.pending_bytes for client in measured.web.clients])
 
@@ -386,6 +390,12 @@ FAMILIES = (
     ),
     # Clients
     Family("amiws_clients", "Clients that are connected now.", ("view",), _clients),
+    Family(
+        "amiws_clients_compressed",
+        "Clients among them that have agreed on compressed messages (permessage-deflate).",
+        (),
+        _compressed,
+    ),
     Family(
         "amiws_clients_opened_total",
         "Clients that have connected.",

@@ -12,12 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from wsgiref.types import WSGIEnvironment
 
-from werkzeug.datastructures import Accept
 from werkzeug.exceptions import NotFound
-from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
 from amiws_gevent.resources import dashboard_root
+from amiws_gevent.web.codings import quality
 from amiws_gevent.web.origin import parse_authority
 from amiws_gevent.web.static import INDEX, Found, StaticFiles, file_response
 
@@ -117,9 +116,7 @@ def _variant(files: StaticFiles, path: str, environ: WSGIEnvironment) -> tuple[F
 
 
 def _accepted(header: str) -> list[tuple[str, str]]:
-    """The codings that an ``Accept-Encoding`` allows, the best first (RFC 9110, 12.5.3)."""
-    qualities = {item.lower(): quality for item, quality in parse_accept_header(header, Accept)}
-    others = qualities.get("*", 0.0)
-    found = [(qualities.get(pair[0], others), pair) for pair in _ENCODINGS]
+    """The codings that an ``Accept-Encoding`` allows, the best first."""
+    found = [(quality(header, pair[0]), pair) for pair in _ENCODINGS]
     found.sort(key=lambda item: -item[0])
-    return [pair for quality, pair in found if quality > 0]
+    return [pair for liked, pair in found if liked > 0]

@@ -97,6 +97,11 @@ SMALLEST_DEFLATED = 200
 """Bytes of what is compressed at once; less gains too little for its time."""
 
 
+MOST_ALONE = 128
+"""Messages of one call that are compressed each by itself: some 11 us each, three times as long as
+with a window."""
+
+
 def text_frames(payloads: Sequence[bytes]) -> bytes:
     """The text frames of several messages in one buffer; made for thousands at a time."""
     parts = []
@@ -124,7 +129,12 @@ def deflated_frames(payloads: Sequence[bytes]) -> bytes:
 
 
 def deflated_alone(payloads: Sequence[bytes]) -> bytes:
-    """The same for clients that keep no window: each message has one of its own."""
+    """The same for clients that keep no window: each message has one of its own.
+
+    Many are sent as they are: for a whole pass it would take 25 ms, in which no server is read.
+    """
+    if len(payloads) > MOST_ALONE:
+        return text_frames(payloads)
     return b"".join([deflated_frames((payload,)) for payload in payloads])
 
 

@@ -78,16 +78,15 @@ class WebSocketClient:
 
     ``address`` is the client's, with its port unless a proxy brought it; ``grant`` is its login.
     ``connection`` is the address that it is counted under.
-    ``subprotocol``: ``amiws.v2`` or None. ``agreement``: how messages may be compressed; None:
-    they may not. ``encode`` makes frames of them. ``closed`` is True once the close has begun; then
-    ``close_code``, ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006: without a
-    Close frame of the client). ``outlet`` sends to it;
-    ``make_source`` and ``spread`` are the outlet's.
+    ``subprotocol``: ``amiws.v2`` or None. ``agreement``: how messages may be compressed; None: they
+    may not (``compressed``). ``encode`` makes frames of them. ``closed`` is True once the close has
+    begun; then ``close_code``, ``close_kind`` (of ``counts``) and ``close_reason`` say why (1006:
+    without a Close frame of the client). ``outlet`` sends to it; ``make_source`` and ``spread`` are
+    the outlet's.
     """
 
     __slots__ = (
         "_alive",
-        "_deflate",
         "_done",
         "_failed",
         "_message",
@@ -104,6 +103,7 @@ class WebSocketClient:
         "close_kind",
         "close_reason",
         "closed",
+        "compressed",
         "connection",
         "encode",
         "grant",
@@ -132,7 +132,7 @@ class WebSocketClient:
         self.connection = connection or host_of(address)
         self.subprotocol = subprotocol
         self.encode: Encoding = text_frames if agreement is None else agreement.encode
-        self._deflate = agreement is not None
+        self.compressed = agreement is not None
         self.clock = clock
         self.close_code = ABNORMAL
         self.close_kind = LOST
@@ -322,7 +322,7 @@ class WebSocketClient:
     def _receive_frame(self) -> str | None:
         """Read the next frame; returns the text if it completes a message."""
         limit = self._message_limit
-        header = read_header(self._reader, self._message, limit, deflate=self._deflate)
+        header = read_header(self._reader, self._message, limit, deflate=self.compressed)
         if header.opcode < CLOSE:
             if self._message is None:
                 self._message = Message(self.clock(), deflated=header.deflated, limit=limit)

@@ -72,6 +72,13 @@ def begin_call(program: Program) -> None:
     ask(program, start | app)
 
 
+def agree(page: Page, program: Program) -> bool:
+    """Whether the page has the number of calls that the API has."""
+    before = len(calls(program))
+    shown = page.locator(TALLY).inner_text()
+    return before == len(calls(program)) and shown.split()[0] == str(before)
+
+
 @pytest.fixture
 def pbx() -> Iterator[int]:
     with still_pbx() as port:
@@ -92,12 +99,7 @@ def test_calls_come_change_and_go_and_totals_agree(
 
         wait_until(has_ended, "a call ends", 3 * WAIT)
 
-        def agree() -> bool:
-            before = len(calls(program))
-            shown = page.locator(TALLY).inner_text()
-            return before == len(calls(program)) and shown.split()[0] == str(before)
-
-        wait_until(agree, "the same total on the page and by the API")
+        wait_until(lambda: agree(page, program), "the same total on the page and by the API")
         for _ in range(3):
             states = page.locator(f"{ROW} .chip").all_inner_texts()
             page.wait_for_function(
@@ -105,6 +107,37 @@ def test_calls_come_change_and_go_and_totals_agree(
                   [...document.querySelectorAll(selector)].map((chip) => chip.innerText))""",
                 arg=[f"{ROW} .chip", states],
             )
+    assert not [text for text in console_errors if "WebSocket" not in text]
+
+
+KEEP_SOCKETS = """
+window.sockets = [];
+const Plain = WebSocket;
+window.WebSocket = class extends Plain {
+  constructor(...given) { super(...given); window.sockets.push(this); }
+};"""
+
+
+def test_what_is_compressed_is_shown_as_it_is(
+    page: Page, console_errors: list[str], tmp_path: Path
+) -> None:
+    page.add_init_script(KEEP_SOCKETS)
+    with busy(tmp_path) as program:
+        page.goto(url(program))
+        expect(page.locator(ROW).first).to_be_visible(timeout=3 * PATIENCE)
+        extensions = page.evaluate("window.sockets.map((socket) => socket.extensions)")
+        assert extensions == ["permessage-deflate; client_no_context_takeover"]
+
+        for _ in range(3):
+            seen = {call["id"] for call in calls(program)}
+            wait_until(lambda: agree(page, program), "the same total on the page and by the API")
+            wait_until(
+                lambda known=seen: {call["id"] for call in calls(program)} - known,  # type: ignore[misc]
+                "another call begins",
+                300,
+            )
+        wait_until(lambda: agree(page, program), "the same total on the page and by the API")
+        assert page.evaluate("window.sockets.length") == 1, "it was never closed"
     assert not [text for text in console_errors if "WebSocket" not in text]
 
 

@@ -172,5 +172,7 @@ class World:
         self.gate = Gate(settings)
         watch = LoginWatch(WebServer(FakeSessions()), self.streams)
         log_out = partial(watch.log_out, self.gate, settings.logout_url)
-        routes = self.api.blueprint(self.authorize, log_out, stream_limit=self.limit)
+        routes = self.api.blueprint(
+            self.authorize, log_out, stream_limit=self.limit, compression=settings.compression
+        )
         return create_app(settings, self.gate, blueprints=[routes])

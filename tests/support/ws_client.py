@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from tests.support.deflated import Window
 from tests.support.patience import WAIT
 from tests.support.program import wait_until
 
@@ -156,11 +157,17 @@ def client_frame(payload: bytes, opcode: int = 1, *, final: bool = True) -> byte
     return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
 
 
-def server_frames(raw: socket.socket) -> Iterator[tuple[int, bytes]]:
-    """Opcode and payload of each frame that comes from the server, to the end."""
+def server_frames(raw: socket.socket, window: Window | None = None) -> Iterator[tuple[int, bytes]]:
+    """Opcode and payload of each frame that comes from the server, to the end.
+
+    With a ``window``, the messages of those that are compressed.
+    """
     with raw.makefile("rb") as stream:
         while head := stream.read(2):
             size = head[1]
             if size > 125:
                 size = int.from_bytes(stream.read(2 if size == 126 else 8), "big")
-            yield head[0] & 0x0F, stream.read(size)
+            payload = stream.read(size)
+            if window is not None:
+                payload = window.text(payload, compressed=bool(head[0] & 0x40))
+            yield head[0] & 0x0F, payload

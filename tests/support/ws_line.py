@@ -14,6 +14,7 @@ from amiws_gevent.batch import Item
 from amiws_gevent.config import Limits
 from amiws_gevent.web.backlog import Backlog, Losses, LossyBacklog
 from amiws_gevent.web.connection import Reader
+from amiws_gevent.web.extensions import Agreement
 from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.listener import open_listener
 from amiws_gevent.web.verdict import Grant
@@ -42,6 +43,7 @@ class Line:
         *,
         tls: bool = False,
         losses: Losses | None = None,
+        agreement: Agreement | None = None,
         spread: Callable[[Callable[[], None]], None] = lambda work: work(),
         **limits: Any,
     ) -> None:
@@ -62,6 +64,7 @@ class Line:
             address="192.0.2.1:99",
             grant=Grant("ann"),
             subprotocol=None,
+            agreement=agreement,
             limits=Limits(**limits),
             make_source=partial(LossyBacklog, losses, text_frame) if losses else Backlog,
             spread=spread,

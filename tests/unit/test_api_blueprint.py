@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -364,6 +365,54 @@ def test_a_fault_of_ours_is_a_problem_too(site: Site, caplog: pytest.LogCaptureF
     assert problem(response) == (500, "internal")
     assert b"secret" not in response.data
     assert "the secret detail" in caplog.text
+
+
+# Compressed
+
+LONG = [{**channel, "note": "a long list " * 50} for channel in CHANNELS]
+
+
+def test_a_long_list_is_compressed_for_those_who_take_it(site: Site) -> None:
+    site.world.feeds.lists["channel"] = LONG
+    plain, packed = site.get("/state/channel"), site.get("/state/channel", Accept_Encoding="gzip")
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Content-Length"] == str(len(packed.data))
+    assert len(packed.data) < len(plain.data) / 3
+    assert gzip.decompress(packed.data) == plain.data
+    for response in (plain, packed):
+        assert response.headers["Vary"] == "Accept-Encoding"
+    assert plain.headers["ETag"] == packed.headers["ETag"], "a weak one is that of both"
+    assert plain.headers["ETag"].startswith("W/")
+
+
+def test_what_has_not_changed_is_not_sent_in_any_form(site: Site) -> None:
+    site.world.feeds.lists["channel"] = LONG
+    tag = site.get("/state/channel").headers["ETag"]
+    again = site.get("/state/channel", If_None_Match=tag, Accept_Encoding="gzip")
+    assert (again.status_code, again.data) == (304, b"")
+    assert "Content-Encoding" not in again.headers
+    assert again.headers["Vary"] == "Accept-Encoding"
+
+
+def test_the_documents_are_compressed(site: Site) -> None:
+    for path in ("/openapi.json", "/"):
+        plain, packed = site.get(path), site.get(path, Accept_Encoding="br, gzip;q=0.5")
+        assert gzip.decompress(packed.data) == plain.data
+        tag = packed.headers["ETag"]
+        assert site.get(path, If_None_Match=tag).status_code == 304
+
+
+def test_a_short_answer_and_a_problem_stay_as_they_are(site: Site) -> None:
+    for path in ("/me", "/state/channel?limit=1", "/state/nonsense"):
+        assert "Content-Encoding" not in site.get(path, Accept_Encoding="gzip").headers
+
+
+def test_with_the_setting_off_nothing_is_compressed(root: Path) -> None:
+    site = Site(root, World(), compression=False)
+    response = site.get("/openapi.json", Accept_Encoding="gzip")
+    assert "Content-Encoding" not in response.headers
+    assert "Accept-Encoding" not in response.headers.getlist("Vary")
 
 
 # The document

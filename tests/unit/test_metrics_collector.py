@@ -64,7 +64,9 @@ class TestForm:
 @pytest.fixture
 def large() -> Assembly:
     assembly = Assembly(servers=200)
-    assembly.clients += [SimpleNamespace(pending_bytes=size) for size in range(5000)]
+    assembly.clients += [
+        SimpleNamespace(pending_bytes=size, compressed=True) for size in range(5000)
+    ]
     return assembly
 
 

@@ -103,12 +103,15 @@ def test_subscriptions(assembly: Assembly) -> None:
 
 
 def test_clients(assembly: Assembly) -> None:
-    assembly.clients += [SimpleNamespace(pending_bytes=size) for size in (0, 10, 500)]
+    assembly.clients += [
+        SimpleNamespace(pending_bytes=size, compressed=size > 0) for size in (0, 10, 500)
+    ]
     client: Any = FakeClient()
     assembly.pages.opened(client)
     found = assembly.samples()
     assert found["amiws_client_pending_bytes", ""] == 510
     assert found["amiws_client_pending_bytes_max", ""] == 500
+    assert found["amiws_clients_compressed", ""] == 2
     assert found["amiws_connections", ""] == 7
     assert found["amiws_clients", "v2"] == 1
     assert found["amiws_clients", "classic"] == 0

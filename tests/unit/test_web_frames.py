@@ -9,6 +9,7 @@ import pytest
 from amiws_gevent.views import Encoding
 from amiws_gevent.web.frames import (
     CLOSE,
+    MOST_ALONE,
     PING,
     SMALLEST_DEFLATED,
     FrameError,
@@ -230,6 +231,12 @@ def test_little_is_not_compressed() -> None:
         deflated_frames([*few, b"z"]) != text_frames([*few, b"z"]) == deflated_alone([*few, b"z"])
     )
     assert deflated_frames([]) == deflated_alone([]) == b""
+
+
+def test_many_are_not_compressed_each_by_itself() -> None:
+    most = [EVENT % number for number in range(MOST_ALONE)]
+    assert len(deflated_alone(most)) < len(text_frames(most)) / 1.25
+    assert deflated_alone([*most, EVENT % 0]) == text_frames([*most, EVENT % 0])
 
 
 def test_frame_end_among_compressed_messages() -> None:

@@ -16,8 +16,10 @@ from amiws_gevent.config import Limits
 from amiws_gevent.web import websocket
 from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.connection import Reader
-from amiws_gevent.web.frames import text_frame
+from amiws_gevent.web.extensions import Agreement
+from amiws_gevent.web.frames import deflated_frames, text_frame
 from amiws_gevent.web.websocket import WebSocketClient
+from tests.support.deflated import Window, deflated
 from tests.support.greenlets import bytes_waiting
 from tests.support.patience import WAIT
 from tests.support.webserver import FakeSessions, Frame, close_payload, masked, wait_for
@@ -53,6 +55,33 @@ def test_texts_and_frames_go_the_same_way(line: Line) -> None:
         Frame(1, b"offered"),
         Frame(PONG, b"ping"),
     ]
+
+
+def test_what_is_for_one_client_alone_is_in_a_window_of_its_own(make_line: MakeLine) -> None:
+    line = make_line(agreement=Agreement())
+    line.far.rsv1 = True
+    text = b"a text that is long enough for that, " * 10
+    line.client.send_text(text)
+    line.offer(deflated_frames([text, text]))
+    line.client.send_text(text)
+    frames = [line.far.frame() for _ in range(4)]
+    assert frames[0] == frames[1] == frames[3]
+    assert len(frames[2].payload) < len(frames[1].payload)
+    window = Window()
+    assert [window.text(frame.payload, compressed=frame.compressed) for frame in frames] == [
+        text
+    ] * 4
+
+
+def test_an_inflater_is_there_only_while_a_message_is_inflated(make_line: MakeLine) -> None:
+    line = make_line(agreement=Agreement())
+    line.run()
+    payload = deflated(b"some text")
+    line.far.send(masked(1, payload[:5], fin=False, rsv=4))
+    wait_for(lambda: line.client._message is not None, "it has begun")
+    line.far.send(masked(0, payload[5:]))
+    wait_for(lambda: line.sessions.texts == ["some text"], "it is whole")
+    assert line.client._message is None
 
 
 def test_a_lone_surrogate_does_not_raise(line: Line) -> None:
