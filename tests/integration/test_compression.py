@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.deflated import Window
-from tests.support.program import WAIT, Program, ami_host, configuration, wait_until
+from tests.support.patience import WAIT
+from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client, raw_client, server_frames
 
 NODE = Path(sys.executable).parent / "node"
