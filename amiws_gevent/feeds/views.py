@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from amiws_gevent.feeds.encoding import RESTART, STATE
+from amiws_gevent.feeds.encoding import BUSY, RESTART, STATE
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Group, Transport
 from amiws_gevent.feeds.positions import Positions
@@ -180,10 +180,10 @@ class Views:
                 subscriber.begin_anew(RESTART)
                 subscriber.transport.pump()
 
-    def batches_dropped(self, servers: Collection[int]) -> None:
-        """The hub has dropped batches of these, that all who get events of them have missed."""
+    def batches_dropped(self, servers: Collection[int], reason: str = BUSY) -> None:
+        """Batches of these were dropped, or are lost, that all who get their events have missed."""
         for group, members in self._members.items():
             if group.view is not None and any(map(group.sees_server, servers)):
                 for subscriber in members:
-                    subscriber.dropped()
+                    subscriber.dropped(reason)
                     subscriber.transport.pump()
