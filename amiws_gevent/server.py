@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import gevent
@@ -28,12 +28,13 @@ from amiws_gevent.facilities import ProgramFacilities
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
+from amiws_gevent.link import Link
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
 from amiws_gevent.metrics import Measured, Metrics
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.roster import Roster
-from amiws_gevent.reload import LastReload, Parts, Reload
+from amiws_gevent.reload import ClientParts, Connected, LastReload, Parts, Reload, ServerParts
 from amiws_gevent.runtime.descriptors import raise_limit
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
@@ -71,57 +72,74 @@ class Server:
         log: LogControl | None = None,
         pid_file: Path | None = None,
     ) -> None:
-        self._access = Access()
-        rights_of = self._access.rights_of
+        self._log = log
+        self._private_files = [pid_file] if pid_file else []
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
-        self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
-        self._live.on_change = self._hub.stir
+        self._make_shared(settings)
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self.plugins = Roster(
             ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
         )
-        self._audit = Trail()
-        self._audit.servers = self._server_names
-        self._audit.roles_of = self._access.roles_of
-        self._audit.may_read = self._access.may_read_audit
         self._action_limits = ActionLimits(settings.limits)
-        self._dispatcher = Dispatcher(
-            self._pool.links,
-            rights_of=rights_of,
-            audit=self._audit,
-            limits=self._action_limits,
-        )
-        self._pipeline.on_read = self._dispatcher.heard
-        self._actions = ActionService(
-            self._pool.links,
-            self._pipeline.shown,
-            rights_of=rights_of,
-            audit=self._audit,
-            action_limits=self._action_limits,
-            call_of=self._live.call_of,
-        )
+        self._make_actions()
         self._streams = Streams(self._feeds)
-        self._api = Api(self._feeds, self._actions, self._streams, self._audit, rights_of)
-        self._v2 = Service(self._feeds, self._actions, settings.limits, rights_of=rights_of)
+        self._api = Api(
+            self._feeds, self._actions, self._streams, self._audit, self._access.rights_of
+        )
+        self._v2 = Service(
+            self._feeds, self._actions, settings.limits, rights_of=self._access.rights_of
+        )
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
         self._logins = LoginMemory()
         self._watch = LoginWatch(self._web, self._streams, told=self._audit.logout)
         self._last_reload = LastReload()
-        metrics = Metrics(self._measured(log))
+        self._metrics = Metrics(self._measured())
         self._monitor = MonitorListener(
-            monitor_blueprint(metrics.render, self._readiness, self._access.sees_all)
+            monitor_blueprint(self._metrics.render, self._readiness, self._access.sees_all)
         )
-        self._reload = Reload(
-            self._parts(log, pid_file), settings, load=load, last=self._last_reload
-        )
+        self._reload = Reload(self._parts(), settings, load=load, last=self._last_reload)
         self._commands: Queue[Callable[[], int | None]] = Queue()
         self._stopping = False
 
-    def _measured(self, log: LogControl | None) -> Measured:
+    # What roles make otherwise
+
+    def _make_shared(self, settings: Settings) -> None:
+        """The feeds, who may see what of them, and who is told of what was done."""
+        self._access = Access()
+        self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
+        self._live.on_change = self._hub.stir
+        self._audit = self._trail(Trail())
+
+    def _trail(self, trail: Trail) -> Trail:
+        trail.servers = self._server_names
+        trail.roles_of = self._access.roles_of
+        trail.may_read = self._access.may_read_audit
+        return trail
+
+    def _make_actions(self) -> None:
+        """Who does the actions of clients."""
+        self._make_actions_of(self._pool.links)
+
+    def _make_actions_of(self, links: Mapping[int, Link]) -> None:
+        rights_of = self._access.rights_of
+        self._dispatcher = Dispatcher(
+            links, rights_of=rights_of, audit=self._audit, limits=self._action_limits
+        )
+        self._pipeline.on_read = self._dispatcher.heard
+        self._actions = ActionService(
+            links,
+            self._pipeline.shown,
+            rights_of=rights_of,
+            audit=self._audit,
+            action_limits=self._action_limits,
+            call_of=self._live.call_of,
+        )
+
+    def _measured(self) -> Measured:
         return Measured(
             hub=self._hub,
             pipeline=self._pipeline,
@@ -138,29 +156,30 @@ class Server:
             pauses=self._pauses,
             login_throttle=self._logins.throttle,
             last_reload=self._last_reload,
-            log=log,
+            log=self._log,
         )
 
-    def _parts(self, log: LogControl | None, pid_file: Path | None) -> Parts:
+    def _parts(self) -> Parts:
         return Parts(
             access=self._access,
             plugins=self.plugins,
-            pipeline=self._pipeline,
             hub=self._hub,
-            clients=self._clients,
-            actions=self._actions,
             audit=self._audit,
             action_limits=self._action_limits,
-            pool=self._pool,
-            live=self._live,
             feeds=self._feeds,
-            logins=self._logins,
-            watch=self._watch,
-            web=self._web,
             monitor=self._monitor,
-            api=self._api,
-            log=log,
-            private_files=[pid_file] if pid_file else [],
+            servers=self._server_parts(self._pool),
+            clients=self._client_parts(),
+            log=self._log,
+            private_files=self._private_files,
+        )
+
+    def _server_parts(self, pool: Connected) -> ServerParts:
+        return ServerParts(self._pipeline, pool, self._live)
+
+    def _client_parts(self) -> ClientParts:
+        return ClientParts(
+            self._clients, self._actions, self._logins, self._watch, self._web, self._api
         )
 
     @property
@@ -189,6 +208,9 @@ class Server:
         self._live.start()
         self._pauses.start()
         self._hub.start().link_exception(self._died)
+        self._start_clients()
+
+    def _start_clients(self) -> None:
         self._v2.start().link_exception(self._died)
         self._watch.start().link_exception(self._died)
         _log.info(
@@ -196,7 +218,7 @@ class Server:
             "https" if self.settings.ssl_cert else "http",
             self.settings.ws_host or "*",
             self.port,
-            len(self._pool.links),
+            len(self._server_names()),
         )
 
     def run(self) -> int:

@@ -173,6 +173,14 @@ def slow_clients(value: object) -> str:
     return policy
 
 
+def role_of_process(value: object) -> str:
+    """What a process does."""
+    role = str(value).lower()
+    if role not in ROLES:
+        raise ValueError(f"must be {', '.join(ROLES[:-1])} or {ROLES[-1]}, not {shown(value)}")
+    return role
+
+
 def paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     """Absolute paths of one path or a list of them; relative ones from the file's folder."""
     if value is None or value == "":
@@ -243,6 +251,9 @@ _LOGIN_SCHEMA: dict[str, Any] = {
 _SLOW_CLIENTS_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["close", "drop"]}, text_pattern(_any_case(["close", "drop"]))]
 }
+_ROLE_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"enum": list(ROLES)}, text_pattern(_any_case(ROLES))]
+}
 _PROXY_HEADERS_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"enum": ["x-forwarded", "forwarded"]},
@@ -299,6 +310,9 @@ Login = Annotated[
 ]
 SlowClients = Annotated[
     Literal["close", "drop"], BeforeValidator(slow_clients), WithJsonSchema(_SLOW_CLIENTS_SCHEMA)
+]
+RoleOfProcess = Annotated[
+    Literal["both", "collector", "edge"], BeforeValidator(role_of_process), WithJsonSchema(_ROLE_SCHEMA)
 ]
 QueueDayOfFile = Annotated[
     QueueDay,

@@ -388,6 +388,12 @@ class Settings(Checked):
         description="The audit trail: who did what, in a file that shows later changes. See "
         "[The audit trail](#the-audit-trail-audit).",
     )
+    role: fields.RoleOfProcess = Field(
+        default="both",
+        description="What this process does: `both`, alone; or, with others over `redis`, "
+        "`collector`, which has the AMI connections, or `edge`, which serves clients. "
+        "`--role` on the command line goes before it. See docs/edges.md.",
+    )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
     plugin_dirs: fields.Paths = written(
         "",

@@ -45,6 +45,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
         *_complete_ids(given),
         *_repeated_tokens(given),
         *_proxies(given),
+        *_role(given),
         *role_problems(given),
         *_apart(given),
         *_complete_web_root(given, context),
@@ -56,6 +57,12 @@ def _together(given: Given, one: str, other: str) -> Iterator[Found]:
     for key, absent in ((one, other), (other, one)):
         if key in given and absent not in given:
             yield (key,), f"needs {absent} too; give both or neither"
+
+
+def _role(given: Given) -> Iterator[Found]:
+    role = str(given.get("role", fields.BOTH)).lower()
+    if role in fields.ROLES and role != fields.BOTH and "redis" not in given:
+        yield ("role",), f"{role} needs redis, over which collector and edges are connected"
 
 
 def _apart(given: Given) -> Iterator[Found]:
