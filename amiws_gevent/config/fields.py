@@ -33,6 +33,9 @@ from amiws_gevent.values import shown, text_pattern
 # Asterisk takes lines of at most 1,024 bytes; the rest is for "Username: " and CRLF.
 LONGEST_LOGIN_TEXT = 1000
 
+BOTH, COLLECTOR, EDGE = ROLES = ("both", "collector", "edge")
+"""What a process may be."""
+
 # What would break a line of a log or a header: C0, C1 and Unicode's own line ends.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -252,7 +255,7 @@ _SLOW_CLIENTS_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["close", "drop"]}, text_pattern(_any_case(["close", "drop"]))]
 }
 _ROLE_SCHEMA: dict[str, Any] = {
-    "anyOf": [{"enum": list(ROLES)}, text_pattern(_any_case(ROLES))]
+    "anyOf": [{"enum": list(ROLES)}, text_pattern(_any_case(list(ROLES)))]
 }
 _PROXY_HEADERS_SCHEMA: dict[str, Any] = {
     "anyOf": [
