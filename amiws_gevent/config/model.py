@@ -394,6 +394,7 @@ class Settings(Checked):
         description="What this process does: `both`, alone; or, with others over `redis`, "
         "`collector`, which has the AMI connections, or `edge`, which serves clients. "
         "`--role` on the command line goes before it. See docs/edges.md.",
+    )
     redis: Redis | None = Field(
         default=None,
         description="Redis, which lies between a collector and its edges. See "
