@@ -41,7 +41,6 @@ from amiws_gevent.config import (
 from amiws_gevent.errors import StartError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.hub import Hub
-from amiws_gevent.live import LiveState
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.plugins.ofrole import entries_of
@@ -64,8 +63,8 @@ END_TIME = 0.2  # seconds for a reload to end when the program stops
 _log = logging.getLogger("amiws_gevent.reload")
 
 
-class Connected(Protocol):
-    """What has the links (`link.pool.Pool`)."""
+class Configured(Protocol):
+    """A part that settings reach."""
 
     def configure(self, settings: Settings) -> None: ...
 
@@ -75,8 +74,8 @@ class ServerParts:
     """What has to do with the Asterisk servers."""
 
     pipeline: Pipeline
-    pool: Connected
-    live: LiveState
+    followed: Sequence[Configured]
+    """The live state, and the links; in this order."""
 
 
 @dataclass(frozen=True)
@@ -248,9 +247,7 @@ class Reload:
         upgrades = RightsGate(PluginGate(gate, plugins), self._parts.access.classic_refusal)
         return _ForClients(app, gate, upgrades, web)
 
-    def _build(
-        self, parts: ClientParts, settings: Settings, gate: Gate, plugins: Plugins
-    ) -> Flask:
+    def _build(self, parts: ClientParts, settings: Settings, gate: Gate, plugins: Plugins) -> Flask:
         """The application behind a gate, with the blueprints of plugins."""
         routes = [
             parts.api.blueprint(
@@ -314,8 +311,8 @@ class Reload:
             clients.web.configure(settings, made.web, app=made.app, gate=made.upgrades)
             clients.watch.use(made.gate)
         if servers is not None:
-            servers.live.configure(settings)
-            servers.pool.configure(settings)
+            for part in servers.followed:
+                part.configure(settings)
 
     def _use_limits(self, limits: Limits) -> None:
         parts = self._parts

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import gevent
 from gevent.queue import Queue
@@ -18,23 +19,24 @@ from gevent.queue import Queue
 from amiws_gevent.access import Access
 from amiws_gevent.actions import ActionService
 from amiws_gevent.actions.limits import ActionLimits
+from amiws_gevent.actions.service import Asked
 from amiws_gevent.api.blueprint import Api
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
-from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.dispatch import ActionTarget, Dispatcher
 from amiws_gevent.facilities import ProgramFacilities
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
-from amiws_gevent.link import Link
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
 from amiws_gevent.metrics import Measured, Metrics
 from amiws_gevent.pipeline import Pipeline
+from amiws_gevent.plugins.facilities import Facilities
 from amiws_gevent.plugins.roster import Roster
-from amiws_gevent.reload import ClientParts, Connected, LastReload, Parts, Reload, ServerParts
+from amiws_gevent.reload import ClientParts, LastReload, Parts, Reload, ServerParts
 from amiws_gevent.runtime.descriptors import raise_limit
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
@@ -55,6 +57,10 @@ STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited fo
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 
 _log = logging.getLogger("amiws_gevent.server")
+
+
+class Target(ActionTarget, Asked, Protocol):
+    """A link as actions need it."""
 
 
 class Server:
@@ -79,9 +85,7 @@ class Server:
         self._make_shared(settings)
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
-        self.plugins = Roster(
-            ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
-        )
+        self.plugins = Roster(self._facilities())
         self._action_limits = ActionLimits(settings.limits)
         self._make_actions()
         self._streams = Streams(self._feeds)
@@ -120,11 +124,17 @@ class Server:
         trail.may_read = self._access.may_read_audit
         return trail
 
+    def _facilities(self) -> Facilities:
+        """What plugins have of the program."""
+        return ProgramFacilities(
+            self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown
+        )
+
     def _make_actions(self) -> None:
         """Who does the actions of clients."""
         self._make_actions_of(self._pool.links)
 
-    def _make_actions_of(self, links: Mapping[int, Link]) -> None:
+    def _make_actions_of(self, links: Mapping[int, Target]) -> None:
         rights_of = self._access.rights_of
         self._dispatcher = Dispatcher(
             links, rights_of=rights_of, audit=self._audit, limits=self._action_limits
@@ -168,16 +178,16 @@ class Server:
             action_limits=self._action_limits,
             feeds=self._feeds,
             monitor=self._monitor,
-            servers=self._server_parts(self._pool),
+            servers=self._server_parts(),
             clients=self._client_parts(),
             log=self._log,
             private_files=self._private_files,
         )
 
-    def _server_parts(self, pool: Connected) -> ServerParts:
-        return ServerParts(self._pipeline, pool, self._live)
+    def _server_parts(self) -> ServerParts | None:
+        return ServerParts(self._pipeline, [self._live, self._pool])
 
-    def _client_parts(self) -> ClientParts:
+    def _client_parts(self) -> ClientParts | None:
         return ClientParts(
             self._clients, self._actions, self._logins, self._watch, self._web, self._api
         )

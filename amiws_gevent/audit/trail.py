@@ -170,6 +170,26 @@ class Trail:
         refusing = self._writer.refusing
         return {"writing": not self.outage, "refusing": refusing, "reason": self.outage}
 
+    def last(
+        self, number: int, *, before: int, what: str, user: str, action: str
+    ) -> dict[str, Any] | None:
+        """`state`, and as ``items`` the last records that are chosen, the newest first.
+
+        Chosen are those ahead of the number ``before``, and of what is not empty of the rest. None:
+        there is no audit.
+        """
+
+        def is_wanted(record: Mapping[str, Any]) -> bool:
+            return (
+                record["seq"] < before
+                and what in ("", record["what"])
+                and user in ("", record.get("user"))
+                and action.lower() in ("", str(record.get("action", "")).lower())
+            )
+
+        state = self.state
+        return None if state is None else {**state, "items": self.recent.last(number, is_wanted)}
+
     @property
     def waiting(self) -> int:
         """Records that are not written yet."""

@@ -315,7 +315,9 @@ SlowClients = Annotated[
     Literal["close", "drop"], BeforeValidator(slow_clients), WithJsonSchema(_SLOW_CLIENTS_SCHEMA)
 ]
 RoleOfProcess = Annotated[
-    Literal["both", "collector", "edge"], BeforeValidator(role_of_process), WithJsonSchema(_ROLE_SCHEMA)
+    Literal["both", "collector", "edge"],
+    BeforeValidator(role_of_process),
+    WithJsonSchema(_ROLE_SCHEMA),
 ]
 QueueDayOfFile = Annotated[
     QueueDay,

@@ -14,7 +14,7 @@ of another format raises FormatError: then the collector is of another version o
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -171,7 +171,7 @@ def _decode_changes(entry: bytes) -> Changes:
     return Changes(Position(epoch, offset), last, [Change(*change) for change in changes])
 
 
-_DECODERS = {
+_DECODERS: Mapping[bytes, Callable[[bytes], Entry]] = {
     _HEAD: _decode_head,
     _BATCH: _decode_batch,
     _WHOLE: _decode_whole,
@@ -211,4 +211,3 @@ def check_format(line: bytes) -> None:
     if line != FORMAT:
         known = FORMAT.decode()
         raise FormatError(f"of the format {line[:40]!r}; this process knows {known!r}")
-

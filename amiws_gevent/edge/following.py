@@ -78,9 +78,7 @@ class Following:
         self.reason = NOT_YET
         """Why the state is not up to date; empty: it is."""
         self._program = ProgramMirror(ServerInfo(PROXY_ID, PROXY_NAME, False))
-        self._servers: dict[int, _Server] = {
-            PROXY_ID: _Server(self._program.info, self._program)
-        }
+        self._servers: dict[int, _Server] = {PROXY_ID: _Server(self._program.info, self._program)}
         self._with_state: dict[int, Mirror] = {PROXY_ID: self._program}
         self._sources: dict[int, Epoch] = {}
         self._redis = NOT_YET  # why it is not there

@@ -59,9 +59,7 @@ class CollectorHere:
         }
         self.live = FakeLive(*self.servers.values())
         self.hub = Hub(limit=1 << 20)
-        self.publishing = Publishing(
-            self.hub, self.live, BOUNDS, KEY, clock=lambda: self.now
-        )
+        self.publishing = Publishing(self.hub, self.live, BOUNDS, KEY, clock=lambda: self.now)
         self.publishing.writer = bus
         self.flush()
 
