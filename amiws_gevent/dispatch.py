@@ -51,7 +51,8 @@ Answer = Callable[[bytes], None]
 class ActionTarget(Protocol):
     """What dispatching needs of a link."""
 
-    host: AmiHost
+    @property
+    def host(self) -> AmiHost: ...
 
     def send(self, data: bytes, *, holding: float = 0.0) -> None:
         """Queue one encoded action; raises NotConnected or SendBufferFull.
@@ -123,9 +124,7 @@ class Dispatcher:
         why_not = audited.wait()
         if why_not:
             why_not = f"the audit cannot be written: {why_not}"
-        elif (
-            self._rights_of(client.identity) != permitted.rights
-        ):  # plugins and audit may take seconds
+        elif self._rights_of(client.identity) != permitted.rights:  # the audit may take seconds
             why_not = CHANGED
         sending = _Sending(given, client, answer, audited, why_not)
         for server in servers:

@@ -221,6 +221,8 @@ class Edge(Server):
             self._bus.stop(BUS_STOP_TIME)
             raise
         self._serves = True
+        if self._following.directory is not None:  # it may have come meanwhile
+            self._use_directory(self._following.directory)
 
     def stop(self) -> None:
         """Close clients with 1001, and end."""
@@ -250,13 +252,13 @@ class Edge(Server):
         known = self._following.servers[PROXY_ID].store
         for server, info in self._following.infos.items():
             fields = known.get(SERVER, str(server)) or {}
-            state = fields.get("state") or "unknown"
+            state = fields.get("connection") or "unknown"
             yield {
                 "id": server,
                 "name": info.name,
                 "connected": state == CONNECTED,
                 "state": state,
-                "reason": fields.get("reason") or "",
+                "reason": fields.get("connection_reason") or "",
             }
 
     def _server_names(self) -> dict[int, str]:

@@ -121,7 +121,7 @@ class Answering:
         try:
             if not reply.cancelled and not reply.expired:
                 work(calls.decode(data), reply)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the edge is to have an answer
             _log.exception("internal error in what an edge has asked")
             reply.send(b"", last=True)
         finally:

@@ -1,10 +1,10 @@
 """What an edge asks the collector, as bytes: actions of clients, and what the audit is told.
 
-    ACTION    an ActionRequest of a client; answered once with who replies, or with a problem; then
-              with a Reply for each server
-    CLASSIC   the text of an action of the classic socket; answered with each message for who sent it
-    TELL      for the audit: a login, a logout, an action that the edge has refused; answered empty
-    AUDIT     the last records of the audit, by `audit.trail.Trail.last`; answered with what that gives
+    ACTION    an ActionRequest of a client; answered with the servers that reply, or with a problem;
+              then with a Reply of each server
+    CLASSIC   the text of an action of the classic socket; answered with messages for who sent it
+    TELL      for the audit: a login, a logout, an action that the edge refused; answered empty
+    AUDIT     the last records of the audit; answered with what `audit.trail.Trail.last` gives
 
 It is all of one version of the program: streams say which (`codec.FORMAT`).
 """

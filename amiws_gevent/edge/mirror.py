@@ -127,7 +127,7 @@ class Mirror:
 
 
 class ProgramMirror(Mirror):
-    """Server 0. Its servers are stale while the edge does not hear of them, and ``reason`` says why.
+    """Server 0. Its servers are stale, with a reason, while the edge does not hear of them.
 
     Only this edge knows that. So the offsets of this store are the edge's own, and who comes
     back is told all of it (`Feeds`, ``told_again``).

@@ -5,10 +5,21 @@ It keeps what Redis would: of each stream the newest snapshot, and all entries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from amiws_gevent.bus.api import Follower, Publisher
+import gevent
+
+from amiws_gevent.bus.api import (
+    NO_PROBLEM,
+    UNREACHABLE,
+    CollectorEvents,
+    Follower,
+    Handler,
+    OnAnswer,
+    Problem,
+    Publisher,
+)
 
 
 @dataclass
@@ -93,3 +104,109 @@ class LocalReader:
         if entries:
             self._follower.on_entries(stream, tuple(entries))
         self._at[stream] = known, known.life, place + len(entries)
+
+
+class LocalReply:
+    """Of `bus.api.Reply`."""
+
+    def __init__(self, on_answer: OnAnswer) -> None:
+        self.cancelled = False
+        self.expired = False
+        self.over = False
+        self._on_answer = on_answer
+        self._on_cancel: list[Callable[[], None]] = []
+
+    def on_cancel(self, do: Callable[[], None]) -> None:
+        if self.cancelled:
+            do()
+        else:
+            self._on_cancel.append(do)
+
+    def send(self, data: bytes, last: bool = False) -> None:
+        if not self.over and not self.cancelled:
+            self.over = last
+            gevent.spawn(self._on_answer, data, last, NO_PROBLEM)
+
+    def cancel(self) -> None:
+        if not self.over and not self.cancelled:
+            self.cancelled = True
+            for do in self._on_cancel:
+                do()
+
+    def fail(self, problem: Problem) -> None:
+        """The collector is lost."""
+        if not self.over and not self.cancelled:
+            self.over = True
+            gevent.spawn(self._on_answer, None, True, problem)
+
+
+class LocalCalls:
+    """Of `bus.api.Callee` and `bus.api.Caller`, for one process."""
+
+    def __init__(self) -> None:
+        self.methods: Mapping[str, Handler] = {}
+        self.asked: list[tuple[str, bytes]] = []
+        self.replies: list[LocalReply] = []
+        self.problem: Problem = NO_PROBLEM
+        """What all questions end with."""
+
+    def serve(self, methods: Mapping[str, Handler]) -> None:
+        self.methods = methods
+
+    def call(
+        self, method: str, data: bytes, timeout: float, on_answer: OnAnswer
+    ) -> Callable[[], None]:
+        reply = LocalReply(on_answer)
+        self.asked.append((method, data))
+        self.replies.append(reply)
+        if self.problem or method not in self.methods:
+            reply.fail(self.problem or UNREACHABLE)
+        else:
+            gevent.spawn(self.methods[method], data, reply)
+        return reply.cancel
+
+
+class LocalCollectorBus:
+    """Of `bus.api.CollectorBus`: it has the lease at once, and always."""
+
+    def __init__(self, bus: LocalBus, calls: LocalCalls, events: CollectorEvents) -> None:
+        self.writer = bus
+        self.callee = calls
+        self.term = 0
+        self.held = True
+        self.events = events
+
+    def holds(self) -> bool:
+        return self.held
+
+    def start(self) -> None:
+        self.term = 1
+        self.events.on_connection(True, "")
+        self.events.on_gained(1)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        self.held = False
+
+
+class LocalEdgeBus:
+    """Of `bus.api.EdgeBus`: what is written is read soon."""
+
+    def __init__(self, bus: LocalBus, calls: LocalCalls, follower: Follower) -> None:
+        self.reader = LocalReader(bus, follower)
+        self.caller = calls
+        self._follower = follower
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+
+    def start(self) -> None:
+        self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        self._follower.on_connection(True, "")
+        self._follower.on_collector(True, "")
+        while True:
+            self.reader.pass_on()
+            gevent.sleep(0.005)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        if self._greenlet is not None:
+            self._greenlet.kill()
