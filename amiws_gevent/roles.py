@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from amiws_gevent.edge.trail import RemoteTrail
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.live.proxy import CONNECTED, PROXY_ID
+from amiws_gevent.metrics import OnBus
 from amiws_gevent.plugins.facilities import Facilities
 from amiws_gevent.reload import Configured, ServerParts
 from amiws_gevent.runtime.log import LogControl
@@ -111,6 +114,11 @@ class Collector(Server):
 
     def _start_clients(self) -> None:
         _log.info("collector: %d AMI servers", len(self.settings.amihosts))
+        if self.settings.metrics_listen is None:
+            _log.warning(
+                "metrics_listen is not given: a collector has no other address for /metrics, "
+                "/healthz and /readyz"
+            )
 
     def stop(self) -> None:
         """Log off from servers, give the lease back, and end."""
@@ -120,12 +128,29 @@ class Collector(Server):
     def _readiness(self) -> Readiness:
         links = self._pool.links.values()
         bus = {
-            "role": COLLECTOR,
-            "up": self._has_lease and not self._reason,
+            "role": self.role,
+            "up": self.up,
             "reason": self._reason,
             "term": self._bus.term,
         }
         return readiness(not self._stopping, links, audit=self._audit.state, bus=bus)
+
+    # -- of `metrics.OnBus` --------------------------------------------------------------
+
+    role = COLLECTOR
+    lost = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether edges are told."""
+        return self._has_lease and not self._reason
+
+    def lag(self) -> Mapping[str, int]:
+        """A collector reads no stream."""
+        return {}
+
+    def _on_bus(self) -> OnBus:
+        return self
 
     # -- of `bus.api.CollectorEvents` ----------------------------------------------------
 
@@ -241,10 +266,34 @@ class Edge(Server):
             self._clients.check_rights()
             self._api.use_rights()
 
+    # -- of `metrics.OnBus` --------------------------------------------------------------
+
+    role = EDGE
+
+    @property
+    def up(self) -> bool:
+        """Whether a collector is heard."""
+        return not self._following.reason
+
+    @property
+    def lost(self) -> int:
+        """How often events were lost on the way."""
+        return self._following.lost
+
+    def lag(self) -> Mapping[str, int]:
+        """Entries that have not been taken, by stream."""
+        return self._bus.reader.lag()
+
+    def _on_bus(self) -> OnBus:
+        return self
+
     def _readiness(self) -> Readiness:
-        reason = self._following.reason
-        lag = max(self._bus.reader.lag().values(), default=0)
-        bus = {"role": EDGE, "up": not reason, "reason": reason, "lag": lag}
+        bus = {
+            "role": self.role,
+            "up": self.up,
+            "reason": self._following.reason,
+            "lag": max(self.lag().values(), default=0),
+        }
         return Readiness(not self._stopping, tuple(self._servers_ready()), bus=bus)
 
     def _servers_ready(self) -> Iterator[dict[str, Any]]:
@@ -273,7 +322,21 @@ def server_of(
     pid_file: Path | None = None,
 ) -> Server:
     """The program in the role that the settings say; a reload can give it no other."""
-    if settings.role == BOTH:
-        return Server(settings, load=load, log=log, pid_file=pid_file)
-    kind = Collector if settings.role == COLLECTOR else Edge
-    return kind(settings, load=load, log=log, pid_file=pid_file)
+    kind = {BOTH: Server, COLLECTOR: Collector, EDGE: Edge}[settings.role]
+    kept = None if load is None else partial(_load_as_before, load, settings)
+    return kind(settings, load=kept, log=log, pid_file=pid_file)
+
+
+def _load_as_before(load: Callable[[], LoadResult], before: Settings) -> LoadResult:
+    """A configuration with the role and the Redis that the process was started with."""
+    result = load()
+    kept = {"role": before.role, "redis": before.redis}
+    warnings = [
+        f"{key}: another one needs a restart; the one before stays in force"
+        for key, value in kept.items()
+        if getattr(result.settings, key) != value
+    ]
+    if not warnings:
+        return result
+    settings = result.settings.model_copy(update=kept)
+    return replace(result, settings=settings, warnings=[*result.warnings, *warnings])

@@ -32,7 +32,7 @@ from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
-from amiws_gevent.metrics import Measured, Metrics
+from amiws_gevent.metrics import Measured, Metrics, OnBus
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.facilities import Facilities
 from amiws_gevent.plugins.roster import Roster
@@ -167,7 +167,11 @@ class Server:
             login_throttle=self._logins.throttle,
             last_reload=self._last_reload,
             log=self._log,
+            bus=self._on_bus(),
         )
+
+    def _on_bus(self) -> OnBus | None:
+        return None
 
     def _parts(self) -> Parts:
         return Parts(

@@ -215,7 +215,10 @@ def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
     assert told()["sync_reason"] == "there is no collector: it is gone"
     assert not edge._readiness().ready
     assert edge._readiness().bus == {
-        "role": "edge", "up": False, "reason": edge._following.reason, "lag": 0
+        "role": "edge",
+        "up": False,
+        "reason": edge._following.reason,
+        "lag": 0,
     }
     site.here(lambda: edge._following.on_collector(True, ""))
     until(lambda: told()["sync"] == "live")
