@@ -19,7 +19,7 @@ from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus import api
 from amiws_gevent.collector.answering import Answering, HeldLinks
 from amiws_gevent.collector.publishing import Publishing
-from amiws_gevent.config import LoadResult, Settings
+from amiws_gevent.config import Limits, LoadResult, Settings
 from amiws_gevent.config.fields import BOTH, COLLECTOR, EDGE
 from amiws_gevent.crossing.streams import Directory
 from amiws_gevent.edge.actions import RemoteActions, RemoteDispatcher
@@ -90,10 +90,8 @@ class Collector(Server):
     def _make_bus(self, settings: Settings) -> api.CollectorBus:
         from amiws_gevent.bus.redis_bus import make_collector  # no other process needs the library
 
-        limits = settings.limits
-        bounds = api.Bounds(limits.history_messages, limits.history_bytes, limits.history_time)
         assert settings.redis is not None
-        return make_collector(settings.redis, bounds, self)
+        return make_collector(settings.redis, self, _bounds(settings.limits))
 
     def _make_actions(self) -> None:
         self._make_actions_of(HeldLinks(self._pool.links, self._bus.holds))
@@ -208,7 +206,7 @@ class Edge(Server):
         from amiws_gevent.bus.redis_bus import make_edge  # no other process needs the library
 
         assert settings.redis is not None
-        return make_edge(settings.redis, self._following)
+        return make_edge(settings.redis, self._following, _bounds(settings.limits))
 
     def _facilities(self) -> Facilities:
         return EdgeFacilities(self._feeds)
@@ -312,6 +310,11 @@ class Edge(Server):
 
     def _server_names(self) -> dict[int, str]:
         return {server: info.name for server, info in self._following.infos.items()}
+
+
+def _bounds(limits: Limits) -> api.Bounds:
+    """As much of each stream as edges keep of all."""
+    return api.Bounds(limits.history_messages, limits.history_bytes, limits.history_time)
 
 
 def server_of(
