@@ -19,7 +19,9 @@ MORE = "live_state: yes\nsync_interval: 1 h\n"
 
 
 class CollectorProgram(Program):
-    """It serves no clients: it is there when it says so."""
+    """It serves no clients: it is there when it says so. ``metrics_port`` has its metrics."""
+
+    metrics_port: int
 
     def _listening(self) -> bool:
         return "collector: " in self.log
@@ -53,7 +55,7 @@ class Site:
         return configuration(*self._hosts, more=self._more + more)
 
     def collector(self, more: str = "") -> CollectorProgram:
-        """Start one; ``metrics_port`` of it is where it answers."""
+        """Start one."""
         port = free_port()
         made = CollectorProgram(
             self._folder("collector"),
@@ -61,7 +63,7 @@ class Site:
             "--role",
             "collector",
         )
-        made.metrics_port = port  # type: ignore[attr-defined]
+        made.metrics_port = port
         return self._stack.enter_context(made)
 
     def edge(self, more: str = "") -> Program:

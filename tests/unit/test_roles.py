@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,8 +13,9 @@ import gevent
 import pytest
 
 from amiws_gevent.bus import api
-from amiws_gevent.config import Settings
-from amiws_gevent.roles import EXIT_LOST, Collector, Edge, server_of
+from amiws_gevent.config import LoadResult, Settings
+from amiws_gevent.identity import Identity
+from amiws_gevent.roles import EXIT_LOST, Collector, Edge, _load_as_before
 from amiws_gevent.server import Server
 from tests.support.ami_server import AmiServer
 from tests.support.greenlets import until
@@ -179,12 +182,9 @@ def test_an_action_is_answered_to_who_asked_alone(site: Site, lists: Lists) -> N
     with V2Client(one.port) as asks, V2Client(other.port) as looks:
         for client in (asks, looks):
             client.subscribe("events")
-        answer = asks.request("action", server=1, action={"Action": "CoreShowChannels"})
-        asks.wait(lambda: asks.of("reply"), "the reply")
-        (reply,) = asks.of("reply")
+        reply = asks.request("action", server=1, action={"Action": "CoreShowChannels"})
         assert (reply["outcome"], len(reply["items"])) == ("answered", 2)
         assert looks.of("reply") == []
-        assert answer
 
 
 @threaded
@@ -251,15 +251,42 @@ def test_nothing_is_sent_without_the_lease(site: Site) -> None:
     with V2Client(edge.port) as client:
         client.subscribe("events")
         collector.bus.held = False
-        client.request("action", server=1, action={"Action": "Ping"})
-        client.wait(lambda: client.of("reply"), "the reply")
-        (reply,) = client.of("reply")
+        reply = client.request("action", server=1, action={"Action": "Ping"})
         assert reply["outcome"] == "unreachable"
         assert "lease" in reply["reason"]
         collector.bus.held = True
 
 
 @threaded
-def test_a_single_process_has_no_role(site: Site) -> None:
-    assert type(server_of(site.settings("both"))) is Server
-    assert threading.active_count() >= 1
+def test_pseudonyms_are_the_same_at_all_edges(site: Site) -> None:
+    see = [{"numbers": "masked"}]
+    roles = {"roles": {"some": {"see": see, "do": [{"action": "*"}]}}, "anonymous_roles": ["some"]}
+    collector = site.collector(**roles)
+    edges = [site.edge(**roles), site.edge(**roles)]
+    rights = [one._access.rights_of(Identity()) for one in (collector, *edges)]
+    assert rights[0] == rights[1] == rights[2]
+    assert len({one._access._key for one in (collector, *edges)}) == 1
+
+
+def test_a_single_process_has_no_role_and_no_redis() -> None:
+    program = (
+        "import sys\n"
+        "from amiws_gevent.config import Settings\n"
+        "from amiws_gevent.roles import server_of\n"
+        "host = {'name': 'a', 'host': 'h', 'username': 'u', 'secret': 's'}\n"
+        "server = server_of(Settings.model_validate({'amihosts': [host]}))\n"
+        "print(type(server).__name__, 'redis' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"Server False\n"
+
+
+def test_a_reload_gives_no_other_role_and_no_other_redis(site: Site) -> None:
+    before = site.settings("edge")
+    other = site.settings("collector", redis={"url": "redis://other"}, log_level="debug")
+    loaded = _load_as_before(lambda: LoadResult(other, ["w"], []), before)
+    assert (loaded.settings.role, loaded.settings.redis) == ("edge", before.redis)
+    assert loaded.settings.log_level == other.log_level
+    assert len(loaded.warnings) == 3
+    same = LoadResult(before, [], [])
+    assert _load_as_before(lambda: same, before) is same
