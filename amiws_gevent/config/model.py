@@ -393,7 +393,7 @@ class Settings(Checked):
         default="both",
         description="What this process does: `both`, alone; or, with others over `redis`, "
         "`collector`, which has the AMI connections, or `edge`, which serves clients. "
-        "`--role` on the command line goes before it. See docs/edges.md.",
+        "`--role` on the command line goes before it. See [docs/edges.md](edges.md).",
     )
     redis: Redis | None = Field(
         default=None,
