@@ -136,7 +136,11 @@ class CollectorBus(Protocol):
 
     @property
     def term(self) -> int:
-        """Term of the lease that this collector had last; 0 if it never had one."""
+        """Term of the lease that this collector had last; 0 if it never had one.
+
+        It grows without `CollectorEvents.on_gained` where the lease had run out, or Redis has lost
+        its data, and nobody else has had the lease meanwhile.
+        """
 
     def holds(self) -> bool:
         """Whether nobody else can have the lease now, by a clock that also runs in suspension.

@@ -205,12 +205,9 @@ class RedisReader(Worker):
         """Wait for entries of these streams, and tell them."""
         milliseconds = max(1, round(seconds * 1000))
         count = max(1, min(self._count, _MOST_OF_ALL // len(streams)))
-        found = self.connection.ask(
-            *("XREAD", "COUNT", count, "BLOCK", milliseconds, "STREAMS"),
-            *(stream.key for stream in streams),
-            *(stream.id for stream in streams),
-        )
+        words = ("XREAD", "COUNT", count, "BLOCK", milliseconds, "STREAMS")
         by_key = {stream.key: stream for stream in streams}
+        found = self.connection.ask(*words, *by_key, *(stream.id for stream in streams))
         size, longest = 0, 0
         for key, entries in found or ():
             longest = max(longest, len(entries))

@@ -60,28 +60,37 @@ if held and string.sub(held, -#ARGV[1]) == ARGV[1] then
 end
 if held then return {0, held, redis.call('PTTL', KEYS[1])} end
 local last = tonumber(string.match(redis.call('GET', KEYS[2]) or '0', '^%d+'))
+if last < tonumber(ARGV[4]) then return {0, '', 0} end
 local fence = text(math.max(last + 1, tonumber(ARGV[3]), now())) .. ' ' .. ARGV[1]
 redis.call('SET', KEYS[2], fence)
 redis.call('SET', KEYS[1], fence, 'PX', ARGV[2])
 return {1, fence}
 """
 )
-"""Keys lease, fence; holder, milliseconds, least term. {1, fence}; or {0, that of who has it, for
-how many milliseconds}.
+"""Keys lease, fence; holder, milliseconds, least term, term that Redis must remember. {1, fence};
+or {0, that of who has it, for how many milliseconds}; or {0, '', 0} if Redis has lost that term.
 
 The time is part of the term so that it does not go back when Redis has lost its data."""
 
 RENEW = Script(
-    """
+    _NUMBERS
+    + """
 local fence = redis.call('GET', KEYS[2])
 if fence ~= ARGV[1] then return fence or '' end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  local term, holder = string.match(fence, '^(%d+)( .*)$')
+  fence = text(math.max(term + 1, now())) .. holder
+  redis.call('SET', KEYS[2], fence)
+end
 redis.call('SET', KEYS[1], fence, 'PX', ARGV[2])
-return 1
+return {fence}
 """
 )
-"""Keys lease, fence; fence, milliseconds. 1, or the fence that is there now, which may be empty.
+"""Keys lease, fence; fence, milliseconds. {fence}, or the fence of somebody else, empty if there is
+none.
 
-A lease that has run out is renewed as long as nobody else has had one."""
+A lease that has run out goes on if nobody else has had one, under a new term: Redis may be back
+with older data, in which whoever has had one meanwhile is not to be seen."""
 
 RELEASE = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
 """Key lease; fence."""

@@ -120,6 +120,9 @@ class RedisWriter(Worker):
         self._most_waiting = most_waiting
         self._clock = clock
         self._streams: dict[str, _Stream] = {}
+        self._ready: dict[str, _Stream] = {}
+        """Those with something to do, who had the least of the greenlet's time first."""
+        self._sweeps_at = 0.0
         self._open = False
         self._fence: bytes | None = None
         self._limiter = LogLimiter()
@@ -135,6 +138,7 @@ class RedisWriter(Worker):
             self.dropped += len(stream.waiting)
             stream.broken = "the lease is lost"  # for replies that are still to come
         self._streams.clear()
+        self._ready.clear()
         self.waiting = 0
 
     def append(self, stream: str, data: bytes) -> None:
@@ -153,17 +157,20 @@ class RedisWriter(Worker):
         stream = self._streams.get(name)
         if stream is None:
             stream = self._streams[name] = _Stream(name, self._keys)
+        if kind == "end" and stream.broken:  # nobody needs to be told
+            stream.number, stream.anew, stream.broken = None, True, ""
         if len(data) > LARGEST_ITEM:
             self._give_up(stream, f"an entry or snapshot has {len(data)} bytes, too many for Redis")
         item = _Item(kind, data, self._clock())
-        while self.waiting and self.waiting + item.size > self._most_waiting:
-            largest = max(self._streams.values(), key=lambda one: sum(i.size for i in one.waiting))
+        while not stream.broken and self.waiting and self.waiting + item.size > self._most_waiting:
+            largest = max(self._ready.values(), key=lambda one: sum(i.size for i in one.waiting))
             self._give_up(largest, f"more than {self._most_waiting} bytes wait for Redis")
         if stream.broken:
             self.dropped += 1
             return
         stream.waiting.append(item)
         self.waiting += item.size
+        self._ready[name] = stream
         self.wake.set()
 
     def _give_up(self, stream: _Stream, reason: str) -> None:
@@ -177,6 +184,7 @@ class RedisWriter(Worker):
             self._limiter.log(
                 _log, logging.WARNING, stream.name, "stream %s begins anew: %s", stream.name, reason
             )
+        self._ready[stream.name] = stream
         self.wake.set()
 
     # In the greenlet
@@ -188,6 +196,7 @@ class RedisWriter(Worker):
         """Redis may have lost its data: trimming finds out, for streams with nothing new too."""
         for stream in self._streams.values():
             stream.trimmed_at = float("-inf")
+        self._sweeps_at = 0.0
 
     def turn(self) -> float:
         fence = self._lease.fence
@@ -198,14 +207,18 @@ class RedisWriter(Worker):
         if fence != self._fence:
             self._fence = fence
             self._suspect()
-        self._begin_anew()
+        now = self._clock()
+        if now >= self._sweeps_at:  # for trimming, also where nothing comes
+            self._sweeps_at = now + _IDLE
+            self._ready |= {name: one for name, one in self._streams.items() if self._is_due(one)}
+        self._begin_anew(now)
         self._open_streams(fence)
         more = self._write(fence)
         return 0.0 if more else _IDLE
 
     def ending(self) -> None:
         """All that waits, as long as that goes well."""
-        while any(stream.waiting for stream in self._streams.values()):
+        while any(stream.waiting for stream in self._ready.values()):
             fence = self._lease.fence
             if fence is None or not self._lease.holds():
                 return
@@ -213,10 +226,9 @@ class RedisWriter(Worker):
             if not self._write(fence):
                 return
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, now: float) -> None:
         """Tell the owners of broken streams; what they append is a new beginning."""
-        now = self._clock()
-        for stream in list(self._streams.values()):
+        for stream in list(self._ready.values()):
             if stream.waiting and now - stream.waiting[0].since > LONGEST_OUTAGE:
                 self._give_up(stream, f"Redis was away for more than {LONGEST_OUTAGE:g} s")
             if stream.broken and now - stream.told_at >= _GIVEN_UP:
@@ -226,7 +238,7 @@ class RedisWriter(Worker):
 
     def _open_streams(self, fence: bytes) -> None:
         """Find out where streams stand, or begin them."""
-        wanted = [one for one in self._streams.values() if one.waiting and one.number is None]
+        wanted = [one for one in self._ready.values() if one.waiting and one.number is None]
         commands = [
             OPEN(one.keys, fence, int(one.anew), random.getrandbits(31) << 20, KEPT * 1000)
             for one in wanted
@@ -241,15 +253,14 @@ class RedisWriter(Worker):
         counts: list[int] = []
         commands: list[Command] = []
         size = 0
-        for stream in [one for one in self._streams.values() if one.number is not None]:
+        for stream in [one for one in self._ready.values() if one.number is not None]:
             for count, command in self._commands(stream, fence):
                 streams.append(stream)
                 counts.append(count)
                 commands.append(command)
                 size += sum(len(part) for part in command if isinstance(part, bytes))
+            self._ready[stream.name] = self._ready.pop(stream.name)
             if size > _TURN_BYTES:
-                # The others go first in the next turn.
-                self._streams[stream.name] = self._streams.pop(stream.name)
                 break
         failed: set[str] = set()
         for (stream, reply), count in zip(self._asked(streams, commands), counts, strict=True):
@@ -261,7 +272,8 @@ class RedisWriter(Worker):
                 failed.add(stream.name)
             elif count:
                 self._written(stream, count, reply)
-        return any(one.waiting for one in self._streams.values() if one.name not in failed)
+        self._ready = {name: one for name, one in self._ready.items() if one.waiting or one.broken}
+        return any(one.waiting and one.name not in failed for one in self._ready.values())
 
     def _asked(
         self, streams: list[_Stream], commands: list[Command]
