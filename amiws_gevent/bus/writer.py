@@ -34,7 +34,7 @@ KEPT = 24 * 3600
 
 REPLY_TIME = 5.0
 _IDLE = 1.0
-_RETRY = 0.1  # while the lease is in doubt
+_RETRY = 0.1  # seconds, while the lease is in doubt
 _GIVEN_UP = 1.0  # seconds between two times that a stream begins anew
 _OVERHEAD = 128  # bytes of an item beside its payload, here and in Redis
 _GROUP_ITEMS = 256
@@ -123,6 +123,7 @@ class RedisWriter(Worker):
         self._ready: dict[str, _Stream] = {}
         """Those with something to do, who had the least of the greenlet's time first."""
         self._sweeps_at = 0.0
+        self._retries_at = 0.0
         self._open = False
         self._fence: bytes | None = None
         self._limiter = LogLimiter()
@@ -202,12 +203,12 @@ class RedisWriter(Worker):
         fence = self._lease.fence
         if fence is None or not self._open:
             return _IDLE
-        if not self._lease.holds():
+        now = self._clock()
+        if not self._lease.holds() or (fence == self._fence and now < self._retries_at):
             return _RETRY
         if fence != self._fence:
             self._fence = fence
             self._suspect()
-        now = self._clock()
         if now >= self._sweeps_at:  # for trimming, also where nothing comes
             self._sweeps_at = now + _IDLE
             self._ready |= {name: one for name, one in self._streams.items() if self._is_due(one)}
@@ -285,6 +286,7 @@ class RedisWriter(Worker):
         yield from zip(streams, replies, strict=True)
         if FENCED in replies:
             self.refusals += 1
+            self._retries_at = self._clock() + _RETRY
             self._lease.doubt()
         for reply in replies:
             if isinstance(reply, Refusal):
