@@ -109,21 +109,25 @@ if ARGV[2] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then
   local about = redis.call('HMGET', KEYS[3], 'n', 'b', 'sn', 'sb', 'base')
   if about[1] then
     local entries, bytes = about[1] - (about[3] or about[5]), about[2] - (about[4] or 0)
-    return {tonumber(about[1]), entries, bytes}
+    return {tonumber(about[1]), entries, bytes, 0}
   end
 end
-local ms = math.max(now(), (redis.call('HGET', KEYS[3], 'ms') or 0) + 1)
+local ms = text(math.max(now(), (redis.call('HGET', KEYS[3], 'ms') or 0) + 1))
 redis.call('UNLINK', KEYS[2], KEYS[3])
-redis.call('XADD', KEYS[2], text(ms) .. '-' .. ARGV[3], 'd', '', 'b', '0')
-redis.call('HSET', KEYS[3], 'base', ARGV[3], 'n', ARGV[3], 'ms', text(ms), 'b', '0')
+redis.call('XADD', KEYS[2], ms .. '-' .. ARGV[3], 'd', '', 'b', '0')
+redis.call('HSET', KEYS[3], 'base', ARGV[3], 'n', ARGV[3], 'ms', ms, 'b', '0')
+if ARGV[5] then
+  redis.call('HSET', KEYS[3], 'sn', ARGV[3], 'sms', ms, 'sb', '0', 'snapshot', ARGV[5])
+end
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
-return {tonumber(ARGV[3]), 0, 0}
+return {tonumber(ARGV[3]), 0, 0, 1}
 """
 )
-"""Keys fence, stream, about; fence, whether to begin anew ('1') or go on ('0'), base, expiry.
+"""Keys fence, stream, about; fence, whether to begin anew ('1') or go on ('0'), base, expiry, and,
+for a stream that begins, a snapshot if there is one.
 
-{number of the newest entry, entries and bytes since the snapshot}."""
+{number of the newest entry, entries and bytes since the snapshot, whether it has begun}."""
 
 APPEND = Script(
     _FENCE

@@ -240,13 +240,20 @@ class RedisWriter(Worker):
     def _open_streams(self, fence: bytes) -> None:
         """Find out where streams stand, or begin them."""
         wanted = [one for one in self._ready.values() if one.waiting and one.number is None]
-        commands = [
-            OPEN(one.keys, fence, int(one.anew), random.getrandbits(31) << 20, KEPT * 1000)
-            for one in wanted
-        ]
+        commands = []
+        for stream in wanted:
+            base = random.getrandbits(31) << 20
+            first = stream.waiting[0]
+            snapshot = [first.data] if first.kind == "snapshot" else []
+            commands.append(
+                OPEN(stream.keys, fence, int(stream.anew), base, KEPT * 1000, *snapshot)
+            )
         for stream, reply in self._asked(wanted, commands):
-            if isinstance(reply, list):
-                stream.opened(*reply)
+            if isinstance(reply, list) and not stream.broken:
+                *state, begun = reply
+                stream.opened(*state)
+                if begun and stream.waiting[0].kind == "snapshot":
+                    self._written(stream, 1, state[0])
 
     def _write(self, fence: bytes) -> bool:
         """Write some of what waits; whether more does."""

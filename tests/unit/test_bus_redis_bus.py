@@ -235,7 +235,7 @@ def test_the_end_waits_no_longer_than_it_may(server: RedisServer) -> None:
 
 def test_without_redis_it_starts_and_waits(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
-    log, told = CollectorLog(), EdgeLog()
+    log, told = CollectorLog("s"), EdgeLog()
     bus, reader = make_collector(server.settings, log), make_edge(server.settings, told)
     log.bus = bus
     reader.reader.follow(["s"])

@@ -259,7 +259,7 @@ def test_nothing_is_written_once_the_lease_may_have_ended(server: RedisServer) -
 
 
 def test_a_snapshot_is_asked_for_and_the_stream_is_bounded(server: RedisServer) -> None:
-    with collector(server, Bounds(entries=100, bytes=10**9)) as (bus, log):
+    with collector(server, bounds=Bounds(entries=100, bytes=10**9)) as (bus, log):
         for i in range(51):
             bus.writer.append("s", b"%d" % i)
         until(lambda: log.due == ["s"])
@@ -280,7 +280,7 @@ def test_a_snapshot_is_asked_for_and_the_stream_is_bounded(server: RedisServer) 
 
 @pytest.mark.parametrize("bounds", [Bounds(entries=50), Bounds(bytes=5000)])
 def test_without_a_snapshot_a_stream_is_given_up(server: RedisServer, bounds: Bounds) -> None:
-    with collector(server, bounds) as (bus, log):
+    with collector(server, bounds=bounds) as (bus, log):
         for _ in range(300):
             bus.writer.append("s", b"x" * 100)
         until(lambda: log.broken == ["s"])
