@@ -39,8 +39,8 @@ CLIENT_REQUIRES = [
 ]
 
 REDIS_REQUIRES = [
-    # Redis between a collector and its edges: its protocol, logins and errors, over any socket.
-    # 6.4 is the last of a line that Debian and others carry.
+    # Redis between a collector and its edges: its protocol, logins and errors. 6.4 is the oldest
+    # that the tests have passed with.
     "redis>=6.4.0",
 ]
 

@@ -72,7 +72,8 @@ class Writer(Protocol):
     def save(self, stream: str, data: bytes) -> None:
         """Queue a snapshot: it stands for all that was appended before, in order with the entries.
 
-        Nothing is trimmed but what is before the newest snapshot.
+        A stream should begin with one: before it has one, nobody is told of it. Nothing is trimmed
+        but what is before the newest snapshot.
         """
 
     def remove(self, stream: str) -> None:
@@ -136,7 +137,11 @@ class CollectorBus(Protocol):
 
     @property
     def term(self) -> int:
-        """Term of the lease that this collector had last; 0 if it never had one."""
+        """Term of the lease that this collector had last; 0 if it never had one.
+
+        It grows without `CollectorEvents.on_gained` where the lease had run out, or Redis has lost
+        its data, and nobody else has had the lease meanwhile.
+        """
 
     def holds(self) -> bool:
         """Whether nobody else can have the lease now, by a clock that also runs in suspension.
@@ -157,11 +162,10 @@ class CollectorBus(Protocol):
 class Follower(Protocol):
     """What an edge is told of the streams that it follows; in one greenlet, in order."""
 
-    def on_begin(self, stream: str, snapshot: bytes | None, earlier: Sequence[bytes]) -> None:
+    def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
         """The newest snapshot, and the entries before it that are still there, oldest first.
 
-        Called first for each stream, once it is there, and again after each `on_broken`. Without a
-        snapshot the stream is told from its very beginning.
+        Called first for each stream, once it has a snapshot, and again after each `on_broken`.
         """
 
     def on_entries(self, stream: str, entries: Sequence[bytes]) -> None:

@@ -20,7 +20,7 @@ MOST_UNREAD = 10_000
 MOST_UNREAD_BYTES = 32 * 1024 * 1024
 """Answers that one edge has not read yet."""
 
-_BLOCK = 1.0
+_BLOCK = 1.0  # seconds, also between two looks whether this collector has the lease
 _RETRY = 0.1
 _COUNT = 16
 
@@ -168,7 +168,9 @@ class RedisCallee(Worker):
     def turn(self) -> float:
         self._cancel_late()
         fence = self._lease.fence
-        if fence is None or not self._lease.holds():
+        if fence is None:
+            return _BLOCK
+        if not self._lease.holds():
             return _RETRY
         block = 1 if self._first else round(_BLOCK * 1000)  # a turn has to tell that all is well
         self._first = False

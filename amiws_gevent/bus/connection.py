@@ -184,7 +184,7 @@ def explain(error: Exception, patience: float) -> str:
     """An error of redis-py, or of the socket under it, in words for the log."""
     text = str(error)[:_LONGEST_REASON]
     if isinstance(error, redis.TimeoutError):
-        return f"it does not answer within {patience:g} s"
+        return f"it does not answer within {patience:.2g} s"
     if isinstance(error, redis.BusyLoadingError):
         return "it is loading its data"
     for word, meaning in _REPLIES:

@@ -166,16 +166,12 @@ class RedisReader(Worker):
         """Tell the snapshot, and go on behind it."""
         fields = ("base", "sms", "sn", "snapshot")
         base, time, number, snapshot = self.connection.ask("HMGET", stream.about, *fields)
-        if base is None:
-            stream.base = -1
+        if snapshot is None:
+            stream.base = -1  # until the next look
             return
         stream.base = int(base)
-        earlier: list[bytes] = []
-        if snapshot is None:
-            stream.id, stream.number = b"0-0", stream.base - 1
-        else:
-            stream.id, stream.number = b"%b-%b" % (time, number), int(number)
-            earlier = self._earlier(stream)
+        stream.id, stream.number = b"%b-%b" % (time, number), int(number)
+        earlier = self._earlier(stream)
         if self._is_followed(stream):
             stream.begun = True
             self.begins += 1
@@ -205,12 +201,9 @@ class RedisReader(Worker):
         """Wait for entries of these streams, and tell them."""
         milliseconds = max(1, round(seconds * 1000))
         count = max(1, min(self._count, _MOST_OF_ALL // len(streams)))
-        found = self.connection.ask(
-            *("XREAD", "COUNT", count, "BLOCK", milliseconds, "STREAMS"),
-            *(stream.key for stream in streams),
-            *(stream.id for stream in streams),
-        )
+        words = ("XREAD", "COUNT", count, "BLOCK", milliseconds, "STREAMS")
         by_key = {stream.key: stream for stream in streams}
+        found = self.connection.ask(*words, *by_key, *(stream.id for stream in streams))
         size, longest = 0, 0
         for key, entries in found or ():
             longest = max(longest, len(entries))
@@ -227,8 +220,7 @@ class RedisReader(Worker):
             if gap:
                 break
             stream.id, stream.number = identity, number
-            if number != stream.base:
-                payloads.append(payload)
+            payloads.append(payload)
         size = sum(map(len, payloads))
         if payloads and stream.begun and self._is_followed(stream):
             self.entries += len(payloads)

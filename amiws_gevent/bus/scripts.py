@@ -60,28 +60,37 @@ if held and string.sub(held, -#ARGV[1]) == ARGV[1] then
 end
 if held then return {0, held, redis.call('PTTL', KEYS[1])} end
 local last = tonumber(string.match(redis.call('GET', KEYS[2]) or '0', '^%d+'))
+if last < tonumber(ARGV[4]) then return {0, '', 0} end
 local fence = text(math.max(last + 1, tonumber(ARGV[3]), now())) .. ' ' .. ARGV[1]
 redis.call('SET', KEYS[2], fence)
 redis.call('SET', KEYS[1], fence, 'PX', ARGV[2])
 return {1, fence}
 """
 )
-"""Keys lease, fence; holder, milliseconds, least term. {1, fence}; or {0, that of who has it, for
-how many milliseconds}.
+"""Keys lease, fence; holder, milliseconds, least term, term that Redis must remember. {1, fence};
+or {0, that of who has it, for how many milliseconds}; or {0, '', 0} if Redis has lost that term.
 
 The time is part of the term so that it does not go back when Redis has lost its data."""
 
 RENEW = Script(
-    """
+    _NUMBERS
+    + """
 local fence = redis.call('GET', KEYS[2])
 if fence ~= ARGV[1] then return fence or '' end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  local term, holder = string.match(fence, '^(%d+)( .*)$')
+  fence = text(math.max(term + 1, now())) .. holder
+  redis.call('SET', KEYS[2], fence)
+end
 redis.call('SET', KEYS[1], fence, 'PX', ARGV[2])
-return 1
+return {fence}
 """
 )
-"""Keys lease, fence; fence, milliseconds. 1, or the fence that is there now, which may be empty.
+"""Keys lease, fence; fence, milliseconds. {fence}, or the fence of somebody else, empty if there is
+none.
 
-A lease that has run out is renewed as long as nobody else has had one."""
+A lease that has run out goes on if nobody else has had one, under a new term: Redis may be back
+with older data, in which whoever has had one meanwhile is not to be seen."""
 
 RELEASE = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
 """Key lease; fence."""
@@ -100,21 +109,25 @@ if ARGV[2] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then
   local about = redis.call('HMGET', KEYS[3], 'n', 'b', 'sn', 'sb', 'base')
   if about[1] then
     local entries, bytes = about[1] - (about[3] or about[5]), about[2] - (about[4] or 0)
-    return {tonumber(about[1]), entries, bytes}
+    return {tonumber(about[1]), entries, bytes, 0}
   end
 end
-local ms = math.max(now(), (redis.call('HGET', KEYS[3], 'ms') or 0) + 1)
+local ms = text(math.max(now(), (redis.call('HGET', KEYS[3], 'ms') or 0) + 1))
 redis.call('UNLINK', KEYS[2], KEYS[3])
-redis.call('XADD', KEYS[2], text(ms) .. '-' .. ARGV[3], 'd', '', 'b', '0')
-redis.call('HSET', KEYS[3], 'base', ARGV[3], 'n', ARGV[3], 'ms', text(ms), 'b', '0')
+redis.call('XADD', KEYS[2], ms .. '-' .. ARGV[3], 'd', '', 'b', '0')
+redis.call('HSET', KEYS[3], 'base', ARGV[3], 'n', ARGV[3], 'ms', ms, 'b', '0')
+if ARGV[5] then
+  redis.call('HSET', KEYS[3], 'sn', ARGV[3], 'sms', ms, 'sb', '0', 'snapshot', ARGV[5])
+end
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
-return {tonumber(ARGV[3]), 0, 0}
+return {tonumber(ARGV[3]), 0, 0, 1}
 """
 )
-"""Keys fence, stream, about; fence, whether to begin anew ('1') or go on ('0'), base, expiry.
+"""Keys fence, stream, about; fence, whether to begin anew ('1') or go on ('0'), base, expiry, and,
+for a stream that begins, a snapshot if there is one.
 
-{number of the newest entry, entries and bytes since the snapshot}."""
+{number of the newest entry, entries and bytes since the snapshot, whether it has begun}."""
 
 APPEND = Script(
     _FENCE

@@ -166,7 +166,7 @@ class Worker(abc.ABC):
             while not self.stopping:
                 if wait > 0:
                     self._pause(wait)
-                wait = self.turn()
+                wait = 0.0 if self.stopping else self.turn()
             self.ending()
         except Away as away:
             self._lost(away)

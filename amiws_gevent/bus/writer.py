@@ -34,7 +34,7 @@ KEPT = 24 * 3600
 
 REPLY_TIME = 5.0
 _IDLE = 1.0
-_RETRY = 0.1  # while the lease is in doubt
+_RETRY = 0.1  # seconds, while the lease is in doubt
 _GIVEN_UP = 1.0  # seconds between two times that a stream begins anew
 _OVERHEAD = 128  # bytes of an item beside its payload, here and in Redis
 _GROUP_ITEMS = 256
@@ -120,6 +120,10 @@ class RedisWriter(Worker):
         self._most_waiting = most_waiting
         self._clock = clock
         self._streams: dict[str, _Stream] = {}
+        self._ready: dict[str, _Stream] = {}
+        """Those with something to do, who had the least of the greenlet's time first."""
+        self._sweeps_at = 0.0
+        self._retries_at = 0.0
         self._open = False
         self._fence: bytes | None = None
         self._limiter = LogLimiter()
@@ -135,6 +139,7 @@ class RedisWriter(Worker):
             self.dropped += len(stream.waiting)
             stream.broken = "the lease is lost"  # for replies that are still to come
         self._streams.clear()
+        self._ready.clear()
         self.waiting = 0
 
     def append(self, stream: str, data: bytes) -> None:
@@ -153,17 +158,20 @@ class RedisWriter(Worker):
         stream = self._streams.get(name)
         if stream is None:
             stream = self._streams[name] = _Stream(name, self._keys)
+        if kind == "end" and stream.broken:  # nobody needs to be told
+            stream.number, stream.anew, stream.broken = None, True, ""
         if len(data) > LARGEST_ITEM:
             self._give_up(stream, f"an entry or snapshot has {len(data)} bytes, too many for Redis")
         item = _Item(kind, data, self._clock())
-        while self.waiting and self.waiting + item.size > self._most_waiting:
-            largest = max(self._streams.values(), key=lambda one: sum(i.size for i in one.waiting))
+        while not stream.broken and self.waiting and self.waiting + item.size > self._most_waiting:
+            largest = max(self._ready.values(), key=lambda one: sum(i.size for i in one.waiting))
             self._give_up(largest, f"more than {self._most_waiting} bytes wait for Redis")
         if stream.broken:
             self.dropped += 1
             return
         stream.waiting.append(item)
         self.waiting += item.size
+        self._ready[name] = stream
         self.wake.set()
 
     def _give_up(self, stream: _Stream, reason: str) -> None:
@@ -177,6 +185,7 @@ class RedisWriter(Worker):
             self._limiter.log(
                 _log, logging.WARNING, stream.name, "stream %s begins anew: %s", stream.name, reason
             )
+        self._ready[stream.name] = stream
         self.wake.set()
 
     # In the greenlet
@@ -188,24 +197,29 @@ class RedisWriter(Worker):
         """Redis may have lost its data: trimming finds out, for streams with nothing new too."""
         for stream in self._streams.values():
             stream.trimmed_at = float("-inf")
+        self._sweeps_at = 0.0
 
     def turn(self) -> float:
         fence = self._lease.fence
         if fence is None or not self._open:
             return _IDLE
-        if not self._lease.holds():
+        now = self._clock()
+        if not self._lease.holds() or (fence == self._fence and now < self._retries_at):
             return _RETRY
         if fence != self._fence:
             self._fence = fence
             self._suspect()
-        self._begin_anew()
+        if now >= self._sweeps_at:  # for trimming, also where nothing comes
+            self._sweeps_at = now + _IDLE
+            self._ready |= {name: one for name, one in self._streams.items() if self._is_due(one)}
+        self._begin_anew(now)
         self._open_streams(fence)
         more = self._write(fence)
         return 0.0 if more else _IDLE
 
     def ending(self) -> None:
         """All that waits, as long as that goes well."""
-        while any(stream.waiting for stream in self._streams.values()):
+        while any(stream.waiting for stream in self._ready.values()):
             fence = self._lease.fence
             if fence is None or not self._lease.holds():
                 return
@@ -213,10 +227,9 @@ class RedisWriter(Worker):
             if not self._write(fence):
                 return
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, now: float) -> None:
         """Tell the owners of broken streams; what they append is a new beginning."""
-        now = self._clock()
-        for stream in list(self._streams.values()):
+        for stream in list(self._ready.values()):
             if stream.waiting and now - stream.waiting[0].since > LONGEST_OUTAGE:
                 self._give_up(stream, f"Redis was away for more than {LONGEST_OUTAGE:g} s")
             if stream.broken and now - stream.told_at >= _GIVEN_UP:
@@ -226,14 +239,21 @@ class RedisWriter(Worker):
 
     def _open_streams(self, fence: bytes) -> None:
         """Find out where streams stand, or begin them."""
-        wanted = [one for one in self._streams.values() if one.waiting and one.number is None]
-        commands = [
-            OPEN(one.keys, fence, int(one.anew), random.getrandbits(31) << 20, KEPT * 1000)
-            for one in wanted
-        ]
+        wanted = [one for one in self._ready.values() if one.waiting and one.number is None]
+        commands = []
+        for stream in wanted:
+            base = random.getrandbits(31) << 20
+            first = stream.waiting[0]
+            snapshot = [first.data] if first.kind == "snapshot" else []
+            commands.append(
+                OPEN(stream.keys, fence, int(stream.anew), base, KEPT * 1000, *snapshot)
+            )
         for stream, reply in self._asked(wanted, commands):
-            if isinstance(reply, list):
-                stream.opened(*reply)
+            if isinstance(reply, list) and not stream.broken:
+                *state, begun = reply
+                stream.opened(*state)
+                if begun and stream.waiting[0].kind == "snapshot":
+                    self._written(stream, 1, state[0])
 
     def _write(self, fence: bytes) -> bool:
         """Write some of what waits; whether more does."""
@@ -241,15 +261,14 @@ class RedisWriter(Worker):
         counts: list[int] = []
         commands: list[Command] = []
         size = 0
-        for stream in [one for one in self._streams.values() if one.number is not None]:
+        for stream in [one for one in self._ready.values() if one.number is not None]:
             for count, command in self._commands(stream, fence):
                 streams.append(stream)
                 counts.append(count)
                 commands.append(command)
                 size += sum(len(part) for part in command if isinstance(part, bytes))
+            self._ready[stream.name] = self._ready.pop(stream.name)
             if size > _TURN_BYTES:
-                # The others go first in the next turn.
-                self._streams[stream.name] = self._streams.pop(stream.name)
                 break
         failed: set[str] = set()
         for (stream, reply), count in zip(self._asked(streams, commands), counts, strict=True):
@@ -261,7 +280,8 @@ class RedisWriter(Worker):
                 failed.add(stream.name)
             elif count:
                 self._written(stream, count, reply)
-        return any(one.waiting for one in self._streams.values() if one.name not in failed)
+        self._ready = {name: one for name, one in self._ready.items() if one.waiting or one.broken}
+        return any(one.waiting and one.name not in failed for one in self._ready.values())
 
     def _asked(
         self, streams: list[_Stream], commands: list[Command]
@@ -273,6 +293,7 @@ class RedisWriter(Worker):
         yield from zip(streams, replies, strict=True)
         if FENCED in replies:
             self.refusals += 1
+            self._retries_at = self._clock() + _RETRY
             self._lease.doubt()
         for reply in replies:
             if isinstance(reply, Refusal):

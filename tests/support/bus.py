@@ -18,20 +18,22 @@ KEYS = Keys("amiws")
 
 
 class CollectorLog:
-    """What a collector is told. A stream that is broken begins with the snapshot ``anew``."""
+    """What a collector is told. Streams begin with the snapshot ``first``, or ``anew``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *streams: str) -> None:
+        self.streams = streams
         self.bus: RedisCollector | None = None
         self.terms: list[int] = []
         self.losses: list[str] = []
         self.states: list[tuple[bool, str]] = []
         self.broken: list[str] = []
         self.due: list[str] = []
-        self.when_gained: Callable[[], None] = lambda: None
 
     def on_gained(self, term: int) -> None:
         self.terms.append(term)
-        self.when_gained()
+        for stream in self.streams:
+            assert self.bus is not None
+            self.bus.writer.save(stream, b"first")
 
     def on_lost(self, reason: str) -> None:
         self.losses.append(reason)
@@ -54,14 +56,14 @@ class EdgeLog:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
         self.entries: dict[str, list[bytes]] = {}
-        self.snapshots: dict[str, bytes | None] = {}
+        self.snapshots: dict[str, bytes] = {}
         self.earlier: dict[str, list[bytes]] = {}
         self.states: list[tuple[bool, str]] = []
         self.collectors: list[tuple[bool, str]] = []
         self.broken: list[tuple[str, str]] = []
         self.when_entries: Callable[[], None] = lambda: None
 
-    def on_begin(self, stream: str, snapshot: bytes | None, earlier: Sequence[bytes]) -> None:
+    def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
         self.told.append(("begin", stream, snapshot, list(earlier)))
         self.snapshots[stream] = snapshot
         self.earlier[stream] = list(earlier)
@@ -102,14 +104,14 @@ class Answers:
 @contextmanager
 def collector(
     server: RedisServer,
+    *streams: str,
     bounds: Bounds | None = None,
     lease_time: float = 1.0,
-    *,
     wait: bool = True,
     **clock: Callable[[], float],
 ) -> Iterator[tuple[RedisCollector, CollectorLog]]:
     """A collector that has the lease when the block begins, unless it need not ``wait``."""
-    log = CollectorLog()
+    log = CollectorLog(*streams)
     bus = RedisCollector(server.settings, log, bounds or Bounds(), lease_time=lease_time, **clock)
     log.bus = bus
     bus.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 
 from amiws_gevent.bus.lease import boot_time, holder_of
@@ -83,15 +84,51 @@ def test_it_counts_from_what_was_sent_not_from_the_reply(server: RedisServer) ->
         log.lease.connection.ask = asked  # type: ignore[method-assign]
 
 
-def test_one_that_has_run_out_is_renewed_if_nobody_had_it(server: RedisServer) -> None:
+def test_one_that_has_run_out_goes_on_under_a_new_term_if_nobody_had_it(
+    server: RedisServer,
+) -> None:
     log = LeaseLog(server, "a", boot_time)
     with working(log.lease):
         until(lambda: log.terms)
         server.ask("DEL", KEYS.lease)
         log.lease.doubt()
-        until(lambda: server.ask("EXISTS", KEYS.lease))
+        until(lambda: log.lease.term > log.terms[0])
+        assert server.ask("GET", KEYS.lease) == server.ask("GET", KEYS.fence) == log.lease.fence
+        assert log.lease.holds()
         assert len(log.terms) == 1
     assert log.losses == []
+
+
+def test_a_renewal_whose_reply_was_lost_is_taken_up(server: RedisServer) -> None:
+    log = LeaseLog(server, "a", boot_time)
+    with working(log.lease):
+        until(lambda: log.terms)
+        server.ask("SET", KEYS.fence, f"{10**14} a")
+        server.ask("SET", KEYS.lease, f"{10**14} a", "PX", "60000")
+        log.lease.doubt()
+        until(lambda: log.lease.term == 10**14)
+    assert log.losses == []
+
+
+def test_older_data_brings_no_older_term_back(server: RedisServer) -> None:
+    """Redis comes back as it was when another, who does not know better, had the lease."""
+    first, second = (LeaseLog(server, name, boot_time, duration=1.0) for name in "ab")
+    first.lease.start()
+    until(lambda: first.terms)
+    server.keep_data()
+    first.lease.stop()  # as if it stood still from now on
+    old = first.lease.fence
+    with working(second.lease):
+        until(lambda: second.terms)
+        server.kill()
+        server.start()
+        assert server.ask("GET", KEYS.fence) == old
+        first.lease.stopping = False
+        with working(first.lease):
+            until(lambda: second.losses or first.losses)
+            until(lambda: first.lease.holds() or second.lease.holds())
+            assert not (first.lease.holds() and second.lease.holds())
+            assert int(server.ask("GET", KEYS.fence).split()[0]) > second.terms[0]
 
 
 def test_it_is_lost_to_another(server: RedisServer) -> None:
@@ -140,6 +177,32 @@ def test_who_comes_first_after_a_loss_of_data_has_it(server: RedisServer) -> Non
         log.lease.doubt()
         until(lambda: log.losses)
         assert not log.lease.holds()
+
+
+def test_who_waits_does_not_take_it_at_once_when_redis_has_lost_its_data(
+    server: RedisServer,
+) -> None:
+    """Whoever had it may act until its lease would have ended, unless it is there first."""
+    clock = Clock()
+    first, second = (LeaseLog(server, name, clock, duration=1000.0) for name in "ab")
+    with working(first.lease):
+        until(lambda: first.terms)
+        with working(second.lease):
+            until(lambda: second.lease._seen)
+            server.ask("FLUSHALL")
+            second.lease.wake.set()
+            until(lambda: second.lease._lost_at is not None)
+            clock.now += 999.0
+            second.lease.wake.set()
+            gevent.sleep(0.1)
+            assert second.terms == []
+            assert not first.lease.holds()
+            clock.now += 1.0
+            second.lease.wake.set()
+            until(lambda: second.terms)
+            assert second.terms[0] > first.terms[0]
+            first.lease.doubt()
+            until(lambda: first.losses)
 
 
 def test_a_grant_whose_reply_was_lost_is_taken_up(server: RedisServer) -> None:

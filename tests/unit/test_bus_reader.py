@@ -48,15 +48,29 @@ def test_the_snapshot_what_was_before_it_and_what_comes(server: RedisServer) -> 
             assert reader.reader.lag() == {"s": 0}
 
 
-def test_a_stream_without_a_snapshot_is_told_from_its_beginning(server: RedisServer) -> None:
+def test_a_stream_is_told_once_it_has_a_snapshot(server: RedisServer) -> None:
     with edge(server, "s", "t") as (_, log), collector(server) as (bus, _):
         assert log.told[:2] == [("connection", True), ("collector", False)]
         bus.writer.append("s", b"one")
+        bus.writer.save("t", b"empty")
         bus.writer.append("t", b"other")
-        until(lambda: log.entries == {"s": [b"one"], "t": [b"other"]})
-        assert log.snapshots == {"s": None, "t": None}
-        assert log.earlier == {"s": [], "t": []}
+        until(lambda: log.entries == {"t": [b"other"]})
+        bus.writer.save("s", b"up to one")
+        until(lambda: "s" in log.snapshots)
+        assert log.snapshots == {"s": b"up to one", "t": b"empty"}
+        assert log.earlier == {"s": [b"one"], "t": []}
         assert [up for up, _ in log.collectors] == [False, True]
+
+
+def test_a_beginning_is_never_told_without_its_snapshot(server: RedisServer) -> None:
+    """Which stands for what no entry says."""
+    with collector(server, "s") as (bus, _), edge(server, "s") as (_, log):
+        until(lambda: log.snapshots)
+        for i in range(20):
+            bus.writer._give_up(bus.writer._streams["s"], "for a test")
+            bus.writer._streams["s"].told_at = float("-inf")
+            until(lambda i=i: len(log.broken) == i + 1)  # type: ignore[misc]
+            until(lambda: log.told[-1] == ("begin", "s", b"anew", []))
 
 
 def test_a_snapshot_at_the_very_beginning(server: RedisServer) -> None:
@@ -84,7 +98,7 @@ def test_what_was_before_is_bounded(server: RedisServer) -> None:
 
 
 def test_streams_may_change_at_any_time(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server, "a", "b") as (reader, log):
+    with collector(server, "a", "b", "c") as (bus, _), edge(server, "a", "b") as (reader, log):
         for name in "abc":
             bus.writer.append(name, b"one")
         until(lambda: log.entries == {"a": [b"one"], "b": [b"one"]})
@@ -102,7 +116,7 @@ def test_streams_may_change_at_any_time(server: RedisServer) -> None:
 
 
 def test_a_follower_may_change_streams_while_it_is_told(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server, "a", "b") as (reader, log):
+    with collector(server, "a", "b", "c") as (bus, _), edge(server, "a", "b") as (reader, log):
         log.when_entries = lambda: reader.reader.follow(["b"])
         bus.writer.append("a", b"one")
         until(lambda: reader.reader.lag().keys() == {"b"})
@@ -113,7 +127,7 @@ def test_a_follower_may_change_streams_while_it_is_told(server: RedisServer) -> 
 
 
 def test_an_outage_with_data_is_no_gap(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server, "s") as (_, log):
+    with collector(server, "s") as (bus, _), edge(server, "s") as (_, log):
         bus.writer.append("s", b"0")
         until(lambda: log.entries == {"s": [b"0"]})
         server.keep_data()
@@ -129,7 +143,10 @@ def test_an_outage_with_data_is_no_gap(server: RedisServer) -> None:
 
 @pytest.mark.parametrize("how", ["killed", "flushed", "older"])
 def test_lost_data_is_a_new_beginning(server: RedisServer, how: str) -> None:
-    with collector(server, lease_time=0.9) as (bus, _), edge(server, "s", "idle") as (_, log):
+    with (
+        collector(server, "s", "idle", lease_time=0.9) as (bus, _),
+        edge(server, "s", "idle") as (_, log),
+    ):
         bus.writer.append("s", b"one")
         bus.writer.append("idle", b"one")
         until(lambda: log.entries == {"s": [b"one"], "idle": [b"one"]})
@@ -155,7 +172,7 @@ def test_lost_data_is_a_new_beginning(server: RedisServer, how: str) -> None:
 def test_one_that_is_behind_the_trimmed_begins_anew(server: RedisServer) -> None:
     """It reads too slowly: what it did not read is gone, which it is told, with a snapshot."""
     bounds = Bounds(entries=50, bytes=10**9)
-    with collector(server, bounds) as (bus, _), edge(server, "s") as (_, log):
+    with collector(server, bounds=bounds) as (bus, _), edge(server, "s") as (_, log):
         bus.writer.save("s", b"first")
         until(lambda: "s" in log.snapshots)
         slow = gevent.event.Event()
@@ -176,11 +193,12 @@ def test_one_that_is_behind_the_trimmed_begins_anew(server: RedisServer) -> None
 
 
 def test_a_stream_that_is_removed(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server, "s") as (_, log):
+    with collector(server, "s") as (bus, _), edge(server, "s") as (_, log):
         bus.writer.append("s", b"one")
         until(lambda: log.entries == {"s": [b"one"]})
         bus.writer.remove("s")
         until(lambda: log.broken == [("s", "it is gone")])
+        bus.writer.save("s", b"again")
         bus.writer.append("s", b"two")
         until(lambda: log.entries == {"s": [b"two"]})
 
@@ -188,7 +206,7 @@ def test_a_stream_that_is_removed(server: RedisServer) -> None:
 def test_the_next_collector_is_told_and_goes_on(server: RedisServer) -> None:
     with edge(server, "s") as (_, log):
         for i in range(2):
-            with collector(server) as (bus, _):
+            with collector(server, *["s"][i:]) as (bus, _):
                 bus.writer.append("s", b"%d" % i)
                 until(lambda i=i: log.entries.get("s") == numbers(0, i + 1))  # type: ignore[misc]
                 until(lambda: log.collectors[-1][0])
@@ -206,7 +224,7 @@ def test_huge_entries_are_read_a_few_at_a_time(
 ) -> None:
     monkeypatch.setattr(module, "_MANY_BYTES", 100_000)
     monkeypatch.setattr(module, "_FEW_BYTES", 10_000)
-    with collector(server) as (bus, _):
+    with collector(server, "s") as (bus, _):
         for i in range(300):
             bus.writer.append("s", b"%d" % i)
         for _ in range(150):
@@ -230,7 +248,8 @@ def test_a_frozen_redis_is_told(server: RedisServer, monkeypatch: pytest.MonkeyP
 
 
 def test_a_key_of_somebody_else_is_told(server: RedisServer) -> None:
-    server.ask("HSET", KEYS.about("s"), "base", "5", "n", "5", "ms", "1")
+    about = {"base": "5", "n": "5", "ms": "1", "sn": "5", "sms": "1", "snapshot": "x"}
+    server.ask("HSET", KEYS.about("s"), *(part for pair in about.items() for part in pair))
     server.ask("SET", KEYS.stream("s"), "precious")
     with edge(server) as (reader, log):
         reader.reader.follow(["s"])
@@ -240,7 +259,7 @@ def test_a_key_of_somebody_else_is_told(server: RedisServer) -> None:
 
 
 def test_what_the_follower_raises_is_contained(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server, "s") as (reader, log):
+    with collector(server, "s") as (bus, _), edge(server, "s") as (reader, log):
         log.when_entries = lambda: 1 / 0  # type: ignore[assignment,return-value]
         bus.writer.append("s", b"one")
         until(lambda: reader.guard.faults)
@@ -253,7 +272,7 @@ def test_every_entry_comes_once_when_redis_is_killed_at_any_time(tmp_path: Path)
     always = ["appendonly yes", "appendfsync always"]
     with (
         RedisServer(tmp_path, always) as server,
-        collector(server, lease_time=600.0) as (bus, log),
+        collector(server, "s", lease_time=600.0) as (bus, log),
         edge(server, "s") as (_, told),
     ):
         sent = 0

@@ -36,14 +36,16 @@ from amiws_gevent.config import Redis
 class Events:
     number = 0
     def on_gained(self, term):
+        self.term = term
         bus.writer.save("s", b"snapshot %d" % term)
         gevent.spawn(self.publish, term)
     def publish(self, term):
-        while bus.term == term:
+        while self.term == term:
             bus.writer.append("s", b"%d %d" % (term, self.number))
             self.number += 1
             gevent.sleep(0.001)
     def on_lost(self, reason):
+        self.term = 0
         print("lost", bus.writer.refusals, flush=True)
     def on_connection(self, up, reason): pass
     def on_broken(self, stream):
@@ -233,7 +235,7 @@ def test_the_end_waits_no_longer_than_it_may(server: RedisServer) -> None:
 
 def test_without_redis_it_starts_and_waits(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
-    log, told = CollectorLog(), EdgeLog()
+    log, told = CollectorLog("s"), EdgeLog()
     bus, reader = make_collector(server.settings, log), make_edge(server.settings, told)
     log.bus = bus
     reader.reader.follow(["s"])

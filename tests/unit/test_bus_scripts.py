@@ -61,15 +61,23 @@ def trim(server: RedisServer, number: int, entries: int = 10**6, size: int = 10*
 
 
 def test_a_stream_begins_with_an_empty_entry_and_goes_on(server: RedisServer) -> None:
-    assert run(server, OPEN, STREAM, 0, BASE, EXPIRY) == [BASE, 0, 0]
+    assert run(server, OPEN, STREAM, 0, BASE, EXPIRY) == [BASE, 0, 0, 1]
     assert run(server, APPEND, STREAM, BASE, b"one", b"two") == BASE + 2
-    assert run(server, OPEN, STREAM, 0, 7, EXPIRY) == [BASE + 2, 2, 6]
+    assert run(server, OPEN, STREAM, 0, 7, EXPIRY) == [BASE + 2, 2, 6, 0]
     assert run(server, SAVE, ABOUT, BASE + 2, b"snapshot") == BASE + 2
     assert run(server, APPEND, STREAM, BASE + 2, b"three") == BASE + 3
-    assert run(server, OPEN, STREAM, 0, 7, EXPIRY) == [BASE + 3, 1, 5]
+    assert run(server, OPEN, STREAM, 0, 7, EXPIRY) == [BASE + 3, 1, 5, 0]
     assert payloads(server) == [b"", b"one", b"two", b"three"]
     assert 0 < server.ask("PTTL", KEYS.stream("s")) <= EXPIRY
     assert 0 < server.ask("PTTL", KEYS.about("s")) <= EXPIRY
+
+
+def test_a_stream_may_begin_with_a_snapshot(server: RedisServer) -> None:
+    assert run(server, OPEN, STREAM, 0, BASE, EXPIRY, b"first") == [BASE, 0, 0, 1]
+    about = server.ask("HMGET", KEYS.about("s"), "snapshot", "sn", "sb")
+    assert about == [b"first", str(BASE).encode(), b"0"]
+    assert run(server, OPEN, STREAM, 0, 7, EXPIRY, b"never") == [BASE, 0, 0, 0]
+    assert server.ask("HGET", KEYS.about("s"), "snapshot") == b"first"
 
 
 def test_numbers_go_up_by_one_and_times_never_back(server: RedisServer) -> None:

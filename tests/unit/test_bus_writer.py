@@ -11,6 +11,7 @@ import pytest
 from amiws_gevent.bus import writer as module
 from amiws_gevent.bus.api import Bounds
 from tests.support.bus import KEYS, collector
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 
@@ -221,6 +222,27 @@ def test_a_newer_term_is_never_written_over(server: RedisServer) -> None:
             assert payloads(server) == [b"", b"one", b"two"]
 
 
+def test_while_the_lease_is_in_doubt_redis_is_not_asked_all_the_time(server: RedisServer) -> None:
+    with collector(server, lease_time=600.0) as (bus, _):
+        bus.writer.append("s", b"one")
+        until(lambda: not bus.writer.waiting)
+        clock = Clock()
+        bus.writer._clock = clock
+        bus.lease.doubt = lambda: None  # type: ignore[method-assign]
+        server.ask("SET", KEYS.fence, "1 other")
+        for i in range(50):
+            bus.writer.append("s", b"%d" % i)
+            gevent.sleep(0.001)
+        until(lambda: bus.writer.refusals)
+        gevent.sleep(0.05)
+        assert bus.writer.refusals == 1
+        assert bus.lease.fence is not None
+        server.ask("SET", KEYS.fence, bus.lease.fence)
+        clock.now += 0.2
+        until(lambda: not bus.writer.waiting)
+        assert len(payloads(server)) == 52
+
+
 def test_nothing_is_written_once_the_lease_may_have_ended(server: RedisServer) -> None:
     offset = 0.0
     with collector(server, lease_time=600.0, clock=lambda: 1000.0 + offset) as (bus, log):
@@ -237,7 +259,7 @@ def test_nothing_is_written_once_the_lease_may_have_ended(server: RedisServer) -
 
 
 def test_a_snapshot_is_asked_for_and_the_stream_is_bounded(server: RedisServer) -> None:
-    with collector(server, Bounds(entries=100, bytes=10**9)) as (bus, log):
+    with collector(server, bounds=Bounds(entries=100, bytes=10**9)) as (bus, log):
         for i in range(51):
             bus.writer.append("s", b"%d" % i)
         until(lambda: log.due == ["s"])
@@ -258,7 +280,7 @@ def test_a_snapshot_is_asked_for_and_the_stream_is_bounded(server: RedisServer) 
 
 @pytest.mark.parametrize("bounds", [Bounds(entries=50), Bounds(bytes=5000)])
 def test_without_a_snapshot_a_stream_is_given_up(server: RedisServer, bounds: Bounds) -> None:
-    with collector(server, bounds) as (bus, log):
+    with collector(server, bounds=bounds) as (bus, log):
         for _ in range(300):
             bus.writer.append("s", b"x" * 100)
         until(lambda: log.broken == ["s"])
@@ -279,6 +301,29 @@ def test_a_stream_is_removed_and_may_come_again(server: RedisServer) -> None:
         bus.writer.append("s", b"three")
         until(lambda: not bus.writer.waiting)
         assert payloads(server) == [b"", b"three"]
+
+
+def test_a_stream_that_is_given_up_may_be_removed(server: RedisServer) -> None:
+    with collector(server) as (bus, log):
+        bus.writer.append("s", b"one")
+        until(lambda: not bus.writer.waiting)
+        bus.writer._give_up(bus.writer._streams["s"], "for a test")
+        bus.writer.remove("s")
+        until(lambda: not bus.writer.waiting)
+        assert server.ask("EXISTS", KEYS.stream("s"), KEYS.about("s")) == 0
+        assert log.broken == []
+
+
+def test_what_is_dropped_anyway_evicts_nothing(server: RedisServer) -> None:
+    with collector(server) as (bus, log):
+        bus.writer._most_waiting = 10_000
+        bus.writer.append("small", b"x" * 6_000)
+        bus.writer.append("large", b"x" * 9_000)  # small has to go
+        bus.writer.append("small", b"x" * 6_000)
+        assert (bus.writer.dropped, bus.writer.breaks) == (2, 1)
+        until(lambda: log.broken == ["small"])
+        until(lambda: not bus.writer.waiting)
+        assert payloads(server, "large") == [b"", b"x" * 9_000]
 
 
 def test_a_key_of_somebody_else_is_told_and_left(server: RedisServer) -> None:
