@@ -119,22 +119,21 @@ class Following:
 
     # -- of `bus.api.Follower` -----------------------------------------------------------
 
-    def on_begin(self, stream: str, snapshot: bytes | None, earlier: Sequence[bytes]) -> None:
+    def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
         server = server_of(stream)
         if server is None:
-            self._take_directory(snapshot, earlier)
+            self._take_directory(snapshot)
             return
         entries = map(decode, earlier)
         batches = (entry for entry in entries if isinstance(entry, Told))
         self._take(server, batches)
-        if snapshot is not None:
-            self._take(server, read_snapshot(snapshot))
+        self._take(server, read_snapshot(snapshot))
         self._look_whether_complete()
 
     def on_entries(self, stream: str, entries: Sequence[bytes]) -> None:
         server = server_of(stream)
         if server is None:
-            self._take_directory(None, entries)
+            self._take_directory(entries[-1])  # the newest is all that counts
         else:
             self._take(server, map(decode, entries))
             self._look_whether_complete()
@@ -163,13 +162,9 @@ class Following:
 
     # -- what is told --------------------------------------------------------------------
 
-    def _take_directory(self, snapshot: bytes | None, entries: Sequence[bytes]) -> None:
-        """The newest is all that counts."""
-        newest = entries[-1] if snapshot is None and entries else snapshot
-        if newest is None:
-            return
+    def _take_directory(self, data: bytes) -> None:
         try:
-            directory = decode_directory(newest)
+            directory = decode_directory(data)
         except FormatError as error:
             self._tell_format(error)
             return

@@ -93,10 +93,11 @@ class LocalReader:
             del self._at[stream]
             at = None
             self._follower.on_broken(stream, "lost")
-        if known is None:
+        if known is None or (at is None and known.snapshot is None):
             return
         if at is None:
-            place = known.behind if known.snapshot is not None else 0
+            assert known.snapshot is not None
+            place = known.behind
             self._follower.on_begin(stream, known.snapshot, tuple(known.entries[:place]))
         else:
             place = at[2]
