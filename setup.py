@@ -38,8 +38,15 @@ CLIENT_REQUIRES = [
     "websockets>=17.0",
 ]
 
+REDIS_REQUIRES = [
+    # Redis between a collector and its edges: its protocol, logins and errors. 6.4 is the oldest
+    # that the tests have passed with.
+    "redis>=6.4.0",
+]
+
 TEST_REQUIRES = [
     *CLIENT_REQUIRES,
+    *REDIS_REQUIRES,
     "brotli",  # wheels carry compressed files, as do the next two
     "rcssmin",
     "rjsmin",
@@ -131,7 +138,12 @@ setup(
     ],
     python_requires=">=3.11",
     install_requires=INSTALL_REQUIRES,
-    extras_require={"client": CLIENT_REQUIRES, "test": TEST_REQUIRES, "bench": BENCH_REQUIRES},
+    extras_require={
+        "client": CLIENT_REQUIRES,
+        "redis": REDIS_REQUIRES,
+        "test": TEST_REQUIRES,
+        "bench": BENCH_REQUIRES,
+    },
     packages=[
         *find_packages(include=["amiws_gevent*"]),
         "amiws_plugins",

@@ -42,6 +42,10 @@ class Access:
         self._known: dict[str | None, Rights] = {}
         self._servers: tuple[int, ...] = ()
 
+    def use_key(self, key: bytes) -> None:
+        """Have the next policy make pseudonyms with another key."""
+        self._key = key
+
     def prepare(self, settings: Settings) -> Policy:
         """What `use` takes."""
         return policy_of(settings, self._key)

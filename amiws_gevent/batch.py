@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
-from amiws_gevent.ami import Message
+import orjson
+
+from amiws_gevent.ami import Kind, Message
 from amiws_gevent.plugins.api import ServerInfo
 
 
@@ -69,3 +71,38 @@ class Item(NamedTuple):
     """By server id, where who has had ``data`` stands then."""
     part: Any = None
     """For who keeps it while a client reads slowly: which part of what the client gets it is."""
+
+
+class ReadAgain(Sequence[Message]):
+    """Messages of the JSON that was made of them, read when they are needed: for few they are."""
+
+    __slots__ = ("_json", "_messages")
+
+    def __init__(self, json: Sequence[bytes]) -> None:
+        self._json = json
+        self._messages: list[Message] | None = None
+
+    def __len__(self) -> int:
+        return len(self._json)
+
+    @overload
+    def __getitem__(self, place: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Message]: ...
+
+    def __getitem__(self, place: int | slice) -> Message | list[Message]:
+        if self._messages is None:
+            self._messages = list(map(_message, self._json))
+        return self._messages[place]
+
+
+def _message(text: bytes) -> Message:
+    """A message of its JSON: a repeated header is a list there."""
+    envelope = orjson.loads(text)
+    pairs = [
+        (name, one)
+        for name, value in envelope["data"].items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    return Message(Kind(envelope["type"]), pairs)

@@ -32,7 +32,7 @@ from amiws_gevent.config import (
     role_report,
     security_warnings,
 )
-from amiws_gevent.config.fields import token_name
+from amiws_gevent.config.fields import ROLES, token_name
 from amiws_gevent.errors import ListenError, StartError, UsageError
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.daemon import Child, PidFile, daemonise, drop_pid_file
@@ -181,6 +181,12 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         help="use three simulated PBXs instead of the configured servers. Clients connect to PORT; "
         "its default is ws_port of the file given with -f, or without a file "
         f"http://127.0.0.1:{WS_PORT}/",
+    )
+    parser.add_argument(
+        "--role",
+        choices=ROLES,
+        help="what this process does, whatever the configuration says: both, or with others over "
+        "Redis collector (AMI connections) or edge (clients)",
     )
     parser.add_argument(
         "--plugins",
@@ -362,9 +368,10 @@ def _loader(options: argparse.Namespace) -> Callable[[], LoadResult]:
     # A daemon leaves this folder, and reads the file and what that names again all the same.
     base = Path.cwd()
     path = base / (options.file or CONFIG_FILE)
+    replaced: dict[str, object] = {} if options.role is None else {"role": options.role}
     if options.demo is None:
-        return lambda: load_settings(path, base=base)
-    replaced = _demo_keys(options.demo)
+        return lambda: load_settings(path, base=base, replaced=replaced)
+    replaced |= _demo_keys(options.demo)
     if options.file is None:
         return lambda: LoadResult(_demo_settings(replaced), [], [])
     return lambda: load_settings(path, base=base, replaced=replaced)
@@ -500,10 +507,10 @@ def _serve(
     source = _simulated(configured, demo) if demo else contextlib.nullcontext(configured)
     try:
         # Not before the fork: what it imports may start threads or open files.
-        from amiws_gevent.server import Server
+        from amiws_gevent.roles import server_of
 
         with GcFreeze(), source as (settings, load):
-            server = Server(settings, load=load, log=control, pid_file=pid_file)
+            server = server_of(settings, load=load, log=control, pid_file=pid_file)
             watch.blame = server.plugins.blame
             _start(server, signals)
             if demo:

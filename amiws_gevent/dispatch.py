@@ -51,7 +51,8 @@ Answer = Callable[[bytes], None]
 class ActionTarget(Protocol):
     """What dispatching needs of a link."""
 
-    host: AmiHost
+    @property
+    def host(self) -> AmiHost: ...
 
     def send(self, data: bytes, *, holding: float = 0.0) -> None:
         """Queue one encoded action; raises NotConnected or SendBufferFull.
@@ -114,11 +115,16 @@ class Dispatcher:
             answer(encode_message(OWN_PREFIX, error_response(str(problem), action_id)))
             self._record_refusal(client, given, problem)
             return
+        self._go(Permitted(text, given, servers, client, rights), answer)
+
+    def _go(self, permitted: Permitted, answer: Answer) -> None:
+        """Send what may be sent."""
+        given, servers, client = permitted.action, permitted.servers, permitted.client
         audited = self._audit.action(client, given.name, given.headers, servers)
         why_not = audited.wait()
         if why_not:
             why_not = f"the audit cannot be written: {why_not}"
-        elif self._rights_of(client.identity) != rights:  # plugins and audit may take seconds
+        elif self._rights_of(client.identity) != permitted.rights:  # the audit may take seconds
             why_not = CHANGED
         sending = _Sending(given, client, answer, audited, why_not)
         for server in servers:
@@ -208,6 +214,17 @@ class Dispatcher:
         """
         self.refused += 1
         self._limiter.log(_log, logging.INFO, key, text, *arguments)
+
+
+class Permitted(NamedTuple):
+    """An action that may be sent."""
+
+    text: str
+    """As it came."""
+    action: ClientAction
+    servers: Sequence[int]
+    client: ClientInfo
+    rights: Rights
 
 
 class _Sending(NamedTuple):

@@ -165,6 +165,10 @@ class Passes:
         self._published[batch.server.id] = batch.position
         return waits
 
+    def begin_at(self, server: int, position: Position) -> None:
+        """What a server has published up to here has not come here: nobody gets it."""
+        self._published[server] = position
+
     def _queue(self, batch: Batch) -> None:
         if not self._pending and self._pass is None:
             self._passed = {**self._published}

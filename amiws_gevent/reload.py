@@ -16,10 +16,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import gevent
 from flask import Flask
@@ -30,14 +31,19 @@ from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.api.blueprint import Api
 from amiws_gevent.audit.trail import Change, Trail
 from amiws_gevent.clients import Clients
-from amiws_gevent.config import LoadResult, Settings, changed_keys, security_warnings
+from amiws_gevent.config import (
+    Limits,
+    LoadResult,
+    Settings,
+    changed_keys,
+    security_warnings,
+)
 from amiws_gevent.errors import StartError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.hub import Hub
-from amiws_gevent.link.pool import Pool
-from amiws_gevent.live import LiveState
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import Plugins
+from amiws_gevent.plugins.ofrole import entries_of
 from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.policy import Policy
 from amiws_gevent.runtime.log import LogControl
@@ -57,26 +63,46 @@ END_TIME = 0.2  # seconds for a reload to end when the program stops
 _log = logging.getLogger("amiws_gevent.reload")
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What settings reach."""
+class Configured(Protocol):
+    """A part that settings reach."""
 
-    access: Access
-    plugins: Roster
+    def configure(self, settings: Settings) -> None: ...
+
+
+@dataclass(frozen=True)
+class ServerParts:
+    """What has to do with the Asterisk servers."""
+
     pipeline: Pipeline
-    hub: Hub
+    followed: Sequence[Configured]
+    """The live state, and the links; in this order."""
+
+
+@dataclass(frozen=True)
+class ClientParts:
+    """What has to do with clients."""
+
     clients: Clients
     actions: ActionService
-    audit: Trail
-    action_limits: ActionLimits
-    pool: Pool
-    live: LiveState
-    feeds: Feeds
     logins: LoginMemory
     watch: LoginWatch
     web: WebServer
-    monitor: MonitorListener
     api: Api
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What settings reach; a role has ``servers``, ``clients``, or both."""
+
+    access: Access
+    plugins: Roster
+    hub: Hub
+    audit: Trail
+    action_limits: ActionLimits
+    feeds: Feeds
+    monitor: MonitorListener
+    servers: ServerParts | None = None
+    clients: ClientParts | None = None
     log: LogControl | None = None
     private_files: Sequence[Path] = ()
     """Never served, besides what the settings name."""
@@ -92,17 +118,24 @@ class LastReload:
 
 
 @dataclass(frozen=True)
+class _ForClients:
+    """What is ready for clients."""
+
+    app: Flask
+    gate: Gate
+    upgrades: RightsGate
+    web: Move
+
+
+@dataclass(frozen=True)
 class _Prepared:
     """What is ready to be used with ``settings``."""
 
     settings: Settings
-    app: Flask
-    gate: Gate
-    upgrades: RightsGate
     policy: Policy
     audit: Change
     monitor: Move
-    web: Move
+    clients: _ForClients | None
 
 
 class Reload:
@@ -174,7 +207,7 @@ class Reload:
     def _apply(self, settings: Settings, warnings: Sequence[str]) -> None:
         for warning in (*warnings, *security_warnings(settings)):
             _log.warning("%s", warning)
-        with self._parts.pipeline.holding():  # since plugins that are stopped must not be asked
+        with self._holding():  # since plugins that are stopped must not be asked
             undo = ExitStack()
             try:
                 prepared = self._prepare(settings, undo)
@@ -184,26 +217,38 @@ class Reload:
             self._commit(prepared)
         self._last.applied, self._last.applied_at = True, time.time()
 
+    def _holding(self) -> AbstractContextManager[None]:
+        servers = self._parts.servers
+        return nullcontext() if servers is None else servers.pipeline.holding()
+
     def _prepare(self, settings: Settings, undo: ExitStack) -> _Prepared:
         """All that can fail; raises StartError with what is to be undone in ``undo``."""
         parts = self._parts
-        audit = parts.audit.prepare(settings.audit)
+        # Where there are no links, nothing is done that an audit could tell of.
+        audit = parts.audit.prepare(None if parts.servers is None else settings.audit)
         undo.callback(audit.undo)
-        plugins = parts.plugins.prepare(settings.plugins, queue_limit=settings.limits.plugin_queue)
+        entries = entries_of(settings.plugins, settings.role)
+        plugins = parts.plugins.prepare(entries, queue_limit=settings.limits.plugin_queue)
         undo.callback(parts.plugins.undo)
-        gate = Gate(settings, memory=parts.logins, told=parts.audit.login)
-        app = self._build(settings, gate, plugins)
         monitor = parts.monitor.prepare(settings.metrics_listen)
         undo.callback(monitor.undo)
+        clients = None
+        if parts.clients is not None:
+            clients = self._prepare_clients(parts.clients, settings, plugins, undo)
+        return _Prepared(settings, parts.access.prepare(settings), audit, monitor, clients)
+
+    def _prepare_clients(
+        self, parts: ClientParts, settings: Settings, plugins: Plugins, undo: ExitStack
+    ) -> _ForClients:
+        gate = Gate(settings, memory=parts.logins, told=self._parts.audit.login)
+        app = self._build(parts, settings, gate, plugins)
         web = parts.web.prepare(settings)
         undo.callback(web.undo)
-        upgrades = RightsGate(PluginGate(gate, plugins), parts.access.classic_refusal)
-        policy = parts.access.prepare(settings)
-        return _Prepared(settings, app, gate, upgrades, policy, audit, monitor, web)
+        upgrades = RightsGate(PluginGate(gate, plugins), self._parts.access.classic_refusal)
+        return _ForClients(app, gate, upgrades, web)
 
-    def _build(self, settings: Settings, gate: Gate, plugins: Plugins) -> Flask:
+    def _build(self, parts: ClientParts, settings: Settings, gate: Gate, plugins: Plugins) -> Flask:
         """The application behind a gate, with the blueprints of plugins."""
-        parts = self._parts
         routes = [
             parts.api.blueprint(
                 plugins.authorize_client,
@@ -213,16 +258,18 @@ class Reload:
             )
         ]
         if settings.metrics_listen is None:
-            routes.append(parts.monitor.blueprint)
-        app = create_app(settings, gate, blueprints=routes, private_files=parts.private_files)
+            routes.append(self._parts.monitor.blueprint)
+        private = self._parts.private_files
+        app = create_app(settings, gate, blueprints=routes, private_files=private)
         add_blueprints(app, plugins.blueprints())
         return app
 
-    def _showing(self, plugins: Plugins) -> Showing:
+    @staticmethod
+    def _showing(pipeline: Pipeline, plugins: Plugins) -> Showing:
         """What clients see of the state with these plugins."""
         keeper, of = plugins.keeps_state_back, plugins.of_entities
         withheld = f"the plugin {keeper} keeps the state back" if keeper is not None else ""
-        transform = self._parts.pipeline.shown_entities if of else None
+        transform = pipeline.shown_entities if of else None
         return Showing(transform, of, withheld, plugins)
 
     def _record(self, before: Settings, change: Change) -> None:
@@ -243,26 +290,38 @@ class Reload:
     def _commit(self, prepared: _Prepared) -> None:
         """Nothing here can fail, and no other greenlet runs meanwhile."""
         parts, settings = self._parts, prepared.settings
-        limits = settings.limits
         before, self.settings = self.settings, settings
         if parts.log is not None:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
         plugins = parts.plugins.finish()
-        parts.pipeline.plugins = parts.clients.plugins = parts.actions.plugins = plugins
-        parts.api.streams.plugins = plugins
         parts.access.use(prepared.policy, [host.id for host in settings.amihosts])
-        parts.feeds.use(self._showing(plugins))
-        parts.clients.check_rights()
-        parts.api.use_rights()
+        servers, clients = parts.servers, parts.clients
+        if servers is not None:
+            servers.pipeline.plugins = plugins
+            parts.feeds.use(self._showing(servers.pipeline, plugins))
+        if clients is not None:
+            clients.clients.plugins = clients.actions.plugins = plugins
+            clients.api.streams.plugins = plugins
+            clients.clients.check_rights()
+            clients.api.use_rights()
         self._record(before, prepared.audit)
+        self._use_limits(settings.limits)
+        parts.monitor.configure(settings.limits, prepared.monitor)
+        if clients is not None and prepared.clients is not None:
+            made = prepared.clients
+            clients.web.configure(settings, made.web, app=made.app, gate=made.upgrades)
+            clients.watch.use(made.gate)
+            clients.logins.configure(settings)
+        if servers is not None:
+            for part in servers.followed:
+                part.configure(settings)
+
+    def _use_limits(self, limits: Limits) -> None:
+        parts = self._parts
         parts.action_limits.configure(limits)
-        parts.pipeline.configure(limits)
         parts.hub.configure(limits)
         parts.feeds.configure(limits)
-        parts.clients.v2.configure(limits)
-        parts.logins.configure(settings)
-        parts.monitor.configure(limits, prepared.monitor)
-        parts.web.configure(settings, prepared.web, app=prepared.app, gate=prepared.upgrades)
-        parts.watch.use(prepared.gate)
-        parts.live.configure(settings)
-        parts.pool.configure(settings)
+        if parts.servers is not None:
+            parts.servers.pipeline.configure(limits)
+        if parts.clients is not None:
+            parts.clients.clients.v2.configure(limits)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import gevent
 from gevent.queue import Queue
@@ -18,22 +19,24 @@ from gevent.queue import Queue
 from amiws_gevent.access import Access
 from amiws_gevent.actions import ActionService
 from amiws_gevent.actions.limits import ActionLimits
+from amiws_gevent.actions.service import Asked
 from amiws_gevent.api.blueprint import Api
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
-from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.dispatch import ActionTarget, Dispatcher
 from amiws_gevent.facilities import ProgramFacilities
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from amiws_gevent.link.pool import Pool
 from amiws_gevent.live import LiveState
-from amiws_gevent.metrics import Measured, Metrics
+from amiws_gevent.metrics import Measured, Metrics, OnBus
 from amiws_gevent.pipeline import Pipeline
+from amiws_gevent.plugins.facilities import Facilities
 from amiws_gevent.plugins.roster import Roster
-from amiws_gevent.reload import LastReload, Parts, Reload
+from amiws_gevent.reload import ClientParts, LastReload, Parts, Reload, ServerParts
 from amiws_gevent.runtime.descriptors import raise_limit
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
@@ -56,6 +59,10 @@ EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 _log = logging.getLogger("amiws_gevent.server")
 
 
+class Target(ActionTarget, Asked, Protocol):
+    """A link as actions need it."""
+
+
 class Server:
     """The whole program behind the command line.
 
@@ -71,36 +78,20 @@ class Server:
         log: LogControl | None = None,
         pid_file: Path | None = None,
     ) -> None:
-        self._access = Access()
-        rights_of = self._access.rights_of
+        self._log = log
+        self._private_files = [pid_file] if pid_file else []
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
-        self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
-        self._live.on_change = self._hub.stir
+        self._make_shared(settings)
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
-        self.plugins = Roster(
-            ProgramFacilities(self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown)
-        )
-        self._audit = self._make_audit()
+        self.plugins = Roster(self._facilities())
         self._action_limits = ActionLimits(settings.limits)
-        self._dispatcher = Dispatcher(
-            self._pool.links,
-            rights_of=rights_of,
-            audit=self._audit,
-            limits=self._action_limits,
-        )
-        self._pipeline.on_read = self._dispatcher.heard
-        self._actions = ActionService(
-            self._pool.links,
-            self._pipeline.shown,
-            rights_of=rights_of,
-            audit=self._audit,
-            action_limits=self._action_limits,
-            call_of=self._live.call_of,
-        )
+        self._make_actions()
         self._streams = Streams(self._feeds)
-        self._api = Api(self._feeds, self._actions, self._streams, self._audit, rights_of)
+        self._api = Api(
+            self._feeds, self._actions, self._streams, self._audit, self._access.rights_of
+        )
         self._v2 = self._make_v2(settings)
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
@@ -110,22 +101,13 @@ class Server:
             self._web, self._streams, told=self._audit.logout, save=self._logins.save
         )
         self._last_reload = LastReload()
-        metrics = Metrics(self._measured(log))
+        self._metrics = Metrics(self._measured())
         self._monitor = MonitorListener(
-            monitor_blueprint(metrics.render, self._readiness, self._access.sees_all)
+            monitor_blueprint(self._metrics.render, self._readiness, self._access.sees_all)
         )
-        self._reload = Reload(
-            self._parts(log, pid_file), settings, load=load, last=self._last_reload
-        )
+        self._reload = Reload(self._parts(), settings, load=load, last=self._last_reload)
         self._commands: Queue[Callable[[], int | None]] = Queue()
         self._stopping = False
-
-    def _make_audit(self) -> Trail:
-        made = Trail()
-        made.servers = self._server_names
-        made.roles_of = self._access.roles_of
-        made.may_read = self._access.may_read_audit
-        return made
 
     def _make_v2(self, settings: Settings) -> Service:
         return Service(
@@ -136,7 +118,47 @@ class Server:
             has_audit=lambda: self._audit.on,
         )
 
-    def _measured(self, log: LogControl | None) -> Measured:
+    # What roles make otherwise
+
+    def _make_shared(self, settings: Settings) -> None:
+        """The feeds, who may see what of them, and who is told of what was done."""
+        self._access = Access()
+        self._feeds = Feeds(self._hub, self._live, Bounds.of(settings.limits))
+        self._live.on_change = self._hub.stir
+        self._audit = self._trail(Trail())
+
+    def _trail(self, trail: Trail) -> Trail:
+        trail.servers = self._server_names
+        trail.roles_of = self._access.roles_of
+        trail.may_read = self._access.may_read_audit
+        return trail
+
+    def _facilities(self) -> Facilities:
+        """What plugins have of the program."""
+        return ProgramFacilities(
+            self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown
+        )
+
+    def _make_actions(self) -> None:
+        """Who does the actions of clients."""
+        self._make_actions_of(self._pool.links)
+
+    def _make_actions_of(self, links: Mapping[int, Target]) -> None:
+        rights_of = self._access.rights_of
+        self._dispatcher = Dispatcher(
+            links, rights_of=rights_of, audit=self._audit, limits=self._action_limits
+        )
+        self._pipeline.on_read = self._dispatcher.heard
+        self._actions = ActionService(
+            links,
+            self._pipeline.shown,
+            rights_of=rights_of,
+            audit=self._audit,
+            action_limits=self._action_limits,
+            call_of=self._live.call_of,
+        )
+
+    def _measured(self) -> Measured:
         return Measured(
             hub=self._hub,
             pipeline=self._pipeline,
@@ -153,29 +175,34 @@ class Server:
             pauses=self._pauses,
             login_throttle=self._logins.throttle,
             last_reload=self._last_reload,
-            log=log,
+            log=self._log,
+            bus=self._on_bus(),
         )
 
-    def _parts(self, log: LogControl | None, pid_file: Path | None) -> Parts:
+    def _on_bus(self) -> OnBus | None:
+        return None
+
+    def _parts(self) -> Parts:
         return Parts(
             access=self._access,
             plugins=self.plugins,
-            pipeline=self._pipeline,
             hub=self._hub,
-            clients=self._clients,
-            actions=self._actions,
             audit=self._audit,
             action_limits=self._action_limits,
-            pool=self._pool,
-            live=self._live,
             feeds=self._feeds,
-            logins=self._logins,
-            watch=self._watch,
-            web=self._web,
             monitor=self._monitor,
-            api=self._api,
-            log=log,
-            private_files=[pid_file] if pid_file else [],
+            servers=self._server_parts(),
+            clients=self._client_parts(),
+            log=self._log,
+            private_files=self._private_files,
+        )
+
+    def _server_parts(self) -> ServerParts | None:
+        return ServerParts(self._pipeline, [self._live, self._pool])
+
+    def _client_parts(self) -> ClientParts | None:
+        return ClientParts(
+            self._clients, self._actions, self._logins, self._watch, self._web, self._api
         )
 
     @property
@@ -204,6 +231,9 @@ class Server:
         self._live.start()
         self._pauses.start()
         self._hub.start().link_exception(self._died)
+        self._start_clients()
+
+    def _start_clients(self) -> None:
         self._v2.start().link_exception(self._died)
         self._watch.start().link_exception(self._died)
         _log.info(
@@ -211,7 +241,7 @@ class Server:
             "https" if self.settings.ssl_cert else "http",
             self.settings.ws_host or "*",
             self.port,
-            len(self._pool.links),
+            len(self._server_names()),
         )
 
     def run(self) -> int:

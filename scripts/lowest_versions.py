@@ -16,6 +16,6 @@ def requirements(source: str, name: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    for name in ("INSTALL_REQUIRES", "CLIENT_REQUIRES"):
+    for name in ("INSTALL_REQUIRES", "CLIENT_REQUIRES", "REDIS_REQUIRES"):
         for requirement in requirements(SETUP.read_text(encoding="utf-8"), name):
             print(requirement.replace(">=", "=="))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import gevent
 
@@ -21,16 +22,30 @@ Told = Callable[[Reply, int], None]
 """Gets a reply, and how many come in all."""
 
 
+class Joined(Protocol):
+    """What is asked for (`Run`)."""
+
+    @property
+    def servers(self) -> Sequence[int]:
+        """Those that reply."""
+
+    def join(self, submission: Submission) -> None: ...
+
+    def leave(self, submission: Submission) -> None: ...
+
+
 class Submission:
     """What a client has asked for and waits for; ``done`` is called once it waits no more."""
 
-    def __init__(self, run: Run, tell: Told, done: Callable[[], None]) -> None:
-        self.replies = run.replies
+    def __init__(self, run: Joined, tell: Told, done: Callable[[], None]) -> None:
+        self.servers = run.servers
+        """Those that reply."""
+        self.replies = len(run.servers)
         """How many come."""
         self._run = run
         self._tell = tell
         self._done = done
-        self._left = run.replies
+        self._left = self.replies
 
     def cancel(self) -> None:
         """The client has left: what comes later goes to nobody. Call it as often as you like."""
@@ -77,7 +92,7 @@ class Run:
         """What its record in the audit is called; empty: it has none."""
         self.rights = rights
         """By which its replies were made."""
-        self.replies = len(servers)
+        self.servers = servers
         self.kept: list[Reply] | None = [] if kept else None
         self._ask = ask
         self._on_end = on_end

@@ -31,7 +31,7 @@ from amiws_gevent.actions.reply import (
     reply_of,
 )
 from amiws_gevent.actions.request import ActionRequest, parse_request
-from amiws_gevent.actions.run import Run, Submission, Told
+from amiws_gevent.actions.run import Joined, Run, Submission, Told
 from amiws_gevent.ami import Message
 from amiws_gevent.audit.trail import LEFT, Audited, Trail
 from amiws_gevent.config import AmiHost
@@ -150,6 +150,23 @@ class ActionService:
         client's rights decide, then ``amiws_authorize_action``, which may take seconds. Raises
         ActionProblem: then nothing was sent. Call `Submission.cancel` when the client has left.
         """
+        request, servers, rights = self._permitted(request, client)
+        try:
+            owner = _owner(client)
+            run = self._kept.find(owner, request, rights)
+            if run is None:
+                run = self._begin(request, servers, client, owner, rights)
+            else:
+                self._audit.repeated(client, run.ref, request.name, servers)
+        except ActionProblem as problem:
+            self._refuse(client, problem, request)
+            raise
+        return self._join(run, client, reply)
+
+    def _permitted(
+        self, request: ActionRequest, client: ClientInfo
+    ) -> tuple[ActionRequest, tuple[int, ...], Rights]:
+        """The request with real numbers, its servers, and by which rights it may be sent."""
         rights = self._rights_of(client.identity)
         headers = permission.taken_back(rights, request.headers)
         if headers is not request.headers:
@@ -161,15 +178,12 @@ class ActionService:
             self._authorize(request, client)
             self._check_audit()
             self._check_client(client)
-            owner = _owner(client)
-            run = self._kept.find(owner, request, rights)
-            if run is None:
-                run = self._begin(request, servers, client, owner, rights)
-            else:
-                self._audit.repeated(client, run.ref, request.name, servers)
         except ActionProblem as problem:
             self._refuse(client, problem, request)
             raise
+        return request, servers, rights
+
+    def _join(self, run: Joined, client: ClientInfo, reply: Told) -> Submission:
         self._of_client[client] += 1
         submission = Submission(run, reply, partial(self._done, client))
         run.join(submission)

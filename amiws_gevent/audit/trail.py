@@ -171,6 +171,28 @@ class Trail:
         refusing = self._writer.refusing
         return {"writing": not self.outage, "refusing": refusing, "reason": self.outage}
 
+    def last(
+        self, number: int, *, after: int, before: int, what: str, user: str, action: str
+    ) -> dict[str, Any] | None:
+        """`state`, and as ``items`` the last records that are chosen, the newest first.
+
+        Chosen are those between the numbers ``after`` and ``before``, and of what is not empty of
+        the rest. None: there is no audit.
+        """
+
+        def is_wanted(record: Mapping[str, Any]) -> bool:
+            return (
+                record["seq"] < before
+                and what in ("", record["what"])
+                and user in ("", record.get("user"))
+                and action.lower() in ("", str(record.get("action", "")).lower())
+            )
+
+        state = self.state
+        if state is None:
+            return None
+        return {**state, "items": self.recent.last(number, is_wanted, after=after)}
+
     @property
     def waiting(self) -> int:
         """Records that are not written yet."""

@@ -33,6 +33,9 @@ from amiws_gevent.values import shown, text_pattern
 # Asterisk takes lines of at most 1,024 bytes; the rest is for "Username: " and CRLF.
 LONGEST_LOGIN_TEXT = 1000
 
+BOTH, COLLECTOR, EDGE = ROLES = ("both", "collector", "edge")
+"""What a process may be."""
+
 # What would break a line of a log or a header: C0, C1 and Unicode's own line ends.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -173,6 +176,14 @@ def slow_clients(value: object) -> str:
     return policy
 
 
+def role_of_process(value: object) -> str:
+    """What a process does."""
+    role = str(value).lower()
+    if role not in ROLES:
+        raise ValueError(f"must be {', '.join(ROLES[:-1])} or {ROLES[-1]}, not {shown(value)}")
+    return role
+
+
 def paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     """Absolute paths of one path or a list of them; relative ones from the file's folder."""
     if value is None or value == "":
@@ -243,6 +254,9 @@ _LOGIN_SCHEMA: dict[str, Any] = {
 _SLOW_CLIENTS_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["close", "drop"]}, text_pattern(_any_case(["close", "drop"]))]
 }
+_ROLE_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"enum": list(ROLES)}, text_pattern(_any_case(list(ROLES)))]
+}
 _PROXY_HEADERS_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"enum": ["x-forwarded", "forwarded"]},
@@ -299,6 +313,11 @@ Login = Annotated[
 ]
 SlowClients = Annotated[
     Literal["close", "drop"], BeforeValidator(slow_clients), WithJsonSchema(_SLOW_CLIENTS_SCHEMA)
+]
+RoleOfProcess = Annotated[
+    Literal["both", "collector", "edge"],
+    BeforeValidator(role_of_process),
+    WithJsonSchema(_ROLE_SCHEMA),
 ]
 QueueDayOfFile = Annotated[
     QueueDay,

@@ -20,6 +20,7 @@ from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_
 from amiws_gevent.config.named import named_root
 from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path, worded
+from amiws_gevent.config.redis import Redis
 from amiws_gevent.config.roles import located, unknown_key_of_roles
 from amiws_gevent.config.suggest import nearest, unknown_event, unknown_key
 from amiws_gevent.config.syntax import missing_blank
@@ -34,6 +35,7 @@ _PLACES: Mapping[type[BaseModel], str] = {
     ApiToken: "api_tokens",
     Limits: "limits",
     Audit: "audit",
+    Redis: "redis",
 }
 
 _TREES = frozenset({"roles", "users"})
@@ -296,16 +298,27 @@ def _unknown_events(raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
 
 def _public_secrets(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
     advice = "every user of this machine can read; run chmod o-r on it"
-    written = [
-        ("amihosts", index, "secret")
+    secrets: list[tuple[Place, object]] = [
+        (("amihosts", index, "secret"), host.get("secret"))
         for index, host in enumerate(_hosts(raw))
-        if isinstance(secret := host.get("secret"), Scalar) and not secret.replaced
+    ]
+    redis = raw.get("redis")
+    if isinstance(redis, dict):
+        secrets.append((("redis", "password"), redis.get("password")))
+    written = [
+        place for place, secret in secrets if isinstance(secret, Scalar) and not secret.replaced
     ]
     if written and settings.path is not None and files.is_public(settings.path):
         yield written[0], f"is in a file that {advice}"
-    for index, host in enumerate(settings.amihosts):
-        if host.secret_file is not None and files.is_public(host.secret_file):
-            yield ("amihosts", index, "secret_file"), f"names a file that {advice}"
+    named: list[tuple[Place, Path | None]] = [
+        (("amihosts", index, "secret_file"), host.secret_file)
+        for index, host in enumerate(settings.amihosts)
+    ]
+    if settings.redis is not None:
+        named.append((("redis", "password_file"), settings.redis.password_file))
+    for place, path in named:
+        if path is not None and files.is_public(path):
+            yield place, f"names a file that {advice}"
 
 
 def _hosts(raw: Mapping[str, object]) -> list[dict[str, object]]:

@@ -20,6 +20,7 @@ from amiws_gevent import values
 from amiws_gevent.checked import COMPUTED, Checked, Found, Frozen, Given, written
 from amiws_gevent.config import fields, rules
 from amiws_gevent.config.audit import Audit
+from amiws_gevent.config.redis import Redis
 from amiws_gevent.policy import Role, User
 from amiws_gevent.policy.model import RoleNames
 
@@ -395,6 +396,17 @@ class Settings(Checked):
         default=None,
         description="The audit trail: who did what, in a file that shows later changes. See "
         "[The audit trail](#the-audit-trail-audit).",
+    )
+    role: fields.RoleOfProcess = Field(
+        default="both",
+        description="What this process does: `both`, alone; or, with others over `redis`, "
+        "`collector`, which has the AMI connections, or `edge`, which serves clients. "
+        "`--role` on the command line goes before it. See [docs/edges.md](edges.md).",
+    )
+    redis: Redis | None = Field(
+        default=None,
+        description="Redis, which lies between a collector and its edges. See "
+        "[Redis](#redis-redis).",
     )
     limits: Limits = Field(default=Limits(), description="Bounds on memory, connections and time.")
     plugin_dirs: fields.Paths = written(

@@ -32,9 +32,21 @@ def complete_host(given: Given, context: object) -> list[Found]:
     return [
         *_together(given, "ssl_cert", "ssl_key"),
         *_complete_tls(given),
-        *_complete_secret(given, context),
-        *_host_files(given, context),
+        *_complete_secret(given, context, "secret"),
+        *_tls_files(given, context),
     ]
+
+
+def complete_redis(given: Given, context: object) -> list[Found]:
+    """The rules of Redis: where its password comes from, and the files of TLS."""
+    found = [
+        *_together(given, "ssl_cert", "ssl_key"),
+        *_complete_secret(given, context, "password"),
+        *_tls_files(given, context),
+    ]
+    if "username" in given and "password" not in given:
+        found.append((("username",), "needs password or password_file too"))
+    return found
 
 
 def complete_settings(given: Given, context: object) -> list[Found]:
@@ -45,6 +57,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
         *_complete_ids(given),
         *_repeated_tokens(given),
         *_proxies(given),
+        *_role(given),
         *role_problems(given),
         *_apart(given),
         *_complete_web_root(given, context),
@@ -56,6 +69,12 @@ def _together(given: Given, one: str, other: str) -> Iterator[Found]:
     for key, absent in ((one, other), (other, one)):
         if key in given and absent not in given:
             yield (key,), f"needs {absent} too; give both or neither"
+
+
+def _role(given: Given) -> Iterator[Found]:
+    role = str(given.get("role", fields.BOTH)).lower()
+    if role in fields.ROLES and role != fields.BOTH and "redis" not in given:
+        yield ("role",), f"{role} needs redis, over which collector and edges are connected"
 
 
 def _apart(given: Given) -> Iterator[Found]:
@@ -90,24 +109,26 @@ def _complete_tls(given: Given) -> Iterator[Found]:
     )
 
 
-def _complete_secret(given: Given, context: object) -> Iterator[Found]:
-    if "secret_file" not in given:
+def _complete_secret(given: Given, context: object, key: str) -> Iterator[Found]:
+    """What is at ``key``, or in the file that is named beside it."""
+    key_file = f"{key}_file"
+    if key_file not in given:
         return
-    if "secret" in given:
-        yield ("secret_file",), "is given with secret; give only one of them"
+    if key in given:
+        yield (key_file,), f"is given with {key}; give only one of them"
         return
-    # Whatever is wrong below is said of secret_file; the secret is not missing.
-    given["secret"] = "-"  # noqa: S105  # never used: the problem below ends validation
-    path = _path(given, "secret_file", context)
+    # Whatever is wrong below is said of the file; the secret is not missing.
+    given[key] = "-"  # never used: the problem below ends validation
+    path = _path(given, key_file, context)
     if path is None:
         return
     try:
-        given["secret"] = files.read_secret(path)
+        given[key] = files.read_secret(path)
     except ValueError as error:
-        yield ("secret_file",), _of_file(given, "secret_file", str(error))
+        yield (key_file,), _of_file(given, key_file, str(error))
 
 
-def _host_files(given: Given, context: object) -> Iterator[Found]:
+def _tls_files(given: Given, context: object) -> Iterator[Found]:
     if not isinstance(context, values.LoadContext):
         return
     sound = [key for key in ("ssl_cert", "ssl_key", "ssl_ca") if key in given]

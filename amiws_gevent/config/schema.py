@@ -18,6 +18,7 @@ from amiws_gevent.checked import COMPUTED
 from amiws_gevent.config.audit import Audit
 from amiws_gevent.config.load import ANCHOR_PREFIX
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
+from amiws_gevent.config.redis import Redis
 from amiws_gevent.policy import Role, Rule, See, User
 
 SCHEMA_FILE = Path("etc/amiws.schema.json")
@@ -37,6 +38,7 @@ _TABLES: _Tables = {
     "amihosts": AmiHost,
     "api_tokens": ApiToken,
     "audit": Audit,
+    "redis": Redis,
     "limits": Limits,
 }
 _TABLES_OF_ROLES: _Tables = {"roles": Role, "see": See, "do": Rule, "users": User}

@@ -70,6 +70,18 @@ def _of_doors(settings: Settings) -> list[str]:
             'allowed_origins is "*": any web site that a user visits can act on the PBX through '
             "that user's browser; name the sites instead"
         )
+    redis = settings.redis
+    if redis is not None and not redis.url.path and not _is_loopback(redis.url.host):
+        if not redis.url.tls:
+            warnings.append(
+                f"redis.url has no TLS: whoever can listen between here and {redis.url.host} reads "
+                "all calls and can send actions to every server; use rediss://"
+            )
+        if redis.password is None:
+            warnings.append(
+                f"redis has no password: whoever reaches {redis.url.host}:{redis.url.port} reads "
+                "all calls and can send actions to every server; set username and password_file"
+            )
     keeper = next(filter(_keeps_state_back, settings.plugins), None)
     if keeper is not None and settings.live_state:
         warnings.append(

@@ -44,12 +44,17 @@ class Delta:
         self._part: bytes | None = None
 
     @property
+    def told(self) -> Mapping[str, Any]:
+        """The fields of one that is there: all if it is new, else those that have changed."""
+        return (self.fields if self.new else self._changed) or {}
+
+    @property
     def entity(self) -> Entity:
         """The entity for plugins: what a client gets of it, as ``part`` or ``gone`` has it."""
         name = {"server": self._server, "kind": self.kind, "id": self.key}
         if self.fields is None:
             return {**name, "last": self.last} if self.last else name
-        return {**name, **(self.fields if self.new else self._changed or {})}
+        return {**name, **self.told}
 
     @property
     def whole(self) -> bytes:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from amiws_gevent.batch import Batch
+from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.changed import Transform
 from amiws_gevent.feeds.deltas import Flush
@@ -73,7 +73,8 @@ class Showing(NamedTuple):
 class Feeds:
     """What is shown of the state, who subscribes to it, and the history of events.
 
-    Publish through ``publish``; call ``hub.stir`` when a store has changed.
+    Publish through ``publish``; call ``hub.stir`` when a store has changed. Of the servers
+    ``told_again`` who comes back is told all the state, whatever its position.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Feeds:
         bounds: Bounds,
         *,
         clock: Callable[[], float] = time.monotonic,
+        told_again: Collection[int] = (),
     ) -> None:
         self.history = History(bounds, clock=clock)
         self.counts: Counter[str] = Counter(snapshots=0, gaps=0, left_out=0)
@@ -91,6 +93,7 @@ class Feeds:
         self._hub = hub
         self._live = live
         self._clock = clock
+        self._told_again = told_again
         self._showing = Showing()
         self._positions = Positions()
         self._shown: dict[int, Shown] = {}
@@ -119,6 +122,16 @@ class Feeds:
         """Give a batch to all clients, and keep it for those who come back."""
         self.history.append(batch)
         self._hub.publish(batch)
+
+    def goes_on_at(self, server: int, position: Position, lost: str = "") -> None:
+        """What a server has published up to here does not come; ``lost`` says why it is missed.
+
+        Empty: nobody who is there has missed it.
+        """
+        self.history.forget(server, position)
+        self._hub.passes.begin_at(server, position)
+        if lost:
+            self._views.events_lost(server, lost)
 
     def configure(self, limits: Limits) -> None:
         """Keep as much of the events as these allow."""
@@ -236,7 +249,9 @@ class Feeds:
         if position is None:
             subscriber.begin()
             return subscriber, False
-        return subscriber, resume(subscriber, position, self._positions, self.history)
+        return subscriber, resume(
+            subscriber, position, self._positions, self.history, self._told_again
+        )
 
     def leave(self, subscriber: Subscriber) -> None:
         """A subscriber has gone."""

@@ -171,6 +171,10 @@ class Group:
         sight = self.sight
         return self.filters.has_server(server) and (sight is None or sight.sees_server(server))
 
+    def position_of(self, client: Transport) -> str | None:
+        """The text for where a client stands that keeps up; None while nobody knows."""
+        return self.position(self.events_of(client), self.state.vector if self.state else {})
+
     def position(self, events: Vector | None, state: Vector | None) -> str | None:
         """The text for a place in both streams; None if one of them is not known."""
         if self.view is None:

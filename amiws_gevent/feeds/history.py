@@ -10,10 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import orjson
-
-from amiws_gevent.ami import Kind, Message
-from amiws_gevent.batch import Batch, Position
+from amiws_gevent.batch import Batch, Position, ReadAgain
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART, UNKNOWN
 from amiws_gevent.feeds.positions import Vector
@@ -89,8 +86,7 @@ class Entry:
 
     def batch(self) -> Batch:
         """The batch again."""
-        messages = [_message(text) for text in self.json]
-        return Batch(self.server, self.position, messages, self.json)
+        return Batch(self.server, self.position, ReadAgain(self.json), self.json)
 
 
 class History:
@@ -133,6 +129,10 @@ class History:
         self.size += entry.cost
         self._trim()
 
+    def forget(self, server: int, position: Position) -> None:
+        """Nothing is known of what a server has published up to here, and has not come here."""
+        self._last[server] = self._forgotten[server] = position
+
     def _trim(self) -> None:
         bounds = self._bounds
         oldest = self._clock() - bounds.time
@@ -143,8 +143,9 @@ class History:
             entry = entries.popleft()
             self.messages -= len(entry.json)
             self.size -= entry.cost
-            if self._last[entry.server.id].epoch == entry.position.epoch:
-                self._forgotten[entry.server.id] = entry.position
+            forgotten, position = self._forgotten[entry.server.id], entry.position
+            if forgotten.epoch == position.epoch and forgotten.offset < position.offset:
+                self._forgotten[entry.server.id] = position
 
     def since(self, server: int, epoch: str, position: Position | None) -> Since:
         """From where what a server has published since ``position`` can be told.
@@ -197,17 +198,6 @@ class History:
 def _cost(texts: Sequence[bytes]) -> int:
     """Bytes of memory that they take, with their place among what is kept."""
     return sum(map(len, texts)) + TEXT_COST * len(texts) + ENTRY_COST
-
-
-def _message(text: bytes) -> Message:
-    """A message of its JSON: a repeated header is a list there."""
-    envelope = orjson.loads(text)
-    pairs = [
-        (name, one)
-        for name, value in envelope["data"].items()
-        for one in (value if isinstance(value, list) else [value])
-    ]
-    return Message(Kind(envelope["type"]), pairs)
 
 
 class Replay:

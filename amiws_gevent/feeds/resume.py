@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from amiws_gevent.feeds.encoding import EVENTS, FILTERS, UNKNOWN
 from amiws_gevent.feeds.history import History, Replay
 from amiws_gevent.feeds.positions import Place, Positions
 from amiws_gevent.feeds.subscriber import Subscriber
 
 
-def resume(subscriber: Subscriber, text: str, positions: Positions, history: History) -> bool:
+def resume(
+    subscriber: Subscriber,
+    text: str,
+    positions: Positions,
+    history: History,
+    told_again: Collection[int] = (),
+) -> bool:
     """Have a new subscriber go on at a position; whether it misses nothing.
 
-    What cannot be told is told as a gap, and then as the newest state.
+    What cannot be told is told as a gap, and then as the newest state. Of the servers
+    ``told_again`` all the state is told.
     """
+    # Another process that shows the same streams may have made the position.
+    subscriber.group.position_of(subscriber.transport)
     place = positions.decode(text, subscriber.group.key)
     if place is None:
         for stream in sorted(subscriber.group.streams):
@@ -20,7 +31,7 @@ def resume(subscriber: Subscriber, text: str, positions: Positions, history: His
         subscriber.begin()
         return False
     whole = _resume_events(subscriber, place, history)
-    return _resume_state(subscriber, place) and whole
+    return _resume_state(subscriber, place, told_again) and whole
 
 
 def _resume_events(subscriber: Subscriber, place: Place, history: History) -> bool:
@@ -44,13 +55,17 @@ def _resume_events(subscriber: Subscriber, place: Place, history: History) -> bo
     return whole
 
 
-def _resume_state(subscriber: Subscriber, place: Place) -> bool:
+def _resume_state(subscriber: Subscriber, place: Place, told_again: Collection[int]) -> bool:
     view = subscriber.group.state
     if view is None:
         return True
-    reason = view.why_not(place.state) if place.same_filters else FILTERS
+    since = {
+        server: position._replace(offset=0) if server in told_again else position
+        for server, position in place.state.items()
+    }
+    reason = view.why_not(since) if place.same_filters else FILTERS
     if reason is None:
-        subscriber.begin_at(place.state)
+        subscriber.begin_at(since)
         return True
     subscriber.begin_anew(reason)
     return False

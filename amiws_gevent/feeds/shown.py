@@ -119,8 +119,11 @@ class Flushed:
         )
 
     def can_tell(self, offset: int) -> bool:
-        """Whether all that has changed since then is known."""
-        return self.store.forgotten <= offset <= self.offset
+        """Whether all that has changed since then is known.
+
+        Another process may have told somebody already what the next flush tells here.
+        """
+        return self.store.forgotten <= offset <= self.store.offset
 
     @property
     def pending(self) -> int | None:

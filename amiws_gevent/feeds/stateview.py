@@ -318,7 +318,7 @@ class StateView:
             position, shown = since.get(server), self._shown.get(server)
             if position is None or shown is None or position.epoch != shown.epoch:
                 return RESTART
-            if position.offset > shown.offset:
+            if position.offset > shown.store.offset:
                 return FUTURE
             if not shown.can_tell(position.offset) or not self._knew(server, position.offset):
                 return HISTORY

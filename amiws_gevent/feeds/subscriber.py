@@ -47,7 +47,7 @@ class Subscriber:
         self._counts = counts
         self._gaps: list[bytes] = []  # to be told ahead of all else
         self._waiting = Waiting()
-        self._dropped = False  # whether the hub has dropped events, ahead of those that wait
+        self._dropped = ""  # why events are missing, ahead of those that wait
         self._behind: Vector | None = None  # where it stands in the state; None: in step
         self._pages: Pages | None = None  # that it reads
         self._page = 0  # the next of them
@@ -90,9 +90,10 @@ class Subscriber:
         self._counts["gaps"] += 1
         self._gaps.append(encoding.gap(self.group.id, stream, reason, server=server, lost=lost))
 
-    def dropped(self) -> None:
-        """The hub has dropped batches, of which it has got none."""
-        self._dropped = self.group.view is not None
+    def dropped(self, reason: str = BUSY) -> None:
+        """Batches are missing, of which it has got none."""
+        if self.group.view is not None:
+            self._dropped = reason
 
     # What comes while the client does not read
 
@@ -136,8 +137,8 @@ class Subscriber:
     def _event(self) -> bytes | None:
         """The next event that waits, or what is told in the place of those left out."""
         if self._dropped:
-            self._dropped = False
-            self.tell_gap(EVENTS, BUSY)
+            reason, self._dropped = self._dropped, ""
+            self.tell_gap(EVENTS, reason)
             return self._tell_gaps()
         if lost := self._waiting.take_lost():
             self.tell_gap(EVENTS, SLOW, lost=lost)

@@ -13,11 +13,11 @@ What is left out for a slow client is counted where its own group's items wait.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from amiws_gevent.batch import Batch
-from amiws_gevent.feeds.encoding import RESTART, STATE
+from amiws_gevent.feeds.encoding import BUSY, RESTART, STATE
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Group, Transport
 from amiws_gevent.feeds.positions import Positions
@@ -196,6 +196,16 @@ class Views:
                 servers = {one.server.id for one in batches if any_seen(group.sight, one)}
                 seen[group.sight] = servers
             if any(map(group.sees_server, servers)):
-                for subscriber in members:
-                    subscriber.dropped()
-                    subscriber.transport.pump()
+                _tell_missed(members, BUSY)
+
+    def events_lost(self, server: int, reason: str) -> None:
+        """Events of a server are lost, it is not known which: all who get its events missed some."""
+        for group, members in self._members.items():
+            if group.view is not None and group.sees_server(server):
+                _tell_missed(members, reason)
+
+
+def _tell_missed(members: Iterable[Subscriber], reason: str) -> None:
+    for subscriber in members:
+        subscriber.dropped(reason)
+        subscriber.transport.pump()

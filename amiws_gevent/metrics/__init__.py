@@ -5,6 +5,6 @@ collector.py  the registry, and rendering in pieces
 """
 
 from .collector import Metrics
-from .families import FAMILIES, Measured
+from .families import FAMILIES, Measured, OnBus
 
-__all__ = ["FAMILIES", "Measured", "Metrics"]
+__all__ = ["FAMILIES", "Measured", "Metrics", "OnBus"]

@@ -8,9 +8,9 @@ sends. docs/operations.md has a row for each metric.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import gevent
 from prometheus_client.core import Metric
@@ -58,6 +58,24 @@ EXPECTED_STATUSES = (401, 403, 429, 503)
 FAULTS = tuple(field.name for field in fields(Counters) if field.name != "notes")
 
 
+class OnBus(Protocol):
+    """What a collector or an edge has of the bus."""
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def up(self) -> bool:
+        """Whether it does its part: publishes, or hears a collector."""
+
+    @property
+    def lost(self) -> int:
+        """How often events were lost on the way here."""
+
+    def lag(self) -> Mapping[str, int]:
+        """By stream, the entries that have not been taken yet."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """The parts that have the numbers; they are only read."""
@@ -78,6 +96,8 @@ class Measured:
     login_throttle: LoginThrottle
     last_reload: LastReload
     log: LogControl | None
+    bus: OnBus | None = None
+    """None in a process that is alone."""
 
 
 Values = tuple[tuple[str, ...], float]
@@ -136,6 +156,22 @@ def _streams(measured: Measured) -> Iterator[Values]:
 def _opened_streams(measured: Measured) -> Iterator[Values]:
     for stream, count in (dict.fromkeys(sorted(STREAMS), 0) | measured.streams.opened).items():
         yield (stream,), count
+
+
+def _bus_up(measured: Measured) -> Iterator[Values]:
+    if measured.bus is not None:
+        yield (measured.bus.role,), measured.bus.up
+
+
+def _bus_lost(measured: Measured) -> Iterator[Values]:
+    if measured.bus is not None:
+        yield (measured.bus.role,), measured.bus.lost
+
+
+def _bus_lag(measured: Measured) -> Iterator[Values]:
+    if measured.bus is not None:
+        for stream, entries in list(measured.bus.lag().items()):
+            yield (stream,), entries
 
 
 def _limited_actions(measured: Measured) -> Iterator[Values]:
@@ -577,6 +613,26 @@ FAMILIES = (
         "Records that the audit trail does not have, because it could not be written for long.",
         (),
         lambda measured: measured.audit.counts[2],
+    ),
+    # Collector and edges
+    Family(
+        "amiws_bus_up",
+        "1 if this collector publishes, or this edge hears a collector, else 0.",
+        ("role",),
+        _bus_up,
+    ),
+    Family(
+        "amiws_bus_losses_total",
+        "How often events of a server were lost between the collector and this edge; clients are "
+        "told of a gap.",
+        ("role",),
+        _bus_lost,
+    ),
+    Family(
+        "amiws_bus_lag_entries",
+        "Entries of a stream that this edge has not taken yet.",
+        ("stream",),
+        _bus_lag,
     ),
     # The event loop
     Family(

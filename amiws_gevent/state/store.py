@@ -75,7 +75,19 @@ class Change(NamedTuple):
     """Of one that is gone: what was left to say of it, such as the cause."""
 
 
-class _Tombstone(NamedTuple):
+class Known(NamedTuple):
+    """What a store knows of the past of an entity: enough for another to say the same of it."""
+
+    born: int
+    offset: int
+    """Of the last change."""
+    changed: Mapping[str, int]
+    """By name, the offsets at which fields were changed since it was made."""
+
+
+class Tombstone(NamedTuple):
+    """What is left of an entity that was removed."""
+
     offset: int
     last: Mapping[str, Any] | None
     born: int
@@ -105,18 +117,21 @@ def _zeros(count: int) -> array[int]:
 class Store:
     """The entities by kind and key. ``begin`` says of which read the changes from then on are.
 
-    ``offset`` is where it begins: nothing is known of what was before.
+    ``offset`` is where it begins: nothing is known of what was before, or (of one that is made of
+    what another has told) of what was before ``forgotten``.
     """
 
-    def __init__(self, *, tombstones: int = TOMBSTONES, offset: int = 0) -> None:
+    def __init__(
+        self, *, tombstones: int = TOMBSTONES, offset: int = 0, forgotten: int | None = None
+    ) -> None:
         self.offset = offset
         self._entities: dict[str, dict[str, Entity]] = {}
         self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
         self._forms = Forms()
-        self._gone: dict[Name, _Tombstone] = {}  # the oldest first
+        self._gone: dict[Name, Tombstone] = {}  # the oldest first
         self._gone_before: dict[Name, int] = {}  # offsets, of those that came again
         self._most_gone = tombstones
-        self._forgotten = offset
+        self._forgotten = offset if forgotten is None else forgotten
         self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
         self.alone = False
         """Whether nobody has fields in hand that were changed at this offset: while the messages
@@ -310,6 +325,44 @@ class Store:
             if place < len(marks) and marks[place] and marks[place] > later
         ]
 
+    # To another store and from one
+
+    def known(self, kind: str, key: str, floor: int) -> Known | None:
+        """What happened to an entity after ``floor``; None for nothing."""
+        entity = self._entities[kind][key]
+        if entity.offset <= floor:
+            return None
+        born = max(entity.born, floor)
+        names = self._changed_since(kind, entity, born)
+        marks, places = entity.marks, self._places.get(kind, {})
+        changed = {name: entity.born + marks[places[name]] for name in names}
+        return Known(born, entity.offset, changed)
+
+    def buried(self, floor: int) -> list[tuple[Name, Tombstone]]:
+        """What was removed after ``floor``, as far as known, the oldest first."""
+        names = self.gone_since(floor)
+        return [(name, self._gone[name]) for name in reversed(names)]
+
+    def restore(
+        self, kind: str, key: str, fields: Mapping[str, Any], known: Known | None = None
+    ) -> None:
+        """Make an entity as it is in another store, which knows this of it; none is there."""
+        entity = self.make(kind, key, self._forms.pack(kind, fields))
+        entity.born = entity.offset = self._forgotten
+        if known is None:
+            return
+        now = self.offset
+        entity.born, entity.offset = known.born, known.offset
+        for name, offset in known.changed.items():
+            self.offset = offset
+            self._mark(kind, entity, (name,))
+        self.offset = now
+
+    def bury(self, name: Name, tombstone: Tombstone) -> None:
+        """Know of a removal what another store knows; call it for the oldest first."""
+        if name[1] not in self._entities.get(name[0], _GONE):
+            self._gone[name] = tombstone
+
     def merge(self, kind: str, key: str, asked: int, **fields: Any) -> bool:
         """Take what a list says of an entity that is there; whether anything was other.
 
@@ -342,7 +395,7 @@ class Store:
         name = (kind, key)
         before = self._gone_before.pop(name, -1) if self._gone_before else -1
         gone = self._gone
-        gone[name] = _Tombstone(self.offset, last, entity.born, before)
+        gone[name] = Tombstone(self.offset, last, entity.born, before)
         self._touched[name] = None
         if len(gone) > self._most_gone:
             forgotten = forget_oldest(gone, self._most_gone)

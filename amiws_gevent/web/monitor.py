@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -37,21 +37,32 @@ _log = logging.getLogger("amiws_gevent.web")
 
 
 class Readiness(NamedTuple):
-    """Ready: the program listens, and at least one server is connected."""
+    """Ready: the program listens, and at least one server is connected.
+
+    A collector and an edge must have their part of the ``bus`` as well.
+    """
 
     listening: bool
     servers: tuple[dict[str, Any], ...]
     audit: dict[str, Any] | None = None
     """Of the audit; None: there is none. An outage of it is told, and no reason not to be ready:
     clients get events and state all the same."""
+    bus: Mapping[str, Any] | None = None
+    """Of a collector or an edge: its ``role``, whether it is ``up``, and a ``reason`` if not."""
 
     @property
     def ready(self) -> bool:
+        if self.bus is not None and not self.bus["up"]:
+            return False
         return self.listening and any(server["connected"] for server in self.servers)
 
 
 def readiness(
-    listening: bool, links: Iterable[Link], *, audit: dict[str, Any] | None = None
+    listening: bool,
+    links: Iterable[Link],
+    *,
+    audit: dict[str, Any] | None = None,
+    bus: Mapping[str, Any] | None = None,
 ) -> Readiness:
     """The readiness at this moment."""
     servers = (
@@ -64,7 +75,7 @@ def readiness(
         }
         for link in list(links)
     )
-    return Readiness(listening, tuple(servers), audit)
+    return Readiness(listening, tuple(servers), audit, bus)
 
 
 def monitor_blueprint(
@@ -102,6 +113,8 @@ def monitor_blueprint(
         state["servers"] = list(now.servers)
         if now.audit is not None:
             state["audit"] = now.audit
+        if now.bus is not None:
+            state["bus"] = dict(now.bus)
         return _answer(json.dumps(state).encode() + b"\n", "application/json", status)
 
     blueprint.add_url_rule("/metrics", "metrics", metrics)

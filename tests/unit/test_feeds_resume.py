@@ -7,7 +7,7 @@ import pytest
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
-from tests.support.feeds import BOTH, EVENTS, FakeServer, World
+from tests.support.feeds import BOTH, EVENTS, FakeLive, FakeServer, World
 
 
 @pytest.fixture
@@ -73,7 +73,8 @@ def test_a_restart_of_the_program_is_a_gap(world: World) -> None:
     client.read()
     client.beat()
     world.hub = Hub(limit=1 << 20)
-    world.feeds = Feeds(world.hub, world.live, Bounds(9, 9999, 9.0), clock=lambda: 0.0)
+    live = FakeLive(FakeServer(1))
+    world.feeds = Feeds(world.hub, live, Bounds(9, 9999, 9.0), clock=lambda: 0.0)
     again = world.client()
     assert not again.subscribe(BOTH, client.positions[made.id]).resumed
     again.read()

@@ -1,0 +1,236 @@
+"""The collector's side of the questions of edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from amiws_gevent.bus.api import NO_PROBLEM, UNKNOWN, UNREACHABLE, Handler, Problem
+from amiws_gevent.bus.connection import Connection
+from amiws_gevent.bus.keys import Keys
+from amiws_gevent.bus.lane import Lane
+from amiws_gevent.bus.lease import Lease, boot_time
+from amiws_gevent.bus.scripts import ANSWER, FENCED, TAKE
+from amiws_gevent.bus.worker import Guard, Health, Worker
+
+MOST_AT_WORK = 5_000
+"""Questions of all edges that are being answered."""
+
+MOST_UNREAD = 10_000
+MOST_UNREAD_BYTES = 32 * 1024 * 1024
+"""Answers that one edge has not read yet."""
+
+_BLOCK = 1.0  # seconds, also between two looks whether this collector has the lease
+_RETRY = 0.1
+_COUNT = 16
+
+_Key = tuple[bytes, bytes]  # edge and id
+
+
+class _Question(NamedTuple):
+    """A question as its entry has it."""
+
+    fence: bytes
+    edge: bytes
+    identity: bytes
+    method: str
+    milliseconds: int
+    data: bytes
+
+    @classmethod
+    def of(cls, fields: list[bytes]) -> _Question | None:
+        """None for what no edge of ours has written."""
+        try:
+            _, fence, _, edge, _, identity, _, method, _, milliseconds, _, data = fields
+            return cls(fence, edge, identity, method.decode(), int(milliseconds), data)
+        except ValueError:
+            return None
+
+
+class RedisReply:
+    """`Reply` over Redis."""
+
+    def __init__(self, callee: RedisCallee, key: _Key, deadline: float, fence: bytes) -> None:
+        self.deadline = deadline
+        self.cancelled = False
+        self._callee = callee
+        self._key = key
+        self._fence = fence
+        self._number = 0
+        self._over = False
+        self._on_cancel: list[Callable[[], None]] = []
+
+    @property
+    def expired(self) -> bool:
+        return self.cancelled or not self._callee.permits(self.deadline, self._fence)
+
+    def on_cancel(self, do: Callable[[], None]) -> None:
+        self._on_cancel.append(do)
+        if self.cancelled:
+            self.cancel()
+
+    def send(self, data: bytes, last: bool = False) -> None:
+        self.put(data, last, NO_PROBLEM)
+
+    def put(self, data: bytes, last: bool, problem: Problem) -> None:
+        """Queue an answer, or a problem, which is the last."""
+        if not self._over and not self.cancelled:
+            self._over = last
+            self._number += 1
+            self._callee.answer(self._key, self, self._number - 1, data, last, problem)
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        self.cancelled = True
+        to_do, self._on_cancel = self._on_cancel, []
+        if not self._over:
+            for do in to_do:
+                self._callee.guard(do)
+
+
+class RedisCallee(Worker):
+    """`Callee` over Redis. What it has counted is in its attributes."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        connection: Connection,
+        health: Health,
+        lease: Lease,
+        lane: Lane,
+        guard: Guard,
+        *,
+        clock: Callable[[], float] = boot_time,
+    ) -> None:
+        super().__init__("calls", connection, health)
+        self.taken = 0
+        self.refused = 0
+        """Questions that were answered UNREACHABLE: late, or of no method that is there."""
+        self.answers = 0
+        self.lost = 0
+        """Answers that did not reach their edge: it does not read, or Redis was away too long."""
+        self.guard = guard
+        self._keys = keys
+        self._lease = lease
+        self._lane = lane
+        self._clock = clock
+        self._methods: Mapping[str, Handler] = {}
+        self._at_work: dict[_Key, RedisReply] = {}
+        self._first = True
+
+    @property
+    def at_work(self) -> int:
+        """Questions that are being answered."""
+        return len(self._at_work)
+
+    def serve(self, methods: Mapping[str, Handler]) -> None:
+        self._methods = dict(methods)
+
+    def end(self) -> None:
+        """The lease is lost: nobody waits for answers of this collector any more."""
+        at_work, self._at_work = self._at_work, {}
+        for reply in at_work.values():
+            reply.cancel()
+
+    def permits(self, deadline: float, fence: bytes) -> bool:
+        """Whether what was asked for may still be done."""
+        return self._clock() < deadline and self._lease.holds() and self._lease.fence == fence
+
+    def answer(
+        self, key: _Key, reply: RedisReply, number: int, data: bytes, last: bool, problem: Problem
+    ) -> None:
+        """Queue an answer."""
+        if last:
+            self._at_work.pop(key, None)
+        edge, identity = key
+        name = edge.decode()
+        command = ANSWER(
+            [self._keys.answers(name), self._keys.answers_bytes(name)],
+            *(MOST_UNREAD, MOST_UNREAD_BYTES, identity, number, int(last), problem, data),
+        )
+
+        def answered(outcome: Any) -> None:
+            if outcome == 1:
+                self.answers += 1
+                return
+            self.lost += 1
+            if outcome == 0:
+                self._cancel(key)
+
+        if not self._lane.put(command, len(data), answered):
+            self.lost += 1
+
+    # In the greenlet
+
+    def opened(self) -> None:
+        self._first = True
+
+    def turn(self) -> float:
+        self._cancel_late()
+        fence = self._lease.fence
+        if fence is None:
+            return _BLOCK
+        if not self._lease.holds():
+            return _RETRY
+        block = 1 if self._first else round(_BLOCK * 1000)  # a turn has to tell that all is well
+        self._first = False
+        # What was taken is gone, so that the oldest is what nobody took yet.
+        found = self.connection.ask(
+            *("XREAD", "COUNT", _COUNT, "BLOCK", block, "STREAMS", self._keys.calls, "0-0")
+        )
+        return self._take(found[0][1], fence) if found else 0.0
+
+    def _take(self, entries: list[Any], fence: bytes) -> float:
+        asked_at = self._clock()
+        keys = [self._keys.fence, self._keys.calls, self._keys.calls_bytes]
+        sizes = [(identity, len(fields[-1])) for identity, fields in entries]
+        seconds, microseconds = self.connection.ask("TIME")
+        taken = self.connection.ask(
+            *TAKE(keys, fence, *(part for identity, size in sizes for part in (identity, size)))
+        )
+        if taken == FENCED:
+            self._lease.doubt()
+            return _RETRY
+        now = int(seconds) * 1000 + int(microseconds) // 1000
+        for (identity, fields), ours in zip(entries, taken, strict=True):
+            if ours:
+                age = now - int(identity.partition(b"-")[0])
+                self._received(_Question.of(fields), age, asked_at, fence)
+        return 0.0
+
+    def _received(
+        self, question: _Question | None, age: int, asked_at: float, fence: bytes
+    ) -> None:
+        """A question that is ours alone: begin to answer it."""
+        if question is None:
+            self.refused += 1
+            return
+        key = (question.edge, question.identity)
+        if not question.method:
+            self._cancel(key)
+            return
+        self.taken += 1
+        deadline = asked_at + (question.milliseconds - age) / 1000
+        reply = RedisReply(self, key, deadline, fence)
+        handler = self._methods.get(question.method)
+        full = len(self._at_work) >= MOST_AT_WORK
+        # What was asked of the collector before this one, its edge may count as lost by now.
+        if handler is None or full or question.fence != fence or reply.expired:
+            self.refused += 1
+            reply.put(b"", True, UNREACHABLE)
+            return
+        self._at_work[key] = reply
+        faults = self.guard.faults
+        self.guard(handler, question.data, reply)
+        if self.guard.faults > faults:
+            reply.put(b"", True, UNKNOWN)
+
+    def _cancel(self, key: _Key) -> None:
+        reply = self._at_work.pop(key, None)
+        if reply is not None:
+            reply.cancel()
+
+    def _cancel_late(self) -> None:
+        now = self._clock()
+        for key in [key for key, reply in self._at_work.items() if reply.deadline <= now]:
+            self._cancel(key)

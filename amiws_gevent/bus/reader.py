@@ -1,0 +1,246 @@
+"""An edge's streams: all that it follows, read by one connection in one greenlet."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from amiws_gevent.bus.api import Bounds, Follower
+from amiws_gevent.bus.connection import Away, Connection
+from amiws_gevent.bus.keys import Keys
+from amiws_gevent.bus.lease import holder_of
+from amiws_gevent.bus.scripts import LOOK
+from amiws_gevent.bus.worker import Guard, Health, Worker
+from amiws_gevent.runtime.log import LogLimiter
+
+_log = logging.getLogger("amiws_gevent.bus")
+
+LOOK_TIME = 1.0
+"""Seconds between two looks whether the streams, and the collector, are still there."""
+
+REPLY_TIME = 5.0
+"""Seconds that Redis may take, besides those for which it is told to wait."""
+
+_FEW_BYTES = 1024 * 1024
+_MANY_BYTES = 8 * 1024 * 1024
+_MOST_ENTRIES = 64
+_MOST_OF_ALL = 1024  # entries at once, if there are many streams
+
+_Entry = tuple[bytes, int, bytes]  # id, number, payload
+
+
+class _Followed:
+    """Where a stream is read."""
+
+    def __init__(self, name: str, keys: Keys) -> None:
+        self.name = name
+        self.key = keys.stream(name)
+        self.about = keys.about(name)
+        self.begun = False
+        self.base = -1
+        self.id = b"0-0"
+        self.number = -1
+        self.ahead = 0
+        """Entries that Redis had more than we, when it was looked at."""
+
+
+class RedisReader(Worker):
+    """`Reader` over Redis. What it has counted is in its attributes."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        connection: Connection,
+        health: Health,
+        follower: Follower,
+        guard: Guard,
+        bounds: Bounds,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__("reader", connection, health)
+        self.entries = 0
+        self.bytes = 0
+        self.begins = 0
+        self.breaks = 0
+        """How often a stream was lost, or trimmed past us."""
+        self._keys = keys
+        self._follower = follower
+        self._guard = guard
+        self._bounds = bounds
+        self._clock = clock
+        self._followed: dict[str, _Followed] = {}
+        self._count = 16
+        self._looked_at = float("-inf")
+        self._collector: bytes | None = None
+        self._told: tuple[bool, str] | None = None
+        self._limiter = LogLimiter()
+
+    def follow(self, streams: Iterable[str]) -> None:
+        before = self._followed
+        self._followed = {
+            name: before.get(name) or _Followed(name, self._keys) for name in dict.fromkeys(streams)
+        }
+        self._looked_at = float("-inf")
+
+    def lag(self) -> Mapping[str, int]:
+        return {name: stream.ahead for name, stream in self._followed.items()}
+
+    # In the greenlet
+
+    def opened(self) -> None:
+        self._looked_at = float("-inf")
+
+    def away(self, away: Away) -> None:
+        self._tell_connection(False, str(away))
+
+    def turn(self) -> float:
+        since = self._clock() - self._looked_at
+        if since >= LOOK_TIME:
+            self._looked_at, since = self._clock(), 0.0
+            self._look()
+            return 0.0
+        for stream in self._all():
+            if stream.base >= 0 and not stream.begun:
+                self._begin(stream)
+        begun = [stream for stream in self._all() if stream.begun]
+        if not begun:
+            return LOOK_TIME - since
+        self._read(begun, LOOK_TIME - since)
+        return 0.0
+
+    def _all(self) -> list[_Followed]:
+        return list(self._followed.values())
+
+    def _is_followed(self, stream: _Followed) -> bool:
+        """Whether it still is: callbacks may have changed that."""
+        return self._followed.get(stream.name) is stream
+
+    def _tell_connection(self, up: bool, reason: str) -> None:
+        if self._told != (up, reason):
+            self._told = (up, reason)
+            self._guard(self._follower.on_connection, up, reason)
+
+    def _look(self) -> None:
+        streams = self._all()
+        keys = [self._keys.lease, self._keys.fence, *(stream.about for stream in streams)]
+        lease, _, *found = self.connection.ask(*LOOK(keys))
+        self._tell_connection(True, "")
+        self._tell_collector(lease)
+        for stream, (base, number) in zip(streams, found, strict=True):
+            stream.ahead = max(0, number - stream.number) if stream.begun else 0
+            if stream.begun and (base != stream.base or number < stream.number):
+                self._broken(stream, "it is gone" if base < 0 else "Redis has lost what it had")
+            stream.base = base
+
+    def _tell_collector(self, lease: bytes | None) -> None:
+        if self._collector == lease and lease is not None:
+            return
+        if lease is not None:
+            _log.info("the collector is %s", holder_of(lease))
+            self._guard(self._follower.on_collector, True, f"{holder_of(lease)} has the lease")
+        elif self._collector != b"":
+            if self._collector is not None:
+                _log.warning("no collector has the lease; %s had it", holder_of(self._collector))
+            self._guard(self._follower.on_collector, False, "no collector has the lease")
+        self._collector = b"" if lease is None else lease
+
+    def _broken(self, stream: _Followed, reason: str) -> None:
+        self.breaks += 1
+        stream.begun = False
+        self._looked_at = float("-inf")  # where it is now
+        self._limiter.log(
+            _log,
+            logging.WARNING,
+            stream.name,
+            "stream %s is read anew from its snapshot: %s",
+            stream.name,
+            reason,
+        )
+        if self._is_followed(stream):
+            self._guard(self._follower.on_broken, stream.name, reason)
+
+    def _begin(self, stream: _Followed) -> None:
+        """Tell the snapshot, and go on behind it."""
+        fields = ("base", "sms", "sn", "snapshot")
+        base, time, number, snapshot = self.connection.ask("HMGET", stream.about, *fields)
+        if snapshot is None:
+            stream.base = -1  # until the next look
+            return
+        stream.base = int(base)
+        stream.id, stream.number = b"%b-%b" % (time, number), int(number)
+        earlier = self._earlier(stream)
+        if self._is_followed(stream):
+            stream.begun = True
+            self.begins += 1
+            self._guard(self._follower.on_begin, stream.name, snapshot, earlier)
+
+    def _earlier(self, stream: _Followed) -> list[bytes]:
+        """The entries up to the snapshot, as many as the bounds permit, oldest first."""
+        newest_first: list[bytes] = []
+        size, end, due = 0, stream.id, stream.number
+        while len(newest_first) < self._bounds.entries and size < self._bounds.bytes:
+            found = self.connection.ask(
+                "XREVRANGE", stream.key, end, "-", "COUNT", str(self._count)
+            )
+            page = [_taken(one) for one in found]
+            for identity, number, payload in page:
+                if number != due or number == stream.base:
+                    return newest_first[::-1]
+                newest_first.append(payload)
+                size += len(payload)
+                end, due = b"(" + identity, number - 1
+            if not page:
+                break
+            self._adapt(sum(len(payload) for _, _, payload in page), full=True)
+        return newest_first[::-1]
+
+    def _read(self, streams: list[_Followed], seconds: float) -> None:
+        """Wait for entries of these streams, and tell them."""
+        milliseconds = max(1, round(seconds * 1000))
+        count = max(1, min(self._count, _MOST_OF_ALL // len(streams)))
+        words = ("XREAD", "COUNT", count, "BLOCK", milliseconds, "STREAMS")
+        by_key = {stream.key: stream for stream in streams}
+        found = self.connection.ask(*words, *by_key, *(stream.id for stream in streams))
+        size, longest = 0, 0
+        for key, entries in found or ():
+            longest = max(longest, len(entries))
+            size += self._tell(by_key[key], entries)
+        self._adapt(size, full=longest >= count)
+
+    def _tell(self, stream: _Followed, found: list[Any]) -> int:
+        """Tell entries, up to a gap between their numbers; returns their bytes."""
+        payloads: list[bytes] = []
+        gap = False
+        for one in found:
+            identity, number, payload = _taken(one)
+            gap = number != stream.number + 1
+            if gap:
+                break
+            stream.id, stream.number = identity, number
+            payloads.append(payload)
+        size = sum(map(len, payloads))
+        if payloads and stream.begun and self._is_followed(stream):
+            self.entries += len(payloads)
+            self.bytes += size
+            self._guard(self._follower.on_entries, stream.name, payloads)
+        if gap:
+            self._broken(stream, "it was trimmed past us, or begins anew")
+        return size
+
+    def _adapt(self, size: int, full: bool) -> None:
+        """Entries that are read at once: many if they are small, so that memory is bounded."""
+        if size > _MANY_BYTES:
+            self._count = max(1, self._count // 2)
+        elif full and size < _FEW_BYTES:
+            self._count = min(_MOST_ENTRIES, self._count * 2)
+
+
+def _taken(entry: Any) -> _Entry:
+    """What Redis says of an entry: its id, number and payload."""
+    identity, fields = entry
+    if fields is None:  # removed while it was read
+        return identity, -1, b""
+    return identity, int(identity.rpartition(b"-")[2]), fields[1]

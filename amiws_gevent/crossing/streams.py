@@ -1,0 +1,70 @@
+"""Names of the streams, and the directory: which servers there are, so which streams to follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from amiws_gevent.crossing.codec import FORMAT, FormatError, check_format
+from amiws_gevent.feeds.encoding import to_json
+from amiws_gevent.plugins.api import ServerInfo
+
+DIRECTORY = "directory"
+_SERVER = "server-"
+
+
+def stream_of(server: int) -> str:
+    """The name of a server's stream."""
+    return f"{_SERVER}{server}"
+
+
+def server_of(stream: str) -> int | None:
+    """The server of a stream; None for that of the directory."""
+    return int(stream.removeprefix(_SERVER)) if stream.startswith(_SERVER) else None
+
+
+@dataclass(frozen=True)
+class Directory:
+    """What an edge has to know of the collector; each entry of its stream has all of it."""
+
+    servers: tuple[ServerInfo, ...]
+    """In the order of the configuration, the program itself (0) first."""
+    with_state: frozenset[int]
+    """Servers of which there is state."""
+    keeps_state: bool
+    """``live_state`` of the collector."""
+    withheld: str
+    """Why no state but that of the program itself is shown; empty: it is."""
+    key: bytes
+    """That makes pseudonyms, the same at all edges: else nobody could take them back."""
+
+    def encode(self) -> bytes:
+        """See `decode_directory`."""
+        members: Mapping[str, Any] = {
+            "servers": [[one.id, one.name, one.ssl] for one in self.servers],
+            "with_state": sorted(self.with_state),
+            "keeps_state": self.keeps_state,
+            "withheld": self.withheld,
+            "key": self.key.hex(),
+        }
+        return FORMAT + b"\n" + to_json(members)
+
+
+def decode_directory(data: bytes) -> Directory:
+    """What was encoded; raises FormatError for anything else."""
+    line, _, text = data.partition(b"\n")
+    check_format(line)
+    try:
+        given = orjson.loads(text)
+        return Directory(
+            tuple(ServerInfo(*one) for one in given["servers"]),
+            frozenset(given["with_state"]),
+            given["keeps_state"],
+            given["withheld"],
+            bytes.fromhex(given["key"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"not a directory of servers: {type(error).__name__}") from error

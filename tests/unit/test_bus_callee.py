@@ -1,0 +1,109 @@
+"""The collector's side of the questions of edges. What both sides see is in test_bus_caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amiws_gevent.bus import callee as module
+from amiws_gevent.bus.api import UNREACHABLE, Reply
+from tests.support.bus import KEYS, Answers, collector, edge
+from tests.support.greenlets import until
+from tests.support.redis_server import RedisServer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as made:
+        yield made
+
+
+def ask(
+    server: RedisServer, identity: str, method: str | bytes = "ask", **other: str | bytes
+) -> None:
+    """As an edge asks that is no longer there."""
+    fence = server.ask("GET", KEYS.fence)
+    given = {"f": fence, "e": "gone", "i": identity, "m": method, "t": "600000", "d": "x"} | other
+    server.ask("XADD", KEYS.calls, "*", *(part for pair in given.items() for part in pair))
+
+
+def test_what_an_edge_asks_twice_is_two_questions(server: RedisServer) -> None:
+    with collector(server) as (bus, _):
+        asked: list[bytes] = []
+        bus.callee.serve({"ask": lambda data, reply: asked.append(data)})
+        ask(server, "1", d="one")
+        ask(server, "2", d="two")
+        until(lambda: asked == [b"one", b"two"])
+        assert (bus.callee.taken, bus.callee.at_work) == (2, 2)
+
+
+def test_too_many_at_work(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_AT_WORK", 3)
+    with collector(server) as (bus, _), edge(server) as (asker, _):
+        bus.callee.serve({"ask": lambda data, reply: None})
+        told = [Answers() for _ in range(5)]
+        for answers in told:
+            asker.caller.call("ask", b"", 600.0, answers)
+        until(lambda: bus.callee.refused == 2)
+        until(lambda: told[-1].told == [(None, True, UNREACHABLE)])
+        assert bus.callee.at_work == 3
+
+
+def test_what_waits_at_the_end_of_the_lease_is_cancelled(server: RedisServer) -> None:
+    with collector(server, lease_time=600.0) as (bus, log):
+        replies: list[Reply] = []
+        bus.callee.serve({"ask": lambda data, reply: replies.append(reply)})
+        ask(server, "1")
+        until(lambda: replies)
+        told: list[bool] = []
+        replies[0].on_cancel(lambda: told.append(replies[0].expired))
+        server.ask("SET", KEYS.fence, "9999999999999 other")
+        bus.lease.doubt()
+        until(lambda: log.losses)
+        assert told == [True]
+        assert bus.callee.at_work == 0
+
+
+def test_what_a_handler_of_cancelling_raises_is_contained(server: RedisServer) -> None:
+    with collector(server) as (bus, _):
+        replies: list[Reply] = []
+        bus.callee.serve({"ask": lambda data, reply: replies.append(reply)})
+        ask(server, "1")
+        until(lambda: replies)
+        told: list[int] = []
+        replies[0].on_cancel(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+        replies[0].on_cancel(lambda: told.append(1))
+        ask(server, "1", method="")
+        until(lambda: told == [1])
+        assert bus.guard.faults == 1
+
+
+def test_strange_entries_harm_nothing(server: RedisServer) -> None:
+    with collector(server) as (bus, _):
+        asked: list[bytes] = []
+        bus.callee.serve({"ask": lambda data, reply: asked.append(data)})
+        server.ask("XADD", KEYS.calls, "*", "strange", "entry")
+        ask(server, "1", t="soon")
+        ask(server, "2", method="\udcff".encode("utf-8", "surrogateescape"))
+        ask(server, "3")
+        until(lambda: asked == [b"x"])
+        until(lambda: bus.health.up)
+        assert (bus.callee.refused, bus.callee.at_work) == (3, 1)
+
+
+def test_answers_of_a_lane_that_is_full_are_counted(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amiws_gevent.bus.lane.MOST_WAITING", 1000)
+    with collector(server) as (bus, _):
+        replies: list[Reply] = []
+        bus.callee.serve({"ask": lambda data, reply: replies.append(reply)})
+        ask(server, "1")
+        until(lambda: replies)
+        for _ in range(5):
+            replies[0].send(b"x" * 900)
+        assert bus.callee.lost == 4

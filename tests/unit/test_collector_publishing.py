@@ -1,0 +1,183 @@
+"""What a collector writes to the streams of the bus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amiws_gevent.batch import Position
+from amiws_gevent.collector.publishing import PAST, PIECE
+from amiws_gevent.crossing.codec import Changes, Head, Told, Whole, decode, read_snapshot
+from amiws_gevent.crossing.streams import DIRECTORY, decode_directory
+from amiws_gevent.feeds.feeds import Showing
+from tests.support.edges import KEY, CollectorHere
+from tests.support.local_bus import LocalBus
+
+
+def entries(bus: LocalBus, stream: str = "server-1") -> list[Any]:
+    """Those since the last time."""
+    known = bus.streams[stream].entries
+    found = [decode(one) for one in known]
+    known.clear()
+    return found
+
+
+def test_a_stream_begins_with_all_that_there_is() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus)
+    head, whole = entries(bus)
+    assert isinstance(head, Head)
+    assert isinstance(whole, Whole)
+    assert (whole.first, whole.last, whole.items) == (True, True, [])
+    assert bus.streams["server-1"].snapshot is not None
+    server = collector.servers[1]
+    server.put("channel", "1", a=1, b=2)
+    collector.flush()
+    server.put("channel", "1", b=3)
+    server.remove("channel", "2")
+    collector.flush()
+    made, changed = entries(bus)
+    assert isinstance(made, Changes)
+    assert [(one.fields, one.whole) for one in made.changes] == [({"a": 1, "b": 2}, True)]
+    assert [(one.fields, one.whole) for one in changed.changes] == [({"b": 3}, False)]
+    assert changed.position == Position(server.source.epoch, 3)
+
+
+def test_each_batch_names_the_one_before() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus)
+    entries(bus)
+    collector.says("A")
+    collector.servers[1].source.advance()  # a read of which clients get nothing
+    collector.says("B")
+    told = entries(bus)
+    assert all(isinstance(one, Told) for one in told)
+    assert [(one.before, one.batch.position.offset) for one in told] == [(0, 1), (1, 3)]
+    assert collector.hub.published_messages == 2
+
+
+def test_the_directory_is_told_when_it_changes() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus, 1, 2)
+    directory = decode_directory(bus.streams[DIRECTORY].entries[-1])
+    assert [one.id for one in directory.servers] == [0, 1, 2]
+    assert directory.with_state == {0, 1, 2}
+    assert (directory.key, directory.withheld) == (KEY, "")
+    collector.flush()
+    assert len(bus.streams[DIRECTORY].entries) == 1
+    del collector.live.servers[2]
+    collector.flush()
+    assert "server-2" not in bus.streams
+    collector.publishing.use(Showing(withheld="a plugin"))
+    collector.flush()
+    directory = decode_directory(bus.streams[DIRECTORY].entries[-1])
+    assert (directory.withheld, directory.with_state) == ("a plugin", {0})
+
+
+def test_a_stream_that_was_lost_begins_anew_under_the_same_epoch() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus)
+    collector.servers[1].put("channel", "1", a=1)
+    collector.says("A")
+    collector.flush()
+    epoch = collector.servers[1].source.epoch
+    bus.lose(collector.publishing)
+    collector.says("B")
+    collector.flush()
+    told, head, whole = entries(bus)
+    assert (told.before, told.batch.position.offset) == (2, 3)
+    assert head.events == Position(epoch, 3)
+    assert [item.key for item in whole.items] == ["1"]
+    assert whole.position.epoch == epoch
+    assert decode_directory(bus.streams[DIRECTORY].entries[-1])
+
+
+def test_a_snapshot_that_is_due_is_saved_behind_the_flush() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus)
+    entries(bus)
+    bus.streams["server-1"].snapshot = None
+    collector.servers[1].put("channel", "1", a=1)
+    collector.says("A")
+    collector.publishing.on_snapshot_due("server-1")
+    collector.publishing.on_snapshot_due(DIRECTORY)
+    collector.flush()
+    told, changes = entries(bus)
+    assert isinstance(told, Told)
+    assert isinstance(changes, Changes)
+    snapshot = bus.streams["server-1"].snapshot
+    assert snapshot is not None
+    whole, head = read_snapshot(snapshot)
+    assert isinstance(whole, Whole)
+    assert isinstance(head, Head)
+    assert whole.position == changes.position
+    assert head.events.offset == 2
+
+
+def test_a_snapshot_knows_what_was_changed_in_the_last_minutes() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus)
+    server = collector.servers[1]
+    server.put("channel", "old", a=1)
+    collector.flush()
+    collector.publishing.on_snapshot_due("server-1")
+    collector.flush()
+    collector.now += PAST + 1
+    server.put("channel", "new", a=1)
+    server.put("channel", "new", a=2)
+    server.put("channel", "gone", a=2)
+    server.remove("channel", "gone")
+    collector.publishing.on_snapshot_due("server-1")
+    collector.flush()
+    snapshot = bus.streams["server-1"].snapshot
+    assert snapshot is not None
+    whole = next(one for one in read_snapshot(snapshot) if isinstance(one, Whole))
+    known = {item.key: item.known for item in whole.items}
+    assert whole.floor == 1
+    assert known["old"] is None
+    assert known["new"] is not None
+    assert known["new"].changed == {"a": 3}
+    assert [name for name, _ in whole.buried] == [("channel", "gone")]
+
+
+def test_many_entities_are_told_in_pieces() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus)
+    entries(bus)
+    collector.servers[1].source.advance()
+    for number in range(2 * PIECE):
+        collector.servers[1].put("channel", str(number), a=1)
+    collector.flush()
+    changes = entries(bus)
+    assert [len(one.changes) for one in changes] == [500, 500]
+    assert [one.last for one in changes] == [False, True]
+    assert len({one.position for one in changes}) == 1
+    bus.lose(collector.publishing, "server-1")
+    collector.flush()
+    _head, *wholes = entries(bus)
+    assert [(len(one.items), one.first, one.last) for one in wholes] == [
+        (500, True, False),
+        (500, False, False),
+        (0, False, True),
+    ]
+
+
+def test_a_server_without_a_state_has_a_stream_of_events() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus)
+    collector.live.forget_state()
+    collector.flush()
+    (head,) = entries(bus)[2:]
+    assert (head.keeps_state, head.events.offset) == (False, 0)
+    directory = decode_directory(bus.streams[DIRECTORY].entries[-1])
+    assert not directory.keeps_state
+
+
+def test_without_a_bus_nothing_is_told() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus)
+    collector.publishing.writer = None
+    before = len(bus.streams["server-1"].entries)
+    collector.says("A")
+    collector.servers[1].put("channel", "1", a=1)
+    collector.flush()
+    assert len(bus.streams["server-1"].entries) == before

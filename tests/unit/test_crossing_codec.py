@@ -1,0 +1,100 @@
+"""Entries and snapshots: what is decoded is what was encoded."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+
+from amiws_gevent.ami import Kind, Message
+from amiws_gevent.batch import Position
+from amiws_gevent.crossing import codec
+from amiws_gevent.crossing.codec import Change, Changes, FormatError, Head, Item, Told, Whole
+from amiws_gevent.pipeline import Source, make_batch
+from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.state.store import Known, Tombstone
+from tests.support.hosts import ami_host
+
+INFO = ServerInfo(7, 'pbx "ü"\n', True)
+AT = Position("abc", 12)
+
+
+def test_a_batch_has_its_messages_and_json_again() -> None:
+    source = Source(ami_host(id=3, name="süd"), epoch="e")
+    messages = [
+        Message(Kind.EVENT, [("Event", "A"), ("Variable", "a=1\n"), ("Variable", "b=2")]),
+        Message(Kind.RESPONSE, [("Response", "Success"), ("ActionID", "x")]),
+    ]
+    batch = make_batch(source, source.advance(), messages)
+    batch.of_plugins = True
+    told = codec.decode(codec.encode_batch(batch, 5))
+    assert isinstance(told, Told)
+    assert told.before == 5
+    made = told.batch
+    assert (made.server, made.position, made.json) == (batch.server, batch.position, batch.json)
+    assert made.of_plugins
+    assert len(made) == len(made.messages) == 2
+    assert [message.data() for message in made.messages] == [one.data() for one in messages]
+    assert [message.kind for message in made.messages] == [Kind.EVENT, Kind.RESPONSE]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Head(INFO, AT, True),
+        Changes(
+            AT,
+            True,
+            [
+                Change("channel", "1.2", {"a": 1, "b": None, "c": [1, {"d": "x"}]}, True),
+                Change("channel", "1.3", {"a": 2}, False),
+                Change("call", "9", None, False, {"cause": 16}),
+            ],
+        ),
+        Whole(
+            AT,
+            3,
+            True,
+            True,
+            [
+                Item("channel", "1.2", {"a": 1}, None),
+                Item("channel", "1.3", {"a": 1}, Known(4, 9, {"a": 9})),
+            ],
+            [(("call", "9"), Tombstone(8, {"cause": 16}, 4, -1))],
+        ),
+    ],
+)
+def test_other_entries(entry: codec.Entry) -> None:
+    encode = {
+        Head: codec.encode_head,
+        Changes: codec.encode_changes,
+        Whole: codec.encode_whole,
+    }[type(entry)]  # type: ignore[index]
+    assert codec.decode(encode(entry)) == entry  # type: ignore[operator]
+
+
+def test_a_snapshot_is_its_entries() -> None:
+    entries: list[codec.Entry] = [Whole(AT, 3, True, True, [], []), Head(INFO, AT, True)]
+    snapshot = codec.SnapshotWriter()
+    snapshot.add(codec.encode_whole(entries[0]))  # type: ignore[arg-type]
+    snapshot.add(codec.encode_head(entries[1]))  # type: ignore[arg-type]
+    assert list(codec.read_snapshot(snapshot.finish())) == entries
+
+
+@pytest.mark.parametrize("entry", [b"", b"X[]", b"H", b"H[1]", b"B\n", b"C{}", b"W[1,2]"])
+def test_what_is_no_entry(entry: bytes) -> None:
+    with pytest.raises(FormatError):
+        codec.decode(entry)
+
+
+@pytest.mark.parametrize("snapshot", [b"", b"no", zlib.compress(b"amiws-gevent 2\n")])
+def test_what_is_no_snapshot(snapshot: bytes) -> None:
+    with pytest.raises(FormatError):
+        list(codec.read_snapshot(snapshot))
+
+
+def test_text_that_no_json_can_hold_does_not_stop_a_stream() -> None:
+    changes = Changes(AT, True, [Change("k", "\ud800", {"a": "\udfff"}, True)])
+    made = codec.decode(codec.encode_changes(changes))
+    assert isinstance(made, Changes)
+    assert made.changes[0].fields == {"a": "�"}

@@ -1,0 +1,107 @@
+"""What an edge has of the audit: the collector is told, and asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from amiws_gevent.actions import ActionProblem, ActionService
+from amiws_gevent.audit.trail import Trail
+from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE
+from amiws_gevent.collector.answering import Answering
+from amiws_gevent.dispatch import Dispatcher
+from amiws_gevent.edge import trail as edge_trail
+from amiws_gevent.edge.trail import RemoteTrail
+from tests.support.actions import ALICE, as_it_is, settle
+from tests.support.local_bus import LocalCalls
+
+QUERY: dict[str, Any] = {"before": 2**53, "what": "", "user": "", "action": ""}
+
+
+class _Noting(Trail):
+    """A collector's audit that notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[tuple[Any, ...]] = []
+        self.asked: list[dict[str, Any]] = []
+
+    def refused(self, client: Any, code: str, reason: str, **more: Any) -> None:
+        self.noted.append(("refused", client, code, reason, more))
+
+    def login(self, address: str, user: str | None, how: str, refused: str) -> None:
+        self.noted.append(("login", address, user, how, refused))
+
+    def logout(self, address: str, user: str | None, how: str) -> None:
+        self.noted.append(("logout", address, user, how))
+
+    def last(self, number: int, **query: Any) -> dict[str, Any] | None:
+        self.asked.append({"number": number, **query})
+        return {"writing": True, "items": [{"seq": 7}]}
+
+
+@pytest.fixture
+def noted() -> _Noting:
+    return _Noting()
+
+
+@pytest.fixture
+def bus(noted: _Noting) -> LocalCalls:
+    made = LocalCalls()
+    made.serve(Answering(ActionService({}, as_it_is), Dispatcher({}), noted).methods)
+    return made
+
+
+def test_logins_and_refusals_are_told(bus: LocalCalls, noted: _Noting) -> None:
+    trail = RemoteTrail(bus)
+    trail.login("192.0.2.1", "bob", "digest", "")
+    trail.login("192.0.2.1", "bob", "digest", "")  # the same counts once, as in one process
+    trail.logout("192.0.2.1", "bob", "digest")
+    trail.refused(
+        ALICE,
+        "not_allowed",
+        "no",
+        name="Ping",
+        headers=(("Action", "Ping"), ("A", "1")),
+        servers=(1,),
+    )
+    assert trail.waiting == 3
+    settle()
+    login, logout, refused = noted.noted
+    assert login == ("login", "192.0.2.1", "bob", "digest", "")
+    assert logout == ("logout", "192.0.2.1", "bob", "digest")
+    assert refused[1:4] == (ALICE, "not_allowed", "no")
+    assert refused[4]["headers"] == [["Action", "Ping"], ["A", "1"]]
+    assert refused[4]["servers"] == [1]
+    settle()
+    assert trail.waiting == 0
+    assert trail.counts == (0, 0, 0)
+
+
+def test_what_cannot_be_told_is_counted(
+    bus: LocalCalls, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = RemoteTrail(bus)
+    bus.problem = UNREACHABLE
+    trail.logout("192.0.2.1", "bob", "digest")
+    settle()
+    assert trail.counts == (0, 0, 1)
+    assert "could not be told of a logout" in caplog.text
+    monkeypatch.setattr(edge_trail, "MOST_WAITING", 1)
+    trail.logout("192.0.2.1", "bob", "digest")
+    trail.logout("192.0.2.1", "eve", "digest")
+    assert trail.untold == 2
+    settle()
+    assert (trail.untold, trail.waiting) == (3, 0)
+
+
+def test_who_reads_the_audit_reads_that_of_the_collector(bus: LocalCalls, noted: _Noting) -> None:
+    trail = RemoteTrail(bus)
+    told = trail.last(5, **{**QUERY, "user": "bob"})
+    assert told == {"writing": True, "items": [{"seq": 7}]}
+    assert noted.asked == [{"number": 5, **QUERY, "user": "bob"}]
+    bus.problem = UNKNOWN
+    with pytest.raises(ActionProblem) as caught:
+        trail.last(5, **QUERY)
+    assert caught.value.code == "audit_unavailable"

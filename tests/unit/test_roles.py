@@ -1,0 +1,292 @@
+"""A collector and two edges in this process, over a local bus, with a scripted server."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from amiws_gevent.bus import api
+from amiws_gevent.config import LoadResult, Settings
+from amiws_gevent.identity import Identity
+from amiws_gevent.roles import EXIT_LOST, Collector, Edge, _load_as_before
+from amiws_gevent.server import Server
+from tests.support.ami_server import AmiServer
+from tests.support.greenlets import until
+from tests.support.listing import Lists, channel, event
+from tests.support.local_bus import LocalBus, LocalCalls, LocalCollectorBus, LocalEdgeBus
+from tests.support.v2_client import V2Client
+from tests.support.ws_client import Client
+
+REDIS = {"url": "redis://127.0.0.1"}
+
+
+class LocalCollector(Collector):
+    where: tuple[LocalBus, LocalCalls]
+    bus: LocalCollectorBus
+
+    def _make_bus(self, settings: Settings) -> api.CollectorBus:
+        self.bus = LocalCollectorBus(*self.where, self)
+        return self.bus
+
+
+class LocalEdge(Edge):
+    where: tuple[LocalBus, LocalCalls]
+
+    def _make_bus(self, settings: Settings) -> api.EdgeBus:
+        return LocalEdgeBus(*self.where, self._following)
+
+
+def threaded(test: Callable[..., None]) -> Callable[..., None]:
+    """A test in a thread of its own, since its clients block; the servers run in this one."""
+
+    @functools.wraps(test)
+    def run(*arguments: Any, **named: Any) -> None:
+        gevent.get_hub().threadpool.apply(functools.partial(test, *arguments, **named))
+
+    return run
+
+
+class Site:
+    """All of it; stopped at the end."""
+
+    def __init__(self, ami: AmiServer) -> None:
+        self.where = LocalBus(), LocalCalls()
+        self.ami = ami
+        self.running: list[tuple[Server, gevent.Greenlet[..., int]]] = []
+        self._loop = gevent.get_hub().loop
+
+    def settings(self, role: str, **more: Any) -> Settings:
+        host = {"name": "pbx", "host": "127.0.0.1", "port": self.ami.port}
+        account = {"username": "amiws", "secret": "s3cret"}
+        listen = {"ws_host": "127.0.0.1", "ws_port": 0, "redis": REDIS}
+        return Settings.model_validate(
+            {"amihosts": [{**host, **account}], "role": role, **listen, **more}
+        )
+
+    def start(self, kind: Callable[[Settings], Any], settings: Settings) -> Any:
+        kind.where = self.where  # type: ignore[attr-defined]
+
+        def begin() -> Any:
+            server = kind(settings)
+            server.start()
+            self.running.append((server, gevent.spawn(server.run)))
+            return server
+
+        return self.here(begin)
+
+    def here(self, do: Callable[[], Any]) -> Any:
+        """Do something among the servers, and wait for it in the test's thread."""
+        done = threading.Event()
+        result: list[Any] = []
+
+        def work() -> None:
+            try:
+                result.append(do())
+            finally:
+                done.set()
+
+        self._loop.run_callback_threadsafe(gevent.spawn, work)
+        assert done.wait(60)
+        return result[0]
+
+    def collector(self, **more: Any) -> LocalCollector:
+        before = len(self.ami.connections)
+        made: LocalCollector = self.start(LocalCollector, self.settings("collector", **more))
+        self.link = self.ami.wait_connections(before + 1)
+        self.ami.wait_for(lambda _: self.link.logged_in)
+        return made
+
+    def edge(self, **more: Any) -> LocalEdge:
+        made: LocalEdge = self.start(LocalEdge, self.settings("edge", **more))
+        return made
+
+    def stop(self) -> None:
+        for server, running in reversed(self.running):
+            server.request_stop()
+            assert running.get(timeout=20) in (0, EXIT_LOST)
+
+
+@pytest.fixture
+def lists() -> Lists:
+    made = Lists()
+    made.items = {"CoreShowChannels": [channel(1), channel(2)]}
+    return made
+
+
+@pytest.fixture
+def site(lists: Lists) -> Iterator[Site]:
+    with AmiServer(on_action=lists) as ami:
+        made = Site(ami)
+        yield made
+        made.stop()
+
+
+def channels(client: V2Client) -> set[str]:
+    client.take()
+    return {
+        key for held in client.collections.values() for _, kind, key in held if kind == "channel"
+    }
+
+
+@threaded
+def test_clients_of_two_edges_have_what_the_collector_hears(site: Site) -> None:
+    site.collector()
+    edges = [site.edge(), site.edge()]
+    clients = [V2Client(edge.port) for edge in edges]
+    for client in clients:
+        client.subscribe("state", "events")
+    site.ami.send(event("Newchannel", **channel(3)))
+    for client in clients:
+        until(lambda client=client: channels(client) == {"1.1", "2.1", "3.1"})
+        (held,) = client.held
+        until(lambda client=client, held=held: "Newchannel" in client.events(held))
+    for client in clients:
+        client.close()
+
+
+@threaded
+def test_a_client_goes_on_at_another_edge_without_a_gap(site: Site) -> None:
+    site.collector()
+    first, second = site.edge(), site.edge()
+    client = V2Client(first.port)
+    name = client.subscribe("state", "events")
+    until(lambda: channels(client) == {"1.1", "2.1"})
+    site.ami.send(event("Newchannel", **channel(3)))
+    until(lambda: channels(client) == {"1.1", "2.1", "3.1"})
+    until(lambda: client.events(name).count("Newchannel") == 1)
+    client.close()
+    site.ami.send(event("Newchannel", **channel(4)))
+    site.ami.send(event("UserEvent", Number="7"))
+    again = V2Client(second.port)
+    again.collections = {name: dict(client.collections[name])}
+    answer = again.resume(client.positions[name], "state", "events")
+    assert answer["resumed"] is True
+    until(lambda: channels(again) >= {"4.1"})
+    until(lambda: again.events(name)[-1:] == ["7"])
+    assert again.of("gap") == []
+    assert again.of("snapshot") == []
+    again.close()
+
+
+@threaded
+def test_an_action_is_answered_to_who_asked_alone(site: Site, lists: Lists) -> None:
+    site.collector()
+    one, other = site.edge(), site.edge()
+    with V2Client(one.port) as asks, V2Client(other.port) as looks:
+        for client in (asks, looks):
+            client.subscribe("events")
+        reply = asks.request("action", server=1, action={"Action": "CoreShowChannels"})
+        assert (reply["outcome"], len(reply["items"])) == ("answered", 2)
+        assert looks.of("reply") == []
+
+
+@threaded
+def test_a_classic_client_of_an_edge(site: Site) -> None:
+    site.collector()
+    edge = site.edge()
+    with Client(edge.port) as client, Client(edge.port) as other:
+        site.ami.send(event("Newchannel", **channel(3)))
+        client.wait_for_event("Newchannel")
+        client.send({"Action": "CoreStatus", "ActionID": "mine", "AMIServerID": 1})
+        for one in (client, other):
+            until(lambda one=one: any(m["data"].get("ActionID") == "mine" for m in one.messages))
+
+
+@threaded
+def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
+    collector, edge = site.collector(), site.edge()
+    client = V2Client(edge.port)
+    (name,) = (client.subscribe("state", kind=["server"]),)
+
+    def told() -> Any:
+        client.take()
+        return client.collections[name][0, "server", "1"]
+
+    until(lambda: told()["sync"] == "live")
+    site.here(lambda: edge._following.on_collector(False, "it is gone"))
+    until(lambda: told()["sync"] == "stale")
+    assert told()["sync_reason"] == "there is no collector: it is gone"
+    assert not edge._readiness().ready
+    assert edge._readiness().bus == {
+        "role": "edge",
+        "up": False,
+        "reason": edge._following.reason,
+        "lag": 0,
+    }
+    site.here(lambda: edge._following.on_collector(True, ""))
+    until(lambda: told()["sync"] == "live")
+    assert edge._readiness().ready
+    assert collector._readiness().ready
+    assert client.of("gap") == []
+    client.close()
+
+
+@threaded
+def test_a_collector_that_begins_anew(site: Site) -> None:
+    before = site.collector()
+    edge = site.edge()
+    client = V2Client(edge.port)
+    name = client.subscribe("state", "events")
+    until(lambda: channels(client) == {"1.1", "2.1"})
+    site.here(lambda: before.on_lost("another one has the lease"))
+    until(lambda: site.running[0][1].dead)
+    site.collector()
+    until(lambda: len(client.of("snapshot")) > 1)
+    until(lambda: channels(client) == {"1.1", "2.1"})
+    site.link.send(event("UserEvent", Number="9"))
+    until(lambda: client.events(name)[-1:] == ["9"])
+    client.close()
+
+
+@threaded
+def test_nothing_is_sent_without_the_lease(site: Site) -> None:
+    collector, edge = site.collector(), site.edge()
+    with V2Client(edge.port) as client:
+        client.subscribe("events")
+        collector.bus.held = False
+        reply = client.request("action", server=1, action={"Action": "Ping"})
+        assert reply["outcome"] == "unreachable"
+        assert "lease" in reply["reason"]
+        collector.bus.held = True
+
+
+@threaded
+def test_pseudonyms_are_the_same_at_all_edges(site: Site) -> None:
+    see = [{"numbers": "masked"}]
+    roles = {"roles": {"some": {"see": see, "do": [{"action": "*"}]}}, "anonymous_roles": ["some"]}
+    collector = site.collector(**roles)
+    edges = [site.edge(**roles), site.edge(**roles)]
+    rights = [one._access.rights_of(Identity()) for one in (collector, *edges)]
+    assert rights[0] == rights[1] == rights[2]
+    assert len({one._access._key for one in (collector, *edges)}) == 1
+
+
+def test_a_single_process_has_no_role_and_no_redis() -> None:
+    program = (
+        "import sys\n"
+        "from amiws_gevent.config import Settings\n"
+        "from amiws_gevent.roles import server_of\n"
+        "host = {'name': 'a', 'host': 'h', 'username': 'u', 'secret': 's'}\n"
+        "server = server_of(Settings.model_validate({'amihosts': [host]}))\n"
+        "print(type(server).__name__, 'redis' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"Server False\n"
+
+
+def test_a_reload_gives_no_other_role_and_no_other_redis(site: Site) -> None:
+    before = site.settings("edge")
+    other = site.settings("collector", redis={"url": "redis://other"}, log_level="debug")
+    loaded = _load_as_before(lambda: LoadResult(other, ["w"], []), before)
+    assert (loaded.settings.role, loaded.settings.redis) == ("edge", before.redis)
+    assert loaded.settings.log_level == other.log_level
+    assert len(loaded.warnings) == 3
+    same = LoadResult(before, [], [])
+    assert _load_as_before(lambda: same, before) is same
