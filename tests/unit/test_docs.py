@@ -46,6 +46,11 @@ def broken(page: Path) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("page", [*PAGES, *SAMPLES], ids=name)
+def test_no_merge_is_left_half_done(page: Path) -> None:
+    assert not re.search(r"^(<{7}|>{7})( |$)", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
     assert broken(page) == []
