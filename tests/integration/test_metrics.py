@@ -16,7 +16,7 @@ from tests.support.ami_server import AmiServer
 from tests.support.metrics import Scrape, get, wait_for_metrics
 from tests.support.patience import WAIT
 from tests.support.ports import free_port
-from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import NO_PINGS, ROOT, Program, ami_host, configuration, wait_until
 from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, is_error, raw_client
 
@@ -108,7 +108,7 @@ def test_actions_and_what_was_odd_on_the_wire_are_counted(tmp_path: Path) -> Non
 
 
 def test_a_stalled_client_is_seen_before_and_after_it_is_closed(tmp_path: Path) -> None:
-    limits = "limits:\n  client_buffer: 1 MiB"
+    limits = f"limits:\n  client_buffer: 1 MiB\n{NO_PINGS}"
     flood = b"".join(event(number, b"Filler: " + b"x" * 900 + b"\r\n") for number in range(100))
     with (
         AmiServer() as server,
