@@ -23,6 +23,8 @@ class Waiting:
         self._items: deque[Item] = deque()
         self._free = 0  # of those, how many may be sent though the client is behind
         self._free_later = 0  # how many may be once it has read the pages that it reads now
+        self._removed = 0
+        self._drops: deque[int] = deque()  # places: how many were removed when it is their turn
         self._lost = 0  # messages
         self._lost_first: Part | None = None
 
@@ -56,6 +58,24 @@ class Waiting:
         lost, self._lost, self._lost_first = self._lost, 0, None
         return lost
 
+    def dropped(self) -> None:
+        """The hub has dropped something that comes after all that waits."""
+        place = self._removed + len(self._items)
+        if not self._drops or self._drops[-1] < place:
+            self._drops.append(place)
+
+    @property
+    def is_at_drop(self) -> bool:
+        """Whether the hub has dropped something ahead of the next."""
+        return bool(self._drops) and self._drops[0] <= self._removed
+
+    def take_drop(self) -> bool:
+        """The same; it is told once."""
+        was_there = self.is_at_drop
+        while self.is_at_drop:
+            self._drops.popleft()
+        return was_there
+
     def falls_behind(self) -> None:
         """The client misses something of the state that comes after all that waits."""
         self._free = len(self._items)
@@ -70,6 +90,7 @@ class Waiting:
 
     def _remove(self) -> Item:
         item = self._items.popleft()
+        self._removed += 1
         self.size -= cost_of(item)
         self._free = max(self._free - 1, 0)
         self._free_later = max(self._free_later - 1, 0)
