@@ -47,7 +47,6 @@ class Subscriber:
         self._counts = counts
         self._gaps: list[bytes] = []  # to be told ahead of all else
         self._waiting = Waiting()
-        self._dropped = ""  # why events are missing, ahead of those that wait
         self._behind: Vector | None = None  # where it stands in the state; None: in step
         self._pages: Pages | None = None  # that it reads
         self._page = 0  # the next of them
@@ -92,8 +91,7 @@ class Subscriber:
 
     def dropped(self, reason: str = BUSY) -> None:
         """Batches are missing, of which it has got none."""
-        if self.group.view is not None:
-            self._dropped = reason
+        self._waiting.dropped(reason)
 
     # What comes while the client does not read
 
@@ -136,12 +134,11 @@ class Subscriber:
 
     def _event(self) -> bytes | None:
         """The next event that waits, or what is told in the place of those left out."""
-        if self._dropped:
-            reason, self._dropped = self._dropped, ""
-            self.tell_gap(EVENTS, reason)
-            return self._tell_gaps()
         if lost := self._waiting.take_lost():
             self.tell_gap(EVENTS, SLOW, lost=lost)
+            return self._tell_gaps()
+        if reason := self._waiting.take_drop():
+            self.tell_gap(EVENTS, reason)
             return self._tell_gaps()
         item = self._waiting.take(any_one=self.in_step)
         return None if item is None else item.data
@@ -243,7 +240,8 @@ class Subscriber:
 
     def _events_vector(self) -> Vector | None:
         """Ahead of the first that it has not had; if it has had all, where the hub has it."""
-        if self._gaps or self._dropped:  # whoever goes on from here must have been told of them
+        # Whoever goes on from here must have been told of them.
+        if self._gaps or self._waiting.is_at_drop:
             return None
         if self.replay is not None:
             return self.replay.vector

@@ -23,6 +23,9 @@ class Waiting:
         self._items: deque[Item] = deque()
         self._free = 0  # of those, how many may be sent though the client is behind
         self._free_later = 0  # how many may be once it has read the pages that it reads now
+        self._removed = 0
+        self._drops: deque[tuple[int, str]] = deque()
+        """Places (how many were removed when it is their turn), and why something is missing."""
         self._lost = 0  # messages
         self._lost_first: Part | None = None
 
@@ -56,6 +59,24 @@ class Waiting:
         lost, self._lost, self._lost_first = self._lost, 0, None
         return lost
 
+    def dropped(self, reason: str) -> None:
+        """Something that comes after all that waits is missing, and why."""
+        place = self._removed + len(self._items)
+        if not self._drops or self._drops[-1][0] < place:
+            self._drops.append((place, reason))
+
+    @property
+    def is_at_drop(self) -> bool:
+        """Whether something ahead of the next is missing."""
+        return bool(self._drops) and self._drops[0][0] <= self._removed
+
+    def take_drop(self) -> str:
+        """Why; it is told once. Empty: nothing is."""
+        reason = ""
+        while self.is_at_drop:
+            reason = self._drops.popleft()[1]
+        return reason
+
     def falls_behind(self) -> None:
         """The client misses something of the state that comes after all that waits."""
         self._free = len(self._items)
@@ -70,6 +91,7 @@ class Waiting:
 
     def _remove(self) -> Item:
         item = self._items.popleft()
+        self._removed += 1
         self.size -= cost_of(item)
         self._free = max(self._free - 1, 0)
         self._free_later = max(self._free_later - 1, 0)

@@ -1,5 +1,4 @@
-"""WebSocket frames without I/O (RFC 6455, sections 5 to 8; RFC 7692): bytes and streams in,
-values out.
+"""WebSocket frames without I/O (RFC 6455, sections 5 to 8; RFC 7692): bytes in, values out.
 
 gevent-websocket parses the header. What it accepts against the RFC (frames without a mask,
 any length, any opcode) is refused here, before the payload is read. Frames to clients are

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import NewContext
 from tests.browser.dashboard import Dashboard, call, fits, server
 from tests.browser.test_dash_queue_shown import entities
-from tests.support.program import ROOT
+from tests.support.program import ROOT, wait_until
 from tests.support.web_root import response
 
 VIEWS = ("calls", "queues", "phones", "trunks", "rooms", "servers", "charts")
@@ -113,8 +113,10 @@ def test_a_lost_connection_is_told_and_recovered_from(page: Page) -> None:
         expect(alarm).to_contain_text("The connection to amiws-gevent is lost")
         expect(page.locator(".calls .table-body .table-row.stale")).to_have_count(3)
         dashboard.put(call(9))
-        dashboard.amiws.refusals = []
+        attempts = len(dashboard.amiws.upgrades)
         alarm.get_by_role("button", name="Try now").click()
+        wait_until(lambda: len(dashboard.amiws.upgrades) > attempts, "an attempt")
+        dashboard.amiws.refusals = []
         expect(page.locator(".calls .table-body .table-row:not(.stale)")).to_have_count(4)
         expect(alarm).to_have_count(0)
 

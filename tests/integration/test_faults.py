@@ -15,7 +15,7 @@ import trustme
 
 from tests.support.ami_server import AmiServer, Connection
 from tests.support.patience import WAIT
-from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.program import NO_PINGS, Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client, client_frame, is_error, raw_client
 
 QUICK = "keepalive: 1\nconnect_timeout: 2"
@@ -135,7 +135,7 @@ def test_a_wrong_certificate(
 
 def test_a_stalled_client_costs_the_others_nothing(tmp_path: Path) -> None:
     """A client that never reads is closed past its bound; the other gets every message."""
-    limits = "limits:\n  client_buffer: 1 MiB"
+    limits = f"limits:\n  client_buffer: 1 MiB\n{NO_PINGS}"
     flood = event("Flood", b"Filler: " + b"x" * 900 + b"\r\n") * 100
     with (
         AmiServer() as server,

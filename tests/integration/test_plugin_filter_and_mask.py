@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.patience import WAIT
-from tests.support.program import ROOT, Program, ami_host, configuration
+from tests.support.program import NO_PINGS, ROOT, Program, ami_host, configuration
 from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, raw_client
 
@@ -61,7 +61,7 @@ def test_no_caller_of_a_busy_hour_reaches_a_client(tmp_path: Path) -> None:
     found = re.findall(rb"(?:CallerID|ConnectedLine)Num: (\d{6,})\r\n", capture)
     callers = set(found)
     assert len(callers) > 1000
-    plugins = "- mask:\n    callers: last4\n    dialled: last4\n"
+    plugins = f"- mask:\n    callers: last4\n    dialled: last4\nlimits:\n{NO_PINGS}"
     with AmiServer() as server, Program(tmp_path, with_plugins(server, plugins)) as program:
         server.wait_login()
         with raw_client(program.port) as client:

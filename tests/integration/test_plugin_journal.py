@@ -23,7 +23,7 @@ from amiws_gevent.ami import Parser, encode_message, envelope_prefix
 from tests.support.ami_server import BANNER, AmiServer, Connection
 from tests.support.journal import files, message_lines, messages, names
 from tests.support.patience import WAIT
-from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import NO_PINGS, ROOT, Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client, raw_client
 
 CAPTURES = Path(__file__).parent.parent / "captures"
@@ -145,7 +145,9 @@ def run_replay(tmp_path: Path, count: int, *words: str | Path) -> list[bytes]:
     return received
 
 
-ROOMY = "limits:\n  plugin_queue: 128 MiB\n  client_buffer: 128 MiB\n  hub_buffer: 256 MiB"
+ROOMY = (
+    "limits:\n  plugin_queue: 128 MiB\n  client_buffer: 128 MiB\n  hub_buffer: 256 MiB\n" + NO_PINGS
+)
 
 
 # -- the journal of traffic replays to the same JSON ---------------------------------

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.ami_server import AmiServer, Connection
 from tests.support.patience import WAIT
-from tests.support.program import Program, ami_host, configuration
+from tests.support.program import NO_PINGS, Program, ami_host, configuration
 from tests.support.ws_client import raw_client
 
 CAPTURES = Path(__file__).parent.parent / "captures"
@@ -100,7 +100,9 @@ def test_capture_reaches_a_client(name: str, tmp_path: Path) -> None:
 
     with (
         AmiServer(script) as server,
-        Program(tmp_path, configuration(ami_host(server.port, "pbx-ü"))) as program,
+        Program(
+            tmp_path, configuration(ami_host(server.port, "pbx-ü"), more=f"limits:\n{NO_PINGS}")
+        ) as program,
         raw_client(program.port) as client,
     ):
         client_is_there.set()

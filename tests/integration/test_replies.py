@@ -167,8 +167,8 @@ def test_what_is_under_way_when_the_connection_is_lost_is_unknown_at_once(
     site = Site(tmp_path, stack, begin)
     client = site.v2()
     everything = client.subscribe("events")
-    asked = {"server": 1, "timeout": WAIT, "action": {"Action": "QueueStatus"}}
-    waits = site.later({"Action": "QueueStatus"}, "one", timeout=WAIT)
+    asked = {"server": 1, "timeout": 60, "action": {"Action": "QueueStatus"}}
+    waits = site.later({"Action": "QueueStatus"}, "one", timeout=60)
     client.send({"op": "action", "id": 1, "idempotency_key": "one", **asked})
     client.wait(lambda: "Other" in client.events(everything), "what came was read")
     client.request("ping")  # with one key there is one question, whoever comes first
@@ -248,7 +248,7 @@ def test_lists_and_calls_of_an_old_and_a_new_asterisk(
         "Data": "60",
         "CallerID": "Desk <100>",
     }
-    body = {"server": 1, "wait": True, "timeout": WAIT, "action": action}
+    body = {"server": 1, "wait": True, "timeout": 60, "action": action}
     (reply,) = requests.post(url + "actions", json=body, timeout=WAIT).json()["replies"]
     assert (reply["outcome"], reply["complete"]) == ("answered", True)
     assert reply["end"]["Response"] == "Success"

@@ -18,7 +18,7 @@ from tests.integration.test_v2_protocol import MORE, Setup
 from tests.support.ami_server import AmiServer
 from tests.support.listing import Lists, channel, event
 from tests.support.patience import WAIT
-from tests.support.program import Program, ami_host, configuration, wait_until
+from tests.support.program import NO_PINGS, Program, ami_host, configuration, wait_until
 from tests.support.v2_client import V2Client, key_of
 from tests.support.ws_client import client_frame, raw_client, server_frames
 
@@ -215,7 +215,7 @@ def test_one_who_reads_nothing_for_a_while_is_kept_and_gets_the_newest(
     tmp_path: Path, stack: ExitStack
 ) -> None:
     """Far more changes than fit into all buffers; then it reads on."""
-    setup = Setup(tmp_path, stack, "limits:\n  client_buffer: 64 KiB\n")
+    setup = Setup(tmp_path, stack, f"limits:\n  client_buffer: 64 KiB\n{NO_PINGS}")
     stays = setup.live()
     name = stays.subscribe("state", kind=KINDS)
     raw = raw_client(
@@ -245,7 +245,7 @@ def test_one_who_reads_nothing_for_a_while_is_kept_and_gets_the_newest(
 def test_who_reads_slowly_stays_and_who_reads_nothing_is_closed(
     tmp_path: Path, stack: ExitStack
 ) -> None:
-    setup = Setup(tmp_path, stack, "limits:\n  client_buffer: 64 KiB\n  ping_interval: 2 s\n")
+    setup = Setup(tmp_path, stack, "limits:\n  client_buffer: 64 KiB\n  ping_interval: 4 s\n")
     stays = setup.live()
     name = stays.subscribe("state", kind=KINDS)
     body = {"op": "subscribe", "id": 1, "streams": ["state", "events"], "filters": {"kind": KINDS}}

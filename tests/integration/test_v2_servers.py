@@ -109,7 +109,9 @@ def test_a_server_that_a_reload_removes_takes_its_entities_along(
     two = Two(tmp_path, stack)
     two.program.reload(configuration(two.hosts[0], more=MORE))
     two.client.wait(lambda: not any(one.startswith("2.") for one in two.callers()), "it is gone")
-    assert (0, "server", "2") not in two.client.collections[two.servers]
+    two.client.wait(
+        lambda: (0, "server", "2") not in two.client.collections[two.servers], "itself too"
+    )
     assert "1.9" in two.callers()
     two.setup.pbx.join("sales", "1.10")
     two.client.wait(lambda: "1.10" in two.callers(), "the other goes on")

@@ -125,6 +125,10 @@ class Program:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
 
+NO_PINGS = "  ping_interval: 1 h\n"
+"""For ``limits``: a client of a test that answers no pings is not taken for gone."""
+
+
 def ami_host(port: int, name: str = "pbx", more: str = "") -> str:
     """One entry of ``amihosts`` for a scripted server; ``more`` is further YAML lines."""
     lines = [

@@ -190,6 +190,15 @@ class QueuePbx:
         lines += [f"{header}: {value}" for header, value in headers.items()]
         self.server.send(("\r\n".join(lines) + "\r\n\r\n").encode())
 
+    def answer_silent(self, count: int) -> None:
+        """Answer, once there are so many, the actions ``Silent``, which get no answer else."""
+
+        def silent(server: AmiServer) -> list[Packet]:
+            return [packet for packet in server.actions if packet.action == "Silent"]
+
+        self.server.wait_for(lambda server: len(silent(server)) == count)
+        self.server.send(b"".join(answer(packet) for packet in silent(self.server)))
+
     def _answer(self, connection: Connection, packet: Packet) -> bytes | None:
         if packet.action == "ListCommands":
             return answer(packet, "ListCommands: x", "QueueStatus: x", "QueueAdd: x")

@@ -68,6 +68,12 @@ plugins:
     assert len(found) == len(set(found))
 
 
+def test_the_file_beside_state_file_is_named_too(tmp_path: Path) -> None:
+    settings = load(tmp_path, f"state_file: {tmp_path}/state.json\n{ONE_HOST}").settings
+    assert settings.logouts_file == tmp_path / "state.json.logouts"
+    assert settings.logouts_file in named_paths(settings)
+
+
 def test_no_path_is_named_by_settings_without_any() -> None:
     host = {"name": "a", "host": "h", "username": "u", "secret": "s"}
     assert named_paths(Settings.model_validate({"web_root": "/srv", "amihosts": [host]})) == []

@@ -46,6 +46,11 @@ def broken(page: Path) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("page", [*PAGES, *SAMPLES], ids=name)
+def test_nothing_is_left_of_a_merge(page: Path) -> None:
+    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", page.read_text(encoding="utf-8"), re.M) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
     assert broken(page) == []

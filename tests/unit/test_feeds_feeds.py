@@ -352,6 +352,30 @@ def test_what_the_hub_drops_is_told(world: World) -> None:
     assert client.events()[-1] == "E9"
 
 
+def test_what_the_hub_drops_is_told_behind_what_came_before(world: World) -> None:
+    client = world.client()
+    client.subscribe(EVENTS)
+    client.read()
+    client.transport.blocked = True
+    for name in "ADG":
+        world.says(name)
+        world.pass_on()
+        limit, world.hub.passes.limit = world.hub.passes.limit, 1
+        world.says("dropped")
+        world.says("last")
+        world.hub.passes.limit = limit
+        world.pass_on()
+    client.transport.blocked = False
+    client.read()
+    told = [
+        one["message"]["data"]["Event"] if one["op"] == "event" else one["reason"]
+        for one in client.messages
+    ]
+    assert told == ["A", "busy", "last", "D", "busy", "last", "G", "busy", "last"]
+    # Where it stands, who goes on gets all that was dropped from the history.
+    assert [one["op"] for one in client.messages if "position" not in one] == []
+
+
 class TestPages:
     def test_all_of_one_moment(self, world: World) -> None:
         for number in range(5):

@@ -47,6 +47,23 @@ def test_who_is_behind_gets_those_before_it_fell_behind() -> None:
     assert taken(waiting, any_one=True) == ["d"]
 
 
+def test_what_was_dropped_is_behind_what_waited() -> None:
+    waiting = filled("a")
+    assert not waiting.is_at_drop
+    for _ in range(2):
+        waiting.dropped("busy")
+    waiting.add(item("b"))
+    waiting.dropped("busy")
+    assert not waiting.take_drop()
+    assert waiting.take(any_one=True) == item("a")
+    assert waiting.is_at_drop
+    assert (waiting.take_drop(), waiting.take_drop()) == ("busy", "")
+    waiting.leave_out()
+    assert waiting.take_drop()
+    waiting.dropped("busy")
+    assert waiting.take_drop()
+
+
 def test_what_was_left_out_counts_until_it_is_told() -> None:
     waiting = Waiting()
     for name in "abcd":

@@ -219,6 +219,23 @@ def test_answers_by_a_function_and_sends_to_all_logged_in() -> None:
         assert one.until(b"\r\n\r\n") == two.until(b"\r\n\r\n") == FULLY_BOOTED
 
 
+def test_what_was_read_may_be_forgotten() -> None:
+    forgotten: list[bytes] = []
+
+    def on_action(connection: Connection, packet: Packet) -> bytes:
+        forgotten.append(connection.forget())
+        return answer(packet)
+
+    with AmiServer(on_action=on_action) as server, Client(server) as client:
+        one, other = b"Action: One\r\n\r\n", b"Action: Other\r\n\r\n"
+        client.send(LOGIN + one + other)
+        for _ in range(3):
+            client.until(b"Response: Success\r\n")
+        assert forgotten == [LOGIN + one, other]
+        assert server.received == b""
+        assert server.actions == []
+
+
 def test_a_script_of_ones_own_may_send_half_a_packet_and_close() -> None:
     def half(connection: Connection) -> None:
         connection.send_pieces(BANNER, 3)

@@ -9,7 +9,7 @@ import { Notices } from "./parts/notices.js";
 import { Preferences } from "./parts/preferences.js";
 import { addressOf, route } from "./route.js";
 import { duration, t, timeOfDay } from "./text.js";
-import { loadWall, VIEWS } from "./views.js";
+import { firstView, loadWall, VIEWS } from "./views.js";
 
 /** The whole page. */
 export function App() {
@@ -17,7 +17,7 @@ export function App() {
   if (view === "wall") {
     return html`<${Title} /><${Connection} /><${Loaded} load=${loadWall} key="wall" />`;
   }
-  const shown = VIEWS.find(({ name }) => name === view) ?? VIEWS[0];
+  const shown = VIEWS.find(({ name }) => name === view) ?? firstView();
   return html`
     <${Title} />
     <a class="skip" href="#main">${t("app.skip")}</a>

@@ -285,7 +285,10 @@ export function isCurrent(server) {
 follow(amiws.servers);
 amiws.servers.ready.then(() => setTimeout(() => (kind("server").isLoaded.value = true), 2 * DRAW_EVERY), () => {});
 amiws.on("status", (told) => (status.value = told));
-amiws.on("hello", (told) => (hello.value = told));
+amiws.on("hello", (told) => {
+  hello.value = told;
+  now.value = amiws.now(); // the clock of the browser may be another
+});
 
 function tick() {
   now.value = amiws.now();

@@ -12,6 +12,7 @@ import { style } from "./parts/loaded.js";
  * @property {() => Promise<any>} load its component
  * @property {any} [ready] the component, if it came with the page
  * @property {() => boolean} [isOffered] whether the menu has it; by default always
+ * @property {() => boolean} [isFirst] whether it is the one to begin with
  */
 
 /** @type {View[]} */
@@ -26,8 +27,12 @@ export const VIEWS = [
   {
     ...view("audit", "audit", async () => (await import("./audit/view.js")).Audit, ["audit"]),
     isOffered: mayReadAudit,
+    isFirst: () => mayReadAudit() && hello.value?.servers.length === 0, // who sees no server has no calls
   },
 ];
+
+/** The view to begin with. */
+export const firstView = () => VIEWS.find(({ isFirst }) => isFirst?.()) ?? VIEWS[0];
 
 /** Whether there is an audit trail, and this viewer may read it. */
 function mayReadAudit() {

@@ -32,13 +32,13 @@ export function Queues() {
   if (all.length === 0) {
     return html`
       <h2>${t("views.queues")}</h2>
-      <p class="empty">${t(kind("queue").isLoaded.value ? "queues.none" : "app.loading")}</p>`;
+      <p class="empty card">${t(kind("queue").isLoaded.value ? "queues.none" : "app.loading")}</p>`;
   }
   return html`
     <div class=${`queues ${chosen ? "has-chosen" : ""} ${all.length === 1 ? "has-one" : ""}`}>
       <${List} all=${all} chosen=${chosen} />
       ${named !== null && found === undefined && kind("queue").isLoaded.value &&
-      html`<p class="empty">${t("queues.gone", { queue: named })}</p>`}
+      html`<p class="empty card">${t("queues.gone", { queue: named })}</p>`}
       ${chosen && html`
         <div class="queue-detail">
           ${all.length > 1 && html`
@@ -76,7 +76,7 @@ function List({ all, chosen }) {
         </div>
       </div>
       ${shown.length === 0
-        ? html`<p class="empty">${t("queues.no_match")}</p>`
+        ? html`<p class="empty card">${t("queues.no_match")}</p>`
         : html`<${Cards} all=${shown} chosen=${chosen}
             callers=${chosen === undefined && all.length <= FEW_QUEUES ? CALLERS_NAMED : 0} />`}
     </section>
