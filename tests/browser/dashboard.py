@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from types import TracebackType
 from typing import Any, Self
 
@@ -101,6 +102,7 @@ class Dashboard:
         self._entities = {key_of(entity): entity for entity in entities}
         self._hello = {"may": {"subscribe": True, "action": may}} | hello
         self._kinds: dict[V2Connection, dict[str, list[str]]] = {}
+        self._waited: Counter[str] = Counter()  # how many of each action `wait_action` gave
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -143,13 +145,16 @@ class Dashboard:
             self._tell([], [name | ({"last": last} if last else {}) for name in names])
 
     def wait_action(self, name: str) -> Data:
-        """The headers of the newest action with this name, once it has come."""
+        """The headers of the next action with this name, once it has come: each is given once."""
+        number = self._waited[name]
 
         def found() -> list[Data]:
-            return [each["action"] for each in self.actions if each["action"]["Action"] == name]
+            sent = [each["action"] for each in self.actions]
+            return [action for action in sent if action["Action"] == name][number:]
 
-        wait_until(found, f"the action {name}")
-        return found()[-1]
+        wait_until(found, f"the action {name}, after {number} of them")
+        self._waited[name] += 1
+        return found()[0]
 
     def drop(self) -> None:
         """Cut all connections."""

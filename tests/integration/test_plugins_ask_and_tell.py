@@ -99,7 +99,7 @@ def test_a_plugin_that_hides_in_messages_alone_keeps_the_state_back(
 ) -> None:
     setup = site(tmp_path, stack, HIDING)
     client = setup.client()
-    assert "state" not in client.of("hello")[0]["features"]
+    assert "state" not in client.hello["features"]
     assert client.subscribe("state", kind="server"), "of which there is nothing to hide"
     answer = client.request("subscribe", streams=["state", "events"])
     assert (answer["op"], answer["code"]) == ("error", "state_withheld")

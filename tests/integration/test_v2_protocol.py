@@ -55,10 +55,8 @@ def setup(tmp_path: Path) -> Iterator[Setup]:
 
 
 def test_hello_comes_first_and_by_itself(setup: Setup) -> None:
-    client = setup.client()
-    client.wait(lambda: client.messages, "hello")
-    hello = client.messages[0]
-    assert (hello["op"], hello["protocol"], hello["user"]) == ("hello", 2, None)
+    hello = setup.client().hello
+    assert (hello["protocol"], hello["user"]) == (2, None)
     assert hello["heartbeat"] == 25000
     (server,) = hello["servers"]
     assert (server["server"], server["kind"], server["id"]) == (0, "server", "1")
@@ -67,9 +65,7 @@ def test_hello_comes_first_and_by_itself(setup: Setup) -> None:
 
 def test_hello_says_how_the_servers_are(setup: Setup) -> None:
     setup.live()
-    client = setup.client()
-    client.wait(lambda: client.messages, "hello")
-    assert client.messages[0]["servers"][0]["sync"] == "live"
+    assert setup.client().hello["servers"][0]["sync"] == "live"
 
 
 def test_a_classic_client_is_told_nothing_of_this(setup: Setup) -> None:

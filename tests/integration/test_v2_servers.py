@@ -155,8 +155,7 @@ def test_without_a_live_state_everything_says_so(tmp_path: Path, stack: ExitStac
     setup.pbx.join("sales", "1.1")
     client.wait(lambda: client.events(name) == ["QueueCallerJoin"], "events go on")
     fresh = setup.client()
-    fresh.wait(lambda: fresh.messages, "hello")
-    (server,) = fresh.messages[0]["servers"]
+    (server,) = fresh.hello["servers"]
     assert server["sync"] == "off"
     url = f"http://127.0.0.1:{setup.program.port}/api/v1/"
     (server,) = requests.get(url + "servers", timeout=60).json()["items"]

@@ -80,6 +80,13 @@ class V2Client(Client):
                 held.discard(message["subscription"])
         return held
 
+    @property
+    def hello(self) -> dict[str, Any]:
+        """The first message; waits for it."""
+        self.wait(lambda: self.messages, "hello")
+        assert self.messages[0]["op"] == "hello"
+        return self.messages[0]
+
     # -- what is asked -----------------------------------------------------------------
 
     def request(self, op: str, **members: Any) -> dict[str, Any]:

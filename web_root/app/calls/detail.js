@@ -62,11 +62,12 @@ function useLast(chosen) {
 /** @param {{ call: Entity }} props */
 function Story({ call }) {
   const isOver = call["phase"] === "ended";
+  const other = partnerOf(call);
   return html`
     <div class="detail-people">
       <${Person} who=${call["caller"]} server=${call.server} />
-      <span aria-hidden="true">→</span>
-      <${Person} who=${partnerOf(call)} server=${call.server} others=${Math.max(0, call["ringing"].length - 1)} />
+      ${other && html`<span aria-hidden="true">→</span>`}
+      ${other && html`<${Person} who=${other} server=${call.server} others=${Math.max(0, call["ringing"].length - 1)} />`}
     </div>
     ${!isOver && html`<${Buttons} call=${call} />`}
     <dl class="facts">

@@ -138,9 +138,16 @@ function placeIn(calls, call, by) {
 const label = (who) => who?.name ?? who?.number ?? "";
 
 /**
- * Whom the caller is with, or who is called.
+ * Whom the caller is with, or who is called; null where nobody is: of a parked call, or one that was
+ * passed on, who was called may be the one who is left.
  *
  * @param {Entity} call
  */
-export const partnerOf = (call) =>
-  call["callee"] ?? call["ringing"][0] ?? call["called"] ?? (call["dialled"] ? { number: call["dialled"] } : null);
+export function partnerOf(call) {
+  const company = call["callee"] ?? call["ringing"][0];
+  const { caller, called, dialled } = call;
+  if (company || (called && called.channel === caller?.channel)) {
+    return company ?? null;
+  }
+  return called ?? (dialled ? { number: dialled } : null);
+}

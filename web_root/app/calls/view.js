@@ -113,6 +113,7 @@ const State = (call) => html`<${Chip} kind=${call["phase"]} text=${t(`phases.${c
 
 /** @param {Entity} call */
 const Called = (call) =>
+  partnerOf(call) &&
   html`<${Person} who=${partnerOf(call)} server=${call.server} others=${Math.max(0, call["ringing"].length - 1)} />`;
 
 /**

@@ -104,7 +104,7 @@ function Partner({ phone: { call, number } }) {
     return null;
   }
   const { caller, callee, called, queue } = call;
-  const other = caller?.number === number ? (callee ?? called) : caller;
+  const other = caller?.number === number ? (callee ?? (called?.channel === caller.channel ? null : called)) : caller;
   const name = nameOf(other) || queue;
   return name && html`<p class="partner">${name}</p>`;
 }
