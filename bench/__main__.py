@@ -15,7 +15,7 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import hostile, live, model, page_browser, plugins, sections
+from bench import bus, hostile, live, model, page_browser, plugins, sections
 from bench.subjects import ROOT
 
 SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
@@ -35,6 +35,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "hostile": hostile.section,
     "model": model.section,
     "live": live.section,
+    "bus": bus.section,
     "page": page_browser.section,
 }
 
