@@ -72,6 +72,7 @@ TEST_REQUIRES = [
 ]
 
 BENCH_REQUIRES = [
+    *REDIS_REQUIRES,
     "playwright",  # drives the system's Chromium
     "socketify>=0.0.31",  # uWebSockets, the native limit that the program is measured beside
 ]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench import (
     actions,
+    bus,
     compression,
     hostile,
     live,
@@ -48,6 +49,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "model": model.section,
     "live": live.section,
     "roles": roles.section,
+    "bus": bus.section,
     "page": page_browser.section,
 }
 

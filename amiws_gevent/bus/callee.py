@@ -24,14 +24,14 @@ _BLOCK = 1.0  # seconds, also between two looks whether this collector has the l
 _RETRY = 0.1
 _COUNT = 16
 
-_Key = tuple[bytes, bytes]  # edge and id
+_Key = tuple[str, bytes]  # edge and id
 
 
 class _Question(NamedTuple):
     """A question as its entry has it."""
 
     fence: bytes
-    edge: bytes
+    edge: str
     identity: bytes
     method: str
     milliseconds: int
@@ -42,7 +42,7 @@ class _Question(NamedTuple):
         """None for what no edge of ours has written."""
         try:
             _, fence, _, edge, _, identity, _, method, _, milliseconds, _, data = fields
-            return cls(fence, edge, identity, method.decode(), int(milliseconds), data)
+            return cls(fence, edge.decode(), identity, method.decode(), int(milliseconds), data)
         except ValueError:
             return None
 
@@ -143,9 +143,8 @@ class RedisCallee(Worker):
         if last:
             self._at_work.pop(key, None)
         edge, identity = key
-        name = edge.decode()
         command = ANSWER(
-            [self._keys.answers(name), self._keys.answers_bytes(name)],
+            [self._keys.answers(edge), self._keys.answers_bytes(edge)],
             *(MOST_UNREAD, MOST_UNREAD_BYTES, identity, number, int(last), problem, data),
         )
 

@@ -18,7 +18,7 @@ from amiws_gevent.runtime.log import LogLimiter
 _log = logging.getLogger("amiws_gevent.bus")
 
 RETRY_SHORTEST = 0.1
-RETRY_LONGEST = 2.0
+RETRY_LONGEST = 1.0
 """Seconds between two attempts to reach Redis."""
 
 

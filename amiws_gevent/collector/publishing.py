@@ -7,6 +7,7 @@ position, never older, as everywhere in `feeds`.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,9 @@ PIECE = 500
 PAST = 300.0
 """Seconds for which a snapshot knows what was changed when: who was away for so long is told what
 has changed meanwhile, also by an edge that has just started."""
+
+
+_log = logging.getLogger("amiws_gevent.collector")
 
 
 class Source(Stream, Protocol):
@@ -155,11 +159,28 @@ class Publishing(Feeds):
         if writer is not None:
             self._tell_directory(writer)
             for flush in flushes:
-                yield from self._tell_changes(writer, flush)
+                yield from self._contained(flush.server, self._tell_changes(writer, flush))
             for server in list(self._servers.sources):
-                yield from self._tell_all(writer, server)
+                yield from self._contained(server, self._tell_all(writer, server))
         if self._watcher is not None:
             yield from self._tell_watcher(self._watcher, flushes)
+
+    def _contained(self, server: int, steps: Iterator[Delivery]) -> Iterator[Delivery]:
+        """A fault with one server is not that of all: its stream is to begin anew."""
+        try:
+            yield from steps
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._limiter.log(
+                _log,
+                logging.ERROR,
+                ("stream", server),
+                "internal error: edges are not told of the state of server %d; its stream begins "
+                "anew with the next change",
+                server,
+                exc_info=error,
+            )
+            if server in self._streams:
+                self._streams[server].told = None
 
     def _tell_directory(self, writer: Writer) -> None:
         """Which servers there are, if that has changed; streams of those that are gone end."""

@@ -30,6 +30,9 @@ FORMAT = b"amiws-gevent 1"
 
 LEVEL = 1  # of zlib: a snapshot of 100,000 entities is 40 MB, and 4 MB in 0.3 s
 
+AT_ONCE = 1 << 20
+"""Bytes of a snapshot that are decompressed at once: 2 ms."""
+
 _HEAD, _BATCH, _WHOLE, _CHANGES = b"H", b"B", b"W", b"C"
 
 
@@ -198,12 +201,26 @@ class SnapshotWriter:
 
 def read_snapshot(snapshot: bytes) -> Iterator[Entry]:
     """Its entries, a step each; raises FormatError."""
-    try:
-        lines = zlib.decompress(snapshot).split(b"\n")
-    except zlib.error as error:
-        raise FormatError("not a snapshot") from error
-    check_format(lines[0])
-    yield from map(decode, lines[1:])
+    lines = _lines(snapshot)
+    check_format(next(lines))
+    yield from map(decode, lines)
+
+
+def _lines(snapshot: bytes) -> Iterator[bytes]:
+    """Its lines, as they are decompressed: of 100,000 entities that takes 0.1 s in all."""
+    decompressor = zlib.decompressobj()
+    rest = b""
+    while not decompressor.eof:
+        try:
+            piece = decompressor.decompress(snapshot, AT_ONCE)
+        except zlib.error as error:
+            raise FormatError("not a snapshot") from error
+        if not piece and not decompressor.eof:
+            raise FormatError("a snapshot without its end")
+        snapshot = decompressor.unconsumed_tail
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def check_format(line: bytes) -> None:

@@ -6,6 +6,7 @@ While nothing is heard, clients keep what they have, and each server is stale, w
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -36,8 +37,8 @@ from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
 
-ENTRIES_PER_TURN = 20
-"""Entries that are taken before others have their turn: some milliseconds, if they are full."""
+TURN = 0.003
+"""Seconds for which entries are taken before others have their turn; one may take as long."""
 
 NOT_YET = "the edge has not heard of a collector yet"
 
@@ -201,13 +202,15 @@ class Following:
 
     def _take(self, server: int, entries: Iterable[Entry]) -> None:
         try:
-            for number, entry in enumerate(entries, 1):
+            turn_end = time.monotonic() + TURN
+            for entry in entries:
                 known = self._servers.get(server)
                 if known is None:  # it has gone meanwhile
                     return
                 self._take_entry(known, entry)
-                if not number % ENTRIES_PER_TURN:
+                if time.monotonic() > turn_end:
                     yield_to_loop()
+                    turn_end = time.monotonic() + TURN
         except FormatError as error:
             self._tell_format(error)
 

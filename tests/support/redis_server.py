@@ -113,11 +113,15 @@ class RedisServer:
         """Write all that it has to the disk: after `kill` and `start` it is there again."""
         self.ask("SAVE")
 
-    def kill(self) -> None:
-        """End it at once, if it runs."""
+    def hang_up(self) -> None:
+        """Close the connection of `ask`; the next one makes another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def kill(self) -> None:
+        """End it at once, if it runs."""
+        self.hang_up()
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(60)

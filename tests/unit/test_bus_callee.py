@@ -89,10 +89,11 @@ def test_strange_entries_harm_nothing(server: RedisServer) -> None:
         server.ask("XADD", KEYS.calls, "*", "strange", "entry")
         ask(server, "1", t="soon")
         ask(server, "2", method="\udcff".encode("utf-8", "surrogateescape"))
+        ask(server, "4", e=b"\xff")
         ask(server, "3")
         until(lambda: asked == [b"x"])
         until(lambda: bus.health.up)
-        assert (bus.callee.refused, bus.callee.at_work) == (3, 1)
+        assert (bus.callee.refused, bus.callee.at_work) == (4, 1)
 
 
 def test_answers_of_a_lane_that_is_full_are_counted(

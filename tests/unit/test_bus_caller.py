@@ -132,7 +132,7 @@ def test_when_the_answers_take_too_long_it_is_unknown_and_the_collector_told(
 ) -> None:
     with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers, cancelled = Served(bus), Answers(), Answers()
-        asker.caller.call("ask", b"", 0.5, answers)
+        asker.caller.call("ask", b"", 5.0, answers)  # long enough to be taken on a busy machine
         until(lambda: served.replies)
         served.replies[0].on_cancel(lambda: cancelled(None, True, ""))
         served.replies[0].send(b"one")

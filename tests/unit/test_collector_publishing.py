@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from amiws_gevent.batch import Position
 from amiws_gevent.collector.publishing import PAST, PIECE
 from amiws_gevent.crossing.codec import Changes, Head, Told, Whole, decode, read_snapshot
@@ -181,3 +183,30 @@ def test_without_a_bus_nothing_is_told() -> None:
     collector.servers[1].put("channel", "1", a=1)
     collector.flush()
     assert len(bus.streams["server-1"].entries) == before
+
+
+def test_a_fault_with_one_server_is_not_that_of_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus, 1, 2)
+    for number in (1, 2):
+        entries(bus, f"server-{number}")
+        collector.servers[number].put("channel", "1", a=1)
+    append = bus.append
+
+    def fails(stream: str, data: bytes) -> None:
+        if stream == "server-1":
+            raise OSError("no")
+        append(stream, data)
+
+    monkeypatch.setattr(bus, "append", fails)
+    collector.flush()
+    assert [type(one) for one in entries(bus, "server-2")] == [Changes]
+    assert "server 1" in caplog.text
+    monkeypatch.undo()
+    collector.servers[1].put("channel", "1", a=2)
+    collector.flush()
+    head, whole = entries(bus)
+    assert isinstance(head, Head)
+    assert whole.items[0].fields == {"a": 2}

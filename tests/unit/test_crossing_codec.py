@@ -81,6 +81,19 @@ def test_a_snapshot_is_its_entries() -> None:
     assert list(codec.read_snapshot(snapshot.finish())) == entries
 
 
+def test_a_large_snapshot_is_read_in_pieces() -> None:
+    items = [Item("channel", str(number), {"a": "x" * 900}, None) for number in range(500)]
+    wholes = [Whole(AT, 3, number == 0, number == 9, items, []) for number in range(10)]
+    snapshot = codec.SnapshotWriter()
+    for whole in wholes:
+        snapshot.add(codec.encode_whole(whole))
+    data = snapshot.finish()
+    assert list(codec.read_snapshot(data)) == wholes
+    for cut in (data[:-1], data[: len(data) // 2]):
+        with pytest.raises(FormatError):
+            list(codec.read_snapshot(cut))
+
+
 @pytest.mark.parametrize("entry", [b"", b"X[]", b"H", b"H[1]", b"B\n", b"C{}", b"W[1,2]"])
 def test_what_is_no_entry(entry: bytes) -> None:
     with pytest.raises(FormatError):

@@ -51,7 +51,7 @@ class TestForm:
         missing = {family.name for family in FAMILIES} - names
         missing.remove("amiws_accept_pauses_total")
         missing.remove("amiws_state_healed_total")  # of kinds that had to be
-        assert all(name.startswith("amiws_plugin_") for name in missing)
+        assert all(name.startswith(("amiws_plugin_", "amiws_bus_")) for name in missing)
 
     def test_two_programs_in_one_process_do_not_meet(self) -> None:
         one, other = Assembly(), Assembly()

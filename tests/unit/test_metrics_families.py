@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from http import HTTPStatus
@@ -20,7 +21,7 @@ from amiws_gevent.config import Limits
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.link import Link, LinkState
 from amiws_gevent.live import FollowedServer
-from amiws_gevent.metrics import FAMILIES
+from amiws_gevent.metrics import FAMILIES, Metrics
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.plugins.context import Desk
 from tests.support.actions import Told
@@ -369,3 +370,14 @@ def test_the_audit_and_limits_of_actions(assembly: Assembly) -> None:
     assert found["amiws_audit_lost_records_total", ""] == 4
     assert found["amiws_actions_limited_total", "rate,user"] == 5
     assert found["amiws_actions_limited_total", "at_work,address"] == 0
+
+
+class TestBus:
+    def test_what_a_collector_or_an_edge_has_of_it(self) -> None:
+        assembly = Assembly()
+        bus = SimpleNamespace(role="edge", up=True, lost=2, lag=lambda: {"server-1": 7})
+        measured = dataclasses.replace(assembly._measured(), bus=bus)
+        assembly.metrics = Metrics(measured)
+        assert assembly.value("amiws_bus_up", "edge") == 1
+        assert assembly.value("amiws_bus_losses_total", "edge") == 2
+        assert assembly.value("amiws_bus_lag_entries", "server-1") == 7
