@@ -16,6 +16,7 @@ from amiws_gevent.plugins.chain import MessageChain, MessageHook, MessageSteps
 from amiws_gevent.plugins.entry import PluginEntry
 from amiws_gevent.plugins.guard import PluginState
 from amiws_gevent.runtime.log import LogLimiter
+from tests.support import patience
 from tests.support.plugins import SERVER, entry
 
 KEEP, DROP, PASS, RAISE, WRONG, WAIT = "keep", "drop", "pass", "raise", "wrong", "wait"
@@ -119,7 +120,7 @@ def test_the_chain_does_what_the_specifications_say(
     transforms = [each for each, how in zip(hooks, plan, strict=True) if not how.filters]
     chain = MessageChain(MessageSteps(filters, transforms))
     messages = [Message(Kind.EVENT, {"Event": "E", "Number": str(n)}) for n in range(count)]
-    with gevent.Timeout(WAIT):
+    with gevent.Timeout(patience.WAIT):
         kept = chain.run(messages[:cut], SERVER) + chain.run(messages[cut:], SERVER)
     found = [(number_of(message), message.get("Marks") or "") for message in kept]
     assert found == expected(plan, count)

@@ -12,6 +12,7 @@ from amiws_gevent.actions import ActionProblem
 from amiws_gevent.actions.request import parse_request
 from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.v2.requests import REQUESTS
+from amiws_gevent.web.frames import text_frames
 from tests.support.v2 import faults, service
 
 VALUES = st.recursive(
@@ -61,6 +62,7 @@ class Client:
 
     limit = 1000
     blocked = False
+    encode = staticmethod(text_frames)
 
     def __init__(self) -> None:
         self.outlet = self

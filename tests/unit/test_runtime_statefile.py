@@ -16,9 +16,9 @@ import pytest
 from amiws_gevent.runtime import statefile
 from amiws_gevent.runtime.greenlets import GreenletWatch
 from amiws_gevent.runtime.statefile import StateFile, UnreadableError
+from tests.support.patience import WAIT
 
 VALUE = {"a": [1, 2], "b": {}}
-WAIT = 30.0
 
 
 @pytest.fixture
