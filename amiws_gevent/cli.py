@@ -32,7 +32,7 @@ from amiws_gevent.config import (
     role_report,
     security_warnings,
 )
-from amiws_gevent.config.fields import ROLES, token_name
+from amiws_gevent.config.fields import PROCESSES, token_name
 from amiws_gevent.errors import ListenError, StartError, UsageError
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.daemon import Child, PidFile, daemonise, drop_pid_file
@@ -183,8 +183,8 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         f"http://127.0.0.1:{WS_PORT}/",
     )
     parser.add_argument(
-        "--role",
-        choices=ROLES,
+        "--process",
+        choices=PROCESSES,
         help="what this process does, whatever the configuration says: both, or with others over "
         "Redis collector (AMI connections) or edge (clients)",
     )
@@ -368,7 +368,7 @@ def _loader(options: argparse.Namespace) -> Callable[[], LoadResult]:
     # A daemon leaves this folder, and reads the file and what that names again all the same.
     base = Path.cwd()
     path = base / (options.file or CONFIG_FILE)
-    replaced: dict[str, object] = {} if options.role is None else {"role": options.role}
+    replaced: dict[str, object] = {} if options.process is None else {"process": options.process}
     if options.demo is None:
         return lambda: load_settings(path, base=base, replaced=replaced)
     replaced |= _demo_keys(options.demo)
@@ -507,7 +507,7 @@ def _serve(
     source = _simulated(configured, demo) if demo else contextlib.nullcontext(configured)
     try:
         # Not before the fork: what it imports may start threads or open files.
-        from amiws_gevent.roles import server_of
+        from amiws_gevent.processes import server_of
 
         with GcFreeze(), source as (settings, load):
             server = server_of(settings, load=load, log=control, pid_file=pid_file)

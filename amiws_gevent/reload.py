@@ -43,7 +43,7 @@ from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.hub import Hub
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.manager import Plugins
-from amiws_gevent.plugins.ofrole import entries_of
+from amiws_gevent.plugins.ofprocess import entries_of
 from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.policy import Policy
 from amiws_gevent.runtime.log import LogControl
@@ -92,7 +92,7 @@ class ClientParts:
 
 @dataclass(frozen=True)
 class Parts:
-    """What settings reach; a role has ``servers``, ``clients``, or both."""
+    """What settings reach; a process has ``servers``, ``clients``, or both."""
 
     access: Access
     plugins: Roster
@@ -224,10 +224,9 @@ class Reload:
     def _prepare(self, settings: Settings, undo: ExitStack) -> _Prepared:
         """All that can fail; raises StartError with what is to be undone in ``undo``."""
         parts = self._parts
-        # Where there are no links, nothing is done that an audit could tell of.
-        audit = parts.audit.prepare(None if parts.servers is None else settings.audit)
+        audit = parts.audit.prepare(settings.audit)
         undo.callback(audit.undo)
-        entries = entries_of(settings.plugins, settings.role)
+        entries = entries_of(settings.plugins, settings.process)
         plugins = parts.plugins.prepare(entries, queue_limit=settings.limits.plugin_queue)
         undo.callback(parts.plugins.undo)
         monitor = parts.monitor.prepare(settings.metrics_listen)

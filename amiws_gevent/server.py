@@ -118,7 +118,7 @@ class Server:
             has_audit=lambda: self._audit.on,
         )
 
-    # What roles make otherwise
+    # What a collector and an edge make otherwise
 
     def _make_shared(self, settings: Settings) -> None:
         """The feeds, who may see what of them, and who is told of what was done."""

@@ -33,7 +33,7 @@ from amiws_gevent.values import shown, text_pattern
 # Asterisk takes lines of at most 1,024 bytes; the rest is for "Username: " and CRLF.
 LONGEST_LOGIN_TEXT = 1000
 
-BOTH, COLLECTOR, EDGE = ROLES = ("both", "collector", "edge")
+BOTH, COLLECTOR, EDGE = PROCESSES = ("both", "collector", "edge")
 """What a process may be."""
 
 # What would break a line of a log or a header: C0, C1 and Unicode's own line ends.
@@ -176,12 +176,13 @@ def slow_clients(value: object) -> str:
     return policy
 
 
-def role_of_process(value: object) -> str:
+def process(value: object) -> str:
     """What a process does."""
-    role = str(value).lower()
-    if role not in ROLES:
-        raise ValueError(f"must be {', '.join(ROLES[:-1])} or {ROLES[-1]}, not {shown(value)}")
-    return role
+    kind = str(value).lower()
+    if kind not in PROCESSES:
+        *first, last = PROCESSES
+        raise ValueError(f"must be {', '.join(first)} or {last}, not {shown(value)}")
+    return kind
 
 
 def paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
@@ -255,7 +256,7 @@ _SLOW_CLIENTS_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": ["close", "drop"]}, text_pattern(_any_case(["close", "drop"]))]
 }
 _ROLE_SCHEMA: dict[str, Any] = {
-    "anyOf": [{"enum": list(ROLES)}, text_pattern(_any_case(list(ROLES)))]
+    "anyOf": [{"enum": list(PROCESSES)}, text_pattern(_any_case(list(PROCESSES)))]
 }
 _PROXY_HEADERS_SCHEMA: dict[str, Any] = {
     "anyOf": [
@@ -314,9 +315,9 @@ Login = Annotated[
 SlowClients = Annotated[
     Literal["close", "drop"], BeforeValidator(slow_clients), WithJsonSchema(_SLOW_CLIENTS_SCHEMA)
 ]
-RoleOfProcess = Annotated[
+Process = Annotated[
     Literal["both", "collector", "edge"],
-    BeforeValidator(role_of_process),
+    BeforeValidator(process),
     WithJsonSchema(_ROLE_SCHEMA),
 ]
 QueueDayOfFile = Annotated[

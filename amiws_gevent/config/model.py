@@ -397,11 +397,11 @@ class Settings(Checked):
         description="The audit trail: who did what, in a file that shows later changes. See "
         "[The audit trail](#the-audit-trail-audit).",
     )
-    role: fields.RoleOfProcess = Field(
+    process: fields.Process = Field(
         default="both",
         description="What this process does: `both`, alone; or, with others over `redis`, "
         "`collector`, which has the AMI connections, or `edge`, which serves clients. "
-        "`--role` on the command line goes before it. See [docs/edges.md](edges.md).",
+        "`--process` on the command line goes before it. See [docs/edges.md](edges.md).",
     )
     redis: Redis | None = Field(
         default=None,
@@ -426,9 +426,13 @@ class Settings(Checked):
 
     @property
     def logouts_file(self) -> Path | None:
-        """Beside ``state_file``: who has logged out, so that a restart does not forget it."""
+        """Beside ``state_file``: who has logged out, so that a restart does not forget it.
+
+        Edges on one machine may share ``state_file``, but each has logouts of its own.
+        """
         path = self.state_file
-        return None if path is None else path.with_name(f"{path.name}.logouts")
+        own = f".{self.ws_port}" if self.process == fields.EDGE else ""
+        return None if path is None else path.with_name(f"{path.name}{own}.logouts")
 
     @classmethod
     def completed(cls, given: Given, context: object) -> list[Found]:

@@ -57,7 +57,7 @@ def complete_settings(given: Given, context: object) -> list[Found]:
         *_complete_ids(given),
         *_repeated_tokens(given),
         *_proxies(given),
-        *_role(given),
+        *_process(given),
         *role_problems(given),
         *_apart(given),
         *_complete_web_root(given, context),
@@ -71,10 +71,10 @@ def _together(given: Given, one: str, other: str) -> Iterator[Found]:
             yield (key,), f"needs {absent} too; give both or neither"
 
 
-def _role(given: Given) -> Iterator[Found]:
-    role = str(given.get("role", fields.BOTH)).lower()
-    if role in fields.ROLES and role != fields.BOTH and "redis" not in given:
-        yield ("role",), f"{role} needs redis, over which collector and edges are connected"
+def _process(given: Given) -> Iterator[Found]:
+    kind = str(given.get("process", fields.BOTH)).lower()
+    if kind in fields.PROCESSES and kind != fields.BOTH and "redis" not in given:
+        yield ("process",), f"{kind} needs redis, over which collector and edges are connected"
 
 
 def _apart(given: Given) -> Iterator[Found]:

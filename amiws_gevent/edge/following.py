@@ -256,7 +256,11 @@ class Following:
     def _tell_format(self, error: FormatError) -> None:
         self._format = f"the collector is of another version: {error}"
         self._limiter.log(
-            _log, logging.ERROR, "format", "%s; use the same version for all roles", self._format
+            _log,
+            logging.ERROR,
+            "format",
+            "%s; use the same version for all processes",
+            self._format,
         )
         self._look_at_reasons()
 

@@ -9,8 +9,10 @@ from typing import Any
 from gevent.event import AsyncResult
 
 from amiws_gevent.actions import ActionProblem
-from amiws_gevent.audit.trail import Client, Headers, Trail
+from amiws_gevent.audit.trail import Change, Client, Headers, Trail
+from amiws_gevent.audit.writer import Writer
 from amiws_gevent.bus.api import Caller, Problem
+from amiws_gevent.config import Audit
 from amiws_gevent.crossing import calls
 from amiws_gevent.runtime.log import LogLimiter
 
@@ -34,6 +36,19 @@ class RemoteTrail(Trail):
         self._caller = caller
         self._waiting = 0
         self._limiter = LogLimiter()
+
+    @property
+    def on(self) -> bool:
+        """Whether the collector has an audit, by the configuration that all share."""
+        return self._settings is not None
+
+    def prepare(self, settings: Audit | None) -> Change:
+        """See `Trail.prepare`; nothing is opened here."""
+        return Change(self, settings, None)
+
+    def use(self, settings: Audit | None, writer: Writer | None, outage: str) -> None:
+        """See `Trail.use`."""
+        self._settings = settings
 
     @property
     def counts(self) -> tuple[int, int, int]:

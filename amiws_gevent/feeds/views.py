@@ -199,7 +199,7 @@ class Views:
                 _tell_missed(members, BUSY)
 
     def events_lost(self, server: int, reason: str) -> None:
-        """Events of a server are lost, and it is not known which: so all who get them missed some."""
+        """Events of a server are lost, nobody knows which: all who get them have missed some."""
         for group, members in self._members.items():
             if group.view is not None and group.sees_server(server):
                 _tell_missed(members, reason)

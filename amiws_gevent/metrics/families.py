@@ -62,7 +62,7 @@ class OnBus(Protocol):
     """What a collector or an edge has of the bus."""
 
     @property
-    def role(self) -> str: ...
+    def process(self) -> str: ...
 
     @property
     def up(self) -> bool:
@@ -160,12 +160,12 @@ def _opened_streams(measured: Measured) -> Iterator[Values]:
 
 def _bus_up(measured: Measured) -> Iterator[Values]:
     if measured.bus is not None:
-        yield (measured.bus.role,), measured.bus.up
+        yield (measured.bus.process,), measured.bus.up
 
 
 def _bus_lost(measured: Measured) -> Iterator[Values]:
     if measured.bus is not None:
-        yield (measured.bus.role,), measured.bus.lost
+        yield (measured.bus.process,), measured.bus.lost
 
 
 def _bus_lag(measured: Measured) -> Iterator[Values]:
@@ -618,14 +618,14 @@ FAMILIES = (
     Family(
         "amiws_bus_up",
         "1 if this collector publishes, or this edge hears a collector, else 0.",
-        ("role",),
+        ("process",),
         _bus_up,
     ),
     Family(
         "amiws_bus_losses_total",
         "How often events of a server were lost between the collector and this edge; clients are "
         "told of a gap.",
-        ("role",),
+        ("process",),
         _bus_lost,
     ),
     Family(

@@ -48,7 +48,7 @@ class Readiness(NamedTuple):
     """Of the audit; None: there is none. An outage of it is told, and no reason not to be ready:
     clients get events and state all the same."""
     bus: Mapping[str, Any] | None = None
-    """Of a collector or an edge: its ``role``, whether it is ``up``, and a ``reason`` if not."""
+    """Of a collector or an edge: its ``process``, whether it is ``up``, and a ``reason`` if not."""
 
     @property
     def ready(self) -> bool:

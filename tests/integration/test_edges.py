@@ -90,10 +90,10 @@ def test_clients_of_two_edges_and_the_classic_socket(site: Site, ami: AmiServer)
         )
         assert one.of("gap") == two.of("gap") == []
     state = wait_ready(first.port)
-    assert state["bus"]["role"] == "edge"
+    assert state["bus"]["process"] == "edge"
     assert state["servers"][0]["connected"]
     state = wait_ready(collector.metrics_port)
-    assert (state["bus"]["role"], state["bus"]["up"]) == ("collector", True)
+    assert (state["bus"]["process"], state["bus"]["up"]) == ("collector", True)
     assert metric(first.port, "amiws_bus_up") == [1.0]
     with pytest.raises(InvalidStatus):
         Client(collector.metrics_port)

@@ -60,7 +60,7 @@ class Site:
         made = CollectorProgram(
             self._folder("collector"),
             self.configuration(f"metrics_listen: 127.0.0.1:{port}\n{more}"),
-            "--role",
+            "--process",
             "collector",
         )
         made.metrics_port = port
@@ -68,7 +68,7 @@ class Site:
 
     def edge(self, more: str = "") -> Program:
         """Start one; it listens."""
-        made = Program(self._folder("edge"), self.configuration(more), "--role", "edge")
+        made = Program(self._folder("edge"), self.configuration(more), "--process", "edge")
         self._stack.enter_context(made)
         self.edges.append(made)
         return made

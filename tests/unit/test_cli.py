@@ -117,9 +117,9 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
     """The servers that the program makes."""
-    module = ModuleType("amiws_gevent.roles")
+    module = ModuleType("amiws_gevent.processes")
     module.server_of = Server  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "amiws_gevent.roles", module)
+    monkeypatch.setitem(sys.modules, "amiws_gevent.processes", module)
     Server.made = []
     Server.opening = lambda server: None
     Server.deed = lambda server: 0
@@ -357,16 +357,16 @@ class Plugin:
 
 
 class TestRun:
-    def test_the_role_on_the_command_line_goes_before_that_of_the_file(
+    def test_process_on_the_command_line_goes_before_the_file(
         self, file: Path, servers: list[Server]
     ) -> None:
-        text = file.read_text() + "role: collector\nredis: {url: 'redis://127.0.0.1'}\n"
+        text = file.read_text() + "process: collector\nredis: {url: 'redis://127.0.0.1'}\n"
         file.write_text(text)
         assert cli.main(["-f", str(file)]) == 0
-        assert cli.main(["-f", str(file), "--role", "edge"]) == 0
-        assert [one.settings.role for one in servers] == ["collector", "edge"]
+        assert cli.main(["-f", str(file), "--process", "edge"]) == 0
+        assert [one.settings.process for one in servers] == ["collector", "edge"]
         assert servers[1].load is not None
-        assert servers[1].load().settings.role == "edge"
+        assert servers[1].load().settings.process == "edge"
 
     def test_the_configuration_is_what_runs(self, file: Path, servers: list[Server]) -> None:
         assert cli.main(["-f", str(file)]) == 0

@@ -74,6 +74,15 @@ def test_the_file_beside_state_file_is_named_too(tmp_path: Path) -> None:
     assert settings.logouts_file in named_paths(settings)
 
 
+def test_two_edges_that_share_a_state_file_keep_logouts_apart(tmp_path: Path) -> None:
+    text = f"state_file: {tmp_path}/state.json\nredis: {{url: 'unix:///r'}}\nprocess: edge\n"
+    one, other = (
+        load(tmp_path, f"{text}ws_port: {port}\n{ONE_HOST}").settings.logouts_file
+        for port in (8001, 8002)
+    )
+    assert (one, other) == tuple(tmp_path / f"state.json.{n}.logouts" for n in (8001, 8002))
+
+
 def test_no_path_is_named_by_settings_without_any() -> None:
     host = {"name": "a", "host": "h", "username": "u", "secret": "s"}
     assert named_paths(Settings.model_validate({"web_root": "/srv", "amihosts": [host]})) == []

@@ -153,7 +153,7 @@ def test_a_collector_of_another_version(
     bus.append(DIRECTORY, directory.replace(FORMAT, b"amiws-gevent 99"))
     edge.run()
     assert "another version" in edge.following.reason
-    assert "use the same version for all roles" in caplog.text
+    assert "use the same version for all processes" in caplog.text
     bus.append(DIRECTORY, directory)
     edge.run()
     assert edge.following.reason == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.edge import trail as edge_trail
 from amiws_gevent.edge.trail import RemoteTrail
 from tests.support.actions import ALICE, as_it_is, settle
+from tests.support.audit_place import Place
 from tests.support.local_bus import LocalCalls
 
-QUERY: dict[str, Any] = {"before": 2**53, "what": "", "user": "", "action": ""}
+QUERY: dict[str, Any] = {"after": 0, "before": 2**53, "what": "", "user": "", "action": ""}
 
 
 class _Noting(Trail):
@@ -51,6 +53,18 @@ def bus(noted: _Noting) -> LocalCalls:
     made = LocalCalls()
     made.serve(Answering(ActionService({}, as_it_is), Dispatcher({}), noted).methods)
     return made
+
+
+def test_there_is_an_audit_where_the_configuration_has_one(bus: LocalCalls, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    trail = RemoteTrail(bus)
+    change = trail.prepare(place.settings())
+    assert not trail.on
+    change.finish()
+    assert trail.on
+    assert not list(place.file.parent.iterdir()), "the collector's files are its own"
+    trail.prepare(None).finish()
+    assert not trail.on
 
 
 def test_logins_and_refusals_are_told(bus: LocalCalls, noted: _Noting) -> None:

@@ -15,7 +15,7 @@ import pytest
 from amiws_gevent.bus import api
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.identity import Identity
-from amiws_gevent.roles import EXIT_LOST, Collector, Edge, _load_as_before
+from amiws_gevent.processes import EXIT_LOST, Collector, Edge, _load_as_before
 from amiws_gevent.server import Server
 from tests.support.ami_server import AmiServer
 from tests.support.greenlets import until
@@ -62,12 +62,12 @@ class Site:
         self.running: list[tuple[Server, gevent.Greenlet[..., int]]] = []
         self._loop = gevent.get_hub().loop
 
-    def settings(self, role: str, **more: Any) -> Settings:
+    def settings(self, process: str, **more: Any) -> Settings:
         host = {"name": "pbx", "host": "127.0.0.1", "port": self.ami.port}
         account = {"username": "amiws", "secret": "s3cret"}
         listen = {"ws_host": "127.0.0.1", "ws_port": 0, "redis": REDIS}
         return Settings.model_validate(
-            {"amihosts": [{**host, **account}], "role": role, **listen, **more}
+            {"amihosts": [{**host, **account}], "process": process, **listen, **more}
         )
 
     def start(self, kind: Callable[[Settings], Any], settings: Settings) -> Any:
@@ -215,7 +215,7 @@ def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
     assert told()["sync_reason"] == "there is no collector: it is gone"
     assert not edge._readiness().ready
     assert edge._readiness().bus == {
-        "role": "edge",
+        "process": "edge",
         "up": False,
         "reason": edge._following.reason,
         "lag": 0,
@@ -268,11 +268,11 @@ def test_pseudonyms_are_the_same_at_all_edges(site: Site) -> None:
     assert len({one._access._key for one in (collector, *edges)}) == 1
 
 
-def test_a_single_process_has_no_role_and_no_redis() -> None:
+def test_a_process_alone_imports_no_redis() -> None:
     program = (
         "import sys\n"
         "from amiws_gevent.config import Settings\n"
-        "from amiws_gevent.roles import server_of\n"
+        "from amiws_gevent.processes import server_of\n"
         "host = {'name': 'a', 'host': 'h', 'username': 'u', 'secret': 's'}\n"
         "server = server_of(Settings.model_validate({'amihosts': [host]}))\n"
         "print(type(server).__name__, 'redis' in sys.modules)\n"
@@ -281,11 +281,11 @@ def test_a_single_process_has_no_role_and_no_redis() -> None:
     assert done.stdout == b"Server False\n"
 
 
-def test_a_reload_gives_no_other_role_and_no_other_redis(site: Site) -> None:
+def test_a_reload_makes_no_other_process_and_no_other_redis(site: Site) -> None:
     before = site.settings("edge")
     other = site.settings("collector", redis={"url": "redis://other"}, log_level="debug")
     loaded = _load_as_before(lambda: LoadResult(other, ["w"], []), before)
-    assert (loaded.settings.role, loaded.settings.redis) == ("edge", before.redis)
+    assert (loaded.settings.process, loaded.settings.redis) == ("edge", before.redis)
     assert loaded.settings.log_level == other.log_level
     assert len(loaded.warnings) == 3
     same = LoadResult(before, [], [])

@@ -1,4 +1,4 @@
-"""Which plugins a role has."""
+"""Which plugins a collector or an edge has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.plugins import hookspecs
-from amiws_gevent.plugins.ofrole import OF_CLIENTS, OF_SERVERS, entries_of
+from amiws_gevent.plugins.ofprocess import OF_CLIENTS, OF_SERVERS, entries_of
 
 OF_ALL = {"amiws_settings", "amiws_startup", "amiws_shutdown", "amiws_reload"}
 
@@ -18,7 +18,7 @@ def entry(*hooks: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("hooks", "roles"),
+    ("hooks", "processes"),
     [
         (["amiws_log_message"], ["collector"]),
         (["amiws_transform_message", "amiws_startup"], ["collector"]),
@@ -27,9 +27,9 @@ def entry(*hooks: str) -> Any:
         (["amiws_startup"], ["collector"]),
     ],
 )
-def test_it_runs_where_its_hooks_are_called(hooks: list[str], roles: list[str]) -> None:
+def test_it_runs_where_its_hooks_are_called(hooks: list[str], processes: list[str]) -> None:
     one = entry(*hooks)
-    assert [role for role in ("collector", "edge") if entries_of([one], role)] == roles
+    assert [each for each in ("collector", "edge") if entries_of([one], each)] == processes
     assert entries_of([one], "both") == [one]
 
 

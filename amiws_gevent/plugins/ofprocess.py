@@ -1,4 +1,4 @@
-"""Which plugins a process of a role has: those with a hook that it calls.
+"""Which plugins a collector or an edge has: those with a hook that it calls.
 
 A collector has what servers say, an edge has clients. A plugin with hooks of both runs in both,
 each calling its own.
@@ -33,18 +33,18 @@ OF_SERVERS = frozenset(
 _HOOKS: Mapping[str, frozenset[str]] = {"collector": OF_SERVERS, "edge": OF_CLIENTS}
 
 
-def entries_of(entries: Sequence[PluginEntry], role: str) -> Sequence[PluginEntry]:
-    """Those that run in a process of a role.
+def entries_of(entries: Sequence[PluginEntry], process: str) -> Sequence[PluginEntry]:
+    """Those that run in a process of that kind.
 
     One with neither hooks of servers nor of clients works by itself, beside the servers.
     """
-    own = _HOOKS.get(role)
+    own = _HOOKS.get(process)
     if own is None:
         return entries
-    return [entry for entry in entries if _runs(frozenset(entry.code.hooks), own, role)]
+    return [entry for entry in entries if _runs(frozenset(entry.code.hooks), own, process)]
 
 
-def _runs(hooks: frozenset[str], own: frozenset[str], role: str) -> bool:
+def _runs(hooks: frozenset[str], own: frozenset[str], process: str) -> bool:
     if hooks & own:
         return True
-    return role == "collector" and not hooks & OF_CLIENTS
+    return process == "collector" and not hooks & OF_CLIENTS

@@ -1,7 +1,7 @@
 """Processes that share the work over a bus: a collector has the AMI links, edges have the clients.
 
-Each is the program of `server` with some parts made otherwise. What a role does not need is there
-and idle, so that metrics say 0 of it.
+Each is the program of `server` with some parts made otherwise. What it does not need is there and
+idle, so that metrics say 0 of it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BUS_STOP_TIME = 1.0
 
 EXIT_LOST = 75  # sysexits.h EX_TEMPFAIL: another collector has the lease; start this one again
 
-_log = logging.getLogger("amiws_gevent.roles")
+_log = logging.getLogger("amiws_gevent.processes")
 
 NO_LEASE_YET = "another collector has the lease, or Redis has not been reached yet"
 
@@ -126,7 +126,7 @@ class Collector(Server):
     def _readiness(self) -> Readiness:
         links = self._pool.links.values()
         bus = {
-            "role": self.role,
+            "process": self.process,
             "up": self.up,
             "reason": self._reason,
             "term": self._bus.term,
@@ -135,7 +135,7 @@ class Collector(Server):
 
     # -- of `metrics.OnBus` --------------------------------------------------------------
 
-    role = COLLECTOR
+    process = COLLECTOR
     lost = 0
 
     @property
@@ -266,7 +266,7 @@ class Edge(Server):
 
     # -- of `metrics.OnBus` --------------------------------------------------------------
 
-    role = EDGE
+    process = EDGE
 
     @property
     def up(self) -> bool:
@@ -287,7 +287,7 @@ class Edge(Server):
 
     def _readiness(self) -> Readiness:
         bus = {
-            "role": self.role,
+            "process": self.process,
             "up": self.up,
             "reason": self._following.reason,
             "lag": max(self.lag().values(), default=0),
@@ -324,16 +324,16 @@ def server_of(
     log: LogControl | None = None,
     pid_file: Path | None = None,
 ) -> Server:
-    """The program in the role that the settings say; a reload can give it no other."""
-    kind = {BOTH: Server, COLLECTOR: Collector, EDGE: Edge}[settings.role]
+    """The process that the settings say; a reload makes no other of it."""
+    kind = {BOTH: Server, COLLECTOR: Collector, EDGE: Edge}[settings.process]
     kept = None if load is None else partial(_load_as_before, load, settings)
     return kind(settings, load=kept, log=log, pid_file=pid_file)
 
 
 def _load_as_before(load: Callable[[], LoadResult], before: Settings) -> LoadResult:
-    """A configuration with the role and the Redis that the process was started with."""
+    """A configuration with the kind of process and the Redis that the process was started with."""
     result = load()
-    kept = {"role": before.role, "redis": before.redis}
+    kept = {"process": before.process, "redis": before.redis}
     warnings = [
         f"{key}: another one needs a restart; the one before stays in force"
         for key, value in kept.items()
