@@ -96,6 +96,7 @@ def test_the_menu_leads_to_each_view_and_back(page: Page, console_errors: list[s
                 links.nth(number).inner_text()
             )
             expect(page.get_by_text("Loading")).to_have_count(0)  # or it fails as the server ends
+        expect(page.locator(".world")).to_be_attached()  # or its modules would come to nobody
         page.go_back()
         expect(page).to_have_url(re.compile("#/servers$"))
         expect(page.locator(".server-card")).to_have_count(1)

@@ -299,7 +299,7 @@ def test_new_alarms_are_notified_once_somebody_has_asked(
     expect(switch).to_have_attribute("aria-pressed", "true")
     office.desk.join("sales", "1.2", "492", "Udo")
     expect(page.locator(".queue-card.in-alarm")).to_have_count(2)
-    page.wait_for_function("notes.length > 0")
+    page.wait_for_function("() => notes.length > 0")
     assert page.evaluate("notes") == ["sales: 1 waits · pbx"]
 
 

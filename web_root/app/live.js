@@ -125,19 +125,16 @@ export function kind(name) {
 }
 
 let drawing = false;
-let drawnAt = -DRAW_EVERY;
 
-/** What comes after a pause is shown at once, what comes soon after it together. */
 function drawSoon() {
   if (!drawing) {
     drawing = true;
-    setTimeout(draw, drawnAt + DRAW_EVERY - performance.now());
+    setTimeout(draw, DRAW_EVERY);
   }
 }
 
 function draw() {
   drawing = false;
-  drawnAt = performance.now();
   batch(() => {
     for (const one of kinds.values()) {
       one.publish();
