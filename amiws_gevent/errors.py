@@ -40,6 +40,10 @@ class PidFileError(StartError):
     exit_status = 73
 
 
+class MissingLibraryError(StartError):
+    exit_status = 69  # EX_UNAVAILABLE
+
+
 class UsersFileError(StartError):
     exit_status = 73
 

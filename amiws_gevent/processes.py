@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from amiws_gevent.access import Access
@@ -26,6 +27,7 @@ from amiws_gevent.edge.actions import RemoteActions, RemoteDispatcher
 from amiws_gevent.edge.facilities import EdgeFacilities
 from amiws_gevent.edge.following import Following
 from amiws_gevent.edge.trail import RemoteTrail
+from amiws_gevent.errors import MissingLibraryError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.live.proxy import CONNECTED, PROXY_ID
@@ -88,10 +90,11 @@ class Collector(Server):
         self._bus = self._make_bus(settings)
 
     def _make_bus(self, settings: Settings) -> api.CollectorBus:
-        from amiws_gevent.bus.redis_bus import make_collector  # no other process needs the library
-
         assert settings.redis is not None
-        return make_collector(settings.redis, self, _bounds(settings.limits))
+        made: api.CollectorBus = _redis_bus().make_collector(
+            settings.redis, self, _bounds(settings.limits)
+        )
+        return made
 
     def _make_actions(self) -> None:
         self._make_actions_of(HeldLinks(self._pool.links, self._bus.holds))
@@ -203,10 +206,11 @@ class Edge(Server):
         self._serves = False
 
     def _make_bus(self, settings: Settings) -> api.EdgeBus:
-        from amiws_gevent.bus.redis_bus import make_edge  # no other process needs the library
-
         assert settings.redis is not None
-        return make_edge(settings.redis, self._following, _bounds(settings.limits))
+        made: api.EdgeBus = _redis_bus().make_edge(
+            settings.redis, self._following, _bounds(settings.limits)
+        )
+        return made
 
     def _facilities(self) -> Facilities:
         return EdgeFacilities(self._feeds)
@@ -310,6 +314,19 @@ class Edge(Server):
 
     def _server_names(self) -> dict[int, str]:
         return {server: info.name for server, info in self._following.infos.items()}
+
+
+def _redis_bus() -> ModuleType:
+    """The module, which needs a library that no other process does."""
+    try:
+        from amiws_gevent.bus import redis_bus
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise MissingLibraryError(
+            "a collector and an edge need the library redis: install amiws-gevent[redis]"
+        ) from None
+    return redis_bus
 
 
 def _bounds(limits: Limits) -> api.Bounds:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -279,6 +280,23 @@ def test_a_process_alone_imports_no_redis() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout == b"Server False\n"
+
+
+@pytest.mark.parametrize("process", ["collector", "edge"])
+def test_without_its_library_a_process_says_what_to_install(process: str, tmp_path: Path) -> None:
+    text = f"process: {process}\nredis: {{url: 'unix:///r'}}\nws_port: 0\n"
+    text += "amihosts: [{name: a, host: 127.0.0.1, port: 1, username: u, secret: s}]\n"
+    (tmp_path / "amiws.yaml").write_text(text)
+    program = (
+        "import sys\n"
+        "sys.modules['redis'] = None\n"
+        "from amiws_gevent.cli import main\n"
+        f"sys.exit(main(['-f', '{tmp_path}/amiws.yaml']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 69
+    assert "install amiws-gevent[redis]" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_reload_makes_no_other_process_and_no_other_redis(site: Site) -> None:
