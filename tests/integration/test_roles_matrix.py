@@ -467,12 +467,19 @@ class Played:
     def _play(self) -> None:
         with self.site.browser("ada") as session:
 
-            def count(kind: str, **having: str) -> int:
+            def items(kind: str) -> list[dict[str, Any]]:
                 answer = session.get(f"{self.site.url}/api/v1/state/{kind}", timeout=WAIT)
-                items = answer.json()["items"]
-                return sum(having.items() <= one.items() for one in items)
+                found: list[dict[str, Any]] = answer.json()["items"]
+                return found
+
+            def count(kind: str, **having: str) -> int:
+                return sum(having.items() <= one.items() for one in items(kind))
+
+            def has_figures() -> bool:
+                return all(one["calls_by_minute"] is not None for one in items("server"))
 
             wait_until(lambda: count("server", sync="live") == len(SERVERS), "the lists")
+            wait_until(has_figures, "the first figures, which come once a second has passed")
             self._say("a", begins, "lasta")
             wait_until(lambda: count("hint", hint="lasta") == len(SERVERS), "the first part")
         self.people = {user: Person(self.site, user) for user in USERS}

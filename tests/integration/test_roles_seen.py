@@ -23,6 +23,7 @@ from amiws_gevent.plugins.api import ClientInfo
 from amiws_gevent.policy import Rights
 from amiws_gevent.state.dimensions import ATTRIBUTES, BY_FIELD
 from amiws_gevent.v2.service import Service
+from amiws_gevent.web.frames import text_frames
 from tests.support import api
 from tests.support.feeds import FakeTransport, merge
 from tests.support.feeds import World as FeedWorld
@@ -186,6 +187,8 @@ class Site:
 
 class V2Client:
     """What a client of `amiws.v2` is told."""
+
+    encode = staticmethod(text_frames)
 
     def __init__(self, site: Site) -> None:
         self.told: list[dict[str, Any]] = []
