@@ -32,7 +32,7 @@ from amiws_gevent.config import (
     role_report,
     security_warnings,
 )
-from amiws_gevent.config.fields import PROCESSES, token_name
+from amiws_gevent.config.fields import EDGE, PROCESSES, token_name
 from amiws_gevent.errors import ListenError, StartError, UsageError
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.daemon import Child, PidFile, daemonise, drop_pid_file
@@ -351,6 +351,8 @@ def _run(options: argparse.Namespace, signals: Signals, wishes: Wishes | None) -
             return _connect(result.settings, demo=wishes)
     if options.plugins:
         return _list_plugins(result)
+    if wishes is not None and result.settings.process == EDGE:
+        raise UsageError("--demo: an edge has no servers; give it to the collector")
     side = daemonise(options.wdir, signals) if options.daemon else None
     if isinstance(side, int):
         return side
@@ -513,7 +515,7 @@ def _serve(
             server = server_of(settings, load=load, log=control, pid_file=pid_file)
             watch.blame = server.plugins.blame
             _start(server, signals)
-            if demo:
+            if demo and server.url is not None:
                 ending = "; Ctrl-C ends it" if child is None else ""
                 print(f"Open {server.url} in a browser{ending}.", flush=True)
             if child is not None:

@@ -139,6 +139,7 @@ class Collector(Server):
     # -- of `metrics.OnBus` --------------------------------------------------------------
 
     process = COLLECTOR
+    url = None
     lost = 0
 
     @property

@@ -216,8 +216,8 @@ class Server:
         return self._web.port
 
     @property
-    def url(self) -> str:
-        """Where a browser on this machine finds the pages, once started."""
+    def url(self) -> str | None:
+        """Where a browser on this machine finds the pages, once started; None: there are none."""
         scheme = "https" if self.settings.ssl_cert else "http"
         host = self.settings.ws_host or "127.0.0.1"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"

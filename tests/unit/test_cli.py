@@ -70,7 +70,8 @@ class Server:
         self.log = log
         self.pid_file = pid_file
         self.started = False
-        self.url = f"http://{settings.ws_host}:{settings.ws_port}/"
+        has_pages = settings.process != "collector"
+        self.url = f"http://{settings.ws_host}:{settings.ws_port}/" if has_pages else None
         self.told: list[str] = []
         self.made.append(self)
 
@@ -601,6 +602,18 @@ class TestDemo:
         assert simulated(server.settings)
         assert server.load is None
         assert (server.settings.ws_host, server.settings.ws_port) == ("127.0.0.1", 8000)
+
+    def test_it_is_of_the_process_that_has_the_servers(
+        self, file: Path, servers: list[Server], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file.write_text(f"redis: {{url: 'redis://127.0.0.1'}}\n{CONFIGURATION}")
+        words = ["--demo", "-f", str(file), "--process"]
+        assert cli.main([*words, "collector"]) == 0
+        assert simulated(servers[0].settings)
+        assert "browser" not in capsys.readouterr().out
+        assert cli.main([*words, "edge"]) == 2
+        assert "an edge has no servers" in capsys.readouterr().err
+        assert len(servers) == 1
 
     def test_a_file_that_is_named_is_used(self, file: Path, servers: list[Server]) -> None:
         file.write_text(f"ws_port: 8123\n{CONFIGURATION}")

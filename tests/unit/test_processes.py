@@ -269,6 +269,11 @@ def test_pseudonyms_are_the_same_at_all_edges(site: Site) -> None:
     assert len({one._access._key for one in (collector, *edges)}) == 1
 
 
+@threaded
+def test_a_collector_has_no_pages(site: Site) -> None:
+    assert site.collector().url is None
+
+
 def test_a_process_alone_imports_no_redis() -> None:
     program = (
         "import sys\n"
