@@ -1,6 +1,7 @@
 // Telephone numbers, by the smaller of the library's sets of data.
 
 export {
+  Metadata,
   getCountryCallingCode,
   isSupportedCountry,
   isValidPhoneNumber,

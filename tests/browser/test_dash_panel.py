@@ -231,3 +231,14 @@ def test_numbers_have_flags_and_are_written_internationally(page: Page) -> None:
         expect(caller.locator(".number")).to_have_text(re.compile(r"\+33 1 42 68 53 00"))
         expect(caller.get_by_role("img", name="France")).to_be_visible()
         expect(page.locator(".calls .table-body .called .flag")).to_have_count(0)
+
+
+def test_a_number_without_its_plus_is_not_taken_for_one_of_the_own_country(page: Page) -> None:
+    numbers = ("390600000463", "3560000", "03560000", "30123456", "12125550182")
+    calls = [call(n, caller=person(number, f"Who {n}")) for n, number in enumerate(numbers)]
+    with Dashboard(server(1, "pbx", country="DE"), *calls) as dashboard:
+        dashboard.open(page)
+        callers = page.locator(".calls .table-body .caller")
+        for n, country in enumerate(("Italy", "Germany", "Germany", "Germany", "United States")):
+            caller = callers.filter(has_text=f"Who {n}")
+            expect(caller.get_by_role("img", name=country)).to_be_visible()

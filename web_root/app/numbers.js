@@ -97,7 +97,7 @@ function readSome() {
 
 /**
  * As it is; without the digits for an outside line; and as one that has lost its "+", as many
- * carriers send them.
+ * carriers send them. The last comes first where a number of the own country would begin with 0.
  *
  * @param {typeof import("../vendor/numbers.js")} numbers
  * @param {string} number
@@ -107,15 +107,38 @@ function readSome() {
  */
 function find(numbers, number, country, prefix) {
   const outside = prefix !== "" && number.startsWith(prefix) ? [number.slice(prefix.length)] : [];
-  for (const text of [...outside, number, `+${number}`]) {
-    const parsed = numbers.parsePhoneNumberFromString(text, country);
-    if (parsed?.isValid()) {
-      const found = parsed.country ?? (parsed.countryCallingCode === "1" ? "US" : undefined);
-      return found === undefined ? null : { country: found, text: parsed.formatInternational() };
-    }
-  }
-  return null;
+  const [abroad] = read(numbers, [`+${number}`], country);
+  const lacksZero = !number.startsWith("0") && prefixOf(numbers, country) === "0";
+  const [home] = read(numbers, abroad && lacksZero ? outside : [...outside, number], country);
+  const known = home ?? abroad;
+  const where = known?.country ?? (known?.countryCallingCode === "1" ? "US" : undefined);
+  return known && where ? { country: where, text: known.formatInternational() } : null;
 }
+
+/**
+ * What is dialled ahead of a number of a country within it.
+ *
+ * @param {typeof import("../vendor/numbers.js")} numbers
+ * @param {any} country
+ */
+function prefixOf(numbers, country) {
+  const metadata = new numbers.Metadata();
+  if (!country || !numbers.isSupportedCountry(country)) {
+    return undefined;
+  }
+  metadata.selectNumberingPlan(country);
+  return /** @type {any} */ (metadata.numberingPlan)?.nationalPrefix(); // the types lack it
+}
+
+/**
+ * Those of some texts that are numbers.
+ *
+ * @param {typeof import("../vendor/numbers.js")} numbers
+ * @param {string[]} texts
+ * @param {any} country
+ */
+const read = (numbers, texts, country) =>
+  texts.map((text) => numbers.parsePhoneNumberFromString(text, country)).filter((found) => found?.isValid());
 
 /**
  * The address of the picture of a country's flag; empty while it is not known.
