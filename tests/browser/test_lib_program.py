@@ -76,7 +76,7 @@ def test_a_page_that_stood_still_is_right_again(
     page: Page, stack: ExitStack, tmp_path: Path
 ) -> None:
     """It gets the newest state, and is told how many events it lost."""
-    setup = Setup(tmp_path, stack, "limits:\n  client_buffer: 64 KiB\n")
+    setup = Setup(tmp_path, stack, "compression: no\nlimits:\n  client_buffer: 64 KiB\n")
     page.goto(f"http://127.0.0.1:{setup.program.port}/style.css")
     page.evaluate(START, ["queue", "queue_caller"])
     page.wait_for_function("() => amiws.isCurrent(1)")
