@@ -150,7 +150,13 @@ def test_a_collector_is_killed_and_another_one_begins(site: Site, ami: AmiServer
         link.send(user_event(7))
         wait_event(client, name, "7")
         wait_ready(edge.port)
-        assert {one["stream"] for one in client.of("gap")} == {"state", "events"}
+        wait_until(lambda: gaps(client) == {"state", "events"}, "the gaps of both streams")
+
+
+def gaps(client: V2Client) -> set[str]:
+    """The streams in which it was told of gaps."""
+    client.take()
+    return {one["stream"] for one in client.of("gap")}
 
 
 def sync_of(client: V2Client, name: str) -> Any:
