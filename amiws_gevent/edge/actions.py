@@ -66,7 +66,7 @@ class _Asking:
         self, request: ActionRequest, servers: Sequence[int], shown: Callable[[Reply], Reply]
     ) -> None:
         self.begun = Event()
-        """Set once it is known what becomes of it."""
+        """Set once it is known whether it was taken."""
         self.problem: ActionProblem | None = None
         self.servers = servers
         self.cancel: Callable[[], None] = _do_nothing
