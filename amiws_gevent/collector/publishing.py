@@ -17,7 +17,6 @@ from typing import Protocol
 from amiws_gevent.batch import Batch, Position
 from amiws_gevent.bus.api import Writer
 from amiws_gevent.crossing.codec import (
-    Change,
     Changes,
     Head,
     Item,
@@ -36,6 +35,7 @@ from amiws_gevent.feeds.shown import Served, Shown, Stream
 from amiws_gevent.hub import Hub
 from amiws_gevent.passes import MOMENT, Delivery
 from amiws_gevent.plugins.api import ServerInfo
+from amiws_gevent.state.store import Change
 
 PIECE = 500
 """Entities of one entry that tells all: a millisecond or so."""

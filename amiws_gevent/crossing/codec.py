@@ -23,7 +23,7 @@ from amiws_gevent.batch import Batch, Position, ReadAgain
 from amiws_gevent.errors import AmiwsError
 from amiws_gevent.feeds.encoding import to_json
 from amiws_gevent.plugins.api import ServerInfo
-from amiws_gevent.state.store import Known, Name, Tombstone
+from amiws_gevent.state.store import Change, Known, Name, Tombstone
 
 FORMAT = b"amiws-gevent 1"
 """It has another number when an older edge would not understand what is sent."""
@@ -77,19 +77,6 @@ class Whole(NamedTuple):
     items: Sequence[Item]
     buried: Sequence[tuple[Name, Tombstone]] = ()
     """What was removed behind the floor, the oldest first; of the last."""
-
-
-class Change(NamedTuple):
-    """What has become of an entity."""
-
-    kind: str
-    key: str
-    fields: Mapping[str, Any] | None
-    """None: it is gone."""
-    whole: bool
-    """Whether ``fields`` replace what there was."""
-    last: Mapping[str, Any] | None = None
-    """Last words of one that is gone."""
 
 
 class Changes(NamedTuple):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from amiws_gevent.crossing.codec import Change, Changes, Item, Whole
+from amiws_gevent.crossing.codec import Changes, Item, Whole
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.state.servers import SERVER
-from amiws_gevent.state.store import Name, Store
+from amiws_gevent.state.store import Change, Name, Store
 
 STALE = "stale"
 

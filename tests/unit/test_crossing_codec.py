@@ -9,10 +9,10 @@ import pytest
 from amiws_gevent.ami import Kind, Message
 from amiws_gevent.batch import Position
 from amiws_gevent.crossing import codec
-from amiws_gevent.crossing.codec import Change, Changes, FormatError, Head, Item, Told, Whole
+from amiws_gevent.crossing.codec import Changes, FormatError, Head, Item, Told, Whole
 from amiws_gevent.pipeline import Source, make_batch
 from amiws_gevent.plugins.api import ServerInfo
-from amiws_gevent.state.store import Known, Tombstone
+from amiws_gevent.state.store import Change, Known, Tombstone
 from tests.support.hosts import ami_host
 
 INFO = ServerInfo(7, 'pbx "ü"\n', True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from amiws_gevent.batch import Position
-from amiws_gevent.crossing.codec import Change, Changes, Item, Whole
+from amiws_gevent.crossing.codec import Changes, Item, Whole
 from amiws_gevent.edge.mirror import Mirror, ProgramMirror
 from amiws_gevent.plugins.api import ServerInfo
-from amiws_gevent.state.store import Known, Tombstone
+from amiws_gevent.state.store import Change, Known, Tombstone
 
 INFO = ServerInfo(1, "pbx", False)
 
