@@ -3,7 +3,8 @@
 # make test      everything that a submission has to pass; sets up what it needs
 # make test-all  the tests with each supported Python that this machine has
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
-# make bench     the figures of the README
+# make test-compiled  the tests of the live state, compiled to C as packages have it
+# make bench     the figures of the README; COMPILED=yes: with the live state compiled
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
@@ -29,10 +30,16 @@ PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# A tree with the program of a compiled wheel, and what is tested there.
+COMPILED_TREE := .make/compiled
+COMPILED_TESTS := tests/unit/test_state_*.py tests/unit/test_live_*.py tests/unit/test_feeds_*.py \
+	tests/unit/test_edge_*.py tests/property \
+	tests/integration/test_live_state.py tests/integration/test_v2_servers.py
+
 # The libraries of the dashboard. Each installation makes them, if they are not there.
 VENDOR := web_root/vendor/made-from.txt
 
-.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
+.PHONY: run quick test test-all test-lowest test-compiled pytest lint style types format bench soak soak-actions \
 	wheel screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
@@ -79,11 +86,14 @@ test-all: test-packages
 test-lowest: test-packages
 	$(MAKE) --no-print-directory pytest VENV=.venv-lowest CONSTRAINTS=.make/lowest.txt
 
+test-compiled: test-packages $(COMPILED_TREE)/made
+	cd $(COMPILED_TREE) && $(PYTEST) -m "not pure" $(COMPILED_TESTS)
+
 # SECTIONS may name what to measure: make bench SECTIONS="client bursts"
 # MINUTES is how long the memory of the page is watched: make bench SECTIONS=page MINUTES=10
 # BEFORE may be the Python of an environment with another commit, which is measured beside.
-bench: $(VENV)/.installed-bench $(VENDOR)
-	$(BIN)/python -m bench $(if $(BEFORE),--before $(BEFORE)) $(if $(MINUTES),--minutes $(MINUTES)) $(SECTIONS)
+bench: $(VENV)/.installed-bench $(VENDOR) $(if $(COMPILED),$(COMPILED_TREE)/made)
+	cd $(if $(COMPILED),$(COMPILED_TREE),.) && $(BIN)/python -m bench $(if $(BEFORE),--before $(BEFORE)) $(if $(MINUTES),--minutes $(MINUTES)) $(SECTIONS)
 
 # DOCS=yes copies those that the README shows to docs/images.
 screenshots: picture-packages $(VENV)/.installed-test $(VENDOR)
@@ -136,6 +146,11 @@ $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 $(VENDOR): package.json package-lock.json $(wildcard build_tools/*.py build_tools/entries/*) \
 		| $(VENV)/.installed
 	$(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(COMPILED_TREE)/made: $(VENV)/.installed-test $(VENDOR) setup.py build_tools/compiled.py \
+		$(wildcard amiws_gevent/*.py amiws_gevent/*/*.py amiws_gevent/*/*/*.py)
+	scripts/compiled-tree.sh $(COMPILED_TREE)
 	@touch $@
 
 # npm, and the node that runs it, come with a package of Python: no machine needs them.

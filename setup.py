@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
@@ -104,6 +105,13 @@ class BuildPy(build_py):
             compress_tree(Path(self.build_lib) / "amiws_web_root")
 
 
+def extensions() -> list[Any]:
+    """What is compiled: nothing, unless it was asked for."""
+    from build_tools import compiled  # beside this file
+
+    return compiled.extensions() if compiled.is_wanted() else []
+
+
 def files(folder: str) -> list[str]:
     """The files right in a folder, as setuptools wants them."""
     found = sorted(path for path in (HERE / folder).iterdir() if path.is_file())
@@ -161,6 +169,7 @@ setup(
         ("share/amiws-gevent/systemd", files("etc/systemd")),
         ("share/amiws-gevent/init.d", files("contrib/init.d")),
     ],
+    ext_modules=extensions(),
     cmdclass={"build_py": BuildPy},
     entry_points={
         "console_scripts": ["amiws-gevent = amiws_gevent.__main__:main"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from setuptools import build_meta
 
-from build_tools import bundle, compress
+from build_tools import bundle, compiled, compress
 
 Settings = dict[str, Any] | None
 
@@ -24,7 +24,8 @@ def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     wanted = build_meta.get_requires_for_build_wheel(config_settings)
-    return [*wanted, *_requires(), *compress.REQUIRES]
+    compiler = compiled.REQUIRES if compiled.is_wanted() else []
+    return [*wanted, *_requires(), *compress.REQUIRES, *compiler]
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:

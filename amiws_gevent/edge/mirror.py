@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from amiws_gevent.crossing.codec import Changes, Item, Whole
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.state.servers import SERVER
-from amiws_gevent.state.store import Change, Name, Store
+from amiws_gevent.state.store import Change, Name
+from amiws_gevent.state.stores import MirrorStore
 
 STALE = "stale"
 
@@ -22,25 +23,6 @@ class Epoch(NamedTuple):
 
     epoch: str
     offset: int
-
-
-class MirrorStore(Store):
-    """A store that says nothing of what has changed while that is told in pieces.
-
-    What is read of it meanwhile may be newer than its position, as at the collector.
-    """
-
-    def __init__(self, offset: int, forgotten: int) -> None:
-        super().__init__(offset=offset, forgotten=forgotten)
-        self.amid = False
-        """Whether some pieces are still to come."""
-
-    @property
-    def dirty(self) -> bool:
-        return not self.amid and super().dirty
-
-    def drain(self) -> list[Name]:
-        return [] if self.amid else super().drain()
 
 
 class Mirror:
@@ -93,7 +75,7 @@ class Mirror:
     def _take_again(self, unseen: dict[Name, None], whole: Whole) -> None:
         for item in whole.items:
             unseen.pop((item.kind, item.key), None)
-            self.store.put(item.kind, item.key, **item.fields)
+            self.store.put_all(item.kind, item.key, dict(item.fields))
         if whole.last:
             last = {name: tombstone.last for name, tombstone in whole.buried}
             for name in unseen:
@@ -118,7 +100,7 @@ class Mirror:
             return
         if whole:
             self.store.remove(kind, key)
-        self.store.put(kind, key, **fields)
+        self.store.put_all(kind, key, dict(fields))
 
     def _begin(self, offset: int) -> None:
         store = self.store
@@ -143,7 +125,8 @@ class ProgramMirror(Mirror):
         return MirrorStore(1, 0)
 
     def _restore(self, store: MirrorStore, item: Item) -> None:
-        store.put(item.kind, item.key, **self._as_known(item.kind, item.key, item.fields))
+        fields = self._as_known(item.kind, item.key, item.fields)
+        store.put_all(item.kind, item.key, dict(fields))
 
     def use_reason(self, reason: str) -> None:
         """Why nothing is heard; empty: all is."""

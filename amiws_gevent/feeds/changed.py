@@ -104,7 +104,7 @@ class Changed:
             else:
                 known = self.store.get(kind, key) or {}
                 left_out = {name: None for name in known if name not in made}
-                self.store.put(kind, key, **left_out, **made)
+                self.store.put_all(kind, key, {**left_out, **made})
 
     def _entity(self, kind: str, key: str, fields: Mapping[str, Any]) -> Entity:
         return {"server": self._info.id, "kind": kind, "id": key, **fields}

@@ -181,7 +181,7 @@ class Seen(Flushed):
     def _put(self, kind: str, key: str, fields: Mapping[str, Any]) -> None:
         known = self.store.get(kind, key) or {}
         left_out = {name: None for name in known if name not in fields}
-        self.store.put(kind, key, **left_out, **fields)
+        self.store.put_all(kind, key, {**left_out, **fields})
 
 
 class Sights:

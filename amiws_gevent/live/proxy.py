@@ -65,32 +65,6 @@ class SteadyClock:
         return now
 
 
-class ProxyStore(Store):
-    """A store in which each change has a position of its own in the stream of ``source``.
-
-    Those who put something come from everywhere, not with the read of a link.
-    """
-
-    def __init__(self, source: Source) -> None:
-        super().__init__()
-        self._source = source
-
-    def put(self, kind: str, key: str, /, **fields: Any) -> bool:
-        known = self.get(kind, key)
-        if known is not None and all(
-            name in known and known[name] == value for name, value in fields.items()
-        ):
-            return False
-        self.begin(self._source.advance().offset)
-        return super().put(kind, key, **fields)
-
-    def remove(self, kind: str, key: str, last: Any = None) -> bool:
-        if self.get(kind, key) is None:
-            return False
-        self.begin(self._source.advance().offset)
-        return super().remove(kind, key, last)
-
-
 def proxy_source() -> Source:
     """The stream of the program itself."""
     host = {"host": "localhost", "username": PROXY_NAME, "secret": "-"}  # of no use to anybody

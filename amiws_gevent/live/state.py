@@ -19,7 +19,6 @@ from amiws_gevent.live.liveserver import FollowedServer, LiveServer
 from amiws_gevent.live.proxy import (
     PROXY_ID,
     Clock,
-    ProxyStore,
     ServerEntity,
     SteadyClock,
     proxy_source,
@@ -28,6 +27,7 @@ from amiws_gevent.live.synchroniser import DEFAULT_PACE, Pace
 from amiws_gevent.pipeline import Source
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.state.store import Store
+from amiws_gevent.state.stores import ProxyStore
 
 TICK = 1.0  # seconds between two ticks of a server
 SAVE = 60.0  # seconds between two looks whether the figures are to be written
@@ -55,7 +55,7 @@ class LiveState:
         self._now = now or SteadyClock()
         self._pace = pace or DEFAULT_PACE
         source = proxy_source()
-        self._proxy = ProxyStore(source)
+        self._proxy = ProxyStore(lambda: source.advance().offset)
         self._members: dict[int, _Member] = {}
         self._servers: dict[int, LiveServer] = {PROXY_ID: LiveServer(source, self._proxy)}
         self._sources: dict[int, Source] = {PROXY_ID: source}

@@ -252,6 +252,10 @@ class Store:
 
     def put(self, kind: str, key: str, /, **fields: Any) -> bool:
         """Make an entity, or change these fields of it; whether anything is other than before."""
+        return self.put_all(kind, key, fields)
+
+    def put_all(self, kind: str, key: str, fields: dict[str, Any]) -> bool:
+        """As ``put``, of fields with any names. The dict is not changed, and not kept."""
         entities = self._entities.get(kind)
         entity = None if entities is None else entities.get(key)
         if entity is None:

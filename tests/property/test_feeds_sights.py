@@ -155,3 +155,11 @@ def test_in_the_end_each_client_has_what_it_may_see(
     sees: list[list[dict[str, Any]]], moves: list[tuple[int, int, int]]
 ) -> None:
     play(SightGame(sees), moves)
+
+
+def test_what_is_dropped_twice_amid_a_flush_is_told_twice() -> None:
+    put, join, flush, say, overload = 0, 12, 8, 5, 28
+    game = SightGame([[{"contexts": ["x"]}]])
+    moves = [(put, 0, 0), (join, 0, 0), (flush, 0, 0), (say, 0, 0), (overload, 0, 7), (say, 0, 0)]
+    play(game, [*moves, (overload, 0, 0)])
+    assert [told["reason"] for _, told in game.heard if told["op"] == "gap"] == ["busy"] * 2

@@ -107,8 +107,8 @@ class Member:
         self.streams = streams
         self.filters = filters
         self.counted = True
-        self.missed = False
-        """Whether the hub has dropped what it may see, and it was not told yet."""
+        self.missed = 0
+        """How often the hub has dropped what it may see: at most as often it is told so."""
         self.collection: dict[Any, Any] = {}
         self.position: str | None = None
         if kind is not None:
@@ -168,7 +168,7 @@ class Member:
         if message["op"] == "gap" and message["stream"] == "events":
             if message["reason"] == "busy":
                 assert self.missed, "nothing that it may see was dropped"
-                self.missed = False
+                self.missed -= 1
             self.now.gap(message)
             self.counted = self.counted and message["lost"] is not None
         elif message["op"] == "event":
@@ -320,7 +320,7 @@ class Game:
 
         def dropped(batches: Sequence[Batch]) -> None:
             for member in self.members:
-                member.missed |= member.streams != STATE and any(map(member.sees, batches))
+                member.missed += member.streams != STATE and any(map(member.sees, batches))
             told(batches)
 
         passes.limit, passes.on_dropped = 1, dropped

@@ -219,6 +219,32 @@ def test_the_client_stands_alone() -> None:
     assert {name for name in needed if module_of(name) != "client"} - allowed <= {"amiws_gevent"}
 
 
+def test_what_is_compiled_is_the_base_of_nothing_else() -> None:
+    """mypyc: a class that is not compiled cannot inherit from one that is (a tuple may)."""
+    made = {
+        node.name
+        for path in in_modules("state")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ClassDef)
+    }
+
+    def rule(path: Path) -> Iterable[str]:
+        from_state = {
+            alias.asname or alias.name
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.ImportFrom) and module_of(node.module or "") == "state"
+            for alias in node.names
+        }
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef):
+                names = {name.id for name in node.bases if isinstance(name, ast.Name)}
+                yield from names & from_state & made
+
+    others = [path for path in FILES if path not in in_modules("state")]
+    assert "Store" in made
+    assert breaking(rule, others) == {}
+
+
 def test_no_greenlet_waits_outside_of_gevent() -> None:
     def rule(path: Path) -> Iterable[str]:
         yield from top_imports_of(path) & BLOCKING

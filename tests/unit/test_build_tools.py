@@ -10,7 +10,7 @@ from pathlib import Path
 import brotli
 import pytest
 
-from build_tools import backend, bundle
+from build_tools import backend, bundle, compiled
 from build_tools.compress import compress_tree
 from tests.support.program import ROOT
 
@@ -146,3 +146,15 @@ def test_no_source_maps_and_nothing_of_npm() -> None:
     assert "sourceMappingURL" not in "".join(
         path.read_text(encoding="utf-8") for path in VENDOR.glob("*.js")
     )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_checkout")
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_compiles_is_asked_for_where_the_live_state_is_compiled(
+    wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "extensions", list)  # setup.py asks for them
+    monkeypatch.setenv(compiled.VARIABLE, "yes" if wanted else "")
+    asked = backend.get_requires_for_build_wheel()
+    assert set(compiled.REQUIRES) <= set(asked) if wanted else not set(compiled.REQUIRES) & {*asked}

@@ -14,11 +14,12 @@ from amiws_gevent.config import Settings
 from amiws_gevent.live import liveserver
 from amiws_gevent.live.liveserver import FollowedServer
 from amiws_gevent.live.permissions import Missing, Permissions
-from amiws_gevent.live.proxy import ProxyStore, ServerEntity, proxy_source
+from amiws_gevent.live.proxy import ServerEntity, proxy_source
 from amiws_gevent.live.synchroniser import DEFAULT_PACE, LIVE, STALE, SYNCING, Pace
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.state.store import Store
+from amiws_gevent.state.stores import ProxyStore
 from tests.support.asking import ScriptedLink, commands, item, listed, single
 from tests.support.greenlets import until
 from tests.support.hosts import ami_host
@@ -57,7 +58,8 @@ class World:
     def __init__(self, *, pace: Pace = DEFAULT_PACE, **says: Any) -> None:
         self.link = ScriptedLink(**{"ListCommands": commands(), **says})
         self.source = Source(ami_host(id=1, name="pbx"))
-        self.proxy = ProxyStore(proxy_source())
+        proxy = proxy_source()
+        self.proxy = ProxyStore(lambda: proxy.advance().offset)
         self.now = 1_000_000
         self.changes: list[Store] = []
         self.entity = ServerEntity(self.proxy, self.source.host, lambda: self.now)
@@ -128,6 +130,7 @@ def test_an_event_that_the_model_cannot_take_costs_itself_alone(
     assert lines == ["pbx: internal error in the live state, at an event (1 so far)"]
 
 
+@pytest.mark.pure
 def test_a_model_that_can_take_nothing_does_not_hold_the_stream(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from amiws_gevent.live.permissions import Missing
-from amiws_gevent.live.proxy import ProxyStore, ServerEntity, SteadyClock, proxy_source
+from amiws_gevent.live.proxy import ServerEntity, SteadyClock, proxy_source
 from amiws_gevent.pipeline import Source
+from amiws_gevent.state.stores import ProxyStore
 from tests.support.hosts import ami_host
 
 BANNER = "Asterisk Call Manager/11.0.0"
@@ -15,7 +16,7 @@ BANNER = "Asterisk Call Manager/11.0.0"
 class World:
     def __init__(self) -> None:
         self.source: Source = proxy_source()
-        self.store = ProxyStore(self.source)
+        self.store = ProxyStore(lambda: self.source.advance().offset)
         self.now = 1000
         self.entity = ServerEntity(
             self.store, ami_host(id=7, name="pbx7", ssl=True), lambda: self.now

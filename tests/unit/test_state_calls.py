@@ -314,6 +314,7 @@ def test_a_call_has_a_bounded_number_of_legs(monkeypatch: pytest.MonkeyPatch) ->
     assert world.calls() == []
 
 
+@pytest.mark.pure
 def test_a_step_of_a_large_call_looks_at_each_leg_once(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     looked: list[str] = []

@@ -10,6 +10,8 @@ from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.store import Store
 from tests.support.fed import event, finish
 
+pytestmark = pytest.mark.pure  # a part of its own
+
 
 class Part(ListedPart):
     kinds = ("thing", "dated")

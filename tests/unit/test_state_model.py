@@ -48,6 +48,7 @@ def model() -> tuple[Model, list[object]]:
     return Model(store, [Noting(store, "a", notes), Noting(store, "b", notes)]), notes
 
 
+@pytest.mark.pure
 def test_all_parts_get_an_event_in_their_order() -> None:
     told, notes = model()
     told.receive([Message(Kind.EVENT, {"Event": "PARKEDCALL"})], 1, 10)
@@ -55,6 +56,7 @@ def test_all_parts_get_an_event_in_their_order() -> None:
     assert told.store.offset == 1
 
 
+@pytest.mark.pure
 def test_items_of_lists_are_no_events() -> None:
     told, notes = model()
     item = Message(Kind.EVENT, {"Event": "ParkedCall", "ActionID": "x"})
@@ -63,6 +65,7 @@ def test_items_of_lists_are_no_events() -> None:
     assert notes == []
 
 
+@pytest.mark.pure
 def test_news_are_taken_whatever_id_they_carry() -> None:
     told, notes = model()
     for name in ("Hangup", "HANGUP"):
@@ -70,6 +73,7 @@ def test_news_are_taken_whatever_id_they_carry() -> None:
     assert [what for _, _, what, _ in notes] == ["Hangup", "Hangup", "HANGUP", "HANGUP"]  # type: ignore[misc]
 
 
+@pytest.mark.pure
 def test_a_read_has_the_store_alone_unless_it_is_of_an_offset_that_was_taken() -> None:
     told, notes = model()
     hangup = Message(Kind.EVENT, {"Event": "Hangup"})
@@ -79,6 +83,7 @@ def test_a_read_has_the_store_alone_unless_it_is_of_an_offset_that_was_taken() -
     assert [alone for _, _, _, alone in notes] == [True, True, False, False, True, True]  # type: ignore[misc]
 
 
+@pytest.mark.pure
 def test_a_read_that_fails_has_the_store_alone_no_more() -> None:
     told, _ = model()
     broken = Message(Kind.EVENT, {"Event": "Hangup"})
@@ -88,6 +93,7 @@ def test_a_read_that_fails_has_the_store_alone_no_more() -> None:
     assert not told.store.alone
 
 
+@pytest.mark.pure
 def test_a_list_is_taken_in_steps_which_are_of_their_own_times() -> None:
     told, notes = model()
     item = Message(Kind.EVENT, {"Event": "ParkedCall", "ActionID": "x"})
@@ -97,12 +103,14 @@ def test_a_list_is_taken_in_steps_which_are_of_their_own_times() -> None:
     assert list(told.receive_list("Other", [item], 1)) == []
 
 
+@pytest.mark.pure
 def test_time_passes_for_all_parts() -> None:
     told, notes = model()
     told.tick(1, 10)
     assert notes == [("a", 10, "tick"), ("b", 10, "tick")]
 
 
+@pytest.mark.pure
 def test_a_server_that_makes_up_names_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("amiws_gevent.state.model.MOST_SPELLINGS", 10)
     told, notes = model()
@@ -113,6 +121,7 @@ def test_a_server_that_makes_up_names_takes_no_memory(monkeypatch: pytest.Monkey
     assert len(notes) == 2
 
 
+@pytest.mark.pure
 def test_a_name_of_an_event_is_known_by_any_spelling_of_its_header() -> None:
     told, notes = model()
     told.receive([Message(Kind.EVENT, {"event": "ParkedCall"})], 1, 10)

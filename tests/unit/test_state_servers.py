@@ -137,6 +137,7 @@ class Shelf:
         return True
 
 
+@pytest.mark.pure
 def test_anything_with_get_and_put_may_stand_for_the_store() -> None:
     shelf = Shelf()
     part = ServersPart(shelf, "7")  # type: ignore[arg-type]
