@@ -12,6 +12,8 @@ class Keys:
         """Who has the lease, while it lasts: the fence, see below."""
         self.fence = self._named(b"fence")
         """Term and holder of the newest lease. What is written under another one is refused."""
+        self.slot = self._named(b"slot")
+        """Never written: a node of a cluster that does not have the keys says at it who has."""
         self.calls = self._named(b"calls")
         """A stream: questions that the collector has not taken yet."""
         self.calls_bytes = self._named(b"calls-bytes")

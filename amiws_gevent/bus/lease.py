@@ -123,6 +123,7 @@ class Lease(Worker):
         taken, fence, rest = (*self.connection.ask(*command), 0)[:3]
         if not taken:
             return fence, rest / 1000
+        self.connection.settle()
         self._hold(fence, sent)
         self._other = self._lost_at = None
         return None, 0.0
@@ -131,6 +132,7 @@ class Lease(Worker):
         sent = self._clock()
         reply = self.connection.ask(*RENEW(self._keys, fence, round(self._duration * 1000)))
         if isinstance(reply, list):
+            self.connection.settle()
             self._hold(reply[0], sent)
             return
         if holder_of(reply) == self._holder:  # renewed under a new term, whose reply was lost
