@@ -139,15 +139,14 @@ ELSEWHERE = (
 
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (redis.BusyLoadingError, "it is loading its data"),
-    (redis.exceptions.MovedError, "another node of the cluster has the keys now"),
+    (
+        redis.exceptions.MovedError,
+        "another node of the cluster has the keys, or url of redis lacks redis+cluster",
+    ),
     (redis.exceptions.AskError, "the cluster moves the keys to another node"),
     (redis.exceptions.TryAgainError, "the cluster moves the keys to another node"),
     (redis.exceptions.MasterDownError, "it is a replica that has lost its primary"),
     (redis.exceptions.ClusterDownError, "the cluster is down, or this node is cut off from it"),
-    (
-        redis.exceptions.ClusterCrossSlotError,
-        "it is a cluster: let url of redis begin with redis+cluster",
-    ),
 )
 
 # How replies begin, and what to do about it.
