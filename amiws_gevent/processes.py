@@ -22,7 +22,7 @@ from amiws_gevent.collector.answering import Answering, HeldLinks
 from amiws_gevent.collector.publishing import Publishing
 from amiws_gevent.config import Limits, LoadResult, Settings
 from amiws_gevent.config.fields import BOTH, COLLECTOR, EDGE
-from amiws_gevent.crossing.streams import Directory
+from amiws_gevent.crossing.streams import PROGRAM, Directory
 from amiws_gevent.edge.actions import RemoteActions, RemoteDispatcher
 from amiws_gevent.edge.facilities import EdgeFacilities
 from amiws_gevent.edge.following import Following
@@ -92,12 +92,12 @@ class Collector(Server):
     def _make_bus(self, settings: Settings) -> api.CollectorBus:
         assert settings.redis is not None
         made: api.CollectorBus = _redis_bus().make_collector(
-            settings.redis, self, _bounds(settings.limits)
+            settings.redis, self, _bounds(settings.limits), lease_of=_lease_of
         )
         return made
 
     def _make_actions(self) -> None:
-        self._make_actions_of(HeldLinks(self._pool.links, self._bus.holds))
+        self._make_actions_of(HeldLinks(self._pool.links, partial(self._bus.holds, PROGRAM)))
         answering = Answering(self._actions, self._dispatcher, self._audit)
         self._bus.callee.serve(answering.methods)
 
@@ -111,6 +111,7 @@ class Collector(Server):
     def start(self) -> None:
         """Ask for the lease, and then begin to connect."""
         super().start()
+        self._bus.want([PROGRAM])
         self._bus.start()
 
     def _start_clients(self) -> None:
@@ -132,7 +133,7 @@ class Collector(Server):
             "process": self.process,
             "up": self.up,
             "reason": self._reason,
-            "term": self._bus.term,
+            "term": self._bus.term(PROGRAM),
         }
         return readiness(not self._stopping, links, audit=self._audit.state, bus=bus)
 
@@ -164,7 +165,7 @@ class Collector(Server):
         """See `Publishing.on_snapshot_due`."""
         self._publishing.on_snapshot_due(stream)
 
-    def on_gained(self, term: int) -> None:
+    def on_gained(self, lease: str, term: int) -> None:
         """Connect to the servers, and tell edges."""
         _log.info("this collector has the lease (term %d)", term)
         if self._has_lease:  # again, after a time without Redis
@@ -175,7 +176,10 @@ class Collector(Server):
         self._held.begin()
         self._hub.stir()
 
-    def on_lost(self, reason: str) -> None:
+    def on_yield(self, lease: str, reason: str) -> None:
+        """There is one lease, which is never to be moved."""
+
+    def on_lost(self, lease: str, reason: str) -> None:
         """Another one is connected to the servers now: end, and begin as one that waits."""
         _log.critical("%s; the program ends, and is to be started again", reason)
         self._commands.put(lambda: EXIT_LOST)
@@ -209,7 +213,7 @@ class Edge(Server):
     def _make_bus(self, settings: Settings) -> api.EdgeBus:
         assert settings.redis is not None
         made: api.EdgeBus = _redis_bus().make_edge(
-            settings.redis, self._following, _bounds(settings.limits)
+            settings.redis, self._following, _bounds(settings.limits), lease_of=_lease_of
         )
         return made
 
@@ -315,6 +319,11 @@ class Edge(Server):
 
     def _server_names(self) -> dict[int, str]:
         return {server: info.name for server, info in self._following.infos.items()}
+
+
+def _lease_of(_stream: str) -> str:
+    """One lease for all."""
+    return PROGRAM
 
 
 def _redis_bus() -> ModuleType:

@@ -93,7 +93,7 @@ class Connection:
         self._stay(replies)
         return replies
 
-    def settle(self) -> None:
+    def confirm(self) -> None:
         """Wait until a replica has what was written here, so that a fail-over cannot undo it.
 
         Raises Away if none has it in time. Nothing is waited for if no replica can take over,

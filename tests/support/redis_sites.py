@@ -14,14 +14,13 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from amiws_gevent.bus.keys import Keys
 from amiws_gevent.bus.wire import Way, Wire, ask
 from amiws_gevent.config import Endpoint, Redis
+from tests.support.bus import KEYS
 from tests.support.ports import free_port
 from tests.support.program import wait_until
 from tests.support.redis_server import PROGRAM, RedisServer
 
-PREFIX = "{amiws}"
 SERVICE = "mymaster"
 DOWN_AFTER = 300
 """Milliseconds without an answer after which a sentinel, or a node, holds a server for dead."""
@@ -92,7 +91,7 @@ def watched(
             sentinels.append(sentinel)
         places = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
         url = f"redis+sentinel://{places}/{SERVICE}"
-        settings = Redis.model_validate({"url": url, "prefix": PREFIX, **keys})
+        settings = Redis.model_validate({"url": url, **keys})
 
         def knows_all(port: int) -> bool:
             try:
@@ -116,7 +115,7 @@ class ClusterSite:
     def __init__(self, servers: list[RedisServer], settings: Redis) -> None:
         self.servers = servers
         self.settings = settings
-        self.slot = key_slot(Keys(PREFIX).slot)
+        self.slot = key_slot(KEYS.slot)
         self._ids = [server.ask("CLUSTER", "MYID") for server in servers]
 
     def begin(self) -> None:
@@ -184,6 +183,6 @@ def cluster(folder: Path, options: Sequence[str], keys: dict[str, Any]) -> Itera
             servers.append(stack.enter_context(server))
         places = ",".join(f"127.0.0.1:{server.port}" for server in servers[:3])
         url = f"redis{'s' * tls}+cluster://{places}"
-        site = ClusterSite(servers, Redis.model_validate({"url": url, "prefix": PREFIX, **keys}))
+        site = ClusterSite(servers, Redis.model_validate({"url": url, **keys}))
         site.begin()
         yield site

@@ -12,13 +12,12 @@ import redis
 
 from amiws_gevent.bus.connection import Away, Connection
 from amiws_gevent.bus.finding import BySentinel, InCluster, NotFound
-from amiws_gevent.bus.keys import Keys
 from amiws_gevent.config import Endpoint, Redis
-from tests.support.bus import collector, edge
+from tests.support.bus import KEYS, LEASE, collector, edge, fence
 from tests.support.certificates import make_certificate
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
-from tests.support.redis_sites import PREFIX, cluster, watched
+from tests.support.redis_sites import cluster, watched
 
 ROOT = Path(__file__).parents[2]
 NOBODY = "127.0.0.1:1"
@@ -30,7 +29,7 @@ def users() -> list[str]:
     text = (ROOT / "docs" / "redis.md").read_text(encoding="utf-8")
     lines = re.findall(r"^ +(user (?:collector|edge|pbx-sentinel) .*)$", text, re.MULTILINE)
     assert len(lines) == 3
-    names = Keys(PREFIX).slot.decode().removesuffix("slot")
+    names = KEYS.slot.decode().removesuffix("slot")
     return [re.sub(r"\{?amiws\}?:", lambda _: names, line) for line in lines]
 
 
@@ -42,9 +41,9 @@ COLLECTOR = {"username": "collector", "password": "PASSWORD1"}
 EDGE = {"username": "edge", "password": "PASSWORD2"}
 
 
-def at(settings: Redis, **keys: Any) -> Any:
-    """What has the settings of a server, for the bus."""
-    return SimpleNamespace(settings=given(settings, **keys))
+def at(server: RedisServer, settings: Redis, **keys: Any) -> Any:
+    """A server, and how it is found, for the bus."""
+    return SimpleNamespace(settings=given(settings, **keys), settle=server.settle)
 
 
 def why_away(settings: Redis, **keys: Any) -> str:
@@ -79,24 +78,24 @@ def test_the_primary_is_found_by_sentinel_and_followed(tmp_path: Path) -> None:
         primary, replica = servers
         replica.freeze()
         with (
-            collector(at(settings, **whole, **COLLECTOR), "s", wait=False) as (bus, log),
-            edge(at(settings, **whole, **EDGE), "s") as (_, read),
+            collector(at(primary, settings, **whole, **COLLECTOR), "s", wait=False) as (bus, log),
+            edge(at(primary, settings, **whole, **EDGE), "s") as (_, read),
         ):
             until(lambda: "none of its replicas confirms" in bus.health.reason)
-            assert not bus.holds()
+            assert not bus.holds(LEASE)
             assert log.terms == []
             replica.thaw()
             until(lambda: log.terms)
             bus.writer.append("s", b"before")
             until(lambda: read.entries.get("s") == [b"before"])
-            term = bus.term
-            assert replica.ask("GET", Keys(PREFIX).fence).startswith(b"%d " % term)
+            term = bus.term(LEASE)
+            assert fence(replica).startswith(b"%d " % term)
             primary.kill()
             until(lambda: not bus.health.up)
-            until(lambda: bus.health.up and bus.holds())
+            until(lambda: bus.health.up and bus.holds(LEASE))
             bus.writer.append("s", b"after")
             until(lambda: read.entries["s"][-1:] == [b"after"])
-            assert bus.term >= term
+            assert bus.term(LEASE) >= term
             assert log.losses == []
             replica.hang_up()  # the sentinels have closed all its connections
             assert replica.ask("ROLE")[0] == b"master"
@@ -104,9 +103,9 @@ def test_the_primary_is_found_by_sentinel_and_followed(tmp_path: Path) -> None:
             primary.start()
             made = Connection(given(settings, **whole, **COLLECTOR), "test", 5.0)
             made.open()
-            made.ask("SET", PREFIX + ":x", "y")
+            made.ask("SET", "{amiws}:x", "y")
             made.close()
-            assert replica.ask("GET", PREFIX + ":x") == b"y"
+            assert replica.ask("GET", "{amiws}:x") == b"y"
 
 
 @pytest.mark.slow
@@ -145,26 +144,26 @@ def test_the_node_with_the_slot_is_found_and_followed(tmp_path: Path) -> None:
         alone = Connection(given(site.settings, url=other.url, **COLLECTOR), "test", 5.0)
         alone.open()
         with pytest.raises(Away, match=r"another node .* lacks redis\+cluster"):
-            alone.ask("GET", Keys(PREFIX).fence)
+            alone.ask("GET", KEYS.leases)
         with (
-            collector(at(site.settings, **COLLECTOR), "s") as (bus, log),
-            edge(at(site.settings, **EDGE), "s") as (_, read),
+            collector(at(site.owner(), site.settings, **COLLECTOR), "s") as (bus, log),
+            edge(at(site.owner(), site.settings, **EDGE), "s") as (_, read),
         ):
             bus.writer.append("s", b"first")
             until(lambda: read.entries.get("s") == [b"first"])
-            term, owner = bus.term, site.owner()
+            term, owner = bus.term(LEASE), site.owner()
             site.owner().kill()
             until(lambda: not bus.health.up)
-            until(lambda: bus.health.up and bus.holds())
+            until(lambda: bus.health.up and bus.holds(LEASE))
             bus.writer.append("s", b"second")
             until(lambda: read.entries["s"][-1:] == [b"second"])
-            assert bus.term >= term
+            assert bus.term(LEASE) >= term
 
             target = next(s for s in site.servers[:3] if s is not owner)
             site.give_slot(target, "mover", SECRET)
             bus.writer.append("s", b"third")
             until(lambda: read.entries["s"][-1:] == [b"third"])
-            assert target.ask("EXISTS", Keys(PREFIX).fence) == 1
+            assert target.ask("EXISTS", KEYS.leases) == 1
             assert log.losses == []
 
 
