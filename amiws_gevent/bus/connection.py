@@ -33,6 +33,8 @@ class Refusal:
     reason: str
     elsewhere: bool = False
     """Whether another server is to be asked from now on."""
+    forbidden: bool = False
+    """Whether the ACL is why."""
 
 
 class Connection:
@@ -109,7 +111,9 @@ class Connection:
         try:
             return wire.read_response()
         except redis.ResponseError as error:
-            return Refusal(explain(error, self._patience), isinstance(error, ELSEWHERE))
+            elsewhere = isinstance(error, ELSEWHERE)
+            forbidden = isinstance(error, redis.exceptions.NoPermissionError)
+            return Refusal(explain(error, self._patience), elsewhere, forbidden)
 
     def _stay(self, replies: list[Any]) -> None:
         """Leave a server that is no longer the one to ask."""
