@@ -19,6 +19,7 @@ from amiws_gevent.config import AmiHost, Settings
 from amiws_gevent.config.granted import lacking
 from amiws_gevent.errors import ConnectionLost, NotConnected
 from amiws_gevent.link import Link, LinkState
+from amiws_gevent.link.report import IN_USE
 from amiws_gevent.live.permissions import Missing, Permissions, asterisk_version
 from amiws_gevent.live.synchroniser import STALE, Pace, Synchroniser
 
@@ -30,10 +31,6 @@ READ_NOTE = (
 ANSWER_TIME = 15.0  # seconds for one answer
 WHOLE_TIME = 120.0  # seconds for all questions to one server
 LOG_OFF_TIME = 1.0
-
-IN_USE = "login already in use"
-"""What Asterisk says to a second login with ``allowmultiplelogin = no`` (process_message in
-main/manager.c)."""
 
 _PACE = Pace(answer=ANSWER_TIME)
 
