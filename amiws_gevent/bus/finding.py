@@ -11,12 +11,9 @@ from typing import Protocol
 import redis
 
 from amiws_gevent.bus.keys import Keys
-from amiws_gevent.bus.wire import Way, Wire, ask, explain
+from amiws_gevent.bus.wire import FAST_CONNECT_TIME, Way, Wire, ask, explain
 from amiws_gevent.config import CLUSTER, SENTINEL, Endpoint, Redis
 from amiws_gevent.errors import AmiwsError
-
-SENTINEL_TIME = 2.0
-"""Seconds for a connection to a sentinel, and once more for what it answers."""
 
 _MOST_MOVES = 5
 _LONGEST_REASON = 1000
@@ -73,14 +70,14 @@ class BySentinel:
             try:
                 place = self._named(sentinel)
             except (redis.RedisError, OSError, NotFound) as error:
-                problems.append(f"sentinel {sentinel}: {_why(error, SENTINEL_TIME)}")
+                problems.append(f"sentinel {sentinel}: {_why(error)}")
                 continue
             if place in tried:
                 continue
             try:
                 wire = self._primary(place)
             except (redis.RedisError, OSError, NotFound) as error:
-                tried[place] = f"{place}, which {sentinel} names: {_why(error, self._way.patience)}"
+                tried[place] = f"{place}, which {sentinel} names: {_why(error)}"
                 continue
             self._sentinels.remove(sentinel)
             self._sentinels.insert(0, sentinel)
@@ -142,7 +139,7 @@ class InCluster:
             try:
                 wire, moved = self._tried(node)
             except (redis.RedisError, OSError) as error:
-                problems[node] = _why(error, self._way.patience)
+                problems[node] = _why(error)
                 return None
             if wire is not None:
                 self._last = node
@@ -170,15 +167,15 @@ class InCluster:
         return wire, node
 
 
-def _why(error: Exception, patience: float) -> str:
-    return str(error) if isinstance(error, NotFound) else explain(error, patience)
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, NotFound) else explain(error, FAST_CONNECT_TIME)
 
 
 def finder_of(settings: Redis, name: str, patience: float) -> Finder:
     """How the server of these settings is found; ``name`` and ``patience`` as `Way` has them."""
     address, way = settings.url, Way.to_redis(settings, name, patience)
     if address.kind == SENTINEL:
-        to_sentinels = Way.to_sentinels(settings, name, SENTINEL_TIME)
+        to_sentinels = Way.to_sentinels(settings, name)
         return BySentinel(address.hosts, address.service, way, to_sentinels)
     if address.kind == CLUSTER:
         return InCluster(address.hosts, Keys(settings.prefix).slot, way)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -17,7 +18,11 @@ from amiws_gevent.runtime import tls
 CONNECT_TIME = 5.0
 """Seconds for a connection."""
 
+FAST_CONNECT_TIME = 2.0
+"""The same where another server may have taken its place: one that is lost does not even refuse."""
+
 _LONGEST_REASON = 300
+_IN_A_SCRIPT = re.compile(r"\.? script: [0-9a-f]{40}, on @user_script:\d+\.?$")
 
 
 class Wire(Protocol):
@@ -47,13 +52,15 @@ class Way(NamedTuple):
     def to_redis(cls, settings: Redis, name: str, patience: float) -> Way:
         password = settings.password.get_secret_value() if settings.password else None
         user, database = settings.username, settings.url.database
-        return cls(settings, user, password, database, name, CONNECT_TIME, patience)
+        time = FAST_CONNECT_TIME if settings.url.kind else CONNECT_TIME
+        return cls(settings, user, password, database, name, time, patience)
 
     @classmethod
-    def to_sentinels(cls, settings: Redis, name: str, time: float) -> Way:
+    def to_sentinels(cls, settings: Redis, name: str) -> Way:
         secret = settings.sentinel_password
         password = secret.get_secret_value() if secret else None
-        return cls(settings, settings.sentinel_username, password, 0, name, time, time)
+        user, time = settings.sentinel_username, FAST_CONNECT_TIME
+        return cls(settings, user, password, 0, name, time, time)
 
     def open(self, place: Endpoint | str) -> Wire:
         """A connection that is logged in; ``place`` as text is the path of a socket.
@@ -149,6 +156,8 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (redis.exceptions.ClusterDownError, "the cluster is down, or this node is cut off from it"),
 )
 
+_NOT_IN_SCRIPTS = "The user executing the script can't"
+
 # How replies begin, and what to do about it.
 _REPLIES = (
     ("WRONGPASS", "it refuses the login: look at username and password of redis"),
@@ -158,6 +167,7 @@ _REPLIES = (
     ("NOPERM", "its ACL does not permit this user what the program needs (see docs/redis.md)"),
     ("No permission", "its ACL does not permit this user what the program needs"),
     ("this user has no permissions", "its ACL does not permit this user what the program needs"),
+    (_NOT_IN_SCRIPTS, "its ACL does not permit this user what the program needs"),
     ("OOM", "it has no memory left: give it more maxmemory, with maxmemory-policy noeviction"),
     ("command not allowed when used memory", "it has no memory left: give it more maxmemory"),
     ("MISCONF", "it cannot write its data to the disk, and refuses to change any"),
@@ -170,6 +180,11 @@ _REPLIES = (
 )
 
 
+def is_forbidden(error: Exception) -> bool:
+    """Whether the ACL is why: of the command, or of what a script does."""
+    return isinstance(error, redis.exceptions.NoPermissionError) or _NOT_IN_SCRIPTS in str(error)
+
+
 def _meaning(error: Exception, text: str) -> str:
     kinds = (meaning for kind, meaning in _KINDS if isinstance(error, kind))
     return next(kinds, None) or next((means for word, means in _REPLIES if word in text), "")
@@ -177,7 +192,7 @@ def _meaning(error: Exception, text: str) -> str:
 
 def explain(error: Exception, patience: float) -> str:
     """An error of redis-py, or of the socket under it, in words for the log."""
-    text = str(error)[:_LONGEST_REASON]
+    text = _IN_A_SCRIPT.sub("", str(error))[:_LONGEST_REASON]
     if isinstance(error, redis.TimeoutError):
         return f"it does not answer within {patience:.2g} s"
     meaning = _meaning(error, text)
