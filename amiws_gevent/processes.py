@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from amiws_gevent.access import Access
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus import api
+from amiws_gevent.bus.library import needing_redis
 from amiws_gevent.collector.answering import Answering, HeldLinks
 from amiws_gevent.collector.publishing import Publishing
 from amiws_gevent.config import Limits, LoadResult, Settings
@@ -27,7 +27,6 @@ from amiws_gevent.edge.actions import RemoteActions, RemoteDispatcher
 from amiws_gevent.edge.facilities import EdgeFacilities
 from amiws_gevent.edge.following import Following
 from amiws_gevent.edge.trail import RemoteTrail
-from amiws_gevent.errors import MissingLibraryError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.live.proxy import CONNECTED, PROXY_ID
@@ -91,7 +90,7 @@ class Collector(Server):
 
     def _make_bus(self, settings: Settings) -> api.CollectorBus:
         assert settings.redis is not None
-        made: api.CollectorBus = _redis_bus().make_collector(
+        made: api.CollectorBus = needing_redis("redis_bus").make_collector(
             settings.redis, self, _bounds(settings.limits), lease_of=_lease_of
         )
         return made
@@ -212,7 +211,7 @@ class Edge(Server):
 
     def _make_bus(self, settings: Settings) -> api.EdgeBus:
         assert settings.redis is not None
-        made: api.EdgeBus = _redis_bus().make_edge(
+        made: api.EdgeBus = needing_redis("redis_bus").make_edge(
             settings.redis, self._following, _bounds(settings.limits), lease_of=_lease_of
         )
         return made
@@ -324,19 +323,6 @@ class Edge(Server):
 def _lease_of(_stream: str) -> str:
     """One lease for all."""
     return PROGRAM
-
-
-def _redis_bus() -> ModuleType:
-    """The module, which needs a library that no other process does."""
-    try:
-        from amiws_gevent.bus import redis_bus
-    except ModuleNotFoundError as error:
-        if error.name != "redis":
-            raise
-        raise MissingLibraryError(
-            "a collector and an edge need the library redis: install amiws-gevent[redis]"
-        ) from None
-    return redis_bus
 
 
 def _bounds(limits: Limits) -> api.Bounds:

@@ -107,8 +107,9 @@ class RemoteTrail(Trail):
                 self._lose(what, problem)
 
         self._waiting += 1
-        question = calls.encode(what=what, told=told)
-        self._caller.call(PROGRAM, calls.TELL, question, TELL_TIME, on_answer)
+        self._caller.call(
+            PROGRAM, calls.TELL, calls.encode(what=what, told=told), TELL_TIME, on_answer
+        )
 
     def _lose(self, what: str, why: str) -> None:
         self.untold += 1
