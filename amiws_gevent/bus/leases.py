@@ -299,7 +299,7 @@ class Leases(Worker):
                 self._keeper.gained(hold)
             elif new:
                 self._grants_at = sent + new / 1000
-                self._looks_at = max(self._looks_at, self._grants_at)
+                self._looks_at = min(self._looks_at, self._grants_at)
             else:  # another was faster: there may be others that are free
                 self._looks_at = float("-inf")
         if gained:

@@ -1,4 +1,4 @@
-"""Names of the streams and their leases, and the directory: which servers there are, so which streams to follow."""
+"""Names of streams and of their leases, and the directory: which servers, so streams, there are."""
 
 from __future__ import annotations
 
