@@ -82,6 +82,9 @@ class Connection:
         wire = self._wire
         if wire is None:
             raise Away("it is not connected")
+        if self._finder.left():
+            self.close()
+            raise Away("the sentinels name another primary now")
         packed = wire.pack_commands(commands)
         try:
             wire.send_packed_command(packed, check_health=False)

@@ -6,6 +6,8 @@ in the background.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 import redis
@@ -14,6 +16,9 @@ from amiws_gevent.bus.keys import Keys
 from amiws_gevent.bus.wire import FAST_CONNECT_TIME, Way, Wire, ask, explain
 from amiws_gevent.config import CLUSTER, SENTINEL, Endpoint, Redis
 from amiws_gevent.errors import AmiwsError
+
+LOOK_TIME = 10.0
+"""Seconds between two questions to a sentinel whether the primary is still the one."""
 
 _MOST_MOVES = 5
 _LONGEST_REASON = 1000
@@ -33,6 +38,9 @@ class Finder(Protocol):
     def found(self) -> Wire:
         """A connection to it, logged in. Raises NotFound, or what `explain` has words for."""
 
+    def left(self) -> bool:
+        """Whether it is to be found anew, although it answers. Looks now and then only."""
+
 
 class One:
     """A server that is named."""
@@ -46,19 +54,32 @@ class One:
     def found(self) -> Wire:
         return self._way.open(self._place)
 
+    def left(self) -> bool:
+        return False
+
 
 class BySentinel:
     """The primary, as any of several sentinels knows it (redis.io, "Sentinel client spec").
 
-    The one that knew it last is asked first.
+    The one that knew it last is asked first. One that is cut off from the sentinels goes on as
+    if nothing had happened; so they are asked again.
     """
 
     fails_over = True
 
     def __init__(
-        self, sentinels: tuple[Endpoint, ...], service: str, way: Way, to_sentinels: Way
+        self,
+        sentinels: tuple[Endpoint, ...],
+        service: str,
+        way: Way,
+        to_sentinels: Way,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sentinels = list(sentinels)
+        self._clock = clock
+        self._looks_at = 0.0
+        self._place: Endpoint | None = None
         self._service = service
         self._way = way
         self._to_sentinels = to_sentinels
@@ -81,8 +102,19 @@ class BySentinel:
                 continue
             self._sentinels.remove(sentinel)
             self._sentinels.insert(0, sentinel)
+            self._place, self._looks_at = place, self._clock() + LOOK_TIME
             return wire
         raise NotFound("; ".join([*tried.values(), *problems])[:_LONGEST_REASON])
+
+    def left(self) -> bool:
+        if self._clock() < self._looks_at:
+            return False
+        self._looks_at = self._clock() + LOOK_TIME
+        try:
+            return self._named(self._sentinels[0]) != self._place
+        except (redis.RedisError, OSError, NotFound):
+            self._sentinels.append(self._sentinels.pop(0))
+            return False
 
     def _named(self, sentinel: Endpoint) -> Endpoint:
         wire = self._to_sentinels.open(sentinel)
@@ -132,6 +164,9 @@ class InCluster:
                     return wire
         told = "; ".join(f"node {node}: {why}" for node, why in problems.items())
         raise NotFound(told[:_LONGEST_REASON])
+
+    def left(self) -> bool:
+        return False  # it says so itself
 
     def _followed(self, node: Endpoint, problems: dict[Endpoint, str]) -> Wire | None:
         """The connection to which a node leads; ``problems`` gets why there is none."""

@@ -170,6 +170,8 @@ _REPLIES = (
     (_NOT_IN_SCRIPTS, "its ACL does not permit this user what the program needs"),
     ("OOM", "it has no memory left: give it more maxmemory, with maxmemory-policy noeviction"),
     ("command not allowed when used memory", "it has no memory left: give it more maxmemory"),
+    ("NOREPLICAS", "it has fewer replicas than min-replicas-to-write, and refuses to change any"),
+    ("Not enough good replicas", "it has fewer replicas than min-replicas-to-write demands"),
     ("MISCONF", "it cannot write its data to the disk, and refuses to change any"),
     ("READONLY", "it is a replica: let url of redis name the primary"),
     ("You can't write against a read only", "it is a replica: let url of redis name the primary"),

@@ -11,10 +11,11 @@ import pytest
 import redis
 
 from amiws_gevent.bus.connection import Away, Connection
-from amiws_gevent.bus.finding import BySentinel, InCluster, NotFound
+from amiws_gevent.bus.finding import LOOK_TIME, BySentinel, InCluster, NotFound
 from amiws_gevent.config import Endpoint, Redis
 from tests.support.bus import KEYS, LEASE, collector, edge, fence
 from tests.support.certificates import make_certificate
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 from tests.support.redis_sites import cluster, watched
@@ -231,6 +232,32 @@ def test_a_sentinel_that_is_behind_is_not_believed() -> None:
     assert "h:2, which h:14 names: refused" in told
     assert "h:1, which h:11 names: it is a replica" in told
     assert "sentinel h:12: it knows no primary of the name m" in told
+
+
+@pytest.mark.slow
+def test_a_primary_that_is_cut_off_from_the_sentinels_is_left(tmp_path: Path) -> None:
+    clock = Clock()
+    way = FakeWay({1: [b"master", 0, []]})
+    to_sentinels = FakeWay({11: [b"h", b"1"], 12: [b"h", b"1"]})
+    finder = BySentinel(places(11, 12), "m", way, to_sentinels, clock=clock)  # type: ignore[arg-type]
+    finder.found()
+    to_sentinels.answers = {12: [b"h", b"2"]}
+    assert not finder.left()  # not yet asked again
+    clock.now += LOOK_TIME
+    assert not finder.left()  # the first one does not answer
+    assert not finder.left()
+    clock.now += LOOK_TIME
+    assert finder.left()
+    with RedisServer(tmp_path) as server:
+        made = Connection(server.settings, "test", 5.0)
+        made.open()
+        clock.now += LOOK_TIME
+        made._finder = finder
+        with pytest.raises(Away, match="the sentinels name another primary now") as caught:
+            made.ask("PING")
+        assert not caught.value.asked
+        with pytest.raises(Away, match="not connected"):
+            made.ask("PING")
 
 
 def moved(port: int, host: str = "h") -> redis.exceptions.MovedError:
