@@ -22,10 +22,7 @@ const GROUPS = [
   ["conference", "participant", "parking_lot", "parked_call"],
 ];
 
-export const amiws = new Amiws({
-  url: new URL("../ws", import.meta.url), // relative, since a proxy may serve all below a path
-  login: new URL("../", import.meta.url),
-});
+export const amiws = new Amiws();
 
 /** How it stands with the connection; the same as `amiws.status`. */
 export const status = signal(amiws.status);

@@ -6,6 +6,9 @@
 
 const SUBPROTOCOL = "amiws.v2";
 
+/** Where the program is: a proxy may serve all of it below a path. */
+const ROOT = rootOf(new URL(import.meta.url));
+
 const FIRST_WAIT = 2000; // milliseconds, and so are all here
 const LONGEST_WAIT = 30000;
 const REFUSED_WAIT = 60000; // somebody has to log in, or to change the configuration
@@ -17,6 +20,14 @@ const MISSED_BEATS = 2.5; // two did not come, and the next is late
 const BUSY_GRACE = 1000; // a page that was busy first reads what has come meanwhile
 const ACTION_GRACE = 10000; // the server keeps an action's time limit; this is for its answer
 const HIDDEN_FRAME = 1000; // hidden pages have no animation frames
+
+/**
+ * @param {URL} file this one, or what it was bundled into
+ */
+function rootOf(file) {
+  const isBeside = file.origin === location.origin && /\/lib\/[^/]+$/.test(file.pathname);
+  return isBeside ? new URL("../", file) : new URL("/", location.href);
+}
 
 /** @typedef {"state" | "events"} Stream */
 
@@ -959,13 +970,14 @@ export class Amiws {
 
   /**
    * @param {object} [options]
-   * @param {string | URL} [options.url] of the WebSocket; without it, "/ws" where the page is from
+   * @param {string | URL} [options.url] of the WebSocket; without it "ws", beside the folder "lib"
+   *   that this file is in, or "/ws" where the page is from
    * @param {string | URL | null} [options.login] what to load to have the browser log in after a
-   *   refusal; null: nothing. Without it, "/" where the page is from
+   *   refusal; null: nothing. Without it, the folder in which "lib" is, or "/"
    * @param {"frame" | "microtask"} [options.batch] when subscriptions tell a "change": once for an
    *   animation frame, or as soon as a message was read
    */
-  constructor({ url = "/ws", login = "/", batch = "frame" } = {}) {
+  constructor({ url = new URL("ws", ROOT), login = ROOT, batch = "frame" } = {}) {
     this.#batch = batch;
     const socket = new URL(url, location.href);
     socket.protocol = socket.protocol.replace(/^http/, "ws");
