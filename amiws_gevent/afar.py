@@ -10,7 +10,7 @@ import logging
 from collections.abc import Container, Mapping
 from typing import Any
 
-from gevent.event import AsyncResult
+from gevent.queue import Queue
 
 from amiws_gevent.ami import Message
 from amiws_gevent.bus.api import UNREACHABLE as NOT_BEGUN
@@ -45,10 +45,10 @@ class Afar:
         request = parse_ask(server, action, timeout, wait)
         if server not in self._servers:
             raise no_server(server)
-        answered: AsyncResult[tuple[bytes | None, Problem]] = AsyncResult()
+        answered: Queue[tuple[bytes | None, Problem]] = Queue()
 
         def on_answer(data: bytes | None, _last: bool, problem: Problem) -> None:
-            answered.set((data, problem))
+            answered.put((data, problem))
 
         question = calls.encode(request=calls.request_members(request))
         cancel = self._caller.call(
