@@ -7,7 +7,7 @@ one that holds that of the program.
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from gevent.queue import Queue
@@ -32,9 +32,9 @@ _log = logging.getLogger("amiws_gevent.plugins")
 
 
 class Afar:
-    """Asks holders of leases. ``servers`` has the ids of those that there are."""
+    """Asks holders of leases. ``servers`` gives the ids of those that there are."""
 
-    def __init__(self, caller: Caller, servers: Container[int]) -> None:
+    def __init__(self, caller: Caller, servers: Callable[[], Container[int]]) -> None:
         self._caller = caller
         self._servers = servers
         self._publishing = 0
@@ -43,7 +43,7 @@ class Afar:
     def ask(self, server: int, action: Mapping[str, Any], *, timeout: float, wait: bool) -> Answer:
         """Of `plugins.facilities.Facilities`. Raises AskError."""
         request = parse_ask(server, action, timeout, wait)
-        if server not in self._servers:
+        if server not in self._servers():
             raise no_server(server)
         answered: Queue[tuple[bytes | None, Problem]] = Queue()
 

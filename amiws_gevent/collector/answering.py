@@ -31,8 +31,8 @@ LATE = "its time was over, or this collector may have lost its lease, before it 
 
 _log = logging.getLogger("amiws_gevent.collector")
 
-Report = Callable[[Mapping[str, Any]], dict[str, Any]]
-"""What another collector tells of its servers, to what it is answered."""
+Report = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+"""What another collector tells of its servers, to what it is answered; None: not yet."""
 
 
 class Facilities(Protocol):
@@ -167,7 +167,8 @@ class Answering:
     # -- other collectors ----------------------------------------------------------------
 
     def _take_report(self, given: dict[str, Any], reply: Reply) -> None:
-        reply.send(calls.encode(**self._report(given["servers"])), last=True)
+        common = self._report(given["servers"])
+        reply.send(b"" if common is None else calls.encode(**common), last=True)
 
 
 class _Asked:

@@ -61,6 +61,9 @@ class Notes:
             self.states.append((state, reason))
         self.missing = missing
 
+    def asked_all(self) -> None:
+        self.rounds += 1
+
 
 class World:
     def __init__(self, version: int | None = 22, **says: Said) -> None:
