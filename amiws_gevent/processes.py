@@ -88,7 +88,7 @@ class Collector(Server):
     def _make_bus(self, settings: Settings) -> api.CollectorBus:
         assert settings.redis is not None
         made: api.CollectorBus = _redis_bus().make_collector(
-            settings.redis, self, _bounds(settings.limits), lease_of=lease_of
+            settings.redis, self, _bounds(settings.limits), lease_of=lease_of, uncounted=[PROGRAM]
         )
         return made
 
@@ -284,7 +284,7 @@ class Edge(Server):
     def _make_bus(self, settings: Settings) -> api.EdgeBus:
         assert settings.redis is not None
         made: api.EdgeBus = _redis_bus().make_edge(
-            settings.redis, self._following, _bounds(settings.limits)
+            settings.redis, self._following, _bounds(settings.limits), lease_of=lease_of
         )
         return made
 

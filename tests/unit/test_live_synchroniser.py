@@ -43,6 +43,7 @@ class Notes:
         self.missing: Sequence[Missing] = ()
         self.known_hints: list[tuple[str, str]] = []
         self.hint_answers: list[str | None] = []
+        self.rounds = 0
 
     def listed(self, action: str, items: Sequence[Message], asked: int, *, heals: bool) -> None:
         self.lists.append((action, len(items), asked, heals))
