@@ -249,7 +249,8 @@ class Collector(Server):
 
     def on_lost(self, lease: str, reason: str) -> None:
         """See `Holding.lost`."""
-        self._holding.lost(lease, reason)
+        if not self._stopping:
+            self._holding.lost(lease, reason)
 
     def on_yield(self, lease: str, reason: str) -> None:
         """See `Holding.yields`."""
