@@ -57,9 +57,6 @@ _log = logging.getLogger("amiws_gevent.processes")
 NOT_REACHED_YET = "Redis has not been reached yet"
 NO_LEASE = "other collectors have all servers"
 
-NAME = f"{socket.gethostname()}:{os.getpid()}"
-"""Of this process, for records and logs."""
-
 
 class Collector(Server):
     """Has links to the servers whose leases it holds; of `bus.api.CollectorEvents`."""
@@ -128,7 +125,12 @@ class Collector(Server):
         )
         self._actions = actions
         answering = Answering(
-            actions, self._dispatcher, self._audit, self._for_plugins, self._take_report, NAME
+            actions,
+            self._dispatcher,
+            self._audit,
+            self._for_plugins,
+            self._take_report,
+            name=f"{socket.gethostname()}:{os.getpid()}",
         )
         self._bus.callee.serve(answering.methods)
 
