@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,8 +17,11 @@ from types import ModuleType
 from typing import Any
 
 from amiws_gevent.access import Access
+from amiws_gevent.actions.limits import ActionLimits
+from amiws_gevent.actions.sharedlimits import SharedActionLimits
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus import api
+from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.collector.answering import Answering, HeldLinks
 from amiws_gevent.collector.publishing import Publishing
 from amiws_gevent.config import Limits, LoadResult, Settings
@@ -30,14 +34,17 @@ from amiws_gevent.edge.trail import RemoteTrail
 from amiws_gevent.errors import MissingLibraryError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.history import Bounds
+from amiws_gevent.feeds.paging import SharedCursors
 from amiws_gevent.live.proxy import CONNECTED, PROXY_ID
 from amiws_gevent.metrics import OnBus
 from amiws_gevent.plugins.facilities import Facilities
-from amiws_gevent.reload import Configured, ServerParts
+from amiws_gevent.reload import ClientParts, Configured, ServerParts
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.server import Server
 from amiws_gevent.state.servers import SERVER
+from amiws_gevent.web.logins import LoginMemory
 from amiws_gevent.web.monitor import Readiness, readiness
+from amiws_gevent.web.sharedlogins import SharedLoginMemory
 
 # Seconds
 BEGIN_TIME = 5.0  # for an edge to hear of all that there is, before it listens
@@ -198,8 +205,15 @@ class Edge(Server):
         self._following = Following()
         self._following.on_change = self._hub.stir
         self._following.on_directory = self._use_directory
+        assert settings.redis is not None
+        self._prefix = settings.redis.prefix
+        self._sharing = self._make_sharing(settings)
         self._feeds = Feeds(
-            self._hub, self._following, Bounds.of(settings.limits), told_again=(PROXY_ID,)
+            self._hub,
+            self._following,
+            Bounds.of(settings.limits),
+            told_again=(PROXY_ID,),
+            cursors=SharedCursors(time.monotonic, self._sharing),
         )
         self._following.feeds = self._feeds
         self._bus = self._make_bus(settings)
@@ -212,6 +226,17 @@ class Edge(Server):
             settings.redis, self._following, _bounds(settings.limits)
         )
         return made
+
+    def _make_sharing(self, settings: Settings) -> Sharing:
+        made: Sharing = _redis_shared().RedisShared(settings.redis)
+        return made
+
+    def _make_limits(self, settings: Settings) -> ActionLimits:
+        return SharedActionLimits(self._sharing, settings.limits)
+
+    def _make_logins(self) -> LoginMemory:
+        self._shared_logins = SharedLoginMemory(self._sharing, self._prefix)
+        return self._shared_logins
 
     def _facilities(self) -> Facilities:
         return EdgeFacilities(self._feeds)
@@ -236,16 +261,26 @@ class Edge(Server):
     def _server_parts(self) -> None:
         return None
 
+    def _client_parts(self) -> ClientParts | None:
+        self._shared_logins.on_logout = self._watch.look
+        self._shared_logins.on_proxy_logout = self._watch.end_of_proxy
+        return super()._client_parts()
+
     def start(self) -> None:
         """Hear of all that there is, and then listen; raises StartError with nothing left open."""
         self._bus.reader.follow(self._following.streams())
         self._bus.start()
+        self._sharing.start(self._shared_logins)
         try:
-            if not self._following.wait(BEGIN_TIME):
+            known = self._following.wait(BEGIN_TIME)
+            if not known:
                 reason = self._following.reason or "not all has come"
                 _log.warning("clients are served before all is known: %s", reason)
+            if not self._sharing.wait(BEGIN_TIME if known else 0.0):
+                _log.warning("clients are served before logouts at other edges are known")
             super().start()
         except BaseException:
+            self._sharing.stop()
             self._bus.stop(BUS_STOP_TIME)
             raise
         self._serves = True
@@ -255,6 +290,7 @@ class Edge(Server):
     def stop(self) -> None:
         """Close clients with 1001, and end."""
         super().stop()
+        self._sharing.stop()
         self._bus.stop(BUS_STOP_TIME)
 
     def _use_directory(self, directory: Directory) -> None:
@@ -328,6 +364,14 @@ def _redis_bus() -> ModuleType:
             "a collector and an edge need the library redis: install amiws-gevent[redis]"
         ) from None
     return redis_bus
+
+
+def _redis_shared() -> ModuleType:
+    """The same of what edges share."""
+    _redis_bus()  # says what is missing
+    from amiws_gevent.bus import shared
+
+    return shared
 
 
 def _bounds(limits: Limits) -> api.Bounds:

@@ -86,7 +86,7 @@ class Server:
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self.plugins = Roster(self._facilities())
-        self._action_limits = ActionLimits(settings.limits)
+        self._action_limits = self._make_limits(settings)
         self._make_actions()
         self._streams = Streams(self._feeds)
         self._api = Api(
@@ -96,9 +96,13 @@ class Server:
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
-        self._logins = LoginMemory()
+        self._logins = self._make_logins()
         self._watch = LoginWatch(
-            self._web, self._streams, told=self._audit.logout, save=self._logins.save
+            self._web,
+            self._streams,
+            told=self._audit.logout,
+            save=self._logins.save,
+            tell=self._logins.proxy_logout,
         )
         self._last_reload = LastReload()
         self._metrics = Metrics(self._measured())
@@ -138,6 +142,14 @@ class Server:
         return ProgramFacilities(
             self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown
         )
+
+    def _make_logins(self) -> LoginMemory:
+        """What is remembered of logins."""
+        return LoginMemory()
+
+    def _make_limits(self, settings: Settings) -> ActionLimits:
+        """How many actions clients may send."""
+        return ActionLimits(settings.limits)
 
     def _make_actions(self) -> None:
         """Who does the actions of clients."""
