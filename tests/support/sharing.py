@@ -10,6 +10,7 @@ from amiws_gevent.bus.keys import Keys
 from amiws_gevent.bus.shared import RedisShared
 from amiws_gevent.bus.sharing import Logout, SharedEvents, Unshared
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 from tests.support.redis_server import RedisServer
 
 KEYS = Keys("amiws")
@@ -91,7 +92,7 @@ def is_back(edge: RedisShared) -> bool:
 
 @contextmanager
 def sharing(
-    server: RedisServer, events: SharedEvents | None = None, patience: float = 1.0
+    server: RedisServer, events: SharedEvents | None = None, patience: float = WAIT
 ) -> Iterator[RedisShared]:
     """What an edge shares by that Redis; it is connected when the block begins."""
     made = RedisShared(server.settings, patience)
