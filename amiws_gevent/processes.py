@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from amiws_gevent.access import Access
@@ -21,17 +20,17 @@ from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.actions.sharedlimits import SharedActionLimits
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus import api
+from amiws_gevent.bus.library import needing_redis
 from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.collector.answering import Answering, HeldLinks
 from amiws_gevent.collector.publishing import Publishing
 from amiws_gevent.config import Limits, LoadResult, Settings
 from amiws_gevent.config.fields import BOTH, COLLECTOR, EDGE
-from amiws_gevent.crossing.streams import Directory
+from amiws_gevent.crossing.streams import PROGRAM, Directory
 from amiws_gevent.edge.actions import RemoteActions, RemoteDispatcher
 from amiws_gevent.edge.facilities import EdgeFacilities
 from amiws_gevent.edge.following import Following
 from amiws_gevent.edge.trail import RemoteTrail
-from amiws_gevent.errors import MissingLibraryError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.feeds.paging import SharedCursors
@@ -98,13 +97,13 @@ class Collector(Server):
 
     def _make_bus(self, settings: Settings) -> api.CollectorBus:
         assert settings.redis is not None
-        made: api.CollectorBus = _redis_bus().make_collector(
-            settings.redis, self, _bounds(settings.limits)
+        made: api.CollectorBus = needing_redis("redis_bus").make_collector(
+            settings.redis, self, _bounds(settings.limits), lease_of=_lease_of
         )
         return made
 
     def _make_actions(self) -> None:
-        self._make_actions_of(HeldLinks(self._pool.links, self._bus.holds))
+        self._make_actions_of(HeldLinks(self._pool.links, partial(self._bus.holds, PROGRAM)))
         answering = Answering(self._actions, self._dispatcher, self._audit)
         self._bus.callee.serve(answering.methods)
 
@@ -118,6 +117,7 @@ class Collector(Server):
     def start(self) -> None:
         """Ask for the lease, and then begin to connect."""
         super().start()
+        self._bus.want([PROGRAM])
         self._bus.start()
 
     def _start_clients(self) -> None:
@@ -139,7 +139,7 @@ class Collector(Server):
             "process": self.process,
             "up": self.up,
             "reason": self._reason,
-            "term": self._bus.term,
+            "term": self._bus.term(PROGRAM),
         }
         return readiness(not self._stopping, links, audit=self._audit.state, bus=bus)
 
@@ -171,7 +171,7 @@ class Collector(Server):
         """See `Publishing.on_snapshot_due`."""
         self._publishing.on_snapshot_due(stream)
 
-    def on_gained(self, term: int) -> None:
+    def on_gained(self, lease: str, term: int) -> None:
         """Connect to the servers, and tell edges."""
         _log.info("this collector has the lease (term %d)", term)
         if self._has_lease:  # again, after a time without Redis
@@ -182,7 +182,10 @@ class Collector(Server):
         self._held.begin()
         self._hub.stir()
 
-    def on_lost(self, reason: str) -> None:
+    def on_yield(self, lease: str, reason: str) -> None:
+        """There is one lease, which is never to be moved."""
+
+    def on_lost(self, lease: str, reason: str) -> None:
         """Another one is connected to the servers now: end, and begin as one that waits."""
         _log.critical("%s; the program ends, and is to be started again", reason)
         self._commands.put(lambda: EXIT_LOST)
@@ -222,13 +225,13 @@ class Edge(Server):
 
     def _make_bus(self, settings: Settings) -> api.EdgeBus:
         assert settings.redis is not None
-        made: api.EdgeBus = _redis_bus().make_edge(
-            settings.redis, self._following, _bounds(settings.limits)
+        made: api.EdgeBus = needing_redis("redis_bus").make_edge(
+            settings.redis, self._following, _bounds(settings.limits), lease_of=_lease_of
         )
         return made
 
     def _make_sharing(self, settings: Settings) -> Sharing:
-        made: Sharing = _redis_shared().RedisShared(settings.redis)
+        made: Sharing = needing_redis("shared").RedisShared(settings.redis)
         return made
 
     def _make_limits(self, settings: Settings) -> ActionLimits:
@@ -353,25 +356,9 @@ class Edge(Server):
         return {server: info.name for server, info in self._following.infos.items()}
 
 
-def _redis_bus() -> ModuleType:
-    """The module, which needs a library that no other process does."""
-    try:
-        from amiws_gevent.bus import redis_bus
-    except ModuleNotFoundError as error:
-        if error.name != "redis":
-            raise
-        raise MissingLibraryError(
-            "a collector and an edge need the library redis: install amiws-gevent[redis]"
-        ) from None
-    return redis_bus
-
-
-def _redis_shared() -> ModuleType:
-    """The same of what edges share."""
-    _redis_bus()  # says what is missing
-    from amiws_gevent.bus import shared
-
-    return shared
+def _lease_of(_stream: str) -> str:
+    """One lease for all."""
+    return PROGRAM
 
 
 def _bounds(limits: Limits) -> api.Bounds:

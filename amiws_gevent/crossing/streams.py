@@ -1,4 +1,4 @@
-"""Names of the streams, and the directory: which servers there are, so which streams to follow."""
+"""Names of the streams and their leases, and the directory: which servers there are, so which streams to follow."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from amiws_gevent.feeds.encoding import to_json
 from amiws_gevent.plugins.api import ServerInfo
 
 DIRECTORY = "directory"
+PROGRAM = "program"
+"""The lease of what the program itself tells: of the directory, and of server 0."""
+
 _SERVER = "server-"
 
 
@@ -24,6 +27,11 @@ def stream_of(server: int) -> str:
 def server_of(stream: str) -> int | None:
     """The server of a stream; None for that of the directory."""
     return int(stream.removeprefix(_SERVER)) if stream.startswith(_SERVER) else None
+
+
+def lease_of(stream: str) -> str:
+    """The lease of a stream: each AMI server has its own, named as its stream is."""
+    return PROGRAM if stream in (DIRECTORY, stream_of(0)) else stream
 
 
 @dataclass(frozen=True)

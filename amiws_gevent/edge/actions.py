@@ -23,6 +23,7 @@ from amiws_gevent.ami import encode_message, error_response
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus.api import UNREACHABLE, Caller, Problem
 from amiws_gevent.crossing import calls
+from amiws_gevent.crossing.streams import PROGRAM
 from amiws_gevent.dispatch import OWN_PREFIX, Answer, Dispatcher, Permitted
 from amiws_gevent.plugins.api import ClientInfo, ServerInfo
 from amiws_gevent.policy import Rights
@@ -151,7 +152,7 @@ class RemoteActions(ActionService):
             client=calls.client_members(client), request=calls.request_members(request)
         )
         time = request.timeout + MARGIN
-        asking.cancel = self._caller.call(calls.ACTION, question, time, asking.on_answer)
+        asking.cancel = self._caller.call(PROGRAM, calls.ACTION, question, time, asking.on_answer)
         try:
             asking.begun.wait()
         except BaseException:
@@ -198,7 +199,7 @@ class RemoteDispatcher(Dispatcher):
                 failure = error_response(why, permitted.action.action_id)
                 answer(encode_message(OWN_PREFIX, failure))
 
-        self._caller.call(calls.CLASSIC, question, CLASSIC_TIME, on_answer)
+        self._caller.call(PROGRAM, calls.CLASSIC, question, CLASSIC_TIME, on_answer)
 
 
 def _do_nothing() -> None:

@@ -146,7 +146,7 @@ class Following:
         self._redis = "" if up else f"Redis cannot be reached: {reason}"
         self._look_at_reasons()
 
-    def on_collector(self, up: bool, reason: str) -> None:
+    def on_collector(self, lease: str, up: bool, reason: str) -> None:
         self._collector = "" if up else f"there is no collector: {reason}"
         self._look_at_reasons()
 

@@ -14,6 +14,7 @@ from amiws_gevent.audit.writer import Writer
 from amiws_gevent.bus.api import Caller, Problem
 from amiws_gevent.config import Audit
 from amiws_gevent.crossing import calls
+from amiws_gevent.crossing.streams import PROGRAM
 from amiws_gevent.runtime.log import LogLimiter
 
 TELL_TIME = 30.0  # seconds for which what is told may wait for the collector
@@ -106,7 +107,9 @@ class RemoteTrail(Trail):
                 self._lose(what, problem)
 
         self._waiting += 1
-        self._caller.call(calls.TELL, calls.encode(what=what, told=told), TELL_TIME, on_answer)
+        self._caller.call(
+            PROGRAM, calls.TELL, calls.encode(what=what, told=told), TELL_TIME, on_answer
+        )
 
     def _lose(self, what: str, why: str) -> None:
         self.untold += 1
@@ -132,7 +135,7 @@ class RemoteTrail(Trail):
         question = calls.encode(
             number=number, after=after, before=before, what=what, user=user, action=action
         )
-        self._caller.call(calls.AUDIT, question, READ_TIME, on_answer)
+        self._caller.call(PROGRAM, calls.AUDIT, question, READ_TIME, on_answer)
         data = answered.get()
         if not data:
             raise ActionProblem(

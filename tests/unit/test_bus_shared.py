@@ -9,12 +9,15 @@ from pathlib import Path
 
 import gevent
 import pytest
+from pydantic import SecretStr
 
 from amiws_gevent.bus import shared
 from amiws_gevent.bus.sharing import Failures, Full, Logout, NonceUse, Rate, Unshared
 from tests.support.greenlets import until
+from tests.support.patience import WAIT
 from tests.support.redis_server import RedisServer
 from tests.support.sharing import Events, is_back, key, pass_time, sharing
+from tests.unit.test_bus_check import rights
 
 pytestmark = pytest.mark.slow
 
@@ -205,6 +208,28 @@ def test_lists_are_forgotten(server: RedisServer) -> None:
         assert one.keep_piece("b", 0, b"x", 60.0)
         assert one.pieces("a", [0], 60.0) == [None]
         assert one.pieces("b", [0], 60.0) == [b"x"]
+
+
+def test_the_acl_of_the_docs_lets_an_edge_do_all_of_it(server: RedisServer) -> None:
+    server.ask("ACL", "SETUSER", "edge", "reset", "on", "nopass", *rights()["edge"])
+    settings = server.settings.model_copy(update={"username": "edge", "password": SecretStr("x")})
+    made = shared.RedisShared(settings, WAIT)
+    made.start(events := Events(Logout("anna", b"1", 0.0, 600.0)))
+    try:
+        until(lambda: made.health.up and not events.waiting)
+        assert made.spend(use(events.secrets[0], 1))
+        assert made.judge(FAILURES, wrong=True) == 0
+        assert made.take({"user": USER, "address": NETWORK}, 10) is None
+        made.work_ends(made.work_begins({"user": ("anna", 1)}, 60.0))
+        made.work_begins({"user": ("anna", 1)}, 60.0)
+        assert made.keep_piece("a", 0, b"x", 60.0)
+        assert made.pieces("a", [0], 60.0) == [b"x"]
+        pass_time(server, 10_000.0)  # what is old is removed
+        assert made.judge(FAILURES, wrong=True) == 0
+        assert made.take({"user": USER, "address": NETWORK}, 10) is None
+        made.work_begins({"user": ("anna", 1)}, 60.0)
+    finally:
+        made.stop()
 
 
 def test_nobody_waits_for_a_redis_that_is_away(
