@@ -148,6 +148,7 @@ class Collector(Server):
     process = COLLECTOR
     url = None
     lost = 0
+    unshared = 0
 
     @property
     def up(self) -> bool:
@@ -321,6 +322,11 @@ class Edge(Server):
     def lost(self) -> int:
         """How often events were lost on the way."""
         return self._following.lost
+
+    @property
+    def unshared(self) -> int:
+        """How often what edges share could not be asked."""
+        return self._sharing.unshared
 
     def lag(self) -> Mapping[str, int]:
         """Entries that have not been taken, by stream."""

@@ -104,6 +104,10 @@ class SharedEvents(Protocol):
 class Sharing(Protocol):
     """What edges have in common."""
 
+    @property
+    def unshared(self) -> int:
+        """How often it could not be asked."""
+
     def start(self, events: SharedEvents) -> None:
         """Connect; ``events`` is told until the end."""
 

@@ -72,6 +72,10 @@ class OnBus(Protocol):
     def lost(self) -> int:
         """How often events were lost on the way here."""
 
+    @property
+    def unshared(self) -> int:
+        """How often what edges share could not be asked."""
+
     def lag(self) -> Mapping[str, int]:
         """By stream, the entries that have not been taken yet."""
 
@@ -172,6 +176,11 @@ def _bus_lag(measured: Measured) -> Iterator[Values]:
     if measured.bus is not None:
         for stream, entries in list(measured.bus.lag().items()):
             yield (stream,), entries
+
+
+def _bus_unshared(measured: Measured) -> Iterator[Values]:
+    if measured.bus is not None:
+        yield (measured.bus.process,), measured.bus.unshared
 
 
 def _limited_actions(measured: Measured) -> Iterator[Values]:
@@ -633,6 +642,12 @@ FAMILIES = (
         "Entries of a stream that this edge has not taken yet.",
         ("stream",),
         _bus_lag,
+    ),
+    Family(
+        "amiws_bus_unshared_total",
+        "How often this edge went by what it knows alone, since Redis did not answer for all.",
+        ("process",),
+        _bus_unshared,
     ),
     # The event loop
     Family(

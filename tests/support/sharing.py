@@ -65,6 +65,8 @@ class Events:
 class Away:
     """`Sharing` without Redis."""
 
+    unshared = 0
+
     def start(self, events: SharedEvents) -> None:
         pass
 

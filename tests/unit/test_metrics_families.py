@@ -375,9 +375,12 @@ def test_the_audit_and_limits_of_actions(assembly: Assembly) -> None:
 class TestBus:
     def test_what_a_collector_or_an_edge_has_of_it(self) -> None:
         assembly = Assembly()
-        bus = SimpleNamespace(process="edge", up=True, lost=2, lag=lambda: {"server-1": 7})
+        bus = SimpleNamespace(
+            process="edge", up=True, lost=2, unshared=3, lag=lambda: {"server-1": 7}
+        )
         measured = dataclasses.replace(assembly._measured(), bus=bus)
         assembly.metrics = Metrics(measured)
         assert assembly.value("amiws_bus_up", "edge") == 1
         assert assembly.value("amiws_bus_losses_total", "edge") == 2
         assert assembly.value("amiws_bus_lag_entries", "server-1") == 7
+        assert assembly.value("amiws_bus_unshared_total", "edge") == 3
