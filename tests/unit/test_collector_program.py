@@ -10,6 +10,8 @@ from amiws_gevent.collector import program as program_module
 from amiws_gevent.collector.program import NOBODY, Entities, Program, Reports
 from amiws_gevent.crossing import calls
 from amiws_gevent.live import LiveState
+from tests.support.actions import settle
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.hosts import ami_host
 from tests.support.local_bus import LocalCalls, LocalReply
@@ -76,7 +78,8 @@ class Telling:
         self.common: list[Mapping[str, Any]] = []
         assert isinstance(self.bus, LocalCalls)
         self.bus.serve({calls.REPORT: self._take})
-        self.reports = Reports(self.bus, self._entities, self.common.append)
+        self.clock = Clock()
+        self.reports = Reports(self.bus, self._entities, self.common.append, clock=self.clock)
 
     def _entities(self) -> Entities | None:
         return self.entities
@@ -103,6 +106,10 @@ def test_what_has_changed_is_told_and_all_to_another_one() -> None:
         until(lambda: len(telling.told) == 3)
         assert telling.told[2] == {"2": [7, {"a": 3}]}
         telling.term = 2
+        telling.reports.wake()
+        settle()
+        assert len(telling.told) == 3, "nothing has changed"
+        telling.clock.now += program_module.HEARTBEAT
         telling.reports.wake()
         until(lambda: len(telling.told) == 5)
         assert telling.told[3:] == [{}, {"1": [7, first], "2": [7, {"a": 3}]}]
