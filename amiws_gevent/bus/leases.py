@@ -273,7 +273,8 @@ class Leases(Worker):
     def _see(self, lease: str, fence: bytes, rest: float, now: float) -> None:
         """Who has a lease that is wanted, and for how many seconds."""
         self._terms[lease] = max(self._terms.get(lease, 0), term_of(fence))
-        if rest and not self._may_force(lease):
+        mine = holder_of(fence) == self._holder  # it was granted, but its reply was lost
+        if rest and not mine and not self._may_force(lease):
             self._free.pop(lease, None)
             self._looks_at = min(self._looks_at, now + rest + 0.01)
         else:
@@ -299,7 +300,7 @@ class Leases(Worker):
                 self._keeper.gained(hold)
             elif new:
                 self._grants_at = sent + new / 1000
-                self._looks_at = max(self._looks_at, self._grants_at)
+                self._looks_at = min(self._looks_at, self._grants_at)
             else:  # another was faster: there may be others that are free
                 self._looks_at = float("-inf")
         if gained:

@@ -10,7 +10,7 @@ import pytest
 
 from amiws_gevent.bus import writer as module
 from amiws_gevent.bus.api import Bounds
-from tests.support.bus import KEYS, collector
+from tests.support.bus import FENCE, KEYS, LEASE, collector, run_out, take_away
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
@@ -51,7 +51,7 @@ def test_entries_and_snapshots_in_order(server: RedisServer) -> None:
 
 def test_without_the_lease_all_is_dropped(server: RedisServer) -> None:
     with collector(server) as (_, _), collector(server, wait=False) as (second, log):
-        until(lambda: second.lease.up)
+        until(lambda: second.leases.up)
         second.writer.append("s", b"x")
         second.writer.save("s", b"x")
         assert (second.writer.dropped, second.writer.waiting) == (2, 0)
@@ -75,7 +75,7 @@ def test_what_waits_is_written_before_the_end(server: RedisServer) -> None:
         for i in range(3000):
             bus.writer.append("s", b"%d" % i)
     assert len(payloads(server)) == 3001
-    assert server.ask("EXISTS", KEYS.lease) == 0
+    assert server.ask("HGET", KEYS.leases, f"u:{LEASE}") is None
 
 
 def test_an_outage_with_data_loses_nothing(server: RedisServer) -> None:
@@ -135,7 +135,7 @@ def test_lost_data_begins_streams_anew_also_idle_ones(server: RedisServer, how: 
         assert payloads(server) == [b"", b"two"]
         assert snapshot(server) == snapshot(server, "idle") == b"anew"
         assert log.losses == []
-        assert bus.holds()
+        assert bus.holds(LEASE)
         assert bus.writer.breaks == 2
 
 
@@ -209,16 +209,16 @@ def test_a_newer_term_is_never_written_over(server: RedisServer) -> None:
     with collector(server, lease_time=600.0) as (stale, log):
         stale.writer.append("s", b"one")
         until(lambda: not stale.writer.waiting)
-        server.ask("DEL", KEYS.lease)
+        run_out(server)
         with collector(server, lease_time=600.0) as (new, _):
             new.writer.append("s", b"two")
             until(lambda: not new.writer.waiting)
-            assert stale.holds()  # it does not know better yet
+            assert stale.holds(LEASE)  # it does not know better yet
             stale.writer.append("s", b"never")
             until(lambda: log.losses)
             assert "has the lease" in log.losses[0]
             assert (stale.writer.refusals, stale.writer.waiting) == (1, 0)
-            assert not stale.holds()
+            assert not stale.holds(LEASE)
             assert payloads(server) == [b"", b"one", b"two"]
 
 
@@ -228,16 +228,17 @@ def test_while_the_lease_is_in_doubt_redis_is_not_asked_all_the_time(server: Red
         until(lambda: not bus.writer.waiting)
         clock = Clock()
         bus.writer._clock = clock
-        bus.lease.doubt = lambda: None  # type: ignore[method-assign]
-        server.ask("SET", KEYS.fence, "1 other")
+        bus.leases.doubt = lambda: None  # type: ignore[method-assign]
+        take_away(server, 1)
         for i in range(50):
             bus.writer.append("s", b"%d" % i)
             gevent.sleep(0.001)
         until(lambda: bus.writer.refusals)
         gevent.sleep(0.05)
         assert bus.writer.refusals == 1
-        assert bus.lease.fence is not None
-        server.ask("SET", KEYS.fence, bus.lease.fence)
+        known = bus.leases.fence(LEASE)
+        assert known is not None
+        server.ask("HSET", KEYS.leases, FENCE, known)
         clock.now += 0.2
         until(lambda: not bus.writer.waiting)
         assert len(payloads(server)) == 52
@@ -252,7 +253,7 @@ def test_nothing_is_written_once_the_lease_may_have_ended(server: RedisServer) -
         bus.writer.append("s", b"two")
         gevent.sleep(0.3)
         assert payloads(server) == [b"", b"one"]
-        bus.lease.doubt()  # it is renewed
+        bus.leases.doubt()  # it is renewed
         until(lambda: not bus.writer.waiting)
         assert payloads(server) == [b"", b"one", b"two"]
         assert log.losses == []
