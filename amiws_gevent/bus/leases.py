@@ -130,9 +130,7 @@ class Leases(Worker):
     def want(self, leases: Iterable[str]) -> None:
         """See `CollectorBus.want`."""
         wanted = self._balance.wanted = frozenset(leases)
-        for hold in self.held.values():
-            if hold.lease not in wanted:
-                self._return(hold, "it is not wanted any more")
+        self._return_unwanted()
         self._free = {lease: since for lease, since in self._free.items() if lease in wanted}
         self._looks_at = float("-inf")
         self.wake.set()
@@ -163,6 +161,11 @@ class Leases(Worker):
 
     def _lasts(self, hold: Hold) -> bool:
         return self._alone or self._clock() < hold.until
+
+    def _return_unwanted(self) -> None:
+        for hold in self.held.values():
+            if hold.lease not in self._balance.wanted:
+                self._return(hold, "it is not wanted any more")
 
     def _return(self, hold: Hold, reason: str) -> None:
         if hold.returns_by is None:
@@ -205,6 +208,7 @@ class Leases(Worker):
         self._keeper.ended(hold, reason)
 
     def _give_back(self, now: float) -> None:
+        self._return_unwanted()  # also what was granted while it was no longer wanted
         for hold in self.held.values():
             if hold.yields_by is not None and now >= hold.yields_by:
                 self._return(hold, "it was to be given to another collector, and was not in time")
