@@ -249,6 +249,11 @@ def test_a_collector_is_killed_and_one_is_replaced(company: Company) -> None:
     first, second = company.collectors
     lost = company.servers_of(first)
     company.check("before")
+    action = {"Action": "CoreStatus"}
+    company.client.send({"op": "action", "id": 98, "server": "all", "action": action})
+    company.client.wait(lambda: len(company.client.of("reply")) == 4, "a reply of each server")
+    assert {reply["server"] for reply in company.client.of("reply")} == set(SERVERS)
+    assert {reply["outcome"] for reply in company.client.of("reply")} == {"answered"}
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
     company.wait_has(second, *SERVERS)
