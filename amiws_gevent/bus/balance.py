@@ -64,13 +64,15 @@ class Balance:
         self._left: dict[str, float] = {}
         """Those that are left to others, and until when."""
 
-    def meet(self, members: Mapping[str, Member], now: float) -> None:
-        """Who is there now; this collector may be among them."""
+    def meet(self, members: Mapping[str, Member], now: float) -> bool:
+        """Who is there now; this collector may be among them. Whether that has changed."""
         others = {name: member for name, member in members.items() if name != self._me}
-        if others.keys() != self._others.keys():
+        changed = others.keys() != self._others.keys()
+        if changed:
             self._changed_at = now
             self._left.clear()  # whoever it was for may be gone
         self._others = others
+        return changed
 
     def member(self, held: Collection[str]) -> Member:
         """What others should know of this collector."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import redis
 from gevent import socket
+from pydantic import SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -40,7 +41,7 @@ class Way(NamedTuple):
 
     settings: Redis
     username: str | None
-    password: str | None
+    password: SecretStr | None
     database: int
     name: str
     """What CLIENT LIST shows."""
@@ -50,17 +51,14 @@ class Way(NamedTuple):
 
     @classmethod
     def to_redis(cls, settings: Redis, name: str, patience: float) -> Way:
-        password = settings.password.get_secret_value() if settings.password else None
         user, database = settings.username, settings.url.database
         time = FAST_CONNECT_TIME if settings.url.kind else CONNECT_TIME
-        return cls(settings, user, password, database, name, time, patience)
+        return cls(settings, user, settings.password, database, name, time, patience)
 
     @classmethod
     def to_sentinels(cls, settings: Redis, name: str) -> Way:
-        secret = settings.sentinel_password
-        password = secret.get_secret_value() if secret else None
         user, time = settings.sentinel_username, FAST_CONNECT_TIME
-        return cls(settings, user, password, 0, name, time, time)
+        return cls(settings, user, settings.sentinel_password, 0, name, time, time)
 
     def open(self, place: Endpoint | str) -> Wire:
         """A connection that is logged in; ``place`` as text is the path of a socket.
@@ -73,7 +71,7 @@ class Way(NamedTuple):
             self.connect_time,
             db=self.database,
             username=self.username,
-            password=self.password,
+            password=self.password.get_secret_value() if self.password else None,
             client_name=self.name,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
@@ -171,7 +169,6 @@ _REPLIES = (
     ("OOM", "it has no memory left: give it more maxmemory, with maxmemory-policy noeviction"),
     ("command not allowed when used memory", "it has no memory left: give it more maxmemory"),
     ("NOREPLICAS", "it has fewer replicas than min-replicas-to-write, and refuses to change any"),
-    ("Not enough good replicas", "it has fewer replicas than min-replicas-to-write demands"),
     ("MISCONF", "it cannot write its data to the disk, and refuses to change any"),
     ("READONLY", "it is a replica: let url of redis name the primary"),
     ("You can't write against a read only", "it is a replica: let url of redis name the primary"),

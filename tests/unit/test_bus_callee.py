@@ -108,3 +108,44 @@ def test_answers_of_a_lane_that_is_full_are_counted(
         for _ in range(5):
             replies[0].send(b"x" * 900)
         assert bus.callee.lost == 4
+
+
+def test_questions_of_many_leases_come_by_one_connection(server: RedisServer) -> None:
+    names = [LEASE, *(f"x{i}" for i in range(20))]
+    with collector(server, leases=names, lease_time=600.0) as (bus, _), edge(server) as (asker, _):
+        until(lambda: len(bus.held) == len(names))
+        bus.callee.serve({"ask": lambda data, reply: reply.send(reply.lease.encode(), last=True)})
+        told = {lease: Answers() for lease in names}
+        for lease, answers in told.items():
+            asker.caller.call(lease, "ask", b"", 600.0, answers)
+        until(lambda: all(answers.over for answers in told.values()))
+        assert all(told[lease].told == [(lease.encode(), True, "")] for lease in names)
+
+
+def test_who_has_another_lease_now_is_refused_without_harm_to_the_rest(
+    server: RedisServer,
+) -> None:
+    with collector(server, leases=[LEASE, "x"], lease_time=600.0) as (bus, log):
+        until(lambda: len(bus.held) == 2)
+        asked: list[bytes] = []
+        bus.callee.serve({"ask": lambda data, reply: asked.append(data)})
+        take_away(server, 10**14, "x")
+        known = fence(server, "x") or b""
+        fields = ("f", known, "e", "gone", "i", "9", "m", "ask", "t", "600000", "d", "for other")
+        server.ask("XADD", KEYS.calls("x"), "*", *fields)
+        ask(server, "1", d="mine")
+        until(lambda: asked == [b"mine"])
+        until(lambda: log.lost)
+        assert bus.refusals == bus.callee.fenced == 1
+        assert server.ask("XLEN", KEYS.calls("x")) == 1
+
+
+def test_a_collector_asks_another(server: RedisServer) -> None:
+    with (
+        collector(server, leases=["x"]) as (first, _),
+        collector(server, leases=["y"]) as (second, _),
+    ):
+        first.callee.serve({"ask": lambda data, reply: reply.send(b"x has " + data, last=True)})
+        until(lambda: first.health.up and second.health.up)
+        second.caller.call("x", "ask", b"it", 600.0, answers := Answers())
+        until(lambda: answers.told == [(b"x has it", True, "")])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 
+from amiws_gevent.bus.check import check_redis
 from amiws_gevent.bus.connection import Away, Connection
 from amiws_gevent.bus.finding import LOOK_TIME, BySentinel, InCluster, NotFound
 from amiws_gevent.config import Endpoint, Redis
@@ -53,6 +54,14 @@ def why_away(settings: Redis, **keys: Any) -> str:
     return str(caught.value)
 
 
+def assert_nothing_is_missing(settings: Redis, **keys: Any) -> None:
+    """`--check --connect` is content with both users."""
+    for user in (COLLECTOR, EDGE):
+        report = check_redis(given(settings, **keys, **user), edge=user is EDGE)
+        assert (report.problem, report.forbidden) == ("", [])
+        assert not any("replica" in hint for hint in report.hints)
+
+
 @pytest.mark.slow
 def test_the_primary_is_found_by_sentinel_and_followed(tmp_path: Path) -> None:
     *server_users, sentinel_user = users()
@@ -77,6 +86,7 @@ def test_the_primary_is_found_by_sentinel_and_followed(tmp_path: Path) -> None:
         assert "knows no primary of the name mymasters" in told
 
         primary, replica = servers
+        assert_nothing_is_missing(settings, **whole)
         replica.freeze()
         with (
             collector(at(primary, settings, **whole, **COLLECTOR), "s", wait=False) as (bus, log),
@@ -141,6 +151,7 @@ def test_the_node_with_the_slot_is_found_and_followed(tmp_path: Path) -> None:
     mover = f"user mover on >{SECRET} ~* &* +@all"
     options = [collector_line, edge_line, mover, *tls]
     with cluster(tmp_path, options, {"ssl_ca": pair.ca}) as site:
+        assert_nothing_is_missing(site.settings)
         other = next(each for each in site.servers[:3] if each is not site.owner())
         alone = Connection(given(site.settings, url=other.url, **COLLECTOR), "test", 5.0)
         alone.open()

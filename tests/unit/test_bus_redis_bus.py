@@ -201,6 +201,7 @@ def test_the_acl_of_the_docs_permits_what_is_needed_and_no_more(tmp_path: Path) 
         server.ask("FLUSHALL")
         until(lambda: log.broken and told.snapshots["s"] == b"anew")
         until(lambda: told.collectors[-1][0] and reader.health.up and bus.health.up)
+        until(lambda: server.ask("EXISTS", KEYS.answers(reader.caller._edge)))  # it listens anew
         reader.caller.call(LEASE, "ask", b"once", 600.0, answers := Answers())
         until(lambda: answers.told == [(b"once", True, "")])
         cancel = reader.caller.call(LEASE, "ask", b"wait", 600.0, waiting := Answers())
@@ -284,3 +285,22 @@ def test_ends_leave_no_connection(server: RedisServer) -> None:
             until(lambda: bus.health.up and reader.health.up)
         names = re.findall(rb"name=(\S+)", server.ask("CLIENT", "LIST"))
         assert names == [b"test"]
+
+
+def test_a_lease_moves_to_who_has_fewer_and_its_stream_goes_on(server: RedisServer) -> None:
+    names = ["x", "y"]
+    with (
+        edge(server, "x.s", "y.s") as (_, told),
+        collector(server, "x.s", "y.s", leases=names, lease_time=0.5) as (first, before),
+    ):
+        until(lambda: len(first.held) == 2)
+        with collector(server, leases=names, lease_time=0.5) as (second, after):
+            until(lambda: second.held)
+            (lease,) = second.held
+            assert before.yields == [lease]
+            assert first.held.keys() | second.held.keys() == set(names)
+            second.writer.append(f"{lease}.s", b"after")
+            until(lambda: told.entries.get(f"{lease}.s") == [b"after"])
+            assert before.lost == after.lost == []
+        until(lambda: len(first.held) == 2)
+        assert told.broken == []

@@ -23,6 +23,7 @@ from tests.support.greenlets import until
         (redis.exceptions.TryAgainError("x"), "moves the keys to another node"),
         (redis.exceptions.MasterDownError("x"), "has lost its primary"),
         (redis.ResponseError("The user executing the script can't run this command"), "its ACL"),
+        (redis.ResponseError("NOREPLICAS Not enough good replicas to write."), "fewer replicas"),
         (redis.TimeoutError("x"), "does not answer within 5 s"),
         (redis.ResponseError("something new"), "something new"),
         (redis.ResponseError("long " * 1000), "long"),
@@ -38,9 +39,11 @@ def test_a_login_that_is_cut_off_leaves_no_socket_open() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        settings = Redis.model_validate({"url": "redis://h", "password": "p"})
+        settings = Redis.model_validate({"url": "redis://h", "password": "hunter2"})
         place = Endpoint("127.0.0.1", listener.getsockname()[1])
-        waits = gevent.spawn(Way.to_redis(settings, "x", 60.0).open, place)
+        way = Way.to_redis(settings, "x", 60.0)
+        assert "hunter2" not in repr(way)
+        waits = gevent.spawn(way.open, place)
         accepted, _ = listener.accept()
         with accepted:
             until(lambda: accepted.recv(1024))  # the login, which nobody answers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gevent
@@ -364,3 +364,87 @@ def test_what_its_owner_raises_is_contained(server: RedisServer) -> None:
         bus.writer.append("s", b"three")
         until(lambda: not bus.writer.waiting)
         assert payloads(server) == [b"", b"three"]
+
+
+def test_the_next_collector_is_told_what_the_one_before_has_left(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TAIL_ENTRIES", 3)
+    with collector(server) as (first, _):
+        for i in range(20):
+            first.writer.append("s", b"%d" % i)
+            if i == 9:
+                first.writer.save("s", b"up to 9")
+    with collector(server) as (second, log):
+        told: list[tuple[bytes | None, list[bytes]]] = []
+
+        def on_tail(snapshot: bytes | None, entries: Sequence[bytes]) -> None:
+            told.append((snapshot, list(entries)))
+            second.writer.append("s", b"20")
+
+        second.writer.tail("s", on_tail)
+        second.writer.tail("none", lambda snapshot, entries: told.append((snapshot, [*entries])))
+        until(lambda: len(told) == 2)
+        until(lambda: not second.writer.waiting)
+        assert told == [(b"up to 9", [b"%d" % i for i in range(10, 20)]), (None, [])]
+        assert payloads(server)[-2:] == [b"19", b"20"]
+        assert log.broken == []
+
+
+@pytest.mark.parametrize("lost", ["an entry", "the newest", "the snapshot"])
+def test_of_a_stream_that_lacks_something_nothing_is_told_and_it_begins_anew(
+    server: RedisServer, lost: str
+) -> None:
+    with collector(server) as (first, _):
+        first.writer.save("s", b"snapshot")
+        for i in range(5):
+            first.writer.append("s", b"%d" % i)
+    ids = [entry for entry, _ in server.ask("XRANGE", KEYS.stream("s"), "-", "+")]
+    if lost == "the snapshot":
+        server.ask("HDEL", KEYS.about("s"), "snapshot")
+    else:
+        server.ask("XDEL", KEYS.stream("s"), ids[-1 if lost == "the newest" else 3])
+    with collector(server) as (second, _):
+        told: list[tuple[bytes | None, Sequence[bytes]]] = []
+        second.writer.tail("s", lambda *tail: told.append(tail))
+        until(lambda: told == [(None, [])])
+        second.writer.append("s", b"anew")
+        until(lambda: not second.writer.waiting)
+        assert payloads(server) == [b"", b"anew"]
+
+
+def test_a_tail_waits_for_redis_and_is_not_told_once_the_lease_is_lost(
+    server: RedisServer,
+) -> None:
+    with collector(server, leases=[LEASE, "x"], lease_time=600.0) as (bus, log):
+        until(lambda: len(bus.held) == 2)
+        server.keep_data()
+        server.kill()
+        until(lambda: not bus.writer.up)
+        told: list[str] = []
+        bus.writer.tail("s", lambda *_: told.append("s"))
+        bus.writer.tail("x.s", lambda *_: told.append("x.s"))
+        bus.leases._end(bus.leases.held["x"], "for a test")
+        server.start()
+        until(lambda: told)
+        until(lambda: not bus.writer._tails)
+        assert told == ["s"]
+        assert log.lost == [("x", "for a test")]
+
+
+def test_a_lease_that_is_lost_takes_only_its_own_streams_along(server: RedisServer) -> None:
+    with collector(server, leases=[LEASE, "x"], lease_time=600.0) as (bus, log):
+        until(lambda: len(bus.held) == 2)
+        bus.writer.append("x.s", b"one")
+        until(lambda: not bus.waiting)
+        take_away(server, 10**14, "x")
+        bus.writer.append("x.s", b"never")
+        bus.writer.append("s", b"two")
+        until(lambda: log.lost == [("x", "other has the lease")])
+        until(lambda: not bus.waiting)
+        assert payloads(server) == [b"", b"two"]
+        assert payloads(server, "x.s") == [b"", b"one"]
+        assert (bus.refusals, bus.dropped) == (1, 1)
+        bus.writer.append("x.s", b"never")
+        assert bus.dropped == 2
+        assert bus.held.keys() == {LEASE}
