@@ -37,6 +37,9 @@ from amiws_gevent.web.logins import LoginMemory
 PROXY_LOGOUT_TIME = 60.0
 """Seconds for which other edges hear that a proxy's user has logged out."""
 
+SAVE_DELAY = 0.1
+"""Seconds in which logouts of other edges gather, before the file is written."""
+
 
 class SharedNonces(NonceTable):
     """A challenge of one edge may be answered at another; a count is good at one of them, once."""
@@ -111,6 +114,7 @@ class SharedLoginMemory(LoginMemory):
         self._sharing = sharing
         self.instance = hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
         self._left_here: set[str] = set()
+        self._saving: gevent.Greenlet[..., None] | None = None
         self.on_logout: Callable[[], None] = lambda: None
         self.on_proxy_logout: Callable[[str], None] = lambda _user: None
         super().__init__(clock=clock, wall_clock=wall_clock)
@@ -129,6 +133,16 @@ class SharedLoginMemory(LoginMemory):
         except Unshared:
             pass  # they are told as soon as Redis is there
         super().save()
+
+    def _save_file(self) -> None:
+        self._saving = None
+        self._logouts.save()
+
+    def stop(self) -> None:
+        """See `LoginMemory.stop`."""
+        if self._saving is not None:
+            self._saving.kill()
+        super().stop()
 
     def proxy_logout(self, user: str) -> None:
         """Other edges close what is open of that user."""
@@ -152,7 +166,8 @@ class SharedLoginMemory(LoginMemory):
         """End what is open of them."""
         if self.ended.take((one for one in logouts if one.session), forgotten):
             self.on_logout()
-            gevent.spawn(self._logouts.save)
+            if self._saving is None:
+                self._saving = gevent.spawn_later(SAVE_DELAY, self._save_file)
         for one in logouts:
             if not one.session and one.rest > 0:
                 self._proxy_told(one.user)
