@@ -7,6 +7,7 @@ away, and nothing that was used or refused here is accepted here before its time
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -22,6 +23,7 @@ from amiws_gevent.bus.sharing import (
     Sharing,
     Unshared,
 )
+from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.peers import is_this_machine, network_of
 from amiws_gevent.web.digest import NC_WINDOW, NONCE_LIFETIME, NonceTable
 from amiws_gevent.web.ended import SharedEnded
@@ -33,6 +35,8 @@ from amiws_gevent.web.login_throttle import (
     LoginThrottle,
 )
 from amiws_gevent.web.logins import LoginMemory
+
+_log = logging.getLogger("amiws_gevent.web.gate")
 
 PROXY_LOGOUT_TIME = 60.0
 """Seconds for which other edges hear that a proxy's user has logged out."""
@@ -47,6 +51,19 @@ class SharedNonces(NonceTable):
     def __init__(self, sharing: Sharing, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock=clock, ahead=SKEW)
         self._sharing = sharing
+        self._limiter = LogLimiter()
+
+    def fresh(self, nonce: str) -> bool:
+        """See `NonceTable.fresh`; tells of clocks that are too far apart."""
+        issued = self.issued(nonce)
+        if issued is not None and self._age(issued) < -SKEW:
+            self._limiter.log(
+                *(_log, logging.WARNING, "ahead"),
+                "a challenge of another edge is refused: it was made %.0f s ahead of the clock of "
+                "this machine; set the clocks of all edges by NTP",
+                -self._age(issued),
+            )
+        return super().fresh(nonce)
 
     def spend(self, nonce: str, count: int) -> bool:
         """See `NonceTable.spend`; waits for Redis."""
