@@ -16,6 +16,7 @@ import gevent
 import orjson
 from gevent import socket
 from gevent.event import AsyncResult, Event
+from gevent.pool import Group
 from gevent.queue import Full, Queue
 
 from amiws_gevent.errors import AmiwsError, StartError
@@ -67,6 +68,7 @@ class Channel:
         self._numbers = itertools.count()
         self._asked: dict[int, AsyncResult[Any]] = {}
         self._waiting: Queue[bytes | None] = Queue(MOST_WAITING)
+        self._answering = Group()
         self._writer: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> None:
@@ -84,11 +86,12 @@ class Channel:
         except gevent.Timeout:
             raise NoAnswer(f"no answer within {timeout:g} s") from None
         finally:
-            del self._asked[number]
+            self._asked.pop(number, None)
 
     def close(self, timeout: float = 0.0) -> None:
-        """Let what waits go out, for ``timeout`` seconds at most, and hang up."""
+        """Hang up; before that let answers go out, each for ``timeout`` seconds at most."""
         if self._writer is not None and timeout:
+            self._answering.join(timeout)
             self._waiting.put(None)
             self._writer.join(timeout)
         self._hang_up()
@@ -131,9 +134,9 @@ class Channel:
     def _take(self, kind: int, number: int, data: Any) -> None:
         self.received += 1
         if kind == _QUESTION:
-            gevent.spawn(self._answer, number, *data)
+            self._answering.spawn(self._answer, number, *data)
             return
-        answer = self._asked.get(number)
+        answer = self._asked.pop(number, None)
         if answer is None:  # nobody waits any more
             return
         if kind == _ANSWER:

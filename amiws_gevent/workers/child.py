@@ -136,7 +136,6 @@ class Child:
         if not self._begun.ready():
             status = getattr(error, "exit_status", EXIT_SOFTWARE)
             self._begun.set_exception(Refusal(str(error), status))
-            gevent.sleep(0)  # for the answer to be on its way
 
     def _begin(self, data: Any) -> None:
         beginning = Beginning.of(data)

@@ -18,12 +18,9 @@ class Port:
 
     def __init__(self, address: ListenAddress, kept: socket.socket) -> None:
         self.address = address
-        self._kept = kept
-
-    @property
-    def number(self) -> int:
+        self.number = int(kept.getsockname()[1])
         """Which one was taken, where 0 is configured."""
-        return int(self._kept.getsockname()[1])
+        self._kept = kept
 
     def close(self) -> None:
         """Let others have it."""

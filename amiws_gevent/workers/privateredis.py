@@ -132,6 +132,7 @@ class RedisProcess(Process):
                 raise StartError(f"redis-server: {self.ending()}")
             if time.monotonic() > end:
                 raise NotYet(f"it does not answer within {BEGIN_TIME:g} s")
+        self._lines.clear()  # what each prints that starts
 
     def answers(self, timeout: float) -> bool:
         """Whether it takes a connection and answers, within ``timeout`` seconds."""
