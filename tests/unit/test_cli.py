@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import gevent
 import pytest
@@ -17,7 +18,7 @@ import yaml
 from gevent import socket as gsocket
 
 from amiws_gevent import __version__, cli
-from amiws_gevent.config import LoadResult, Settings
+from amiws_gevent.config import LoadResult, Settings, Source
 from amiws_gevent.errors import ListenError
 from amiws_gevent.live.check import READ_NOTE
 from amiws_gevent.plugins.roster import Roster
@@ -366,6 +367,45 @@ class TestRun:
         assert [one.settings.process for one in servers] == ["collector", "edge"]
         assert servers[1].load is not None
         assert servers[1].load().settings.process == "edge"
+
+    @pytest.mark.parametrize(
+        ("text", "words", "number"),
+        [("workers: 3\n", [], 3), ("workers: 3\n", ["--workers", "auto"], "auto"), ("", [], None)],
+    )
+    def test_workers_are_of_the_supervisor(
+        self,
+        file: Path,
+        servers: list[Server],
+        monkeypatch: pytest.MonkeyPatch,
+        text: str,
+        words: list[str],
+        number: object,
+    ) -> None:
+        made: list[Supervisor] = []
+
+        class Supervisor(Server):
+            def __init__(self, result: LoadResult, source: Source, **options: Any) -> None:
+                super().__init__(result.settings, load=source.load, log=options["log"])
+                made.append(self)
+
+        module = ModuleType("amiws_gevent.workers.supervisor")
+        module.Supervisor = Supervisor  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "amiws_gevent.workers.supervisor", module)
+        file.write_text(text + file.read_text())
+        assert cli.main(["-f", str(file), *words]) == 0
+        assert [one.settings.workers for one in servers] == [number]
+        assert len(made) == (number is not None)
+        assert servers[0].load is not None
+        assert servers[0].load().settings.workers == number
+
+    @pytest.mark.parametrize("word", ["0", "x", "129", "-1", "1.5"])
+    def test_workers_that_are_no_number(
+        self, word: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([f"--workers={word}"])
+        assert caught.value.code == 2
+        assert "--workers: must be auto or a number from 1 to 128" in capsys.readouterr().err
 
     def test_the_configuration_is_what_runs(self, file: Path, servers: list[Server]) -> None:
         assert cli.main(["-f", str(file)]) == 0
