@@ -34,6 +34,7 @@ from tests.support.audit import a_file
 from tests.support.greenlets import until
 from tests.support.patience import WAIT
 from tests.support.program import ami_host, configuration
+from tests.support.redis_server import RedisServer
 
 CONFIGURATION = """\
 ws_host: 127.0.0.1
@@ -266,6 +267,24 @@ class TestCheck:
         out = capsys.readouterr().out
         assert said in out
         assert out.endswith(f"{READ_NOTE}\n")
+
+    @pytest.mark.slow
+    def test_connect_looks_at_redis_and_at_what_a_second_collector_needs(
+        self, file: Path, ami: AmiServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        ami.on_action, ami.multiple = listing.Lists(listing.MAY), False
+        with RedisServer(tmp_path / "redis") as server:
+            text = f"{configuration(ami_host(ami.port))}redis: {{url: '{server.url}'}}\n"
+            file.write_text(text)
+            assert cli.main(["--check", "--connect", "-f", str(file)]) == 77
+            out = capsys.readouterr().out
+            assert f"Redis at {server.url}: Redis " in out
+            assert "    allowmultiplelogin = yes\n" in out
+        before = len(ami.connections)
+        edge = ["--check", "--connect", "--process", "edge", "-f", str(file)]
+        assert cli.main(edge) == 69
+        assert "Connection refused" in capsys.readouterr().out
+        assert len(ami.connections) == before  # an edge has no connections to servers
 
     def test_a_file_with_errors_is_not_connected_with(self, file: Path, ami: AmiServer) -> None:
         file.write_text(f"{configuration(ami_host(ami.port))}log_level: x\n")
