@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import gc
-import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import gevent
 import pytest
@@ -18,14 +18,13 @@ import yaml
 from gevent import socket as gsocket
 
 from amiws_gevent import __version__, cli
-from amiws_gevent.config import LoadResult, Settings
+from amiws_gevent.config import LoadResult, Settings, Source
 from amiws_gevent.errors import ListenError
 from amiws_gevent.live.check import READ_NOTE
 from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
-from amiws_gevent.runtime.watchdog import Place
 from amiws_gevent.simulator import demo
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from amiws_gevent.web.tokens import hash_of
@@ -63,13 +62,13 @@ class Server:
         *,
         load: Callable[[], LoadResult] | None = None,
         log: LogControl | None = None,
-        pid_file: Path | None = None,
+        private_files: Sequence[Path] = (),
     ) -> None:
         self.settings = settings
         self.load = load
         self.plugins = Roster()
         self.log = log
-        self.pid_file = pid_file
+        self.private_files = private_files
         self.started = False
         has_pages = settings.process != "collector"
         self.url = f"http://{settings.ws_host}:{settings.ws_port}/" if has_pages else None
@@ -388,6 +387,45 @@ class TestRun:
         assert servers[1].load is not None
         assert servers[1].load().settings.process == "edge"
 
+    @pytest.mark.parametrize(
+        ("text", "words", "number"),
+        [("workers: 3\n", [], 3), ("workers: 3\n", ["--workers", "auto"], "auto"), ("", [], None)],
+    )
+    def test_workers_are_of_the_supervisor(
+        self,
+        file: Path,
+        servers: list[Server],
+        monkeypatch: pytest.MonkeyPatch,
+        text: str,
+        words: list[str],
+        number: object,
+    ) -> None:
+        made: list[Supervisor] = []
+
+        class Supervisor(Server):
+            def __init__(self, result: LoadResult, source: Source, **options: Any) -> None:
+                super().__init__(result.settings, load=source.load, log=options["log"])
+                made.append(self)
+
+        module = ModuleType("amiws_gevent.workers.supervisor")
+        module.Supervisor = Supervisor  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "amiws_gevent.workers.supervisor", module)
+        file.write_text(text + file.read_text())
+        assert cli.main(["-f", str(file), *words]) == 0
+        assert [one.settings.workers for one in servers] == [number]
+        assert len(made) == (number is not None)
+        assert servers[0].load is not None
+        assert servers[0].load().settings.workers == number
+
+    @pytest.mark.parametrize("word", ["0", "x", "129", "-1", "1.5"])
+    def test_workers_that_are_no_number(
+        self, word: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([f"--workers={word}"])
+        assert caught.value.code == 2
+        assert "--workers: must be auto or a number from 1 to 128" in capsys.readouterr().err
+
     def test_the_configuration_is_what_runs(self, file: Path, servers: list[Server]) -> None:
         assert cli.main(["-f", str(file)]) == 0
         (server,) = servers
@@ -589,20 +627,6 @@ class TestDaemon:
             "until one does\n"
         )
         assert child.said == ("" if listens else told)
-
-
-def test_who_keeps_the_program_from_its_end_is_told_and_the_pid_file_goes(tmp_path: Path) -> None:
-    said = []
-
-    class Control:
-        def tell_now(self, logger: logging.Logger, level: int, text: str) -> None:
-            said.append((level, text))
-
-    pid_file = tmp_path / "amiws.pid"
-    pid_file.write_text(f"{os.getpid()}\n")
-    cli._tell_stall(Roster(), Control(), pid_file, [Place("/a.py", 3, "f")])  # type: ignore[arg-type]
-    assert said == [(logging.CRITICAL, "does not stop, still in /a.py:3; ended by force")]
-    assert not pid_file.exists()
 
 
 def simulated(settings: Settings) -> bool:

@@ -228,3 +228,29 @@ def test_an_open_redis_is_warned_of(given: dict[str, str], words: list[str]) -> 
     told = security_warnings(settings)
     assert len(told) == len(words)
     assert all(word in line for word, line in zip(words, told, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("workers: 2", ""),
+        ("workers: auto\nprocess: edge\nredis: {url: 'unix:///r'}", ""),
+        ("workers: 2\nprocess: edge", "process: edge needs redis"),
+        ("workers: 0", "workers: must be auto or a number from 1 to 128, not '0'"),
+        ("workers: many", "workers: must be auto or a number from 1 to 128, not 'many'"),
+        ("workers: [2]", "workers: must be auto or a number from 1 to 128, not a list"),
+        (
+            "workers: 2\nprocess: collector\nredis: {url: 'unix:///r'}",
+            "workers: has no effect on a collector",
+        ),
+    ],
+)
+def test_workers(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "amiws.yaml"
+    file.write_text(f"{text}\n{HOST}")
+    if not told:
+        assert load_settings(file, base=tmp_path).settings.workers in (2, "auto")
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, base=tmp_path)
+    assert told in str(caught.value)

@@ -18,7 +18,7 @@ from amiws_gevent.bus import api
 from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.identity import Identity
-from amiws_gevent.processes import NOT_REACHED_YET, Collector, Edge, _load_as_before
+from amiws_gevent.processes import NOT_REACHED_YET, Collector, Edge, load_as_before
 from amiws_gevent.server import Server
 from tests.support.ami_server import AmiServer
 from tests.support.greenlets import until
@@ -377,9 +377,9 @@ def test_without_its_library_a_process_says_what_to_install(process: str, tmp_pa
 def test_a_reload_makes_no_other_process_and_no_other_redis(site: Site) -> None:
     before = site.settings("edge")
     other = site.settings("collector", redis={"url": "redis://other"}, log_level="debug")
-    loaded = _load_as_before(lambda: LoadResult(other, ["w"], []), before)
+    loaded = load_as_before(lambda: LoadResult(other, ["w"], []), before)
     assert (loaded.settings.process, loaded.settings.redis) == ("edge", before.redis)
     assert loaded.settings.log_level == other.log_level
     assert len(loaded.warnings) == 3
     same = LoadResult(before, [], [])
-    assert _load_as_before(lambda: same, before) is same
+    assert load_as_before(lambda: same, before) is same
