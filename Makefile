@@ -17,9 +17,10 @@ BIN := $(VENV)/bin
 PYTHON_VERSIONS := 3.11 3.12 3.13
 
 # Debian packages: what makes virtual environments; a browser, a Digest client, certificates,
-# Redis and a syslog daemon (which the tests run on their own, beside the system's if it has them).
+# Prometheus, Redis and a syslog daemon (which the tests run on their own, beside the system's if it
+# has them).
 RUN_PACKAGES := python3 python3-venv
-TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl redis-server rsyslog rsyslog-gnutls
+TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl prometheus redis-server rsyslog rsyslog-gnutls
 
 # With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.
 PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto-cjk
