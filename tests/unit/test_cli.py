@@ -215,7 +215,7 @@ class TestCheck:
         said = capsys.readouterr().err.splitlines()
         assert all(line.startswith(("warning: ", "note: ")) for line in said)
         assert f"{file}:1: web_rot" in said[0]
-        assert len(said) == 2, "an open port without a login is told as well"
+        assert len(said) == 3, "also the open port without a login, and what amiws does otherwise"
 
     def test_all_problems_are_told(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file.write_text("ws_port: 8a998\nlog_levle: 7\namihosts:\n  - name: pbx\n    port: 0\n")
