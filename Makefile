@@ -5,6 +5,7 @@
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
+# make man       the man pages and the completion for bash, in build/man/
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
 # make lint, make types, make format, make wheel, make clean, make distclean
@@ -33,7 +34,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The libraries of the dashboard. Each installation makes them, if they are not there.
 VENDOR := web_root/vendor/made-from.txt
 
-.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
+.PHONY: man run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
 	wheel screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
@@ -96,6 +97,9 @@ soak: $(VENV)/.installed-test
 
 soak-actions: $(VENV)/.installed-test
 	$(BIN)/python -m soak.actions $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+man: $(VENV)/.installed
+	$(BIN)/python scripts/manual.py build/man
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
