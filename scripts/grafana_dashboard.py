@@ -43,6 +43,8 @@ class Panel(NamedTuple):
     is_stat: bool = False
     stacked: bool = False
     """Whether the series are parts of one sum."""
+    bad_from: float | None = None
+    """From where on a figure is red."""
 
 
 class Row(NamedTuple):
@@ -54,8 +56,11 @@ def _graph(title: str, description: str, unit: str, *queries: Query) -> Panel:
     return Panel(title, description, unit, queries)
 
 
-def _figure(title: str, description: str, unit: str, expr: str) -> Panel:
-    return Panel(title, description, unit, (Query(expr, ""),), is_stat=True)
+def _figure(
+    title: str, description: str, unit: str, expr: str, *, bad_from: float | None = None
+) -> Panel:
+    queries = (Query(expr, ""),)
+    return Panel(title, description, unit, queries, is_stat=True, bad_from=bad_from)
 
 
 ROWS = (
@@ -67,6 +72,7 @@ ROWS = (
                 "Asterisk servers to which amiws-gevent is not logged in.",
                 "short",
                 f"sum(1 - amiws_server_connected{S})",
+                bad_from=1,
             ),
             _figure(
                 "Callers who wait",
@@ -79,6 +85,7 @@ ROWS = (
                 "Of the caller who waits longest.",
                 "s",
                 f"max(amiws_queue_longest_wait_seconds{Q})",
+                bad_from=300,
             ),
             _figure(
                 "Members who are free",
@@ -91,6 +98,7 @@ ROWS = (
                 "The server cannot reach them, or does not know that it can.",
                 "short",
                 f"sum(amiws_trunk_down{S})",
+                bad_from=1,
             ),
             _figure("Clients", "Connected now, by WebSocket.", "short", f"sum(amiws_clients{I})"),
         ),
@@ -312,9 +320,9 @@ def _targets(panel: Panel) -> list[prometheus.Dataquery]:
 
 
 def _stat(panel: Panel, span: int) -> stat.Panel:
-    steps = [
-        models.Threshold(value=None, color="green"),
-    ]
+    steps = [models.Threshold(value=None, color="green")]
+    if panel.bad_from is not None:
+        steps.append(models.Threshold(value=panel.bad_from, color="red"))
     return (
         stat.Panel()
         .title(panel.title)
