@@ -75,16 +75,16 @@ def test_a_server_without_queues_has_no_service_level() -> None:
 
 
 def test_many_queues_hold_nobody_up(assembly: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "MOST_QUEUES", 100)
+    monkeypatch.setattr(tallies, "MOST_QUEUES", 250)
     (live,) = assembly.live.followed
-    items = [event("QueueParams", Queue=f"q{number}") for number in range(120)]
+    items = [event("QueueParams", Queue=f"q{number}") for number in range(300)]
     live.listed("QueueStatus", items, live.offset, heals=False)
     assembly.pauses.start()
     found = assembly.samples()
     turns = assembly.pauses.turns
     assembly.pauses.stop()
     told = [key for key in found if key[0].startswith("amiws_queue_")]
-    assert len(told) > 1500
-    assert turns > len(told) // SAMPLES_PER_TURN
+    assert len(told) > 4000
+    assert turns > len(told) // SAMPLES_PER_TURN // 2
     waiting = [key for key in told if key[0] == "amiws_queue_waiting_callers"]
-    assert len(waiting) == 101
+    assert len(waiting) == 251
