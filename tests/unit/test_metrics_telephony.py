@@ -74,6 +74,7 @@ def test_a_server_without_queues_has_no_service_level() -> None:
     assert not [name for name in names if name.startswith("amiws_queue_")]
 
 
+@pytest.mark.slow
 def test_many_queues_hold_nobody_up(assembly: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tallies, "MOST_QUEUES", 250)
     (live,) = assembly.live.followed
