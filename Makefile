@@ -6,6 +6,7 @@
 # make test-compiled  the tests of the live state, compiled to C as packages have it
 # make bench     the figures of the README; COMPILED=yes: with the live state compiled
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
+# make man       the man pages and the completion for bash, in build/man/
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
 # make lint, make types, make format, make wheel, make clean, make distclean
@@ -18,9 +19,10 @@ BIN := $(VENV)/bin
 PYTHON_VERSIONS := 3.11 3.12 3.13
 
 # Debian packages: what makes virtual environments; a browser, a Digest client, certificates,
-# Redis and a syslog daemon (which the tests run on their own, beside the system's if it has them).
+# Prometheus, Redis and a syslog daemon (which the tests run on their own, beside the system's if it
+# has them).
 RUN_PACKAGES := python3 python3-venv
-TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl redis-server rsyslog rsyslog-gnutls
+TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl prometheus redis-server rsyslog rsyslog-gnutls
 
 # With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.
 PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto-cjk
@@ -39,7 +41,7 @@ COMPILED_TESTS := tests/unit/test_state_*.py tests/unit/test_live_*.py tests/uni
 # The libraries of the dashboard. Each installation makes them, if they are not there.
 VENDOR := web_root/vendor/made-from.txt
 
-.PHONY: run quick test test-all test-lowest test-compiled pytest lint style types format bench soak soak-actions \
+.PHONY: man run quick test test-all test-lowest test-compiled pytest lint style types format bench soak soak-actions \
 	wheel screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
@@ -105,6 +107,9 @@ soak: $(VENV)/.installed-test
 
 soak-actions: $(VENV)/.installed-test
 	$(BIN)/python -m soak.actions $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+man: $(VENV)/.installed
+	$(BIN)/python scripts/manual.py build/man
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .

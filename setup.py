@@ -53,6 +53,7 @@ TEST_REQUIRES = [
     "rjsmin",
     "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
+    "grafana-foundation-sdk",  # contrib/monitoring/grafana-dashboard.json is made with it
     "hypothesis",
     "jsonschema",  # the samples against etc/amiws.schema.json
     "mypy",
@@ -168,6 +169,7 @@ setup(
         ("share/amiws-gevent", files("etc")),
         ("share/amiws-gevent/systemd", files("etc/systemd")),
         ("share/amiws-gevent/init.d", files("contrib/init.d")),
+        ("share/amiws-gevent/monitoring", files("contrib/monitoring")),
     ],
     ext_modules=extensions(),
     cmdclass={"build_py": BuildPy},
