@@ -14,6 +14,7 @@ import gevent
 from amiws_gevent.bus.api import Bounds
 from amiws_gevent.bus.redis_bus import RedisCollector, RedisEdge
 from bench.sections import Report
+from bench.subjects import cpu_of
 from tests.support.redis_server import PROGRAM, RedisServer
 
 _MESSAGE = 500  # bytes, as the messages of the busy capture are in the mean
@@ -95,7 +96,7 @@ def _measured(streams: int, messages: int) -> dict[str, float]:
             bus.writer.save(name, b"")
         _until(lambda: not bus.writer.waiting)
         entries = _ENTRIES if messages == 1 else _ENTRIES // 5
-        redis, began = _cpu_of(server), time.process_time()
+        redis, began = cpu_of(server.pid), time.process_time()
         for number in range(entries):
             bus.writer.append(names[number % streams], data)
             if number % 100 == 0:
@@ -107,7 +108,7 @@ def _measured(streams: int, messages: int) -> dict[str, float]:
         edge.start()
         _until(lambda: told.taken == entries)
         read = time.process_time() - began
-        redis = _cpu_of(server) - redis
+        redis = cpu_of(server.pid) - redis
         lone = []
         for number in range(_LONE):
             sent = time.perf_counter()
@@ -127,11 +128,3 @@ def _measured(streams: int, messages: int) -> dict[str, float]:
 def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         gevent.sleep(0.0005)
-
-
-def _cpu_of(server: RedisServer) -> float:
-    """Seconds of a core that Redis has used."""
-    assert server.process is not None
-    text = Path(f"/proc/{server.process.pid}/stat").read_text()
-    user, system = text.rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / 100

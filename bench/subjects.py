@@ -20,6 +20,16 @@ from typing import IO, Any
 ROOT = Path(__file__).parent.parent
 
 
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process, user and system, of all its threads so far.
+
+    As the scheduler counts them, in nanoseconds: /proc/PID/stat samples by a clock tick, and a
+    stream paced at a divisor of it would be seen too often or never.
+    """
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
 class Child:
     """A process that speaks in lines: prints answers, reads commands."""
 
@@ -57,14 +67,8 @@ class Child:
         return answer
 
     def cpu(self) -> float:
-        """CPU seconds, user and system, of all threads so far.
-
-        As the scheduler counts them, in nanoseconds: /proc/PID/stat samples by a
-        clock tick, and a stream paced at a divisor of it would be seen too often
-        or never.
-        """
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        """See `cpu_of`."""
+        return cpu_of(self.process.pid)
 
     def memory(self, field: str) -> int:
         """Bytes of resident memory: ``VmRSS`` now, ``VmHWM`` at the peak."""
@@ -114,6 +118,18 @@ class Subject(Child):
             text = answer.read().decode()
         return sum(map(float, re.findall(rf"^{name}(?:\{{.*\}})? (\S+)", text, re.MULTILINE)))
 
+    def logged(self, pattern: str) -> str:
+        """Wait for a line of its log: what the first group of the pattern holds, or all of it."""
+        assert self.log is not None
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if found := re.search(pattern, self.log.read_text()):
+                return found[found.lastindex or 0]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise RuntimeError(f"amiws-gevent has not logged {pattern!r}:\n{self.log.read_text()}")
+
     def log_lines(self) -> int:
         """How many lines it has logged so far."""
         assert self.log is not None
@@ -160,6 +176,7 @@ def start_ours(
     neighbours: Sequence[str] = (),
     *,
     python: str = sys.executable,
+    process: str = "both",
 ) -> Subject:
     """The program itself, with nothing but what the run needs in its configuration.
 
@@ -183,10 +200,15 @@ def start_ours(
     with log.open("wb") as stderr:
         # Not in this checkout, where `-m` would find its own package first.
         cwd = ROOT if python == sys.executable else folder
-        words = ("-m", "amiws_gevent", "-f", str(configuration))
+        words = ["-m", "amiws_gevent", "-f", str(configuration)]
+        if process != "both":  # which another commit may not know
+            words += ["--process", process]
         subject = Subject(*words, stderr=stderr, python=python, cwd=cwd)
-    subject.port = _logged_port(subject, log)
     subject.log = log
+    if process == "collector":  # which serves nobody
+        subject.logged("collector: ")
+        return subject
+    subject.port = int(subject.logged(r"listening on https?://\S*:(\d+)/"))
     scheme = "https" if certificate else "http"
     subject.metrics = f"{scheme}://127.0.0.1:{subject.port}/metrics"
     return subject
@@ -198,15 +220,3 @@ def scratch() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="amiws-bench-")
     atexit.register(folder.cleanup)
     return Path(folder.name)
-
-
-def _logged_port(subject: Subject, log: Path) -> int:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = re.search(r"listening on https?://\S*:(\d+)/", log.read_text())
-        if found:
-            return int(found[1])
-        if subject.process.poll() is not None:
-            break
-        time.sleep(0.02)
-    raise RuntimeError(f"amiws-gevent does not listen:\n{log.read_text()}")
