@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import gevent
 
 from amiws_gevent.access import Access
 from amiws_gevent.audit.trail import Trail
@@ -41,6 +44,7 @@ from amiws_gevent.web.monitor import Readiness, readiness
 
 # Seconds
 BEGIN_TIME = 5.0  # for an edge to hear of all that there is, before it listens
+CATCH_UP_LOOK = 0.02
 BUS_STOP_TIME = 1.0
 
 EXIT_LOST = 75  # sysexits.h EX_TEMPFAIL: another collector has the lease; start this one again
@@ -241,7 +245,7 @@ class Edge(Server):
         self._bus.reader.follow(self._following.streams())
         self._bus.start()
         try:
-            if not self._following.wait(BEGIN_TIME):
+            if not self._has_heard_all():
                 reason = self._following.reason or "not all has come"
                 _log.warning("clients are served before all is known: %s", reason)
             super().start()
@@ -251,6 +255,20 @@ class Edge(Server):
         self._serves = True
         if self._following.directory is not None:  # it may have come meanwhile
             self._use_directory(self._following.directory)
+
+    def _has_heard_all(self) -> bool:
+        """Wait for all that there was at the start: a client may come that has heard it elsewhere.
+
+        False if that takes more than BEGIN_TIME.
+        """
+        until = time.monotonic() + BEGIN_TIME
+        if not self._following.wait(BEGIN_TIME):
+            return False
+        while any(self.lag().values()):
+            if time.monotonic() > until:
+                return False
+            gevent.sleep(CATCH_UP_LOOK)
+        return True
 
     def stop(self) -> None:
         """Close clients with 1001, and end."""

@@ -188,7 +188,7 @@ def start_ours(
     configuration = folder / "amiws.yaml"
     configuration.write_text(
         f"ws_host: 127.0.0.1\nws_port: 0\n{tls}{extra}"
-        "limits:\n  connections: 20000\n"
+        "limits:\n  connections: 20000\n  ping_interval: 1 h\n"
         "amihosts:\n"
         f"- {{name: bench, host: 127.0.0.1, port: {ami_port}, username: b, secret: b}}\n"
         + "".join(
