@@ -1,12 +1,14 @@
-"""The bus as its users see it: streams from the collector to all edges, questions the other way.
+"""The bus as its users see it: streams from collectors to all edges, questions the other way.
 
 Payloads are bytes, which the bus does not read. Streams have names (letters, digits, ``.``, ``_``,
 ``-``), which are the users' own. All calls are for greenlets of one thread. None of them waits but
 ``stop``; callbacks come from greenlets of the bus, one at a time for each part, and should not wait
 long: nothing more is read meanwhile. What they raise is logged, and the bus goes on.
 
-One collector at a time publishes: the one that has the lease. Each lease has a term, which is
-larger than that of any lease before it, and which Redis checks with each entry.
+Each stream belongs to a lease, and so does each question: which one is said by a function of the
+users (`LeaseOf`). One collector at a time has a lease, publishes its streams and answers its
+questions. Several collectors share the leases. Each time that a lease is given, it has a term,
+which is larger than that of any time before, and which Redis checks with each entry.
 """
 
 from __future__ import annotations
@@ -25,6 +27,12 @@ UNKNOWN: Final[Problem] = "unknown"
 OnAnswer = Callable[[bytes | None, bool, Problem], None]
 """Gets (answer, whether it is the last, problem). With a problem there is no answer, and it is the
 last call."""
+
+LeaseOf = Callable[[str], str]
+"""The lease of a stream. Leases have names as streams have."""
+
+OnTail = Callable[[bytes | None, Sequence[bytes]], None]
+"""Gets the newest snapshot of a stream, or None, and the entries behind it, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +87,25 @@ class Writer(Protocol):
     def remove(self, stream: str) -> None:
         """End the stream: its readers are told by `Follower.on_broken`, and that is all."""
 
+    def tail(self, stream: str, on_tail: OnTail) -> None:
+        """Read what the collector before has left: ask once the lease is gained, append after it.
+
+        ``on_tail`` gets None and nothing if there is no such stream, or some of it is lost: then
+        it begins anew with what is appended next. It is called soon, once Redis is there; never if
+        the lease is lost before.
+        """
+
 
 class Reply(Protocol):
     """A question at the collector, and the way back to who asked."""
 
     @property
+    def lease(self) -> str:
+        """The lease that was asked."""
+
+    @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for answers any more: cancelled, or the edge is gone."""
+        """Whether nobody waits for answers any more: cancelled, or who asked is gone."""
 
     @property
     def expired(self) -> bool:
@@ -103,24 +123,30 @@ Handler = Callable[[bytes, Reply], None]
 
 
 class Callee(Protocol):
-    """Answers questions, while this collector has the lease. Each comes once, or never."""
+    """Answers questions to the leases that this collector has. Each comes once, or never."""
 
     def serve(self, methods: Mapping[str, Handler]) -> None:
-        """What is called, by name of the method. Another method is answered UNREACHABLE."""
+        """What is called, by name of the method, for all leases. Another method is answered
+        UNREACHABLE."""
 
 
 class CollectorEvents(Publisher, Protocol):
     """What a collector is told."""
 
-    def on_gained(self, term: int) -> None:
-        """This collector has the lease, and publishes from now on."""
+    def on_gained(self, lease: str, term: int) -> None:
+        """This collector has the lease, and publishes its streams from now on."""
 
-    def on_lost(self, reason: str) -> None:
-        """Another collector has the lease. Stop what the links do; wait for `on_gained`.
+    def on_lost(self, lease: str, reason: str) -> None:
+        """It has it no longer: another has it, or it is not wanted any more, or it was not given
+        back in time. Stop what the link does; `on_gained` may come again.
 
         While Redis is away nothing is lost: entries wait, `CollectorBus.holds` says no, and if
         nobody else has taken the lease meanwhile all goes on.
         """
+
+    def on_yield(self, lease: str, reason: str) -> None:
+        """Another collector has fewer leases: stop what the link does, publish the last, and then
+        `CollectorBus.give_back`. After 5 s the bus gives it back, and calls `on_lost`."""
 
     def on_connection(self, up: bool, reason: str) -> None:
         """Redis is there, or no longer, and why: for the log and /readyz."""
@@ -136,24 +162,53 @@ class CollectorBus(Protocol):
     def callee(self) -> Callee: ...
 
     @property
-    def term(self) -> int:
-        """Term of the lease that this collector had last; 0 if it never had one.
+    def caller(self) -> Caller:
+        """Asks other collectors, or this one."""
 
-        It grows without `CollectorEvents.on_gained` where the lease had run out, or Redis has lost
-        its data, and nobody else has had the lease meanwhile.
+    @property
+    def held(self) -> Mapping[str, int]:
+        """The leases that this collector has been told of and has, with their terms."""
+
+    @property
+    def refusals(self) -> int:
+        """How often Redis refused something, since another collector has a newer term."""
+
+    @property
+    def dropped(self) -> int:
+        """Entries and snapshots that were appended, and never reached Redis."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of entries and snapshots that wait for Redis."""
+
+    def want(self, leases: Iterable[str]) -> None:
+        """Ask for these, and no others: those of them that are had are given back, and lost.
+
+        How many of them this collector gets depends on how many other collectors there are.
         """
 
-    def holds(self) -> bool:
+    def holds(self, lease: str) -> bool:
         """Whether nobody else can have the lease now, by a clock that also runs in suspension.
 
         Without this nothing may be sent to a server.
         """
 
+    def term(self, lease: str) -> int:
+        """Term of the lease that this collector had last; 0 if it never had it.
+
+        It grows without `CollectorEvents.on_gained` where the lease had run out, or Redis has lost
+        its data, and nobody else has had the lease meanwhile.
+        """
+
+    def give_back(self, lease: str) -> None:
+        """Give it to who wants it, once all is written that was appended. `on_lost` is not called;
+        nothing that is appended from now on is taken."""
+
     def start(self) -> None:
-        """Begin to ask for the lease. Returns at once, whether Redis is there or not."""
+        """Begin to ask for leases. Returns at once, whether Redis is there or not."""
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Write what waits, give the lease back, and close; after ``timeout`` seconds without."""
+        """Write what waits, give all leases back, and close; after ``timeout`` seconds without."""
 
 
 # The edges' side
@@ -177,10 +232,11 @@ class Follower(Protocol):
     def on_connection(self, up: bool, reason: str) -> None:
         """Redis is there, or no longer, and why. It begins as not there."""
 
-    def on_collector(self, up: bool, reason: str) -> None:
-        """A collector has the lease, or none has, and why. Not told anew while Redis is away.
+    def on_collector(self, lease: str, up: bool, reason: str) -> None:
+        """A collector has the lease of a followed stream, or none has, and why.
 
-        It begins as not there. A new collector in the place of the old one is told with True.
+        Not told anew while Redis is away. It begins as not there. A new collector in the place of
+        the old one is told with True.
         """
 
 
@@ -196,10 +252,10 @@ class Reader(Protocol):
 
 
 class Caller(Protocol):
-    """Asks the collector."""
+    """Asks who has a lease."""
 
     def call(
-        self, method: str, data: bytes, timeout: float, on_answer: OnAnswer
+        self, lease: str, method: str, data: bytes, timeout: float, on_answer: OnAnswer
     ) -> Callable[[], None]:
         """Ask once: never twice, whatever happens. Any number of answers come, the last is marked.
 

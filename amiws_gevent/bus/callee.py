@@ -1,16 +1,16 @@
-"""The collector's side of the questions of edges."""
+"""The collector's side of the questions of edges, and of other collectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from amiws_gevent.bus.api import NO_PROBLEM, UNKNOWN, UNREACHABLE, Handler, Problem
-from amiws_gevent.bus.connection import Connection
-from amiws_gevent.bus.keys import Keys
+from amiws_gevent.bus.connection import Away, Connection, Refusal
+from amiws_gevent.bus.keys import Keys, field
 from amiws_gevent.bus.lane import Lane
-from amiws_gevent.bus.lease import Lease, boot_time
-from amiws_gevent.bus.scripts import ANSWER, FENCED, TAKE
+from amiws_gevent.bus.leases import Leases, boot_time
+from amiws_gevent.bus.scripts import ANSWER, FENCED, TAKE, Command
 from amiws_gevent.bus.worker import Guard, Health, Worker
 
 MOST_AT_WORK = 5_000
@@ -50,7 +50,10 @@ class _Question(NamedTuple):
 class RedisReply:
     """`Reply` over Redis."""
 
-    def __init__(self, callee: RedisCallee, key: _Key, deadline: float, fence: bytes) -> None:
+    def __init__(
+        self, callee: RedisCallee, lease: str, key: _Key, deadline: float, fence: bytes
+    ) -> None:
+        self.lease = lease
         self.deadline = deadline
         self.cancelled = False
         self._callee = callee
@@ -62,7 +65,7 @@ class RedisReply:
 
     @property
     def expired(self) -> bool:
-        return self.cancelled or not self._callee.permits(self.deadline, self._fence)
+        return self.cancelled or not self._callee.permits(self.deadline, self.lease, self._fence)
 
     def on_cancel(self, do: Callable[[], None]) -> None:
         self._on_cancel.append(do)
@@ -96,7 +99,7 @@ class RedisCallee(Worker):
         keys: Keys,
         connection: Connection,
         health: Health,
-        lease: Lease,
+        leases: Leases,
         lane: Lane,
         guard: Guard,
         *,
@@ -111,7 +114,7 @@ class RedisCallee(Worker):
         """Answers that did not reach their edge: it does not read, or Redis was away too long."""
         self.guard = guard
         self._keys = keys
-        self._lease = lease
+        self._leases = leases
         self._lane = lane
         self._clock = clock
         self._methods: Mapping[str, Handler] = {}
@@ -126,15 +129,15 @@ class RedisCallee(Worker):
     def serve(self, methods: Mapping[str, Handler]) -> None:
         self._methods = dict(methods)
 
-    def end(self) -> None:
+    def end(self, lease: str) -> None:
         """The lease is lost: nobody waits for answers of this collector any more."""
-        at_work, self._at_work = self._at_work, {}
-        for reply in at_work.values():
-            reply.cancel()
+        for key in [key for key, reply in self._at_work.items() if reply.lease == lease]:
+            self._cancel(key)
 
-    def permits(self, deadline: float, fence: bytes) -> bool:
+    def permits(self, deadline: float, lease: str, fence: bytes) -> bool:
         """Whether what was asked for may still be done."""
-        return self._clock() < deadline and self._lease.holds() and self._lease.fence == fence
+        leases = self._leases
+        return self._clock() < deadline and leases.holds(lease) and leases.fence(lease) == fence
 
     def answer(
         self, key: _Key, reply: RedisReply, number: int, data: bytes, last: bool, problem: Problem
@@ -166,39 +169,51 @@ class RedisCallee(Worker):
 
     def turn(self) -> float:
         self._cancel_late()
-        fence = self._lease.fence
-        if fence is None:
-            return _BLOCK
-        if not self._lease.holds():
-            return _RETRY
+        leases = self._leases
+        held = [lease for lease in leases.held if leases.holds(lease)]
+        if not held:
+            return _RETRY if leases.held else _BLOCK
         block = 1 if self._first else round(_BLOCK * 1000)  # a turn has to tell that all is well
         self._first = False
+        by_key = {self._keys.calls(lease): lease for lease in held}
         # What was taken is gone, so that the oldest is what nobody took yet.
-        found = self.connection.ask(
-            *("XREAD", "COUNT", _COUNT, "BLOCK", block, "STREAMS", self._keys.calls, "0-0")
-        )
-        return self._take(found[0][1], fence) if found else 0.0
+        words = ("XREAD", "COUNT", _COUNT, "BLOCK", block, "STREAMS")
+        found = self.connection.ask(*words, *by_key, *["0-0"] * len(held))
+        return self._take({by_key[key]: entries for key, entries in found}) if found else 0.0
 
-    def _take(self, entries: list[Any], fence: bytes) -> float:
+    def _take(self, found: Mapping[str, list[Any]]) -> float:
+        """Make questions ours, of several leases at once."""
         asked_at = self._clock()
-        keys = [self._keys.fence, self._keys.calls, self._keys.calls_bytes]
-        sizes = [(identity, len(fields[-1])) for identity, fields in entries]
-        seconds, microseconds = self.connection.ask("TIME")
-        taken = self.connection.ask(
-            *TAKE(keys, fence, *(part for identity, size in sizes for part in (identity, size)))
-        )
-        if taken == FENCED:
-            self._lease.doubt()
-            return _RETRY
+        fences = {lease: self._leases.fence(lease) or b"" for lease in found}
+        takes = [self._taking(lease, fences[lease], found[lease]) for lease in found]
+        (seconds, microseconds), *replies = self._asked([("TIME",), *takes])
         now = int(seconds) * 1000 + int(microseconds) // 1000
-        for (identity, fields), ours in zip(entries, taken, strict=True):
-            if ours:
-                age = now - int(identity.partition(b"-")[0])
-                self._received(_Question.of(fields), age, asked_at, fence)
-        return 0.0
+        wait = 0.0
+        for (lease, entries), taken in zip(found.items(), replies, strict=True):
+            if taken == FENCED:
+                self._leases.doubt()
+                wait = _RETRY
+                continue
+            for (identity, fields), ours in zip(entries, taken, strict=True):
+                if ours:
+                    age = now - int(identity.partition(b"-")[0])
+                    self._received(lease, _Question.of(fields), age, asked_at, fences[lease])
+        return wait
+
+    def _asked(self, commands: Sequence[Command]) -> list[Any]:
+        replies = self.connection.ask_all(commands)
+        for reply in replies:
+            if isinstance(reply, Refusal):
+                raise Away(reply.reason)
+        return replies
+
+    def _taking(self, lease: str, fence: bytes, entries: Sequence[Any]) -> Command:
+        keys = [self._keys.leases, self._keys.calls(lease), self._keys.calls_bytes(lease)]
+        words = [word for identity, fields in entries for word in (identity, len(fields[-1]))]
+        return TAKE(keys, field(lease), fence, *words)
 
     def _received(
-        self, question: _Question | None, age: int, asked_at: float, fence: bytes
+        self, lease: str, question: _Question | None, age: int, asked_at: float, fence: bytes
     ) -> None:
         """A question that is ours alone: begin to answer it."""
         if question is None:
@@ -210,7 +225,7 @@ class RedisCallee(Worker):
             return
         self.taken += 1
         deadline = asked_at + (question.milliseconds - age) / 1000
-        reply = RedisReply(self, key, deadline, fence)
+        reply = RedisReply(self, lease, key, deadline, fence)
         handler = self._methods.get(question.method)
         full = len(self._at_work) >= MOST_AT_WORK
         # What was asked of the collector before this one, its edge may count as lost by now.

@@ -1,11 +1,11 @@
-"""An edge's questions to the collector, and the answers."""
+"""Questions to collectors, and the answers: of an edge, or of another collector."""
 
 from __future__ import annotations
 
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
@@ -44,7 +44,10 @@ _COUNT = 64
 class _Call:
     """A question that waits for answers."""
 
-    def __init__(self, identity: int, size: int, deadline: float, on_answer: OnAnswer) -> None:
+    def __init__(
+        self, lease: str, identity: int, size: int, deadline: float, on_answer: OnAnswer
+    ) -> None:
+        self.lease = lease
         self.identity = identity
         self.size = size
         self.deadline = deadline
@@ -97,12 +100,13 @@ class RedisCaller:
         return len(self._waiting)
 
     def call(
-        self, method: str, data: bytes, timeout: float, on_answer: OnAnswer
+        self, lease: str, method: str, data: bytes, timeout: float, on_answer: OnAnswer
     ) -> Callable[[], None]:
         self.calls += 1
-        call = _Call(next(self._numbers), len(data), self._clock() + timeout, on_answer)
-        keys = [self._keys.calls, self._keys.calls_bytes]
-        holder = (self._keys.lease, self._keys.fence)
+        deadline = self._clock() + timeout
+        call = _Call(lease, next(self._numbers), len(data), deadline, on_answer)
+        keys = [self._keys.calls(lease), self._keys.calls_bytes(lease)]
+        holder = (self._keys.leases, lease)
         bounds = (MOST_UNTAKEN, MOST_UNTAKEN_BYTES, CALLS_KEPT)
         milliseconds = max(1, round(timeout * 1000))
         command = CALL(
@@ -222,7 +226,7 @@ class RedisCaller:
             settled(None)
 
     def _withdrawal(self, call: _Call) -> Command:
-        keys = [self._keys.calls, self._keys.calls_bytes]
+        keys = [self._keys.calls(call.lease), self._keys.calls_bytes(call.lease)]
         return WITHDRAW(keys, call.entry or b"", call.size, self._edge, str(call.identity))
 
     def _run(self) -> None:
@@ -236,20 +240,26 @@ class RedisCaller:
                     self._end(call, UNKNOWN)
             if self._waiting and now >= self._looks_at:
                 self._looks_at = now + LOOK_TIME
-                self._lane.put(LOOK([self._keys.lease, self._keys.fence]), 0, self._looked)
+                self._look()
             if not self._news:
                 soonest = min((one.deadline for one in self._waiting.values()), default=now + 60)
                 wait = min(max(soonest - now, 0.05), LOOK_TIME)
                 self._wake.wait(wait if self._waiting else None)
                 self._wake.clear()
 
-    def _looked(self, reply: Any) -> None:
-        """Whether the collector is still the one that each question was for."""
-        if not isinstance(reply, Away):
-            lease, fence = reply
-            for call in list(self._waiting.values()):
-                if call.entry is not None and (lease is None or call.fence != fence):
-                    self._withdraw(call)
+    def _look(self) -> None:
+        leases = list(dict.fromkeys(call.lease for call in self._waiting.values()))
+        command = LOOK([self._keys.leases], *leases)
+        self._lane.put(command, 0, lambda reply: self._looked(leases, reply))
+
+    def _looked(self, leases: Sequence[str], reply: Any) -> None:
+        """Whether each collector is still the one that a question was for."""
+        if isinstance(reply, Away):
+            return
+        fences = dict(zip(leases, reply, strict=True))
+        for call in list(self._waiting.values()):
+            if call.entry is not None and call.fence != fences.get(call.lease, call.fence):
+                self._withdraw(call)
 
 
 class Listener(Worker):

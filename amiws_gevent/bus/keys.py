@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 
+def field(lease: str) -> str:
+    """The field of a lease in the hash `Keys.leases`: its fence, term and holder."""
+    return f"f:{lease}"
+
+
 class Keys:
-    """The keys of one collector and its edges; all begin with ``prefix`` and a colon."""
+    """The keys of collectors and their edges; all begin with ``{prefix}:``.
+
+    The braces make one hash slot of all, so that a script may have any of them in a Redis Cluster.
+    A prefix with braces of its own stays as it is.
+    """
 
     def __init__(self, prefix: str) -> None:
-        self._prefix = f"{prefix}:".encode()
-        self.lease = self._named(b"lease")
-        """Who has the lease, while it lasts: the fence, see below."""
-        self.fence = self._named(b"fence")
-        """Term and holder of the newest lease. What is written under another one is refused."""
-        self.calls = self._named(b"calls")
-        """A stream: questions that the collector has not taken yet."""
-        self.calls_bytes = self._named(b"calls-bytes")
-        """How many bytes these have."""
+        self._prefix = (f"{prefix}:" if "{" in prefix else f"{{{prefix}}}:").encode()
+        self.leases = self._named(b"leases")
+        """A hash: who has which lease, until when. What is written under another term is
+        refused."""
+        self.members = self._named(b"members")
+        """A hash: which collectors there are, and what they would like to have."""
 
     def stream(self, name: str) -> bytes:
         """The entries of a stream, as a stream of Redis."""
@@ -24,6 +30,14 @@ class Keys:
     def about(self, name: str) -> bytes:
         """A hash: where the stream stands, and its newest snapshot."""
         return self._named(b"about:" + name.encode())
+
+    def calls(self, lease: str) -> bytes:
+        """A stream: questions that who has the lease has not taken yet."""
+        return self._named(b"calls:" + lease.encode())
+
+    def calls_bytes(self, lease: str) -> bytes:
+        """How many bytes these have."""
+        return self._named(b"calls-bytes:" + lease.encode())
 
     def answers(self, edge: str) -> bytes:
         """A stream: answers that an edge has not read yet."""

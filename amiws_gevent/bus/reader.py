@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from amiws_gevent.bus.api import Bounds, Follower
+from amiws_gevent.bus.api import Bounds, Follower, LeaseOf
 from amiws_gevent.bus.connection import Away, Connection
+from amiws_gevent.bus.entries import entry_of
 from amiws_gevent.bus.keys import Keys
-from amiws_gevent.bus.lease import holder_of
+from amiws_gevent.bus.leases import holder_of
 from amiws_gevent.bus.scripts import LOOK
 from amiws_gevent.bus.worker import Guard, Health, Worker
 from amiws_gevent.runtime.log import LogLimiter
@@ -18,7 +19,7 @@ from amiws_gevent.runtime.log import LogLimiter
 _log = logging.getLogger("amiws_gevent.bus")
 
 LOOK_TIME = 1.0
-"""Seconds between two looks whether the streams, and the collector, are still there."""
+"""Seconds between two looks whether the streams, and their collectors, are still there."""
 
 REPLY_TIME = 5.0
 """Seconds that Redis may take, besides those for which it is told to wait."""
@@ -27,8 +28,6 @@ _FEW_BYTES = 1024 * 1024
 _MANY_BYTES = 8 * 1024 * 1024
 _MOST_ENTRIES = 64
 _MOST_OF_ALL = 1024  # entries at once, if there are many streams
-
-_Entry = tuple[bytes, int, bytes]  # id, number, payload
 
 
 class _Followed:
@@ -54,6 +53,7 @@ class RedisReader(Worker):
         keys: Keys,
         connection: Connection,
         health: Health,
+        lease_of: LeaseOf,
         follower: Follower,
         guard: Guard,
         bounds: Bounds,
@@ -67,6 +67,7 @@ class RedisReader(Worker):
         self.breaks = 0
         """How often a stream was lost, or trimmed past us."""
         self._keys = keys
+        self._lease_of = lease_of
         self._follower = follower
         self._guard = guard
         self._bounds = bounds
@@ -74,7 +75,8 @@ class RedisReader(Worker):
         self._followed: dict[str, _Followed] = {}
         self._count = 16
         self._looked_at = float("-inf")
-        self._collector: bytes | None = None
+        self._collectors: dict[str, bytes] = {}
+        """The fence of who has which lease, as it was told; empty if nobody has it."""
         self._told: tuple[bool, str] | None = None
         self._limiter = LogLimiter()
 
@@ -125,27 +127,32 @@ class RedisReader(Worker):
 
     def _look(self) -> None:
         streams = self._all()
-        keys = [self._keys.lease, self._keys.fence, *(stream.about for stream in streams)]
-        lease, _, *found = self.connection.ask(*LOOK(keys))
+        leases = list(dict.fromkeys(self._lease_of(stream.name) for stream in streams))
+        keys = [self._keys.leases, *(stream.about for stream in streams)]
+        found = self.connection.ask(*LOOK(keys, *leases))
         self._tell_connection(True, "")
-        self._tell_collector(lease)
-        for stream, (base, number) in zip(streams, found, strict=True):
+        self._tell_collectors(dict(zip(leases, found, strict=False)))
+        for stream, (base, number) in zip(streams, found[len(leases) :], strict=True):
             stream.ahead = max(0, number - stream.number) if stream.begun else 0
             if stream.begun and (base != stream.base or number < stream.number):
                 self._broken(stream, "it is gone" if base < 0 else "Redis has lost what it had")
             stream.base = base
 
-    def _tell_collector(self, lease: bytes | None) -> None:
-        if self._collector == lease and lease is not None:
-            return
-        if lease is not None:
-            _log.info("the collector is %s", holder_of(lease))
-            self._guard(self._follower.on_collector, True, f"{holder_of(lease)} has the lease")
-        elif self._collector != b"":
-            if self._collector is not None:
-                _log.warning("no collector has the lease; %s had it", holder_of(self._collector))
-            self._guard(self._follower.on_collector, False, "no collector has the lease")
-        self._collector = b"" if lease is None else lease
+    def _tell_collectors(self, found: Mapping[str, bytes]) -> None:
+        before, self._collectors = self._collectors, dict(found)
+        for lease, fence in found.items():
+            known = before.get(lease)
+            if known == fence:
+                continue
+            if fence:
+                _log.info("the collector of %s is %s", lease, holder_of(fence))
+                self._guard(
+                    self._follower.on_collector, lease, True, f"{holder_of(fence)} has the lease"
+                )
+                continue
+            if known:
+                _log.warning("no collector has %s; %s had it", lease, holder_of(known))
+            self._guard(self._follower.on_collector, lease, False, "no collector has the lease")
 
     def _broken(self, stream: _Followed, reason: str) -> None:
         self.breaks += 1
@@ -186,7 +193,7 @@ class RedisReader(Worker):
             found = self.connection.ask(
                 "XREVRANGE", stream.key, end, "-", "COUNT", str(self._count)
             )
-            page = [_taken(one) for one in found]
+            page = [entry_of(one) for one in found]
             for identity, number, payload in page:
                 if number != due or number == stream.base:
                     return newest_first[::-1]
@@ -216,7 +223,7 @@ class RedisReader(Worker):
         payloads: list[bytes] = []
         gap = False
         for one in found:
-            identity, number, payload = _taken(one)
+            identity, number, payload = entry_of(one)
             gap = number != stream.number + 1
             if gap:
                 break
@@ -238,11 +245,3 @@ class RedisReader(Worker):
             self._count = max(1, self._count // 2)
         elif full and size < _FEW_BYTES:
             self._count = min(_MOST_ENTRIES, self._count * 2)
-
-
-def _taken(entry: Any) -> _Entry:
-    """What Redis says of an entry: its id, number and payload."""
-    identity, fields = entry
-    if fields is None:  # removed while it was read
-        return identity, -1, b""
-    return identity, int(identity.rpartition(b"-")[2]), fields[1]

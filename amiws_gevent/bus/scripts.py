@@ -7,6 +7,11 @@ An entry has the fields ``d``, the payload, and ``b``, the bytes of all payloads
 
 The hash about a stream: ``base``; ``n``, ``ms`` and ``b`` of the newest entry; ``sn``, ``sms`` and
 ``sb`` of that which the newest snapshot stands for; ``snapshot`` itself.
+
+The hash of the leases has for each of them ``f:LEASE``, the fence: term and holder of whoever had
+it last; and ``u:LEASE``, until when, in milliseconds of Redis' clock. ``run`` says since when this
+Redis is used, as it is now: one that was started anew, has lost its data, or was a replica before
+may not know who has a lease. So it grants none for as long as one may last.
 """
 
 from __future__ import annotations
@@ -40,8 +45,8 @@ class Script:
         return (self._command, self._hash, len(keys), *keys, *arguments)
 
 
-# Both for scripts below. Numbers of Lua are doubles: tostring would write large ones as 1e+15.
-_FENCE = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end\n"
+# All for scripts below. Numbers of Lua are doubles: tostring would write large ones as 1e+15.
+_FENCE = "if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return -1 end\n"
 _NUMBERS = """
 local function text(number) return string.format('%.0f', number) end
 local function now()
@@ -49,51 +54,95 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 """
-
-ACQUIRE = Script(
-    _NUMBERS
-    + """
-local held = redis.call('GET', KEYS[1])
-if held and string.sub(held, -#ARGV[1]) == ARGV[1] then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-  return {1, held}
+_LEASES = """
+local function about(lease, at)  -- its fence, term and holder, and for how long it is had
+  local fence, ends = unpack(redis.call('HMGET', KEYS[1], 'f:' .. lease, 'u:' .. lease))
+  local term, holder = string.match(fence or '', '^(%d+) (.*)$')
+  return fence or '', tonumber(term) or 0, holder, math.max((tonumber(ends) or 0) - at, 0)
 end
-if held then return {0, held, redis.call('PTTL', KEYS[1])} end
-local last = tonumber(string.match(redis.call('GET', KEYS[2]) or '0', '^%d+'))
-if last < tonumber(ARGV[4]) then return {0, '', 0} end
-local fence = text(math.max(last + 1, tonumber(ARGV[3]), now())) .. ' ' .. ARGV[1]
-redis.call('SET', KEYS[2], fence)
-redis.call('SET', KEYS[1], fence, 'PX', ARGV[2])
-return {1, fence}
+"""
+
+CLAIM = Script(
+    _NUMBERS
+    + _LEASES
+    + """
+local at, me, lasts, granted = now(), ARGV[1], tonumber(ARGV[2]), {}
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
+local known, since = string.match(redis.call('HGET', KEYS[1], 'run') or '', '^(%w*) (%d+)$')
+if known ~= run then
+  since = text(at)
+  redis.call('HSET', KEYS[1], 'run', run .. ' ' .. since)
+end
+local young = math.max(since + lasts - at, 0)
+for i = 3, #ARGV, 3 do
+  local lease, least, state = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local fence, term, holder, rest = about(lease, at)
+  local ours = holder == me or (term <= least and state ~= 'asks')
+  local keeps = holder == me and rest > 0
+  local free = rest == 0 and young == 0 and (ours or state == 'asks')
+  if keeps or free or (ours and state == 'has') or state == 'takes' then
+    if not keeps then fence = text(math.max(term + 1, least + 1, at)) .. ' ' .. me end
+    redis.call('HSET', KEYS[1], 'f:' .. lease, fence, 'u:' .. lease, text(at + lasts))
+    granted[#granted + 1] = {1, fence, lasts, 0}
+  else
+    granted[#granted + 1] = {0, fence, math.max(rest, young), young}
+  end
+end
+return granted
 """
 )
-"""Keys lease, fence; holder, milliseconds, least term, term that Redis must remember. {1, fence};
-or {0, that of who has it, for how many milliseconds}; or {0, '', 0} if Redis has lost that term.
+"""Key leases; holder, milliseconds, and of each lease its name, a term, and how it is claimed:
 
-The time is part of the term so that it does not go back when Redis has lost its data."""
+asks     it is not had; the term is the largest that is known of
+has      it is had under that term, by the holder's clock too: nobody else can have it
+had      it was had under that term, and has run out
+takes    it is taken, whoever has it
 
-RENEW = Script(
+Of each {1, fence, milliseconds, 0}; or {0, that of who has or had it, for how long it is not free,
+for how long nothing is granted}.
+
+A lease that has run out, or of which Redis knows nothing any more, goes on under a new term if
+nobody else can have had one. The time is part of the term, so that it does not go back when Redis
+has lost its data."""
+
+MEET = Script(
     _NUMBERS
+    + _LEASES
     + """
-local fence = redis.call('GET', KEYS[2])
-if fence ~= ARGV[1] then return fence or '' end
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  local term, holder = string.match(fence, '^(%d+)( .*)$')
-  fence = text(math.max(term + 1, now())) .. holder
-  redis.call('SET', KEYS[2], fence)
+local at = now()
+redis.call('HSET', KEYS[2], ARGV[1], text(at + tonumber(ARGV[2])) .. ' ' .. ARGV[3])
+local members, found = {}, {}
+local all = redis.call('HGETALL', KEYS[2])
+for i = 1, #all, 2 do
+  local ends, told = string.match(all[i + 1], '^(%d+) (.*)$')
+  if ends and tonumber(ends) > at then
+    members[#members + 1] = {all[i], told}
+  else
+    redis.call('HDEL', KEYS[2], all[i])
+  end
 end
-redis.call('SET', KEYS[1], fence, 'PX', ARGV[2])
-return {fence}
+for i = 4, #ARGV do
+  local fence, _, _, rest = about(ARGV[i], at)
+  found[#found + 1] = {fence, rest}
+end
+return {members, found}
 """
 )
-"""Keys lease, fence; fence, milliseconds. {fence}, or the fence of somebody else, empty if there is
-none.
+"""Keys leases, members; holder, milliseconds, what others should know of it, names of leases.
 
-A lease that has run out goes on if nobody else has had one, under a new term: Redis may be back
-with older data, in which whoever has had one meanwhile is not to be seen."""
+{{holder, what it told}…, of all that are there}, {fence, for how many milliseconds}… of these
+leases}."""
 
-RELEASE = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
-"""Key lease; fence."""
+RELEASE = Script(
+    """
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], 'f:' .. ARGV[i]) == ARGV[i + 1] then
+    redis.call('HDEL', KEYS[1], 'u:' .. ARGV[i])
+  end
+end
+"""
+)
+"""Key leases; of each lease its name and the fence."""
 
 OPEN = Script(
     _FENCE
@@ -105,7 +154,7 @@ for i, wanted in ipairs({'stream', 'hash'}) do
     return redis.error_reply('WRONGTYPE ' .. KEYS[i + 1] .. ' is a ' .. kind)
   end
 end
-if ARGV[2] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then
+if ARGV[3] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then
   local about = redis.call('HMGET', KEYS[3], 'n', 'b', 'sn', 'sb', 'base')
   if about[1] then
     local entries, bytes = about[1] - (about[3] or about[5]), about[2] - (about[4] or 0)
@@ -114,18 +163,18 @@ if ARGV[2] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then
 end
 local ms = text(math.max(now(), (redis.call('HGET', KEYS[3], 'ms') or 0) + 1))
 redis.call('UNLINK', KEYS[2], KEYS[3])
-redis.call('XADD', KEYS[2], ms .. '-' .. ARGV[3], 'd', '', 'b', '0')
-redis.call('HSET', KEYS[3], 'base', ARGV[3], 'n', ARGV[3], 'ms', ms, 'b', '0')
-if ARGV[5] then
-  redis.call('HSET', KEYS[3], 'sn', ARGV[3], 'sms', ms, 'sb', '0', 'snapshot', ARGV[5])
+redis.call('XADD', KEYS[2], ms .. '-' .. ARGV[4], 'd', '', 'b', '0')
+redis.call('HSET', KEYS[3], 'base', ARGV[4], 'n', ARGV[4], 'ms', ms, 'b', '0')
+if ARGV[6] then
+  redis.call('HSET', KEYS[3], 'sn', ARGV[4], 'sms', ms, 'sb', '0', 'snapshot', ARGV[6])
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
-redis.call('PEXPIRE', KEYS[3], ARGV[4])
-return {tonumber(ARGV[3]), 0, 0, 1}
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
+redis.call('PEXPIRE', KEYS[3], ARGV[5])
+return {tonumber(ARGV[4]), 0, 0, 1}
 """
 )
-"""Keys fence, stream, about; fence, whether to begin anew ('1') or go on ('0'), base, expiry, and,
-for a stream that begins, a snapshot if there is one.
+"""Keys leases, stream, about; field of the lease, fence, whether to begin anew ('1') or go on
+('0'), base, expiry, and, for a stream that begins, a snapshot if there is one.
 
 {number of the newest entry, entries and bytes since the snapshot, whether it has begun}."""
 
@@ -136,9 +185,9 @@ APPEND = Script(
 local about = redis.call('HMGET', KEYS[3], 'n', 'ms', 'b')
 if not about[1] then return -2 end
 local n, ms, b = tonumber(about[1]), math.max(now(), tonumber(about[2])), tonumber(about[3])
-local there = n - tonumber(ARGV[2])
-if there < 0 or there > #ARGV - 2 then return -2 end
-for i = 3 + there, #ARGV do
+local there = n - tonumber(ARGV[3])
+if there < 0 or there > #ARGV - 3 then return -2 end
+for i = 4 + there, #ARGV do
   n, b = n + 1, b + #ARGV[i]
   local id = text(ms) .. '-' .. text(n)
   local made = redis.pcall('XADD', KEYS[2], 'NOMKSTREAM', id, 'd', ARGV[i], 'b', text(b))
@@ -149,7 +198,8 @@ redis.call('HSET', KEYS[3], 'n', text(n), 'ms', text(ms), 'b', text(b))
 return n
 """
 )
-"""Keys fence, stream, about; fence, number of the newest entry as it was left, entries.
+"""Keys leases, stream, about; field of the lease, fence, number of the newest entry as it was
+left, entries.
 
 Those that are there already, from an attempt whose reply was lost, are not added again."""
 
@@ -157,21 +207,22 @@ SAVE = Script(
     _FENCE
     + """
 local about = redis.call('HMGET', KEYS[2], 'n', 'ms', 'b')
-if about[1] ~= ARGV[2] then return -2 end
-redis.call('HSET', KEYS[2], 'sn', about[1], 'sms', about[2], 'sb', about[3], 'snapshot', ARGV[3])
+if about[1] ~= ARGV[3] then return -2 end
+redis.call('HSET', KEYS[2], 'sn', about[1], 'sms', about[2], 'sb', about[3], 'snapshot', ARGV[4])
 return tonumber(about[1])
 """
 )
-"""Keys fence, about; fence, number of the newest entry as it was left, snapshot."""
+"""Keys leases, about; field of the lease, fence, number of the newest entry as it was left,
+snapshot."""
 
 TRIM = Script(
     _FENCE
     + _NUMBERS
     + """
 local about = redis.call('HMGET', KEYS[3], 'n', 'ms', 'b', 'sn', 'sms')
-if about[1] ~= ARGV[6] or redis.call('EXISTS', KEYS[2]) == 0 then return -2 end
-redis.call('PEXPIRE', KEYS[2], ARGV[5])
-redis.call('PEXPIRE', KEYS[3], ARGV[5])
+if about[1] ~= ARGV[7] or redis.call('EXISTS', KEYS[2]) == 0 then return -2 end
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+redis.call('PEXPIRE', KEYS[3], ARGV[6])
 if not about[4] then return 0 end
 local function after(ms)  -- the first entry of that time or later: its time and bytes before it
   local found = redis.call('XRANGE', KEYS[2], text(ms), '+', 'COUNT', 1)[1]
@@ -180,8 +231,8 @@ local function after(ms)  -- the first entry of that time or later: its time and
 end
 local first, before = after(0)
 if not first then return 0 end
-local least, snapshot = now() - tonumber(ARGV[4]), tonumber(about[5])
-local surplus = tonumber(about[3]) - tonumber(ARGV[3])
+local least, snapshot = now() - tonumber(ARGV[5]), tonumber(about[5])
+local surplus = tonumber(about[3]) - tonumber(ARGV[4])
 if before < surplus then
   local low, high = first, snapshot
   while low < high do
@@ -194,36 +245,44 @@ end
 local id = text(math.max(least, 0)) .. '-0'
 if least >= snapshot then id = about[5] .. '-' .. about[4] end
 local gone = redis.call('XTRIM', KEYS[2], 'MINID', id)
-local most = math.max(tonumber(ARGV[2]), about[1] - about[4] + 1)
+local most = math.max(tonumber(ARGV[3]), about[1] - about[4] + 1)
 return gone + redis.call('XTRIM', KEYS[2], 'MAXLEN', text(most))
 """
 )
-"""Keys fence, stream, about; fence, most entries, most bytes, milliseconds they live, expiry,
-number of the newest entry as it was left.
+"""Keys leases, stream, about; field of the lease, fence, most entries, most bytes, milliseconds
+they live, expiry, number of the newest entry as it was left.
 
 The entry of the snapshot stays, and so does the newest one: a reader that is behind it sees that
 something is gone."""
 
 REMOVE = Script(_FENCE + "return redis.call('UNLINK', KEYS[2], KEYS[3])")
-"""Keys fence, stream, about; fence."""
+"""Keys leases, stream, about; field of the lease, fence."""
 
 LOOK = Script(
-    """
-local found = {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}
-for i = 3, #KEYS do
+    _NUMBERS
+    + _LEASES
+    + """
+local at, found = now(), {}
+for i, lease in ipairs(ARGV) do
+  local fence, _, _, rest = about(lease, at)
+  found[i] = rest > 0 and fence or ''
+end
+for i = 2, #KEYS do
   local about = redis.call('HMGET', KEYS[i], 'base', 'n')
-  found[i] = {tonumber(about[1]) or -1, tonumber(about[2]) or -1}
+  found[#found + 1] = {tonumber(about[1]) or -1, tonumber(about[2]) or -1}
 end
 return found
 """,
     reads=True,
 )
-"""Keys lease, fence, about…. {lease, fence, {base, number of the newest entry}…}; -1 for none."""
+"""Keys leases, about…; names of leases. The fence of who has each lease, empty if nobody has it;
+then {base, number of the newest entry}…; -1 for none."""
 
 CALL = Script(
-    """
-local fence = redis.call('GET', ARGV[10])
-if not fence or redis.call('EXISTS', ARGV[9]) == 0 then return {} end
+    _NUMBERS
+    + """
+local fence, ends = unpack(redis.call('HMGET', ARGV[9], 'f:' .. ARGV[10], 'u:' .. ARGV[10]))
+if not fence or (tonumber(ends) or 0) <= now() then return {} end
 local waiting = redis.call('XLEN', KEYS[1])
 if waiting == 0 then redis.call('SET', KEYS[2], 0) end
 local bytes = tonumber(redis.call('GET', KEYS[2]) or 0)
@@ -237,9 +296,9 @@ return {id, fence}
 """
 )
 """Keys calls, calls-bytes; most calls, most bytes, expiry, edge, id, method, milliseconds, payload,
-lease, fence. {entry, fence}; empty if there is no collector, or too much waits.
+leases, name of the lease. {entry, fence}; empty if there is no collector, or too much waits.
 
-The last two are not among the keys, which an edge would have to be allowed to write."""
+The key of the leases is not among the keys, which an edge would have to be allowed to write."""
 
 WITHDRAW = Script(
     """
@@ -259,15 +318,16 @@ TAKE = Script(
     _FENCE
     + """
 local taken = {}
-for i = 2, #ARGV, 2 do
-  taken[i / 2] = redis.call('XDEL', KEYS[2], ARGV[i])
-  if taken[i / 2] == 1 then redis.call('DECRBY', KEYS[3], ARGV[i + 1]) end
+for i = 3, #ARGV, 2 do
+  local gone = redis.call('XDEL', KEYS[2], ARGV[i])
+  if gone == 1 then redis.call('DECRBY', KEYS[3], ARGV[i + 1]) end
+  taken[#taken + 1] = gone
 end
 return taken
 """
 )
-"""Keys fence, calls, calls-bytes; fence, and of each call entry and bytes. 1 for each that is now
-ours."""
+"""Keys leases, calls, calls-bytes; field of the lease, fence, and of each call entry and bytes. 1
+for each that is now ours."""
 
 ANSWER = Script(
     """
@@ -312,8 +372,8 @@ end
 """Keys answers, answers-bytes; the last entry that was read, bytes up to it."""
 
 ALL = (
-    ACQUIRE,
-    RENEW,
+    CLAIM,
+    MEET,
     RELEASE,
     OPEN,
     APPEND,

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from amiws_gevent.bus.api import Bounds, Publisher
+from amiws_gevent.bus.api import Bounds, LeaseOf, OnTail, Publisher
 from amiws_gevent.bus.connection import Away, Connection, Refusal
-from amiws_gevent.bus.keys import Keys
-from amiws_gevent.bus.lease import Lease
+from amiws_gevent.bus.entries import entry_of
+from amiws_gevent.bus.keys import Keys, field
+from amiws_gevent.bus.leases import Leases
 from amiws_gevent.bus.scripts import APPEND, BROKEN, FENCED, OPEN, REMOVE, SAVE, TRIM, Command
 from amiws_gevent.bus.worker import Guard, Health, Worker
 from amiws_gevent.runtime.log import LogLimiter
@@ -40,6 +41,7 @@ _OVERHEAD = 128  # bytes of an item beside its payload, here and in Redis
 _GROUP_ITEMS = 256
 _GROUP_BYTES = 1024 * 1024
 _TURN_BYTES = 8 * 1024 * 1024
+_TAIL_ENTRIES = 256
 _TRIMS = 32  # as often while a stream fills up from empty
 
 _Kind = Literal["entry", "snapshot", "end"]
@@ -59,9 +61,13 @@ class _Item:
 class _Stream:
     """What is known of a stream, and what waits for it."""
 
-    def __init__(self, name: str, keys: Keys) -> None:
+    def __init__(self, name: str, lease: str, keys: Keys) -> None:
         self.name = name
-        self.keys = [keys.fence, keys.stream(name), keys.about(name)]
+        self.lease = lease
+        self.field = field(lease)
+        self.keys = [keys.leases, keys.stream(name), keys.about(name)]
+        self.fence: bytes | None = None
+        """Under which it was looked at last."""
         self.waiting: deque[_Item] = deque()
         self.number: int | None = None
         """Of the newest entry in Redis; None before the stream was opened."""
@@ -92,7 +98,8 @@ class RedisWriter(Worker):
         keys: Keys,
         connection: Connection,
         health: Health,
-        lease: Lease,
+        leases: Leases,
+        lease_of: LeaseOf,
         publisher: Publisher,
         guard: Guard,
         bounds: Bounds,
@@ -109,11 +116,12 @@ class RedisWriter(Worker):
         self.breaks = 0
         """How often a stream had to begin anew."""
         self.refusals = 0
-        """What Redis refused since another collector has a newer lease."""
+        """What Redis refused since another collector has a newer term."""
         self.waiting = 0
         """Bytes that wait for Redis."""
         self._keys = keys
-        self._lease = lease
+        self._leases = leases
+        self._lease_of = lease_of
         self._publisher = publisher
         self._guard = guard
         self._bounds = bounds
@@ -122,25 +130,37 @@ class RedisWriter(Worker):
         self._streams: dict[str, _Stream] = {}
         self._ready: dict[str, _Stream] = {}
         """Those with something to do, who had the least of the greenlet's time first."""
+        self._tails: deque[tuple[_Stream, OnTail]] = deque()
         self._sweeps_at = 0.0
-        self._retries_at = 0.0
-        self._open = False
-        self._fence: bytes | None = None
+        self._refused: dict[str, tuple[bytes, float]] = {}
+        """Under which fence Redis has refused what is of a lease, and until when it is left."""
+        self._open: set[str] = set()
+        """The leases whose entries are taken."""
         self._limiter = LogLimiter()
 
-    def begin(self) -> None:
+    def begin(self, lease: str) -> None:
         """This collector has the lease: take what comes, for streams as they are in Redis."""
-        self._open = True
+        self._open.add(lease)
 
-    def end(self) -> None:
+    def close(self, lease: str) -> None:
+        """Take no more; what waits is still written."""
+        self._open.discard(lease)
+
+    def is_written(self, lease: str) -> bool:
+        """Whether nothing waits that belongs to the lease."""
+        return not any(one.waiting for one in self._ready.values() if one.lease == lease)
+
+    def end(self, lease: str) -> None:
         """It has lost the lease: drop all, and what comes."""
-        self._open = False
-        for stream in self._streams.values():
+        self._open.discard(lease)
+        self._refused.pop(lease, None)
+        for stream in [one for one in self._streams.values() if one.lease == lease]:
             self.dropped += len(stream.waiting)
+            self.waiting -= sum(item.size for item in stream.waiting)
+            stream.waiting.clear()
             stream.broken = "the lease is lost"  # for replies that are still to come
-        self._streams.clear()
-        self._ready.clear()
-        self.waiting = 0
+            del self._streams[stream.name]
+            self._ready.pop(stream.name, None)
 
     def append(self, stream: str, data: bytes) -> None:
         self._queue(stream, "entry", data)
@@ -151,13 +171,27 @@ class RedisWriter(Worker):
     def remove(self, stream: str) -> None:
         self._queue(stream, "end", b"")
 
+    def tail(self, stream: str, on_tail: OnTail) -> None:
+        known = self._stream(stream)
+        if known is not None:
+            self._tails.append((known, on_tail))
+            self.wake.set()
+
+    def _stream(self, name: str) -> _Stream | None:
+        """None without the lease."""
+        stream = self._streams.get(name)
+        lease = self._lease_of(name) if stream is None else stream.lease
+        if lease not in self._open:
+            return None
+        if stream is None:
+            stream = self._streams[name] = _Stream(name, lease, self._keys)
+        return stream
+
     def _queue(self, name: str, kind: _Kind, data: bytes) -> None:
-        if not self._open:
+        stream = self._stream(name)
+        if stream is None:
             self.dropped += 1
             return
-        stream = self._streams.get(name)
-        if stream is None:
-            stream = self._streams[name] = _Stream(name, self._keys)
         if kind == "end" and stream.broken:  # nobody needs to be told
             stream.number, stream.anew, stream.broken = None, True, ""
         if len(data) > LARGEST_ITEM:
@@ -196,40 +230,70 @@ class RedisWriter(Worker):
     def _suspect(self) -> None:
         """Redis may have lost its data: trimming finds out, for streams with nothing new too."""
         for stream in self._streams.values():
-            stream.trimmed_at = float("-inf")
+            stream.fence = None
         self._sweeps_at = 0.0
 
     def turn(self) -> float:
-        fence = self._lease.fence
-        if fence is None or not self._open:
-            return _IDLE
         now = self._clock()
-        if not self._lease.holds() or (fence == self._fence and now < self._retries_at):
-            return _RETRY
-        if fence != self._fence:
-            self._fence = fence
-            self._suspect()
         if now >= self._sweeps_at:  # for trimming, also where nothing comes
             self._sweeps_at = now + _IDLE
             self._ready |= {name: one for name, one in self._streams.items() if self._is_due(one)}
+        self._tell_tails()
         self._begin_anew(now)
-        self._open_streams(fence)
-        more = self._write(fence)
-        return 0.0 if more else _IDLE
+        self._open_streams()
+        if self._write():
+            return 0.0
+        return _RETRY if self._ready or self._tails else _IDLE
 
     def ending(self) -> None:
         """All that waits, as long as that goes well."""
-        while any(stream.waiting for stream in self._ready.values()):
-            fence = self._lease.fence
-            if fence is None or not self._lease.holds():
+        while any(stream.waiting and self._fence(stream) for stream in self._ready.values()):
+            self._open_streams()
+            if not self._write():
                 return
-            self._open_streams(fence)
-            if not self._write(fence):
-                return
+
+    def _fence(self, stream: _Stream) -> bytes | None:
+        """Under which the stream may be written now; None while that is in doubt."""
+        fence = self._leases.fence(stream.lease)
+        refused, until = self._refused.get(stream.lease, (None, 0.0))
+        return None if fence == refused and self._clock() < until else fence
+
+    def _tell_tails(self) -> None:
+        """Read what the collector before has left, a stream at a time."""
+        for _ in range(len(self._tails)):
+            stream, on_tail = self._tails[0]
+            if self._streams.get(stream.name) is not stream:  # the lease is lost
+                self._tails.popleft()
+            elif self._fence(stream) is None:
+                self._tails.rotate(-1)
+            else:
+                snapshot, entries = self._tail(stream)
+                self._tails.popleft()
+                if self._streams.get(stream.name) is stream:
+                    self._guard(on_tail, snapshot, entries)
+
+    def _tail(self, stream: _Stream) -> tuple[bytes | None, list[bytes]]:
+        """The newest snapshot, and what is behind it; else the stream is to begin anew."""
+        about, fields = stream.keys[2], ("sms", "sn", "n", "snapshot")
+        time, number, newest, snapshot = self.connection.ask("HMGET", about, *fields)
+        if snapshot is None:
+            stream.anew = True
+            return None, []
+        entries: list[bytes] = []
+        last, due = b"%b-%b" % (time, number), int(number) + 1
+        while due <= int(newest):
+            page = ("XRANGE", stream.keys[1], b"(" + last, "+", "COUNT", _TAIL_ENTRIES)
+            found = [entry_of(one) for one in self.connection.ask(*page)]
+            if not found or [one.number for one in found] != list(range(due, due + len(found))):
+                stream.anew = True
+                return None, []
+            entries += [one.payload for one in found]
+            last, due = found[-1].id, due + len(found)
+        return snapshot, entries
 
     def _begin_anew(self, now: float) -> None:
         """Tell the owners of broken streams; what they append is a new beginning."""
-        for stream in list(self._ready.values()):
+        for stream in [one for one in self._ready.values() if self._fence(one) is not None]:
             if stream.waiting and now - stream.waiting[0].since > LONGEST_OUTAGE:
                 self._give_up(stream, f"Redis was away for more than {LONGEST_OUTAGE:g} s")
             if stream.broken and now - stream.told_at >= _GIVEN_UP:
@@ -237,17 +301,17 @@ class RedisWriter(Worker):
                 stream.told_at = now
                 self._guard(self._publisher.on_broken, stream.name)
 
-    def _open_streams(self, fence: bytes) -> None:
+    def _open_streams(self) -> None:
         """Find out where streams stand, or begin them."""
-        wanted = [one for one in self._ready.values() if one.waiting and one.number is None]
-        commands = []
-        for stream in wanted:
-            base = random.getrandbits(31) << 20
-            first = stream.waiting[0]
-            snapshot = [first.data] if first.kind == "snapshot" else []
-            commands.append(
-                OPEN(stream.keys, fence, int(stream.anew), base, KEPT * 1000, *snapshot)
-            )
+        wanted: list[_Stream] = []
+        commands: list[Command] = []
+        for stream in self._ready.values():
+            if not stream.waiting or stream.number is not None:
+                continue
+            stream.fence = self._fence(stream)
+            if stream.fence is not None:
+                wanted.append(stream)
+                commands.append(_opening(stream, stream.fence))
         for stream, reply in self._asked(wanted, commands):
             if isinstance(reply, list) and not stream.broken:
                 *state, begun = reply
@@ -255,13 +319,16 @@ class RedisWriter(Worker):
                 if begun and stream.waiting[0].kind == "snapshot":
                     self._written(stream, 1, state[0])
 
-    def _write(self, fence: bytes) -> bool:
-        """Write some of what waits; whether more does."""
+    def _write(self) -> bool:
+        """Write some of what waits; whether more can be written now."""
         streams: list[_Stream] = []
         counts: list[int] = []
         commands: list[Command] = []
         size = 0
         for stream in [one for one in self._ready.values() if one.number is not None]:
+            fence = self._fence(stream)
+            if fence is None:
+                continue
             for count, command in self._commands(stream, fence):
                 streams.append(stream)
                 counts.append(count)
@@ -274,14 +341,17 @@ class RedisWriter(Worker):
         for (stream, reply), count in zip(self._asked(streams, commands), counts, strict=True):
             if stream.name in failed:
                 continue  # what comes behind a command that failed says nothing
-            if reply == BROKEN:
+            if reply == BROKEN and not stream.broken:
                 self._give_up(stream, "Redis has lost its data")
             if not isinstance(reply, int) or reply < 0 or stream.broken:
                 failed.add(stream.name)
             elif count:
                 self._written(stream, count, reply)
         self._ready = {name: one for name, one in self._ready.items() if one.waiting or one.broken}
-        return any(one.waiting and one.name not in failed for one in self._ready.values())
+        return any(
+            one.waiting and one.name not in failed and self._fence(one) is not None
+            for one in self._ready.values()
+        )
 
     def _asked(
         self, streams: list[_Stream], commands: list[Command]
@@ -291,16 +361,19 @@ class RedisWriter(Worker):
             return
         replies = self.connection.ask_all(commands)
         yield from zip(streams, replies, strict=True)
-        if FENCED in replies:
+        refused = {one for one, reply in zip(streams, replies, strict=True) if reply == FENCED}
+        for stream in refused:
             self.refusals += 1
-            self._retries_at = self._clock() + _RETRY
-            self._lease.doubt()
+            self._refused[stream.lease] = (stream.fence or b"", self._clock() + _RETRY)
+            self._leases.doubt()
         for reply in replies:
             if isinstance(reply, Refusal):
                 raise Away(reply.reason)
 
     def _commands(self, stream: _Stream, fence: bytes) -> Iterator[tuple[int, Command]]:
         """What is to be done for a stream now, each with how many items it is."""
+        due = self._is_due(stream)
+        stream.fence = fence
         entries: list[bytes] = []
         size = 0
         assert stream.number is not None
@@ -310,14 +383,14 @@ class RedisWriter(Worker):
             entries.append(item.data)
             size += len(item.data)
         if entries:
-            yield len(entries), APPEND(stream.keys, fence, stream.number, *entries)
+            yield len(entries), APPEND(stream.keys, stream.field, fence, stream.number, *entries)
         elif stream.waiting and stream.waiting[0].kind == "snapshot":
             keys = [stream.keys[0], stream.keys[2]]
-            yield 1, SAVE(keys, fence, stream.number, stream.waiting[0].data)
+            yield 1, SAVE(keys, stream.field, fence, stream.number, stream.waiting[0].data)
         elif stream.waiting:
-            yield 1, REMOVE(stream.keys, fence)
+            yield 1, REMOVE(stream.keys, stream.field, fence)
             return
-        if self._is_due(stream):
+        if due:
             yield 0, self._trim(stream, fence, stream.number + len(entries))
 
     def _written(self, stream: _Stream, count: int, number: int) -> None:
@@ -355,7 +428,8 @@ class RedisWriter(Worker):
     def _is_due(self, stream: _Stream) -> bool:
         bounds = self._bounds
         return (
-            stream.to_trim > bounds.entries / _TRIMS
+            stream.fence != self._leases.fence(stream.lease)
+            or stream.to_trim > bounds.entries / _TRIMS
             or stream.to_trim_bytes > bounds.bytes / _TRIMS
             or self._clock() - stream.trimmed_at > bounds.age / _TRIMS
         )
@@ -364,5 +438,14 @@ class RedisWriter(Worker):
         bounds = self._bounds
         stream.to_trim = stream.to_trim_bytes = 0
         stream.trimmed_at = self._clock()
-        age = round(bounds.age * 1000)
-        return TRIM(stream.keys, fence, bounds.entries, bounds.bytes, age, KEPT * 1000, number)
+        most = (bounds.entries, bounds.bytes, round(bounds.age * 1000))
+        return TRIM(stream.keys, stream.field, fence, *most, KEPT * 1000, number)
+
+
+def _opening(stream: _Stream, fence: bytes) -> Command:
+    """The command that finds out where a stream stands, or begins it."""
+    base = random.getrandbits(31) << 20
+    first = stream.waiting[0]
+    snapshot = [first.data] if first.kind == "snapshot" else []
+    words = (int(stream.anew), base, KEPT * 1000)
+    return OPEN(stream.keys, stream.field, fence, *words, *snapshot)

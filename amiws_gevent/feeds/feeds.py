@@ -324,7 +324,8 @@ class Feeds:
                 if shown is not None:
                     shown.close()
                 transform = None if server == PROXY_ID else self._showing.transform
-                shown = self._shown[server] = Shown(served, transform, self._hub.stir)
+                after = self._goes_on_after(server)
+                shown = self._shown[server] = Shown(served, transform, self._hub.stir, after)
                 changed.append(server)
                 if self._watcher is not None:
                     self._watcher.state_begins(shown.info)
@@ -333,6 +334,10 @@ class Feeds:
             for view in self._views.states():
                 if view.has(changed):
                     self._views.begin_anew(view)
+
+    def _goes_on_after(self, _server: int) -> Position | None:
+        """Where what plugins make of a server's state goes on; None: it begins."""
+        return None
 
     def _drop(self, server: int) -> None:
         shown = self._shown.pop(server)

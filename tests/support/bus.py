@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from amiws_gevent.bus.api import Bounds, Problem
 from amiws_gevent.bus.connection import Connection
-from amiws_gevent.bus.keys import Keys
-from amiws_gevent.bus.lease import Lease
+from amiws_gevent.bus.keys import Keys, field
+from amiws_gevent.bus.leases import Hold, Leases, boot_time
 from amiws_gevent.bus.redis_bus import RedisCollector, RedisEdge
 from amiws_gevent.bus.worker import Health, Worker
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 
 KEYS = Keys("amiws")
+
+LEASE = "main"
+FENCE = field(LEASE)
+"""Its field in the hash of the leases."""
+
+
+def lease_of(stream: str) -> str:
+    """``LEASE.STREAM`` is of its own lease, all others of one."""
+    lease, dot, _ = stream.partition(".")
+    return lease if dot else LEASE
+
+
+def fence(server: RedisServer, lease: str = LEASE) -> bytes | None:
+    """Who had a lease last."""
+    found: bytes | None = server.ask("HGET", KEYS.leases, field(lease))
+    return found
+
+
+def take_away(server: RedisServer, term: int, lease: str = LEASE, holder: str = "other") -> None:
+    """Somebody else has the lease, for a long time."""
+    ends = int(server.ask("TIME")[0]) * 1000 + 600_000
+    words = (field(lease), f"{term} {holder}", f"u:{lease}", str(ends))
+    server.ask("HSET", KEYS.leases, *words)
+
+
+def run_out(server: RedisServer, lease: str = LEASE) -> None:
+    """The lease ends, for Redis."""
+    server.ask("HDEL", KEYS.leases, f"u:{lease}")
 
 
 class CollectorLog:
@@ -24,19 +52,32 @@ class CollectorLog:
         self.streams = streams
         self.bus: RedisCollector | None = None
         self.terms: list[int] = []
+        """Of `LEASE`."""
+        self.gained: list[str] = []
         self.losses: list[str] = []
+        self.lost: list[tuple[str, str]] = []
+        self.yields: list[str] = []
         self.states: list[tuple[bool, str]] = []
         self.broken: list[str] = []
         self.due: list[str] = []
 
-    def on_gained(self, term: int) -> None:
-        self.terms.append(term)
+    def on_gained(self, lease: str, term: int) -> None:
+        self.gained.append(lease)
+        if lease == LEASE:
+            self.terms.append(term)
         for stream in self.streams:
-            assert self.bus is not None
-            self.bus.writer.save(stream, b"first")
+            if lease_of(stream) == lease:
+                assert self.bus is not None
+                self.bus.writer.save(stream, b"first")
 
-    def on_lost(self, reason: str) -> None:
+    def on_lost(self, lease: str, reason: str) -> None:
+        self.lost.append((lease, reason))
         self.losses.append(reason)
+
+    def on_yield(self, lease: str, reason: str) -> None:
+        self.yields.append(lease)
+        if self.bus is not None:
+            self.bus.give_back(lease)
 
     def on_connection(self, up: bool, reason: str) -> None:
         self.states.append((up, reason))
@@ -60,6 +101,7 @@ class EdgeLog:
         self.earlier: dict[str, list[bytes]] = {}
         self.states: list[tuple[bool, str]] = []
         self.collectors: list[tuple[bool, str]] = []
+        self.by_lease: dict[str, bool] = {}
         self.broken: list[tuple[str, str]] = []
         self.when_entries: Callable[[], None] = lambda: None
 
@@ -82,9 +124,10 @@ class EdgeLog:
         self.told.append(("connection", up))
         self.states.append((up, reason))
 
-    def on_collector(self, up: bool, reason: str) -> None:
+    def on_collector(self, lease: str, up: bool, reason: str) -> None:
         self.told.append(("collector", up))
         self.collectors.append((up, reason))
+        self.by_lease[lease] = up
 
 
 class Answers:
@@ -106,18 +149,28 @@ def collector(
     server: RedisServer,
     *streams: str,
     bounds: Bounds | None = None,
+    leases: Iterable[str] = (LEASE,),
     lease_time: float = 1.0,
     wait: bool = True,
-    **clock: Callable[[], float],
+    clock: Callable[[], float] = boot_time,
 ) -> Iterator[tuple[RedisCollector, CollectorLog]]:
-    """A collector that has the lease when the block begins, unless it need not ``wait``."""
+    """A collector that has a lease when the block begins, unless it need not ``wait``."""
+    server.settle()
     log = CollectorLog(*streams)
-    bus = RedisCollector(server.settings, log, bounds or Bounds(), lease_time=lease_time, **clock)
+    bus = RedisCollector(
+        server.settings,
+        log,
+        bounds or Bounds(),
+        lease_of=lease_of,
+        lease_time=lease_time,
+        clock=clock,
+    )
     log.bus = bus
+    bus.want(leases)
     bus.start()
     try:
         if wait:
-            until(lambda: log.terms)
+            until(lambda: log.gained)
         yield bus, log
     finally:
         bus.stop()
@@ -129,7 +182,7 @@ def edge(
 ) -> Iterator[tuple[RedisEdge, EdgeLog]]:
     """An edge that is connected, with all its parts, when the block begins."""
     log = EdgeLog()
-    bus = RedisEdge(server.settings, log, bounds or Bounds())
+    bus = RedisEdge(server.settings, log, bounds or Bounds(), lease_of=lease_of)
     bus.reader.follow(streams)
     bus.start()
     try:
@@ -153,21 +206,57 @@ def working(worker: Worker) -> Iterator[None]:
         worker.stop(5.0)
 
 
-class LeaseLog:
-    """A lease on its own, and what it told."""
+class LeasesLog:
+    """Leases on their own, as a `Keeper` sees them. What is to be given back is written at once."""
 
     def __init__(
-        self, server: RedisServer, holder: str, clock: Callable[[], float], duration: float = 9.0
+        self,
+        server: RedisServer,
+        holder: str,
+        clock: Callable[[], float] = boot_time,
+        *,
+        leases: Iterable[str] = (LEASE,),
+        duration: float = 9.0,
+        alone: bool = False,
+        settled: bool = True,
     ) -> None:
         self.terms: list[int] = []
         self.losses: list[str] = []
-        self.lease = Lease(
+        self.asked: list[str] = []
+        if settled:
+            server.settle()
+        self.leases = Leases(
             KEYS,
-            Connection(server.settings, "lease", 5.0),
+            Connection(server.settings, "leases", 5.0),
             health(),
             holder=holder,
-            on_gained=self.terms.append,
-            on_lost=self.losses.append,
+            keeper=self,
             duration=duration,
             clock=clock,
+            alone=alone,
         )
+        self.leases.want(leases)
+
+    @property
+    def fence(self) -> bytes | None:
+        hold = self.leases.held.get(LEASE)
+        return None if hold is None else hold.fence
+
+    def holds(self) -> bool:
+        return self.leases.holds(LEASE)
+
+    def gained(self, hold: Hold) -> None:
+        self.terms.append(self.leases.term(hold.lease))
+
+    def asked_back(self, hold: Hold, reason: str) -> None:
+        self.asked.append(hold.lease)
+
+    def returning(self, hold: Hold, reason: str) -> None:
+        if reason:
+            self.losses.append(reason)
+
+    def ended(self, hold: Hold, reason: str) -> None:
+        self.losses.append(reason)
+
+    def is_written(self, lease: str) -> bool:
+        return True

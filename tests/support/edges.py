@@ -27,7 +27,7 @@ class EdgeHere:
         self.following.on_directory = self._use
         self.reader.follow(self.following.streams())
         self.following.on_connection(True, "")
-        self.following.on_collector(True, "")
+        self.following.on_collector("program", True, "")
 
     def _use(self, directory: Any) -> None:
         self.reader.follow(self.following.streams())

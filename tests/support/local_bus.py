@@ -17,6 +17,7 @@ from amiws_gevent.bus.api import (
     Follower,
     Handler,
     OnAnswer,
+    OnTail,
     Problem,
     Publisher,
 )
@@ -47,6 +48,13 @@ class LocalBus:
 
     def remove(self, stream: str) -> None:
         self.streams.pop(stream, None)
+
+    def tail(self, stream: str, on_tail: OnTail) -> None:
+        known = self.streams.get(stream)
+        if known is None or known.snapshot is None:
+            gevent.spawn(on_tail, None, [])
+        else:
+            gevent.spawn(on_tail, known.snapshot, known.entries[known.behind :])
 
     def lose(self, publisher: Publisher, *streams: str) -> None:
         """Redis has lost its data, or that of some streams."""
@@ -110,7 +118,8 @@ class LocalReader:
 class LocalReply:
     """Of `bus.api.Reply`."""
 
-    def __init__(self, on_answer: OnAnswer) -> None:
+    def __init__(self, lease: str, on_answer: OnAnswer) -> None:
+        self.lease = lease
         self.cancelled = False
         self.expired = False
         self.over = False
@@ -155,9 +164,9 @@ class LocalCalls:
         self.methods = methods
 
     def call(
-        self, method: str, data: bytes, timeout: float, on_answer: OnAnswer
+        self, lease: str, method: str, data: bytes, timeout: float, on_answer: OnAnswer
     ) -> Callable[[], None]:
-        reply = LocalReply(on_answer)
+        reply = LocalReply(lease, on_answer)
         self.asked.append((method, data))
         self.replies.append(reply)
         if self.problem or method not in self.methods:
@@ -168,25 +177,47 @@ class LocalCalls:
 
 
 class LocalCollectorBus:
-    """Of `bus.api.CollectorBus`: it has the lease at once, and always."""
+    """Of `bus.api.CollectorBus`: it has all leases that it wants at once, and always."""
+
+    refusals = dropped = waiting = 0
 
     def __init__(self, bus: LocalBus, calls: LocalCalls, events: CollectorEvents) -> None:
         self.writer = bus
-        self.callee = calls
-        self.term = 0
-        self.held = True
+        self.callee = self.caller = calls
+        self.keeps = True
+        """Whether it holds what it has."""
         self.events = events
+        self.held: dict[str, int] = {}
+        self._wanted: list[str] = []
+        self._started = False
 
-    def holds(self) -> bool:
-        return self.held
+    def want(self, leases: Iterable[str]) -> None:
+        self._wanted = list(leases)
+        if not self._started:
+            return
+        for lease in [lease for lease in self.held if lease not in self._wanted]:
+            del self.held[lease]
+            self.events.on_lost(lease, "it is not wanted any more")
+        for lease in [lease for lease in self._wanted if lease not in self.held]:
+            self.held[lease] = 1
+            self.events.on_gained(lease, 1)
+
+    def holds(self, lease: str) -> bool:
+        return self.keeps and lease in self.held
+
+    def term(self, lease: str) -> int:
+        return self.held.get(lease, 0)
+
+    def give_back(self, lease: str) -> None:
+        self.held.pop(lease, None)
 
     def start(self) -> None:
-        self.term = 1
+        self._started = True
         self.events.on_connection(True, "")
-        self.events.on_gained(1)
+        self.want(self._wanted)
 
     def stop(self, timeout: float = 5.0) -> None:
-        self.held = False
+        self.held.clear()
 
 
 class LocalEdgeBus:
@@ -203,7 +234,7 @@ class LocalEdgeBus:
 
     def _run(self) -> None:
         self._follower.on_connection(True, "")
-        self._follower.on_collector(True, "")
+        self._follower.on_collector("program", True, "")
         while True:
             self.reader.pass_on()
             gevent.sleep(0.005)

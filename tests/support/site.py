@@ -41,6 +41,7 @@ class Site:
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.redis)
+        self.redis.settle()
         return self
 
     def __exit__(

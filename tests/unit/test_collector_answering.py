@@ -28,7 +28,9 @@ class Asking:
         made = Answering(ActionService(links, as_it_is), Dispatcher(links), Trail())
         self.methods = made.methods
         self.answers: list[tuple[bytes | None, bool]] = []
-        self.reply = LocalReply(lambda data, last, _problem: self.answers.append((data, last)))
+        self.reply = LocalReply(
+            "program", lambda data, last, _problem: self.answers.append((data, last))
+        )
 
     def ask(self, method: str, data: bytes) -> list[tuple[bytes | None, bool]]:
         self.methods[method](data, self.reply)

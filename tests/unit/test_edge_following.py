@@ -137,11 +137,11 @@ def test_why_nothing_is_heard(bus: LocalBus, collector: CollectorHere) -> None:
     assert following.reason == ""
     following.on_connection(False, "refused")
     assert following.reason == "Redis cannot be reached: refused"
-    following.on_collector(False, "its lease is over")
+    following.on_collector("program", False, "its lease is over")
     assert following.reason == "Redis cannot be reached: refused"
     following.on_connection(True, "")
     assert following.reason == "there is no collector: its lease is over"
-    following.on_collector(True, "")
+    following.on_collector("program", True, "")
     assert following.reason == ""
     assert NOT_YET
 

@@ -211,7 +211,7 @@ def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
         return client.collections[name][0, "server", "1"]
 
     until(lambda: told()["sync"] == "live")
-    site.here(lambda: edge._following.on_collector(False, "it is gone"))
+    site.here(lambda: edge._following.on_collector("program", False, "it is gone"))
     until(lambda: told()["sync"] == "stale")
     assert told()["sync_reason"] == "there is no collector: it is gone"
     assert not edge._readiness().ready
@@ -221,7 +221,7 @@ def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
         "reason": edge._following.reason,
         "lag": 0,
     }
-    site.here(lambda: edge._following.on_collector(True, ""))
+    site.here(lambda: edge._following.on_collector("program", True, ""))
     until(lambda: told()["sync"] == "live")
     assert edge._readiness().ready
     assert collector._readiness().ready
@@ -236,7 +236,7 @@ def test_a_collector_that_begins_anew(site: Site) -> None:
     client = V2Client(edge.port)
     name = client.subscribe("state", "events")
     until(lambda: channels(client) == {"1.1", "2.1"})
-    site.here(lambda: before.on_lost("another one has the lease"))
+    site.here(lambda: before.on_lost("program", "another one has the lease"))
     until(lambda: site.running[0][1].dead)
     site.collector()
     until(lambda: len(client.of("snapshot")) > 1)
@@ -251,11 +251,11 @@ def test_nothing_is_sent_without_the_lease(site: Site) -> None:
     collector, edge = site.collector(), site.edge()
     with V2Client(edge.port) as client:
         client.subscribe("events")
-        collector.bus.held = False
+        collector.bus.keeps = False
         reply = client.request("action", server=1, action={"Action": "Ping"})
         assert reply["outcome"] == "unreachable"
         assert "lease" in reply["reason"]
-        collector.bus.held = True
+        collector.bus.keeps = True
 
 
 @threaded
