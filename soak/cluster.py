@@ -18,16 +18,19 @@ import argparse
 import contextlib
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from amiws_gevent.bus.connection import Away
-from amiws_gevent.bus.lease import LEASE_TIME
+from amiws_gevent.bus.leases import LEASE_TIME
 from soak.follower import Follower, Place, judge
+from soak.ledger import Gap
 from soak.members import COLLECTOR, EDGE, INSIDE, Member, Network, namespaces
 from soak.pbx import Pbx
 from tests.support.program import ami_host, configuration
@@ -41,8 +44,7 @@ RATE = 40  # events a second of each server
 BOUND = 20.0
 """Seconds that may pass beside the lease until all is heard: to log in, to change the edge."""
 
-_LOST = "the lease is lost"
-_EXIT_LOST = 75
+_LOST = "has lost the lease"
 
 
 class Soak:
@@ -102,11 +104,11 @@ class Soak:
 
     def _add(self, kind: str) -> Member:
         number = next(self._numbers)
-        made = Member(kind, number, self._folder, self._configuration, self._network)
+        made = Member(kind, number, self._folder, partial(self._configuration, kind), self._network)
         self.members.append(made)
         return made
 
-    def _configuration(self, host: str, port: int) -> str:
+    def _configuration(self, kind: str, host: str, port: int) -> str:
         hosts = [
             ami_host(pbx.ami.port, f"pbx{pbx.ident}", "keepalive: 5").replace(
                 "127.0.0.1", self._host
@@ -115,8 +117,11 @@ class Soak:
         ]
         limits = "limits:\n  actions_per_second: 1000\n  actions_burst: 1000\n"
         more = f"live_state: yes\nsync_interval: 1 h\nredis:\n  url: {self._url}\n{limits}"
-        text = configuration(*hosts, more=more).replace("ws_port: 0", f"ws_port: {port}")
-        return text.replace("ws_host: 127.0.0.1", f"ws_host: {host}")
+        text = configuration(*hosts, more=more)
+        if kind == COLLECTOR:
+            return f"{text}metrics_listen: '{host}:{port}'\n"
+        text = text.replace("ws_host: 127.0.0.1", f"ws_host: {host}")
+        return text.replace("ws_port: 0", f"ws_port: {port}")
 
     def _of(self, kind: str) -> list[Member]:
         return [member for member in self.members if member.kind == kind]
@@ -201,13 +206,22 @@ class Soak:
         member = self.rng.choice(self._of(kind))
         self.done[f"{kind} {what}"] += 1
         self._say(f"{member.name} {what}")
+        refused = self._refused(member)
         began = time.monotonic()
         lose(member)
-        self._expect_news(began, f"{member.name} {what}", over=seconds)
+        self._expect_news(began, f"{member.name} {what}")
         time.sleep(max(0.0, began + seconds - time.monotonic()))
         heal(member)
         self._say(f"{member.name} is back, after {time.monotonic() - began:.0f} s")
         self._expect_news(time.monotonic(), f"{member.name} is back")
+        self.done["refused by the fence"] += max(0, self._refused(member) - refused)
+
+    @staticmethod
+    def _refused(member: Member) -> int:
+        """What Redis has refused of a collector since another had a newer lease."""
+        if member.kind == EDGE or not member.running:
+            return 0
+        return int(member.metric("amiws_bus_refusals_total"))
 
     def _redis_with_data(self) -> None:
         def end() -> None:
@@ -239,7 +253,7 @@ class Soak:
 
     # -- what is judged ----------------------------------------------------------------------
 
-    def _expect_news(self, since: float, after: str, over: float = 0.0) -> None:
+    def _expect_news(self, since: float, after: str) -> None:
         """Each client hears of each server since then, within a lease and the bound."""
         limit = since + LEASE_TIME + BOUND
         while missing := list(self._without_news(since)):
@@ -258,13 +272,11 @@ class Soak:
                     yield f"{client.ledger.name} heard nothing of server {pbx.ident}"
 
     def _look(self) -> None:
-        """Who has ended is started again, as systemd would; only for a lost lease it may."""
+        """Who has ended by itself is started again, as systemd would; and what clients found."""
         for member in self.members:
             status = member.ended_with
-            if status is not None and status != -9:
-                if status != _EXIT_LOST:
-                    self._fault(f"{member.name} ended with {status}")
-                self._say(f"{member.name} ended with {status}, and is started again")
+            if status not in (None, -signal.SIGKILL):  # it was not us
+                self._fault(f"{member.name} ended with {status}")
                 member.start()
         for client in self.clients:
             faults, client.ledger.faults = client.ledger.faults, []
@@ -297,19 +309,17 @@ class Soak:
                 self._fault(f"{client.ledger.name} connected {again} times in the upgrade")
         self._not_offered.clear()
 
-    def _gaps(self) -> list[Counter[tuple[str, int]]]:
+    def _gaps(self) -> list[Counter[Gap]]:
         return [client.ledger.gaps.copy() for client in self.clients]
 
-    def _judge_gaps(
-        self, member: Member, before: list[Counter[tuple[str, int]]], most: int
-    ) -> None:
+    def _judge_gaps(self, member: Member, before: list[Counter[Gap]], most: int) -> None:
         """Of the events of each server no client is told more gaps than that."""
         for client, earlier in zip(self.clients, before, strict=True):
-            for (stream, server), count in (client.ledger.gaps - earlier).items():
+            for (stream, server, reason), count in (client.ledger.gaps - earlier).items():
                 if stream == "events" and count > most:
                     self._fault(
                         f"{member.name} was replaced: {client.ledger.name} was told {count} gaps "
-                        f"of server {server}"
+                        f"of server {server} ({reason})"
                     )
 
     # -- the end -----------------------------------------------------------------------------

@@ -38,13 +38,13 @@ class Follower:
         self.outcomes: dict[str, str | None] = {}
         """None: nothing was heard of it, since the connection was lost."""
         self.reconnects = 0
-        self.place: Place | None = None
         self.acting = True
         self._places = places
         self._servers = servers
         self._rng = rng
         self._asked: dict[str, float] = {}
         self._acts_at = 0.0
+        self._last: Place | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -66,14 +66,16 @@ class Follower:
             if place is not None:
                 with contextlib.suppress(OSError, WebSocketException, TimeoutError):
                     self._follow(place)
-            self.place = None
+                self._last = place
             self.ledger.lost()
             self._asked.clear()
             self._stop.wait(self._rng.uniform(0.1, 0.5))
 
     def _next(self) -> Place | None:
+        """Any but the one that was lost, if there is another."""
         places = self._places()
-        return self._rng.choice(places) if places else None
+        others = [place for place in places if place != self._last]
+        return self._rng.choice(others or places) if places else None
 
     def _follow(self, place: Place) -> None:
         host, port = place
@@ -87,7 +89,6 @@ class Follower:
             ping_interval=None,
         ) as connection:
             self.reconnects += 1
-            self.place = place
             self._begin(connection)
             last = time.monotonic()
             while not self._stop.is_set():

@@ -17,6 +17,7 @@ LASTING = "lasting"
 """Begins the names of channels that are always there: no client may be told otherwise."""
 
 Name = tuple[int, str, str]
+Gap = tuple[str, int, str]
 Message = Mapping[str, Any]
 
 
@@ -45,8 +46,8 @@ class Ledger:
         self.name = name
         self.faults: list[str] = []
         self.events = 0
-        self.gaps: Counter[tuple[str, int]] = Counter()
-        """By stream and server (-1: of all)."""
+        self.gaps: Counter[Gap] = Counter()
+        """By stream, server (-1: of all) and reason."""
         self.position: str | None = None
         self.entities: dict[Name, dict[str, Any]] = {}
         self.heard_at: dict[int, float] = {}
@@ -116,7 +117,7 @@ class Ledger:
 
     def _gap(self, message: Message) -> None:
         server = message.get("server", -1)
-        self.gaps[message["stream"], server] += 1
+        self.gaps[message["stream"], server, message["reason"]] += 1
         if message["stream"] == "events":
             self._heard.gaps.update(self._heard.last if server == -1 else [server])
 

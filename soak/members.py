@@ -7,10 +7,12 @@ can be cut off from all others without knowing it. Without, all are on the loopb
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,6 +165,13 @@ class Member:
     def ended_with(self) -> int | None:
         """The exit status, if it has ended."""
         return None if self.process is None else self.process.poll()
+
+    def metric(self, name: str) -> float:
+        """The value of a metric of a collector, all samples together."""
+        host, port = self.place
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=WAIT) as answer:
+            text = answer.read().decode()
+        return sum(map(float, re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)))
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
