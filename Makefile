@@ -7,6 +7,7 @@
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
+# make soak-cluster  ten minutes in which collectors, edges and Redis are lost in every way
 # make lint, make types, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
@@ -32,7 +33,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The libraries of the dashboard. Each installation makes them, if they are not there.
 VENDOR := web_root/vendor/made-from.txt
 
-.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
+.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions soak-cluster \
 	wheel screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
@@ -95,6 +96,9 @@ soak: $(VENV)/.installed-test
 
 soak-actions: $(VENV)/.installed-test
 	$(BIN)/python -m soak.actions $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+soak-cluster: $(VENV)/.installed-test
+	$(BIN)/python -m soak.cluster $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .

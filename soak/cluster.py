@@ -30,6 +30,7 @@ from pathlib import Path
 from amiws_gevent.bus.connection import Away
 from amiws_gevent.bus.leases import LEASE_TIME
 from soak.follower import Follower, Place, judge
+from soak.late import LateWriter
 from soak.ledger import Gap
 from soak.members import COLLECTOR, EDGE, INSIDE, Member, Network, namespaces
 from soak.pbx import Pbx
@@ -44,6 +45,7 @@ RATE = 40  # events a second of each server
 BOUND = 20.0
 """Seconds that may pass beside the lease until all is heard: to log in, to change the edge."""
 
+_UNDER_WAY = 1.0  # seconds after which nothing comes any more of what a lost one has sent
 _LOST = "has lost the lease"
 
 
@@ -70,6 +72,7 @@ class Soak:
             options = [f"bind 127.0.0.1 {host}", "protected-mode no"]
             self._redis = RedisServer(folder / "redis", options, tcp="redis")
             self._url = f"redis://{host}:{self._redis.port}"
+        self._late = LateWriter(self._redis, range(1, SERVERS + 1))
         self._host = host
         self._numbers = iter(range(2, 250))
         self.members: list[Member] = []
@@ -207,14 +210,20 @@ class Soak:
         self.done[f"{kind} {what}"] += 1
         self._say(f"{member.name} {what}")
         refused = self._refused(member)
+        self._late.remember()
         began = time.monotonic()
         lose(member)
-        self._expect_news(began, f"{member.name} {what}")
+        time.sleep(_UNDER_WAY)
+        self._expect_news(began + _UNDER_WAY, f"{member.name} {what}")
         time.sleep(max(0.0, began + seconds - time.monotonic()))
         heal(member)
         self._say(f"{member.name} is back, after {time.monotonic() - began:.0f} s")
         self._expect_news(time.monotonic(), f"{member.name} is back")
         self.done["refused by the fence"] += max(0, self._refused(member) - refused)
+        late, taken = self._late.attempt()
+        self.done["refused by the fence, of the soak's own"] += late
+        for stream in taken:
+            self._fault(f"{stream}: Redis took what was written under a term of before")
 
     @staticmethod
     def _refused(member: Member) -> int:
@@ -404,7 +413,11 @@ def _tell(soak: Soak, seed: int) -> None:
     print("; ".join(f"{what}: {count}" for what, count in sorted(soak.done.items())))
     events = sum(client.ledger.events for client in soak.clients)
     gaps = sum(sum(client.ledger.gaps.values()) for client in soak.clients)
-    print(f"{events:,} events checked, {gaps} gaps told, {soak.longest:.1f} s the longest wait")
+    silence = max(client.ledger.longest_silence for client in soak.clients)
+    print(
+        f"{events:,} events checked, {gaps} gaps told; {soak.longest:.1f} s the longest wait for "
+        f"news after a fault, {silence:.1f} s the longest silence"
+    )
     print(f"seed {seed}: {len(soak.faults)} faults")
     for fault in soak.faults[:20]:
         print(f"FAULT: {fault}")
