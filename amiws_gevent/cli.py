@@ -12,40 +12,31 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import gevent
+from typing import TYPE_CHECKING, Protocol
 
 from amiws_gevent import __version__, passwd
 from amiws_gevent.config import (
     WS_PORT,
-    AmiHost,
     ConfigError,
     LoadResult,
     Settings,
-    load_settings,
+    Source,
     load_users_file,
     role_report,
     security_warnings,
 )
-from amiws_gevent.config.fields import EDGE, PROCESSES, token_name
+from amiws_gevent.config.fields import EDGE, PROCESSES, token_name, workers
 from amiws_gevent.errors import ListenError, StartError, UsageError
 from amiws_gevent.runtime import log
-from amiws_gevent.runtime.daemon import Child, PidFile, daemonise, drop_pid_file
-from amiws_gevent.runtime.gc_freeze import GcFreeze
-from amiws_gevent.runtime.greenlets import GreenletWatch
+from amiws_gevent.runtime.daemon import Child, PidFile, daemonise
 from amiws_gevent.runtime.notify import is_journal
 from amiws_gevent.runtime.signals import EndAsked, Signals
-from amiws_gevent.runtime.watchdog import Place, Watchdog
+from amiws_gevent.serving import Served, serve
 from amiws_gevent.web.tokens import hash_of, make_token
 
 if TYPE_CHECKING:
-    from amiws_gevent.plugins.roster import Roster
-    from amiws_gevent.server import Server
     from amiws_gevent.simulator.demo import Wishes
 
 CONFIG_FILE = Path("/etc/amiws.yaml")
@@ -86,8 +77,14 @@ Exit status: 0 stopped as asked; 2 mistake on the command line; 70 internal erro
 report it); 71 port or certificate; 73 pid file or audit; 78 configuration. Of --connect: 69 a
 server that cannot be logged in to or does not answer; 77 an AMI user that lacks a class."""
 
-Configured = tuple[Settings, Callable[[], LoadResult] | None]
-"""The settings of the start, and what reads them anew; None: nothing does."""
+
+class Program(Served, Protocol):
+    """What is started: a server, or what has several processes serve."""
+
+    @property
+    def url(self) -> str | None:
+        """Where its pages are, once started; None: it has none."""
+
 
 _log = logging.getLogger("amiws_gevent.cli")
 
@@ -188,6 +185,15 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         help="what this process does, whatever the configuration says: both, or with others over "
         "Redis collector (AMI connections) or edge (clients)",
     )
+    parser.add_argument(
+        "--workers",
+        metavar="NUMBER",
+        type=_workers,
+        help="serve clients with so many processes, whatever the configuration says, or auto: one "
+        "for each core",
+    )
+    # Of a process that a supervisor has started: its name, and the descriptor of its channel.
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument(
         "--plugins",
         action="store_true",
@@ -294,7 +300,7 @@ def _verify_audit(words: argparse.ArgumentParser, options: argparse.Namespace) -
     paths = options.audit_key
     try:
         if paths is None:
-            audit = _loader(options)().settings.audit
+            audit = _source(options).load().settings.audit
             if audit is None:
                 words.error("the configuration has no audit; name its key with --audit-key")
             paths = [audit.key_file]
@@ -339,16 +345,20 @@ def _wishes(options: argparse.Namespace) -> Wishes | None:
 
 
 def _run(options: argparse.Namespace, signals: Signals, wishes: Wishes | None) -> int:
-    load = _loader(options)
+    if options.worker is not None:
+        from amiws_gevent.workers import child  # by others it is not needed
+
+        return child.run(options.worker, signals)
+    source = _source(options)
     with signals.may_end():
-        result = load()
+        result = source.load()
     if options.check:
         demo = options.demo is not None
         status = _report(result, strict=options.strict, demo=demo)
         if status or not options.connect:
             return status
         with signals.may_end():
-            return _connect(result.settings, demo=wishes)
+            return _connect(source, demo=wishes)
     if options.plugins:
         return _list_plugins(result)
     if wishes is not None and result.settings.process == EDGE:
@@ -361,22 +371,24 @@ def _run(options: argparse.Namespace, signals: Signals, wishes: Wishes | None) -
         if options.daemon or options.pidfile:
             pid_file = (options.pidfile or PID_FILE).absolute()
             stack.enter_context(PidFile(pid_file))
-        reload = load if result.settings.path else None
-        return _serve(result, reload, signals, demo=wishes, child=side, pid_file=pid_file)
+        return _serve(result, source, signals, demo=wishes, child=side, pid_file=pid_file)
 
 
-def _loader(options: argparse.Namespace) -> Callable[[], LoadResult]:
-    """What reads the configuration, now and for SIGHUP."""
+def _source(options: argparse.Namespace) -> Source:
+    """Where the configuration comes from, now and for SIGHUP."""
     # A daemon leaves this folder, and reads the file and what that names again all the same.
     base = Path.cwd()
-    path = base / (options.file or CONFIG_FILE)
-    replaced: dict[str, object] = {} if options.process is None else {"process": options.process}
+    replaced: dict[str, object] = {
+        key: value for key in ("process", "workers") if (value := getattr(options, key)) is not None
+    }
+    path = str(base / (options.file or CONFIG_FILE))
     if options.demo is None:
-        return lambda: load_settings(path, base=base, replaced=replaced)
+        return Source(path, str(base), replaced=replaced)
     replaced |= _demo_keys(options.demo)
-    if options.file is None:
-        return lambda: LoadResult(_demo_settings(replaced), [], [])
-    return lambda: load_settings(path, base=base, replaced=replaced)
+    if options.file is not None:
+        return Source(path, str(base), replaced=replaced)
+    # This machine only, and nothing to log in to.
+    return Source(replaced={"ws_host": "127.0.0.1", **replaced})
 
 
 def _demo_keys(port: int) -> dict[str, object]:
@@ -387,15 +399,17 @@ def _demo_keys(port: int) -> dict[str, object]:
     return keys if port == DEMO_AS_CONFIGURED else keys | {"ws_port": port}
 
 
-def _demo_settings(keys: Mapping[str, object]) -> Settings:
-    """The settings of ``--demo`` without a file: this machine only, and nothing to log in to."""
-    return Settings.model_validate({"ws_host": "127.0.0.1", **keys})
-
-
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT):
         raise argparse.ArgumentTypeError(f"must be a port from 0 to {LARGEST_PORT}, not {text!r}")
     return int(text)
+
+
+def _workers(text: str) -> int | str:
+    try:
+        return workers(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rate(text: str) -> float:
@@ -429,7 +443,7 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
     return 0
 
 
-def _connect(settings: Settings, *, demo: Wishes | None) -> int:
+def _connect(source: Source, *, demo: Wishes | None) -> int:
     """What ``--connect`` finds out of each server; the exit status is that of the worst."""
     from amiws_gevent.live.check import (  # by others it is not needed
         READ_NOTE,
@@ -437,10 +451,8 @@ def _connect(settings: Settings, *, demo: Wishes | None) -> int:
         lines_of,
     )
 
-    configured: Configured = settings, None
-    source = _simulated(configured, demo) if demo else contextlib.nullcontext(configured)
-    with source as (settings, _):
-        reports = check_servers(settings)
+    with _simulated(source, demo) as source:
+        reports = check_servers(source.load().settings)
     for report in reports:
         print("\n".join(lines_of(report)))
     print(READ_NOTE)
@@ -491,7 +503,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _serve(
     result: LoadResult,
-    load: Callable[[], LoadResult] | None,
+    source: Source,
     signals: Signals,
     *,
     demo: Wishes | None,
@@ -499,101 +511,87 @@ def _serve(
     pid_file: Path | None = None,
 ) -> int:
     """Start the program and run it until it is told to end; returns the exit status."""
-    control = _open_log(result.settings, child)
-    watch = GreenletWatch()
-    watch.install(gevent.get_hub())
+    control, foreground = _open_log(result.settings, child)
     _log.info("amiws-gevent %s starts", __version__)
-    for warning in result.warnings:
-        _log.warning("%s", warning)
-    configured: Configured = result.settings, load
-    source = _simulated(configured, demo) if demo else contextlib.nullcontext(configured)
-    try:
-        # Not before the fork: what it imports may start threads or open files.
-        from amiws_gevent.processes import server_of
 
-        with GcFreeze(), source as (settings, load):
-            server = server_of(settings, load=load, log=control, pid_file=pid_file)
-            watch.blame = server.plugins.blame
-            _start(server, signals)
-            if demo and server.url is not None:
-                ending = "; Ctrl-C ends it" if child is None else ""
-                print(f"Open {server.url} in a browser{ending}.", flush=True)
-            if child is not None:
-                child.started()
-            tell = partial(_tell_stall, server.plugins, control, pid_file)
-            with (
-                signals.handed_to(end=server.request_stop, reload=server.request_reload),
-                Watchdog(tell, EXIT_SOFTWARE),
-            ):
-                status = server.run()
-    except StartError as error:
-        if child is not None:  # its log does not go to the terminal
-            print(_told(error), file=sys.stderr)
-        _log.error("%s", error)
-        status = error.exit_status
-    except Exception as error:  # noqa: BLE001  # the last guard; told with its place
-        _log.critical("internal error: %s; the program ends", error, exc_info=True)
+    def started(server: Program) -> None:
+        if demo and server.url is not None:
+            ending = "; Ctrl-C ends it" if child is None else ""
+            print(f"Open {server.url} in a browser{ending}.", flush=True)
         if child is not None:
+            child.started()
+
+    def failed(error: Exception) -> None:
+        if isinstance(error, StartError):
+            if child is not None:  # its log does not go to the terminal
+                print(_told(error), file=sys.stderr)
+            _log.error("%s", error)
+        elif child is not None:
             sys.excepthook(type(error), error, error.__traceback__)
-        status = EXIT_SOFTWARE
-    return status or (EXIT_SOFTWARE if watch.deaths else 0)
+
+    made = _made(result, source, demo, control, foreground=foreground, pid_file=pid_file)
+    return serve(made, signals, control, started=started, failed=failed, pid_file=pid_file)
 
 
-def _open_log(settings: Settings, child: Child | None) -> log.LogControl:
+@contextlib.contextmanager
+def _made(
+    result: LoadResult,
+    source: Source,
+    demo: Wishes | None,
+    control: log.LogControl,
+    *,
+    foreground: bool,
+    pid_file: Path | None,
+) -> Iterator[Program]:
+    """What is to serve, with simulated PBXs if these are wished for."""
+    # Not before the fork: what it imports may start threads or open files.
+    from amiws_gevent.processes import server_of
+    from amiws_gevent.reload import warn
+
+    with _simulated(source, demo) as source:
+        if demo is not None:
+            result = source.load()
+        warn(result.settings, result.warnings)
+        if result.settings.workers is not None:
+            from amiws_gevent.workers.supervisor import Supervisor  # by others it is not needed
+
+            yield Supervisor(result, source, log=control, foreground=foreground, pid_file=pid_file)
+            return
+        yield server_of(
+            result.settings,
+            load=source.load if source.path else None,
+            log=control,
+            private_files=[pid_file] if pid_file else [],
+        )
+
+
+def _open_log(settings: Settings, child: Child | None) -> tuple[log.LogControl, bool]:
+    """The log, and whether it goes to standard error too."""
     syslog = log.syslog_listens()
     # Not to the journal twice: it has what goes to syslog, with facility and level.
     foreground = child is None and not (syslog and is_journal(STDERR))
     if child is not None and not syslog:  # its standard error is the starter's, until it serves
         print(NO_SYSLOG, file=sys.stderr)
-    return log.configure(settings.log_facility, settings.log_level, foreground=foreground)
+    control = log.configure(settings.log_facility, settings.log_level, foreground=foreground)
+    return control, foreground
 
 
 @contextlib.contextmanager
-def _simulated(configured: Configured, wishes: Wishes) -> Iterator[Configured]:
+def _simulated(source: Source, wishes: Wishes | None) -> Iterator[Source]:
     """The same with simulated PBXs, which run within, in the place of the servers."""
+    if wishes is None:
+        yield source
+        return
     from amiws_gevent.simulator import demo  # by others it is not needed
 
-    settings, load = configured
     try:
         pbxs = demo.start(wishes)
     except OSError as error:
         raise ListenError(f"cannot listen for the simulated PBXs: {error.strerror}") from error
-    hosts = tuple(map(AmiHost.model_validate, pbxs.hosts))
-
-    def with_pbxs(settings: Settings) -> Settings:
-        return settings.model_copy(update={"amihosts": hosts})
-
-    def reload(load: Callable[[], LoadResult]) -> LoadResult:
-        result = load()
-        return replace(result, settings=with_pbxs(result.settings))
-
     try:
-        yield with_pbxs(settings), load and partial(reload, load)
+        yield source.replacing(amihosts=pbxs.hosts)
     finally:
         pbxs.stop()
-
-
-def _tell_stall(
-    plugins: Roster, control: log.LogControl, pid_file: Path | None, places: Sequence[Place]
-) -> None:
-    """Say who keeps the program from its end, and remove the pid file.
-
-    In the watchdog's thread, while the main one stands wherever it does: so no lock.
-    """
-    text = f"does not stop, still in {plugins.whereabouts(places)}; ended by force"
-    control.tell_now(_log, logging.CRITICAL, text)
-    if pid_file is not None:
-        drop_pid_file(pid_file)
-
-
-def _start(server: Server, signals: Signals) -> None:
-    """Raises EndAsked with all that had begun ended again."""
-    try:
-        with signals.may_end():
-            server.start()
-    except EndAsked:
-        server.stop()
-        raise
 
 
 def _told(error: StartError) -> str:

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ from amiws_gevent.metrics import OnBus
 from amiws_gevent.plugins.facilities import Facilities
 from amiws_gevent.reload import ServerParts
 from amiws_gevent.runtime.log import LogControl
-from amiws_gevent.server import Server
+from amiws_gevent.server import Server, Whole
 from amiws_gevent.state.servers import SERVER
 from amiws_gevent.web.monitor import Readiness, readiness
 
@@ -92,7 +92,12 @@ class Collector(Server):
     def _make_bus(self, settings: Settings) -> api.CollectorBus:
         assert settings.redis is not None
         made: api.CollectorBus = _redis_bus().make_collector(
-            settings.redis, self, _bounds(settings.limits), lease_of=lease_of, uncounted=[PROGRAM]
+            settings.redis,
+            self,
+            _bounds(settings.limits),
+            lease_of=lease_of,
+            uncounted=[PROGRAM],
+            alone=self._whole is not None and self._whole.alone,
         )
         return made
 
@@ -150,7 +155,7 @@ class Collector(Server):
 
     def _start_clients(self) -> None:
         _log.info("collector: %d AMI servers", len(self.settings.amihosts))
-        if self.settings.metrics_listen is None:
+        if self.settings.metrics_listen is None and self._whole is None:
             _log.warning(
                 "metrics_listen is not given: a collector has no other address for /metrics, "
                 "/healthz and /readyz"
@@ -253,7 +258,8 @@ class Collector(Server):
 
     def on_lost(self, lease: str, reason: str) -> None:
         """See `Holding.lost`."""
-        self._holding.lost(lease, reason)
+        if not self._stopping:
+            self._holding.lost(lease, reason)
 
     def on_yield(self, lease: str, reason: str) -> None:
         """See `Holding.yields`."""
@@ -443,15 +449,19 @@ def server_of(
     *,
     load: Callable[[], LoadResult] | None = None,
     log: LogControl | None = None,
-    pid_file: Path | None = None,
+    private_files: Sequence[Path] = (),
+    whole: Whole | None = None,
 ) -> Server:
-    """The process that the settings say; a reload makes no other of it."""
+    """The process that the settings say; a reload makes no other of it.
+
+    Arguments are those of `Server`.
+    """
     kind = {BOTH: Server, COLLECTOR: Collector, EDGE: Edge}[settings.process]
-    kept = None if load is None else partial(_load_as_before, load, settings)
-    return kind(settings, load=kept, log=log, pid_file=pid_file)
+    kept = None if load is None else partial(load_as_before, load, settings)
+    return kind(settings, load=kept, log=log, private_files=private_files, whole=whole)
 
 
-def _load_as_before(load: Callable[[], LoadResult], before: Settings) -> LoadResult:
+def load_as_before(load: Callable[[], LoadResult], before: Settings) -> LoadResult:
     """A configuration with the kind of process and the Redis that the process was started with."""
     result = load()
     kept = {"process": before.process, "redis": before.redis}

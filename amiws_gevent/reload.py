@@ -13,6 +13,7 @@ the parts, not in what is built here.
 
 from __future__ import annotations
 
+import abc
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -128,7 +129,7 @@ class _ForClients:
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class _Ready:
     """What is ready to be used with ``settings``."""
 
     settings: Settings
@@ -138,31 +139,29 @@ class _Prepared:
     clients: _ForClients | None
 
 
-class Reload:
-    """Applies settings to ``parts``: those of the start, then what ``load`` reads for SIGHUP.
+class Reloads(abc.ABC):
+    """Reads the configuration when it is asked to, has it applied, and says what became of that.
 
-    ``settings`` are those in force. ``load`` raises ConfigError; None: there is no file.
-    ``last`` is kept up to date.
+    ``load`` raises ConfigError; None: there is no file. ``last`` is kept up to date.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        settings: Settings,
-        *,
-        load: Callable[[], LoadResult] | None,
-        last: LastReload,
-    ) -> None:
-        self.settings = settings
-        self._parts = parts
+    def __init__(self, load: Callable[[], LoadResult] | None, last: LastReload) -> None:
         self._load = load
         self._last = last
         self._asked = False
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
-    def start(self) -> None:
-        """Apply the settings of the start; raises StartError with nothing left open."""
-        self._apply(self.settings, ())
+    @abc.abstractmethod
+    def _apply(self, result: LoadResult) -> None:
+        """All of it or, with a StartError, nothing."""
+
+    @abc.abstractmethod
+    def _refused(self, reason: str) -> None:
+        """It was not applied."""
+
+    def applied(self) -> None:
+        """A configuration is in force, that of the start or another."""
+        self._last.applied, self._last.applied_at = True, time.time()
 
     def begin(self) -> None:
         """Reload in a greenlet, because a plugin may hang in it; reloads never overlap.
@@ -192,11 +191,12 @@ class Reload:
         self._last.applied = False
         try:
             result = load()
-            self._apply(result.settings, result.warnings)
+            warn(result.settings, result.warnings)
+            self._apply(result)
         except StartError as error:
             for line in str(error).splitlines():
                 _log.error("%s", line)
-            self._parts.audit.reload_refused(str(error))
+            self._refused(str(error))
             _log.error("configuration not applied; the previous one stays in force")
             status = "reload refused at %H:%M:%S; the log and amiws-gevent --check say why"
         else:
@@ -204,24 +204,88 @@ class Reload:
             status = "configuration applied at %H:%M:%S"
         notify("READY=1", f"STATUS={time.strftime(status)}")
 
-    def _apply(self, settings: Settings, warnings: Sequence[str]) -> None:
-        for warning in (*warnings, *security_warnings(settings)):
-            _log.warning("%s", warning)
-        with self._holding():  # since plugins that are stopped must not be asked
-            undo = ExitStack()
-            try:
-                prepared = self._prepare(settings, undo)
-            except Exception:  # not for the program's end, which stops whatever has begun
+
+def warn(settings: Settings, warnings: Sequence[str]) -> None:
+    """Log what an operator should know of a configuration: what its file has, and the risks."""
+    for warning in (*warnings, *security_warnings(settings)):
+        _log.warning("%s", warning)
+
+
+class Prepared:
+    """A configuration that is ready to be used: call one of the two, once.
+
+    Until then messages wait.
+    """
+
+    def __init__(self, held: ExitStack, undo: ExitStack, commit: Callable[[], None]) -> None:
+        self._held = held
+        self._undo = undo
+        self._commit = commit
+
+    def commit(self) -> None:
+        """Use it; cannot fail."""
+        with self._held:
+            self._commit()
+
+    def roll_back(self) -> None:
+        """All is as it was."""
+        with self._held:
+            self._undo.close()
+
+
+class Reload(Reloads):
+    """Applies settings to ``parts``: those of the start, then what ``load`` reads for SIGHUP.
+
+    ``settings`` are those in force. Of a process that is one of several, `prepare` is called
+    instead of `begin`, and others log the warnings.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        settings: Settings,
+        *,
+        load: Callable[[], LoadResult] | None,
+        last: LastReload,
+    ) -> None:
+        super().__init__(load, last)
+        self.settings = settings
+        self._parts = parts
+
+    def start(self) -> None:
+        """Apply the settings of the start; raises StartError with nothing left open."""
+        self._prepared(self.settings).commit()
+
+    def prepare(self) -> Prepared:
+        """Read a configuration and prepare it; raises StartError with all as it was."""
+        assert self._load is not None
+        return self._prepared(self._load().settings)
+
+    def _apply(self, result: LoadResult) -> None:
+        self._prepared(result.settings).commit()
+
+    def _refused(self, reason: str) -> None:
+        self._parts.audit.reload_refused(reason)
+
+    def _prepared(self, settings: Settings) -> Prepared:
+        held, undo = ExitStack(), ExitStack()
+        held.enter_context(self._holding())  # since plugins that are stopped must not be asked
+        try:
+            ready = self._prepare(settings, undo)
+        except Exception:  # not for the program's end, which stops whatever has begun
+            with held:
                 undo.close()
-                raise
-            self._commit(prepared)
-        self._last.applied, self._last.applied_at = True, time.time()
+            raise
+        except BaseException:
+            held.close()
+            raise
+        return Prepared(held, undo, partial(self._commit, ready))
 
     def _holding(self) -> AbstractContextManager[None]:
         servers = self._parts.servers
         return nullcontext() if servers is None else servers.pipeline.holding()
 
-    def _prepare(self, settings: Settings, undo: ExitStack) -> _Prepared:
+    def _prepare(self, settings: Settings, undo: ExitStack) -> _Ready:
         """All that can fail; raises StartError with what is to be undone in ``undo``."""
         parts = self._parts
         audit = parts.audit.prepare(settings.audit)
@@ -234,7 +298,7 @@ class Reload:
         clients = None
         if parts.clients is not None:
             clients = self._prepare_clients(parts.clients, settings, plugins, undo)
-        return _Prepared(settings, parts.access.prepare(settings), audit, monitor, clients)
+        return _Ready(settings, parts.access.prepare(settings), audit, monitor, clients)
 
     def _prepare_clients(
         self, parts: ClientParts, settings: Settings, plugins: Plugins, undo: ExitStack
@@ -286,14 +350,14 @@ class Reload:
         if first or change.is_new or any(key.startswith("plugins") for key in changed):
             audit.plugins([(entry.code.name, str(entry.code.origin)) for entry in now.plugins])
 
-    def _commit(self, prepared: _Prepared) -> None:
+    def _commit(self, ready: _Ready) -> None:
         """Nothing here can fail, and no other greenlet runs meanwhile."""
-        parts, settings = self._parts, prepared.settings
+        parts, settings = self._parts, ready.settings
         before, self.settings = self.settings, settings
         if parts.log is not None:
             parts.log.reconfigure(settings.log_facility, settings.log_level)
         plugins = parts.plugins.finish()
-        parts.access.use(prepared.policy, [host.id for host in settings.amihosts])
+        parts.access.use(ready.policy, [host.id for host in settings.amihosts])
         servers, clients = parts.servers, parts.clients
         if servers is not None:
             servers.pipeline.plugins = plugins
@@ -303,17 +367,18 @@ class Reload:
             clients.api.streams.plugins = plugins
             clients.clients.check_rights()
             clients.api.use_rights()
-        self._record(before, prepared.audit)
+        self._record(before, ready.audit)
         self._use_limits(settings.limits)
-        parts.monitor.configure(settings.limits, prepared.monitor)
-        if clients is not None and prepared.clients is not None:
-            made = prepared.clients
+        parts.monitor.configure(settings.limits, ready.monitor)
+        if clients is not None and ready.clients is not None:
+            made = ready.clients
             clients.web.configure(settings, made.web, app=made.app, gate=made.upgrades)
             clients.watch.use(made.gate)
             clients.logins.configure(settings)
         if servers is not None:
             for part in servers.followed:
                 part.configure(settings)
+        self.applied()
 
     def _use_limits(self, limits: Limits) -> None:
         parts = self._parts

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import gevent
 from gevent.queue import Queue
+from prometheus_client.core import Metric
 
 from amiws_gevent.access import Access
 from amiws_gevent.actions import ActionService
@@ -34,7 +36,7 @@ from amiws_gevent.metrics import Measured, Metrics, OnBus
 from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.facilities import Facilities
 from amiws_gevent.plugins.roster import Roster
-from amiws_gevent.reload import ClientParts, LastReload, Parts, Reload, ServerParts
+from amiws_gevent.reload import ClientParts, LastReload, Parts, Prepared, Reload, ServerParts
 from amiws_gevent.runtime.descriptors import raise_limit
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
@@ -57,11 +59,23 @@ EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 _log = logging.getLogger("amiws_gevent.server")
 
 
+class Whole(Protocol):
+    """The program of which this process is one of several: what each tells of all."""
+
+    alone: bool
+    """Redis has no other collector: it is this machine's own."""
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """See `Metrics.render`."""
+
+    def readiness(self) -> Readiness: ...
+
+
 class Server:
     """The whole program behind the command line.
 
-    ``load`` reads the configuration anew for SIGHUP and raises ConfigError. ``pid_file``
-    is not served.
+    ``load`` reads the configuration anew for SIGHUP and raises ConfigError. ``private_files``
+    are not served. ``whole``: this process is one of several, which share its ports.
     """
 
     def __init__(
@@ -70,10 +84,12 @@ class Server:
         *,
         load: Callable[[], LoadResult] | None = None,
         log: LogControl | None = None,
-        pid_file: Path | None = None,
+        private_files: Sequence[Path] = (),
+        whole: Whole | None = None,
     ) -> None:
         self._log = log
-        self._private_files = [pid_file] if pid_file else []
+        self._private_files = private_files
+        self._whole = whole
         self._hub = Hub(limit=settings.limits.hub_buffer)
         self._live = LiveState()
         self._make_shared(settings)
@@ -88,7 +104,7 @@ class Server:
         )
         self._v2 = self._make_v2(settings)
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
-        self._web = WebServer(self._clients)
+        self._web = WebServer(self._clients, shared=whole is not None)
         self._pauses = PauseMeter()
         self._logins = LoginMemory()
         self._watch = LoginWatch(
@@ -96,12 +112,17 @@ class Server:
         )
         self._last_reload = LastReload()
         self._metrics = Metrics(self._measured())
-        self._monitor = MonitorListener(
-            monitor_blueprint(self._metrics.render, self._readiness, self._access.sees_all)
-        )
+        self._monitor = self._make_monitor()
         self._reload = Reload(self._parts(), settings, load=load, last=self._last_reload)
         self._commands: Queue[Callable[[], int | None]] = Queue()
         self._stopping = False
+
+    def _make_monitor(self) -> MonitorListener:
+        render, ready = self._metrics.render, self._readiness
+        if self._whole is not None:
+            render, ready = self._whole.metrics, self._whole.readiness
+        blueprint = monitor_blueprint(render, ready, self._access.sees_all)
+        return MonitorListener(blueprint, shared=self._whole is not None)
 
     def _make_v2(self, settings: Settings) -> Service:
         return Service(
@@ -214,9 +235,7 @@ class Server:
     @property
     def url(self) -> str | None:
         """Where a browser on this machine finds the pages, once started; None: there are none."""
-        scheme = "https" if self.settings.ssl_cert else "http"
-        host = self.settings.ws_host or "127.0.0.1"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        return url_of(self.settings, self.port)
 
     def start(self) -> None:
         """Listen and begin to connect; raises StartError with nothing left open."""
@@ -252,12 +271,33 @@ class Server:
             notify("STOPPING=1")
             self.stop()
 
+    # Of a process that is one of several
+
+    def prepare_reload(self) -> Prepared:
+        """Read the configuration anew and prepare it; raises StartError with all as it was."""
+        return self._reload.prepare()
+
+    def reload_refused(self, reason: str) -> None:
+        """The configuration that came was not applied; for the audit."""
+        self._audit.reload_refused(reason)
+
+    def readiness(self) -> Readiness:
+        """That of this process alone."""
+        return self._readiness()
+
+    def measure(self) -> Iterable[Metric]:
+        """The metrics of this process alone; they are made as they are gone through."""
+        return self._metrics.registry.collect()
+
     def request_stop(self) -> None:
         """Ask ``run`` to end with status 0."""
         self._commands.put(lambda: 0)
 
     def request_reload(self) -> None:
         """Ask ``run`` to read the configuration anew."""
+        if self._whole is not None:
+            _log.warning("SIGHUP ignored: send it to the supervisor, which tells all")
+            return
         self._commands.put(self._reload.begin)
 
     def stop(self) -> None:
@@ -292,3 +332,10 @@ class Server:
     def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
         _log.critical("internal error in %r: %s; the program ends", greenlet, greenlet.exception)
         self._commands.put(lambda: EXIT_SOFTWARE)
+
+
+def url_of(settings: Settings, port: int) -> str:
+    """Where a browser on this machine finds the pages that are at ``port``."""
+    scheme = "https" if settings.ssl_cert else "http"
+    host = settings.ws_host or "127.0.0.1"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -15,6 +15,7 @@ from amiws_gevent.config.problems import ConfigError, Problem
 from amiws_gevent.config.redis import Redis, RedisAddress
 from amiws_gevent.config.rules import WS_PORT
 from amiws_gevent.config.security import security_warnings
+from amiws_gevent.config.source import Source
 from amiws_gevent.config.users import UsersFile, load_users_file
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Redis",
     "RedisAddress",
     "Settings",
+    "Source",
     "UsersFile",
     "changed_keys",
     "load_settings",

@@ -36,6 +36,9 @@ LONGEST_LOGIN_TEXT = 1000
 BOTH, COLLECTOR, EDGE = PROCESSES = ("both", "collector", "edge")
 """What a process may be."""
 
+AUTO: Literal["auto"] = "auto"
+MOST_WORKERS = 128
+
 # What would break a line of a log or a header: C0, C1 and Unicode's own line ends.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -185,6 +188,18 @@ def process(value: object) -> str:
     return kind
 
 
+def workers(value: object) -> int | Literal["auto"]:
+    """How many processes serve clients; ``auto``: one for each core."""
+    if isinstance(value, str) and value.lower() == AUTO:
+        return AUTO
+    try:
+        return units.whole_number(value, 1, MOST_WORKERS)
+    except ValueError:
+        raise ValueError(
+            f"must be auto or a number from 1 to {MOST_WORKERS}, not {shown(value)}"
+        ) from None
+
+
 def paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     """Absolute paths of one path or a list of them; relative ones from the file's folder."""
     if value is None or value == "":
@@ -258,6 +273,12 @@ _SLOW_CLIENTS_SCHEMA: dict[str, Any] = {
 _ROLE_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": list(PROCESSES)}, text_pattern(_any_case(list(PROCESSES)))]
 }
+_WORKERS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": MOST_WORKERS},
+        text_pattern("^([0-9]+|[aA][uU][tT][oO])$"),
+    ]
+}
 _PROXY_HEADERS_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"enum": ["x-forwarded", "forwarded"]},
@@ -320,6 +341,7 @@ Process = Annotated[
     BeforeValidator(process),
     WithJsonSchema(_ROLE_SCHEMA),
 ]
+Workers = Annotated[int | Literal["auto"], PlainValidator(workers), WithJsonSchema(_WORKERS_SCHEMA)]
 QueueDayOfFile = Annotated[
     QueueDay,
     PlainValidator(queue_day),

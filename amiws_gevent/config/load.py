@@ -6,7 +6,7 @@ import os
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -57,6 +57,8 @@ class LoadResult:
     settings: Settings
     warnings: list[str]
     slips: list[str]
+    text: str = field(default="", repr=False)
+    """What the file has, secrets too."""
 
 
 def load_settings(
@@ -66,6 +68,7 @@ def load_settings(
     base: Path | None = None,
     plugin_base: Path | None = None,
     replaced: Mapping[str, object] | None = None,
+    text: str | None = None,
 ) -> LoadResult:
     """Read and check a configuration file. Raises ConfigError with all its problems.
 
@@ -74,12 +77,15 @@ def load_settings(
     directory; a daemon that has left that directory gives the one of its start.
     Those of plugins count from ``plugin_base``, by default the file's folder. Keys
     of ``replaced`` have their values from there; what the file has is not read.
+    ``text`` is what the file has, if somebody has read it already.
     """
     base = Path.cwd() if base is None else base
     path = base / path
-    root = compose(path, read_text(path))
+    text = read_text(path) if text is None else text
+    root = compose(path, text)
     context = LoadContext(base, plugin_base or path.parent)
-    return _Loading(path, root, Reader(environ), replaced or {}).result(context)
+    result = _Loading(path, root, Reader(environ), replaced or {}).result(context)
+    return replace(result, text=text)
 
 
 class _Loading:

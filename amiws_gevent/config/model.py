@@ -403,6 +403,14 @@ class Settings(Checked):
         "`collector`, which has the AMI connections, or `edge`, which serves clients. "
         "`--process` on the command line goes before it. See [docs/edges.md](edges.md).",
     )
+    workers: fields.Workers | None = Field(
+        default=None,
+        description="How many processes of this machine serve clients at `ws_port`, or `auto` for "
+        "one for each core; another one has the AMI connections. Without `redis` the program "
+        "starts a Redis of its own. `--workers` on the command line goes before it. See "
+        "[docs/workers.md](workers.md).",
+        json_schema_extra={COMPUTED: "one process does all"},
+    )
     redis: Redis | None = Field(
         default=None,
         description="Redis, which lies between a collector and its edges. See "

@@ -75,6 +75,8 @@ def _process(given: Given) -> Iterator[Found]:
     kind = str(given.get("process", fields.BOTH)).lower()
     if kind in fields.PROCESSES and kind != fields.BOTH and "redis" not in given:
         yield ("process",), f"{kind} needs redis, over which collector and edges are connected"
+    if kind == fields.COLLECTOR and given.get("workers") is not None:
+        yield ("workers",), "has no effect on a collector, which has no clients; remove one of both"
 
 
 def _apart(given: Given) -> Iterator[Found]:

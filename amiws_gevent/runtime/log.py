@@ -279,12 +279,19 @@ class SyslogHandler(LossyHandler):
 
 
 class TerminalHandler(LossyHandler):
-    """Lines for a person: time with milliseconds, level, module, text; tracebacks in full."""
+    """Lines for a person: time with milliseconds, level, module, text; tracebacks in full.
+
+    ``process`` says which of several it is; it stands before the module.
+    """
+
+    def __init__(self, outlet: Outlet, process: str = "") -> None:
+        super().__init__(outlet)
+        self._process = f"{process} " if process else ""
 
     def lines(self, record: logging.LogRecord) -> list[bytes]:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
         head = f"{when}.{int(record.msecs):03d} {severity(record.levelno)[1]:<7}"
-        lines = [f"{head} {module_of(record.name)}: {_text(record)}"]
+        lines = [f"{head} {self._process}{module_of(record.name)}: {_text(record)}"]
         if record.exc_info and record.exc_info[1] is not None:
             trace = "".join(traceback.format_exception(record.exc_info[1]))
             lines.extend("    " + line for line in trace.rstrip("\n").split("\n"))
@@ -350,22 +357,25 @@ def configure(
     ident: str = "amiws-gevent",
     address: str = SYSLOG,
     terminal: int | None = None,
+    process: str = "",
     clock: Callable[[], float] = time.monotonic,
 ) -> LogControl:
     """Send what the program logs to syslog, and in the ``foreground`` to standard error too.
 
     ``facility`` is shifted as in sys/syslog.h (40 is LOG_SYSLOG), ``level`` a syslog
     priority: 0 (emergencies only) to 7 (everything). ``address`` is the path of the
-    daemon's socket, ``terminal`` a descriptor in place of standard error's. Nothing
+    daemon's socket, ``terminal`` a descriptor in place of standard error's. ``process`` names
+    one process of several; for syslog it is behind a slash, as its daemons know it. Nothing
     here fails when the daemon is absent: it is tried again while lines come.
     """
     # Each greenlet that logs would keep a Thread object until it ends: a fourth of all objects
     # of a client that the garbage collector would look through.
     logging.logThreads = False
+    ident = f"{ident}/{process}" if process else ident
     on_terminal = None
     if foreground:
         descriptor = _stderr_descriptor() if terminal is None else terminal
-        on_terminal = TerminalHandler(Terminal(descriptor))
+        on_terminal = TerminalHandler(Terminal(descriptor), process)
     control = LogControl(SyslogHandler(SyslogSocket(address, clock), facility, ident), on_terminal)
     control.reconfigure(facility, level)
     return control

@@ -36,7 +36,8 @@ class Move(NamedTuple):
 class Endpoint:
     """Does not listen until the first move. Errors name the configuration keys given here.
 
-    The first move uses ``listener``, if given, instead of opening its address.
+    The first move uses ``listener``, if given, instead of opening its address. ``shared``:
+    other processes listen at the same address.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Endpoint:
         host_key: str = "ws_host",
         port_key: str = "ws_port",
         listener: socket.socket | None = None,
+        shared: bool = False,
     ) -> None:
         self._accept = accept
-        self._open = partial(open_listener, host_key=host_key, port_key=port_key)
+        self._open = partial(open_listener, host_key=host_key, port_key=port_key, shared=shared)
         self._given = listener
         self._acceptor: Acceptor | None = None
         self.address: ListenAddress | None = None

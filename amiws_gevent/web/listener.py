@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from gevent import socket, ssl
@@ -15,21 +16,50 @@ BACKLOG = 4096  # all clients of a large site reconnect at once; net.core.somaxc
 
 
 def open_listener(
-    host: str, port: int, *, host_key: str = "ws_host", port_key: str = "ws_port"
+    host: str,
+    port: int,
+    *,
+    host_key: str = "ws_host",
+    port_key: str = "ws_port",
+    shared: bool = False,
 ) -> socket.socket:
     """A socket that listens on ``host`` (name or address; empty: all interfaces).
 
     All interfaces means IPv6 and IPv4 on one socket, or IPv4 alone where there is no
-    IPv6. A name stands for its first address, IPv4 before IPv6. Raises ListenError,
-    which names the keys of the configuration.
+    IPv6. A name stands for its first address, IPv4 before IPv6. ``shared``: other processes
+    of this user may listen there too, each with a share of the connections. Raises
+    ListenError, which names the keys of the configuration.
     """
+    listener = _open(host, port, _share if shared else _take, host_key, port_key)
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _listen_error(host, port, error, host_key, port_key) from error
+    return listener
 
+
+def reserve_port(
+    host: str, port: int, *, host_key: str = "ws_host", port_key: str = "ws_port", own: bool = False
+) -> socket.socket:
+    """A socket that does not listen, and keeps the port for listeners that share it.
+
+    Nobody else can take the port meanwhile; ``own``: this process has it already, at another
+    address. Raises ListenError as `open_listener` does.
+    """
+    return _open(host, port, _share if own else _reserve, host_key, port_key)
+
+
+Bind = Callable[[socket.socket, tuple[object, ...]], None]
+
+
+def _open(host: str, port: int, bind: Bind, host_key: str, port_key: str) -> socket.socket:
     def told(error: OSError) -> ListenError:
         return _listen_error(host, port, error, host_key, port_key)
 
     if not host:
         try:
-            return _listen(socket.AF_INET6, ("::", port), dual_stack=True)
+            return _bound(socket.AF_INET6, ("::", port), bind, dual_stack=True)
         except OSError as error:
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                 raise told(error) from error
@@ -40,7 +70,7 @@ def open_listener(
         raise ListenError(f"{host_key} {host}: no such name or address") from error
     family, *_, address = min(found, key=lambda info: info[0] != socket.AF_INET)
     try:
-        return _listen(family, address, dual_stack=False)
+        return _bound(family, address, bind, dual_stack=False)
     except OSError as error:
         raise told(error) from error
 
@@ -76,18 +106,36 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _listen(family: int, address: tuple[object, ...], *, dual_stack: bool) -> socket.socket:
+def _bound(
+    family: int, address: tuple[object, ...], bind: Bind, *, dual_stack: bool
+) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual_stack))
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        bind(listener, address)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _take(listener: socket.socket, address: tuple[object, ...]) -> None:
+    listener.bind(address)
+
+
+def _share(listener: socket.socket, address: tuple[object, ...]) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(address)
+
+
+def _reserve(listener: socket.socket, address: tuple[object, ...]) -> None:
+    """Bind alone, so that a port that somebody shares with others is refused as well, and only
+    then let others in: those that ask for SO_REUSEPORT and are of the same user (socket(7))."""
+    listener.bind(address)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
 
 def _listen_error(

@@ -152,18 +152,22 @@ class _NoUpgrades:
 
 
 class MonitorListener:
-    """Serves ``blueprint`` at an address that may change, or nowhere while there is none."""
+    """Serves ``blueprint`` at an address that may change, or nowhere while there is none.
+
+    ``shared``: other processes listen at the same address.
+    """
 
     def __init__(
         self,
         blueprint: flask.Blueprint,
         *,
+        shared: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.blueprint = blueprint
         self._site = Site(monitor_app(blueprint), _NoUpgrades(), _own(Limits()), clock)
         self._population = Population()
-        self._endpoint = Endpoint(self._accept, host_key=_KEY, port_key=_KEY)
+        self._endpoint = Endpoint(self._accept, host_key=_KEY, port_key=_KEY, shared=shared)
 
     @property
     def port(self) -> int | None:

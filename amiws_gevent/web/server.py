@@ -40,7 +40,7 @@ class WebServer:
 
     Call ``prepare``, then ``configure``, at the start and for each reload; it listens from
     the first ``configure`` on. ``listener``, if given, is used in place of the address in
-    the first settings.
+    the first settings. ``shared``: other processes listen at the same port.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class WebServer:
         sessions: Sessions,
         *,
         listener: socket.socket | None = None,
+        shared: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
@@ -59,7 +60,7 @@ class WebServer:
         self._sessions = sessions
         self._clock = clock
         self._site: Site | None = None
-        self._endpoint = Endpoint(self._accept, listener=listener)
+        self._endpoint = Endpoint(self._accept, listener=listener, shared=shared)
         self._population = Population()
         self._laggards = Laggards()
         self._loss_report = LossReport()

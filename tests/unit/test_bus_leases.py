@@ -7,8 +7,8 @@ from pathlib import Path
 
 import gevent
 import pytest
-
 from amiws_gevent.bus.lease import boot_time, holder_of
+
 from tests.support.bus import KEYS, LeaseLog, working
 from tests.support.clock import Clock
 from tests.support.greenlets import until

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import gc
-import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +24,6 @@ from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import Signals
-from amiws_gevent.runtime.watchdog import Place
 from amiws_gevent.simulator import demo
 from amiws_gevent.simulator.pbx.server import SimulatedPbx
 from amiws_gevent.web.tokens import hash_of
@@ -62,13 +60,13 @@ class Server:
         *,
         load: Callable[[], LoadResult] | None = None,
         log: LogControl | None = None,
-        pid_file: Path | None = None,
+        private_files: Sequence[Path] = (),
     ) -> None:
         self.settings = settings
         self.load = load
         self.plugins = Roster()
         self.log = log
-        self.pid_file = pid_file
+        self.private_files = private_files
         self.started = False
         has_pages = settings.process != "collector"
         self.url = f"http://{settings.ws_host}:{settings.ws_port}/" if has_pages else None
@@ -570,20 +568,6 @@ class TestDaemon:
             "until one does\n"
         )
         assert child.said == ("" if listens else told)
-
-
-def test_who_keeps_the_program_from_its_end_is_told_and_the_pid_file_goes(tmp_path: Path) -> None:
-    said = []
-
-    class Control:
-        def tell_now(self, logger: logging.Logger, level: int, text: str) -> None:
-            said.append((level, text))
-
-    pid_file = tmp_path / "amiws.pid"
-    pid_file.write_text(f"{os.getpid()}\n")
-    cli._tell_stall(Roster(), Control(), pid_file, [Place("/a.py", 3, "f")])  # type: ignore[arg-type]
-    assert said == [(logging.CRITICAL, "does not stop, still in /a.py:3; ended by force")]
-    assert not pid_file.exists()
 
 
 def simulated(settings: Settings) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from amiws_gevent.bus import api
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.identity import Identity
-from amiws_gevent.processes import EXIT_LOST, Collector, Edge, _load_as_before
+from amiws_gevent.processes import NOT_REACHED_YET, Collector, Edge, load_as_before
 from amiws_gevent.server import Server
 from tests.support.ami_server import AmiServer
 from tests.support.greenlets import until
@@ -111,7 +111,7 @@ class Site:
     def stop(self) -> None:
         for server, running in reversed(self.running):
             server.request_stop()
-            assert running.get(timeout=20) in (0, EXIT_LOST)
+            assert running.get(timeout=20) == 0
 
 
 @pytest.fixture
@@ -211,18 +211,22 @@ def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
         return client.collections[name][0, "server", "1"]
 
     until(lambda: told()["sync"] == "live")
-    site.here(lambda: edge._following.on_collector("program", False, "it is gone"))
+    site.here(lambda: edge._following.on_collector("server-1", False, "it is gone"))
     until(lambda: told()["sync"] == "stale")
-    assert told()["sync_reason"] == "there is no collector: it is gone"
+    reason = "there is no collector: it is gone"
+    assert (told()["sync_reason"], told()["connection_reason"]) == (reason, reason)
+    assert told()["connection"] == "waiting"
     assert not edge._readiness().ready
     assert edge._readiness().bus == {
         "process": "edge",
         "up": False,
-        "reason": edge._following.reason,
+        "reason": reason,
+        "missing": {"server-1": reason},
         "lag": 0,
     }
-    site.here(lambda: edge._following.on_collector("program", True, ""))
+    site.here(lambda: edge._following.on_collector("server-1", True, "one has it"))
     until(lambda: told()["sync"] == "live")
+    assert told()["connection"] == "connected"
     assert edge._readiness().ready
     assert collector._readiness().ready
     assert client.of("gap") == []
@@ -230,20 +234,52 @@ def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
 
 
 @threaded
-def test_a_collector_that_begins_anew(site: Site) -> None:
+def test_a_lease_that_is_lost_and_another_collector_that_goes_on(site: Site) -> None:
     before = site.collector()
     edge = site.edge()
     client = V2Client(edge.port)
-    name = client.subscribe("state", "events")
+    name = client.subscribe("state", "events", server=1)
     until(lambda: channels(client) == {"1.1", "2.1"})
-    site.here(lambda: before.on_lost("program", "another one has the lease"))
-    until(lambda: site.running[0][1].dead)
+    first = site.link
+    for lease in ("server-1", "program"):
+        site.here(functools.partial(before.on_lost, lease, "another one has the lease"))
+    until(lambda: first.ended)
+    assert b"Logoff" not in first.received, "nothing is sent to it any more"
+    assert not site.running[0][1].dead, "the process goes on, and may have another server"
     site.collector()
-    until(lambda: len(client.of("snapshot")) > 1)
-    until(lambda: channels(client) == {"1.1", "2.1"})
     site.link.send(event("UserEvent", Number="9"))
     until(lambda: client.events(name)[-1:] == ["9"])
+    until(lambda: channels(client) == {"1.1", "2.1"})
+    assert [one["stream"] for one in client.of("gap")] == ["events"]
+    assert len(client.of("snapshot")) == 1, "the state goes on"
     client.close()
+
+
+@threaded
+def test_a_lease_that_is_wanted_back_is_given_after_the_log_off(site: Site) -> None:
+    collector = site.collector()
+    link = site.link
+    site.here(lambda: collector.on_yield("server-1", "another collector has fewer"))
+    until(lambda: "server-1" not in collector.bus.held)
+    until(lambda: b"Logoff" in link.received)
+    assert collector._readiness().bus == {
+        "process": "collector",
+        "up": True,
+        "reason": "",
+        "leases": {"program": 1},
+    }
+
+
+@threaded
+def test_a_collector_says_why_it_does_nothing(site: Site) -> None:
+    collector = site.collector()
+    site.here(lambda: collector.on_connection(False, "refused"))
+    assert collector._readiness().bus["reason"] == "Redis cannot be reached: refused"
+    assert not collector.up
+    site.here(lambda: collector.on_connection(True, ""))
+    collector.bus.held.clear()
+    assert collector._readiness().bus["reason"] == "other collectors have all servers"
+    assert NOT_REACHED_YET
 
 
 @threaded
@@ -307,9 +343,9 @@ def test_without_its_library_a_process_says_what_to_install(process: str, tmp_pa
 def test_a_reload_makes_no_other_process_and_no_other_redis(site: Site) -> None:
     before = site.settings("edge")
     other = site.settings("collector", redis={"url": "redis://other"}, log_level="debug")
-    loaded = _load_as_before(lambda: LoadResult(other, ["w"], []), before)
+    loaded = load_as_before(lambda: LoadResult(other, ["w"], []), before)
     assert (loaded.settings.process, loaded.settings.redis) == ("edge", before.redis)
     assert loaded.settings.log_level == other.log_level
     assert len(loaded.warnings) == 3
     same = LoadResult(before, [], [])
-    assert _load_as_before(lambda: same, before) is same
+    assert load_as_before(lambda: same, before) is same

@@ -33,14 +33,14 @@ def test_all_interfaces() -> None:
 
 @pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
 def test_all_interfaces_without_ipv6(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    listen = listener_module._listen
+    listen = listener_module._bound
 
-    def ipv4_only(family: int, address: Any, **options: Any) -> socket.socket:
+    def ipv4_only(family: int, *args: Any, **options: Any) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(number, os.strerror(number))
-        return listen(family, address, **options)
+        return listen(family, *args, **options)
 
-    monkeypatch.setattr(listener_module, "_listen", ipv4_only)
+    monkeypatch.setattr(listener_module, "_bound", ipv4_only)
     with open_listener("", 0) as listener:
         assert listener.getsockname()[0] == "0.0.0.0"
 
@@ -95,7 +95,7 @@ def test_other_errors(monkeypatch: pytest.MonkeyPatch, number: int, words: str) 
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(listener_module, "_listen", refuse)
+    monkeypatch.setattr(listener_module, "_bound", refuse)
     for host in ("", "127.0.0.1"):
         with pytest.raises(ListenError, match=words):
             open_listener(host, 80)
