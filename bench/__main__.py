@@ -53,6 +53,7 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "bus": bus.section,
     "workers": workers.section,
     "relay": workers.relay,
+    "spread": workers.spread,
     "page": page_browser.section,
 }
 

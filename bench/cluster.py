@@ -7,6 +7,7 @@ process, or all edges together.
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.runs import Figures, complete
-from bench.subjects import Child, cpu_of, running, scratch, start_ours
+from bench.subjects import Child, Subject, cpu_of, running, scratch, start_ours
 from tests.support.redis_server import RedisServer
 
 SERVED, COLLECTOR, REDIS = "served", "collector", "redis"
@@ -69,6 +70,22 @@ def edges(count: int) -> Start:
             )
 
     return start
+
+
+@contextlib.contextmanager
+def workers(count: int, ami_port: int, source: Child) -> Iterator[Subject]:
+    """The program with so many workers behind one port, and a Redis that it starts."""
+    listens = rf"listening on http://\S*:(\d+)/ with {count} workers?"
+    with running(start_ours(ami_port, None, f"workers: {count}\n", listens=listens)) as subject:
+        _logged_in(source)
+        yield subject
+
+
+def workers_of(subject: Subject) -> dict[str, int]:
+    """The processes of the workers that serve clients, by their names."""
+    assert subject.log is not None
+    found = re.findall(r"workers: (edge-\d+) serves \(process (\d+)\)", subject.log.read_text())
+    return {name: int(pid) for name, pid in found}  # of one that was restarted the newest
 
 
 def _logged_in(source: Child) -> None:

@@ -30,6 +30,19 @@ def cpu_of(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
+def connections_of(pid: int, port: int) -> int:
+    """How many connections to a port of this machine a process has."""
+    sockets = set()
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(str(one.readlink()))
+    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    own = (line.split() for line in lines if f":{port:04X} " in line and " 01 " in line)
+    return sum(
+        words[1].endswith(f":{port:04X}") and f"socket:[{words[9]}]" in sockets for words in own
+    )
+
+
 class Child:
     """A process that speaks in lines: prints answers, reads commands."""
 
@@ -177,11 +190,12 @@ def start_ours(
     *,
     python: str = sys.executable,
     process: str = "both",
+    listens: str = r"listening on https?://\S*:(\d+)/",
 ) -> Subject:
     """The program itself, with nothing but what the run needs in its configuration.
 
-    ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers. The program is the
-    one that is installed for ``python``.
+    ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers. The program is the one
+    that is installed for ``python``. ``listens`` is what it logs when clients may come.
     """
     folder = Path(tempfile.mkdtemp(dir=scratch()))
     tls = f"ssl_cert: {certificate[0]}\nssl_key: {certificate[1]}\n" if certificate else ""
@@ -208,7 +222,7 @@ def start_ours(
     if process == "collector":  # which serves nobody
         subject.logged("collector: ")
         return subject
-    subject.port = int(subject.logged(r"listening on https?://\S*:(\d+)/"))
+    subject.port = int(subject.logged(listens))
     scheme = "https" if certificate else "http"
     subject.metrics = f"{scheme}://127.0.0.1:{subject.port}/metrics"
     return subject

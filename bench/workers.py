@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import statistics
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 from bench import cluster
 from bench.cluster import Scene, Start
 from bench.runs import Figures, medians
 from bench.sections import Report
 from bench.source import MESSAGES_IN_CAPTURE
+from bench.subjects import Child, Subject, connections_of, running
 from tests.support.redis_server import PROGRAM
 
 ALONE = "one process"
@@ -92,6 +96,59 @@ def relay(report: Report) -> None:
             for alone, shared in zip(rounds[ALONE], rounds[_name(1)], strict=True)
         )
         report.ratio(f"{figure} more than one process", more, f"at most {most}")
+
+
+def spread(report: Report) -> None:
+    """How evenly clients are spread over the workers behind one port."""
+    if not _has_redis():
+        return
+    rows: dict[str, Figures] = {}
+    for count in (2, 4):
+        rows |= {f"{count} workers, {when}": row for when, row in _spread(count).items()}
+    report.table(f"{_CLIENTS:,} clients of workers behind one port", rows)
+    for name, row in rows.items():
+        report.ratio(
+            f"most clients of a worker, {name}, against the mean", row["most"], "at most 1.3"
+        )
+
+
+def _spread(count: int) -> dict[str, Figures]:
+    """At first, when one was restarted and its clients came again, and when all came again."""
+    with ExitStack() as stack:
+        source = stack.enter_context(running(Child("-m", "bench.source")))
+        subject = stack.enter_context(cluster.workers(count, int(source.line()), source))
+        words = ("-m", "bench.sink", str(subject.port), str(_CLIENTS))
+        sink = stack.enter_context(running(Child(*words)))
+        assert sink.line() == "ready"
+        found = {"at first": _evenness(subject)}
+        name, pid = next(iter(cluster.workers_of(subject).items()))
+        lost = connections_of(pid, subject.port)
+        os.kill(pid, signal.SIGKILL)
+        sink.ask(f"mend {lost}")
+        _until(lambda: cluster.workers_of(subject)[name] != pid)
+        found["one restarted"] = _evenness(subject)
+        sink.ask("storm")
+        found["then all anew"] = _evenness(subject)
+        return found
+
+
+def _evenness(subject: Subject) -> Figures:
+    pids = cluster.workers_of(subject).values()
+    _until(lambda: sum(connections_of(pid, subject.port) for pid in pids) == _CLIENTS)
+    counts = [connections_of(pid, subject.port) for pid in pids]
+    return {
+        "fewest": min(counts),
+        "largest": max(counts),
+        "most": max(counts) * len(counts) / _CLIENTS,
+    }
+
+
+def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > limit:
+            raise RuntimeError("the clients are not with the workers")
+        time.sleep(0.1)
 
 
 def ratio(rounds: Rounds, figure: str, name: str, other: str) -> float:
