@@ -21,6 +21,7 @@ _MESSAGE = 500  # bytes, as the messages of the busy capture are in the mean
 _TOGETHER = 50
 _ENTRIES = 10_000
 _LONE = 300
+_LEASE = "program"
 _BOUNDS = Bounds(entries=10**6, bytes=10**9)
 
 
@@ -32,7 +33,7 @@ class _Both:
         self.taken = 0
         self.arrived = 0.0
 
-    def on_gained(self, term: int) -> None:
+    def on_gained(self, lease: str, term: int) -> None:
         self.has_lease = True
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
@@ -45,8 +46,10 @@ class _Both:
     def on_broken(self, stream: str, reason: str = "") -> None:
         raise AssertionError(f"{stream} was lost: {reason}")
 
-    def on_lost(self, reason: str) -> None:
-        raise AssertionError(reason)
+    def on_lost(self, lease: str, reason: str) -> None:
+        """It is given back, at the end."""
+
+    on_yield = on_lost
 
     def on_snapshot_due(self, stream: str) -> None:
         raise AssertionError(f"{stream} is longer than its bounds")
@@ -54,7 +57,8 @@ class _Both:
     def on_connection(self, up: bool, reason: str) -> None:
         """It is in the figures."""
 
-    on_collector = on_connection
+    def on_collector(self, lease: str, up: bool, reason: str) -> None:
+        """There is one."""
 
 
 def section(report: Report) -> None:
@@ -88,8 +92,10 @@ def _measured(streams: int, messages: int) -> dict[str, float]:
     data = b"x" * (_MESSAGE * messages)
     with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as server:
         told = _Both()
-        bus = RedisCollector(server.settings, told, _BOUNDS)
-        edge = RedisEdge(server.settings, told, _BOUNDS)
+        server.settle()
+        bus = RedisCollector(server.settings, told, _BOUNDS, lease_of=lambda _: _LEASE)
+        edge = RedisEdge(server.settings, told, _BOUNDS, lease_of=lambda _: _LEASE)
+        bus.want([_LEASE])
         bus.start()
         _until(lambda: told.has_lease)
         for name in names:
