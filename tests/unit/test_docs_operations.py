@@ -70,7 +70,8 @@ def test_the_rules_for_prometheus_are_yaml_and_ask_for_what_there_is() -> None:
 def test_fail2ban_finds_the_address_in_the_line_and_nowhere_else() -> None:
     (failregex,) = re.findall(r"^failregex = (.*)$", TEXT, flags=re.MULTILINE)
     (shown,) = re.findall(r"^web\.gate: login refused: .*$", TEXT, flags=re.MULTILINE)
-    prefix = r"(?:\S+\s+)?amiws-gevent(?:\[\d+\])?:\s+"  # of common.conf, as far as we need it
+    (daemon,) = re.findall(r"^_daemon = (.*)$", TEXT, flags=re.MULTILINE)
+    prefix = rf"(?:\S+\s+)?{daemon}(?:\[\d+\])?:\s+"  # of common.conf, as far as we need it
     pattern = re.compile(
         failregex.replace("%(__prefix_line)s", prefix).replace("<ADDR>", r"(?P<ip>[0-9a-f.:]+)")
     )
@@ -87,8 +88,9 @@ def test_fail2ban_finds_the_address_in_the_line_and_nowhere_else() -> None:
         'web.gate: login refused: address=10.0.0.1 user="": the login has no realm': None,
     }
     for line, address in found.items():
-        match = pattern.search(f"pbx amiws-gevent[4711]: {line}")
-        assert (match["ip"] if match else None) == address, line
+        for process in ("amiws-gevent", "amiws-gevent/edge-1"):
+            match = pattern.search(f"pbx {process}[4711]: {line}")
+            assert (match["ip"] if match else None) == address, line
 
 
 def test_keys_and_limits_that_are_named_exist() -> None:
