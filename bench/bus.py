@@ -30,6 +30,7 @@ class _Both:
 
     def __init__(self) -> None:
         self.has_lease = False
+        self.begun = 0
         self.taken = 0
         self.arrived = 0.0
 
@@ -38,6 +39,7 @@ class _Both:
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
         assert not earlier
+        self.begun += 1
 
     def on_entries(self, stream: str, entries: Sequence[bytes]) -> None:
         self.taken += len(entries)
@@ -80,6 +82,10 @@ def section(report: Report) -> None:
         _cpu(one["one stream, 50 a read"]) / _cpu(one["one stream"]) for one in rounds
     )
     report.ratio("CPU of an entry with 50 messages against one with one", ratio, "at most 10")
+    report.table(
+        "a lone entry that many edges read, microseconds",
+        {f"{edges} edges": _read_by(edges) for edges in (1, 16, 64)},
+    )
 
 
 def _cpu(row: Mapping[str, float]) -> float:
@@ -129,6 +135,35 @@ def _measured(streams: int, messages: int) -> dict[str, float]:
         "read_us": 1e6 * read / entries,
         "lone_p50_us": statistics.median(lone),
     }
+
+
+def _read_by(edges: int) -> dict[str, float]:
+    """What Redis needs for an entry and for each edge that reads it."""
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as server:
+        server.settle()
+        told = _Both()
+        bus = RedisCollector(server.settings, told, _BOUNDS, lease_of=lambda _: _LEASE)
+        bus.want([_LEASE])
+        readers = [
+            RedisEdge(server.settings, told, _BOUNDS, lease_of=lambda _: _LEASE)
+            for _ in range(edges)
+        ]
+        bus.start()
+        _until(lambda: told.has_lease)
+        bus.writer.save("s", b"")
+        for reader in readers:
+            reader.reader.follow(["s"])
+            reader.start()
+        _until(lambda: told.begun == edges)
+        began = cpu_of(server.pid)
+        for number in range(_LONE):
+            bus.writer.append("s", b"x" * _MESSAGE)
+            _until(lambda number=number: told.taken == edges * (number + 1))  # type: ignore[misc]
+        used = cpu_of(server.pid) - began
+        for reader in readers:
+            reader.stop()
+        bus.stop()
+    return {"redis_us": 1e6 * used / _LONE, "redis_us_an_edge": 1e6 * used / _LONE / edges}
 
 
 def _until(condition: Callable[[], bool]) -> None:
