@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from amiws_gevent import __version__, passwd
+from amiws_gevent.bus.library import needing_redis
 from amiws_gevent.config import (
     WS_PORT,
     ConfigError,
     LoadResult,
+    Redis,
     Settings,
     Source,
     load_users_file,
@@ -53,6 +55,7 @@ EXIT_WRONG_DATA = 65  # sysexits.h EX_DATAERR; of --audit-verify alone
 EXIT_UNAVAILABLE = 69  # sysexits.h EX_UNAVAILABLE; of --connect alone
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
 EXIT_NO_PERMISSION = 77  # sysexits.h EX_NOPERM; of --connect alone
+CONNECT_STATUSES = (EXIT_UNAVAILABLE, EXIT_NO_PERMISSION)  # the worst first
 
 NO_SYSLOG = (
     f"amiws-gevent: warning: no syslog daemon listens at {log.SYSLOG}; the log is lost until one "
@@ -75,7 +78,7 @@ SIGNALS = """\
 SIGINT and SIGTERM stop the program. SIGHUP applies a changed configuration.
 Exit status: 0 stopped as asked; 2 mistake on the command line; 70 internal error (please
 report it); 71 port or certificate; 73 pid file or audit; 78 configuration. Of --connect: 69 a
-server that cannot be logged in to or does not answer; 77 an AMI user that lacks a class."""
+server, or Redis, that cannot be logged in to or does not answer; 77 a user that lacks a right."""
 
 
 class Program(Served, Protocol):
@@ -257,8 +260,8 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--connect",
         action="store_true",
-        help="with --check: log in to each server too, and say what its AMI user may ask for the "
-        "live state, with the lines that manager.conf lacks",
+        help="with --check: log in to each server too, and to Redis, and say what its AMI user may "
+        "ask for the live state, with the lines that manager.conf lacks, and what Redis lacks",
     )
 
 
@@ -444,21 +447,38 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
 
 
 def _connect(source: Source, *, demo: Wishes | None) -> int:
-    """What ``--connect`` finds out of each server; the exit status is that of the worst."""
+    """What ``--connect`` finds out of each server and Redis; the exit status is the worst."""
+    with _simulated(source, demo) as source:
+        settings = source.load().settings
+        servers = 0 if settings.process == EDGE else _connect_servers(settings)
+    redis = 0 if settings.redis is None else _connect_redis(settings.redis, settings.process)
+    return next((each for each in CONNECT_STATUSES if each in (servers, redis)), 0)
+
+
+def _connect_servers(settings: Settings) -> int:
     from amiws_gevent.live.check import (  # by others it is not needed
         READ_NOTE,
         check_servers,
         lines_of,
     )
 
-    with _simulated(source, demo) as source:
-        reports = check_servers(source.load().settings)
+    reports = check_servers(settings)
     for report in reports:
         print("\n".join(lines_of(report)))
     print(READ_NOTE)
     if any(report.problem for report in reports):
         return EXIT_UNAVAILABLE
-    return EXIT_NO_PERMISSION if any(report.lacks_class for report in reports) else 0
+    lacks = any(report.lacks_class or report.alone for report in reports)
+    return EXIT_NO_PERMISSION if lacks else 0
+
+
+def _connect_redis(settings: Redis, process: str) -> int:
+    check = needing_redis("check")
+    report = check.check_redis(settings, edge=process == EDGE)
+    print("\n".join(check.lines_of(report)))
+    if report.problem:
+        return EXIT_UNAVAILABLE
+    return EXIT_NO_PERMISSION if report.forbidden else 0
 
 
 def _file_of(result: LoadResult) -> str:

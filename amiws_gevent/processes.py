@@ -15,16 +15,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 import gevent
 
 from amiws_gevent.access import Access
 from amiws_gevent.actions.limits import ActionLimits
+from amiws_gevent.actions.sharedlimits import SharedActionLimits
 from amiws_gevent.afar import Afar
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus import api
+from amiws_gevent.bus.library import needing_redis
+from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.collector.actions import HeldLinks, PartActions, Uncounted
 from amiws_gevent.collector.answering import Answering
 from amiws_gevent.collector.facilities import CollectorFacilities
@@ -39,17 +42,19 @@ from amiws_gevent.edge.actions import RemoteActions, RemoteDispatcher
 from amiws_gevent.edge.facilities import EdgeFacilities
 from amiws_gevent.edge.following import Following
 from amiws_gevent.edge.trail import RemoteTrail
-from amiws_gevent.errors import MissingLibraryError
 from amiws_gevent.feeds.feeds import Feeds, Showing
 from amiws_gevent.feeds.history import Bounds
+from amiws_gevent.feeds.paging import SharedCursors
 from amiws_gevent.live.proxy import CONNECTED, PROXY_ID
 from amiws_gevent.metrics import OnBus
 from amiws_gevent.plugins.facilities import Facilities
-from amiws_gevent.reload import ServerParts
+from amiws_gevent.reload import ClientParts, ServerParts
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.server import Server, Whole
 from amiws_gevent.state.servers import SERVER
+from amiws_gevent.web.logins import LoginMemory
 from amiws_gevent.web.monitor import Readiness, readiness
+from amiws_gevent.web.sharedlogins import SharedLoginMemory
 
 # Seconds
 BEGIN_TIME = 5.0  # for an edge to hear of all that there is, before it listens
@@ -60,9 +65,6 @@ _log = logging.getLogger("amiws_gevent.processes")
 
 NOT_REACHED_YET = "Redis has not been reached yet"
 NO_LEASE = "other collectors have all servers"
-
-NAME = f"{socket.gethostname()}:{os.getpid()}"
-"""Of this process, for records and logs."""
 
 
 class Collector(Server):
@@ -91,7 +93,7 @@ class Collector(Server):
 
     def _make_bus(self, settings: Settings) -> api.CollectorBus:
         assert settings.redis is not None
-        made: api.CollectorBus = _redis_bus().make_collector(
+        made: api.CollectorBus = needing_redis("redis_bus").make_collector(
             settings.redis,
             self,
             _bounds(settings.limits),
@@ -137,7 +139,12 @@ class Collector(Server):
         )
         self._actions = actions
         answering = Answering(
-            actions, self._dispatcher, self._audit, self._for_plugins, self._take_report, NAME
+            actions,
+            self._dispatcher,
+            self._audit,
+            self._for_plugins,
+            self._take_report,
+            name=f"{socket.gethostname()}:{os.getpid()}",
         )
         self._bus.callee.serve(answering.methods)
 
@@ -209,6 +216,7 @@ class Collector(Server):
     process = COLLECTOR
     url = None
     lost = 0
+    unshared = 0
 
     @property
     def up(self) -> bool:
@@ -283,8 +291,15 @@ class Edge(Server):
         self._following = Following()
         self._following.on_change = self._hub.stir
         self._following.on_directory = self._use_directory
+        assert settings.redis is not None
+        self._prefix = settings.redis.prefix
+        self._sharing = self._make_sharing(settings)
         self._feeds = Feeds(
-            self._hub, self._following, Bounds.of(settings.limits), told_again=(PROXY_ID,)
+            self._hub,
+            self._following,
+            Bounds.of(settings.limits),
+            told_again=(PROXY_ID,),
+            cursors=SharedCursors(time.monotonic, self._sharing),
         )
         self._following.feeds = self._feeds
         self._bus = self._make_bus(settings)
@@ -293,10 +308,21 @@ class Edge(Server):
 
     def _make_bus(self, settings: Settings) -> api.EdgeBus:
         assert settings.redis is not None
-        made: api.EdgeBus = _redis_bus().make_edge(
+        made: api.EdgeBus = needing_redis("redis_bus").make_edge(
             settings.redis, self._following, _bounds(settings.limits), lease_of=lease_of
         )
         return made
+
+    def _make_sharing(self, settings: Settings) -> Sharing:
+        made: Sharing = needing_redis("shared").RedisShared(settings.redis)
+        return made
+
+    def _make_limits(self, settings: Settings) -> ActionLimits:
+        return SharedActionLimits(self._sharing, settings.limits)
+
+    def _make_logins(self) -> LoginMemory:
+        self._shared_logins = SharedLoginMemory(self._sharing, self._prefix)
+        return self._shared_logins
 
     def _facilities(self) -> Facilities:
         afar = Afar(self._bus.caller, lambda: self._following.infos)
@@ -322,16 +348,26 @@ class Edge(Server):
     def _server_parts(self) -> None:
         return None
 
+    def _client_parts(self) -> ClientParts | None:
+        self._shared_logins.on_logout = self._watch.look
+        self._shared_logins.on_proxy_logout = self._watch.end_of_proxy
+        return super()._client_parts()
+
     def start(self) -> None:
         """Hear of all that there is, and then listen; raises StartError with nothing left open."""
         self._bus.reader.follow(self._following.streams())
         self._bus.start()
+        self._sharing.start(self._shared_logins)
         try:
-            if not self._has_heard_all():
+            known = self._has_heard_all()
+            if not known:
                 reason = self._following.reason or "not all has come"
                 _log.warning("clients are served before all is known: %s", reason)
+            if not self._sharing.wait(BEGIN_TIME if known else 0.0):
+                _log.warning("clients are served before logouts at other edges are known")
             super().start()
         except BaseException:
+            self._sharing.stop()
             self._bus.stop(BUS_STOP_TIME)
             raise
         self._serves = True
@@ -355,6 +391,7 @@ class Edge(Server):
     def stop(self) -> None:
         """Close clients with 1001, and end."""
         super().stop()
+        self._sharing.stop()
         self._bus.stop(BUS_STOP_TIME)
 
     def _use_directory(self, directory: Directory) -> None:
@@ -386,6 +423,11 @@ class Edge(Server):
     held: Mapping[str, int] = MappingProxyType({})
     refusals = dropped = waiting = 0
     """An edge holds no lease, and publishes nothing."""
+
+    @property
+    def unshared(self) -> int:
+        """How often what edges share could not be asked."""
+        return self._sharing.unshared
 
     def lag(self) -> Mapping[str, int]:
         """Entries that have not been taken, by stream."""
@@ -424,19 +466,6 @@ class Edge(Server):
 
     def _server_names(self) -> dict[int, str]:
         return {server: info.name for server, info in self._following.infos.items()}
-
-
-def _redis_bus() -> ModuleType:
-    """The module, which needs a library that no other process does."""
-    try:
-        from amiws_gevent.bus import redis_bus
-    except ModuleNotFoundError as error:
-        if error.name != "redis":
-            raise
-        raise MissingLibraryError(
-            "a collector and an edge need the library redis: install amiws-gevent[redis]"
-        ) from None
-    return redis_bus
 
 
 def _bounds(limits: Limits) -> api.Bounds:

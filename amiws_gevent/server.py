@@ -106,9 +106,13 @@ class Server:
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients, shared=whole is not None)
         self._pauses = PauseMeter()
-        self._logins = LoginMemory()
+        self._logins = self._make_logins()
         self._watch = LoginWatch(
-            self._web, self._streams, told=self._audit.logout, save=self._logins.save
+            self._web,
+            self._streams,
+            told=self._audit.logout,
+            save=self._logins.save,
+            tell=self._logins.proxy_logout,
         )
         self._last_reload = LastReload()
         self._metrics = Metrics(self._measured())
@@ -154,8 +158,12 @@ class Server:
             self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown
         )
 
+    def _make_logins(self) -> LoginMemory:
+        """What is remembered of logins."""
+        return LoginMemory()
+
     def _make_limits(self, settings: Settings) -> ActionLimits:
-        """What bounds how many actions clients may send."""
+        """How many actions clients may send."""
         return ActionLimits(settings.limits)
 
     def _make_actions(self) -> None:

@@ -1,25 +1,18 @@
-"""One connection to Redis, and what its errors mean."""
+"""One connection to Redis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import redis
-from gevent import socket
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from amiws_gevent.bus.finding import NotFound, finder_of
 from amiws_gevent.bus.scripts import ALL, Argument, Command
-from amiws_gevent.config import Redis, RedisAddress
+from amiws_gevent.bus.wire import CONNECT_TIME, ELSEWHERE, Wire, explain
+from amiws_gevent.config import Redis
 from amiws_gevent.errors import AmiwsError
-from amiws_gevent.runtime import tls
-
-CONNECT_TIME = 5.0
-"""Seconds for a connection and, once more, for the login."""
-
-_LONGEST_REASON = 300
 
 
 class Away(AmiwsError):
@@ -38,44 +31,10 @@ class Refusal:
     """The reply of Redis to a command that it does not do, in words for the log."""
 
     reason: str
-
-
-class _Wire(Protocol):
-    """What is used of a connection of redis-py, which has no types for it."""
-
-    def connect(self) -> None: ...
-    def disconnect(self) -> None: ...
-    def pack_commands(self, commands: Sequence[Command]) -> list[bytes]: ...
-    def send_packed_command(self, command: list[bytes], check_health: bool) -> None: ...
-    def read_response(self) -> Any: ...
-
-
-class _Connection(redis.Connection):
-    """redis-py's, over a socket of gevent: it waits as links do, and has their words for TLS."""
-
-    def __init__(self, address: RedisAddress, context: tls.ClientContext | None, **options: Any):
-        self._address = address
-        self._context = context
-        super().__init__(host=address.host, port=address.port, **options)
-
-    def _connect(self) -> socket.socket:
-        address = self._address
-        if not address.path:
-            made = socket.create_connection((address.host, address.port), CONNECT_TIME)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        else:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            made.settimeout(CONNECT_TIME)
-            try:
-                made.connect(address.path)
-            except BaseException:
-                made.close()
-                raise
-        if self._context is not None:
-            made = self._context.wrap_socket(made, server_hostname=address.host)
-        made.settimeout(self.socket_timeout)
-        return made
+    elsewhere: bool = False
+    """Whether another server is to be asked from now on."""
+    forbidden: bool = False
+    """Whether the ACL is why."""
 
 
 class Connection:
@@ -86,18 +45,17 @@ class Connection:
     """
 
     def __init__(self, settings: Redis, name: str, patience: float) -> None:
-        self._settings = settings
-        self._name = name
         self._patience = patience
-        self._wire: _Wire | None = None
+        self._finder = finder_of(settings, name, patience)
+        self._wire: Wire | None = None
 
     def open(self) -> None:
-        """Connect, log in, load the scripts. Raises Away."""
+        """Find the server, connect, log in, load the scripts. Raises Away."""
         try:
-            self._wire = self._made()
-            self._wire.connect()
+            self._wire = self._finder.found()
+        except NotFound as error:
+            raise Away(str(error)) from error
         except (redis.RedisError, OSError) as error:
-            self.close()
             raise Away(explain(error, CONNECT_TIME)) from error
         for reply in self.ask_all([("SCRIPT", "LOAD", script.text) for script in ALL]):
             if isinstance(reply, Refusal):
@@ -117,86 +75,49 @@ class Connection:
         return reply
 
     def ask_all(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to several commands that are sent at once; a Refusal where one is refused."""
+        """The replies to several commands that are sent at once; a Refusal where one is refused.
+
+        Raises Away also if it is found that another server is to be asked now.
+        """
         wire = self._wire
         if wire is None:
             raise Away("it is not connected")
         packed = wire.pack_commands(commands)
         try:
             wire.send_packed_command(packed, check_health=False)
-            return [self._reply(wire) for _ in commands]
+            replies = [self._reply(wire) for _ in commands]
         except (redis.RedisError, OSError) as error:
             self.close()
             raise Away(explain(error, self._patience), asked=True) from error
         except BaseException:  # a greenlet that is killed: the rest of the reply would be next
             self.close()
             raise
+        self._stay(replies)
+        return replies
 
-    def _reply(self, wire: _Wire) -> Any:
+    def confirm(self) -> None:
+        """Wait until a replica has what was written here, so that a fail-over cannot undo it.
+
+        Raises Away if none has it in time. Nothing is waited for if no replica can take over,
+        or none is connected.
+        """
+        if not self._finder.fails_over:
+            return
+        _, _, replicas = self.ask("ROLE")
+        if replicas and not self.ask("WAIT", 1, round(self._patience * 500)):
+            raise Away("none of its replicas confirms what is written", asked=True)
+
+    def _reply(self, wire: Wire) -> Any:
         try:
             return wire.read_response()
         except redis.ResponseError as error:
-            return Refusal(explain(error, self._patience))
+            elsewhere = isinstance(error, ELSEWHERE)
+            forbidden = isinstance(error, redis.exceptions.NoPermissionError)
+            return Refusal(explain(error, self._patience), elsewhere, forbidden)
 
-    def _made(self) -> _Wire:
-        settings, address = self._settings, self._settings.url
-        context = None
-        if address.tls:
-            context = tls.client_context(
-                ca=settings.ssl_ca, cert=settings.ssl_cert, key=settings.ssl_key
-            )
-        made: _Wire = _Connection(
-            address,
-            context,
-            db=address.database,
-            username=settings.username,
-            password=settings.password.get_secret_value() if settings.password else None,
-            client_name=self._name,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=self._patience,
-        )
-        return made
-
-
-# How replies begin, and what to do about it.
-_REPLIES = (
-    ("WRONGPASS", "it refuses the login: look at username and password of redis"),
-    ("invalid username-password", "it refuses the login: look at username and password of redis"),
-    ("NOAUTH", "it asks for a login: set username and password_file of redis"),
-    ("Authentication required", "it asks for a login: set username and password_file of redis"),
-    ("NOPERM", "its ACL does not permit this user what the program needs (see docs/redis.md)"),
-    ("No permission", "its ACL does not permit this user what the program needs"),
-    ("this user has no permissions", "its ACL does not permit this user what the program needs"),
-    ("OOM", "it has no memory left: give it more maxmemory, with maxmemory-policy noeviction"),
-    ("command not allowed when used memory", "it has no memory left: give it more maxmemory"),
-    ("MISCONF", "it cannot write its data to the disk, and refuses to change any"),
-    ("READONLY", "it is a replica: let url of redis name the primary"),
-    ("You can't write against a read only", "it is a replica: let url of redis name the primary"),
-    ("WRONGTYPE", "a key holds something else: give redis a prefix of its own"),
-    ("unknown command", "it is too old: Redis 7.0 or newer, or Valkey, is needed"),
-    ("NOSCRIPT", "it has lost the scripts"),
-    ("No matching script", "it has lost the scripts"),
-)
-
-
-def explain(error: Exception, patience: float) -> str:
-    """An error of redis-py, or of the socket under it, in words for the log."""
-    text = str(error)[:_LONGEST_REASON]
-    if isinstance(error, redis.TimeoutError):
-        return f"it does not answer within {patience:.2g} s"
-    if isinstance(error, redis.BusyLoadingError):
-        return "it is loading its data"
-    for word, meaning in _REPLIES:
-        if word in text:
-            return f"{meaning} ({text})"
-    if "Connection closed by server" in text:
-        return "the connection is lost"
-    cause = error.__context__
-    if isinstance(error, tls.TlsFileError):
-        return text
-    if isinstance(error, redis.ConnectionError) and isinstance(cause, OSError):
-        error = cause
-    if isinstance(error, BrokenPipeError | ConnectionResetError):
-        return "the connection is lost"
-    return tls.explain(error) if isinstance(error, OSError) else text
+    def _stay(self, replies: list[Any]) -> None:
+        """Leave a server that is no longer the one to ask."""
+        refusals = [each for each in replies if isinstance(each, Refusal) and each.elsewhere]
+        if refusals:
+            self.close()
+            raise Away(refusals[0].reason, asked=len(refusals) < len(replies))

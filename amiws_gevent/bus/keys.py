@@ -22,6 +22,8 @@ class Keys:
         refused."""
         self.members = self._named(b"members")
         """A hash: which collectors there are, and what they would like to have."""
+        self.slot = self._named(b"slot")
+        """Never written: a node of a cluster that does not have the keys says at it who has."""
 
     def stream(self, name: str) -> bytes:
         """The entries of a stream, as a stream of Redis."""
@@ -46,6 +48,10 @@ class Keys:
     def answers_bytes(self, edge: str) -> bytes:
         """How many bytes these have."""
         return self._named(b"answers-bytes:" + edge.encode())
+
+    def shared(self, name: str) -> bytes:
+        """What edges have in common: logins, logouts, limits, lists."""
+        return self._named(b"shared:" + name.encode())
 
     def _named(self, name: bytes) -> bytes:
         return self._prefix + name

@@ -240,6 +240,7 @@ class Leases(Worker):
         words = [word for one in zip(leases, map(str, terms), states, strict=True) for word in one]
         command = CLAIM(self._keys[:1], self._holder, self._milliseconds, *words)
         replies: list[tuple[int, bytes, int, int]] = self.connection.ask(*command)
+        self.connection.confirm()
         return replies
 
     def _hold(self, hold: Hold, fence: bytes, sent: float) -> None:

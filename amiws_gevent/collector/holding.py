@@ -71,6 +71,7 @@ class Holding:
         for server in self._begun - hosts.keys() - {PROXY_ID}:
             self._publishing.end(server)
             self._begun.discard(server)
+            self._held.pop(lease_of_server(server), None)
         self._live.configure(settings)
         self._use(GONE)
         self._bus.want(leases_of(hosts))
@@ -98,8 +99,8 @@ class Holding:
 
     def lost(self, lease: str, reason: str) -> None:
         """Close its link at once: another collector may be connected."""
-        self._held.pop(lease, None)
-        _log.warning("this collector has lost the lease %s: %s", lease, reason)
+        if self._held.pop(lease, None) is not None:
+            _log.warning("this collector has lost the lease %s: %s", lease, reason)
         self._leave(lease, f"this collector has lost the lease: {reason}", log_off=False)
 
     def yields(self, lease: str, reason: str) -> None:

@@ -6,7 +6,7 @@ servers, as soon as they change, and all of them when the program has moved.
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -20,17 +20,14 @@ from amiws_gevent.crossing.streams import PROGRAM
 from amiws_gevent.live import LiveState
 from amiws_gevent.live.proxy import PROXY_ID
 from amiws_gevent.plugins.api import ServerInfo
-from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.state.servers import SERVER
 
 # Seconds
-HEARTBEAT = 5.0  # between two reports: so long may it take until one is heard that begins
+HEARTBEAT = 5.0  # between two reports at most: so long may it take until who begins knows all
 REPORT_TIME = 10.0
 RETRY = 1.0
 
 NOBODY = "no collector has this server"
-
-_log = logging.getLogger("amiws_gevent.collector")
 
 Entities = Mapping[str, tuple[int, Mapping[str, Any]]]
 """By the key of a server: the term of its lease, and the fields of its entity."""
@@ -128,6 +125,8 @@ class Reports:
         caller: Caller,
         entities: Callable[[], Entities | None],
         on_common: Callable[[Mapping[str, Any]], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._caller = caller
         self._entities = entities
@@ -135,8 +134,9 @@ class Reports:
         self._woken = Event()
         self._told: Entities = {}
         self._to = 0  # the term of the lease of who was told
+        self._clock = clock
+        self._due = clock()  # also if nothing has changed
         self._greenlet: gevent.Greenlet[..., None] | None = None
-        self._limiter = LogLimiter()
 
     def start(self) -> None:
         """Begin to tell."""
@@ -169,6 +169,9 @@ class Reports:
             for key, (term, fields) in entities.items()
             if key not in self._told or not _is_same(self._told[key], (term, fields))
         }
+        if not news and self._clock() < self._due:
+            return True
+        self._due = self._clock() + HEARTBEAT
         answered: AsyncResult[bytes] = AsyncResult()
 
         def on_answer(data: bytes | None, _last: bool, _problem: Problem) -> None:

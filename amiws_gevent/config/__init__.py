@@ -12,18 +12,21 @@ from amiws_gevent.config.load import LoadResult, load_settings
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings
 from amiws_gevent.config.named import named_paths
 from amiws_gevent.config.problems import ConfigError, Problem
-from amiws_gevent.config.redis import Redis, RedisAddress
+from amiws_gevent.config.redis import CLUSTER, SENTINEL, Endpoint, Redis, RedisAddress
 from amiws_gevent.config.rules import WS_PORT
 from amiws_gevent.config.security import security_warnings
 from amiws_gevent.config.source import Source
 from amiws_gevent.config.users import UsersFile, load_users_file
 
 __all__ = [
+    "CLUSTER",
+    "SENTINEL",
     "WS_PORT",
     "AmiHost",
     "ApiToken",
     "Audit",
     "ConfigError",
+    "Endpoint",
     "Limits",
     "ListenAddress",
     "LoadResult",

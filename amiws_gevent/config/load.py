@@ -310,7 +310,8 @@ def _public_secrets(settings: Settings, raw: Mapping[str, object]) -> Iterable[t
     ]
     redis = raw.get("redis")
     if isinstance(redis, dict):
-        secrets.append((("redis", "password"), redis.get("password")))
+        keys = ("password", "sentinel_password")
+        secrets += [(("redis", key), redis.get(key)) for key in keys]
     written = [
         place for place, secret in secrets if isinstance(secret, Scalar) and not secret.replaced
     ]
@@ -321,7 +322,8 @@ def _public_secrets(settings: Settings, raw: Mapping[str, object]) -> Iterable[t
         for index, host in enumerate(settings.amihosts)
     ]
     if settings.redis is not None:
-        named.append((("redis", "password_file"), settings.redis.password_file))
+        keys = ("password_file", "sentinel_password_file")
+        named += [(("redis", key), getattr(settings.redis, key)) for key in keys]
     for place, path in named:
         if path is not None and files.is_public(path):
             yield place, f"names a file that {advice}"

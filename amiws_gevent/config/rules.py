@@ -38,14 +38,13 @@ def complete_host(given: Given, context: object) -> list[Found]:
 
 
 def complete_redis(given: Given, context: object) -> list[Found]:
-    """The rules of Redis: where its password comes from, and the files of TLS."""
-    found = [
-        *_together(given, "ssl_cert", "ssl_key"),
-        *_complete_secret(given, context, "password"),
-        *_tls_files(given, context),
-    ]
-    if "username" in given and "password" not in given:
-        found.append((("username",), "needs password or password_file too"))
+    """The rules of Redis: where its passwords come from, and the files of TLS."""
+    found = [*_together(given, "ssl_cert", "ssl_key"), *_tls_files(given, context)]
+    for whose in ("", "sentinel_"):
+        user, password = f"{whose}username", f"{whose}password"
+        found += _complete_secret(given, context, password)
+        if user in given and password not in given:
+            found.append(((user,), f"needs {password} or {password}_file too"))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from amiws_gevent.config.model import Settings
+from amiws_gevent.config.redis import Redis
 from amiws_gevent.plugins.entities import keeps_state_back
 from amiws_gevent.plugins.entry import PluginEntry
 
@@ -70,24 +71,35 @@ def _of_doors(settings: Settings) -> list[str]:
             'allowed_origins is "*": any web site that a user visits can act on the PBX through '
             "that user's browser; name the sites instead"
         )
-    redis = settings.redis
-    if redis is not None and not redis.url.path and not _is_loopback(redis.url.host):
-        if not redis.url.tls:
-            warnings.append(
-                f"redis.url has no TLS: whoever can listen between here and {redis.url.host} reads "
-                "all calls and can send actions to every server; use rediss://"
-            )
-        if redis.password is None:
-            warnings.append(
-                f"redis has no password: whoever reaches {redis.url.host}:{redis.url.port} reads "
-                "all calls and can send actions to every server; set username and password_file"
-            )
+    if settings.redis is not None:
+        warnings += _redis_warnings(settings.redis)
     keeper = next(filter(_keeps_state_back, settings.plugins), None)
     if keeper is not None and settings.live_state:
         warnings.append(
             f"clients get no live state: the plugin {keeper.code.name} is required and changes "
             "messages, but has no amiws_transform_entity that would change the state alike; add "
             "that hook, set required: no for the plugin, or live_state: no"
+        )
+    return warnings
+
+
+def _redis_warnings(redis: Redis) -> list[str]:
+    """What is open between here and Redis on other machines."""
+    others = [place for place in redis.url.hosts if not _is_loopback(place.host)]
+    if not others:
+        return []
+    first, warnings = others[0], []
+    if not redis.url.tls:
+        scheme = f"rediss+{redis.url.kind}://" if redis.url.kind else "rediss://"
+        warnings.append(
+            f"redis.url has no TLS: whoever can listen between here and {first.host} reads "
+            f"all calls and can send actions to every server; use {scheme}"
+        )
+    if redis.password is None:
+        what = "Redis behind it" if redis.url.kind else first
+        warnings.append(
+            f"redis has no password: whoever reaches {what} reads all calls and can send actions "
+            "to every server; set username and password_file"
         )
     return warnings
 

@@ -17,6 +17,18 @@ _MAX_REASONS = 16  # different reasons remembered during one downtime
 
 _log = logging.getLogger("amiws_gevent.link")
 
+IN_USE = "login already in use"
+"""What Asterisk says to a second login with ``allowmultiplelogin = no``, after a second
+(process_message in main/manager.c)."""
+
+_LET_IN_ONCE = (
+    "it holds another session of this user, perhaps one whose end it has not noticed, and "
+    "allowmultiplelogin = no in its manager.conf permits one only"
+)
+_NOT_LET_IN = (
+    "check username and secret here against its manager.conf, and permit, deny and acl there"
+)
+
 
 class Report:
     """The log of one link; ``patience`` is the downtime in seconds before a warning."""
@@ -100,11 +112,11 @@ class Report:
         self._go_down()
         _log.log(
             logging.ERROR if self._is_new(answer) else logging.DEBUG,
-            "%s: the server refused the login of user %r: %s; check username and secret here "
-            "against its manager.conf, and permit, deny and acl there; next attempt in %.0f s",
+            "%s: the server refused the login of user %r: %s; %s; next attempt in %.0f s",
             self._name,
             self._host.username,
             answer,
+            _LET_IN_ONCE if IN_USE in answer.casefold() else _NOT_LET_IN,
             delay,
         )
 

@@ -19,6 +19,7 @@ from amiws_gevent.config import AmiHost, Settings
 from amiws_gevent.config.granted import lacking
 from amiws_gevent.errors import ConnectionLost, NotConnected
 from amiws_gevent.link import Link, LinkState
+from amiws_gevent.link.report import IN_USE
 from amiws_gevent.live.permissions import Missing, Permissions, asterisk_version
 from amiws_gevent.live.synchroniser import STALE, Pace, Synchroniser
 
@@ -62,6 +63,8 @@ class Report:
     missing: Sequence[Missing] = ()
     lacking: Sequence[str] = ()
     """Actions that roles allow and that this AMI user may not send there."""
+    second: str = ""
+    """Why this user could not log in once more meanwhile; "" if it could, or need not."""
 
     @property
     def meaning(self) -> str:
@@ -76,10 +79,19 @@ class Report:
         """Whether something is missing that manager.conf could give."""
         return any(each.manager_conf and each.certain for each in self.missing)
 
+    @property
+    def alone(self) -> bool:
+        """Whether a session of this user keeps out others: allowmultiplelogin of manager.conf."""
+        return IN_USE in self.second.casefold()
+
 
 def check_servers(settings: Settings) -> list[Report]:
-    """Connect to all servers; a report of each, in their order."""
-    checks = [gevent.spawn(_Check(host, settings).run) for host in settings.amihosts]
+    """Connect to all servers; a report of each, in their order.
+
+    With Redis each is logged in to once more meanwhile, as another collector will.
+    """
+    twice = settings.redis is not None
+    checks = [gevent.spawn(_Check(host, settings, twice=twice).run) for host in settings.amihosts]
     return [check.get() for check in checks]
 
 
@@ -103,7 +115,21 @@ def lines_of(report: Report) -> list[str]:
     if wanted:
         lines.append(f"  add to [{report.host.username}] in manager.conf, to what is there:")
         lines += [f"    {line}" for line in _joined(wanted)]
-    return lines
+    return lines + _lines_of_second(report)
+
+
+def _lines_of_second(report: Report) -> list[str]:
+    if report.alone:
+        user = report.host.username
+        return [
+            f"  only one session of {user} is let in: another collector could not take over while",
+            "  this server still holds the session of the one that was lost",
+            f"  change in manager.conf, under [general], and under [{user}] if the line is there:",
+            "    allowmultiplelogin = yes",
+        ]
+    if report.second:
+        return [f"  a second login, as that of another collector, failed: {report.second}"]
+    return []
 
 
 def _joined(lines: Sequence[str]) -> list[str]:
@@ -115,38 +141,60 @@ def _joined(lines: Sequence[str]) -> list[str]:
     return [f"{key} = {','.join(names)}" for key, names in classes.items()]
 
 
-class _Check:
-    """Connects to one server; of `synchroniser.Told`."""
+class _Login:
+    """A link, and what became of its login."""
 
     def __init__(self, host: AmiHost, settings: Settings) -> None:
-        self.offset = 0
-        self._report = Report(host)
-        self._settings = settings
+        self.link = Link(host, settings.limits, on_messages=_nobody, on_state=self._on_state)
+        self.banner = ""
         self._settled = Event()
-        self._link = Link(host, settings.limits, on_messages=_nobody, on_state=self._on_state)
 
-    def run(self) -> Report:
-        self._link.start()
-        try:
-            self._settled.wait(self._report.host.connect_timeout + 1)
-            if self._link.connected:
-                self._ask()
-            else:
-                self._report.problem = self._why()
-        finally:
-            self._link.stop(LOG_OFF_TIME)
-        return self._report
-
-    def _why(self) -> str:
-        reason = self._link.reason or "no connection in time"
-        refused = self._link.state is LinkState.REFUSED
+    def wait(self) -> str:
+        """Connect and log in; why that failed, or "". The link is to be stopped in any case."""
+        self.link.start()
+        self._settled.wait(self.link.host.connect_timeout + 1)
+        if self.link.connected:
+            return ""
+        reason = self.link.reason or "no connection in time"
+        refused = self.link.state is LinkState.REFUSED
         return f"the login was refused: {reason}" if refused else reason
 
     def _on_state(self, link: Link, state: LinkState, reason: str) -> None:
         if state is LinkState.CONNECTED:
-            self._report.banner = reason
+            self.banner = reason
         if state in (LinkState.CONNECTED, LinkState.WAITING, LinkState.REFUSED):
             self._settled.set()
+
+
+class _Check:
+    """Connects to one server; of `synchroniser.Told`."""
+
+    def __init__(self, host: AmiHost, settings: Settings, *, twice: bool) -> None:
+        self.offset = 0
+        self._report = Report(host)
+        self._settings = settings
+        self._twice = twice
+        self._login = _Login(host, settings)
+        self._link = self._login.link
+
+    def run(self) -> Report:
+        try:
+            self._report.problem = self._login.wait()
+            self._report.banner = self._login.banner
+            if self._link.connected:
+                self._ask()
+            if self._link.connected and self._twice:
+                self._log_in_again()
+        finally:
+            self._link.stop(LOG_OFF_TIME)
+        return self._report
+
+    def _log_in_again(self) -> None:
+        again = _Login(self._report.host, self._settings)
+        try:
+            self._report.second = again.wait()
+        finally:
+            again.link.stop(LOG_OFF_TIME)
 
     def _ask(self) -> None:
         synchroniser = Synchroniser(

@@ -89,6 +89,10 @@ class OnBus(Protocol):
     def waiting(self) -> int:
         """Bytes that wait for Redis."""
 
+    @property
+    def unshared(self) -> int:
+        """How often what edges share could not be asked."""
+
     def lag(self) -> Mapping[str, int]:
         """By stream, the entries that have not been taken yet."""
 
@@ -205,6 +209,11 @@ def _of_collector(read: Callable[[OnBus], float]) -> Callable[[Measured], Iterat
             yield (measured.bus.process,), read(measured.bus)
 
     return values
+
+
+def _bus_unshared(measured: Measured) -> Iterator[Values]:
+    if measured.bus is not None:
+        yield (measured.bus.process,), measured.bus.unshared
 
 
 def _limited_actions(measured: Measured) -> Iterator[Values]:
@@ -692,6 +701,12 @@ FAMILIES = (
         "Bytes of this collector that wait for Redis.",
         ("process",),
         _of_collector(lambda bus: bus.waiting),
+    ),
+    Family(
+        "amiws_bus_unshared_total",
+        "How often this edge went by what it knows alone, since Redis did not answer for all.",
+        ("process",),
+        _bus_unshared,
     ),
     # The event loop
     Family(

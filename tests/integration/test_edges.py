@@ -181,6 +181,7 @@ class Company:
         self.names = {
             number: self.client.subscribe("state", "events", server=number) for number in SERVERS
         }
+        self.servers = self.client.subscribe("state", kind=["server"])
         for number in SERVERS:
             self.wait_channel(number)
         self.client.take()
@@ -213,6 +214,9 @@ class Company:
         made: Connection = logged_in(self.amis[place], self.first[place] + self.moves[number])
         return made
 
+    def syncs(self) -> set[str]:
+        return {fields["sync"] for fields in self.client.collections[self.servers].values()}
+
     def moved(self, servers: Iterable[int]) -> None:
         """These are with another collector."""
         for number in servers:
@@ -223,11 +227,11 @@ class Company:
         for number in SERVERS:
             self.link(number).send(user_event(word))
             wait_event(self.client, self.names[number], word)
-        self.client.take()
+        self.client.wait(lambda: self.syncs() == {"live"}, "the collectors tell of all servers")
         assert {gap["stream"] for gap in self.client.of("gap")} <= {"events"}
         gaps = {number: len(self.client.of("gap", name)) for number, name in self.names.items()}
         assert gaps == self.moves
-        for name in self.names.values():
+        for name in (*self.names.values(), self.servers):
             assert len(self.client.of("snapshot", name)) == 1, "nothing is told anew"
         assert all(told["unset"] == [] for told in self.client.of("state")), "no channel went"
 

@@ -23,6 +23,8 @@ next connection or the next action. What a connection does, in order:
 
 ``login`` decides on logins: ``"check"``, ``"refuse"`` (as for a wrong secret), ``"ignore"``
 (no answer ever), ``"close"`` (the connection ends instead of an answer) or ``"hang"``.
+With ``multiple`` False a user who is logged in is not let in once more, as by Asterisk with
+``allowmultiplelogin = no`` (but for the second that it takes to say so).
 ``before_answer`` (raw bytes) goes out ahead of a login's answer; ``login_answer`` (raw
 bytes) replaces the answer to a login that is accepted.
 
@@ -267,6 +269,10 @@ class Connection:
         if server.login in ("close", "hang"):
             self._then(server.login)
             return
+        if not server.multiple and server.logins:
+            self.send(answer(packet, "Message: Login Already In Use", response="Error"))
+            self.close()
+            return
         if server.login == "refuse" or not self._right(packet):
             self.send(answer(packet, "Message: Authentication failed", response="Error"))
             self.close()
@@ -332,6 +338,7 @@ class AmiServer:
         banner_pieces: int = 1,
         greeting: bytes = b"",
         login: str = "check",
+        multiple: bool = True,
         challenge: bool = True,
         before_answer: bytes = b"",
         login_answer: bytes = b"",
@@ -352,6 +359,7 @@ class AmiServer:
         self.banner_pieces = banner_pieces
         self.greeting = greeting
         self.login = login
+        self.multiple = multiple
         self.challenge = challenge
         self.before_answer = before_answer
         self.login_answer = login_answer

@@ -38,6 +38,7 @@ class RedisServer:
     def __init__(self, folder: Path, options: Sequence[str] = (), tcp: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.options = tuple(options)
         self.socket = folder / "redis.sock"
         self.port = free_port() if tcp else 0
         self.url = f"{tcp}://127.0.0.1:{self.port}" if tcp else f"unix://{self.socket}"

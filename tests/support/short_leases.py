@@ -15,6 +15,7 @@ LEASE_TIME = 4.0  # seconds
 
 if __name__ == "__main__":
     defaults = RedisCollector.__init__.__kwdefaults__
+    assert defaults is not None
     assert "lease_time" in defaults
     defaults["lease_time"] = LEASE_TIME
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""One connection to Redis, and what its errors mean."""
+"""One connection to Redis."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import gevent
 import pytest
-import redis
 
-from amiws_gevent.bus.connection import Away, Connection, Refusal, explain
+from amiws_gevent.bus.connection import Away, Connection, Refusal
 from amiws_gevent.bus.scripts import RELEASE
 from amiws_gevent.config import Redis
 from tests.support.certificates import make_certificate
@@ -188,24 +187,5 @@ def test_tls(tmp_path: Path) -> None:
         assert "certificate is not accepted" in told
         wrong_name = server.url.replace("127.0.0.1", "localhost")
         assert "'localhost'" in why_away(connection(server, **{**own, "url": wrong_name}))
-        (tmp_path / "gone.pem").write_text("")
-        broken = Redis.model_construct(**{**dict(made._settings), "ssl_ca": tmp_path / "gone.pem"})
-        assert "gone.pem: cannot be used" in why_away(Connection(broken, "test", 5.0))
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (redis.BusyLoadingError("Redis is loading the dataset in memory"), "is loading"),
-        (redis.ReadOnlyError("You can't write against a read only replica."), "name the primary"),
-        (redis.ResponseError("unknown command 'EVALSHA_RO'"), "Redis 7.0 or newer"),
-        (redis.ResponseError("MISCONF Redis is configured to save RDB"), "cannot write its data"),
-        (redis.TimeoutError("x"), "does not answer within 5 s"),
-        (redis.ResponseError("something new"), "something new"),
-        (redis.ResponseError("long " * 1000), "long"),
-    ],
-)
-def test_errors_say_what_to_do(error: Exception, words: str) -> None:
-    told = explain(error, 5.0)
-    assert words in told
-    assert len(told) < 500
+        pair.ca.write_text("")  # after the configuration was read
+        assert "ca.pem: cannot be used" in why_away(connection(server, **own))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import gevent
 import pytest
@@ -17,7 +18,7 @@ import yaml
 from gevent import socket as gsocket
 
 from amiws_gevent import __version__, cli
-from amiws_gevent.config import LoadResult, Settings
+from amiws_gevent.config import LoadResult, Settings, Source
 from amiws_gevent.errors import ListenError
 from amiws_gevent.live.check import READ_NOTE
 from amiws_gevent.plugins.roster import Roster
@@ -33,6 +34,7 @@ from tests.support.audit import a_file
 from tests.support.greenlets import until
 from tests.support.patience import WAIT
 from tests.support.program import ami_host, configuration
+from tests.support.redis_server import RedisServer
 
 CONFIGURATION = """\
 ws_host: 127.0.0.1
@@ -266,6 +268,24 @@ class TestCheck:
         assert said in out
         assert out.endswith(f"{READ_NOTE}\n")
 
+    @pytest.mark.slow
+    def test_connect_looks_at_redis_and_at_what_a_second_collector_needs(
+        self, file: Path, ami: AmiServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        ami.on_action, ami.multiple = listing.Lists(listing.MAY), False
+        with RedisServer(tmp_path / "redis") as server:
+            text = f"{configuration(ami_host(ami.port))}redis: {{url: '{server.url}'}}\n"
+            file.write_text(text)
+            assert cli.main(["--check", "--connect", "-f", str(file)]) == 77
+            out = capsys.readouterr().out
+            assert f"Redis at {server.url}: Redis " in out
+            assert "    allowmultiplelogin = yes\n" in out
+        before = len(ami.connections)
+        edge = ["--check", "--connect", "--process", "edge", "-f", str(file)]
+        assert cli.main(edge) == 69
+        assert "Connection refused" in capsys.readouterr().out
+        assert len(ami.connections) == before  # an edge has no connections to servers
+
     def test_a_file_with_errors_is_not_connected_with(self, file: Path, ami: AmiServer) -> None:
         file.write_text(f"{configuration(ami_host(ami.port))}log_level: x\n")
         assert cli.main(["--check", "--connect", "-f", str(file)]) == 78
@@ -366,6 +386,45 @@ class TestRun:
         assert [one.settings.process for one in servers] == ["collector", "edge"]
         assert servers[1].load is not None
         assert servers[1].load().settings.process == "edge"
+
+    @pytest.mark.parametrize(
+        ("text", "words", "number"),
+        [("workers: 3\n", [], 3), ("workers: 3\n", ["--workers", "auto"], "auto"), ("", [], None)],
+    )
+    def test_workers_are_of_the_supervisor(
+        self,
+        file: Path,
+        servers: list[Server],
+        monkeypatch: pytest.MonkeyPatch,
+        text: str,
+        words: list[str],
+        number: object,
+    ) -> None:
+        made: list[Supervisor] = []
+
+        class Supervisor(Server):
+            def __init__(self, result: LoadResult, source: Source, **options: Any) -> None:
+                super().__init__(result.settings, load=source.load, log=options["log"])
+                made.append(self)
+
+        module = ModuleType("amiws_gevent.workers.supervisor")
+        module.Supervisor = Supervisor  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "amiws_gevent.workers.supervisor", module)
+        file.write_text(text + file.read_text())
+        assert cli.main(["-f", str(file), *words]) == 0
+        assert [one.settings.workers for one in servers] == [number]
+        assert len(made) == (number is not None)
+        assert servers[0].load is not None
+        assert servers[0].load().settings.workers == number
+
+    @pytest.mark.parametrize("word", ["0", "x", "129", "-1", "1.5"])
+    def test_workers_that_are_no_number(
+        self, word: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([f"--workers={word}"])
+        assert caught.value.code == 2
+        assert "--workers: must be auto or a number from 1 to 128" in capsys.readouterr().err
 
     def test_the_configuration_is_what_runs(self, file: Path, servers: list[Server]) -> None:
         assert cli.main(["-f", str(file)]) == 0

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from amiws_gevent.config import (
+    CLUSTER,
+    SENTINEL,
     ConfigError,
+    Endpoint,
     Redis,
     RedisAddress,
     Settings,
@@ -41,9 +44,27 @@ def problems(folder: Path, text: str) -> str:
     [
         ("unix:///run/r.sock", RedisAddress(path="/run/r.sock")),
         ("unix:///run/r%20s?db=3", RedisAddress(path="/run/r s", database=3)),
-        ("redis://h", RedisAddress(host="h", port=6379)),
-        ("redis://[::1]:7000/2", RedisAddress(host="::1", port=7000, database=2)),
-        ("rediss://r.example.com:6380/", RedisAddress("", "r.example.com", 6380, True)),
+        ("redis://h", RedisAddress(hosts=(Endpoint("h", 6379),))),
+        ("redis://[::1]:7000/2", RedisAddress(hosts=(Endpoint("::1", 7000),), database=2)),
+        (
+            "rediss://r.example.com:6380/",
+            RedisAddress("", (Endpoint("r.example.com", 6380),), True),
+        ),
+        (
+            "rediss+sentinel://a:1,[::1]:2,c/mymaster/3",
+            RedisAddress(
+                "",
+                (Endpoint("a", 1), Endpoint("::1", 2), Endpoint("c", 26379)),
+                True,
+                3,
+                SENTINEL,
+                "mymaster",
+            ),
+        ),
+        (
+            "redis+cluster://a:1,b/",
+            RedisAddress(hosts=(Endpoint("a", 1), Endpoint("b", 6379)), kind=CLUSTER),
+        ),
     ],
 )
 def test_urls(url: str, address: RedisAddress) -> None:
@@ -69,6 +90,18 @@ def test_urls(url: str, address: RedisAddress) -> None:
         "redis://a b",
         "http://h",
         "redis://h/1/2",
+        "redis://a:1,b:2",
+        "redis+sentinel://a,b",
+        "redis+sentinel://a,b/",
+        "redis+sentinel://a,,b/m",
+        "redis+sentinel://a:x/m",
+        "redis+sentinel://a/m/x",
+        "redis+sentinel://a/m/1/2",
+        "redis+sentinel:///m",
+        "redis+sentinel://a/m?db=1",
+        "redis+cluster://",
+        "redis+cluster://a/1",
+        "unix+sentinel://a/m",
     ],
 )
 def test_what_is_no_url(url: str) -> None:
@@ -80,6 +113,23 @@ def test_credentials_are_not_in_the_url_nor_shown(tmp_path: Path) -> None:
     told = problems(tmp_path, f"{{url: 'redis://user:{SECRET}@h'}}")
     assert "redis.url: must have no user and password: give username and password_file" in told
     assert SECRET not in told
+    told = problems(tmp_path, f"{{url: 'redis+sentinel://:{SECRET}@h,i/m'}}")
+    assert "sentinel_username and sentinel_password_file" in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://a,b", "name several as redis+sentinel://HOST:PORT,HOST:PORT/NAME"),
+        ("redis+sentinel://a,b", "with the NAME by which the sentinels know the primary"),
+        ("redis+cluster://a/1", "without a database"),
+        ("redis+cluster://" + ",".join(f"h{n}" for n in range(65)), "at most 64 hosts, not 65"),
+    ],
+)
+def test_what_is_wrong_with_several_hosts(url: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told.replace("+", r"\+")):
+        redis_address(url)
 
 
 def test_there_is_none_unless_it_is_asked_for(tmp_path: Path) -> None:
@@ -100,6 +150,14 @@ def test_all_keys(tmp_path: Path) -> None:
     assert made.password.get_secret_value() == SECRET
     assert SECRET not in repr(made)
     assert (made.username, made.prefix, made.ssl_ca) == ("amiws", "{amiws}", pair.ca)
+    sentinels = loaded(
+        tmp_path,
+        "{url: 'redis+sentinel://h/m', sentinel_username: u, sentinel_password_file: pw}",
+    )
+    assert sentinels is not None
+    assert sentinels.sentinel_password is not None
+    assert sentinels.sentinel_password.get_secret_value() == SECRET
+    assert SECRET not in repr(sentinels)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +168,11 @@ def test_all_keys(tmp_path: Path) -> None:
         ("{url: 'redis://h', username: u}", "redis.username: needs password or password_file"),
         ("{url: 'redis://h', password: p, password_file: f}", "give only one of them"),
         ("{url: 'redis://h', password_file: f}", "redis.password_file: 'f' does not exist"),
-        ("{url: 'redis://h', ssl_ca: f}", "redis.ssl_ca: has no effect without rediss://"),
+        ("{url: 'redis://h', ssl_ca: f}", "redis.ssl_ca: has no effect without rediss in url"),
+        ("{url: 'redis+cluster://h', ssl_ca: f}", "ssl_ca: has no effect without rediss"),
+        ("{url: 'redis://h', sentinel_password: p}", "no effect without redis+sentinel://"),
+        ("{url: 'redis+sentinel://h/m', sentinel_username: u}", "needs sentinel_password or"),
+        ("{url: 'redis+sentinel://h/m', sentinel_password_file: f}", "'f' does not exist"),
         ("{url: 'rediss://h', ssl_cert: f}", "redis.ssl_cert: needs ssl_key too"),
         ("{url: 'redis://h', prefix: 'a b'}", "redis.prefix: must be 1 to 64 letters"),
     ],
@@ -131,6 +193,10 @@ def test_a_password_that_all_can_read_is_told(tmp_path: Path) -> None:
     file.write_text(f"redis: {{url: 'redis://h', password_file: pw}}\n{host}")
     told = load_settings(file, base=tmp_path).warnings
     assert any("redis.password_file: names a file that" in line for line in told)
+    url = "redis+sentinel://h/m"
+    file.write_text(f"redis: {{url: '{url}', sentinel_password_file: pw}}\n{host}")
+    told = load_settings(file, base=tmp_path).warnings
+    assert any("redis.sentinel_password_file: names a file that" in line for line in told)
 
 
 def test_no_file_of_it_is_served(tmp_path: Path) -> None:
@@ -148,6 +214,9 @@ def test_no_file_of_it_is_served(tmp_path: Path) -> None:
         ({"url": "redis://r.example.com"}, ["no TLS", "no password"]),
         ({"url": "rediss://r.example.com"}, ["no password"]),
         ({"url": "rediss://r.example.com", "password": "p"}, []),
+        ({"url": "redis+sentinel://127.0.0.1,[::1]/m"}, []),
+        ({"url": "redis+sentinel://127.0.0.1,b.example.com/m"}, ["rediss+sentinel", "no password"]),
+        ({"url": "rediss+cluster://a,b", "password": "p"}, []),
     ],
 )
 def test_an_open_redis_is_warned_of(given: dict[str, str], words: list[str]) -> None:
@@ -157,3 +226,29 @@ def test_an_open_redis_is_warned_of(given: dict[str, str], words: list[str]) -> 
     told = security_warnings(settings)
     assert len(told) == len(words)
     assert all(word in line for word, line in zip(words, told, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("workers: 2", ""),
+        ("workers: auto\nprocess: edge\nredis: {url: 'unix:///r'}", ""),
+        ("workers: 2\nprocess: edge", "process: edge needs redis"),
+        ("workers: 0", "workers: must be auto or a number from 1 to 128, not '0'"),
+        ("workers: many", "workers: must be auto or a number from 1 to 128, not 'many'"),
+        ("workers: [2]", "workers: must be auto or a number from 1 to 128, not a list"),
+        (
+            "workers: 2\nprocess: collector\nredis: {url: 'unix:///r'}",
+            "workers: has no effect on a collector",
+        ),
+    ],
+)
+def test_workers(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "amiws.yaml"
+    file.write_text(f"{text}\n{HOST}")
+    if not told:
+        assert load_settings(file, base=tmp_path).settings.workers in (2, "auto")
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, base=tmp_path)
+    assert told in str(caught.value)

@@ -135,3 +135,19 @@ def test_a_stop_is_told_only_of_a_connection(
     report.stopped()
     report.stopped()
     assert [line.split(": ")[1] for line in caplog.messages[1:]] == ["connection closed"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        ("'Authentication failed'", "check username and secret here against its manager.conf"),
+        ("'Login Already In Use'", "allowmultiplelogin = no in its manager.conf permits one only"),
+    ],
+)
+def test_a_refused_login_says_what_to_look_at(
+    report: Report, caplog: pytest.LogCaptureFixture, answer: str, advice: str
+) -> None:
+    report.refused(answer, 30.0)
+    (line,) = caplog.messages
+    assert answer in line
+    assert advice in line

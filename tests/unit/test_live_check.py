@@ -12,15 +12,57 @@ from amiws_gevent.live import check
 from amiws_gevent.live.check import Report, check_servers, lines_of
 from amiws_gevent.live.permissions import Missing
 from amiws_gevent.live.synchroniser import Pace
-from tests.support.ami_server import AmiServer
+from tests.support.ami_server import AmiServer, Connection, Packet, answer
 from tests.support.hosts import ami_host
 from tests.support.listing import Lists, channel, silent
 
 
-def at(ami: AmiServer, roles: Any = None, **more: Any) -> Report:
+def at(ami: AmiServer, roles: Any = None, *, redis: Any = None, **more: Any) -> Report:
     host = ami_host(port=ami.port, username="amiws", secret=SecretStr("s3cret"), **more)
-    [report] = check_servers(Settings(amihosts=(host,), roles=roles))
+    [report] = check_servers(Settings(amihosts=(host,), roles=roles, redis=redis))
     return report
+
+
+REDIS = {"url": "unix:///run/redis.sock"}
+
+
+@pytest.mark.parametrize("login", ["md5", "plain"])
+def test_a_server_that_lets_a_user_in_once_only(ami: AmiServer, login: str) -> None:
+    ami.on_action, ami.multiple = Lists(), False
+    assert not at(ami, login=login).second
+    report = at(ami, login=login, redis=REDIS)
+    assert report.alone
+    assert not report.problem
+    lines = lines_of(report)
+    assert "  only one session of amiws is let in: another collector could not take over while" in (
+        lines
+    )
+    assert lines[-1] == "    allowmultiplelogin = yes"
+    assert "under [general], and under [amiws]" in lines[-2]
+
+
+def test_a_server_that_lets_a_user_in_twice(ami: AmiServer) -> None:
+    ami.on_action = Lists()
+    report = at(ami, redis=REDIS)
+    assert (report.second, report.alone) == ("", False)
+    first, second = ami.connections
+    assert first.packets[-1].action == second.packets[-1].action == "Logoff"
+
+
+def test_a_second_login_that_fails_for_another_reason(ami: AmiServer) -> None:
+    ami.on_action = lists = Lists()
+
+    def refuses_from_now_on(connection: Connection, packet: Packet) -> bytes:
+        ami.login = "refuse"
+        return answer(packet, "Message: done")
+
+    lists.special["CoreStatus"] = refuses_from_now_on
+    report = at(ami, redis=REDIS)
+    assert not report.alone
+    assert lines_of(report)[-1] == (
+        "  a second login, as that of another collector, failed: the login was refused: "
+        "'Authentication failed'"
+    )
 
 
 def test_what_works_and_what_is_missing(ami: AmiServer) -> None:

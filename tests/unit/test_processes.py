@@ -14,6 +14,7 @@ import gevent
 import pytest
 
 from amiws_gevent.bus import api
+from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.identity import Identity
 from amiws_gevent.processes import NOT_REACHED_YET, Collector, Edge, load_as_before
@@ -22,6 +23,7 @@ from tests.support.ami_server import AmiServer
 from tests.support.greenlets import until
 from tests.support.listing import Lists, channel, event
 from tests.support.local_bus import LocalBus, LocalCalls, LocalCollectorBus, LocalEdgeBus
+from tests.support.sharing import Away
 from tests.support.v2_client import V2Client
 from tests.support.ws_client import Client
 
@@ -42,6 +44,9 @@ class LocalEdge(Edge):
 
     def _make_bus(self, settings: Settings) -> api.EdgeBus:
         return LocalEdgeBus(*self.where, self._following)
+
+    def _make_sharing(self, settings: Settings) -> Sharing:
+        return Away()
 
 
 def threaded(test: Callable[..., None]) -> Callable[..., None]:

@@ -355,3 +355,44 @@ class TestAudit:
         program.configure(more="limits: {actions_at_work: 7}")
         program.reload()
         assert server._action_limits._limits.actions_at_work == 7
+
+
+class TestInTwoSteps:
+    """As one of several processes does it."""
+
+    @pytest.fixture
+    def ready(self, program: Whole) -> Whole:
+        program.plugin()
+        program.configure("- ./mine.py: {tag: a}\n")
+        program.start()
+        program.configure("- ./mine.py: {tag: b}\n", more="log_level: debug")
+        return program
+
+    def test_until_the_second_all_is_as_before(self, ready: Whole) -> None:
+        server = ready.server
+        assert server is not None
+        before = server.settings, server._pipeline.plugins
+        prepared = server.prepare_reload()
+        assert (server.settings, server._pipeline.plugins) == before
+        assert server._pipeline._held
+        prepared.commit()
+        assert server.settings.log_level == 7
+        assert server._pipeline.plugins is not before[1]
+        assert not server._pipeline._held
+
+    def test_back(self, ready: Whole) -> None:
+        server = ready.server
+        assert server is not None
+        before = server.settings
+        server.prepare_reload().roll_back()
+        assert server.settings == before
+        assert not server._pipeline._held
+        assert ready.happened == ["a starts", "a ends", "b starts", "b ends", "a starts"]
+
+    def test_one_that_cannot_be_prepared(self, ready: Whole) -> None:
+        server = ready.server
+        assert server is not None
+        ready.configure("- ./mine.py: {tag: b, fails: yes}\n")
+        with pytest.raises(StartError, match="OSError: no"):
+            server.prepare_reload()
+        assert not server._pipeline._held

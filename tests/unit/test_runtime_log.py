@@ -533,3 +533,16 @@ class TestLimiter:
             limiter.log(LINK, logging.INFO, "k", "quiet")
             limiter.log(LINK, logging.WARNING, "k", "heard")
         assert caplog.messages == ["heard"]
+
+
+def test_a_line_says_which_of_several_processes_it_is_of(daemon: Daemon) -> None:
+    reading, writing = os.pipe()
+    control = log.configure(
+        40, 6, foreground=True, address=str(daemon.path), terminal=writing, process="edge-1"
+    )
+    logging.getLogger("amiws_gevent.web").info("there")
+    control.close()
+    assert f" amiws-gevent/edge-1[{os.getpid()}]: web: there" in daemon.lines()[-1]
+    assert os.read(reading, 200).decode().endswith(" INFO    edge-1 web: there\n")
+    os.close(reading)
+    os.close(writing)

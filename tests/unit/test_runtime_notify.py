@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from amiws_gevent.runtime.notify import is_journal, notify
+from amiws_gevent.runtime.notify import is_journal, notify, watchdog_time
 from tests.support.patience import WAIT
 
 
@@ -83,3 +83,18 @@ def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
         assert is_journal(one.fileno(), environ)
         assert not is_journal(other.fileno(), environ)
         assert not is_journal(one.fileno(), {})
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(os.getpid())}, 0.5),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "x"}, None),
+    ],
+)
+def test_how_soon_systemd_wants_to_hear(environ: dict[str, str], seconds: float | None) -> None:
+    assert watchdog_time(environ) == seconds

@@ -13,7 +13,7 @@ from gevent import socket, ssl
 
 from amiws_gevent.errors import ListenError
 from amiws_gevent.web import listener as listener_module
-from amiws_gevent.web.listener import open_listener, share_listener, tls_context
+from amiws_gevent.web.listener import open_listener, reserve_port, share_listener, tls_context
 from tests.support.patience import WAIT
 from tests.support.webserver import make_settings
 
@@ -167,3 +167,24 @@ def test_a_key_with_a_passphrase_asks_nobody(files: dict[str, Path]) -> None:
     files["ssl_key"].write_bytes(locked)
     with pytest.raises(ListenError, match="the key has a passphrase"):
         tls_context(make_settings(**files))
+
+
+def test_several_processes_may_share_a_port_and_nobody_else() -> None:
+    with (
+        reserve_port("127.0.0.1", 0) as kept,
+        open_listener("127.0.0.1", kept.getsockname()[1], shared=True) as one,
+        open_listener("127.0.0.1", kept.getsockname()[1], shared=True) as other,
+    ):
+        port = kept.getsockname()[1]
+        assert one.getsockname() == other.getsockname()
+        for opens in (open_listener, reserve_port):
+            with pytest.raises(ListenError, match="is in use"):
+                opens("127.0.0.1", port)
+        reserve_port("0.0.0.0", port, own=True).close()
+
+
+def test_a_port_that_others_share_is_not_kept() -> None:
+    with open_listener("127.0.0.1", 0, shared=True) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(ListenError, match="set another metrics_listen"):
+            reserve_port("127.0.0.1", port, port_key="metrics_listen")

@@ -1,0 +1,195 @@
+"""What redis-py does for us: connecting, logging in, commands and replies; and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import redis
+from gevent import socket
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from amiws_gevent.bus.scripts import Argument, Command
+from amiws_gevent.config import Endpoint, Redis
+from amiws_gevent.runtime import tls
+
+CONNECT_TIME = 5.0
+"""Seconds for a connection."""
+
+_LONGEST_REASON = 300
+
+
+class Wire(Protocol):
+    """What is used of a connection of redis-py, which has no types for it."""
+
+    def connect(self) -> None: ...
+    def disconnect(self) -> None: ...
+    def pack_commands(self, commands: Sequence[Command]) -> list[bytes]: ...
+    def send_packed_command(self, command: list[bytes], check_health: bool) -> None: ...
+    def read_response(self) -> Any: ...
+
+
+class Way(NamedTuple):
+    """How to get in: to Redis itself, or to its sentinels."""
+
+    settings: Redis
+    username: str | None
+    password: str | None
+    database: int
+    name: str
+    """What CLIENT LIST shows."""
+    connect_time: float
+    patience: float
+    """Seconds that a reply may take."""
+
+    @classmethod
+    def to_redis(cls, settings: Redis, name: str, patience: float) -> Way:
+        password = settings.password.get_secret_value() if settings.password else None
+        user, database = settings.username, settings.url.database
+        return cls(settings, user, password, database, name, CONNECT_TIME, patience)
+
+    @classmethod
+    def to_sentinels(cls, settings: Redis, name: str, time: float) -> Way:
+        secret = settings.sentinel_password
+        password = secret.get_secret_value() if secret else None
+        return cls(settings, settings.sentinel_username, password, 0, name, time, time)
+
+    def open(self, place: Endpoint | str) -> Wire:
+        """A connection that is logged in; ``place`` as text is the path of a socket.
+
+        Raises what `explain` has words for.
+        """
+        wire: Wire = _Connection(
+            place,
+            _context(self.settings),
+            self.connect_time,
+            db=self.database,
+            username=self.username,
+            password=self.password,
+            client_name=self.name,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=self.patience,
+        )
+        try:
+            wire.connect()
+        except BaseException:
+            wire.disconnect()
+            raise
+        return wire
+
+
+def _context(settings: Redis) -> tls.ClientContext | None:
+    """With the files of TLS as they are now."""
+    if not settings.url.tls:
+        return None
+    return tls.client_context(ca=settings.ssl_ca, cert=settings.ssl_cert, key=settings.ssl_key)
+
+
+class _Connection(redis.Connection):
+    """redis-py's, over a socket of gevent: it waits as links do, and has their words for TLS."""
+
+    def __init__(
+        self,
+        place: Endpoint | str,
+        context: tls.ClientContext | None,
+        connect_time: float,
+        **options: Any,
+    ) -> None:
+        self._place = place
+        self._context = context
+        self._connect_time = connect_time
+        host, port = ("", 0) if isinstance(place, str) else place
+        super().__init__(host=host, port=port, **options)
+
+    def _connect(self) -> socket.socket:
+        place = self._place
+        if not isinstance(place, str):
+            made = socket.create_connection(place, self._connect_time)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        else:
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            made.settimeout(self._connect_time)
+            try:
+                made.connect(place)
+            except BaseException:
+                made.close()
+                raise
+        if self._context is not None:
+            made = self._context.wrap_socket(made, server_hostname=self.host)
+        made.settimeout(self.socket_timeout)
+        return made
+
+
+def ask(wire: Wire, *command: Argument) -> Any:
+    """The reply to one command. Raises what `explain` has words for."""
+    wire.send_packed_command(wire.pack_commands([command]), check_health=False)
+    return wire.read_response()
+
+
+# What a server says that is no longer, or not yet, the one to ask. It has done nothing.
+ELSEWHERE = (
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.AskError,  # of which MovedError is one
+    redis.exceptions.TryAgainError,
+    redis.exceptions.ClusterDownError,  # of which MasterDownError is one
+)
+
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (redis.BusyLoadingError, "it is loading its data"),
+    (
+        redis.exceptions.MovedError,
+        "another node of the cluster has the keys, or url of redis lacks redis+cluster",
+    ),
+    (redis.exceptions.AskError, "the cluster moves the keys to another node"),
+    (redis.exceptions.TryAgainError, "the cluster moves the keys to another node"),
+    (redis.exceptions.MasterDownError, "it is a replica that has lost its primary"),
+    (redis.exceptions.ClusterDownError, "the cluster is down, or this node is cut off from it"),
+)
+
+# How replies begin, and what to do about it.
+_REPLIES = (
+    ("WRONGPASS", "it refuses the login: look at username and password of redis"),
+    ("invalid username-password", "it refuses the login: look at username and password of redis"),
+    ("NOAUTH", "it asks for a login: set username and password_file of redis"),
+    ("Authentication required", "it asks for a login: set username and password_file of redis"),
+    ("NOPERM", "its ACL does not permit this user what the program needs (see docs/redis.md)"),
+    ("No permission", "its ACL does not permit this user what the program needs"),
+    ("this user has no permissions", "its ACL does not permit this user what the program needs"),
+    ("OOM", "it has no memory left: give it more maxmemory, with maxmemory-policy noeviction"),
+    ("command not allowed when used memory", "it has no memory left: give it more maxmemory"),
+    ("MISCONF", "it cannot write its data to the disk, and refuses to change any"),
+    ("READONLY", "it is a replica: let url of redis name the primary"),
+    ("You can't write against a read only", "it is a replica: let url of redis name the primary"),
+    ("WRONGTYPE", "a key holds something else: give redis a prefix of its own"),
+    ("unknown command", "it is too old: Redis 7.0 or newer, or Valkey, is needed"),
+    ("NOSCRIPT", "it has lost the scripts"),
+    ("No matching script", "it has lost the scripts"),
+)
+
+
+def _meaning(error: Exception, text: str) -> str:
+    kinds = (meaning for kind, meaning in _KINDS if isinstance(error, kind))
+    return next(kinds, None) or next((means for word, means in _REPLIES if word in text), "")
+
+
+def explain(error: Exception, patience: float) -> str:
+    """An error of redis-py, or of the socket under it, in words for the log."""
+    text = str(error)[:_LONGEST_REASON]
+    if isinstance(error, redis.TimeoutError):
+        return f"it does not answer within {patience:.2g} s"
+    meaning = _meaning(error, text)
+    if meaning:
+        return f"{meaning} ({text})"
+    if "Connection closed by server" in text:
+        return "the connection is lost"
+    cause = error.__context__
+    if isinstance(error, tls.TlsFileError):
+        return text
+    if isinstance(error, redis.ConnectionError) and isinstance(cause, OSError):
+        error = cause
+    if isinstance(error, BrokenPipeError | ConnectionResetError):
+        return "the connection is lost"
+    return tls.explain(error) if isinstance(error, OSError) else text
