@@ -9,6 +9,7 @@
 # make man       the man pages and the completion for bash, in build/man/
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
+# make soak-cluster  ten minutes in which collectors, edges and Redis are lost in every way
 # make lint, make types, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
@@ -42,6 +43,7 @@ COMPILED_TESTS := tests/unit/test_state_*.py tests/unit/test_live_*.py tests/uni
 VENDOR := web_root/vendor/made-from.txt
 
 .PHONY: man run quick test test-all test-lowest test-compiled pytest lint style types format bench soak soak-actions \
+	soak-cluster \
 	wheel screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
@@ -107,6 +109,9 @@ soak: $(VENV)/.installed-test
 
 soak-actions: $(VENV)/.installed-test
 	$(BIN)/python -m soak.actions $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+soak-cluster: $(VENV)/.installed-test
+	$(BIN)/python -m soak.cluster $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 man: $(VENV)/.installed
 	$(BIN)/python scripts/manual.py build/man

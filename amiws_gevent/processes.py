@@ -18,6 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import gevent
+
 from amiws_gevent.access import Access
 from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.actions.sharedlimits import SharedActionLimits
@@ -56,6 +58,7 @@ from amiws_gevent.web.sharedlogins import SharedLoginMemory
 
 # Seconds
 BEGIN_TIME = 5.0  # for an edge to hear of all that there is, before it listens
+CATCH_UP_LOOK = 0.02
 BUS_STOP_TIME = 1.0
 
 _log = logging.getLogger("amiws_gevent.processes")
@@ -356,7 +359,7 @@ class Edge(Server):
         self._bus.start()
         self._sharing.start(self._shared_logins)
         try:
-            known = self._following.wait(BEGIN_TIME)
+            known = self._has_heard_all()
             if not known:
                 reason = self._following.reason or "not all has come"
                 _log.warning("clients are served before all is known: %s", reason)
@@ -370,6 +373,20 @@ class Edge(Server):
         self._serves = True
         if self._following.directory is not None:  # it may have come meanwhile
             self._use_directory(self._following.directory)
+
+    def _has_heard_all(self) -> bool:
+        """Wait for all that there was at the start: a client may come that has heard it elsewhere.
+
+        False if that takes more than BEGIN_TIME.
+        """
+        until = time.monotonic() + BEGIN_TIME
+        if not self._following.wait(BEGIN_TIME):
+            return False
+        while any(self.lag().values()):
+            if time.monotonic() > until:
+                return False
+            gevent.sleep(CATCH_UP_LOOK)
+        return True
 
     def stop(self) -> None:
         """Close clients with 1001, and end."""

@@ -26,6 +26,7 @@ from bench import (
     plugins,
     roles,
     sections,
+    workers,
 )
 from bench.subjects import ROOT
 
@@ -50,6 +51,9 @@ SECTIONS: Mapping[str, Callable[[sections.Report], None]] = {
     "live": live.section,
     "roles": roles.section,
     "bus": bus.section,
+    "workers": workers.section,
+    "relay": workers.relay,
+    "spread": workers.spread,
     "page": page_browser.section,
 }
 

@@ -14,12 +14,14 @@ import gevent
 from amiws_gevent.bus.api import Bounds
 from amiws_gevent.bus.redis_bus import RedisCollector, RedisEdge
 from bench.sections import Report
+from bench.subjects import cpu_of
 from tests.support.redis_server import PROGRAM, RedisServer
 
 _MESSAGE = 500  # bytes, as the messages of the busy capture are in the mean
 _TOGETHER = 50
 _ENTRIES = 10_000
 _LONE = 300
+_LEASE = "program"
 _BOUNDS = Bounds(entries=10**6, bytes=10**9)
 
 
@@ -28,14 +30,16 @@ class _Both:
 
     def __init__(self) -> None:
         self.has_lease = False
+        self.begun = 0
         self.taken = 0
         self.arrived = 0.0
 
-    def on_gained(self, term: int) -> None:
+    def on_gained(self, lease: str, term: int) -> None:
         self.has_lease = True
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
         assert not earlier
+        self.begun += 1
 
     def on_entries(self, stream: str, entries: Sequence[bytes]) -> None:
         self.taken += len(entries)
@@ -44,8 +48,10 @@ class _Both:
     def on_broken(self, stream: str, reason: str = "") -> None:
         raise AssertionError(f"{stream} was lost: {reason}")
 
-    def on_lost(self, reason: str) -> None:
-        raise AssertionError(reason)
+    def on_lost(self, lease: str, reason: str) -> None:
+        """It is given back, at the end."""
+
+    on_yield = on_lost
 
     def on_snapshot_due(self, stream: str) -> None:
         raise AssertionError(f"{stream} is longer than its bounds")
@@ -53,7 +59,8 @@ class _Both:
     def on_connection(self, up: bool, reason: str) -> None:
         """It is in the figures."""
 
-    on_collector = on_connection
+    def on_collector(self, lease: str, up: bool, reason: str) -> None:
+        """There is one."""
 
 
 def section(report: Report) -> None:
@@ -75,6 +82,10 @@ def section(report: Report) -> None:
         _cpu(one["one stream, 50 a read"]) / _cpu(one["one stream"]) for one in rounds
     )
     report.ratio("CPU of an entry with 50 messages against one with one", ratio, "at most 10")
+    report.table(
+        "a lone entry that many edges read, microseconds",
+        {f"{edges} edges": _read_by(edges) for edges in (1, 16, 64)},
+    )
 
 
 def _cpu(row: Mapping[str, float]) -> float:
@@ -87,15 +98,17 @@ def _measured(streams: int, messages: int) -> dict[str, float]:
     data = b"x" * (_MESSAGE * messages)
     with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as server:
         told = _Both()
-        bus = RedisCollector(server.settings, told, _BOUNDS)
-        edge = RedisEdge(server.settings, told, _BOUNDS)
+        server.settle()
+        bus = RedisCollector(server.settings, told, _BOUNDS, lease_of=lambda _: _LEASE)
+        edge = RedisEdge(server.settings, told, _BOUNDS, lease_of=lambda _: _LEASE)
+        bus.want([_LEASE])
         bus.start()
         _until(lambda: told.has_lease)
         for name in names:
             bus.writer.save(name, b"")
         _until(lambda: not bus.writer.waiting)
         entries = _ENTRIES if messages == 1 else _ENTRIES // 5
-        redis, began = _cpu_of(server), time.process_time()
+        redis, began = cpu_of(server.pid), time.process_time()
         for number in range(entries):
             bus.writer.append(names[number % streams], data)
             if number % 100 == 0:
@@ -107,7 +120,7 @@ def _measured(streams: int, messages: int) -> dict[str, float]:
         edge.start()
         _until(lambda: told.taken == entries)
         read = time.process_time() - began
-        redis = _cpu_of(server) - redis
+        redis = cpu_of(server.pid) - redis
         lone = []
         for number in range(_LONE):
             sent = time.perf_counter()
@@ -124,14 +137,35 @@ def _measured(streams: int, messages: int) -> dict[str, float]:
     }
 
 
+def _read_by(edges: int) -> dict[str, float]:
+    """What Redis needs for an entry and for each edge that reads it."""
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as server:
+        server.settle()
+        told = _Both()
+        bus = RedisCollector(server.settings, told, _BOUNDS, lease_of=lambda _: _LEASE)
+        bus.want([_LEASE])
+        readers = [
+            RedisEdge(server.settings, told, _BOUNDS, lease_of=lambda _: _LEASE)
+            for _ in range(edges)
+        ]
+        bus.start()
+        _until(lambda: told.has_lease)
+        bus.writer.save("s", b"")
+        for reader in readers:
+            reader.reader.follow(["s"])
+            reader.start()
+        _until(lambda: told.begun == edges)
+        began = cpu_of(server.pid)
+        for number in range(_LONE):
+            bus.writer.append("s", b"x" * _MESSAGE)
+            _until(lambda number=number: told.taken == edges * (number + 1))  # type: ignore[misc]
+        used = cpu_of(server.pid) - began
+        for reader in readers:
+            reader.stop()
+        bus.stop()
+    return {"redis_us": 1e6 * used / _LONE, "redis_us_an_edge": 1e6 * used / _LONE / edges}
+
+
 def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         gevent.sleep(0.0005)
-
-
-def _cpu_of(server: RedisServer) -> float:
-    """Seconds of a core that Redis has used."""
-    assert server.process is not None
-    text = Path(f"/proc/{server.process.pid}/stat").read_text()
-    user, system = text.rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / 100

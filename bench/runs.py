@@ -85,7 +85,7 @@ def one_burst(run: Scene, messages: int) -> Figures:
     cpu = run.subject.cpu()
     run.sink.say(f"expect {messages}")
     sent = run.source.ask(f"burst {messages}")
-    got = _complete(run.sink)
+    got = complete(run.sink)
     seconds = got["end"] - sent["start"]
     used = run.subject.cpu() - cpu
     return {
@@ -121,7 +121,7 @@ def _one_paced(run: Scene, rate: int, seconds: int) -> Figures:
     messages = rate * seconds
     run.sink.say(f"expect {messages}")
     sent = run.source.ask(f"paced {rate} {seconds}")
-    got = _complete(run.sink)
+    got = complete(run.sink)
     used = run.subject.cpu() - cpu
     latencies = got["latencies_ns"]
     return {
@@ -161,7 +161,7 @@ def storm(
             time.sleep(2.0)
             back = crowd.ask("storm")
             run.source.line()
-            got = _complete(run.sink)
+            got = complete(run.sink)
             costs = run.subject.costs()
     return {
         "back": back["connected"],
@@ -178,11 +178,12 @@ def huge(start: Start) -> Figures:
     with scene(start, 1) as run:
         run.sink.say(f"expect {HUGE_MESSAGES}")
         run.source.ask("huge")
-        _complete(run.sink)
+        complete(run.sink)
         return run.subject.costs()
 
 
-def _complete(sink: Child) -> dict[str, Any]:
+def complete(sink: Child) -> dict[str, Any]:
+    """The answer of a sink to `expect`; raises RuntimeError if something did not arrive."""
     got: dict[str, Any] = json.loads(sink.line())
     if not got["complete"]:
         raise RuntimeError(f"messages or clients were lost: {got}")

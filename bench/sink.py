@@ -5,12 +5,13 @@ at; the others' are counted, and thrown away in the kernel (MSG_TRUNC), which
 is what keeps this side from being the bottleneck. The last one, since it is
 the last to be written to: its latency is the worst.
 
-``python -m bench.sink PORT CLIENTS [--tls] [--deflate] [--stalled N]`` connects, with
-permessage-deflate if asked to, prints ``ready``, then takes commands on standard input,
-one a line, and answers each with a line of JSON:
+``python -m bench.sink PORTS CLIENTS [--tls] [--deflate] [--stalled N]`` connects, in turn to
+each of the ports (with commas between them), with permessage-deflate if asked to, prints
+``ready``, then takes commands on standard input, one a line, and answers each with a line of JSON:
 
     expect N     wait until every client has had N more messages
     storm        drop all connections and connect all again at once
+    mend N       wait until N connections were closed, and connect them again
     quit         end
 """
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -28,7 +30,7 @@ import ssl
 import sys
 import time
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 TIME_LIMIT = 300.0
 QUIET_LIMIT = 20.0
@@ -182,14 +184,22 @@ class Sink:
     """All clients of one run, read by one selector loop."""
 
     def __init__(
-        self, port: int, clients: int, tls: ssl.SSLContext | None, *, deflate: bool = False
+        self,
+        ports: Sequence[int],
+        clients: int,
+        tls: ssl.SSLContext | None,
+        *,
+        deflate: bool = False,
     ) -> None:
         self.deflate = deflate
-        self.port = port
+        self.ports = itertools.cycle(ports)
         self.tls = tls
         self.buffer = bytearray(1 << 20)
         self.closed = 0
-        self._adopt([connect(port, tls, deflate=deflate) for _ in range(clients)])
+        self._adopt(self._connected(clients))
+
+    def _connected(self, clients: int) -> list[socket.socket]:
+        return [connect(next(self.ports), self.tls, deflate=self.deflate) for _ in range(clients)]
 
     def _adopt(self, connections: list[socket.socket]) -> None:
         self.counter = Inflating() if self.deflate else Counter()
@@ -247,7 +257,7 @@ class Sink:
                 refused += 1
 
         for _ in range(count):
-            go_on(upgrading(self.port, self.tls))
+            go_on(upgrading(next(self.ports), self.tls))
         while len(done) + refused < count and time.monotonic() - begin < TIME_LIMIT:
             for key, _ in selector.select(1.0):
                 selector.unregister(key.fileobj)
@@ -255,6 +265,17 @@ class Sink:
         seconds = time.monotonic() - begin
         self._adopt(done)
         return {"seconds": seconds, "connected": len(done), "refused": refused}
+
+    def mend(self, lost: int) -> dict[str, object]:
+        """Wait until so many connections were closed, and make as many anew."""
+        begin = time.monotonic()
+        while self.closed < lost and time.monotonic() - begin < TIME_LIMIT:
+            for key, _ in self.selector.select(1.0):
+                self._read(key.fileobj)  # type: ignore[arg-type]
+        closed, self.closed = self.closed, 0
+        self.selector.close()
+        self._adopt([*self.received, *self._connected(closed)])
+        return {"seconds": time.monotonic() - begin, "connected": closed}
 
     def _complete(self, target: int) -> bool:
         if self.counter.messages < target:
@@ -298,7 +319,7 @@ def percentiles(values: list[int]) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("port", type=int)
+    parser.add_argument("ports", type=lambda text: [int(port) for port in text.split(",")])
     parser.add_argument("clients", type=int)
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--deflate", action="store_true")
@@ -309,8 +330,8 @@ def main() -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE  # the benchmark's own throw-away certificate
-    stalled = [connect(options.port, tls) for _ in range(options.stalled)]
-    sink = Sink(options.port, options.clients, tls, deflate=options.deflate)
+    stalled = [connect(options.ports[0], tls) for _ in range(options.stalled)]
+    sink = Sink(options.ports, options.clients, tls, deflate=options.deflate)
     print("ready", flush=True)
     for line in sys.stdin:
         command, *words = line.split()
@@ -318,6 +339,8 @@ def main() -> None:
             answer = sink.expect(int(words[0]))
         elif command == "storm":
             answer = sink.storm()
+        elif command == "mend":
+            answer = sink.mend(int(words[0]))
         else:
             break
         print(json.dumps(answer), flush=True)

@@ -20,6 +20,29 @@ from typing import IO, Any
 ROOT = Path(__file__).parent.parent
 
 
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process, user and system, of all its threads so far.
+
+    As the scheduler counts them, in nanoseconds: /proc/PID/stat samples by a clock tick, and a
+    stream paced at a divisor of it would be seen too often or never.
+    """
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def connections_of(pid: int, port: int) -> int:
+    """How many connections to a port of this machine a process has."""
+    sockets = set()
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(str(one.readlink()))
+    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    own = (line.split() for line in lines if f":{port:04X} " in line and " 01 " in line)
+    return sum(
+        words[1].endswith(f":{port:04X}") and f"socket:[{words[9]}]" in sockets for words in own
+    )
+
+
 class Child:
     """A process that speaks in lines: prints answers, reads commands."""
 
@@ -57,14 +80,8 @@ class Child:
         return answer
 
     def cpu(self) -> float:
-        """CPU seconds, user and system, of all threads so far.
-
-        As the scheduler counts them, in nanoseconds: /proc/PID/stat samples by a
-        clock tick, and a stream paced at a divisor of it would be seen too often
-        or never.
-        """
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        """See `cpu_of`."""
+        return cpu_of(self.process.pid)
 
     def memory(self, field: str) -> int:
         """Bytes of resident memory: ``VmRSS`` now, ``VmHWM`` at the peak."""
@@ -114,6 +131,18 @@ class Subject(Child):
             text = answer.read().decode()
         return sum(map(float, re.findall(rf"^{name}(?:\{{.*\}})? (\S+)", text, re.MULTILINE)))
 
+    def logged(self, pattern: str) -> str:
+        """Wait for a line of its log: what the first group of the pattern holds, or all of it."""
+        assert self.log is not None
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if found := re.search(pattern, self.log.read_text()):
+                return found[found.lastindex or 0]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise RuntimeError(f"amiws-gevent has not logged {pattern!r}:\n{self.log.read_text()}")
+
     def log_lines(self) -> int:
         """How many lines it has logged so far."""
         assert self.log is not None
@@ -160,18 +189,20 @@ def start_ours(
     neighbours: Sequence[str] = (),
     *,
     python: str = sys.executable,
+    process: str = "both",
+    listens: str = r"listening on https?://\S*:(\d+)/",
 ) -> Subject:
     """The program itself, with nothing but what the run needs in its configuration.
 
-    ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers. The program is the
-    one that is installed for ``python``.
+    ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers. The program is the one
+    that is installed for ``python``. ``listens`` is what it logs when clients may come.
     """
     folder = Path(tempfile.mkdtemp(dir=scratch()))
     tls = f"ssl_cert: {certificate[0]}\nssl_key: {certificate[1]}\n" if certificate else ""
     configuration = folder / "amiws.yaml"
     configuration.write_text(
         f"ws_host: 127.0.0.1\nws_port: 0\n{tls}{extra}"
-        "limits:\n  connections: 20000\n"
+        "limits:\n  connections: 20000\n  ping_interval: 1 h\n"
         "amihosts:\n"
         f"- {{name: bench, host: 127.0.0.1, port: {ami_port}, username: b, secret: b}}\n"
         + "".join(
@@ -183,10 +214,15 @@ def start_ours(
     with log.open("wb") as stderr:
         # Not in this checkout, where `-m` would find its own package first.
         cwd = ROOT if python == sys.executable else folder
-        words = ("-m", "amiws_gevent", "-f", str(configuration))
+        words = ["-m", "amiws_gevent", "-f", str(configuration)]
+        if process != "both":  # which another commit may not know
+            words += ["--process", process]
         subject = Subject(*words, stderr=stderr, python=python, cwd=cwd)
-    subject.port = _logged_port(subject, log)
     subject.log = log
+    if process == "collector":  # which serves nobody
+        subject.logged("collector: ")
+        return subject
+    subject.port = int(subject.logged(listens))
     scheme = "https" if certificate else "http"
     subject.metrics = f"{scheme}://127.0.0.1:{subject.port}/metrics"
     return subject
@@ -198,15 +234,3 @@ def scratch() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="amiws-bench-")
     atexit.register(folder.cleanup)
     return Path(folder.name)
-
-
-def _logged_port(subject: Subject, log: Path) -> int:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = re.search(r"listening on https?://\S*:(\d+)/", log.read_text())
-        if found:
-            return int(found[1])
-        if subject.process.poll() is not None:
-            break
-        time.sleep(0.02)
-    raise RuntimeError(f"amiws-gevent does not listen:\n{log.read_text()}")

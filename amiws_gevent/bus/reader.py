@@ -42,7 +42,7 @@ class _Followed:
         self.id = b"0-0"
         self.number = -1
         self.ahead = 0
-        """Entries that Redis had more than we, when it was looked at."""
+        """Entries that Redis had more than we have told, when it was looked at."""
 
 
 class RedisReader(Worker):
@@ -171,13 +171,14 @@ class RedisReader(Worker):
 
     def _begin(self, stream: _Followed) -> None:
         """Tell the snapshot, and go on behind it."""
-        fields = ("base", "sms", "sn", "snapshot")
-        base, time, number, snapshot = self.connection.ask("HMGET", stream.about, *fields)
+        fields = ("base", "n", "sms", "sn", "snapshot")
+        base, newest, time, number, snapshot = self.connection.ask("HMGET", stream.about, *fields)
         if snapshot is None:
             stream.base = -1  # until the next look
             return
         stream.base = int(base)
         stream.id, stream.number = b"%b-%b" % (time, number), int(number)
+        stream.ahead = int(newest) - stream.number
         earlier = self._earlier(stream)
         if self._is_followed(stream):
             stream.begun = True
@@ -233,6 +234,7 @@ class RedisReader(Worker):
             self.entries += len(payloads)
             self.bytes += size
             self._guard(self._follower.on_entries, stream.name, payloads)
+            stream.ahead = max(0, stream.ahead - len(payloads))
         if gap:
             self._broken(stream, "it was trimmed past us, or begins anew")
         return size

@@ -21,7 +21,7 @@ from amiws_gevent.feeds.group import Group, Part, Transport
 from amiws_gevent.feeds.history import Replay
 from amiws_gevent.feeds.pages import Pages, Snapshot
 from amiws_gevent.feeds.positions import Vector
-from amiws_gevent.feeds.waiting import Waiting
+from amiws_gevent.feeds.waiting import Drop, Waiting
 
 PAGES_PER_TURN = 20  # that are looked at; less than a millisecond
 
@@ -89,9 +89,9 @@ class Subscriber:
         self._counts["gaps"] += 1
         self._gaps.append(encoding.gap(self.group.id, stream, reason, server=server, lost=lost))
 
-    def dropped(self, reason: str = BUSY) -> None:
-        """Batches are missing, of which it has got none."""
-        self._waiting.dropped(reason)
+    def dropped(self, reason: str = BUSY, server: int | None = None) -> None:
+        """Batches are missing, of which it has got none: of a server, or nobody knows which."""
+        self._waiting.dropped(Drop(reason, server))
 
     # What comes while the client does not read
 
@@ -135,8 +135,9 @@ class Subscriber:
         if lost := self._waiting.take_lost():
             self.tell_gap(EVENTS, SLOW, lost=lost)
             return self._tell_gaps()
-        if reason := self._waiting.take_drop():
-            self.tell_gap(EVENTS, reason)
+        if drops := self._waiting.take_drops():
+            for drop in drops:
+                self.tell_gap(EVENTS, drop.reason, server=drop.server)
             return self._tell_gaps()
         item = self._waiting.take(any_one=self.in_step)
         return None if item is None else item.data

@@ -196,16 +196,18 @@ class Views:
                 servers = {one.server.id for one in batches if any_seen(group.sight, one)}
                 seen[group.sight] = servers
             if any(map(group.sees_server, servers)):
-                _tell_missed(members, BUSY)
+                _tell_missed(members)
 
     def events_lost(self, server: int, reason: str) -> None:
         """Events of a server are lost, nobody knows which: all who get them have missed some."""
         for group, members in self._members.items():
             if group.view is not None and group.sees_server(server):
-                _tell_missed(members, reason)
+                _tell_missed(members, reason, server)
 
 
-def _tell_missed(members: Iterable[Subscriber], reason: str) -> None:
+def _tell_missed(
+    members: Iterable[Subscriber], reason: str = BUSY, server: int | None = None
+) -> None:
     for subscriber in members:
-        subscriber.dropped(reason)
+        subscriber.dropped(reason, server)
         subscriber.transport.pump()

@@ -8,11 +8,20 @@ to. What there is no room for is left out, the oldest first, and counted.
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from amiws_gevent.batch import Item
 from amiws_gevent.feeds.group import Part
 
 ITEM_COST = 64  # bytes that an item which waits costs besides its content
+
+
+class Drop(NamedTuple):
+    """Something is missing."""
+
+    reason: str
+    server: int | None = None
+    """The one that it is of; None: of all, or nobody knows."""
 
 
 class Waiting:
@@ -24,8 +33,8 @@ class Waiting:
         self._free = 0  # of those, how many may be sent though the client is behind
         self._free_later = 0  # how many may be once it has read the pages that it reads now
         self._removed = 0
-        self._drops: deque[tuple[int, str]] = deque()
-        """Places (how many were removed when it is their turn), and why something is missing."""
+        self._drops: deque[tuple[int, Drop]] = deque()
+        """Places (how many were removed when it is their turn), and what is missing there."""
         self._lost = 0  # messages
         self._lost_first: Part | None = None
 
@@ -59,23 +68,23 @@ class Waiting:
         lost, self._lost, self._lost_first = self._lost, 0, None
         return lost
 
-    def dropped(self, reason: str) -> None:
-        """Something that comes after all that waits is missing, and why."""
-        place = self._removed + len(self._items)
-        if not self._drops or self._drops[-1][0] < place:
-            self._drops.append((place, reason))
+    def dropped(self, drop: Drop) -> None:
+        """Something that comes after all that waits is missing."""
+        here = self._removed + len(self._items), drop
+        if not self._drops or self._drops[-1] != here:
+            self._drops.append(here)
 
     @property
     def is_at_drop(self) -> bool:
         """Whether something ahead of the next is missing."""
         return bool(self._drops) and self._drops[0][0] <= self._removed
 
-    def take_drop(self) -> str:
-        """Why; it is told once. Empty: nothing is."""
-        reason = ""
+    def take_drops(self) -> list[Drop]:
+        """What; each is told once."""
+        drops: dict[Drop, None] = {}
         while self.is_at_drop:
-            reason = self._drops.popleft()[1]
-        return reason
+            drops[self._drops.popleft()[1]] = None
+        return list(drops)
 
     def falls_behind(self) -> None:
         """The client misses something of the state that comes after all that waits."""

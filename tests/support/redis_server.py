@@ -83,6 +83,12 @@ class RedisServer:
         """How to reach it, as the configuration has it."""
         return Redis.model_validate({"url": self.url})
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self.process is not None
+        return self.process.pid
+
     def start(self) -> None:
         """Run it until it takes connections."""
         self.socket.unlink(missing_ok=True)

@@ -48,6 +48,22 @@ def test_the_snapshot_what_was_before_it_and_what_comes(server: RedisServer) -> 
             assert reader.reader.lag() == {"s": 0}
 
 
+def test_the_lag_is_known_from_the_beginning_on(server: RedisServer) -> None:
+    """An edge that starts waits until it has heard all that there is."""
+    with collector(server) as (bus, _), edge(server) as (reader, log):
+        bus.writer.save("s", b"snapshot")
+        for i in range(300):
+            bus.writer.append("s", b"%d" % i)
+        until(lambda: not bus.writer.waiting)
+        lags: list[int] = []
+        log.when_entries = lambda: lags.append(reader.reader.lag()["s"])
+        reader.reader.follow(["s"])
+        until(lambda: len(log.entries.get("s", ())) == 300)
+        until(lambda: reader.reader.lag() == {"s": 0})
+        assert lags[0] == 300
+        assert lags == sorted(lags, reverse=True)
+
+
 def test_a_stream_is_told_once_it_has_a_snapshot(server: RedisServer) -> None:
     with edge(server, "s", "t") as (_, log), collector(server) as (bus, _):
         assert log.told[:2] == [("connection", True), ("collector", False)]

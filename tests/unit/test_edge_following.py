@@ -74,6 +74,7 @@ def test_events_that_were_lost_on_the_way_are_a_gap(
     edge.run()
     client.read()
     assert client.gaps() == [("events", "history", None)]
+    assert [one["server"] for one in client.messages if one["op"] == "gap"] == [1]
     assert client.events() == ["B"]
     assert edge.following.lost == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amiws_gevent.batch import Item
-from amiws_gevent.feeds.waiting import ITEM_COST, Waiting
+from amiws_gevent.feeds.waiting import ITEM_COST, Drop, Waiting
 
 
 def item(name: str, messages: int = 1) -> Item:
@@ -51,17 +51,24 @@ def test_what_was_dropped_is_behind_what_waited() -> None:
     waiting = filled("a")
     assert not waiting.is_at_drop
     for _ in range(2):
-        waiting.dropped("busy")
+        waiting.dropped(Drop("busy"))
     waiting.add(item("b"))
-    waiting.dropped("busy")
-    assert not waiting.take_drop()
+    waiting.dropped(Drop("busy"))
+    assert not waiting.take_drops()
     assert waiting.take(any_one=True) == item("a")
     assert waiting.is_at_drop
-    assert (waiting.take_drop(), waiting.take_drop()) == ("busy", "")
+    assert (waiting.take_drops(), waiting.take_drops()) == ([Drop("busy")], [])
     waiting.leave_out()
-    assert waiting.take_drop()
-    waiting.dropped("busy")
-    assert waiting.take_drop()
+    assert waiting.take_drops()
+    waiting.dropped(Drop("busy"))
+    assert waiting.take_drops()
+
+
+def test_what_was_dropped_of_several_servers_is_told_of_each_once() -> None:
+    waiting = Waiting()
+    for server in (1, 2, 1):
+        waiting.dropped(Drop("restart", server))
+    assert waiting.take_drops() == [Drop("restart", 1), Drop("restart", 2)]
 
 
 def test_what_was_left_out_counts_until_it_is_told() -> None:

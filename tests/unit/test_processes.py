@@ -383,3 +383,34 @@ def test_a_reload_makes_no_other_process_and_no_other_redis(site: Site) -> None:
     assert len(loaded.warnings) == 3
     same = LoadResult(before, [], [])
     assert load_as_before(lambda: same, before) is same
+
+
+class EdgeBehind(LocalEdge):
+    """Its streams have so many entries that it has not heard, each time that it looks."""
+
+    lags: list[int]
+
+    def lag(self) -> dict[str, int]:
+        return {"server-1": self.lags.pop(0) if len(self.lags) > 1 else self.lags[0]}
+
+
+@threaded
+def test_an_edge_serves_once_it_has_heard_what_there_was_at_its_start(site: Site) -> None:
+    """A client may come that has heard it at another edge: it would be told a gap."""
+    EdgeBehind.lags = [3, 1, 0]
+    site.collector()
+    site.start(EdgeBehind, site.settings("edge"))
+    assert EdgeBehind.lags == [0]
+
+
+@threaded
+def test_an_edge_that_stays_behind_serves_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    EdgeBehind.lags = [7]
+    monkeypatch.setattr("amiws_gevent.processes.BEGIN_TIME", 0.5)
+    site.collector()
+    edge = site.start(EdgeBehind, site.settings("edge"))
+    assert "clients are served before all is known" in caplog.text
+    with V2Client(edge.port) as client:
+        assert client.hello["protocol"] == 2
