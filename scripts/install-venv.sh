@@ -28,7 +28,8 @@ site=$(echo "$venv"/lib/python3*/site-packages)
 rm -f "$site"/amiws_gevent-*.dist-info/direct_url.json
 find "$site" -type d -name tests -prune -exec rm -rf {} +
 find "$site" -type f \( -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' \) -delete
-find "$venv" -type f -exec chmod u=rwX,go=rX {} +
+rm -rf "$venv/include"
+find "$site" -type f -exec chmod 0644 {} +
 
 # Compiled once: the service may not write there. Without times, so that a copy stays valid.
 "$venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash -s "$root" "$venv/lib"

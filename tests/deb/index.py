@@ -1,0 +1,39 @@
+"""How pip in a root reaches the package index of this machine; nothing of it gets into a package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.deb.roots import PLACE, Root
+
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # of Debian's package ca-certificates
+CACHE = PLACE / "pip"
+
+
+@contextmanager
+def passed_to(root: Root) -> Iterator[dict[str, str]]:
+    """The environment that pip needs in ``root``; the files it names are there for the block."""
+    settings = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    here = root.path / "var/tmp/pip"
+    here.mkdir()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    user = Path.home() / ".config/pip/pip.conf"
+    if user.exists():
+        shutil.copy(user, here)
+        settings["PIP_CONFIG_FILE"] = "/var/tmp/pip/pip.conf"
+    trusted = os.environ.get("PIP_CERT") or ssl.get_default_verify_paths().cafile or CA_BUNDLE
+    shutil.copy(trusted, here / "ca.crt")
+    settings["PIP_CERT"] = "/var/tmp/pip/ca.crt"
+    # dpkg-buildpackage has no home folder, where it would be else.
+    shutil.copytree(CACHE, here / "cache", dirs_exist_ok=True)
+    settings["PIP_CACHE_DIR"] = "/var/tmp/pip/cache"
+    try:
+        yield settings
+    finally:
+        shutil.copytree(here / "cache", CACHE, dirs_exist_ok=True)
+        shutil.rmtree(here)
