@@ -196,7 +196,8 @@ def main(root: Path, path: Path) -> None:
     shut_off_files(root, unit, list(told.values()))
     os.chroot(root)
     os.chdir("/")
-    limit = int(one(unit, "LimitNOFILE"))
+    # As far as this machine lets its root: in a container it may not raise what it was given.
+    limit = min(int(one(unit, "LimitNOFILE")), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     os.umask(int(one(unit, "UMask"), 8))
     assert one(unit, "CapabilityBoundingSet") == ""

@@ -27,7 +27,7 @@ SERVICE = "amiws-gevent.service"
 
 ENDED = "ENDED"
 
-# is-enabled and the like look at files alone, which the real one does.
+# What looks at files alone, such as enable, is for the real one.
 _SYSTEMCTL = """#!/bin/bash
 case " $* " in
     *" start "* | *" stop "* | *" restart "* | *" reload "* | *" try-restart "* | \
@@ -39,7 +39,8 @@ case " $* " in
         [ -z "$text" ] || echo "$text" >&2
         exit "$status"
         ;;
-    *) exec /usr/bin/systemctl.real "$@" ;;
+    *" daemon-reexec "*) ;;
+    *) exec /usr/bin/systemctl.real --root=/ "$@" ;;
 esac
 """
 
