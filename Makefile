@@ -7,6 +7,8 @@
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
+# make deb       the Debian package for this machine's release, in dist/
+# make test-deb  builds and installs it in roots of Debian 12 and 13; as root, on Debian
 # make lint, make types, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
@@ -21,6 +23,9 @@ PYTHON_VERSIONS := 3.11 3.12 3.13
 RUN_PACKAGES := python3 python3-venv
 TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl redis-server rsyslog rsyslog-gnutls
 
+DEB_PACKAGES := build-essential debhelper python3-venv
+TEST_DEB_PACKAGES := $(TEST_PACKAGES) debootstrap iproute2 lintian
+
 # With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.
 PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto-cjk
 
@@ -33,7 +38,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 VENDOR := web_root/vendor/made-from.txt
 
 .PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
-	wheel screenshots picture-packages \
+	wheel deb test-deb screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -98,6 +103,15 @@ soak-actions: $(VENV)/.installed-test
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
+
+# Not of another Python than the release's.
+deb:
+	@PYTHON=/usr/bin/python3 scripts/system-packages.sh $(DEB_PACKAGES)
+	scripts/build-deb.sh dist
+
+test-deb: $(VENV)/.installed-test $(VENDOR)
+	@PYTHON="$(PYTHON)" scripts/system-packages.sh $(TEST_DEB_PACKAGES)
+	$(BIN)/python -m pytest -o python_files='check_*.py' tests/deb
 
 clean:
 	rm -rf build dist web_root/vendor .make .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -21,7 +21,8 @@ from tests.deb.units import Unit, is_on, one
 
 APPLIED = {
     "User", "StateDirectory", "LogsDirectory", "LogsDirectoryMode", "ExecStart", "UMask",
-    "LimitNOFILE", "CapabilityBoundingSet", "NoNewPrivileges", "ProtectSystem", "ProtectHome",
+    "LimitCORE", "LimitNOFILE", "WatchdogSec", "CapabilityBoundingSet", "NoNewPrivileges",
+    "ProtectSystem", "ProtectHome",
     "PrivateTmp", "PrivateDevices", "PrivateMounts", "ProtectProc", "MemoryDenyWriteExecute",
     "RestrictAddressFamilies", "SystemCallFilter", "SystemCallErrorNumber",
     "SystemCallArchitectures",
@@ -85,6 +86,14 @@ def make_folders(root: Path, unit: Unit, user: User) -> dict[str, str]:
     return environ
 
 
+def watchdog(unit: Unit) -> dict[str, str]:
+    """What sd_watchdog_enabled(3) reads."""
+    seconds = one(unit, "WatchdogSec")
+    if not seconds:
+        return {}
+    return {"WATCHDOG_USEC": str(int(seconds) * 1_000_000), "WATCHDOG_PID": str(os.getpid())}
+
+
 def mount(*words: str | Path) -> None:
     subprocess.run(["mount", *words], check=True)
 
@@ -103,7 +112,9 @@ def shut_off_files(root: Path, unit: Unit, writable: list[str]) -> None:
     if is_on(unit, "ProtectHome"):
         for folder in ("home", "root"):
             mount("-t", "tmpfs", "-o", "mode=0,ro", "tmpfs", root / folder)
-    mount("-t", "proc", "-o", f"hidepid={one(unit, 'ProtectProc', 'default')}", "proc", root / "proc")
+    mount(
+        "-t", "proc", "-o", f"hidepid={one(unit, 'ProtectProc', 'default')}", "proc", root / "proc"
+    )
     assert is_on(unit, "PrivateDevices")
     mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", root / "dev")
     for name in DEVICES:
@@ -192,6 +203,7 @@ def main(root: Path, path: Path) -> None:
         "SHELL": "/usr/sbin/nologin",
         "NOTIFY_SOCKET": os.environ["NOTIFY_SOCKET"],
         **told,
+        **watchdog(unit),
     }
     shut_off_files(root, unit, list(told.values()))
     os.chroot(root)
@@ -199,6 +211,8 @@ def main(root: Path, path: Path) -> None:
     # As far as this machine lets its root: in a container it may not raise what it was given.
     limit = min(int(one(unit, "LimitNOFILE")), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    core = int(one(unit, "LimitCORE", "0"))
+    resource.setrlimit(resource.RLIMIT_CORE, (core, core))
     os.umask(int(one(unit, "UMask"), 8))
     assert one(unit, "CapabilityBoundingSet") == ""
     become(user)

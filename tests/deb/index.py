@@ -1,4 +1,4 @@
-"""How pip in a root reaches the package index of this machine; nothing of it gets into a package."""
+"""How pip in a root reaches the package index of this machine; no package gets to know it."""
 
 from __future__ import annotations
 

@@ -55,10 +55,11 @@ class Manager:
     def __init__(self, root: Root) -> None:
         self._root = root
         self._run = root.path / "run" / "manager"
+        self._news = threading.Condition()
         self.log_file = self._run / "journal"
         self.process: subprocess.Popen[bytes] | None = None
         self.told: list[str] = []
-        """What the service said to NOTIFY_SOCKET since its start."""
+        """What the service said to NOTIFY_SOCKET since its start, and that it has ended."""
         self.ended: list[int] = []
         """With which status each start of it has ended."""
 
@@ -76,9 +77,12 @@ class Manager:
         self._notified.bind(str(self._run / "notify"))
         (self._run / "notify").chmod(0o666)
         self._run.chmod(0o755)
-        self._notified.settimeout(WAIT)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._serve, daemon=True),
+            threading.Thread(target=self._listen, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -93,7 +97,10 @@ class Manager:
             self.process.kill()
             self.process.wait()
         (self._run / "asked").write_text("end\n")
-        self._thread.join(WAIT)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"end", str(self._run / "notify"))
+        for thread in self._threads:
+            thread.join(WAIT)
         self._notified.close()
         real = self._root.path / "usr/bin/systemctl"
         shutil.move(real.with_suffix(".real"), real)
@@ -104,6 +111,12 @@ class Manager:
     def log(self) -> str:
         """All that the service wrote to its standard error, which systemd has in its journal."""
         return self.log_file.read_text()
+
+    @property
+    def service(self) -> subprocess.Popen[bytes]:
+        """The process of the service that was started last."""
+        assert self.process is not None
+        return self.process
 
     @property
     def unit(self) -> units.Unit:
@@ -143,10 +156,27 @@ class Manager:
             return self._reload()
         return "0"
 
+    def _listen(self) -> None:
+        while (said := self._notified.recv(4096)) != b"end":
+            self._note(*said.decode().splitlines())
+
+    def _note(self, *lines: str) -> None:
+        with self._news:
+            self.told += lines
+            self._news.notify_all()
+
+    def _hears(self, wanted: str, since: int = 0) -> bool:
+        """Wait until the service says ``wanted`` anew; False if it ends before that."""
+        with self._news:
+            heard = {wanted, ENDED}
+            came = self._news.wait_for(lambda: heard.intersection(self.told[since:]), WAIT)
+            assert came, f"the service did not say {wanted}"
+            return wanted in self.told[since:]
+
     def _start(self) -> str:
         self.told = []
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 self._root.in_network(
                     ["unshare", "--mount", "--", sys.executable, "-m", "tests.deb.as_unit",
                      self._root.path, self.unit_path(SERVICE)]
@@ -154,38 +184,22 @@ class Manager:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT,
                 env={"PATH": os.environ["PATH"], "NOTIFY_SOCKET": "/run/manager/notify"},
             )  # fmt: skip
-        return "0" if self._hear("READY=1") else _FAILED
-
-    def _hear(self, wanted: str) -> bool:
-        """Listen until the service says ``wanted``; False if it ends before that."""
-        assert self.process is not None
-        process, ended = self.process, f"ENDED {self.process.pid}"
+        self.process = process
 
         def watch() -> None:
-            process.wait()
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.sendto(ended.encode(), str(self._run / "notify"))
+            self.ended.append(process.wait())
+            self._note(ENDED)
 
-        if wanted == "READY=1" and not self.told:
-            threading.Thread(target=watch, daemon=True).start()
-        while True:
-            lines = self._notified.recv(4096).decode().splitlines()
-            if ended in lines:
-                self.ended.append(process.wait())
-                return wanted == ENDED
-            self.told += lines
-            if wanted in lines:
-                return True
+        threading.Thread(target=watch, daemon=True).start()
+        return "0" if self._hears("READY=1") else _FAILED
 
     def _stop(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        self._hear(ENDED)
+        self.service.send_signal(signal.SIGTERM)
+        self._hears(ENDED)
 
     def _reload(self) -> str:
-        assert self.process is not None
-        words = units.command(self.unit, "ExecReload", MAINPID=str(self.process.pid))
-        self.told = [*self.told, ""]
+        since = len(self.told)
+        words = units.command(self.unit, "ExecReload", MAINPID=str(self.service.pid))
         subprocess.run(words, check=True)
-        self._hear("READY=1")
+        self._hears("READY=1", since)
         return "0"

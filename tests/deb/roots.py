@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.patience import WAIT
-from tests.support.program import ROOT, wait_until
+from tests.support.program import ROOT
 
 PLACE = ROOT / ".make" / "deb"
 """Outlives a run of the tests: what is here comes from Debian's mirror and the package index."""
@@ -54,15 +54,15 @@ def _copy(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-a", "--reflink=auto", source, target], check=True)
 
 
-def bare(release: str) -> Path:
-    """A root as debootstrap makes it, to be copied and not to be changed."""
-    root = PLACE / f"bare-{release}"
+def bare(release: str, variant: str = "-") -> Path:
+    """A root as debootstrap makes it (``minbase``: the smallest), to be copied and not changed."""
+    root = PLACE / f"bare-{release}{variant.rstrip('-')}"
     if not root.exists():
         PLACE.mkdir(parents=True, exist_ok=True)
         half = root.with_suffix(".half")
         shutil.rmtree(half, ignore_errors=True)
         subprocess.run(
-            ["debootstrap", release, half, mirror()],
+            ["debootstrap", f"--variant={variant}", release, half, mirror()],
             stdout=subprocess.DEVNULL, timeout=LONG, check=True,
         )  # fmt: skip
         half.rename(root)
@@ -127,10 +127,14 @@ class Root:
         """The same for a line of bash, typed by root."""
         return self.run("bash", "-c", line, online=online, status=status)
 
+    def resolve_names(self) -> None:
+        """Names of other machines, as on this machine."""
+        for name in ("etc/resolv.conf", "etc/hosts"):
+            shutil.copy(Path("/", name), self.path / name)
+
     def go_online(self) -> None:
-        """Have apt know this machine's mirror and pip its index, as long as `go_offline` is due."""
-        shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
-        shutil.copy("/etc/hosts", self.path / "etc/hosts")
+        """Have names resolved, and apt know what its mirror has."""
+        self.resolve_names()
         self.run("apt-get", "update", "-qq", online=True)
 
     def files(self) -> dict[str, str]:
@@ -151,7 +155,3 @@ ENVIRON = {
     "DEBIAN_FRONTEND": "noninteractive",
 }
 """Of a root's login shell; nobody answers questions there."""
-
-
-def wait_for_file(path: Path) -> None:
-    wait_until(path.exists, f"{path}")
