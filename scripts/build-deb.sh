@@ -46,4 +46,4 @@ CHANGELOG
 
 (cd "$source" && dpkg-buildpackage --build=binary --no-sign)
 mv "$work"/amiws-gevent_* "$out"
-ls "$out"/amiws-gevent_"$version"_*.deb
+echo "$1/amiws-gevent_${version}_$(dpkg --print-architecture).deb"

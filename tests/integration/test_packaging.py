@@ -167,7 +167,8 @@ def test_the_sdist_can_be_tested_and_built_again(built: Path) -> None:
         "pyproject.toml", "scripts/find-python.sh", "etc/amiws.yaml", "plugins/__init__.py",
         "contrib/init.d/amiws-gevent", "web_root/index.html", "package-lock.json", "tsconfig.json",
         "web_root/vendor/ui.js", "web_root/vendor/made-from.txt", "build_tools/backend.py",
-        "debian/rules", "Dockerfile", "compose.yaml", "tests/integration/test_packaging.py", "tests/support/program.py",
+        "debian/rules", "Dockerfile", "compose.yaml", "tests/integration/test_packaging.py",
+        "tests/support/program.py",
     }  # fmt: skip
     assert names >= {f"{top}/{name}" for name in wanted}
     hidden = {name.split("/")[1] for name in names if "/." in name}
