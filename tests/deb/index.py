@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.deb.roots import PLACE, Root
+from tests.deb.roots import Root
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # of Debian's package ca-certificates
-CACHE = PLACE / "pip"
 
 
 @contextmanager
@@ -21,7 +20,6 @@ def passed_to(root: Root) -> Iterator[dict[str, str]]:
     settings = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     here = root.path / "var/tmp/pip"
     here.mkdir()
-    CACHE.mkdir(parents=True, exist_ok=True)
     user = Path.home() / ".config/pip/pip.conf"
     if user.exists():
         shutil.copy(user, here)
@@ -29,11 +27,7 @@ def passed_to(root: Root) -> Iterator[dict[str, str]]:
     trusted = os.environ.get("PIP_CERT") or ssl.get_default_verify_paths().cafile or CA_BUNDLE
     shutil.copy(trusted, here / "ca.crt")
     settings["PIP_CERT"] = "/var/tmp/pip/ca.crt"
-    # dpkg-buildpackage has no home folder, where it would be else.
-    shutil.copytree(CACHE, here / "cache", dirs_exist_ok=True)
-    settings["PIP_CACHE_DIR"] = "/var/tmp/pip/cache"
     try:
         yield settings
     finally:
-        shutil.copytree(here / "cache", CACHE, dirs_exist_ok=True)
         shutil.rmtree(here)

@@ -67,6 +67,8 @@ def make_older(package: Path, folder: Path) -> Path:
     )  # fmt: skip
     (tree / "usr/lib/amiws-gevent/bin/gone-in-the-next").write_text("")
     built = folder / package.name.replace(version.split()[1], older.split()[1])
-    subprocess.run(["dpkg-deb", "--build", tree, built], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["dpkg-deb", "--build", "-Znone", tree, built], check=True, stdout=subprocess.DEVNULL
+    )
     shutil.rmtree(tree)
     return built
