@@ -73,7 +73,8 @@ class Root:
     """A copy of ``source`` in ``path``. As a context manager it has a network until the end."""
 
     def __init__(self, source: Path, path: Path) -> None:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():  # of a run that was ended
+            shutil.rmtree(path)
         _copy(source, path)
         self.path = path
 

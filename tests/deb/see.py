@@ -16,13 +16,15 @@ ROW = ".table-body [role=row]"
 
 
 def main(url: str) -> None:
-    with sync_playwright() as driver, tempfile.TemporaryDirectory() as profile:
+    # Some process of Chromium may still write there for a moment.
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with sync_playwright() as driver, folder as profile:
         context = driver.chromium.launch_persistent_context(
             profile, executable_path=chromium_path(), headless=True, args=ARGUMENTS
         )
         page = context.new_page()
         page.goto(url)
-        expect(page.locator(ROW).first).to_be_visible(timeout=PATIENCE)
+        expect(page.locator(ROW).first).to_be_visible(timeout=3 * PATIENCE)
         print(page.locator(ROW).count())
         context.close()
 
