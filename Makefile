@@ -5,6 +5,7 @@
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
+# make man       the man pages and the completion for bash, in build/man/
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
 # make deb       the Debian package for this machine's release, in dist/
@@ -19,9 +20,10 @@ BIN := $(VENV)/bin
 PYTHON_VERSIONS := 3.11 3.12 3.13
 
 # Debian packages: what makes virtual environments; a browser, a Digest client, certificates,
-# Redis and a syslog daemon (which the tests run on their own, beside the system's if it has them).
+# Prometheus, Redis and a syslog daemon (which the tests run on their own, beside the system's if it
+# has them).
 RUN_PACKAGES := python3 python3-venv
-TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl redis-server rsyslog rsyslog-gnutls
+TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl prometheus redis-server rsyslog rsyslog-gnutls
 
 DEB_PACKAGES := build-essential debhelper python3-venv
 TEST_DEB_PACKAGES := $(TEST_PACKAGES) debootstrap iproute2 lintian
@@ -37,7 +39,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The libraries of the dashboard. Each installation makes them, if they are not there.
 VENDOR := web_root/vendor/made-from.txt
 
-.PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
+.PHONY: man run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
 	wheel deb test-deb screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
@@ -100,6 +102,9 @@ soak: $(VENV)/.installed-test
 
 soak-actions: $(VENV)/.installed-test
 	$(BIN)/python -m soak.actions $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+man: $(VENV)/.installed
+	$(BIN)/python scripts/manual.py build/man
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .

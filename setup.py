@@ -52,6 +52,7 @@ TEST_REQUIRES = [
     "rjsmin",
     "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
+    "grafana-foundation-sdk",  # contrib/monitoring/grafana-dashboard.json is made with it
     "hypothesis",
     "jsonschema",  # the samples against etc/amiws.schema.json
     "mypy",
@@ -160,6 +161,7 @@ setup(
         ("share/amiws-gevent", files("etc")),
         ("share/amiws-gevent/systemd", files("etc/systemd")),
         ("share/amiws-gevent/init.d", files("contrib/init.d")),
+        ("share/amiws-gevent/monitoring", files("contrib/monitoring")),
     ],
     cmdclass={"build_py": BuildPy},
     entry_points={

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sys
+
+STDERR = 2
 
 
 def main() -> int:
@@ -11,6 +14,7 @@ def main() -> int:
     from amiws_gevent.runtime.signals import Signals
 
     open_standard_streams()
+    faulthandler.enable(STDERR)  # systemd ends a program that hangs by SIGABRT
     signals = Signals()
     signals.take()
 

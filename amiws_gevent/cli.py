@@ -420,7 +420,9 @@ def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
         print(warning if warning in errors else f"warning: {warning}", file=sys.stderr)
     for warning in security_warnings(result.settings):
         print(f"warning: {warning}", file=sys.stderr)
-    for note in role_report(result.settings):
+    from amiws_gevent.migration import page_notes  # by others it is not needed
+
+    for note in (*role_report(result.settings), *result.notes, *page_notes(result.settings)):
         print(f"note: {note}", file=sys.stderr)
     if errors:
         return ConfigError.exit_status

@@ -37,10 +37,11 @@ from amiws_gevent.pipeline import Pipeline
 from amiws_gevent.plugins.facilities import Facilities
 from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.reload import ClientParts, LastReload, Parts, Reload, ServerParts
+from amiws_gevent.runtime.alive import tell_alive
 from amiws_gevent.runtime.descriptors import raise_limit
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
-from amiws_gevent.runtime.notify import notify
+from amiws_gevent.runtime.notify import notify, watchdog_time
 from amiws_gevent.v2.service import Service
 from amiws_gevent.web.logins import LoginMemory
 from amiws_gevent.web.loginwatch import LoginWatch
@@ -247,6 +248,7 @@ class Server:
     def run(self) -> int:
         """Serve until `request_stop`; returns the exit status."""
         notify("READY=1")
+        alive = gevent.spawn(tell_alive, watchdog_time())
         try:
             while True:
                 status = self._commands.get()()
@@ -254,6 +256,7 @@ class Server:
                     return status
         finally:
             notify("STOPPING=1")
+            alive.kill()
             self.stop()
 
     def request_stop(self) -> None:

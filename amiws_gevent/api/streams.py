@@ -128,7 +128,7 @@ class Stream:
         sight: Sight | None = None,
     ) -> None:
         """Subscribe to what ``sight`` shows (None: all); the first event tells to what."""
-        feed = self._feed = feeds.open(self, FORMAT, limit=1, sight=sight)
+        feed = self._feed = feeds.open(self, FORMAT, limit=1, sight=sight, user=self.client.user)
         made = feed.subscribe(streams, filters, position)
         told = {
             "op": "subscribed",

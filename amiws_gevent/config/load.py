@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from amiws_gevent.config import files, units
 from amiws_gevent.config.audit import Audit
 from amiws_gevent.config.document import Reader, TooMuch, Tree, compose, read_text
 from amiws_gevent.config.granted import role_advice
+from amiws_gevent.config.migration import differences
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
 from amiws_gevent.config.named import named_root
 from amiws_gevent.config.plugins import read_plugins
@@ -51,12 +52,14 @@ class LoadResult:
     """Sound settings, and what an operator should know: one ``FILE:LINE: KEY: …`` each.
 
     ``slips`` are those of the warnings that say that something of the file is not read, or
-    not as it stands there: unknown keys and events, keys given twice, secrets cut at a #.
+    not as it stands there: unknown keys and events, keys given twice, secrets cut at a #. ``notes``
+    say of a file of amiws what is otherwise here.
     """
 
     settings: Settings
     warnings: list[str]
     slips: list[str]
+    notes: Sequence[str] = ()
 
 
 def load_settings(
@@ -119,7 +122,10 @@ class _Loading:
                 slips = self._warnings(self._reader.warnings)
                 advice = _advice(settings, self._raw)
                 return LoadResult(
-                    settings, self._warnings([*self._reader.warnings, *advice]), slips
+                    settings,
+                    self._warnings([*self._reader.warnings, *advice]),
+                    slips,
+                    self._warnings(differences(settings, self._raw)),
                 )
         problems = {self._told(place, message) for place, message in self._reader.problems}
         raise ConfigError(self._path, problems, self._warnings(self._reader.warnings)) from None

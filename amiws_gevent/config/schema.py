@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ _TABLES: _Tables = {
     "limits": Limits,
 }
 _TABLES_OF_ROLES: _Tables = {"roles": Role, "see": See, "do": Rule, "users": User}
+SECTIONS: _Tables = {**_TABLES, **_TABLES_OF_ROLES}
+"""All mappings of the file, by the names that docs know them by."""
+
 _PAGES: Mapping[Path, _Tables] = {TABLES_FILE: _TABLES, ROLES_FILE: _TABLES_OF_ROLES}
 _TABLE_END = "<!-- end -->"
 
@@ -67,11 +70,17 @@ def json_schema() -> dict[str, Any]:
 def table(model: type[BaseModel]) -> str:
     """The keys of one mapping as rows of a Markdown table."""
     rows = ["| key | default | meaning |", "| --- | --- | --- |"]
-    for key in file_keys(model):
-        field = model.model_fields[key]
-        meaning = (field.description or "").replace("|", r"\|")
-        rows.append(f"| `{field.alias or key}` | {_default(model, key)} | {meaning} |")
+    for key, default, meaning in keys(model):
+        escaped = meaning.replace("|", r"\|")
+        rows.append(f"| `{key}` | {default} | {escaped} |")
     return "\n".join(rows) + "\n"
+
+
+def keys(model: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
+    """Each key of one mapping, its default and its meaning, in Markdown."""
+    for name in file_keys(model):
+        field = model.model_fields[name]
+        yield field.alias or name, _default(model, name), field.description or ""
 
 
 def with_tables(page: str, file: Path = TABLES_FILE) -> str:

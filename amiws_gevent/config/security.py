@@ -62,7 +62,7 @@ def _of_doors(settings: Settings) -> list[str]:
     if metrics is not None and not _is_loopback(metrics.host):
         warnings.append(
             f"metrics_listen asks for no login: whoever reaches port {metrics.port} can read how "
-            "the servers and the plugins are called and how busy they are; let only the "
+            "servers, queues, trunks and plugins are called and how busy they are; let only the "
             "monitoring in, or listen on 127.0.0.1"
         )
     if "*" in settings.allowed_origins:

@@ -11,6 +11,8 @@ from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Part, Transport, subscription_id
 from amiws_gevent.feeds.sights import sight_of
 from amiws_gevent.feeds.subscriber import LATER, Subscriber
+from amiws_gevent.feeds.waiting import cost_of
+from amiws_gevent.losses import Losses
 from amiws_gevent.policy import Sight
 
 MOST_SUBSCRIPTIONS = 16
@@ -55,6 +57,9 @@ class Source(Protocol):
 
     def closed(self, feed: Feed) -> None: ...
 
+    @property
+    def losses(self) -> Losses: ...
+
 
 class Feed:
     """It is the source of its client's outlet: ``pending_bytes``, ``push`` and ``pull``."""
@@ -67,9 +72,12 @@ class Feed:
         *,
         limit: int,
         sight: Sight | None = None,
+        user: str | None = None,
     ) -> None:
         self.transport = transport
         self.fmt = fmt
+        self.user = user
+        """Who is counted as the one who loses messages; None if nobody had to log in."""
         self.sight = sight_of(sight)
         """What the client sees; None: all."""
         self.limit = limit
@@ -159,7 +167,9 @@ class Feed:
         pending = self.pending_bytes
         while pending > max(room, 0):
             most = max(self._subscribers.values(), key=lambda one: one.waiting_bytes)
-            pending -= most.leave_out()
+            item = most.leave_out()
+            pending -= cost_of(item)
+            self._source.losses.add(item.messages, self.user)
         return True
 
     def pull(self) -> bytes | None:

@@ -31,6 +31,7 @@ from amiws_gevent.feeds.subscriber import Subscriber
 from amiws_gevent.feeds.views import GroupKey, ViewKey, Views
 from amiws_gevent.hub import Hub
 from amiws_gevent.live.proxy import PROXY_ID
+from amiws_gevent.losses import Losses
 from amiws_gevent.passes import MOMENT, Delivery
 from amiws_gevent.plugins.api import Entity, ServerInfo
 from amiws_gevent.policy import Sight
@@ -87,9 +88,9 @@ class Feeds:
         told_again: Collection[int] = (),
     ) -> None:
         self.history = History(bounds, clock=clock)
-        self.counts: Counter[str] = Counter(snapshots=0, gaps=0, left_out=0)
-        """Since the start: snapshots that clients were sent, gaps that they were told of, and
-        messages that were left out for those that read slowly."""
+        self.counts: Counter[str] = Counter(snapshots=0, gaps=0)
+        """Since the start: snapshots that clients were sent, and gaps that they were told of."""
+        self._losses = Losses()
         self._hub = hub
         self._live = live
         self._clock = clock
@@ -112,9 +113,10 @@ class Feeds:
         *,
         limit: int = MOST_SUBSCRIPTIONS,
         sight: Sight | None = None,
+        user: str | None = None,
     ) -> Feed:
         """A feed for a client who sees this (None: all); ``limit`` bounds its subscriptions."""
-        feed = Feed(self, transport, fmt, limit=limit, sight=sight)
+        feed = Feed(self, transport, fmt, limit=limit, sight=sight, user=user)
         self._feeds[feed] = None
         return feed
 
@@ -169,6 +171,11 @@ class Feeds:
     def shows_state(self) -> bool:
         """Whether clients may have state of more than the program itself."""
         return self._live.keeps_state and not self._showing.withheld
+
+    @property
+    def losses(self) -> Losses:
+        """Messages that were left out for clients that read slowly."""
+        return self._losses
 
     @property
     def behind(self) -> int:

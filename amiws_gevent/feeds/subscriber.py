@@ -21,7 +21,7 @@ from amiws_gevent.feeds.group import Group, Part, Transport
 from amiws_gevent.feeds.history import Replay
 from amiws_gevent.feeds.pages import Pages, Snapshot
 from amiws_gevent.feeds.positions import Vector
-from amiws_gevent.feeds.waiting import Waiting, cost_of
+from amiws_gevent.feeds.waiting import Waiting
 
 PAGES_PER_TURN = 20  # that are looked at; less than a millisecond
 
@@ -30,7 +30,7 @@ LATER = b""
 
 
 class Subscriber:
-    """``counts`` gets ``snapshots``, ``gaps`` and ``left_out`` (messages)."""
+    """``counts`` gets ``snapshots`` and ``gaps``."""
 
     def __init__(
         self,
@@ -105,11 +105,9 @@ class Subscriber:
             return
         self._waiting.add(item)
 
-    def leave_out(self) -> int:
-        """Leave out the oldest that waits; how many bytes that frees."""
-        item = self._waiting.leave_out()
-        self._counts["left_out"] += item.messages
-        return cost_of(item)
+    def leave_out(self) -> Item:
+        """Leave out the oldest that waits: that."""
+        return self._waiting.leave_out()
 
     # What is sent next
 

@@ -1,10 +1,12 @@
 """Metrics for Prometheus: counters that the other parts keep anyway, read when it asks.
 
-families.py   every metric: its name, its labels, where its number is
-collector.py  the registry, and rendering in pieces
+families.py   metrics of the program: their names and labels, where their numbers are
+tallies.py    what is counted of the queues and trunks of each server, when Prometheus asks
+telephony.py  the metrics of these
+collector.py  all of them, the registry, and rendering in pieces
 """
 
-from .collector import Metrics
-from .families import FAMILIES, Measured, OnBus
+from .collector import FAMILIES, Metrics
+from .families import Measured, OnBus
 
 __all__ = ["FAMILIES", "Measured", "Metrics", "OnBus"]

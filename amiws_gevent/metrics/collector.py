@@ -7,7 +7,7 @@ a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import gevent
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -15,8 +15,14 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.samples import Sample
 
-from amiws_gevent.metrics.families import FAMILIES, Family, Measured, own_counters
+from amiws_gevent.metrics import families
+from amiws_gevent.metrics.families import Family, Measured, Values, own_counters, server_values
+from amiws_gevent.metrics.tallies import Tally, tally_all
+from amiws_gevent.metrics.telephony import TALLY_FAMILIES, TallyFamily
 from amiws_gevent.runtime.loop import yield_to_loop
+
+FAMILIES: tuple[Family | TallyFamily, ...] = (*families.FAMILIES, *TALLY_FAMILIES)
+"""All metrics."""
 
 SAMPLES_PER_TURN = 200
 
@@ -46,15 +52,14 @@ class _MeasuredCollector:
 
     def describe(self) -> Iterator[Metric]:
         """All families without a sample, so that the registry knows their names."""
-        for family in FAMILIES:
-            yield _metric(family)
+        yield from map(_metric, FAMILIES)
 
     def collect(self) -> Iterator[Metric]:
-        for family in FAMILIES:
-            metric = _metric(family)
-            # Made one by one, as the encoder asks for them; it goes through them once.
-            metric.samples = _samples(family, self._measured)  # type: ignore[assignment]
-            yield metric
+        for family in families.FAMILIES:
+            yield _filled(family, _found(family, self._measured))
+        tallies = tally_all(self._measured)
+        for told in TALLY_FAMILIES:
+            yield _filled(told, _told(told, tallies))
         yield from own_counters(self._measured)
 
 
@@ -72,16 +77,32 @@ class _ProcessFromThread:
         yield from gevent.get_hub().threadpool.apply(self._collector.collect)
 
 
-def _metric(family: Family) -> Metric:
+def _metric(family: Family | TallyFamily) -> Metric:
     name = family.name.removesuffix("_total")
     return Metric(name, family.help, "gauge" if name == family.name else "counter")
 
 
-def _samples(family: Family, measured: Measured) -> Iterator[Sample]:
-    found = family.read(measured)
-    if isinstance(found, int | float):
-        found = [((), found)]
+def _filled(family: Family | TallyFamily, found: Iterable[Values]) -> Metric:
+    metric = _metric(family)
+    # Made one by one, as the encoder asks for them; it goes through them once.
+    metric.samples = _samples(family, found)  # type: ignore[assignment]
+    return metric
+
+
+def _samples(family: Family | TallyFamily, found: Iterable[Values]) -> Iterator[Sample]:
     for number, (values, value) in enumerate(found, 1):
         yield Sample(family.name, dict(zip(family.labels, values, strict=True)), value)
         if not number % SAMPLES_PER_TURN:
             yield_to_loop()
+
+
+def _found(family: Family, measured: Measured) -> Iterable[Values]:
+    found = family.read(measured)
+    return [((), found)] if isinstance(found, int | float) else found
+
+
+def _told(family: TallyFamily, tallies: Sequence[Tally]) -> Iterator[Values]:
+    for tally in tallies:
+        server = server_values(tally.host)
+        for values, value in family.read(tally):
+            yield (*server, *values), value

@@ -116,11 +116,15 @@ class Family(NamedTuple):
     read: Callable[[Measured], float | Iterable[Values]]
 
 
-# Readers for metrics with labels. Each copies what may change while other greenlets run.
+SERVER_LABELS = ("server", "server_id")
 
 
-def _server(host: AmiHost) -> tuple[str, str]:
+def server_values(host: AmiHost) -> tuple[str, str]:
+    """The values of SERVER_LABELS."""
     return host.name, str(host.id)
+
+
+# Readers for metrics with labels. Each copies what may change while other greenlets run.
 
 
 def _build(measured: Measured) -> Iterator[Values]:
@@ -130,7 +134,7 @@ def _build(measured: Measured) -> Iterator[Values]:
 def _received(measured: Measured) -> Iterator[Values]:
     for source in list(measured.pool.sources.values()):
         for kind in Kind:
-            yield (*_server(source.host), kind.name.lower()), source.received[kind]
+            yield (*server_values(source.host), kind.name.lower()), source.received[kind]
 
 
 def _dropped(measured: Measured) -> Iterator[Values]:
@@ -178,6 +182,11 @@ def _limited_actions(measured: Measured) -> Iterator[Values]:
     for limit in (RATE, AT_WORK):
         for by in (USER, OF_ADDRESS):
             yield (limit, by), measured.action_limits.refused[limit, by]
+
+
+def _lost_by_user(measured: Measured) -> Iterator[Values]:
+    for user, count in (measured.web.losses.by_user + measured.feeds.losses.by_user).items():
+        yield (user,), count
 
 
 def _closed(measured: Measured) -> Iterator[Values]:
@@ -234,7 +243,7 @@ def _replies(measured: Measured) -> Iterator[Values]:
 def _by_server(read: Callable[[Link], float]) -> Callable[[Measured], Iterator[Values]]:
     def values(measured: Measured) -> Iterator[Values]:
         for link in list(measured.pool.links.values()):
-            yield _server(link.host), read(link)
+            yield server_values(link.host), read(link)
 
     return values
 
@@ -242,20 +251,20 @@ def _by_server(read: Callable[[Link], float]) -> Callable[[Measured], Iterator[V
 def _states(measured: Measured) -> Iterator[Values]:
     for link in list(measured.pool.links.values()):
         for state in LinkState:
-            yield (*_server(link.host), state.name.lower()), link.state is state
+            yield (*server_values(link.host), state.name.lower()), link.state is state
 
 
 def _faults(measured: Measured) -> Iterator[Values]:
     for link in list(measured.pool.links.values()):
         counted = link.faults()
         for fault in FAULTS:
-            yield (*_server(link.host), fault), counted.get(fault, 0)
+            yield (*server_values(link.host), fault), counted.get(fault, 0)
 
 
 def _by_model(read: Callable[[FollowedServer], float]) -> Callable[[Measured], Iterator[Values]]:
     def values(measured: Measured) -> Iterator[Values]:
         for live in measured.live.followed:
-            yield _server(live.source.host), read(live)
+            yield server_values(live.source.host), read(live)
 
     return values
 
@@ -263,7 +272,7 @@ def _by_model(read: Callable[[FollowedServer], float]) -> Callable[[Measured], I
 def _healed(measured: Measured) -> Iterator[Values]:
     for live in measured.live.followed:
         for (kind, change), count in live.healed().items():
-            yield (*_server(live.source.host), kind, change), count
+            yield (*server_values(live.source.host), kind, change), count
 
 
 def _by_plugin(read: Callable[[RunningPlugin], float]) -> Callable[[Measured], Iterator[Values]]:
@@ -306,7 +315,7 @@ def _plugin_faults(measured: Measured) -> Iterator[Values]:
             yield (plugin.name, hook), count
 
 
-_SERVER = ("server", "server_id")
+_SERVER = SERVER_LABELS
 
 FAMILIES = (
     Family(
@@ -491,7 +500,14 @@ FAMILIES = (
         "amiws_subscription_lost_messages_total",
         "Messages that were left out of subscriptions because their clients read too slowly.",
         (),
-        lambda measured: measured.feeds.counts["left_out"],
+        lambda measured: measured.feeds.losses.messages,
+    ),
+    Family(
+        "amiws_user_lost_messages_total",
+        "Messages that clients of the user lost in either way; an empty name stands for all who "
+        "did not have to log in.",
+        ("user",),
+        _lost_by_user,
     ),
     Family(
         "amiws_history_messages",
@@ -691,6 +707,13 @@ FAMILIES = (
         "slow.",
         ("plugin",),
         _by_plugin(lambda plugin: plugin.queue.dropped),
+    ),
+    Family(
+        "amiws_plugin_lost_messages_total",
+        "Messages that the plugin took and then lost: its disk was full, or its receiver was away "
+        "or refused them.",
+        ("plugin",),
+        _by_plugin(lambda plugin: plugin.desk.losses.value),
     ),
     Family(
         "amiws_plugin_events_total",

@@ -38,6 +38,8 @@ MOST_COUNTERS = 20
 
 PUBLISHED, DROPPED = "published", "dropped"
 
+LOST = "amiws_plugin_lost_messages_total"
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _OURS = frozenset({"event", "plugin", "actionid", "response"})
 _COUNTER = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -83,6 +85,8 @@ class Desk:
         self.name = name
         self.facilities: Facilities = facilities or NoFacilities()
         self.counters = {} if counters is None else counters
+        self.losses = Counter(LOST, "")
+        """Messages that the plugin took and lost."""
         self.events: Counts[str] = Counts({PUBLISHED: 0, DROPPED: 0})
         """Events that the plugin has published, and those that were too many."""
         self._word = word_of(name)
@@ -240,6 +244,15 @@ class PluginContext:
         ValueError for a name or value that cannot be sent, for more than 64 members or 16 KiB.
         """
         return self.desk.publish(event, members)
+
+    @property
+    def losses(self) -> Counter:
+        """Counts messages that this plugin took and will never deliver; ``add(n)`` counts.
+
+        In ``/metrics`` it is ``amiws_plugin_lost_messages_total``, on which operators have an
+        alert; say in the log why.
+        """
+        return self.desk.losses
 
     def counter(self, name: str, help: str) -> Counter:  # noqa: A002 - as Prometheus calls it
         """A counter in ``/metrics``, called ``amiws_own_PLUGIN_NAME_total``.

@@ -19,7 +19,8 @@ def notify(
     environ: Mapping[str, str] = os.environ,
     clock_ns: Callable[[], int] = time.monotonic_ns,
 ) -> bool:
-    """Send ``READY=1``, ``RELOADING=1``, ``STOPPING=1`` or ``STATUS=text`` to systemd.
+    """Send ``READY=1``, ``RELOADING=1``, ``STOPPING=1``, ``WATCHDOG=1`` or ``STATUS=text`` to
+    systemd.
 
     Returns whether it was sent: False where no one asked for it
     (``NOTIFY_SOCKET`` is not set) and where the socket does not take it. Never
@@ -42,6 +43,15 @@ def notify(
         _log.warning("cannot notify systemd of %s: %s", ", ".join(lines), error)
         return False
     return True
+
+
+def watchdog_time(environ: Mapping[str, str] = os.environ) -> float | None:
+    """Seconds within which systemd wants to hear ``WATCHDOG=1`` (WatchdogSec=, sd_watchdog_enabled
+    (3)); None: it does not."""
+    microseconds, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or pid not in ("", str(os.getpid())):
+        return None
+    return int(microseconds) / 1e6 or None
 
 
 def is_journal(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool:

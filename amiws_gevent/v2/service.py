@@ -73,7 +73,9 @@ class Service:
     def open(self, client: WebSocketClient, info: ClientInfo) -> Session:
         """The session of a client that was accepted; says hello to it."""
         rights = self._rights_of(info.identity)
-        feed = self._feeds.open(client.outlet, TextFrames(client.encode), sight=rights.sight)
+        feed = self._feeds.open(
+            client.outlet, TextFrames(client.encode), sight=rights.sight, user=info.user
+        )
         client.outlet.use_source(lambda: feed)
         session = Session(client, info, feed, self._shared, rights)
         session.open()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from amiws_gevent.ami import Kind, Message, encode_message, envelope_prefix
 from amiws_gevent.batch import Item
+from amiws_gevent.losses import Losses
 
 ITEM_COST = 64
 """Bytes of memory that a buffer costs besides its content: the object's header, the allocator's
@@ -22,19 +23,6 @@ def lost_message(count: int) -> bytes:
     """The JSON that a client gets in place of ``count`` lost messages."""
     event = Message(Kind.EVENT, [("Event", "MessagesDropped"), ("Count", str(count))])
     return encode_message(_PREFIX, event)
-
-
-class Losses:
-    """Counts what all clients with the policy `drop` have lost: ``messages``, in ``buffers``."""
-
-    def __init__(self) -> None:
-        self.messages = 0
-        self.buffers = 0
-
-    def add(self, messages: int) -> None:
-        """One client lost a buffer with ``messages`` messages."""
-        self.messages += messages
-        self.buffers += 1
 
 
 class Backlog:
@@ -68,15 +56,18 @@ class LossyBacklog:
     """Keeps in order what there is room for and drops the rest (`drop`).
 
     One message in place of consecutive losses tells the client how many messages it lost;
-    ``frame`` turns that message into a frame. ``losses`` counts the losses.
+    ``frame`` turns that message into a frame. ``losses`` counts the losses, as those of ``user``.
     """
 
-    __slots__ = ("_buffers", "_frame", "losses", "pending_bytes")
+    __slots__ = ("_buffers", "_frame", "_user", "losses", "pending_bytes")
 
-    def __init__(self, losses: Losses, frame: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, losses: Losses, frame: Callable[[bytes], bytes], user: str | None = None
+    ) -> None:
         self.losses = losses
         self.pending_bytes = 0
         self._frame = frame
+        self._user = user
         self._buffers: deque[bytes | int] = deque()  # a number: how many messages were lost here
 
     def push(self, item: Item, room: int, /) -> bool:
@@ -86,7 +77,7 @@ class LossyBacklog:
             self._buffers.append(item.data)
             self.pending_bytes = pending
         else:
-            self.losses.add(item.messages)
+            self.losses.add(item.messages, self._user)
             self._leave_out(item.messages)
         return True
 

@@ -31,9 +31,10 @@ from greenlet import getcurrent
 
 from amiws_gevent.config import Limits
 from amiws_gevent.errors import AmiwsError
+from amiws_gevent.losses import Losses
 from amiws_gevent.web.admission import ADDRESS, Arrival, Evicted
 from amiws_gevent.web.app import ENVIRON_KEY
-from amiws_gevent.web.backlog import Backlog, Losses, LossyBacklog
+from amiws_gevent.web.backlog import Backlog, LossyBacklog
 from amiws_gevent.web.connection import (
     RETRY_LATER,
     HeadTooLarge,
@@ -61,6 +62,9 @@ from amiws_gevent.web.websocket import WebSocketClient
 LONGEST_REQUEST_LINE = 8192  # bytes, as pywsgi has it; RFC 9112 asks for 8,000 at least
 MOST_HEADERS = 100
 LONGEST_BODY = 64 * 1024  # bytes, outside of the API; no page of ours sends one
+
+CLOSE, DROP = SLOW_POLICIES = ("close", "drop")
+"""What `slow_clients` may be."""
 
 _TLS_HANDSHAKE = 0x16  # the first byte of a TLS record with a ClientHello
 _FLASK_PATHS = frozenset(("/metrics", "/healthz", "/readyz"))
@@ -94,7 +98,7 @@ class Site:
     gate: Upgrades
     limits: Limits
     clock: Callable[[], float]
-    slow_clients: str = "close"
+    slow_clients: str = CLOSE
     compression: bool = True
     proxies: Proxies = field(default_factory=Proxies)
     path_prefix: str = ""
@@ -105,11 +109,11 @@ class Site:
     counts: Counts = field(default_factory=Counts)
     losses: Losses = field(default_factory=Losses)
 
-    def __post_init__(self) -> None:
-        self.sources: dict[str, Callable[[], Source]] = {
-            "close": Backlog,
-            "drop": partial(LossyBacklog, self.losses, text_frame),
-        }
+    def source_of(self, policy: str, user: str | None) -> Callable[[], Source]:
+        """Makes the queue of a slow client of this user, by one of SLOW_POLICIES."""
+        if policy == DROP:
+            return partial(LossyBacklog, self.losses, text_frame, user)
+        return Backlog
 
 
 class RequestError(AmiwsError):
@@ -562,7 +566,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def _slow_policy(self) -> str:
         """The policy for a slow client: the one in its query string, or that of the settings."""
         asked = dict(parse_qsl(self.environ["QUERY_STRING"])).get("slow", "").lower()
-        return asked if asked in self.site.sources else self.site.slow_clients
+        return asked if asked in SLOW_POLICIES else self.site.slow_clients
 
     def run_websocket(self) -> None:
         """Pass the connection to a WebSocketClient, which a new greenlet serves."""
@@ -575,7 +579,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             subprotocol=self._subprotocol,
             agreement=self._agreement,
             limits=self.site.limits,
-            make_source=self.site.sources[self._slow_policy()],
+            make_source=self.site.source_of(self._slow_policy(), self._grant.user),
             spread=self.site.drains.call,
             clock=self.site.clock,
         )

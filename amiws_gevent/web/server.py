@@ -11,11 +11,11 @@ import gevent
 from gevent import socket, ssl
 
 from amiws_gevent.config import ListenAddress, Settings
+from amiws_gevent.losses import Losses
 from amiws_gevent.runtime.descriptors import limit, limit_for_clients
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.web.acceptor import Acceptor
 from amiws_gevent.web.admission import Population
-from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import Counts, Laggards, LossReport
 from amiws_gevent.web.endpoint import Endpoint, Move
 from amiws_gevent.web.frames import GOING_AWAY, LOGIN_ENDED, LOGOUT

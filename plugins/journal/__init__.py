@@ -111,7 +111,13 @@ class _Running:
         self._stopping = False
         self._sync_failed = False
         folder = Folder(settings.folder, settings.prefix)
-        self.writer = Writer(settings, folder, log=context.log, finished=self._work.set)
+        self.writer = Writer(
+            settings,
+            folder,
+            log=context.log,
+            finished=self._work.set,
+            count_lost=context.losses.add,
+        )
         self._threads = gevent.get_hub().threadpool
         self._archive = Archive(
             settings,

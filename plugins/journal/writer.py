@@ -40,7 +40,8 @@ _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 class Writer:
     """Appends lines to the newest file of a folder.
 
-    ``finished`` is called when a file is complete. ``wall`` is the time of day in
+    ``finished`` is called when a file is complete, ``count_lost`` with a number of messages that
+    will not be in any. ``wall`` is the time of day in
     seconds since the epoch, ``clock`` one that is never set; ``write`` is `os.write`.
     """
 
@@ -51,6 +52,7 @@ class Writer:
         *,
         log: logging.Logger,
         finished: Callable[[], None] = lambda: None,
+        count_lost: Callable[[float], object] = lambda _messages: None,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         write: Callable[[int, memoryview], int] = os.write,
@@ -63,6 +65,7 @@ class Writer:
         self._folder = folder
         self._log = log
         self._finished = finished
+        self._count_lost = count_lost
         self._wall = wall
         self._clock = clock
         self._write = write
@@ -106,6 +109,7 @@ class Writer:
         line = self._line(b'"message":%b' % json)
         if self._outage and (self._untold or self._pending + len(line) > self._settings.buffer):
             self._untold += 1
+            self._count_lost(1)
             return
         self._lines.append(line)
         self._pending += len(line)
@@ -129,6 +133,7 @@ class Writer:
         self.flush()
         left = len(self._lines) + self._untold
         if left:
+            self._count_lost(len(self._lines))
             self._log.error(
                 "%d messages are lost: the program stops, and the disk still cannot be written to",
                 left,

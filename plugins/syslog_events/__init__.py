@@ -166,6 +166,7 @@ class Plugin:
             tell_loss=self._loss_line,
             log=context.log,
             clock=self._clock,
+            count_lost=context.losses.add,
         )
         context.spawn(self._sender.run)
 

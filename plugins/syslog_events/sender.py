@@ -32,6 +32,7 @@ class Sender:
 
     ``tell_loss(dropped, uncertain)`` makes the line that tells the receiver of lines which
     were dropped here and of such that may have got lost on the way, since the last such line.
+    ``count_lost`` is called with the numbers of both together.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Sender:
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
         retry: Backoff | None = None,
+        count_lost: Callable[[float], object] = lambda _lines: None,
     ) -> None:
         self.connected = False
         self.uncertain = 0
@@ -54,6 +56,8 @@ class Sender:
         self._tell_loss = tell_loss
         self._log = log
         self._clock = clock
+        self._count_lost = count_lost
+        self._counted = 0  # of the lines that were dropped or may have got lost
         self._retry = retry or Backoff(FIRST_DELAY / 2, LONGEST_DELAY, spread=0.5)
         self._failing = False
         self._again = False  # whether to end this connection for a new one
@@ -68,6 +72,7 @@ class Sender:
     def put(self, line: bytes) -> None:
         """Take a line; never waits."""
         self._outbox.put(line)
+        self._look_for_losses()
         self._idle.clear()
         self._wake.set()
 
@@ -91,6 +96,7 @@ class Sender:
         self._wake.set()
         self._ended.wait(timeout)
         if len(self._outbox):
+            self._count_lost(len(self._outbox))
             self._log.warning("%s: stopped with %d lines not sent", self._where, len(self._outbox))
 
     def reconnect(self) -> None:
@@ -133,6 +139,7 @@ class Sender:
         if not self._proven:
             lost -= self._take_back(lost)
         self.uncertain += lost
+        self._look_for_losses()
         self._log_failure(
             "%s: connection lost: %s; %d lines may be lost, %d are kept",
             self._where,
@@ -140,6 +147,12 @@ class Sender:
             lost,
             len(self._outbox),
         )
+
+    def _look_for_losses(self) -> None:
+        lost = self._outbox.dropped + self.uncertain
+        if lost != self._counted:
+            self._count_lost(lost - self._counted)
+            self._counted = lost
 
     def _log_failure(self, message: str, *arguments: object) -> None:
         self._log.log(logging.DEBUG if self._failing else logging.WARNING, message, *arguments)
@@ -204,6 +217,7 @@ class Sender:
         """Send what goes, then wait for a reason to go on."""
         self._wake.clear()
         more = self._transport.flush(self._outbox)
+        self._look_for_losses()
         if not self._proven:
             self._prove()
         if more:

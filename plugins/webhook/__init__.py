@@ -190,7 +190,7 @@ class Plugin:
         self._sender = Sender(
             Outbox(settings),
             Circuit(settings),
-            Report(context.log, str(settings.url)),
+            Report(context.log, str(settings.url), count_lost=context.losses.add),
             self._courier,
         )
         context.spawn(self._sender.run)

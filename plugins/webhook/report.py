@@ -17,20 +17,28 @@ INTERVAL = 60.0
 class Report:
     """Log lines about one receiver, each beginning with ``receiver``.
 
+    ``count_lost`` is called with the number of messages that it will never have.
     All texts given to it must be fit for the log.
     """
 
     def __init__(
-        self, log: logging.Logger, receiver: str, clock: Callable[[], float] = time.monotonic
+        self,
+        log: logging.Logger,
+        receiver: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        count_lost: Callable[[float], object] = lambda _messages: None,
     ) -> None:
         self._log = log
         self._receiver = receiver
         self._limiter = LogLimiter(INTERVAL, clock)
+        self._count_lost = count_lost
         self._dropped = 0
         self._refused = 0
 
     def dropped(self, number: int) -> None:
         """Messages went for want of room."""
+        self._count_lost(number)
         self._dropped += number
         self._seldom(
             "dropped",
@@ -40,6 +48,7 @@ class Report:
 
     def refused(self, number: int, answer: str) -> None:
         """The receiver will never have these messages, as its answer says."""
+        self._count_lost(number)
         self._refused += number
         self._seldom("refused", "refuses messages; dropped: %d so far: %s", self._refused, answer)
 
@@ -73,6 +82,7 @@ class Report:
 
     def given_up(self, number: int) -> None:
         """The plugin ends while messages still wait."""
+        self._count_lost(number)
         self._log.warning("%s: stopped with messages not delivered: %d", self._receiver, number)
 
     def _seldom(self, kind: str, text: str, *arguments: object) -> bool:

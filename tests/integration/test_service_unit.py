@@ -8,12 +8,22 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from amiws_gevent import cli
 from amiws_gevent.config import ConfigError
+from amiws_gevent.runtime.watchdog import END_TIME
 from tests.support.patience import WAIT
-from tests.support.program import ROOT, Program, ami_host, configuration
+from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 UNIT = ROOT / "etc" / "systemd" / "amiws-gevent.service"
 
@@ -44,11 +54,51 @@ def test_the_unit_fits_the_program() -> None:
     service = unit()["Service"]
     assert service["Type"] == "notify"
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert int(service["WatchdogSec"]) > 2 * END_TIME, "also of a machine that is busy"
+    assert service["LimitCORE"] == "0"
     assert service["RestartPreventExitStatus"].split() == ["2", str(ConfigError.exit_status)]
     words = service["ExecStart"].split()
     options = cli.parser().parse_args(words[1:])
     assert options.file == cli.CONFIG_FILE
     assert not options.daemon, "systemd wants it in the foreground"
+
+
+STUCK = """
+from pathlib import Path
+
+def amiws_authorize_client(request, user):
+    Path(__file__).with_suffix(".entered").touch()
+    while True:
+        pass
+"""
+
+
+def test_a_loop_that_stands_still_is_told_no_more_and_the_end_says_where(tmp_path: Path) -> None:
+    """What systemd does then is a SIGABRT."""
+    (tmp_path / "stuck.py").write_text(STUCK)
+    text = configuration(ami_host(1), more=f"plugin_dirs: {tmp_path}\nplugins: [stuck]\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(WAIT)
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"}
+        with Program(tmp_path, text, environ=environ) as program:
+            assert manager.recv(1000) == b"READY=1"
+            for _ in range(3):
+                assert manager.recv(1000) == b"WATCHDOG=1"
+            with socket.create_connection(("127.0.0.1", program.port), WAIT) as client:
+                client.sendall(UPGRADE)
+                wait_until((tmp_path / "stuck.entered").exists, "the plugin computes")
+                manager.setblocking(False)
+                with suppress(BlockingIOError):
+                    while manager.recv(1000):
+                        pass
+                time.sleep(0.5)
+                program.process.send_signal(signal.SIGABRT)
+                assert program.process.wait(WAIT) == -signal.SIGABRT
+            with pytest.raises(BlockingIOError):
+                manager.recv(1000)
+            assert "Fatal Python error: Aborted" in program.log
+            assert "in amiws_authorize_client" in program.log
 
 
 def test_systemd_is_told_of_start_reload_and_stop(tmp_path: Path) -> None:

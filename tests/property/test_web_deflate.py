@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from amiws_gevent.batch import Item
 from amiws_gevent.clients import ClassicView
+from amiws_gevent.losses import Losses
 from amiws_gevent.passes import Delivery, Passes
 from amiws_gevent.views import Encoding
 from amiws_gevent.web import frames
-from amiws_gevent.web.backlog import Backlog, Losses, LossyBacklog
+from amiws_gevent.web.backlog import Backlog, LossyBacklog
 from amiws_gevent.web.deflate import InflateError, TooLongError, inflate
 from amiws_gevent.web.frames import deflated_alone, deflated_frames, text_frame, text_frames
 from tests.support.deflated import Window, deflated

@@ -91,7 +91,9 @@ class FakeFeeds:
     lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[Filters, str, int, str | None]] = field(default_factory=list)
 
-    def open(self, transport: Any, fmt: Any, *, limit: int, sight: Any = None) -> FakeFeed:
+    def open(
+        self, transport: Any, fmt: Any, *, limit: int, sight: Any = None, user: Any = None
+    ) -> FakeFeed:
         self.feeds.append(FakeFeed(transport, fmt, limit))
         return self.feeds[-1]
 

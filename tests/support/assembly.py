@@ -26,11 +26,11 @@ from amiws_gevent.hub import Hub
 from amiws_gevent.identity import NONE, Identity
 from amiws_gevent.link import Link
 from amiws_gevent.live import LiveState
+from amiws_gevent.losses import Losses
 from amiws_gevent.metrics import FAMILIES, Measured, Metrics
 from amiws_gevent.pipeline import Pipeline, Source
 from amiws_gevent.reload import LastReload
 from amiws_gevent.runtime.loop import PauseMeter
-from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.counts import SLOW, Counts
 from amiws_gevent.web.frames import text_frames
 from amiws_gevent.web.login_throttle import LoginThrottle

@@ -138,10 +138,16 @@ class Client:
     fmt: Format = LINES
 
     def __init__(
-        self, feeds: Feeds, *, room: int = 1 << 20, limit: int = 16, sight: Sight | None = None
+        self,
+        feeds: Feeds,
+        *,
+        room: int = 1 << 20,
+        limit: int = 16,
+        sight: Sight | None = None,
+        user: str | None = None,
     ) -> None:
         self.transport = FakeTransport(self._received, room=room)
-        self.feed = feeds.open(self.transport, self.fmt, limit=limit, sight=sight)
+        self.feed = feeds.open(self.transport, self.fmt, limit=limit, sight=sight, user=user)
         self.transport.feed = self.feed
         self.collections: dict[str, dict[Name, dict[str, Any]]] = {}
         self.positions: dict[str, str] = {}

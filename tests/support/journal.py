@@ -42,12 +42,13 @@ def settings(folder: Path, **more: Any) -> Settings:
 
 
 class Bench:
-    """A Writer with a clock and a disk to play with; ``finished`` counts."""
+    """A Writer with a clock and a disk to play with; ``finished`` and ``lost`` count."""
 
     def __init__(self, folder: Path, **more: Any) -> None:
         self.clock = Clock(NOON)  # the time of day and the other one
         self.disk = Disk()
         self.finished = 0
+        self.lost = 0.0
         self.settings = settings(folder, **more)
         self.folder = Folder(self.settings.folder, self.settings.prefix)
         self.writer = self.make()
@@ -59,6 +60,7 @@ class Bench:
             self.folder,
             log=logging.getLogger("amiws_gevent.plugin.journal"),
             finished=self._finished,
+            count_lost=self._count_lost,
             wall=self.clock,
             clock=self.clock,
             write=self.disk,
@@ -66,6 +68,9 @@ class Bench:
 
     def _finished(self) -> None:
         self.finished += 1
+
+    def _count_lost(self, messages: float) -> None:
+        self.lost += messages
 
     def append(self, *texts: str) -> None:
         for text in texts:

@@ -78,7 +78,9 @@ class FakeFeeds:
         self._servers = servers
         self.shows_state = True
 
-    def open(self, transport: object, fmt: object, sight: object = None) -> FakeFeed:
+    def open(
+        self, transport: object, fmt: object, sight: object = None, user: object = None
+    ) -> FakeFeed:
         self.opened.append(FakeFeed())
         return self.opened[-1]
 

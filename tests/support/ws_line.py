@@ -12,7 +12,8 @@ from gevent import socket, ssl
 
 from amiws_gevent.batch import Item
 from amiws_gevent.config import Limits
-from amiws_gevent.web.backlog import Backlog, Losses, LossyBacklog
+from amiws_gevent.losses import Losses
+from amiws_gevent.web.backlog import Backlog, LossyBacklog
 from amiws_gevent.web.connection import Reader
 from amiws_gevent.web.extensions import Agreement
 from amiws_gevent.web.frames import text_frame

@@ -293,7 +293,7 @@ def test_a_feed_that_cannot_be_had_leaves_nothing() -> None:
 
     made: list[Feed] = []
 
-    def opened(transport: Stream, fmt: Any, *, limit: int, sight: Any) -> Feed:
+    def opened(transport: Stream, fmt: Any, *, limit: int, sight: Any, user: Any) -> Feed:
         made.append(Feed(transport, fmt, limit))
         return made[0]
 

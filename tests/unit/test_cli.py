@@ -194,15 +194,28 @@ class TestCheck:
         assert said.out == f"{file}: the configuration is valid (1 server)\n"
         assert said.err == ""
 
+    def test_what_is_otherwise_than_with_amiws_is_noted(
+        self, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        root = tmp_path / "www"
+        root.mkdir()
+        (root / "panel.js").write_text('var socket = new WebSocket("ws://192.0.2.7:8000/");\n')
+        file.write_text(CONFIGURATION.replace("ws_host: 127.0.0.1", f"web_root: {root}"))
+        assert cli.main(["--check", "-f", str(file)]) == 0
+        said = [line for line in capsys.readouterr().err.splitlines() if line[:5] == "note:"]
+        assert len(said) == 2
+        assert said[0].startswith(f"note: {file}:")
+        assert said[1].startswith(f"note: {root}/panel.js:1: names the server")
+
     def test_warnings_are_told_and_harmless(
         self, file: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         file.write_text(CONFIGURATION.replace("ws_host: 127.0.0.1", "web_rot: /srv"))
         assert cli.main(["--check", "-f", str(file)]) == 0
         said = capsys.readouterr().err.splitlines()
-        assert all(line.startswith("warning: ") for line in said)
+        assert all(line.startswith(("warning: ", "note: ")) for line in said)
         assert f"{file}:1: web_rot" in said[0]
-        assert len(said) == 2, "an open port without a login is told as well"
+        assert len(said) == 3, "also the open port without a login, and what amiws does otherwise"
 
     def test_all_problems_are_told(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file.write_text("ws_port: 8a998\nlog_levle: 7\namihosts:\n  - name: pbx\n    port: 0\n")

@@ -1,4 +1,4 @@
-"""docs/operations.md against the program: what the log says, and what Prometheus can be asked."""
+"""docs/operations.md against the program: what the log says, what it names."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from amiws_gevent.config import Limits, Settings
-from amiws_gevent.metrics import FAMILIES
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -35,10 +33,6 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
-
-
 LINES = [re.findall(r"`([^`]+)`", row[0]) for row in table("The log")]
 
 
@@ -51,20 +45,6 @@ def test_the_program_says_these_lines(fragments: list[str]) -> None:
     texts = texts_of_the_program()
     for fragment in fragments:
         assert any(fragment in text for text in texts), fragment
-
-
-def test_the_rules_for_prometheus_are_yaml_and_ask_for_what_there_is() -> None:
-    (rules,) = [block for block in blocks("yaml") if "alert:" in block]
-    labels = {family.name: family.labels for family in FAMILIES}
-    (group,) = yaml.safe_load(rules)["groups"]
-    assert len(group["rules"]) >= 8
-    for rule in group["rules"]:
-        names = re.findall(r"\b(?:amiws|process)_[a-z_]+", rule["expr"])
-        assert names, rule
-        assert all(name in labels or name.startswith("process_") for name in names), names
-        for name, selector in re.findall(r"(amiws_[a-z_]+)\{(\w+)=", rule["expr"]):
-            assert selector in labels[name]
-        assert rule["annotations"]["summary"]
 
 
 def test_fail2ban_finds_the_address_in_the_line_and_nowhere_else() -> None:

@@ -120,7 +120,7 @@ class TestSlow:
         assert client.gaps() == [("events", "slow", 200 - len(kept))]
         assert client.ops()[0] == "gap"
         assert kept == [f"{e}{n}" for n in range(100) for e in "EF"][-len(kept) :]
-        assert world.feeds.counts["left_out"] == 200 - len(kept)
+        assert world.feeds.losses.messages == 200 - len(kept)
 
     def test_the_largest_subscription_gives_way(self, world: World) -> None:
         client = world.client(room=4000)

@@ -109,12 +109,13 @@ def test_a_gap_that_is_not_told_yet_has_no_position(world: World) -> None:
 
 def test_what_was_left_out_and_not_told_may_still_be_had(world: World) -> None:
     """The history knows what a client was too slow for: it need not be lost."""
-    client = world.client(room=0)
+    client = world.client(room=0, user="anna")
     made = client.subscribe(EVENTS)
     client.read()
     client.transport.blocked = True
     world.says("A")
     world.pass_on()
+    assert world.feeds.losses.by_user == {"anna": 1}
     client.beat()
     client.close()
     again = world.client()

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from amiws_gevent.metrics import FAMILIES
 from amiws_gevent.metrics.collector import SAMPLES_PER_TURN
+from amiws_gevent.metrics.telephony import TALLY_FAMILIES
 from amiws_gevent.runtime.loop import PauseMeter
 from tests.support.assembly import Assembly
 from tests.support.patience import WAIT
@@ -51,6 +52,8 @@ class TestForm:
         missing = {family.name for family in FAMILIES} - names
         missing.remove("amiws_accept_pauses_total")
         missing.remove("amiws_state_healed_total")  # of kinds that had to be
+        missing.remove("amiws_user_lost_messages_total")
+        missing -= {family.name for family in TALLY_FAMILIES}  # of servers that are connected
         assert all(name.startswith(("amiws_plugin_", "amiws_bus_")) for name in missing)
 
     def test_two_programs_in_one_process_do_not_meet(self) -> None:

@@ -96,7 +96,8 @@ def test_subscriptions(assembly: Assembly) -> None:
     client.read()
     assert assembly.value("amiws_subscriptions_behind") == 0
     assert assembly.value("amiws_snapshots_total") == 1
-    assembly.feeds.counts.update(gaps=2, left_out=3)
+    assembly.feeds.counts.update(gaps=2)
+    assembly.feeds.losses.add(3, "anna")
     assert assembly.value("amiws_gaps_total") == 2
     assert assembly.value("amiws_subscription_lost_messages_total") == 3
     assert assembly.value("amiws_history_messages") == 2
@@ -135,12 +136,16 @@ def test_why_clients_went_and_what_slow_ones_lost(assembly: Assembly) -> None:
     assert assembly.value("amiws_clients_closed_total", "1013", "slow") == 0
     assembly.counts.closes[1013, "slow"] += 2
     assembly.counts.closes[4000, "by_client"] += 1
-    assembly.losses.messages = 12
+    assembly.losses.add(12, "anna")
+    assembly.losses.add(5)
+    assembly.feeds.losses.add(3, "anna")
     found = assembly.samples()
     assert found["amiws_clients_closed_total", "1013,slow"] == 2
     assert found["amiws_clients_closed_total", "4000,by_client"] == 1
     assert found["amiws_clients_closed_total", "1006,silent"] == 0
-    assert found["amiws_client_lost_messages_total", ""] == 12
+    assert found["amiws_client_lost_messages_total", ""] == 17
+    assert found["amiws_user_lost_messages_total", "anna"] == 15
+    assert found["amiws_user_lost_messages_total", ""] == 5
 
 
 def test_who_was_not_let_in(assembly: Assembly) -> None:
@@ -257,7 +262,10 @@ def test_plugins(assembly: Assembly) -> None:
             faults={"amiws_transform_message": 3, "greenlet": 1},
         ),
     ]
+    assembly.plugins[0].desk.losses.add(4)
     found = assembly.samples()
+    assert found["amiws_plugin_lost_messages_total", "journal"] == 4
+    assert found["amiws_plugin_lost_messages_total", "mask"] == 0
     assert found["amiws_plugin_seconds_total", "journal,log"] == 1.5
     assert found["amiws_plugin_seconds_total", "mask,messages"] == 0.5
     assert found["amiws_plugin_faults_total", "journal,amiws_log_message"] == 0

@@ -540,7 +540,22 @@ def test_stop_in_an_outage_says_what_is_lost(
     bench.writer.stop()
     assert caplog.records[-1].getMessage().startswith("2 messages are lost")
     assert caplog.records[-1].levelno == logging.ERROR
+    assert bench.lost == 2
     started(folder)
+
+
+def test_what_the_buffer_does_not_hold_is_counted_at_once(folder: Path) -> None:
+    bench = started(folder, buffer="64k")
+    bench.disk.room = 0
+    bench.append("x")
+    bench.writer.flush()
+    bench.append("x" * 100_000, "y", "z")
+    assert bench.lost == 3
+    bench.disk.room = None
+    bench.clock.now += RETRY_LONGEST
+    bench.writer.flush()
+    assert messages(folder)[0] == "x"
+    assert (bench.lost, bench.writer.lost) == (3, 3)
 
 
 def test_no_descriptor_stays_open(folder: Path) -> None:

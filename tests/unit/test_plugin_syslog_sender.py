@@ -91,6 +91,7 @@ class Running:
         self.transport = transport
         self.outbox: Outbox[bytes] = Outbox(max_lines, 1 << 20)
         self.clock = Clock(0.0)
+        self.lost = 0.0
         self.sender = Sender(
             transport,
             self.outbox,
@@ -99,8 +100,12 @@ class Running:
             log=logging.getLogger("test.syslog"),
             clock=self.clock,
             retry=retry,
+            count_lost=self.count_lost,
         )
         self.greenlet = gevent.spawn(self.sender.run)
+
+    def count_lost(self, lines: float) -> None:
+        self.lost += lines
 
     def put(self, *lines: bytes) -> None:
         for line in lines:
@@ -190,7 +195,7 @@ def test_a_break_is_counted_and_told_to_the_receiver_first(
     transport.breaks, transport.in_hand = ConnectionResetError(104, "Connection reset"), 3
     running.put(b"b", b"c")
     running.wait_sent(b"a", b"lost 0 3", b"b", b"c")
-    assert running.sender.uncertain == 3
+    assert running.sender.uncertain == running.lost == 3
     assert told(caplog)[0] == (
         "tcp://logs:1: connection lost: Connection reset; 3 lines may be lost, 2 are kept"
     )
@@ -219,6 +224,7 @@ def test_what_the_queue_dropped_is_told_first(
     running.wait_sent(b"lost 7 0", b"7", b"8", b"9")
     until(lambda: told(caplog)[-1] == "tcp://logs:1: lines are being sent")
     assert "tcp://logs:1: the queue was full, 7 lines were dropped" in told(caplog)
+    assert running.lost == 7
 
 
 def test_what_was_dropped_while_it_took_nothing_is_told_afterwards(
@@ -317,6 +323,7 @@ def test_stop_without_a_receiver_does_not_wait(
     with gevent.Timeout(WAIT):
         running.sender.stop(600.0)
     assert told(caplog)[-1] == "tcp://logs:1: stopped with 2 lines not sent"
+    assert running.lost == 2
     assert transport.sent == []
 
 

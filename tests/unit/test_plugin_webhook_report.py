@@ -16,7 +16,13 @@ class Log:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self.now = 1000.0
         self._caplog = caplog
-        self.report = Report(logging.getLogger("webhook"), "https://h", lambda: self.now)
+        self.lost: list[float] = []
+        self.report = Report(
+            logging.getLogger("webhook"),
+            "https://h",
+            lambda: self.now,
+            count_lost=self.lost.append,
+        )
 
     def lines(self) -> list[str]:
         """Level and text of what was said since the last call, DEBUG left out."""
@@ -39,6 +45,15 @@ def test_a_full_queue_is_told_once_a_minute_with_its_count(log: Log) -> None:
     log.now += INTERVAL
     log.report.dropped(1)
     assert log.lines() == ["WARNING the queue is full; oldest messages dropped: 2001 so far"]
+
+
+def test_what_the_receiver_will_never_have_is_counted_each_time(log: Log) -> None:
+    log.report.dropped(2)
+    log.report.dropped(1)
+    log.report.refused(3, "400")
+    log.report.failed("no route", 1.0)
+    log.report.given_up(4)
+    assert log.lost == [2, 1, 3, 4]
 
 
 def test_what_was_dropped_is_told_when_it_goes_on(log: Log) -> None:

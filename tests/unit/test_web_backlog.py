@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from amiws_gevent.batch import Item
-from amiws_gevent.web.backlog import ITEM_COST, Backlog, Losses, LossyBacklog, lost_message
+from amiws_gevent.losses import Losses
+from amiws_gevent.web.backlog import ITEM_COST, Backlog, LossyBacklog, lost_message
 from amiws_gevent.web.frames import PONG, frame, text_frame
 from amiws_gevent.web.outlet import Source
 
@@ -32,7 +33,7 @@ def frame_of(message: bytes) -> bytes:
 
 
 def lossy() -> LossyBacklog:
-    return LossyBacklog(Losses(), frame_of)
+    return LossyBacklog(Losses(), frame_of, "anna")
 
 
 def test_the_notice_is_a_message_like_any_other() -> None:
@@ -78,6 +79,7 @@ def test_the_other_counts_it_and_tells_in_its_place() -> None:
     assert [told(first), told(second)] == [1008, 2]
     assert backlog.pending_bytes == 0
     assert (backlog.losses.messages, backlog.losses.buffers) == (1010, 4)
+    assert backlog.losses.by_user == {"anna": 1010}
 
 
 def test_a_buffer_without_messages_is_not_missed() -> None:

@@ -13,8 +13,8 @@ import pytest
 from gevent import socket
 
 from amiws_gevent.config import Limits
+from amiws_gevent.losses import Losses
 from amiws_gevent.web import websocket
-from amiws_gevent.web.backlog import Losses
 from amiws_gevent.web.connection import Reader
 from amiws_gevent.web.extensions import Agreement
 from amiws_gevent.web.frames import deflated_frames, text_frame

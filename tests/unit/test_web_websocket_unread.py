@@ -7,7 +7,8 @@ import json
 import gevent
 import pytest
 
-from amiws_gevent.web.backlog import ITEM_COST, Losses
+from amiws_gevent.losses import Losses
+from amiws_gevent.web.backlog import ITEM_COST
 from amiws_gevent.web.frames import text_frame, text_frames
 from tests.support.patience import WAIT
 from tests.support.webserver import Frame, close_payload, masked, wait_for
