@@ -10,6 +10,8 @@
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
 # make soak-cluster  ten minutes in which collectors, edges and Redis are lost in every way
+# make deb       the Debian package for this machine's release, in dist/
+# make test-deb  builds and installs it in roots of Debian 12 and 13; as root, on Debian
 # make lint, make types, make format, make wheel, make clean, make distclean
 
 # Not := since the first recipe may be what installs it.
@@ -25,12 +27,15 @@ PYTHON_VERSIONS := 3.11 3.12 3.13
 RUN_PACKAGES := python3 python3-venv
 TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl prometheus redis-server rsyslog rsyslog-gnutls
 
+DEB_PACKAGES := build-essential debhelper python3-venv
+TEST_DEB_PACKAGES := $(TEST_PACKAGES) debootstrap iproute2 lintian
+
 # With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.
 PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto-cjk
 
 # By file, since a file's tests share what is slow to make; in the order of their names, in which
 # those of the browser and of the whole program, the longest, do not come last and alone.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # A tree with the program of a compiled wheel, and what is tested there.
@@ -42,9 +47,9 @@ COMPILED_TESTS := tests/unit/test_state_*.py tests/unit/test_live_*.py tests/uni
 # The libraries of the dashboard. Each installation makes them, if they are not there.
 VENDOR := web_root/vendor/made-from.txt
 
-.PHONY: man run quick test test-all test-lowest test-compiled pytest lint style types format bench soak soak-actions \
-	soak-cluster \
-	wheel screenshots picture-packages \
+.PHONY: man run quick test test-all test-lowest test-compiled pytest lint style types format \
+	bench soak soak-actions soak-cluster \
+	wheel deb test-deb screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -118,6 +123,15 @@ man: $(VENV)/.installed
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
+
+# Not of another Python than the release's.
+deb:
+	@PYTHON=/usr/bin/python3 scripts/system-packages.sh $(DEB_PACKAGES)
+	scripts/build-deb.sh dist
+
+test-deb: $(VENV)/.installed-test $(VENDOR)
+	@PYTHON="$(PYTHON)" scripts/system-packages.sh $(TEST_DEB_PACKAGES)
+	$(BIN)/python -m pytest -o python_files='check_*.py' tests/deb
 
 clean:
 	rm -rf build dist web_root/vendor .make .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -8,6 +8,9 @@ is_there() {
     case $1 in
         python3) scripts/find-python.sh >/dev/null ;;
         python3-venv) "${PYTHON:-$(scripts/find-python.sh)}" -c 'import ensurepip, venv' ;;
+        build-essential) command -v dpkg-buildpackage >/dev/null ;;
+        iproute2) command -v ip >/dev/null ;;
+        debhelper) command -v dh >/dev/null ;;
         apache2-utils) command -v htdigest >/dev/null ;;
         rsyslog) PATH=$PATH:/usr/sbin command -v rsyslogd >/dev/null ;;
         rsyslog-gnutls) ls /usr/lib/*/rsyslog/lmnsd_gtls.so >/dev/null ;;

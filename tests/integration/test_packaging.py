@@ -167,11 +167,12 @@ def test_the_sdist_can_be_tested_and_built_again(built: Path) -> None:
         "pyproject.toml", "scripts/find-python.sh", "etc/amiws.yaml", "plugins/__init__.py",
         "contrib/init.d/amiws-gevent", "web_root/index.html", "package-lock.json", "tsconfig.json",
         "web_root/vendor/ui.js", "web_root/vendor/made-from.txt", "build_tools/backend.py",
-        "tests/integration/test_packaging.py", "tests/support/program.py",
+        "debian/rules", "Dockerfile", "compose.yaml", "tests/integration/test_packaging.py",
+        "tests/support/program.py",
     }  # fmt: skip
     assert names >= {f"{top}/{name}" for name in wanted}
     hidden = {name.split("/")[1] for name in names if "/." in name}
-    assert hidden == {".ci", ".editorconfig", ".pre-commit-config.yaml"}
+    assert hidden == {".ci", ".dockerignore", ".editorconfig", ".pre-commit-config.yaml"}
     assert not [name for name in names if name.endswith(".pyc") or "node_modules" in name]
 
 
