@@ -125,7 +125,7 @@ class _Loading:
                     settings,
                     self._warnings([*self._reader.warnings, *advice]),
                     slips,
-                    self._warnings(differences(settings, self._raw)),
+                    notes=self._warnings(differences(settings, self._raw)),
                 )
         problems = {self._told(place, message) for place, message in self._reader.problems}
         raise ConfigError(self._path, problems, self._warnings(self._reader.warnings)) from None
