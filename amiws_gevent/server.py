@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import gevent
+from gevent import socket
 from gevent.queue import Queue
 from prometheus_client.core import Metric
 
@@ -64,6 +65,8 @@ class Whole(Protocol):
 
     alone: bool
     """Redis has no other collector: it is this machine's own."""
+    listener: socket.socket | None
+    """At which the web server listens first; None: it opens one."""
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """See `Metrics.render`."""
@@ -104,7 +107,7 @@ class Server:
         )
         self._v2 = self._make_v2(settings)
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
-        self._web = WebServer(self._clients, shared=whole is not None)
+        self._web = self._make_web()
         self._pauses = PauseMeter()
         self._logins = self._make_logins()
         self._watch = LoginWatch(
@@ -120,6 +123,11 @@ class Server:
         self._reload = Reload(self._parts(), settings, load=load, last=self._last_reload)
         self._commands: Queue[Callable[[], int | None]] = Queue()
         self._stopping = False
+
+    def _make_web(self) -> WebServer:
+        if self._whole is None:
+            return WebServer(self._clients)
+        return WebServer(self._clients, listener=self._whole.listener, shared=True)
 
     def _make_monitor(self) -> MonitorListener:
         render, ready = self._metrics.render, self._readiness

@@ -24,21 +24,27 @@ class Free(NamedTuple):
     since: float
 
 
+LOW, RICH = "low", "rich"
+
+
 @dataclass(frozen=True)
 class Member:
     """A collector, as it tells others of itself."""
 
+    state: str = ""
+    """LOW: it has less than its share, rounded down; RICH: it has more, rounded up."""
     takes: frozenset[str] = frozenset()
-    """Those that it would take from others, since it has too few; else none."""
+    """Those that it would take from others."""
 
     def encode(self) -> str:
         """As it is in Redis."""
-        return " ".join(sorted(self.takes))
+        return " ".join([self.state, *sorted(self.takes)])
 
     @classmethod
     def of(cls, text: str) -> Member:
         """What was encoded."""
-        return cls(frozenset(text.split()))
+        state, *takes = text.split(" ")
+        return cls(state, frozenset(takes))
 
 
 class Balance:
@@ -58,18 +64,25 @@ class Balance:
         self._left: dict[str, float] = {}
         """Those that are left to others, and until when."""
 
-    def meet(self, members: Mapping[str, Member], now: float) -> None:
-        """Who is there now; this collector may be among them."""
+    def meet(self, members: Mapping[str, Member], now: float) -> bool:
+        """Who is there now; this collector may be among them. Whether that has changed."""
         others = {name: member for name, member in members.items() if name != self._me}
-        if others.keys() != self._others.keys():
+        changed = others.keys() != self._others.keys()
+        if changed:
             self._changed_at = now
+            self._left.clear()  # whoever it was for may be gone
         self._others = others
+        return changed
 
     def member(self, held: Collection[str]) -> Member:
         """What others should know of this collector."""
-        if self._count(held) >= self._floor:
-            return Member()
-        return Member(self.wanted - set(held) - self._uncounted)
+        count = self._count(held)
+        takes = self.wanted - set(held) - self._uncounted
+        if count < self._floor:
+            return Member(LOW, takes)
+        if count > self._share:
+            return Member(RICH)
+        return Member("", takes) if count < self._share and self._is(RICH) else Member()
 
     def leave(self, lease: str, now: float) -> None:
         """It is given back: others may take it first."""
@@ -92,8 +105,9 @@ class Balance:
         paced = now - self._yielded_at >= _PACE * self._lease_time
         if not steady or not paced or self._count(held) <= self._floor:
             return None
-        asked = frozenset[str]().union(*(other.takes for other in self._others.values()))
-        found = min(asked & set(held) - self._uncounted, default=None)
+        rich = self._count(held) > self._share
+        asked = [one.takes for one in self._others.values() if rich or one.state == LOW]
+        found = min(frozenset().union(*asked) & set(held) - self._uncounted, default=None)
         if found is not None:
             self._yielded_at = now
         return found
@@ -101,9 +115,11 @@ class Balance:
     def _room(self, held: Collection[str]) -> int:
         """How many more this collector may have at once."""
         count = self._count(held)
-        if count >= self._floor and any(other.takes for other in self._others.values()):
-            return 0
-        return self._share - count
+        return 0 if count >= self._floor and self._is(LOW) else self._share - count
+
+    def _is(self, state: str) -> bool:
+        """Whether another one is so."""
+        return any(other.state == state for other in self._others.values())
 
     def _count(self, leases: Collection[str]) -> int:
         return len(set(leases) - self._uncounted)

@@ -109,6 +109,8 @@ class RedisCallee(Worker):
         self.taken = 0
         self.refused = 0
         """Questions that were answered UNREACHABLE: late, or of no method that is there."""
+        self.fenced = 0
+        """How often Redis refused to give questions, since another has a newer term."""
         self.answers = 0
         self.lost = 0
         """Answers that did not reach their edge: it does not read, or Redis was away too long."""
@@ -191,6 +193,7 @@ class RedisCallee(Worker):
         wait = 0.0
         for (lease, entries), taken in zip(found.items(), replies, strict=True):
             if taken == FENCED:
+                self.fenced += 1
                 self._leases.doubt()
                 wait = _RETRY
                 continue

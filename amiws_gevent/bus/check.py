@@ -35,7 +35,7 @@ class Report:
     """Why it cannot be used; "" if it can."""
     version: str = ""
     forbidden: Sequence[str] = ()
-    """Commands that its ACL does not permit, with their keys."""
+    """Commands that its ACL does not permit, with a key where that is why."""
     hints: list[str] = field(default_factory=list)
 
 
@@ -148,14 +148,16 @@ def _try_all(connection: Connection, report: Report) -> None:
         for command, reply in zip(asked, connection.ask_all(asked), strict=True)
         if isinstance(reply, Refusal)
     ]
-    report.forbidden = [_named(command) for command, reply in refused if reply.forbidden]
+    named = [_named(command, reply.reason) for command, reply in refused if reply.forbidden]
+    report.forbidden = list(dict.fromkeys(named))
     report.problem = next((reply.reason for _, reply in refused if not reply.forbidden), "")
 
 
-def _named(command: Command) -> str:
-    """A command and its key, as an ACL has them."""
+def _named(command: Command, reason: str) -> str:
+    """A command, with its key if that is what is not permitted."""
     keys = [word.decode() for word in command if isinstance(word, bytes)]
-    return " ".join([str(command[0]), *keys[:1]])
+    whole = "permissions to run" in reason
+    return " ".join([str(command[0]), *([] if whole else keys[:1])])
 
 
 def _look(connection: Connection, report: Report) -> None:

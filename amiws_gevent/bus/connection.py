@@ -10,7 +10,7 @@ import redis
 
 from amiws_gevent.bus.finding import NotFound, finder_of
 from amiws_gevent.bus.scripts import ALL, Argument, Command
-from amiws_gevent.bus.wire import CONNECT_TIME, ELSEWHERE, Wire, explain
+from amiws_gevent.bus.wire import CONNECT_TIME, ELSEWHERE, Wire, explain, is_forbidden
 from amiws_gevent.config import Redis
 from amiws_gevent.errors import AmiwsError
 
@@ -82,6 +82,9 @@ class Connection:
         wire = self._wire
         if wire is None:
             raise Away("it is not connected")
+        if self._finder.left():
+            self.close()
+            raise Away("the sentinels name another primary now")
         packed = wire.pack_commands(commands)
         try:
             wire.send_packed_command(packed, check_health=False)
@@ -111,9 +114,8 @@ class Connection:
         try:
             return wire.read_response()
         except redis.ResponseError as error:
-            elsewhere = isinstance(error, ELSEWHERE)
-            forbidden = isinstance(error, redis.exceptions.NoPermissionError)
-            return Refusal(explain(error, self._patience), elsewhere, forbidden)
+            reason = explain(error, self._patience)
+            return Refusal(reason, isinstance(error, ELSEWHERE), is_forbidden(error))
 
     def _stay(self, replies: list[Any]) -> None:
         """Leave a server that is no longer the one to ask."""

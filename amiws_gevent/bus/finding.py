@@ -6,17 +6,19 @@ in the background.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 import redis
 
 from amiws_gevent.bus.keys import Keys
-from amiws_gevent.bus.wire import Way, Wire, ask, explain
+from amiws_gevent.bus.wire import FAST_CONNECT_TIME, Way, Wire, ask, explain
 from amiws_gevent.config import CLUSTER, SENTINEL, Endpoint, Redis
 from amiws_gevent.errors import AmiwsError
 
-SENTINEL_TIME = 2.0
-"""Seconds for a connection to a sentinel, and once more for what it answers."""
+LOOK_TIME = 10.0
+"""Seconds between two questions to a sentinel whether the primary is still the one."""
 
 _MOST_MOVES = 5
 _LONGEST_REASON = 1000
@@ -36,6 +38,9 @@ class Finder(Protocol):
     def found(self) -> Wire:
         """A connection to it, logged in. Raises NotFound, or what `explain` has words for."""
 
+    def left(self) -> bool:
+        """Whether it is to be found anew, although it answers. Looks now and then only."""
+
 
 class One:
     """A server that is named."""
@@ -49,19 +54,32 @@ class One:
     def found(self) -> Wire:
         return self._way.open(self._place)
 
+    def left(self) -> bool:
+        return False
+
 
 class BySentinel:
     """The primary, as any of several sentinels knows it (redis.io, "Sentinel client spec").
 
-    The one that knew it last is asked first.
+    The one that knew it last is asked first. One that is cut off from the sentinels goes on as
+    if nothing had happened; so they are asked again.
     """
 
     fails_over = True
 
     def __init__(
-        self, sentinels: tuple[Endpoint, ...], service: str, way: Way, to_sentinels: Way
+        self,
+        sentinels: tuple[Endpoint, ...],
+        service: str,
+        way: Way,
+        to_sentinels: Way,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sentinels = list(sentinels)
+        self._clock = clock
+        self._looks_at = 0.0
+        self._place: Endpoint | None = None
         self._service = service
         self._way = way
         self._to_sentinels = to_sentinels
@@ -73,19 +91,30 @@ class BySentinel:
             try:
                 place = self._named(sentinel)
             except (redis.RedisError, OSError, NotFound) as error:
-                problems.append(f"sentinel {sentinel}: {_why(error, SENTINEL_TIME)}")
+                problems.append(f"sentinel {sentinel}: {_why(error)}")
                 continue
             if place in tried:
                 continue
             try:
                 wire = self._primary(place)
             except (redis.RedisError, OSError, NotFound) as error:
-                tried[place] = f"{place}, which {sentinel} names: {_why(error, self._way.patience)}"
+                tried[place] = f"{place}, which {sentinel} names: {_why(error)}"
                 continue
             self._sentinels.remove(sentinel)
             self._sentinels.insert(0, sentinel)
+            self._place, self._looks_at = place, self._clock() + LOOK_TIME
             return wire
         raise NotFound("; ".join([*tried.values(), *problems])[:_LONGEST_REASON])
+
+    def left(self) -> bool:
+        if self._clock() < self._looks_at:
+            return False
+        self._looks_at = self._clock() + LOOK_TIME
+        try:
+            return self._named(self._sentinels[0]) != self._place
+        except (redis.RedisError, OSError, NotFound):
+            self._sentinels.append(self._sentinels.pop(0))
+            return False
 
     def _named(self, sentinel: Endpoint) -> Endpoint:
         wire = self._to_sentinels.open(sentinel)
@@ -136,13 +165,16 @@ class InCluster:
         told = "; ".join(f"node {node}: {why}" for node, why in problems.items())
         raise NotFound(told[:_LONGEST_REASON])
 
+    def left(self) -> bool:
+        return False  # it says so itself
+
     def _followed(self, node: Endpoint, problems: dict[Endpoint, str]) -> Wire | None:
         """The connection to which a node leads; ``problems`` gets why there is none."""
         for _ in range(_MOST_MOVES):
             try:
                 wire, moved = self._tried(node)
             except (redis.RedisError, OSError) as error:
-                problems[node] = _why(error, self._way.patience)
+                problems[node] = _why(error)
                 return None
             if wire is not None:
                 self._last = node
@@ -170,15 +202,15 @@ class InCluster:
         return wire, node
 
 
-def _why(error: Exception, patience: float) -> str:
-    return str(error) if isinstance(error, NotFound) else explain(error, patience)
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, NotFound) else explain(error, FAST_CONNECT_TIME)
 
 
 def finder_of(settings: Redis, name: str, patience: float) -> Finder:
     """How the server of these settings is found; ``name`` and ``patience`` as `Way` has them."""
     address, way = settings.url, Way.to_redis(settings, name, patience)
     if address.kind == SENTINEL:
-        to_sentinels = Way.to_sentinels(settings, name, SENTINEL_TIME)
+        to_sentinels = Way.to_sentinels(settings, name)
         return BySentinel(address.hosts, address.service, way, to_sentinels)
     if address.kind == CLUSTER:
         return InCluster(address.hosts, Keys(settings.prefix).slot, way)

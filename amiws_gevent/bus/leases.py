@@ -27,6 +27,10 @@ YIELD_TIME = 5.0
 """Seconds that the user has to give back what is to be yielded; and then the bus, to write what
 waits."""
 
+_YOUNG = (
+    "this Redis was started, filled, or made the primary just now, and may not know who has a "
+    "lease: it grants none for %.1f s"
+)
 _LOOK_TIME = 1.0  # seconds between two looks whether others have what is wanted, at most
 _NAMED = 10  # leases in one line of the log
 _SOON = 0.05  # seconds, while something is about to be given back
@@ -126,9 +130,7 @@ class Leases(Worker):
     def want(self, leases: Iterable[str]) -> None:
         """See `CollectorBus.want`."""
         wanted = self._balance.wanted = frozenset(leases)
-        for hold in self.held.values():
-            if hold.lease not in wanted:
-                self._return(hold, "it is not wanted any more")
+        self._return_unwanted()
         self._free = {lease: since for lease, since in self._free.items() if lease in wanted}
         self._looks_at = float("-inf")
         self.wake.set()
@@ -159,6 +161,11 @@ class Leases(Worker):
 
     def _lasts(self, hold: Hold) -> bool:
         return self._alone or self._clock() < hold.until
+
+    def _return_unwanted(self) -> None:
+        for hold in self.held.values():
+            if hold.lease not in self._balance.wanted:
+                self._return(hold, "it is not wanted any more")
 
     def _return(self, hold: Hold, reason: str) -> None:
         if hold.returns_by is None:
@@ -201,6 +208,7 @@ class Leases(Worker):
         self._keeper.ended(hold, reason)
 
     def _give_back(self, now: float) -> None:
+        self._return_unwanted()  # also what was granted while it was no longer wanted
         for hold in self.held.values():
             if hold.yields_by is not None and now >= hold.yields_by:
                 self._return(hold, "it was to be given to another collector, and was not in time")
@@ -220,6 +228,7 @@ class Leases(Worker):
         states = ["has" if self._lasts(hold) else "had" for hold in holds]
         leases = [hold.lease for hold in holds]
         terms = [term_of(hold.fence) for hold in holds]
+        lost: dict[str, list[str]] = {}
         for hold, (granted, fence, rest, _) in zip(
             holds, self._claimed(leases, terms, states), strict=True
         ):
@@ -227,9 +236,12 @@ class Leases(Worker):
                 self._hold(hold, fence, sent)
             elif term_of(fence) > term_of(hold.fence):
                 self._terms[hold.lease] = term_of(fence)
+                lost.setdefault(holder_of(fence), []).append(hold.lease)
                 self._end(hold, f"{holder_of(fence)} has the lease")
             else:  # Redis may not know of all; nobody else is known to have it
                 self._renews_at = min(self._renews_at, sent + rest / 1000 + _SOON)
+        for holder, some in lost.items():
+            _log.error("leases are lost: the collector %s has %s", holder, some_of(some))
 
     def _claimed(
         self, leases: Sequence[str], terms: Sequence[int], states: Sequence[str]
@@ -260,7 +272,9 @@ class Leases(Worker):
         command = MEET(self._keys, self._holder, self._milliseconds, told, *waiting)
         members, found = self.connection.ask(*command)
         if not self._alone:
-            balance.meet({name.decode(): Member.of(text.decode()) for name, text in members}, now)
+            there = {name.decode(): Member.of(text.decode()) for name, text in members}
+            if balance.meet(there, now):
+                _log.info("%d collectors share the leases: %s", len(there), some_of(sorted(there)))
         for lease, (fence, rest) in zip(waiting, found, strict=True):
             self._see(lease, fence, rest / 1000, now)
         if now >= self._grants_at:
@@ -273,7 +287,8 @@ class Leases(Worker):
     def _see(self, lease: str, fence: bytes, rest: float, now: float) -> None:
         """Who has a lease that is wanted, and for how many seconds."""
         self._terms[lease] = max(self._terms.get(lease, 0), term_of(fence))
-        if rest and not self._may_force(lease):
+        mine = holder_of(fence) == self._holder  # it was granted, but its reply was lost
+        if rest and not mine and not self._may_force(lease):
             self._free.pop(lease, None)
             self._looks_at = min(self._looks_at, now + rest + 0.01)
         else:
@@ -298,8 +313,10 @@ class Leases(Worker):
                 self._hold(hold, fence, sent)
                 self._keeper.gained(hold)
             elif new:
+                if sent >= self._grants_at:
+                    _log.warning(_YOUNG, new / 1000)
                 self._grants_at = sent + new / 1000
-                self._looks_at = max(self._looks_at, self._grants_at)
+                self._looks_at = min(self._looks_at, self._grants_at)
             else:  # another was faster: there may be others that are free
                 self._looks_at = float("-inf")
         if gained:
@@ -307,7 +324,7 @@ class Leases(Worker):
                 "this collector has %d more leases, %d in all: %s",
                 len(gained),
                 len(self.held),
-                _some(gained),
+                some_of(gained),
             )
 
     def _yield(self, hold: Hold) -> None:
@@ -316,7 +333,7 @@ class Leases(Worker):
             self._keeper.asked_back(hold, "another collector has fewer")
 
 
-def _some(names: Sequence[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
     """The first of them, for the log."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

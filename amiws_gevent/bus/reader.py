@@ -11,7 +11,7 @@ from amiws_gevent.bus.api import Bounds, Follower, LeaseOf
 from amiws_gevent.bus.connection import Away, Connection
 from amiws_gevent.bus.entries import entry_of
 from amiws_gevent.bus.keys import Keys
-from amiws_gevent.bus.leases import holder_of
+from amiws_gevent.bus.leases import holder_of, some_of
 from amiws_gevent.bus.scripts import LOOK
 from amiws_gevent.bus.worker import Guard, Health, Worker
 from amiws_gevent.runtime.log import LogLimiter
@@ -140,19 +140,19 @@ class RedisReader(Worker):
 
     def _tell_collectors(self, found: Mapping[str, bytes]) -> None:
         before, self._collectors = self._collectors, dict(found)
-        for lease, fence in found.items():
-            known = before.get(lease)
-            if known == fence:
-                continue
-            if fence:
-                _log.info("the collector of %s is %s", lease, holder_of(fence))
-                self._guard(
-                    self._follower.on_collector, lease, True, f"{holder_of(fence)} has the lease"
-                )
-                continue
-            if known:
-                _log.warning("no collector has %s; %s had it", lease, holder_of(known))
-            self._guard(self._follower.on_collector, lease, False, "no collector has the lease")
+        changed = [lease for lease, fence in found.items() if before.get(lease) != fence]
+        by_holder: dict[str, list[str]] = {}
+        for lease in changed:
+            by_holder.setdefault(holder_of(found[lease]), []).append(lease)
+        for holder, leases in by_holder.items():
+            if holder:
+                _log.info("the collector %s has %s", holder, some_of(leases))
+            else:
+                _log.warning("no collector has %s", some_of(leases))
+        for lease in changed:
+            holder = holder_of(found[lease])
+            reason = f"{holder or 'no collector'} has the lease"
+            self._guard(self._follower.on_collector, lease, bool(holder), reason)
 
     def _broken(self, stream: _Followed, reason: str) -> None:
         self.breaks += 1

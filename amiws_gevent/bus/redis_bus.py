@@ -113,7 +113,7 @@ class RedisCollector:
 
     @property
     def refusals(self) -> int:
-        return self.writer.refusals
+        return self.writer.refusals + self.callee.fenced
 
     @property
     def dropped(self) -> int:

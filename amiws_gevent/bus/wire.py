@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import redis
 from gevent import socket
+from pydantic import SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -17,7 +19,11 @@ from amiws_gevent.runtime import tls
 CONNECT_TIME = 5.0
 """Seconds for a connection."""
 
+FAST_CONNECT_TIME = 2.0
+"""The same where another server may have taken its place: one that is lost does not even refuse."""
+
 _LONGEST_REASON = 300
+_IN_A_SCRIPT = re.compile(r"\.? script: [0-9a-f]{40}, on @user_script:\d+\.?$")
 
 
 class Wire(Protocol):
@@ -35,7 +41,7 @@ class Way(NamedTuple):
 
     settings: Redis
     username: str | None
-    password: str | None
+    password: SecretStr | None
     database: int
     name: str
     """What CLIENT LIST shows."""
@@ -45,15 +51,14 @@ class Way(NamedTuple):
 
     @classmethod
     def to_redis(cls, settings: Redis, name: str, patience: float) -> Way:
-        password = settings.password.get_secret_value() if settings.password else None
         user, database = settings.username, settings.url.database
-        return cls(settings, user, password, database, name, CONNECT_TIME, patience)
+        time = FAST_CONNECT_TIME if settings.url.kind else CONNECT_TIME
+        return cls(settings, user, settings.password, database, name, time, patience)
 
     @classmethod
-    def to_sentinels(cls, settings: Redis, name: str, time: float) -> Way:
-        secret = settings.sentinel_password
-        password = secret.get_secret_value() if secret else None
-        return cls(settings, settings.sentinel_username, password, 0, name, time, time)
+    def to_sentinels(cls, settings: Redis, name: str) -> Way:
+        user, time = settings.sentinel_username, FAST_CONNECT_TIME
+        return cls(settings, user, settings.sentinel_password, 0, name, time, time)
 
     def open(self, place: Endpoint | str) -> Wire:
         """A connection that is logged in; ``place`` as text is the path of a socket.
@@ -66,7 +71,7 @@ class Way(NamedTuple):
             self.connect_time,
             db=self.database,
             username=self.username,
-            password=self.password,
+            password=self.password.get_secret_value() if self.password else None,
             client_name=self.name,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
@@ -149,6 +154,8 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (redis.exceptions.ClusterDownError, "the cluster is down, or this node is cut off from it"),
 )
 
+_NOT_IN_SCRIPTS = "The user executing the script can't"
+
 # How replies begin, and what to do about it.
 _REPLIES = (
     ("WRONGPASS", "it refuses the login: look at username and password of redis"),
@@ -158,8 +165,10 @@ _REPLIES = (
     ("NOPERM", "its ACL does not permit this user what the program needs (see docs/redis.md)"),
     ("No permission", "its ACL does not permit this user what the program needs"),
     ("this user has no permissions", "its ACL does not permit this user what the program needs"),
+    (_NOT_IN_SCRIPTS, "its ACL does not permit this user what the program needs"),
     ("OOM", "it has no memory left: give it more maxmemory, with maxmemory-policy noeviction"),
     ("command not allowed when used memory", "it has no memory left: give it more maxmemory"),
+    ("NOREPLICAS", "it has fewer replicas than min-replicas-to-write, and refuses to change any"),
     ("MISCONF", "it cannot write its data to the disk, and refuses to change any"),
     ("READONLY", "it is a replica: let url of redis name the primary"),
     ("You can't write against a read only", "it is a replica: let url of redis name the primary"),
@@ -170,6 +179,11 @@ _REPLIES = (
 )
 
 
+def is_forbidden(error: Exception) -> bool:
+    """Whether the ACL is why: of the command, or of what a script does."""
+    return isinstance(error, redis.exceptions.NoPermissionError) or _NOT_IN_SCRIPTS in str(error)
+
+
 def _meaning(error: Exception, text: str) -> str:
     kinds = (meaning for kind, meaning in _KINDS if isinstance(error, kind))
     return next(kinds, None) or next((means for word, means in _REPLIES if word in text), "")
@@ -177,7 +191,7 @@ def _meaning(error: Exception, text: str) -> str:
 
 def explain(error: Exception, patience: float) -> str:
     """An error of redis-py, or of the socket under it, in words for the log."""
-    text = str(error)[:_LONGEST_REASON]
+    text = _IN_A_SCRIPT.sub("", str(error))[:_LONGEST_REASON]
     if isinstance(error, redis.TimeoutError):
         return f"it does not answer within {patience:.2g} s"
     meaning = _meaning(error, text)

@@ -151,6 +151,11 @@ def key_prefix(value: object) -> str:
         raise ValueError(
             f"must be 1 to 64 letters, digits, or any of . _ : {{ }} -, not {shown(value)}"
         )
+    if re.search("[{}]", name) and not re.fullmatch(r"[^{}]*\{[^{}]+\}[^{}]*", name):
+        raise ValueError(
+            "must have one pair of braces with something in it, or none: a Redis Cluster keeps "
+            f"keys together by what is in it; not {shown(value)}"
+        )
     return name
 
 

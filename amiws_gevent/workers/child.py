@@ -68,8 +68,11 @@ def run(word: str, signals: Signals) -> int:
 class WholeProgram:
     """What the supervisor knows of all; of `server.Whole`."""
 
-    def __init__(self, channel: Channel, *, alone: bool) -> None:
+    def __init__(
+        self, channel: Channel, *, alone: bool, listener: socket.socket | None = None
+    ) -> None:
         self.alone = alone
+        self.listener = listener
         self._channel = channel
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
@@ -117,12 +120,15 @@ class Child:
         self, result: LoadResult, control: log.LogControl, beginning: Beginning
     ) -> Iterator[Server]:
         """What is to serve."""
+        listener = None
+        if beginning.listener is not None:
+            listener = socket.socket(fileno=beginning.listener)
         yield server_of(
             result.settings,
             load=self.load,
             log=control,
             private_files=list(map(Path, beginning.private_files)),
-            whole=WholeProgram(self.channel, alone=beginning.alone),
+            whole=WholeProgram(self.channel, alone=beginning.alone, listener=listener),
         )
 
     def serves(self, server: Server) -> None:

@@ -19,6 +19,8 @@ class Beginning:
     """Whether Redis is this machine's own."""
     private_files: tuple[str, ...] = ()
     """Never served."""
+    listener: int | None = None
+    """The descriptor of the socket at which it listens first."""
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for the channel."""

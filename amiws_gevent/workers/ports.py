@@ -1,4 +1,9 @@
-"""The ports that all edges listen at: the supervisor keeps them, and lets no other program in."""
+"""The ports that all edges listen at: the supervisor keeps them, and lets no other program in.
+
+At the port of clients each edge has a listening socket that is kept here too. The kernel gives
+each connection to one of these sockets. So while an edge is started again its share of the
+clients waits, instead of going to the others and staying there.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from gevent import socket
 
 from amiws_gevent.config import ListenAddress, Settings
 from amiws_gevent.errors import ListenError
-from amiws_gevent.web.listener import reserve_port
+from amiws_gevent.web.listener import open_listener, reserve_port
 
 _METRICS = "metrics_listen"
 
@@ -21,9 +26,30 @@ class Port:
         self.number = int(kept.getsockname()[1])
         """Which one was taken, where 0 is configured."""
         self._kept = kept
+        self._listeners: dict[str, socket.socket] = {}
+
+    def listener_of(self, edge: str) -> socket.socket:
+        """The socket at which an edge listens, and the next one of its name. Raises ListenError."""
+        listener = self._listeners.get(edge)
+        if listener is None:
+            listener = open_listener(self.address.host, self.number, shared=True)
+            self._listeners[edge] = listener
+        return listener
+
+    def release(self, edge: str) -> None:
+        """Nobody listens at it any more: clients that wait there are to come again."""
+        listener = self._listeners.pop(edge, None)
+        if listener is not None:
+            listener.close()
+
+    def release_all(self) -> None:
+        """The same for each edge."""
+        for edge in list(self._listeners):
+            self.release(edge)
 
     def close(self) -> None:
         """Let others have it."""
+        self.release_all()
         self._kept.close()
 
 

@@ -66,18 +66,19 @@ class ProgramProcess(Process):
     def __init__(
         self,
         name: str,
-        beginning: Callable[[], Beginning],
+        beginning: Beginning,
         methods: Mapping[str, Method],
         *,
         streams: int | None,
     ) -> None:
         """``streams`` is where its standard output and error go; None: where ours do."""
+        listener = [] if beginning.listener is None else [beginning.listener]
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-P", "-m", "amiws_gevent"]
         with theirs:
             super().__init__(
                 [*command, "--worker", f"{name}:{theirs.fileno()}"],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *listener],
                 stdin=subprocess.DEVNULL,
                 stdout=streams,
                 stderr=streams,
@@ -88,7 +89,7 @@ class ProgramProcess(Process):
 
     def begin(self) -> None:
         """Have it serve. Raises StartError if it refuses, ChannelLost or NoAnswer."""
-        self.ask("begin", self._beginning().as_data(), timeout=BEGIN_TIME)
+        self.ask("begin", self._beginning.as_data(), timeout=BEGIN_TIME)
 
     def ask(self, method: str, data: Any = None, *, timeout: float) -> Any:
         """See `Channel.ask`."""

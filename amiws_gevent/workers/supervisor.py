@@ -42,6 +42,9 @@ from amiws_gevent.workers.whole import ASK_TIME, Metrics, readiness_of_all
 UNWELL_TIME = 60.0
 """Seconds for which systemd is told that all is well while nothing can be served."""
 
+HOLD_TIME = 10.0
+"""Seconds for which the clients of an edge that has ended wait for the next one."""
+
 REDIS_TIME = 1.0
 """Seconds for Redis to end."""
 
@@ -108,7 +111,7 @@ class Supervisor:
         self._stack = ExitStack()
         self._ended = Event()
         last = LastReload()
-        self._metrics = Metrics(last)
+        self._metrics = Metrics(last, collector=result.settings.process == BOTH)
         load = partial(load_as_before, source.load, result.settings) if source.path else None
         self._reloads = _WholeReload(self, load, last)
         self._plan: Plan
@@ -137,6 +140,7 @@ class Supervisor:
             self._plan = replace(self._plan, redis_url=self._start_redis())
         self._team = Team(self._keeper, collector=settings.process == BOTH, edges=self._plan.edges)
         stack.callback(lambda: end_all(self._team.keepers))
+        stack.callback(lambda: self._plan.ports.web.release_all())
         if settings.workers == AUTO:
             _log.info("workers: auto: %d, as this process may use so many cores", cores())
         self._team.begin()
@@ -165,13 +169,13 @@ class Supervisor:
             name,
             lambda: self._start_process(
                 name,
-                lambda: self._beginning(name),
+                self._beginning(name),
                 self._methods,
                 streams=None if self._foreground else subprocess.DEVNULL,
             ),
         )
         keeper.on_look = lambda _: self._metrics.look(keeper)
-        keeper.on_ended = partial(self._metrics.ended, name)
+        keeper.on_ended = partial(self._ended_one, keeper)
         keeper.on_began = lambda _: self._check_plan(keeper)
         return keeper
 
@@ -183,7 +187,17 @@ class Supervisor:
             foreground=self._foreground,
             alone=bool(plan.redis_url),
             private_files=tuple(str(path) for path in private if path is not None),
+            listener=None if name == COLLECTOR else plan.ports.web.listener_of(name).fileno(),
         )
+
+    def _ended_one(self, keeper: AllKeepers) -> None:
+        self._metrics.ended(keeper.name)
+        gevent.spawn_later(HOLD_TIME, self._release, keeper)
+
+    def _release(self, keeper: AllKeepers) -> None:
+        """Send clients that wait for an edge to the others, if it has not come back."""
+        if keeper.process is None:
+            self._plan.ports.web.release(keeper.name)
 
     def _check_plan(self, keeper: AllKeepers) -> None:
         """One that began while others went over to the next configuration has the one before."""
@@ -264,7 +278,10 @@ class Supervisor:
         for keeper in self._team.keepers:
             if keeper.process is not None:
                 self._check_plan(keeper)
-        gevent.spawn(end_all, self._team.resize(plan.edges))
+        surplus = self._team.resize(plan.edges)
+        for keeper in surplus:
+            ports.web.release(keeper.name)
+        gevent.spawn(end_all, surplus)
 
     def refused(self, reason: str) -> None:
         """For the audit, which the collector has."""

@@ -1,88 +1,184 @@
-"""The bus while everything goes wrong with Redis, one fault after the other, by chance.
+"""The bus while everything goes wrong with Redis and with collectors, by chance.
 
-Entries have numbers, and a snapshot says the next one. So a follower sees whether each came
-once and in order since the snapshot that it was told, which is also what `resume` needs.
+Three collectors share leases with a stream each. An entry has the term of its collector and a
+number, and a snapshot says the next one. So a follower sees whether each came once and in order
+since the snapshot that it was told, which is also what `resume` needs, and that nobody published
+under an older term than the one before.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from amiws_gevent.bus.api import UNREACHABLE, Bounds, Reply
 from amiws_gevent.bus.connection import Away
+from amiws_gevent.bus.leases import boot_time
 from amiws_gevent.bus.redis_bus import RedisCollector, RedisEdge
-from tests.support.bus import KEYS
+from amiws_gevent.bus.worker import Worker
+from tests.support.bus import KEYS, lease_of
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.slow
 
-STREAMS = ("a", "b", "c")
+LEASES = tuple(f"server-{i}" for i in range(6))
+LEASE_TIME = 1.0
+BOUNDS = Bounds(entries=2000, bytes=2 * 10**6, age=3.0)
+
+_Place = tuple[int, int]  # term, and number of the next entry
+
+
+def stream_of(lease: str) -> str:
+    return f"{lease}.s"
 
 
 class Publishing:
-    """Appends numbers, some small, some large, one at a time or many."""
+    """A collector that appends numbers, some small, some large, one at a time or many."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self.bus: RedisCollector
-        self.next = dict.fromkeys(STREAMS, 0)
-        self.losses: list[str] = []
+    def __init__(self, server: RedisServer, chance: random.Random) -> None:
+        self.next: dict[str, _Place] = {}
+        self.tails: list[tuple[str, bytes | None, list[bytes]]] = []
+        self.paused_at: float | None = None
         self._chance = chance
+        self._goes_on = Event()
+        self._goes_on.set()
+        self.bus = RedisCollector(
+            server.settings,
+            self,
+            BOUNDS,
+            lease_of=lease_of,
+            lease_time=LEASE_TIME,
+            clock=lambda: boot_time() if self.paused_at is None else self.paused_at,
+        )
+        self.bus.want(LEASES)
+        turn = self.bus.leases.turn
 
-    def run(self) -> None:
+        def waiting() -> float:
+            self._goes_on.wait()
+            return turn()
+
+        self.bus.leases.turn = waiting  # type: ignore[method-assign]
+        self.running = gevent.spawn(self._run)
+
+    def workers(self) -> tuple[Worker, ...]:
+        bus = self.bus
+        asking = (bus.asker.lane, bus.asker.listener)
+        return bus.leases, bus.writer, bus.lane, bus.callee, *asking
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """As one that stands still: its clock too. What it writes later comes late."""
+        self._goes_on.clear()
+        self.paused_at = boot_time()
+        yield
+        self.paused_at = None
+        self._goes_on.set()
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """It cannot reach Redis, and knows it."""
+
+        def away(*_: object) -> None:
+            raise Away("it is cut off")
+
+        for worker in self.workers():
+            worker.connection.open = away  # type: ignore[method-assign]
+            worker.connection.ask_all = away  # type: ignore[method-assign,assignment]
+        yield
+        for worker in self.workers():
+            del worker.connection.open, worker.connection.ask_all  # type: ignore[misc]
+
+    def _run(self) -> None:
         chance = self._chance
         while True:
-            if self.bus.writer.waiting < 10**7:
-                stream = chance.choice(STREAMS)
+            if self.next and self.bus.waiting < 10**7:
+                lease = chance.choice(list(self.next))
                 for _ in range(chance.choice([1, 1, 5, 60])):
-                    text = b"%d %s" % (self.next[stream], b"x" * chance.choice([0, 10, 2000]))
-                    self.bus.writer.append(stream, text)
-                    self.next[stream] += 1
+                    self._append(lease)
             gevent.sleep(chance.choice([0, 0.001, 0.01]))
 
-    def save(self, stream: str) -> None:
-        self.bus.writer.save(stream, b"%d" % self.next[stream])
+    def _append(self, lease: str) -> None:
+        term, number = self.next[lease]
+        text = b"%d %d %s" % (term, number, b"x" * self._chance.choice([0, 10, 2000]))
+        self.bus.writer.append(stream_of(lease), text)
+        self.next[lease] = term, number + 1
 
-    def on_gained(self, term: int) -> None:
-        for stream in STREAMS:
-            self.save(stream)
+    def introduce(self) -> None:
+        """Say something in each stream, by which its readers know the term."""
+        for lease, (_, number) in list(self.next.items()):
+            if number == 0:
+                self._append(lease)
 
-    def on_lost(self, reason: str) -> None:
-        self.losses.append(reason)
+    def _save(self, lease: str) -> None:
+        if lease in self.next:
+            self.bus.writer.save(stream_of(lease), b"%d %d" % self.next[lease])
+
+    def on_gained(self, lease: str, term: int) -> None:
+        def on_tail(snapshot: bytes | None, entries: Sequence[bytes]) -> None:
+            self.tails.append((lease, snapshot, list(entries)))
+            self.next[lease] = term, 0
+            self._save(lease)
+
+        self.bus.writer.tail(stream_of(lease), on_tail)
+
+    def on_lost(self, lease: str, reason: str) -> None:
+        self.next.pop(lease, None)
+
+    def on_yield(self, lease: str, reason: str) -> None:
+        self.next.pop(lease, None)
+        self.bus.give_back(lease)
 
     def on_connection(self, up: bool, reason: str) -> None:
         pass
 
-    on_broken = on_snapshot_due = save
+    def on_broken(self, stream: str) -> None:
+        self._save(lease_of(stream))
+
+    on_snapshot_due = on_broken
 
 
 class Following:
-    """Looks at the numbers."""
+    """Looks at the terms and numbers."""
 
     def __init__(self) -> None:
-        self.next: dict[str, int] = {}
+        self.next: dict[str, _Place] = {}
         self.wrong: list[tuple[object, ...]] = []
         self.slow = 0.0
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
-        self.next[stream] = int(snapshot)
-        before = [int(entry.split()[0]) for entry in earlier]
-        if before != list(range(int(snapshot) - len(before), int(snapshot))):
-            self.wrong.append(("earlier", stream, snapshot, before[:1], before[-1:]))
+        term, number = map(int, snapshot.split())
+        places = [self._place(entry) for entry in earlier]
+        before = places[0] if places else (0, 0)
+        for place in places:
+            self._look(stream, before, place)
+            before = place[0], place[1] + 1
+        if (places and before[0] == term and before[1] != number) or before[0] > term:
+            self.wrong.append(("snapshot", stream, snapshot, before))
+        self.next[stream] = term, number
 
     def on_entries(self, stream: str, entries: Sequence[bytes]) -> None:
         for entry in entries:
-            number = int(entry.split()[0])
-            if number != self.next[stream]:
-                self.wrong.append(("gap", stream, number, self.next[stream]))
-            self.next[stream] = number + 1
+            place = self._place(entry)
+            self._look(stream, self.next[stream], place)
+            self.next[stream] = place[0], place[1] + 1
         gevent.sleep(self.slow)
+
+    def _place(self, entry: bytes) -> _Place:
+        term, number, *_ = entry.split()
+        return int(term), int(number)
+
+    def _look(self, stream: str, due: _Place, found: _Place) -> None:
+        """The next one of its term, or one of a newer term."""
+        if found[0] < due[0] or (found[0] == due[0] and found != due):
+            self.wrong.append(("order", stream, due, found))
 
     def on_broken(self, stream: str, reason: str) -> None:
         del self.next[stream]
@@ -90,7 +186,7 @@ class Following:
     def on_connection(self, up: bool, reason: str) -> None:
         pass
 
-    def on_collector(self, up: bool, reason: str) -> None:
+    def on_collector(self, lease: str, up: bool, reason: str) -> None:
         pass
 
 
@@ -110,6 +206,7 @@ class Asking:
             told = self.told[question] = []
             edge = self._chance.choice(self._edges)
             cancel = edge.caller.call(
+                self._chance.choice(LEASES),
                 "ask",
                 question,
                 self._chance.choice([0.05, 1.0, 5.0]),
@@ -124,32 +221,124 @@ class Asking:
         gevent.spawn_later(self._chance.choice([0, 0.01, 0.3]), reply.send, question, True)
 
 
-def faults(server: RedisServer, follower: Following) -> list[Callable[[], object]]:
-    """What may go wrong."""
+class Storm:
+    """All of it, and what may go wrong."""
 
-    def killed() -> None:
-        server.kill()
+    def __init__(self, server: RedisServer, chance: random.Random) -> None:
+        self.server = server
+        self.chance = chance
+        self.followers = [Following(), Following()]
+        self.edges = [
+            RedisEdge(server.settings, follower, BOUNDS, lease_of=lease_of)
+            for follower in self.followers
+        ]
+        self.asking = Asking(chance, self.edges)
+        self.collectors = [self._collector() for _ in range(3)]
+        self.gone: list[Publishing] = []
+        self.twice: list[str] = []
+        for edge in self.edges:
+            edge.reader.follow(map(stream_of, LEASES))
+            edge.start()
+        self.running = [gevent.spawn(self.asking.run), gevent.spawn(self._watch)]
+
+    def _collector(self) -> Publishing:
+        made = Publishing(self.server, self.chance)
+        made.bus.callee.serve({"ask": self.asking.answer})
+        made.bus.start()
+        return made
+
+    def _watch(self) -> None:
+        """No two may act for one server. Who stands still does not act."""
+        while True:
+            awake = [one.bus for one in self.collectors if one.paused_at is None]
+            for lease in LEASES:
+                if sum(bus.holds(lease) for bus in awake) > 1:
+                    self.twice.append(lease)
+            gevent.sleep(0.001)
+
+    def faults(self) -> list[Callable[[], object]]:
+        """What may go wrong, each once."""
+        ask = self.server.ask
+        return [
+            self._killed,
+            self._killed,
+            self._older,
+            self._frozen,
+            self._slow,
+            self._paused,
+            self._paused,
+            self._cut_off,
+            self._dies,
+            self._ends,
+            lambda: ask("FLUSHALL"),
+            lambda: ask("SCRIPT", "FLUSH"),
+            lambda: ask("DEL", KEYS.stream(stream_of(LEASES[0]))),
+            lambda: ask("DEL", KEYS.about(stream_of(LEASES[1])), KEYS.members),
+            lambda: ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
+        ]
+
+    def _killed(self) -> None:
+        self.server.kill()
         gevent.sleep(0.3)
-        server.start()
+        self.server.start()
 
-    def frozen() -> None:
-        server.freeze()
+    def _older(self) -> None:
+        """Redis comes back as it was a while ago."""
+        self.server.keep_data()
+        gevent.sleep(self.chance.uniform(0.1, 1.5))
+        self._killed()
+
+    def _frozen(self) -> None:
+        self.server.freeze()
         gevent.sleep(1.2)
-        server.thaw()
+        self.server.thaw()
 
-    def slow() -> None:
+    def _slow(self) -> None:
+        follower = self.followers[0]
         follower.slow = 0.05 - follower.slow
 
-    return [
-        killed,
-        frozen,
-        slow,
-        lambda: server.ask("FLUSHALL"),
-        lambda: server.ask("SCRIPT", "FLUSH"),
-        lambda: server.ask("DEL", KEYS.stream("a")),
-        lambda: server.ask("DEL", KEYS.about("b"), KEYS.lease),
-        lambda: server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
-    ]
+    def _paused(self) -> None:
+        with self.chance.choice(self.collectors).paused():
+            gevent.sleep(2.5 * LEASE_TIME)
+
+    def _cut_off(self) -> None:
+        with self.chance.choice(self.collectors).cut_off():
+            gevent.sleep(1.5 * LEASE_TIME)
+
+    def _dies(self) -> None:
+        collector = self._take_one()
+        for worker in collector.workers():
+            worker.stop()
+        collector.bus.leases.held.clear()
+        self._replace()
+
+    def _ends(self) -> None:
+        self._take_one().bus.stop()
+        self._replace()
+
+    def _take_one(self) -> Publishing:
+        self.gone.append(self.collectors.pop(self.chance.randrange(len(self.collectors))))
+        self.gone[-1].running.kill()
+        return self.gone[-1]
+
+    def _replace(self) -> None:
+        self.collectors.append(self._collector())
+
+    def is_over(self) -> bool:
+        """Whether all is as if nothing had been."""
+        buses = [collector.bus for collector in self.collectors]
+        every = [*buses, *self.edges]
+        held = Counter(lease for bus in buses for lease in bus.held if bus.holds(lease))
+        return all(bus.health.up for bus in every) and held == dict.fromkeys(LEASES, 1)
+
+    def is_told(self) -> bool:
+        """Whether both followers know all, now that nothing more is said."""
+        for collector in self.collectors:
+            collector.introduce()
+        nexts = {
+            stream_of(lease): place for one in self.collectors for lease, place in one.next.items()
+        }
+        return all(follower.next == nexts for follower in self.followers)
 
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["with its data", "without"])
@@ -157,43 +346,37 @@ def test_a_storm(tmp_path: Path, keeps: bool) -> None:
     chance = random.Random(keeps)
     options = ["appendonly yes", "appendfsync always"] if keeps else []
     with RedisServer(tmp_path, options) as server:
-        publishing = Publishing(chance)
-        bounds = Bounds(entries=2000, bytes=2 * 10**6, age=3.0)
-        bus = RedisCollector(server.settings, publishing, bounds, lease_time=1.0)
-        publishing.bus = bus
-        followers = [Following(), Following()]
-        edges = [RedisEdge(server.settings, follower, bounds) for follower in followers]
-        asking = Asking(chance, edges)
-        bus.callee.serve({"ask": asking.answer})
-        bus.start()
-        for edge in edges:
-            edge.reader.follow(STREAMS)
-            edge.start()
-        running = [gevent.spawn(publishing.run), gevent.spawn(asking.run)]
-        for fault in chance.choices(faults(server, followers[0]), k=12):
+        storm = Storm(server, chance)
+        until(storm.is_over)
+        faults = storm.faults()
+        for fault in chance.sample(faults, len(faults)):
             gevent.sleep(chance.uniform(0.1, 0.8))
             try:
                 fault()
             except Away:  # the test's own connection was closed by a fault before
                 server.hang_up()
-        followers[0].slow = 0.0
+        storm.followers[0].slow = 0.0
 
-        until(lambda: bus.health.up and bus.holds() and all(edge.health.up for edge in edges))
-        gevent.killall(running)
-        until(lambda: not bus.writer.waiting)
-        until(lambda: all(follower.next == publishing.next for follower in followers))
-        until(lambda: not any(edge.caller.at_work for edge in edges))
+        until(storm.is_over)
+        gevent.killall([one.running for one in storm.collectors] + storm.running[:1])
+        until(storm.is_told)
+        until(lambda: not any(edge.caller.at_work for edge in storm.edges))
         gevent.sleep(0)
-        bus.stop()
-        for edge in edges:
+        buses = [one.bus for one in (*storm.collectors, *storm.gone)]
+        for bus in buses:
+            bus.stop()
+        for edge in storm.edges:
             edge.stop()
+        gevent.killall(storm.running)
 
-    assert [follower.wrong for follower in followers] == [[], []]
-    assert publishing.losses == []
+    assert storm.twice == []
+    assert [follower.wrong for follower in storm.followers] == [[], []]
+    assert sum(bus.refusals for bus in buses) > 0
+    asking = storm.asking
     assert max(asking.done.values()) == 1
     assert {len(told) for told in asking.told.values()} == {1}
     answered = Counter(told[0] for told in asking.told.values())
     assert answered[""]
     unreachable = {question for question, told in asking.told.items() if told == [UNREACHABLE]}
     assert not unreachable & asking.done.keys()
-    assert bus.guard.faults == sum(edge.guard.faults for edge in edges) == 0
+    assert sum(bus.guard.faults for bus in (*buses, *storm.edges)) == 0

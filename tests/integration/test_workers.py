@@ -148,15 +148,21 @@ def _survives_its_parts(program: Workers, ami: AmiServer, port: int) -> None:
     stopped = program.pid("edge-3")
     program.kill("edge-3", signal.SIGSTOP)  # and meanwhile:
     program.kill("edge-1")
+    program.wait_for_log("edge-1: it was ended by SIGKILL")
+    waiting = [socket.create_connection(("127.0.0.1", port), WAIT) for _ in range(CONNECTIONS)]
+    for connection in waiting:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     program.kill("redis")
     program.kill("collector")
-    program.wait_for_log("edge-1: it was ended by SIGKILL")
     program.wait_for_log("redis: it was ended by SIGKILL")
     for name in ("edge-1", "redis", "collector"):
         program.replaced(name, 2)
     program.wait_for_log("edge-3: it has not answered for 30 s, and was killed")
     program.replaced("edge-3", 2)
     assert gone(stopped)
+    for connection in waiting:  # also those that had come to one that was not there
+        assert connection.recv(9) == b"HTTP/1.1 "
+        connection.close()
     program.wait_for_log("collector link: pbx (127.0.0.1", 2)
     wait_ready(metrics_port)
     with Client(port) as client:

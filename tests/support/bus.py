@@ -223,6 +223,7 @@ class LeasesLog:
         self.terms: list[int] = []
         self.losses: list[str] = []
         self.asked: list[str] = []
+        self._at_work = False
         if settled:
             server.settle()
         self.leases = Leases(
@@ -236,6 +237,23 @@ class LeasesLog:
             alone=alone,
         )
         self.leases.want(leases)
+        turn = self.leases.turn
+
+        def watched() -> float:
+            self._at_work = True
+            try:
+                return turn()
+            finally:
+                self._at_work = False
+
+        self.leases.turn = watched  # type: ignore[method-assign]
+
+    def look(self) -> None:
+        """Have it renew what it has, and look for what it wants; returns once that is done."""
+        leases = self.leases
+        leases._looks_at = float("-inf")
+        leases.doubt()
+        until(lambda: not self._at_work and min(leases._looks_at, leases._renews_at) > 0)
 
     @property
     def fence(self) -> bytes | None:
@@ -256,7 +274,8 @@ class LeasesLog:
             self.losses.append(reason)
 
     def ended(self, hold: Hold, reason: str) -> None:
-        self.losses.append(reason)
+        if hold.returns_by is None and not self.leases.stopping:
+            self.losses.append(reason)
 
     def is_written(self, lease: str) -> bool:
         return True

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from amiws_gevent.bus.wire import Way, Wire, ask
+from amiws_gevent.bus.wire import Way, ask
 from amiws_gevent.config import Endpoint, Redis
 from tests.support.bus import KEYS
 from tests.support.ports import free_port
@@ -57,10 +57,8 @@ class Sentinel:
 
 
 def asked(settings: Redis, port: int, *command: bytes | str | int) -> Any:
-    """The reply of the server at a port to the user of ``settings``; to that of a sentinel too."""
-    sentinels = settings.url.kind == "sentinel"
-    make = Way.to_sentinels if sentinels else Way.to_redis
-    wire: Wire = make(settings, "test", 30.0).open(Endpoint("127.0.0.1", port))
+    """The reply of the sentinel at a port."""
+    wire = Way.to_sentinels(settings, "test").open(Endpoint("127.0.0.1", port))
     try:
         return ask(wire, *command)
     finally:

@@ -9,7 +9,7 @@ import pytest
 
 from amiws_gevent.bus import callee as module
 from amiws_gevent.bus.api import UNREACHABLE, Reply
-from tests.support.bus import KEYS, Answers, collector, edge
+from tests.support.bus import KEYS, LEASE, Answers, collector, edge, fence, take_away
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 
@@ -26,9 +26,9 @@ def ask(
     server: RedisServer, identity: str, method: str | bytes = "ask", **other: str | bytes
 ) -> None:
     """As an edge asks that is no longer there."""
-    fence = server.ask("GET", KEYS.fence)
-    given = {"f": fence, "e": "gone", "i": identity, "m": method, "t": "600000", "d": "x"} | other
-    server.ask("XADD", KEYS.calls, "*", *(part for pair in given.items() for part in pair))
+    given = {"f": fence(server) or b"", "e": "gone", "i": identity, "m": method, "t": "600000"}
+    given |= {"d": "x"} | other
+    server.ask("XADD", KEYS.calls(LEASE), "*", *(part for pair in given.items() for part in pair))
 
 
 def test_what_an_edge_asks_twice_is_two_questions(server: RedisServer) -> None:
@@ -47,7 +47,7 @@ def test_too_many_at_work(server: RedisServer, monkeypatch: pytest.MonkeyPatch) 
         bus.callee.serve({"ask": lambda data, reply: None})
         told = [Answers() for _ in range(5)]
         for answers in told:
-            asker.caller.call("ask", b"", 600.0, answers)
+            asker.caller.call(LEASE, "ask", b"", 600.0, answers)
         until(lambda: bus.callee.refused == 2)
         until(lambda: told[-1].told == [(None, True, UNREACHABLE)])
         assert bus.callee.at_work == 3
@@ -61,8 +61,8 @@ def test_what_waits_at_the_end_of_the_lease_is_cancelled(server: RedisServer) ->
         until(lambda: replies)
         told: list[bool] = []
         replies[0].on_cancel(lambda: told.append(replies[0].expired))
-        server.ask("SET", KEYS.fence, "9999999999999 other")
-        bus.lease.doubt()
+        take_away(server, 9999999999999)
+        bus.leases.doubt()
         until(lambda: log.losses)
         assert told == [True]
         assert bus.callee.at_work == 0
@@ -86,7 +86,7 @@ def test_strange_entries_harm_nothing(server: RedisServer) -> None:
     with collector(server) as (bus, _):
         asked: list[bytes] = []
         bus.callee.serve({"ask": lambda data, reply: asked.append(data)})
-        server.ask("XADD", KEYS.calls, "*", "strange", "entry")
+        server.ask("XADD", KEYS.calls(LEASE), "*", "strange", "entry")
         ask(server, "1", t="soon")
         ask(server, "2", method="\udcff".encode("utf-8", "surrogateescape"))
         ask(server, "4", e=b"\xff")
@@ -108,3 +108,44 @@ def test_answers_of_a_lane_that_is_full_are_counted(
         for _ in range(5):
             replies[0].send(b"x" * 900)
         assert bus.callee.lost == 4
+
+
+def test_questions_of_many_leases_come_by_one_connection(server: RedisServer) -> None:
+    names = [LEASE, *(f"x{i}" for i in range(20))]
+    with collector(server, leases=names, lease_time=600.0) as (bus, _), edge(server) as (asker, _):
+        until(lambda: len(bus.held) == len(names))
+        bus.callee.serve({"ask": lambda data, reply: reply.send(reply.lease.encode(), last=True)})
+        told = {lease: Answers() for lease in names}
+        for lease, answers in told.items():
+            asker.caller.call(lease, "ask", b"", 600.0, answers)
+        until(lambda: all(answers.over for answers in told.values()))
+        assert all(told[lease].told == [(lease.encode(), True, "")] for lease in names)
+
+
+def test_who_has_another_lease_now_is_refused_without_harm_to_the_rest(
+    server: RedisServer,
+) -> None:
+    with collector(server, leases=[LEASE, "x"], lease_time=600.0) as (bus, log):
+        until(lambda: len(bus.held) == 2)
+        asked: list[bytes] = []
+        bus.callee.serve({"ask": lambda data, reply: asked.append(data)})
+        take_away(server, 10**14, "x")
+        known = fence(server, "x") or b""
+        fields = ("f", known, "e", "gone", "i", "9", "m", "ask", "t", "600000", "d", "for other")
+        server.ask("XADD", KEYS.calls("x"), "*", *fields)
+        ask(server, "1", d="mine")
+        until(lambda: asked == [b"mine"])
+        until(lambda: log.lost)
+        assert bus.refusals == bus.callee.fenced == 1
+        assert server.ask("XLEN", KEYS.calls("x")) == 1
+
+
+def test_a_collector_asks_another(server: RedisServer) -> None:
+    with (
+        collector(server, leases=["x"]) as (first, _),
+        collector(server, leases=["y"]) as (second, _),
+    ):
+        first.callee.serve({"ask": lambda data, reply: reply.send(b"x has " + data, last=True)})
+        until(lambda: first.health.up and second.health.up)
+        second.caller.call("x", "ask", b"it", 600.0, answers := Answers())
+        until(lambda: answers.told == [(b"x has it", True, "")])

@@ -12,7 +12,7 @@ import pytest
 from amiws_gevent.bus import caller as module
 from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE, Reply
 from amiws_gevent.bus.redis_bus import RedisCollector
-from tests.support.bus import KEYS, Answers, collector, edge
+from tests.support.bus import KEYS, LEASE, Answers, collector, edge, fence, run_out
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 
@@ -43,7 +43,7 @@ class Served:
 def test_one_question_many_answers(server: RedisServer) -> None:
     with collector(server) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
-        asker.caller.call("ask", b"\0question", LONG, answers)
+        asker.caller.call(LEASE, "ask", b"\0question", LONG, answers)
         assert answers.told == []
         until(lambda: served.asked == [b"\0question"])
         for i in range(100):
@@ -56,9 +56,9 @@ def test_one_question_many_answers(server: RedisServer) -> None:
         until(lambda: bus.callee.answers == 101)
         assert (bus.callee.taken, bus.callee.at_work, bus.callee.lost) == (1, 0, 0)
         # Nothing is left in Redis of what was asked and answered.
-        assert server.ask("XLEN", KEYS.calls) == 0
-        assert server.ask("GET", KEYS.calls_bytes) == b"0"
-        (stream,) = server.ask("KEYS", KEYS.answers("*"))
+        assert server.ask("XLEN", KEYS.calls(LEASE)) == 0
+        assert server.ask("GET", KEYS.calls_bytes(LEASE)) == b"0"
+        stream = KEYS.answers(asker.caller._edge)
         until(lambda: server.ask("XLEN", stream) == 0)
         assert server.ask("PTTL", stream) > 0
 
@@ -75,6 +75,7 @@ def test_many_questions_of_many_edges(server: RedisServer) -> None:
             for asker, answers in zip((first, second), told, strict=True):
                 text = b"%d of %d" % (i, id(asker))
                 asker.caller.call(
+                    LEASE,
                     "echo",
                     text,
                     LONG,
@@ -88,7 +89,7 @@ def test_many_questions_of_many_edges(server: RedisServer) -> None:
 
 def test_a_method_that_is_not_there(server: RedisServer) -> None:
     with collector(server) as (bus, _), edge(server) as (asker, _):
-        asker.caller.call("none", b"", LONG, answers := Answers())
+        asker.caller.call(LEASE, "none", b"", LONG, answers := Answers())
         until(lambda: answers.told == [(None, True, UNREACHABLE)])
         assert bus.callee.refused == 1
 
@@ -96,22 +97,22 @@ def test_a_method_that_is_not_there(server: RedisServer) -> None:
 def test_a_handler_that_fails_may_have_begun(server: RedisServer) -> None:
     with collector(server) as (bus, _), edge(server) as (asker, _):
         bus.callee.serve({"bad": lambda data, reply: 1 / 0})  # type: ignore[dict-item,return-value]
-        asker.caller.call("bad", b"", LONG, answers := Answers())
+        asker.caller.call(LEASE, "bad", b"", LONG, answers := Answers())
         until(lambda: answers.told == [(None, True, UNKNOWN)])
 
 
 def test_without_a_collector_at_once(server: RedisServer) -> None:
     with edge(server) as (asker, _):
-        asker.caller.call("ask", b"", LONG, answers := Answers())
+        asker.caller.call(LEASE, "ask", b"", LONG, answers := Answers())
         until(lambda: answers.told == [(None, True, UNREACHABLE)])
-        assert server.ask("EXISTS", KEYS.calls) == 0
+        assert server.ask("EXISTS", KEYS.calls(LEASE)) == 0
 
 
 def test_without_redis_at_once(server: RedisServer) -> None:
     with edge(server) as (asker, _):
         server.kill()
-        until(lambda: not asker.lane.up)
-        asker.caller.call("ask", b"", LONG, answers := Answers())
+        until(lambda: not asker.asker.lane.up)
+        asker.caller.call(LEASE, "ask", b"", LONG, answers := Answers())
         assert answers.told == []
         until(lambda: answers.told == [(None, True, UNREACHABLE)])
 
@@ -120,10 +121,10 @@ def test_when_nobody_takes_it_in_time_it_is_taken_back(server: RedisServer) -> N
     with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served = Served(bus)
         bus.callee.stop()
-        asker.caller.call("ask", b"x" * 100, 0.2, answers := Answers())
+        asker.caller.call(LEASE, "ask", b"x" * 100, 0.2, answers := Answers())
         until(lambda: answers.told == [(None, True, UNREACHABLE)])
-        assert server.ask("XLEN", KEYS.calls) == 0
-        assert server.ask("GET", KEYS.calls_bytes) == b"0"
+        assert server.ask("XLEN", KEYS.calls(LEASE)) == 0
+        assert server.ask("GET", KEYS.calls_bytes(LEASE)) == b"0"
         assert served.asked == []
 
 
@@ -132,7 +133,7 @@ def test_when_the_answers_take_too_long_it_is_unknown_and_the_collector_told(
 ) -> None:
     with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers, cancelled = Served(bus), Answers(), Answers()
-        asker.caller.call("ask", b"", 5.0, answers)  # long enough to be taken on a busy machine
+        asker.caller.call(LEASE, "ask", b"", 5.0, answers)  # may be taken late
         until(lambda: served.replies)
         served.replies[0].on_cancel(lambda: cancelled(None, True, ""))
         served.replies[0].send(b"one")
@@ -148,7 +149,7 @@ def test_when_the_answers_take_too_long_it_is_unknown_and_the_collector_told(
 def test_cancelled_before_and_after_it_was_taken(server: RedisServer) -> None:
     with collector(server) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
-        cancel = asker.caller.call("ask", b"", LONG, answers)
+        cancel = asker.caller.call(LEASE, "ask", b"", LONG, answers)
         until(lambda: served.replies)
         assert not served.replies[0].cancelled
         cancel()
@@ -158,9 +159,9 @@ def test_cancelled_before_and_after_it_was_taken(server: RedisServer) -> None:
         served.replies[0].on_cancel(lambda: told.append(True))
         assert told == [True]
         bus.callee.stop()
-        asker.caller.call("ask", b"never", LONG, answers)()
-        until(lambda: asker.lane.waiting == 0)
-        until(lambda: server.ask("XLEN", KEYS.calls) == 0)
+        asker.caller.call(LEASE, "ask", b"never", LONG, answers)()
+        until(lambda: asker.asker.lane.waiting == 0)
+        until(lambda: server.ask("XLEN", KEYS.calls(LEASE)) == 0)
         assert answers.told == []
         assert asker.caller.at_work == 0
         assert served.asked == [b""]
@@ -171,16 +172,16 @@ def test_a_lost_collector_is_told_soon(server: RedisServer) -> None:
     with edge(server) as (asker, _):
         with collector(server, lease_time=1.0) as (bus, _):
             served, first, second = Served(bus), Answers(), Answers()
-            asker.caller.call("ask", b"taken", LONG, first)
+            asker.caller.call(LEASE, "ask", b"taken", LONG, first)
             until(lambda: served.replies)
-            for worker in (bus.callee, bus.lease, bus.writer):
+            for worker in (bus.callee, bus.leases, bus.writer):
                 worker.stop()  # as if it were dead: it gives nothing back
-            asker.caller.call("ask", b"not taken", LONG, second)
+            asker.caller.call(LEASE, "ask", b"not taken", LONG, second)
             until(lambda: first.told == [(None, True, UNKNOWN)])
             until(lambda: second.told == [(None, True, UNREACHABLE)])
         with collector(server) as (bus, _):
             following = Served(bus)
-            asker.caller.call("ask", b"new", LONG, third := Answers())
+            asker.caller.call(LEASE, "ask", b"new", LONG, third := Answers())
             until(lambda: following.replies)
             following.replies[0].send(b"done", last=True)
             until(lambda: third.over)
@@ -192,9 +193,9 @@ def test_what_was_for_the_collector_before_is_not_done(server: RedisServer) -> N
     with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served = Served(bus)
         bus.callee.stop()
-        asker.caller.call("ask", b"old", LONG, answers := Answers())
-        until(lambda: server.ask("XLEN", KEYS.calls))
-        server.ask("DEL", KEYS.lease)
+        asker.caller.call(LEASE, "ask", b"old", LONG, answers := Answers())
+        until(lambda: server.ask("XLEN", KEYS.calls(LEASE)))
+        run_out(server)
         with collector(server, lease_time=LONG) as (new, _):
             following = Served(new)
             until(lambda: answers.over)
@@ -206,13 +207,13 @@ def test_a_stale_collector_takes_nothing(server: RedisServer) -> None:
     """As after SIGSTOP: the lease ran out, another has it, and this one does not know."""
     with collector(server, lease_time=LONG) as (stale, log), edge(server) as (asker, _):
         before = Served(stale)
-        asker.caller.call("ask", b"first", LONG, answers := Answers())
+        asker.caller.call(LEASE, "ask", b"first", LONG, answers := Answers())
         until(lambda: before.replies)
-        server.ask("DEL", KEYS.lease)
+        run_out(server)
         with collector(server, lease_time=LONG) as (new, _):
             after = Served(new)
             for _ in range(20):
-                asker.caller.call("ask", b"x", LONG, Answers())
+                asker.caller.call(LEASE, "ask", b"x", LONG, Answers())
             until(lambda: len(after.asked) + len(before.asked) == 21)
             assert before.asked == [b"first"]
             until(lambda: answers.told == [(None, True, UNKNOWN)])
@@ -224,11 +225,11 @@ def test_a_stale_collector_takes_nothing(server: RedisServer) -> None:
 def test_an_outage_with_data_loses_no_answer(server: RedisServer) -> None:
     with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
-        asker.caller.call("ask", b"", LONG, answers)
+        asker.caller.call(LEASE, "ask", b"", LONG, answers)
         until(lambda: served.replies)
         server.keep_data()
         server.kill()
-        until(lambda: not asker.lane.up and not bus.lane.up)
+        until(lambda: not asker.asker.lane.up and not bus.lane.up)
         served.replies[0].send(b"one")
         served.replies[0].send(b"two", last=True)
         server.start()
@@ -239,30 +240,30 @@ def test_an_outage_with_data_loses_no_answer(server: RedisServer) -> None:
 def test_lost_data_makes_what_was_taken_unknown(server: RedisServer) -> None:
     with collector(server, lease_time=0.9) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
-        asker.caller.call("ask", b"", LONG, answers)
+        asker.caller.call(LEASE, "ask", b"", LONG, answers)
         until(lambda: served.replies)
         server.kill()
         server.start()
         until(lambda: answers.told == [(None, True, UNKNOWN)])
-        until(lambda: asker.health.up and bus.health.up and bus.holds())
-        asker.caller.call("ask", b"again", LONG, answers := Answers())
+        until(lambda: asker.health.up and bus.health.up and bus.holds(LEASE))
+        asker.caller.call(LEASE, "ask", b"again", LONG, answers := Answers())
         until(lambda: len(served.replies) == 2 or answers.over)
 
 
 def test_a_reply_that_is_lost_is_unknown_and_never_asked_again(server: RedisServer) -> None:
     with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
-        ask_all = asker.lane.connection.ask_all
+        ask_all = asker.asker.lane.connection.ask_all
 
         def lost(commands: Any) -> Any:
             ask_all(commands)
-            asker.lane.connection.ask_all = ask_all  # type: ignore[method-assign]
+            asker.asker.lane.connection.ask_all = ask_all  # type: ignore[method-assign]
             raise module.Away("the reply is lost", asked=True)
 
-        asker.lane.connection.ask_all = lost  # type: ignore[method-assign]
-        asker.caller.call("ask", b"once", LONG, answers)
+        asker.asker.lane.connection.ask_all = lost  # type: ignore[method-assign]
+        asker.caller.call(LEASE, "ask", b"once", LONG, answers)
         until(lambda: answers.told == [(None, True, UNKNOWN)])
-        until(lambda: asker.lane.up and served.asked)
+        until(lambda: asker.asker.lane.up and served.asked)
         gevent.sleep(0.1)
         assert served.asked == [b"once"]
 
@@ -270,7 +271,7 @@ def test_a_reply_that_is_lost_is_unknown_and_never_asked_again(server: RedisServ
 def test_answers_that_come_again_are_told_once(server: RedisServer) -> None:
     with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
-        asker.caller.call("ask", b"", LONG, answers)
+        asker.caller.call(LEASE, "ask", b"", LONG, answers)
         until(lambda: served.replies)
         ask_all = bus.lane.connection.ask_all
 
@@ -290,10 +291,10 @@ def test_an_edge_that_is_gone_cancels_what_it_asked(server: RedisServer) -> None
     with collector(server, lease_time=LONG) as (bus, _):
         with edge(server) as (asker, _):
             served = Served(bus)
-            asker.caller.call("ask", b"", LONG, answers := Answers())
+            asker.caller.call(LEASE, "ask", b"", LONG, answers := Answers())
             until(lambda: served.replies)
         assert answers.told == [(None, True, UNKNOWN)]
-        (stream,) = server.ask("KEYS", KEYS.answers("*"))
+        stream = KEYS.answers(asker.caller._edge)
         server.ask("DEL", stream)  # as it runs out
         served.replies[0].send(b"one")
         until(lambda: served.replies[0].cancelled)
@@ -306,18 +307,18 @@ def test_an_edge_that_does_not_read_loses_answers_and_learns_it(
     monkeypatch.setattr("amiws_gevent.bus.callee.MOST_UNREAD_BYTES", 10_000)
     with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
-        asker.caller.call("ask", b"", LONG, answers)
+        asker.caller.call(LEASE, "ask", b"", LONG, answers)
         until(lambda: served.replies)
-        asker.listener.stop()
+        asker.asker.listener.stop()
         for _ in range(30):
             served.replies[0].send(b"x" * 1000)
         until(lambda: bus.callee.answers + bus.callee.lost == 30)
         assert 0 < bus.callee.answers <= 12
-        (stream,) = server.ask("KEYS", KEYS.answers("*"))
+        stream = KEYS.answers(asker.caller._edge)
         assert server.ask("XLEN", stream) == bus.callee.answers
         told = bus.callee.answers
-        asker.listener.stopping = False
-        asker.listener.start()
+        asker.asker.listener.stopping = False
+        asker.asker.listener.start()
         until(lambda: len(answers.told) == told)
         served.replies[0].send(b"after the gap", last=True)
         until(lambda: answers.over)
@@ -330,7 +331,7 @@ def test_too_many_questions(server: RedisServer, monkeypatch: pytest.MonkeyPatch
         served = Served(bus)
         told = [Answers() for _ in range(8)]
         for answers in told:
-            asker.caller.call("ask", b"", LONG, answers)
+            asker.caller.call(LEASE, "ask", b"", LONG, answers)
         until(lambda: len(served.replies) == 5)
         until(lambda: sum(answers.over for answers in told) == 3)
         assert all(one.told == [(None, True, UNREACHABLE)] for one in told[5:])
@@ -344,9 +345,9 @@ def test_too_much_that_no_collector_takes(
         bus.callee.stop()
         told = [Answers() for _ in range(8)]
         for answers in told:
-            asker.caller.call("ask", b"x" * 400, LONG, answers)
+            asker.caller.call(LEASE, "ask", b"x" * 400, LONG, answers)
         until(lambda: sum(answers.over for answers in told) == 5)
-        assert server.ask("XLEN", KEYS.calls) == 3
+        assert server.ask("XLEN", KEYS.calls(LEASE)) == 3
 
 
 def test_who_is_told_slowly_is_not_told_twice_nor_forgotten(
@@ -360,7 +361,7 @@ def test_who_is_told_slowly_is_not_told_twice_nor_forgotten(
             slow.wait()
             told.append((data, last, problem))
 
-        asker.caller.call("ask", b"", LONG, on_answer)
+        asker.caller.call(LEASE, "ask", b"", LONG, on_answer)
         until(lambda: served.replies)
         for i in range(300):
             served.replies[0].send(b"%05d" % i * 200, last=i == 299)
@@ -379,22 +380,22 @@ def test_a_deadline_is_kept_by_the_collector_too(server: RedisServer) -> None:
         edge(server) as (asker, _),
     ):
         served = Served(bus)
-        asker.caller.call("ask", b"", 60.0, Answers())
+        asker.caller.call(LEASE, "ask", b"", 60.0, Answers())
         until(lambda: served.replies)
         assert not served.replies[0].expired
         offset = 60.0
         assert served.replies[0].expired
-        assert bus.holds()
+        assert bus.holds(LEASE)
         until(lambda: served.replies[0].cancelled)
 
 
 def test_what_comes_after_its_time_is_not_begun(server: RedisServer) -> None:
     with collector(server, lease_time=LONG) as (bus, _):
         served = Served(bus)
-        fence = server.ask("GET", KEYS.fence)
         old = int(server.ask("TIME")[0]) * 1000 - 5000
-        fields = ("f", fence, "e", "gone", "i", "1", "m", "ask", "t", "4000", "d", "late")
-        server.ask("XADD", KEYS.calls, f"{old}-1", *fields)
+        known = fence(server) or b""
+        fields = ("f", known, "e", "gone", "i", "1", "m", "ask", "t", "4000", "d", "late")
+        server.ask("XADD", KEYS.calls(LEASE), f"{old}-1", *fields)
         until(lambda: bus.callee.refused == 1)
         assert served.asked == []
 
@@ -403,8 +404,8 @@ def test_the_end_tells_all_who_wait(server: RedisServer) -> None:
     with collector(server, lease_time=LONG) as (bus, _):
         served, answers = Served(bus), Answers()
         with edge(server) as (asker, _):
-            asker.caller.call("ask", b"", LONG, answers)
+            asker.caller.call(LEASE, "ask", b"", LONG, answers)
             until(lambda: served.replies)
         assert answers.told == [(None, True, UNKNOWN)]
-        asker.caller.call("ask", b"", LONG, after := Answers())
+        asker.caller.call(LEASE, "ask", b"", LONG, after := Answers())
         assert after.told == []

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import redis
 
+from amiws_gevent.bus.check import check_redis
 from amiws_gevent.bus.connection import Away, Connection
-from amiws_gevent.bus.finding import BySentinel, InCluster, NotFound
+from amiws_gevent.bus.finding import LOOK_TIME, BySentinel, InCluster, NotFound
 from amiws_gevent.config import Endpoint, Redis
 from tests.support.bus import KEYS, LEASE, collector, edge, fence
 from tests.support.certificates import make_certificate
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 from tests.support.redis_sites import cluster, watched
@@ -52,6 +54,14 @@ def why_away(settings: Redis, **keys: Any) -> str:
     return str(caught.value)
 
 
+def assert_nothing_is_missing(settings: Redis, **keys: Any) -> None:
+    """`--check --connect` is content with both users."""
+    for user in (COLLECTOR, EDGE):
+        report = check_redis(given(settings, **keys, **user), edge=user is EDGE)
+        assert (report.problem, report.forbidden) == ("", [])
+        assert not any("replica" in hint for hint in report.hints)
+
+
 @pytest.mark.slow
 def test_the_primary_is_found_by_sentinel_and_followed(tmp_path: Path) -> None:
     *server_users, sentinel_user = users()
@@ -76,6 +86,7 @@ def test_the_primary_is_found_by_sentinel_and_followed(tmp_path: Path) -> None:
         assert "knows no primary of the name mymasters" in told
 
         primary, replica = servers
+        assert_nothing_is_missing(settings, **whole)
         replica.freeze()
         with (
             collector(at(primary, settings, **whole, **COLLECTOR), "s", wait=False) as (bus, log),
@@ -140,6 +151,7 @@ def test_the_node_with_the_slot_is_found_and_followed(tmp_path: Path) -> None:
     mover = f"user mover on >{SECRET} ~* &* +@all"
     options = [collector_line, edge_line, mover, *tls]
     with cluster(tmp_path, options, {"ssl_ca": pair.ca}) as site:
+        assert_nothing_is_missing(site.settings)
         other = next(each for each in site.servers[:3] if each is not site.owner())
         alone = Connection(given(site.settings, url=other.url, **COLLECTOR), "test", 5.0)
         alone.open()
@@ -231,6 +243,32 @@ def test_a_sentinel_that_is_behind_is_not_believed() -> None:
     assert "h:2, which h:14 names: refused" in told
     assert "h:1, which h:11 names: it is a replica" in told
     assert "sentinel h:12: it knows no primary of the name m" in told
+
+
+@pytest.mark.slow
+def test_a_primary_that_is_cut_off_from_the_sentinels_is_left(tmp_path: Path) -> None:
+    clock = Clock()
+    way = FakeWay({1: [b"master", 0, []]})
+    to_sentinels = FakeWay({11: [b"h", b"1"], 12: [b"h", b"1"]})
+    finder = BySentinel(places(11, 12), "m", way, to_sentinels, clock=clock)  # type: ignore[arg-type]
+    finder.found()
+    to_sentinels.answers = {12: [b"h", b"2"]}
+    assert not finder.left()  # not yet asked again
+    clock.now += LOOK_TIME
+    assert not finder.left()  # the first one does not answer
+    assert not finder.left()
+    clock.now += LOOK_TIME
+    assert finder.left()
+    with RedisServer(tmp_path) as server:
+        made = Connection(server.settings, "test", 5.0)
+        made.open()
+        clock.now += LOOK_TIME
+        made._finder = finder
+        with pytest.raises(Away, match="the sentinels name another primary now") as caught:
+            made.ask("PING")
+        assert not caught.value.asked
+        with pytest.raises(Away, match="not connected"):
+            made.ask("PING")
 
 
 def moved(port: int, host: str = "h") -> redis.exceptions.MovedError:

@@ -18,7 +18,17 @@ from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE, Bounds
 from amiws_gevent.bus.connection import Connection
 from amiws_gevent.bus.redis_bus import RedisCollector, make_collector, make_edge
 from amiws_gevent.config import Redis
-from tests.support.bus import KEYS, Answers, CollectorLog, EdgeLog, collector, edge
+from tests.support.bus import (
+    FENCE,
+    KEYS,
+    LEASE,
+    Answers,
+    CollectorLog,
+    EdgeLog,
+    collector,
+    edge,
+    lease_of,
+)
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 
@@ -35,7 +45,7 @@ from amiws_gevent.config import Redis
 
 class Events:
     number = 0
-    def on_gained(self, term):
+    def on_gained(self, lease, term):
         self.term = term
         bus.writer.save("s", b"snapshot %d" % term)
         gevent.spawn(self.publish, term)
@@ -44,7 +54,8 @@ class Events:
             bus.writer.append("s", b"%d %d" % (term, self.number))
             self.number += 1
             gevent.sleep(0.001)
-    def on_lost(self, reason):
+    def on_yield(self, lease, reason): pass
+    def on_lost(self, lease, reason):
         self.term = 0
         print("lost", bus.writer.refusals, flush=True)
     def on_connection(self, up, reason): pass
@@ -59,7 +70,10 @@ def ask(data, reply):
     reply.send(b"no" if reply.expired else b"%d" % os.getpid(), last=True)
 
 settings = Redis.model_validate({"url": sys.argv[1]})
-bus = RedisCollector(settings, Events(), Bounds(), lease_time=float(sys.argv[2]))
+bus = RedisCollector(
+    settings, Events(), Bounds(), lease_of=lambda stream: "main", lease_time=float(sys.argv[2])
+)
+bus.want(["main"])
 bus.callee.serve({"ask": ask})
 bus.start()
 gevent.sleep(600)
@@ -75,6 +89,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 @contextmanager
 def process(server: RedisServer, lease_time: float) -> Iterator[subprocess.Popen[bytes]]:
     """A collector as a process, which publishes a thousand numbers a second."""
+    server.settle()
     words = [sys.executable, "-c", COLLECTOR, server.url, str(lease_time)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as made:
         try:
@@ -103,15 +118,15 @@ def in_order(log: EdgeLog) -> bool:
 def test_a_collector_that_is_killed_is_followed(server: RedisServer) -> None:
     with edge(server, "s") as (asker, log), process(server, 1.0) as first:
         until(lambda: len(log.entries.get("s", ())) > 50)
-        asker.caller.call("ask", b"wait", 600.0, waiting := Answers())
-        asker.caller.call("ask", b"", 600.0, answers := Answers())
+        asker.caller.call(LEASE, "ask", b"wait", 600.0, waiting := Answers())
+        asker.caller.call(LEASE, "ask", b"", 600.0, answers := Answers())
         until(lambda: answers.told == [(b"%d" % first.pid, True, "")])
         with process(server, 1.0) as second:
             first.kill()
             until(lambda: waiting.told == [(None, True, UNKNOWN)])
             until(lambda: len(terms(log)) == 2)
             until(lambda: log.collectors[-1][0])
-            asker.caller.call("ask", b"", 600.0, answers := Answers())
+            asker.caller.call(LEASE, "ask", b"", 600.0, answers := Answers())
             until(lambda: answers.told == [(b"%d" % second.pid, True, "")])
         assert in_order(log)
 
@@ -121,7 +136,7 @@ def test_a_collector_that_was_stopped_does_not_publish_any_more(server: RedisSer
     with edge(server, "s") as (asker, log), process(server, 1.0) as stopped:
         until(lambda: len(log.entries.get("s", ())) > 50)
         stopped.send_signal(signal.SIGSTOP)
-        asker.caller.call("ask", b"", 600.0, answers := Answers())
+        asker.caller.call(LEASE, "ask", b"", 600.0, answers := Answers())
         until(lambda: answers.told == [(None, True, UNREACHABLE)])
         with process(server, 1.0):
             until(lambda: len(terms(log)) == 2)
@@ -165,9 +180,13 @@ def test_the_acl_of_the_docs_permits_what_is_needed_and_no_more(tmp_path: Path) 
 
         log, told = CollectorLog(), EdgeLog()
         bounds = Bounds(entries=200, bytes=10**6, age=5.0)
-        bus = RedisCollector(settings("collector", "PASSWORD1"), log, bounds, lease_time=1.0)
+        server.settle()
+        bus = RedisCollector(
+            settings("collector", "PASSWORD1"), log, bounds, lease_of=lease_of, lease_time=1.0
+        )
+        bus.want([LEASE])
         log.bus = bus
-        reader = make_edge(settings("edge", "PASSWORD2"), told)
+        reader = make_edge(settings("edge", "PASSWORD2"), told, lease_of=lease_of)
         reader.reader.follow(["s"])
         bus.callee.serve({"ask": lambda data, reply: reply.send(data, last=data != b"wait")})
         bus.start()
@@ -182,9 +201,10 @@ def test_the_acl_of_the_docs_permits_what_is_needed_and_no_more(tmp_path: Path) 
         server.ask("FLUSHALL")
         until(lambda: log.broken and told.snapshots["s"] == b"anew")
         until(lambda: told.collectors[-1][0] and reader.health.up and bus.health.up)
-        reader.caller.call("ask", b"once", 600.0, answers := Answers())
+        until(lambda: server.ask("EXISTS", KEYS.answers(reader.caller._edge)))  # it listens anew
+        reader.caller.call(LEASE, "ask", b"once", 600.0, answers := Answers())
         until(lambda: answers.told == [(b"once", True, "")])
-        cancel = reader.caller.call("ask", b"wait", 600.0, waiting := Answers())
+        cancel = reader.caller.call(LEASE, "ask", b"wait", 600.0, waiting := Answers())
         until(lambda: waiting.told)
         cancel()
         until(lambda: not bus.callee.at_work)
@@ -199,8 +219,8 @@ def test_the_acl_of_the_docs_permits_what_is_needed_and_no_more(tmp_path: Path) 
         for command in (
             ("XADD", KEYS.stream("s"), "*", "d", "forged", "b", "9"),
             ("HSET", KEYS.about("s"), "snapshot", "forged"),
-            ("SET", KEYS.lease, "9 me"),
-            ("SET", KEYS.fence, "9 me"),
+            ("HSET", KEYS.leases, FENCE, "9 me"),
+            ("HSET", KEYS.members, "me", "9 "),
             ("SET", "other", "x"),
             ("FLUSHALL",),
         ):
@@ -214,12 +234,17 @@ def test_the_acl_of_the_docs_permits_what_is_needed_and_no_more(tmp_path: Path) 
 def test_two_prefixes_share_one_redis(server: RedisServer) -> None:
     with collector(server) as (_, first):
         log = CollectorLog()
-        other = make_collector(server.settings.model_copy(update={"prefix": "other"}), log)
+        other = make_collector(
+            server.settings.model_copy(update={"prefix": "other"}), log, lease_of=lease_of
+        )
+        other.want([LEASE])
+        server.settle("{other}")
         other.start()
         until(lambda: log.terms)
+        until(lambda: not first.losses and other.health.up)
         other.stop()
-        assert first.losses == []
-        assert sorted(server.ask("KEYS", "other:*")) == [b"other:fence"]
+        kinds = {key.split(b":")[1] for key in server.ask("KEYS", "{other}:*")}
+        assert kinds == {b"leases", b"answers", b"answers-bytes"}
 
 
 def test_the_end_waits_no_longer_than_it_may(server: RedisServer) -> None:
@@ -230,20 +255,22 @@ def test_the_end_waits_no_longer_than_it_may(server: RedisServer) -> None:
         with gevent.Timeout(30.0):
             bus.stop(0.5)
         server.thaw()
-    assert bus.lease.stopping
+    assert bus.leases.stopping
 
 
 def test_without_redis_it_starts_and_waits(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     log, told = CollectorLog("s"), EdgeLog()
-    bus, reader = make_collector(server.settings, log), make_edge(server.settings, told)
+    bus = make_collector(server.settings, log, lease_of=lease_of, alone=True)
+    bus.want([LEASE])
+    reader = make_edge(server.settings, told, lease_of=lease_of)
     log.bus = bus
     reader.reader.follow(["s"])
     bus.start()
     reader.start()
     until(lambda: log.states and told.states)
     assert log.states[0] == told.states[0] == (False, "No such file or directory")
-    assert not bus.holds()
+    assert not bus.holds(LEASE)
     with server:
         until(lambda: log.terms)
         bus.writer.append("s", b"x")
@@ -258,3 +285,22 @@ def test_ends_leave_no_connection(server: RedisServer) -> None:
             until(lambda: bus.health.up and reader.health.up)
         names = re.findall(rb"name=(\S+)", server.ask("CLIENT", "LIST"))
         assert names == [b"test"]
+
+
+def test_a_lease_moves_to_who_has_fewer_and_its_stream_goes_on(server: RedisServer) -> None:
+    names = ["x", "y"]
+    with (
+        edge(server, "x.s", "y.s") as (_, told),
+        collector(server, "x.s", "y.s", leases=names, lease_time=0.5) as (first, before),
+    ):
+        until(lambda: len(first.held) == 2)
+        with collector(server, leases=names, lease_time=0.5) as (second, after):
+            until(lambda: second.held)
+            (lease,) = second.held
+            assert before.yields == [lease]
+            assert first.held.keys() | second.held.keys() == set(names)
+            second.writer.append(f"{lease}.s", b"after")
+            until(lambda: told.entries.get(f"{lease}.s") == [b"after"])
+            assert before.lost == after.lost == []
+        until(lambda: len(first.held) == 2)
+        assert told.broken == []

@@ -21,15 +21,16 @@ from amiws_gevent.bus.scripts import (
     Argument,
     Script,
 )
-from tests.support.bus import KEYS
+from tests.support.bus import FENCE as FENCE_FIELD
+from tests.support.bus import KEYS, LEASE, take_away
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.slow
 
 FENCE = b"1 a"
 BASE = (2**31 - 1) << 20  # the largest that there is
-STREAM = [KEYS.fence, KEYS.stream("s"), KEYS.about("s")]
-ABOUT = [KEYS.fence, KEYS.about("s")]
+STREAM = [KEYS.leases, KEYS.stream("s"), KEYS.about("s")]
+ABOUT = [KEYS.leases, KEYS.about("s")]
 HOUR = 3_600_000
 EXPIRY = 24 * HOUR
 
@@ -37,12 +38,12 @@ EXPIRY = 24 * HOUR
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     with RedisServer(tmp_path) as made:
-        made.ask("SET", KEYS.fence, FENCE)
+        made.ask("HSET", KEYS.leases, FENCE_FIELD, FENCE)
         yield made
 
 
 def run(server: RedisServer, script: Script, keys: list[bytes], *arguments: Argument) -> Any:
-    return server.ask(*script(keys, FENCE, *arguments))
+    return server.ask(*script(keys, FENCE_FIELD, FENCE, *arguments))
 
 
 def begin(server: RedisServer, *entries: bytes, anew: int = 0) -> int:
@@ -104,7 +105,7 @@ def test_a_stream_that_is_not_as_it_was_left_is_told(server: RedisServer, lost: 
     number = begin(server, b"one", b"two")
     if lost == "all":
         server.ask("FLUSHALL")
-        server.ask("SET", KEYS.fence, FENCE)
+        server.ask("HSET", KEYS.leases, FENCE_FIELD, FENCE)
     elif lost in ("stream", "about"):
         server.ask("DEL", getattr(KEYS, lost)("s"))
     elif lost == "back":
@@ -134,7 +135,7 @@ def test_a_stream_that_begins_anew_wakes_its_readers(server: RedisServer) -> Non
 
 def test_another_term_is_refused_and_changes_nothing(server: RedisServer) -> None:
     number = begin(server, b"one")
-    server.ask("SET", KEYS.fence, "2 b")
+    server.ask("HSET", KEYS.leases, FENCE_FIELD, "2 b")
     before = server.ask("XRANGE", KEYS.stream("s"), "-", "+"), server.ask("HGETALL", ABOUT[1])
     assert run(server, OPEN, STREAM, 1, BASE, EXPIRY) == FENCED
     assert run(server, APPEND, STREAM, number, b"two") == FENCED
@@ -224,8 +225,10 @@ def test_trimming_by_bytes(server: RedisServer, most: int, spread: str) -> None:
 
 def test_a_look_at_all(server: RedisServer) -> None:
     number = begin(server, b"one")
-    keys = [KEYS.lease, KEYS.fence, KEYS.about("none"), KEYS.about("s")]
-    assert server.ask(*LOOK(keys)) == [None, FENCE, [-1, -1], [BASE, number]]
+    keys = [KEYS.leases, KEYS.about("none"), KEYS.about("s")]
+    assert server.ask(*LOOK(keys, LEASE, "none")) == [b"", b"", [-1, -1], [BASE, number]]
+    take_away(server, 5)
+    assert server.ask(*LOOK(keys[:1], LEASE, "none")) == [b"5 other", b""]
 
 
 def test_a_stream_is_removed(server: RedisServer) -> None:

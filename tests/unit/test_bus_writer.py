@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gevent
@@ -10,7 +10,7 @@ import pytest
 
 from amiws_gevent.bus import writer as module
 from amiws_gevent.bus.api import Bounds
-from tests.support.bus import KEYS, collector
+from tests.support.bus import FENCE, KEYS, LEASE, collector, run_out, take_away
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
@@ -51,7 +51,7 @@ def test_entries_and_snapshots_in_order(server: RedisServer) -> None:
 
 def test_without_the_lease_all_is_dropped(server: RedisServer) -> None:
     with collector(server) as (_, _), collector(server, wait=False) as (second, log):
-        until(lambda: second.lease.up)
+        until(lambda: second.leases.up)
         second.writer.append("s", b"x")
         second.writer.save("s", b"x")
         assert (second.writer.dropped, second.writer.waiting) == (2, 0)
@@ -75,7 +75,7 @@ def test_what_waits_is_written_before_the_end(server: RedisServer) -> None:
         for i in range(3000):
             bus.writer.append("s", b"%d" % i)
     assert len(payloads(server)) == 3001
-    assert server.ask("EXISTS", KEYS.lease) == 0
+    assert server.ask("HGET", KEYS.leases, f"u:{LEASE}") is None
 
 
 def test_an_outage_with_data_loses_nothing(server: RedisServer) -> None:
@@ -135,7 +135,7 @@ def test_lost_data_begins_streams_anew_also_idle_ones(server: RedisServer, how: 
         assert payloads(server) == [b"", b"two"]
         assert snapshot(server) == snapshot(server, "idle") == b"anew"
         assert log.losses == []
-        assert bus.holds()
+        assert bus.holds(LEASE)
         assert bus.writer.breaks == 2
 
 
@@ -209,16 +209,16 @@ def test_a_newer_term_is_never_written_over(server: RedisServer) -> None:
     with collector(server, lease_time=600.0) as (stale, log):
         stale.writer.append("s", b"one")
         until(lambda: not stale.writer.waiting)
-        server.ask("DEL", KEYS.lease)
+        run_out(server)
         with collector(server, lease_time=600.0) as (new, _):
             new.writer.append("s", b"two")
             until(lambda: not new.writer.waiting)
-            assert stale.holds()  # it does not know better yet
+            assert stale.holds(LEASE)  # it does not know better yet
             stale.writer.append("s", b"never")
             until(lambda: log.losses)
             assert "has the lease" in log.losses[0]
             assert (stale.writer.refusals, stale.writer.waiting) == (1, 0)
-            assert not stale.holds()
+            assert not stale.holds(LEASE)
             assert payloads(server) == [b"", b"one", b"two"]
 
 
@@ -228,16 +228,17 @@ def test_while_the_lease_is_in_doubt_redis_is_not_asked_all_the_time(server: Red
         until(lambda: not bus.writer.waiting)
         clock = Clock()
         bus.writer._clock = clock
-        bus.lease.doubt = lambda: None  # type: ignore[method-assign]
-        server.ask("SET", KEYS.fence, "1 other")
+        bus.leases.doubt = lambda: None  # type: ignore[method-assign]
+        take_away(server, 1)
         for i in range(50):
             bus.writer.append("s", b"%d" % i)
             gevent.sleep(0.001)
         until(lambda: bus.writer.refusals)
         gevent.sleep(0.05)
         assert bus.writer.refusals == 1
-        assert bus.lease.fence is not None
-        server.ask("SET", KEYS.fence, bus.lease.fence)
+        known = bus.leases.fence(LEASE)
+        assert known is not None
+        server.ask("HSET", KEYS.leases, FENCE, known)
         clock.now += 0.2
         until(lambda: not bus.writer.waiting)
         assert len(payloads(server)) == 52
@@ -252,7 +253,7 @@ def test_nothing_is_written_once_the_lease_may_have_ended(server: RedisServer) -
         bus.writer.append("s", b"two")
         gevent.sleep(0.3)
         assert payloads(server) == [b"", b"one"]
-        bus.lease.doubt()  # it is renewed
+        bus.leases.doubt()  # it is renewed
         until(lambda: not bus.writer.waiting)
         assert payloads(server) == [b"", b"one", b"two"]
         assert log.losses == []
@@ -363,3 +364,87 @@ def test_what_its_owner_raises_is_contained(server: RedisServer) -> None:
         bus.writer.append("s", b"three")
         until(lambda: not bus.writer.waiting)
         assert payloads(server) == [b"", b"three"]
+
+
+def test_the_next_collector_is_told_what_the_one_before_has_left(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TAIL_ENTRIES", 3)
+    with collector(server) as (first, _):
+        for i in range(20):
+            first.writer.append("s", b"%d" % i)
+            if i == 9:
+                first.writer.save("s", b"up to 9")
+    with collector(server) as (second, log):
+        told: list[tuple[bytes | None, list[bytes]]] = []
+
+        def on_tail(snapshot: bytes | None, entries: Sequence[bytes]) -> None:
+            told.append((snapshot, list(entries)))
+            second.writer.append("s", b"20")
+
+        second.writer.tail("s", on_tail)
+        second.writer.tail("none", lambda snapshot, entries: told.append((snapshot, [*entries])))
+        until(lambda: len(told) == 2)
+        until(lambda: not second.writer.waiting)
+        assert told == [(b"up to 9", [b"%d" % i for i in range(10, 20)]), (None, [])]
+        assert payloads(server)[-2:] == [b"19", b"20"]
+        assert log.broken == []
+
+
+@pytest.mark.parametrize("lost", ["an entry", "the newest", "the snapshot"])
+def test_of_a_stream_that_lacks_something_nothing_is_told_and_it_begins_anew(
+    server: RedisServer, lost: str
+) -> None:
+    with collector(server) as (first, _):
+        first.writer.save("s", b"snapshot")
+        for i in range(5):
+            first.writer.append("s", b"%d" % i)
+    ids = [entry for entry, _ in server.ask("XRANGE", KEYS.stream("s"), "-", "+")]
+    if lost == "the snapshot":
+        server.ask("HDEL", KEYS.about("s"), "snapshot")
+    else:
+        server.ask("XDEL", KEYS.stream("s"), ids[-1 if lost == "the newest" else 3])
+    with collector(server) as (second, _):
+        told: list[tuple[bytes | None, Sequence[bytes]]] = []
+        second.writer.tail("s", lambda *tail: told.append(tail))
+        until(lambda: told == [(None, [])])
+        second.writer.append("s", b"anew")
+        until(lambda: not second.writer.waiting)
+        assert payloads(server) == [b"", b"anew"]
+
+
+def test_a_tail_waits_for_redis_and_is_not_told_once_the_lease_is_lost(
+    server: RedisServer,
+) -> None:
+    with collector(server, leases=[LEASE, "x"], lease_time=600.0) as (bus, log):
+        until(lambda: len(bus.held) == 2)
+        server.keep_data()
+        server.kill()
+        until(lambda: not bus.writer.up)
+        told: list[str] = []
+        bus.writer.tail("s", lambda *_: told.append("s"))
+        bus.writer.tail("x.s", lambda *_: told.append("x.s"))
+        bus.leases._end(bus.leases.held["x"], "for a test")
+        server.start()
+        until(lambda: told)
+        until(lambda: not bus.writer._tails)
+        assert told == ["s"]
+        assert log.lost == [("x", "for a test")]
+
+
+def test_a_lease_that_is_lost_takes_only_its_own_streams_along(server: RedisServer) -> None:
+    with collector(server, leases=[LEASE, "x"], lease_time=600.0) as (bus, log):
+        until(lambda: len(bus.held) == 2)
+        bus.writer.append("x.s", b"one")
+        until(lambda: not bus.waiting)
+        take_away(server, 10**14, "x")
+        bus.writer.append("x.s", b"never")
+        bus.writer.append("s", b"two")
+        until(lambda: log.lost == [("x", "other has the lease")])
+        until(lambda: not bus.waiting)
+        assert payloads(server) == [b"", b"two"]
+        assert payloads(server, "x.s") == [b"", b"one"]
+        assert (bus.refusals, bus.dropped) == (1, 1)
+        bus.writer.append("x.s", b"never")
+        assert bus.dropped == 2
+        assert bus.held.keys() == {LEASE}

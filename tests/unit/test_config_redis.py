@@ -175,6 +175,8 @@ def test_all_keys(tmp_path: Path) -> None:
         ("{url: 'redis+sentinel://h/m', sentinel_password_file: f}", "'f' does not exist"),
         ("{url: 'rediss://h', ssl_cert: f}", "redis.ssl_cert: needs ssl_key too"),
         ("{url: 'redis://h', prefix: 'a b'}", "redis.prefix: must be 1 to 64 letters"),
+        ("{url: 'redis://h', prefix: 'a{}'}", "redis.prefix: must have one pair of braces"),
+        ("{url: 'redis://h', prefix: '}a{'}", "redis.prefix: must have one pair of braces"),
     ],
 )
 def test_mistakes_are_told_by_key(tmp_path: Path, text: str, told: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 import pytest
 
+from amiws_gevent.ami import Kind, Message
 from amiws_gevent.bus import api
 from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.config import LoadResult, Settings
@@ -311,21 +312,51 @@ def test_pseudonyms_are_the_same_at_all_edges(site: Site) -> None:
 
 
 @threaded
+def test_plugins_of_an_edge_ask_and_publish(site: Site) -> None:
+    site.collector()
+    edge, other = site.edge(), site.edge()
+    facilities = edge._facilities()
+    with V2Client(other.port) as client:
+        name = client.subscribe("events", server=0)
+        ping = {"Action": "CoreShowChannels"}
+        answer = site.here(lambda: facilities.ask(1, ping, timeout=9, wait=False))
+        assert (answer.ok, len(answer.items)) == (True, 2)
+        event = Message(Kind.EVENT, [("Event", "UserEvent"), ("Number", "7")])
+        assert site.here(lambda: facilities.publish(event))
+        until(lambda: client.events(name) == ["7"])
+
+
+@threaded
+def test_collectors_know_the_pseudonyms_of_the_one_that_has_the_program(site: Site) -> None:
+    collector = site.collector()
+    before = collector._access.rights_of(Identity())
+    site.here(lambda: collector._use_common({"key": "ab" * 32, "term": 7}))
+    assert collector._access._key == collector._publishing.key == b"\xab" * 32
+    assert collector._access.rights_of(Identity()) is before, "without roles there are none"
+    assert collector._take_report({}) == {"term": 1, "key": "ab" * 32}
+    site.here(lambda: collector.on_lost("program", "another has it"))
+    assert collector._take_report({}) is None
+    assert collector._to_report() == {"1": (1, collector._live.servers[0].store.get("server", "1"))}
+
+
+@threaded
 def test_a_collector_has_no_pages(site: Site) -> None:
     assert site.collector().url is None
 
 
-def test_a_process_alone_imports_no_redis() -> None:
+def test_a_process_alone_imports_no_redis_and_no_workers() -> None:
     program = (
         "import sys\n"
+        "import amiws_gevent.cli\n"
         "from amiws_gevent.config import Settings\n"
         "from amiws_gevent.processes import server_of\n"
         "host = {'name': 'a', 'host': 'h', 'username': 'u', 'secret': 's'}\n"
         "server = server_of(Settings.model_validate({'amihosts': [host]}))\n"
-        "print(type(server).__name__, 'redis' in sys.modules)\n"
+        "others = {'redis', 'amiws_gevent.workers'} & set(sys.modules)\n"
+        "print(type(server).__name__, others)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert done.stdout == b"Server False\n"
+    assert done.stdout == b"Server set()\n"
 
 
 @pytest.mark.parametrize("process", ["collector", "edge"])

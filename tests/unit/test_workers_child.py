@@ -176,8 +176,14 @@ def test_its_files_and_its_redis(site: Site, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         "amiws_gevent.workers.child.server_of", lambda settings, **keys: made.update(keys)
     )
-    beginning = Beginning(source(6), foreground=False, alone=True, private_files=("/p",))
+    kept = socket.create_server(("127.0.0.1", 0))
+    beginning = Beginning(
+        source(6), foreground=False, alone=True, private_files=("/p",), listener=kept.fileno()
+    )
     control: Any = None
     with site.child.server(beginning.source.load(), control, beginning):
         assert made["private_files"] == [Path("/p")]
         assert made["whole"].alone
+        assert made["whole"].listener.getsockname() == kept.getsockname()
+    made["whole"].listener.detach()
+    kept.close()

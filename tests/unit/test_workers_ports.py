@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -96,3 +97,25 @@ def test_what_fails_keeps_what_there_was(stack: ExitStack) -> None:
     assert not is_free(before.web.number)
     with pytest.raises(ListenError, match="metrics_listen"):
         Ports(settings(metrics_listen=f"127.0.0.1:{taken}"))
+
+
+def test_connections_wait_for_the_next_edge_of_a_name(stack: ExitStack) -> None:
+    ports = Ports(settings())
+    stack.callback(ports.close)
+    listener = ports.web.listener_of("edge-1")
+    assert ports.web.listener_of("edge-1") is listener
+    first = socket.socket(fileno=os.dup(listener.fileno()))
+    first.close()  # it ends
+    address = "127.0.0.1", ports.web.number
+    waiting = stack.enter_context(socket.create_connection(address, WAIT))
+    second = stack.enter_context(socket.socket(fileno=os.dup(listener.fileno())))
+    second.settimeout(WAIT)
+    accepted, peer = second.accept()
+    assert peer == waiting.getsockname()
+    accepted.close()
+    second.close()
+    ports.web.release("edge-1")
+    ports.web.release("edge-1")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, WAIT)
+    assert ports.web.listener_of("edge-1") is not listener

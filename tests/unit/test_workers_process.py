@@ -81,7 +81,7 @@ def test_a_configuration_that_it_cannot_use_is_told(tmp_path: Path) -> None:
     """The program itself, once: its word on the command line, its channel, its refusal."""
     source = Source(str(tmp_path / "amiws.yaml"), text="ws_port: x")
     process = ProgramProcess(
-        "edge-1", lambda: Beginning(source, foreground=False, alone=True), {}, streams=None
+        "edge-1", Beginning(source, foreground=False, alone=True), {}, streams=None
     )
     command = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
     assert command[-3] == b"--worker"

@@ -34,13 +34,11 @@ amihosts: [{name: a, host: h, username: u, secret: s}]
 class FakeProgram(FakeProcess):
     """What was started under a name."""
 
-    def __init__(
-        self, name: str, beginning: Callable[[], Beginning], methods: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, name: str, beginning: Beginning, methods: Mapping[str, Any]) -> None:
         super().__init__(os.getpid())
         self.name = name
         self.methods = methods
-        self.given = beginning()
+        self.given = beginning
 
     def keys(self) -> Mapping[str, Any]:
         return self.given.source.replaced
@@ -129,6 +127,8 @@ def test_a_collector_and_edges(site: Site) -> None:
     given = site["edge-1"].given
     assert given.private_files == ("/run/pid", "/var/lib/a/state", "/var/lib/a/state.logouts")
     assert (given.alone, given.foreground) == (False, False)
+    assert site["collector"].given.listener is None
+    assert given.listener not in (None, site["edge-2"].given.listener)
     assert given.source.load().settings.process == "edge"
     assert site["collector"].given.source.load().settings.process == "collector"
     assert site.end() == 0
@@ -235,6 +235,29 @@ def test_workers_come_and_go(site: Site) -> None:
     site.reload("workers: 1\n")
     until(lambda: site["edge-3"].closed and site["edge-2"].closed)
     assert site["edge-1"].signals == []
+
+
+def test_the_clients_of_an_edge_wait_for_the_next_but_not_for_ever(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HOLD_TIME", 0.001)
+    site.start()
+    first = site["edge-1"]
+    first.ended.set()
+    until(lambda: site["edge-1"] is not first)
+    assert site["edge-1"].given.listener == first.given.listener
+
+    def hang(process: FakeProgram) -> None:
+        process.error = StartError("no")
+        process.ended.set()
+
+    site.prepare = hang
+    site["edge-1"].ended.set()
+    ports = site.supervisor._plan.ports
+    until(lambda: "edge-1" not in ports.web._listeners)
+    site.prepare = lambda _: None
+    until(lambda: site.supervisor._team.edges[0].process is not None)
+    assert "edge-1" in ports.web._listeners
 
 
 @pytest.mark.parametrize("more", ["", "workers: 2\nprocess: edge\n"])
