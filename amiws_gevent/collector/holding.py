@@ -88,7 +88,7 @@ class Holding:
         if lease in self._held:
             return
         held = self._held[lease] = object()
-        _log.info("this collector has the lease %s (term %d)", lease, term)
+        _log.debug("the lease %s goes on here (term %d)", lease, term)  # the bus has logged it
         if lease == PROGRAM:
             self._bus.writer.tail(DIRECTORY, self._take_key)
         stream = stream_of(PROXY_ID) if lease == PROGRAM else lease
