@@ -7,6 +7,7 @@ left it. One whose lease is lost is disconnected at once; the streams of the oth
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 
 import gevent
@@ -87,7 +88,7 @@ class Holding:
         if lease in self._held:
             return
         held = self._held[lease] = object()
-        _log.info("this collector has the lease %s (term %d)", lease, term)
+        _log.debug("the lease %s goes on here (term %d)", lease, term)  # the bus has logged it
         if lease == PROGRAM:
             self._bus.writer.tail(DIRECTORY, self._take_key)
         stream = stream_of(PROXY_ID) if lease == PROGRAM else lease
@@ -164,7 +165,10 @@ class Holding:
 
     def _begin_program(self, tail: Tail | None) -> None:
         source = self._live.proxy
-        if tail is not None:
+        if tail is None:
+            # Others may have gone on in the epoch that this collector knows, further than it.
+            source.epoch = secrets.token_hex(8)
+        else:
             source.epoch = tail.events.epoch
             source.offset = max(source.offset, tail.offset + 1)
         self._begun.add(PROXY_ID)

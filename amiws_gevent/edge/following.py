@@ -173,23 +173,31 @@ class Following:
 
     def on_collector(self, lease: str, up: bool, reason: str) -> None:
         self._leases[lease] = Lease(up, reason if up else f"there is no collector: {reason}")
-        self._look_at_reasons()
+        server = server_of(lease)  # there may be hundreds, and all may be told of at once
+        self._look_at_reasons(() if server is None else (server,))
 
-    def _look_at_reasons(self) -> None:
+    def _look_at_reasons(self, servers: Iterable[int] | None = None) -> None:
+        """Find out what is amiss by now, of these servers or of all."""
         before, self.reason = self.reason, self._reason()
         if self.reason and self.reason != before:
             _log.error("the live state is not up to date: %s", self.reason)
         elif before and not self.reason:
             _log.info("collectors are heard")
-        if self._program.look() or self.reason != before:
+        if self._program.look(servers) or self.reason != before:
             self.on_change()
 
     def _reason(self) -> str:
         """Why nothing of any server is heard."""
         if self._redis or self._format:
             return self._redis or self._format
-        missing = [self._missing(server) for server in self.infos]
-        return "" if not all(missing) else (missing or [NOT_YET])[0]
+        reason = ""
+        for info in () if self.directory is None else self.directory.servers:
+            if info.id != PROXY_ID:
+                missing = self._missing(info.id)
+                if not missing:
+                    return ""
+                reason = reason or missing
+        return reason or NOT_YET
 
     def _missing(self, server: int) -> str:
         """Why no collector has a server; empty: one has."""

@@ -6,7 +6,7 @@ another edge has given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from amiws_gevent.crossing.codec import Changes, Item, Whole
@@ -150,12 +150,13 @@ class ProgramMirror(Mirror):
     def _restore(self, store: MirrorStore, item: Item) -> None:
         store.put(item.kind, item.key, **self._as_known(item.kind, item.key, item.fields))
 
-    def look(self) -> bool:
-        """Show what is amiss by now; whether that is other than before."""
+    def look(self, servers: Iterable[int] | None = None) -> bool:
+        """Show what is amiss by now, of these or of all; whether that is other than before."""
+        keys = self.store.keys(SERVER) if servers is None else map(str, servers)
         changed = {
             key: amiss
-            for key in self.store.keys(SERVER)
-            if (amiss := self._amiss(int(key))) != self._shown.get(key, {})
+            for key in keys
+            if key in self._told and (amiss := self._amiss(int(key))) != self._shown.get(key, {})
         }
         if not changed:
             return False
