@@ -308,7 +308,7 @@ class Leases(Worker):
         ):
             if granted:
                 gained.append(lease)
-                del self._free[lease]
+                self._free.pop(lease, None)
                 hold = self.held[lease] = Hold(lease, fence, 0.0)
                 self._hold(hold, fence, sent)
                 self._keeper.gained(hold)

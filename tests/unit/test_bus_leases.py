@@ -343,6 +343,24 @@ def test_what_is_not_wanted_any_more_is_given_back(server: RedisServer) -> None:
         assert log.leases.holds("y")
 
 
+def test_what_is_granted_while_it_is_no_longer_wanted_is_given_back(server: RedisServer) -> None:
+    log = LeasesLog(server, "a", leases=["x"], duration=LONG)
+    asked = log.leases.connection.ask
+
+    def changing(*command: bytes | str | int) -> object:
+        reply = asked(*command)
+        if "asks" in command:
+            log.leases.want(["y"])
+        return reply
+
+    log.leases.connection.ask = changing  # type: ignore[method-assign]
+    with working(log.leases):
+        until(lambda: log.leases.holds("y"))
+        until(lambda: not is_held(server, "x"))
+        assert log.losses == ["it is not wanted any more"]
+        assert log.leases.up
+
+
 def test_two_collectors_come_to_have_as_many(server: RedisServer) -> None:
     names = [f"server-{i}" for i in range(5)]
     clock = Clock()
