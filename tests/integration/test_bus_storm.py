@@ -111,6 +111,9 @@ class Publishing:
         self.bus.writer.append(stream_of(lease), text)
         self.next[lease] = term, number + 1
 
+    def acts_for(self) -> set[str]:
+        return {lease for lease in self.next if self.bus.holds(lease)}
+
     def introduce(self) -> None:
         """Say something in each stream, by which its readers know the term."""
         for lease, (_, number) in list(self.next.items()):
@@ -310,12 +313,21 @@ class Storm:
         follower.slow = 0.05 - follower.slow
 
     def _paused(self) -> None:
-        with self.chance.choice(self.collectors).paused():
-            gevent.sleep(2.5 * LEASE_TIME)
+        """Another follows, and what it says late is refused."""
+        until(lambda: self._one_that_acts().acts_for())
+        one = self._one_that_acts()
+        leases, refusals = one.acts_for(), one.bus.refusals
+        others = [other for other in self.collectors if other is not one]
+        with one.paused():
+            until(lambda: any(other.next.keys() & leases for other in others))
+            until(lambda: one.bus.refusals > refusals)
 
     def _cut_off(self) -> None:
-        with self.chance.choice(self.collectors).cut_off():
+        with self._one_that_acts().cut_off():
             gevent.sleep(1.5 * LEASE_TIME)
+
+    def _one_that_acts(self) -> Publishing:
+        return max(self.collectors, key=lambda one: len(one.acts_for()))
 
     def _dies(self) -> None:
         collector = self._take_one()
