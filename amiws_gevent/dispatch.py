@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from amiws_gevent.access import CHANGED, RightsOf, everything, who
 from amiws_gevent.actions import ActionProblem, permission
 from amiws_gevent.actions.limits import REPEATS, ActionLimits
+from amiws_gevent.actions.service import Late, never_late
 from amiws_gevent.ami import (
     OWN_ACTION_ID,
     ActionError,
@@ -89,14 +90,19 @@ class Dispatcher:
         client: ClientInfo,
         authorize: Callable[[ClientAction], str | None] = lambda _action: None,
         answer: Answer,
+        server: int | None = None,
+        late: Late = never_late,
     ) -> None:
         """Send one action; ``answer`` gets the JSON of each error to answer that client with.
 
         It may be called at once or later, from another greenlet. It must not block, and must
         accept that the client has left. With an audit this waits until the action is in it.
         The client's rights say whether it may be sent, then ``authorize``: why not, or None.
+        With ``server`` it is sent to that one alone; ``late`` is asked just before.
         """
         given, action_id = _parsed(text)
+        if server is not None and isinstance(given, ClientAction):
+            given = dataclasses.replace(given, server_id=server)
         rights = self._rights_of(client.identity)
         if isinstance(given, ClientAction):
             headers = permission.taken_back(rights, given.headers)
@@ -115,7 +121,7 @@ class Dispatcher:
             answer(encode_message(OWN_PREFIX, error_response(str(problem), action_id)))
             self._record_refusal(client, given, problem)
             return
-        self._go(Permitted(text, given, servers, client, rights), answer)
+        self._go(Permitted(text, given, servers, client, rights, late), answer)
 
     def _go(self, permitted: Permitted, answer: Answer) -> None:
         """Send what may be sent."""
@@ -126,6 +132,8 @@ class Dispatcher:
             why_not = f"the audit cannot be written: {why_not}"
         elif self._rights_of(client.identity) != permitted.rights:  # the audit may take seconds
             why_not = CHANGED
+        else:
+            why_not = permitted.late()
         sending = _Sending(given, client, answer, audited, why_not)
         for server in servers:
             self._send(sending, server)
@@ -225,6 +233,7 @@ class Permitted(NamedTuple):
     servers: Sequence[int]
     client: ClientInfo
     rights: Rights
+    late: Late
 
 
 class _Sending(NamedTuple):

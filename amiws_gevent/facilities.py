@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import gevent
 
-from amiws_gevent.actions import ActionProblem
+from amiws_gevent.actions import ActionProblem, ActionRequest
 from amiws_gevent.actions.request import parse_request
 from amiws_gevent.ami import ActionError, Kind, Message
 from amiws_gevent.batch import Batch
@@ -129,17 +129,13 @@ class ProgramFacilities:
     # -- questions ---------------------------------------------------------------------
 
     def ask(self, server: int, action: Mapping[str, Any], *, timeout: float, wait: bool) -> Answer:
-        if type(server) is not int:
-            raise AskError(BAD_REQUEST, "server must be the id of a server, a whole number")
-        given = {"server": server, "action": action, "timeout": timeout, "wait": wait}
-        try:
-            request = parse_request(given)
-        except ActionProblem as problem:
-            refused = problem.code == "action_refused"
-            raise AskError(ACTION_REFUSED if refused else BAD_REQUEST, problem.message) from None
+        return self.ask_here(server, parse_ask(server, action, timeout, wait))
+
+    def ask_here(self, server: int, request: ActionRequest) -> Answer:
+        """Have one of the links ask; raises AskError."""
         link = self._links.get(server)
         if link is None:
-            raise AskError(UNKNOWN_SERVER, f"server {server}: there is no such server")
+            raise no_server(server)
         try:
             answer = link.ask(request.headers, timeout=request.timeout, wait=request.wait)
         except ConnectionLost as error:
@@ -188,6 +184,23 @@ class ProgramFacilities:
             batch = make_batch(self._proxy, self._proxy.advance(), kept)
             batch.of_plugins = True
             self._feeds.publish(batch)
+
+
+def parse_ask(server: int, action: Mapping[str, Any], timeout: float, wait: bool) -> ActionRequest:
+    """What a plugin asks one server for; raises AskError."""
+    if type(server) is not int:
+        raise AskError(BAD_REQUEST, "server must be the id of a server, a whole number")
+    given = {"server": server, "action": action, "timeout": timeout, "wait": wait}
+    try:
+        return parse_request(given)
+    except ActionProblem as problem:
+        refused = problem.code == "action_refused"
+        raise AskError(ACTION_REFUSED if refused else BAD_REQUEST, problem.message) from None
+
+
+def no_server(server: int) -> AskError:
+    """Of a server that is not in the configuration."""
+    return AskError(UNKNOWN_SERVER, f"server {server}: there is no such server")
 
 
 def _plain(server: int, answer: LinkAnswer) -> Answer:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import gevent
 from gevent.queue import Queue
@@ -19,13 +18,12 @@ from gevent.queue import Queue
 from amiws_gevent.access import Access
 from amiws_gevent.actions import ActionService
 from amiws_gevent.actions.limits import ActionLimits
-from amiws_gevent.actions.service import Asked
 from amiws_gevent.api.blueprint import Api
 from amiws_gevent.api.streams import Streams
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.clients import Clients
 from amiws_gevent.config import LoadResult, Settings
-from amiws_gevent.dispatch import ActionTarget, Dispatcher
+from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.facilities import ProgramFacilities
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
@@ -59,10 +57,6 @@ EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
 _log = logging.getLogger("amiws_gevent.server")
 
 
-class Target(ActionTarget, Asked, Protocol):
-    """A link as actions need it."""
-
-
 class Server:
     """The whole program behind the command line.
 
@@ -86,7 +80,7 @@ class Server:
         self._pipeline = Pipeline(self._feeds.publish)
         self._pool = Pool(self._pipeline, self._live)
         self.plugins = Roster(self._facilities())
-        self._action_limits = ActionLimits(settings.limits)
+        self._action_limits = self._make_limits(settings)
         self._make_actions()
         self._streams = Streams(self._feeds)
         self._api = Api(
@@ -96,9 +90,13 @@ class Server:
         self._clients = Clients(self._hub, self._dispatcher, self._v2, self._access)
         self._web = WebServer(self._clients)
         self._pauses = PauseMeter()
-        self._logins = LoginMemory()
+        self._logins = self._make_logins()
         self._watch = LoginWatch(
-            self._web, self._streams, told=self._audit.logout, save=self._logins.save
+            self._web,
+            self._streams,
+            told=self._audit.logout,
+            save=self._logins.save,
+            tell=self._logins.proxy_logout,
         )
         self._last_reload = LastReload()
         self._metrics = Metrics(self._measured())
@@ -139,11 +137,17 @@ class Server:
             self._pool.links, self._feeds, self._live.proxy, self._pipeline.shown
         )
 
+    def _make_logins(self) -> LoginMemory:
+        """What is remembered of logins."""
+        return LoginMemory()
+
+    def _make_limits(self, settings: Settings) -> ActionLimits:
+        """How many actions clients may send."""
+        return ActionLimits(settings.limits)
+
     def _make_actions(self) -> None:
         """Who does the actions of clients."""
-        self._make_actions_of(self._pool.links)
-
-    def _make_actions_of(self, links: Mapping[int, Target]) -> None:
+        links = self._pool.links
         rights_of = self._access.rights_of
         self._dispatcher = Dispatcher(
             links, rights_of=rights_of, audit=self._audit, limits=self._action_limits

@@ -22,7 +22,7 @@ MOST = 1000
 MOST_BYTES = 16 * 1024 * 1024  # of answers
 LARGEST = 1024 * 1024  # bytes: of more, only that it came is kept
 
-Owner = tuple[str, str]
+Owner = tuple[str, ...]
 
 
 class _Kept:

@@ -35,7 +35,7 @@ REPEATS = frozenset((TOO_FAST, TOO_MANY, "audit_unavailable"))
 RATE, AT_WORK = "rate", "at_work"
 USER, ADDRESS = "user", "address"
 
-_TIMES = {USER: 1, ADDRESS: OF_AN_ADDRESS}
+TIMES = {USER: 1, ADDRESS: OF_AN_ADDRESS}
 
 _LONGEST_USER = 64  # characters; longer names that begin alike count as one
 _OTHERS = "others"  # all without an entry of their own
@@ -79,39 +79,41 @@ class ActionLimits:
 
     def take(self, client: Client) -> None:
         """Count an action; raises ActionProblem if it comes too fast."""
-        now, burst = self._clock(), self._limits.actions_burst
-        fill = []
-        for key in _keys(client.user, client.address):
+        now = self._clock()
+        self._fill(self._places(client, now), now)
+
+    def _places(self, client: Client, now: float) -> list[tuple[Buckets, Key]]:
+        """Where an action counts; raises ActionProblem if there is too much already."""
+        burst = self._limits.actions_burst
+        found = []
+        for key in keys_of(client.user, client.address):
             whose = key[0]
             buckets = self._buckets[whose]
             if not buckets.has_room(key, now):
                 key = whose, _OTHERS
-            wait = buckets.wait(key, now, burst * _TIMES[whose])
+            wait = buckets.wait(key, now, burst * TIMES[whose])
             if wait > 0:
                 raise self._too_fast(whose, wait)
-            fill.append((buckets, key))
-        for buckets, key in fill:
+            found.append((buckets, key))
+        return found
+
+    @staticmethod
+    def _fill(places: list[tuple[Buckets, Key]], now: float) -> None:
+        for buckets, key in places:
             buckets.fill(key, now)
 
     def begin(self, client: Client) -> None:
         """An action waits for its answer from now on; raises ActionProblem if too many do."""
-        keys, at_work = _keys(client.user, client.address), self._at_work
+        keys, at_work = keys_of(client.user, client.address), self._at_work
         for key in keys:
-            whose = key[0]
-            most = self._limits.actions_at_work * _TIMES[whose]
-            if at_work.get(key, 0) >= most:
-                self.refused[AT_WORK, whose] += 1
-                raise ActionProblem(
-                    TOO_MANY,
-                    f"{most} actions of your {whose} are not done yet (limits.actions_at_work)",
-                    AGAIN,
-                )
+            if at_work.get(key, 0) >= self._most_at_work(key[0]):
+                raise self._too_many(key[0])
         for key in keys:
             at_work[key] = at_work.get(key, 0) + 1
 
     def end(self, client: Client) -> None:
         """Of an action that has begun."""
-        for key in _keys(client.user, client.address):
+        for key in keys_of(client.user, client.address):
             left = self._at_work[key] - 1
             if left:
                 self._at_work[key] = left
@@ -121,13 +123,25 @@ class ActionLimits:
     def _make(self) -> dict[str, Buckets]:
         rate = self._limits.actions_per_second
         return {
-            whose: Buckets(1 / (rate * _TIMES[whose]), self._entries, self._entries)
+            whose: Buckets(1 / (rate * TIMES[whose]), self._entries, self._entries)
             for whose in (USER, ADDRESS)
         }
 
+    def _most_at_work(self, whose: str) -> int:
+        return self._limits.actions_at_work * TIMES[whose]
+
+    def _too_many(self, whose: str) -> ActionProblem:
+        self.refused[AT_WORK, whose] += 1
+        return ActionProblem(
+            TOO_MANY,
+            f"{self._most_at_work(whose)} actions of your {whose} are not done yet "
+            "(limits.actions_at_work)",
+            AGAIN,
+        )
+
     def _too_fast(self, whose: str, wait: float) -> ActionProblem:
         self.refused[RATE, whose] += 1
-        rate = self._limits.actions_per_second * _TIMES[whose]
+        rate = self._limits.actions_per_second * TIMES[whose]
         return ActionProblem(
             TOO_FAST,
             f"too many actions of your {whose}: more than {rate} a second "
@@ -137,7 +151,7 @@ class ActionLimits:
 
 
 @functools.lru_cache(maxsize=4096)
-def _keys(user: str | None, address: str) -> tuple[Key, ...]:
+def keys_of(user: str | None, address: str) -> tuple[Key, ...]:
     """What an action of a client counts for."""
     host = host_of(address)
     of_address = ADDRESS, network_of(host)

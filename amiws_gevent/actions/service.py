@@ -70,6 +70,7 @@ class _Asker(NamedTuple):
     client: ClientInfo
     rights: Rights
     audited: Audited
+    late: Late
 
 
 CallOf = Callable[[int, str], str | None]
@@ -78,6 +79,14 @@ CallOf = Callable[[int, str], str | None]
 
 Shown = Callable[[ServerInfo, Sequence[Message]], Sequence[Message]]
 """What of a server's messages a client may see."""
+
+Late = Callable[[], str]
+"""Why an action must not be sent any more; empty: it may. It is asked just before that."""
+
+
+def never_late() -> str:
+    """Of clients that this process has itself."""
+    return ""
 
 
 class ActionService:
@@ -151,17 +160,28 @@ class ActionService:
         ActionProblem: then nothing was sent. Call `Submission.cancel` when the client has left.
         """
         request, servers, rights = self._permitted(request, client)
+        run = self._run(request, servers, client, owner_of(client), rights)
+        return self._join(run, client, reply)
+
+    def _run(
+        self,
+        request: ActionRequest,
+        servers: tuple[int, ...],
+        client: ClientInfo,
+        owner: Owner,
+        rights: Rights,
+        late: Late = never_late,
+    ) -> Run:
+        """The run of an earlier request with the same key, or one that begins."""
         try:
-            owner = _owner(client)
             run = self._kept.find(owner, request, rights)
             if run is None:
-                run = self._begin(request, servers, client, owner, rights)
-            else:
-                self._audit.repeated(client, run.ref, request.name, servers)
+                return self._begin(request, servers, client, owner, rights, late)
+            self._audit.repeated(client, run.ref, request.name, servers)
+            return run
         except ActionProblem as problem:
             self._refuse(client, problem, request)
             raise
-        return self._join(run, client, reply)
 
     def _permitted(
         self, request: ActionRequest, client: ClientInfo
@@ -232,6 +252,7 @@ class ActionService:
         client: ClientInfo,
         owner: Owner,
         rights: Rights,
+        late: Late,
     ) -> Run:
         at_work = self.at_work
         if at_work and at_work + len(servers) > MOST:
@@ -247,7 +268,7 @@ class ActionService:
         run = Run(
             request,
             servers,
-            partial(self._ask, _Asker(client, rights, audited)),
+            partial(self._ask, _Asker(client, rights, audited, late)),
             kept=request.idempotency_key is not None,
             on_end=partial(self._ended, owner, client),
             rights=rights,
@@ -304,6 +325,8 @@ class ActionService:
         if link is None:
             reason = f"server {server} is no longer in the configuration"
             return failed(request, server, UNREACHABLE, reason)
+        if late := asker.late():
+            return failed(request, server, UNREACHABLE, late)
         sent = True
         try:
             _log.debug("action %s of %s goes to %s", request.name, client, link.host.name)
@@ -371,7 +394,7 @@ def _answer_of(link: Asked, request: ActionRequest) -> Answer:
         return error.answer
 
 
-def _owner(client: ClientInfo) -> Owner:
+def owner_of(client: ClientInfo) -> Owner:
     """Whose an idempotency key is: the user's, without a login the address's."""
     if client.user is not None:
         return "user", client.user

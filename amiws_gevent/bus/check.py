@@ -106,6 +106,7 @@ def commands(keys: Keys, *, edge: bool, fails_over: bool) -> list[Command]:
             *replicas[:1],
             LOOK([keys.leases], _NAME),
             ("XREVRANGE", stream, "+", "-", "COUNT", 1),
+            *_shared(keys),
         ]
     return [
         *both,
@@ -118,6 +119,24 @@ def commands(keys: Keys, *, edge: bool, fails_over: bool) -> list[Command]:
         *(("HDEL", key, _NAME) for key in (keys.leases, keys.members, about)),
         ("TYPE", stream),
         ("UNLINK", stream, about),
+    ]
+
+
+def _shared(keys: Keys) -> list[Command]:
+    """Those for what edges share."""
+    names, entries = keys.shared(f"{_NAME}-names"), keys.shared(_NAME)
+    return [
+        ("HSETNX", names, _NAME, 0),
+        ("PEXPIRE", names, _LIFE),
+        ("HINCRBY", names, _NAME, 0),
+        ("HSET", names, _NAME, 0),
+        ("HDEL", names, _NAME),
+        ("ZADD", entries, "XX", 0, _NAME),
+        ("ZREM", entries, _NAME),
+        ("ZSCORE", entries, _NAME),
+        ("ZCARD", entries),
+        ("ZRANGE", entries, 0, 0),
+        ("ZRANGEBYSCORE", entries, 0, 0),
     ]
 
 

@@ -49,5 +49,9 @@ class Keys:
         """How many bytes these have."""
         return self._named(b"answers-bytes:" + edge.encode())
 
+    def shared(self, name: str) -> bytes:
+        """What edges have in common: logins, logouts, limits, lists."""
+        return self._named(b"shared:" + name.encode())
+
     def _named(self, name: bytes) -> bytes:
         return self._prefix + name

@@ -1,27 +1,24 @@
-"""What edges ask: actions of their clients are done here, and recorded, as those of own clients.
-
-An edge has checked the rights of the client, and has asked the plugins. Rights are checked again,
-since this process has the links; limits and idempotency keys count for all edges together.
-"""
+"""What edges and other collectors ask: actions are done here, and recorded."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 
-from amiws_gevent.actions import ActionProblem, ActionService, Submission
+from amiws_gevent.actions import ActionProblem, ActionRequest, Submission
 from amiws_gevent.actions import Reply as ActionReply
+from amiws_gevent.ami import Message
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus.api import Handler, Reply
-from amiws_gevent.config import AmiHost
+from amiws_gevent.collector.actions import PartActions
 from amiws_gevent.crossing import calls
+from amiws_gevent.crossing.records import numbered
 from amiws_gevent.dispatch import Dispatcher
-from amiws_gevent.errors import NotConnected
-from amiws_gevent.link import Answer, Link
+from amiws_gevent.plugins.facilities import UNREACHABLE, Answer, AskError
 
 MOST = 2000
 """Questions that are worked on at once; each has a greenlet."""
@@ -30,64 +27,41 @@ BUSY = ActionProblem(
     "too_many_actions", f"{MOST} actions of all edges are not done yet", retry_after=1.0
 )
 
-NO_LEASE = "this collector may have lost its lease, and another one have taken it"
+LATE = "its time was over, or this collector may have lost its lease, before it could be sent"
 
 _log = logging.getLogger("amiws_gevent.collector")
 
-
-class HeldLink:
-    """A link that nothing is sent over while another collector may have the lease."""
-
-    def __init__(self, link: Link, holds: Callable[[], bool]) -> None:
-        self._link = link
-        self._holds = holds
-
-    @property
-    def host(self) -> AmiHost:
-        """The server."""
-        return self._link.host
-
-    def ask(
-        self, action: tuple[tuple[str, str], ...], *, timeout: float, wait: bool = False
-    ) -> Answer:
-        """See `Link.ask`."""
-        self._check()
-        return self._link.ask(action, timeout=timeout, wait=wait)
-
-    def send(self, data: bytes, *, holding: float = 0.0) -> None:
-        """See `Link.send`."""
-        self._check()
-        self._link.send(data, holding=holding)
-
-    def _check(self) -> None:
-        if not self._holds():
-            raise NotConnected(NO_LEASE)
+Report = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+"""What another collector tells of its servers, to what it is answered; None: not yet."""
 
 
-class HeldLinks(Mapping[int, HeldLink]):
-    """Links by server."""
+class Facilities(Protocol):
+    """What plugins have of this collector."""
 
-    def __init__(self, links: Mapping[int, Link], holds: Callable[[], bool]) -> None:
-        self._links = links
-        self._holds = holds
+    def ask_here(self, server: int, request: ActionRequest) -> Answer:
+        """Raises AskError."""
 
-    def __getitem__(self, server: int) -> HeldLink:
-        return HeldLink(self._links[server], self._holds)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._links)
-
-    def __len__(self) -> int:
-        return len(self._links)
+    def publish_here(self, event: Message) -> bool: ...
 
 
 class Answering:
-    """``methods`` are what edges call, for `bus.api.Callee`."""
+    """``methods`` are what is called, for `bus.api.Callee`; ``name`` is that of this collector."""
 
-    def __init__(self, actions: ActionService, dispatcher: Dispatcher, audit: Trail) -> None:
+    def __init__(
+        self,
+        actions: PartActions,
+        dispatcher: Dispatcher,
+        audit: Trail,
+        facilities: Facilities,
+        report: Report,
+        name: str,
+    ) -> None:
         self._actions = actions
         self._dispatcher = dispatcher
         self._audit = audit
+        self._facilities = facilities
+        self._report = report
+        self._name = name
         self._at_work = 0
 
     @property
@@ -98,6 +72,9 @@ class Answering:
             calls.CLASSIC: (self._classic, _refuse_silently),
             calls.TELL: (self._tell, _refuse_silently),
             calls.AUDIT: (self._last, _refuse_silently),
+            calls.ASK: (self._ask, _refuse_plugin),
+            calls.PUBLISH: (self._publish, _refuse_silently),
+            calls.REPORT: (self._take_report, _refuse_silently),
         }
         return {name: partial(self._take, *each) for name, each in made.items()}
 
@@ -122,17 +99,20 @@ class Answering:
             if not reply.cancelled and not reply.expired:
                 work(calls.decode(data), reply)
         except Exception:  # noqa: BLE001 - the edge is to have an answer
-            _log.exception("internal error in what an edge has asked")
+            _log.exception("internal error in what an edge or another collector has asked")
             reply.send(b"", last=True)
         finally:
             self._at_work -= 1
 
+    # -- actions of clients --------------------------------------------------------------
+
     def _action(self, given: dict[str, Any], reply: Reply) -> None:
         client = calls.client_of(given["client"])
+        request = calls.request_of(given["request"])
         asked = _Asked(reply)
         try:
-            submission = self._actions.submit(
-                calls.request_of(given["request"]), client, asked.tell
+            submission = self._actions.submit_part(
+                request, given["server"], client, asked.tell, partial(_late, reply)
             )
         except ActionProblem as problem:
             reply.send(calls.encode(problem=calls.problem_members(problem)), last=True)
@@ -140,9 +120,16 @@ class Answering:
         asked.begins(submission)
 
     def _classic(self, given: dict[str, Any], reply: Reply) -> None:
-        client = calls.client_of(given["client"])
-        self._dispatcher.dispatch(given["text"], client=client, answer=reply.send)
+        self._dispatcher.dispatch(
+            given["text"],
+            client=calls.client_of(given["client"]),
+            answer=reply.send,
+            server=given["server"],
+            late=partial(_late, reply),
+        )
         reply.send(b"", last=True)
+
+    # -- the audit -----------------------------------------------------------------------
 
     def _tell(self, given: dict[str, Any], reply: Reply) -> None:
         what, told = given["what"], given["told"]
@@ -156,11 +143,36 @@ class Answering:
         reply.send(b"", last=True)
 
     def _last(self, given: dict[str, Any], reply: Reply) -> None:
-        reply.send(calls.encode(last=self._audit.last(**given)), last=True)
+        told = numbered(self._audit, self._name, **given)
+        reply.send(calls.encode(collector=self._name, last=told), last=True)
+
+    # -- plugins -------------------------------------------------------------------------
+
+    def _ask(self, given: dict[str, Any], reply: Reply) -> None:
+        request = calls.request_of(given["request"])
+        (server,) = request.servers or ()
+        try:
+            answer = self._facilities.ask_here(server, request)
+        except AskError as error:
+            reply.send(calls.encode(error=[error.code, str(error)]), last=True)
+            return
+        reply.send(calls.encode(answer=calls.answer_members(answer)), last=True)
+
+    def _publish(self, given: dict[str, Any], reply: Reply) -> None:
+        event = calls.message_of(given["event"])
+        if event is not None:
+            self._facilities.publish_here(event)
+        reply.send(b"", last=True)
+
+    # -- other collectors ----------------------------------------------------------------
+
+    def _take_report(self, given: dict[str, Any], reply: Reply) -> None:
+        common = self._report(given["servers"])
+        reply.send(b"" if common is None else calls.encode(**common), last=True)
 
 
 class _Asked:
-    """An action on its way: its replies go to the edge, behind the word that they come."""
+    """An action on its way: its reply goes to the edge, behind the word that it was taken."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -171,21 +183,27 @@ class _Asked:
         if self._early is not None:
             self._early.append((reply, replies))
             return
-        self._left -= 1
-        self._reply.send(calls.encode(reply=calls.reply_members(reply)), last=not self._left)
+        self._reply.send(calls.encode(reply=calls.reply_members(reply)), last=True)
 
     def begins(self, submission: Submission) -> None:
-        """The servers are asked."""
-        self._left = submission.replies
-        self._reply.send(calls.encode(servers=submission.servers))
+        """The server is asked."""
+        self._reply.send(calls.encode(taken=True))
         early, self._early = self._early, None
         for one in early or ():
             self.tell(*one)
         self._reply.on_cancel(submission.cancel)
 
 
+def _late(reply: Reply) -> str:
+    return LATE if reply.expired else ""
+
+
 def _refuse_action(reply: Reply) -> None:
     reply.send(calls.encode(problem=calls.problem_members(BUSY)), last=True)
+
+
+def _refuse_plugin(reply: Reply) -> None:
+    reply.send(calls.encode(error=[UNREACHABLE, str(BUSY)]), last=True)
 
 
 def _refuse_silently(reply: Reply) -> None:

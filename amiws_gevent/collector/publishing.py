@@ -3,6 +3,10 @@
 It is in the place of `feeds.Feeds` at a collector, which has no clients. A stream begins with all
 that there is; so does one of which something was lost. What is told in steps may be newer than its
 position, never older, as everywhere in `feeds`.
+
+Only streams that were taken over are told, since others are those of other collectors. One that
+another collector has told before goes on behind what that has told: with a gap in the events, and
+with all the state once all of it was asked for, of which edges tell their clients what is other.
 """
 
 from __future__ import annotations
@@ -28,11 +32,13 @@ from amiws_gevent.crossing.codec import (
     encode_whole,
 )
 from amiws_gevent.crossing.streams import DIRECTORY, Directory, server_of, stream_of
+from amiws_gevent.crossing.tail import Tail
 from amiws_gevent.feeds.deltas import Chunk, Flush
 from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.feeds.shown import Served, Shown, Stream
 from amiws_gevent.hub import Hub
+from amiws_gevent.live.proxy import PROXY_ID
 from amiws_gevent.passes import MOMENT, Delivery
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.state.store import Change
@@ -77,6 +83,10 @@ class _Stream:
         """Of the last batch."""
         self.told: object = None
         """What it has begun with: what is shown of the server, or the epoch without a state."""
+        self.waits = False
+        """Whether the state that edges have is to stay until all of it is known anew."""
+        self.state: Position | None = None
+        """Where what plugins make of the state goes on."""
         self.offsets: deque[tuple[float, int]] = deque()
         """When the state was at which offset, the oldest first."""
 
@@ -92,9 +102,10 @@ class _Stream:
 
 
 class Publishing(Feeds):
-    """Tells edges. ``key`` makes pseudonyms.
+    """Tells edges, by ``writer``, which is set before anything is taken over.
 
-    ``writer`` may be set later, before anything is published: until then all is dropped.
+    ``key`` makes pseudonyms. ``is_settled`` says of a server whether all of its state was asked
+    for.
     """
 
     def __init__(
@@ -104,15 +115,58 @@ class Publishing(Feeds):
         bounds: Bounds,
         key: bytes,
         *,
+        is_settled: Callable[[int], bool] = lambda _server: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(hub, live, bounds, clock=clock)
-        self.writer: Writer | None = None
+        self.writer: Writer
+        self.on_flushed: Callable[[], None] = lambda: None
+        """Called when something of the state may have changed."""
+        self.infos: Callable[[], Mapping[int, ServerInfo]] = dict
+        """All servers of the configuration, whoever has them."""
+        self._is_settled = is_settled
         self._servers = live
-        self._key = key
+        self.key = key
+        """That makes pseudonyms."""
         self._directory: Directory | None = None
         self._streams: dict[int, _Stream] = {}
         self._due: set[int] = set()
+
+    # -- which streams this collector has ------------------------------------------------
+
+    def take_over(self, info: ServerInfo, tail: Tail | None) -> None:
+        """Tell a server's stream from now on, behind what another collector has told of it."""
+        stream = self._streams[info.id] = _Stream(info)
+        if tail is not None:
+            stream.last = Position(tail.events.epoch, tail.offset + 1)
+            stream.waits = info.id != PROXY_ID
+            stream.state = tail.state
+            head = Head(info, stream.last, info.id == PROXY_ID or self.shows_state)
+            self.writer.append(stream_of(info.id), encode_head(head))
+        if info.id == PROXY_ID:
+            self._directory = None
+        self._hub.stir()
+
+    def give_up(self, server: int) -> None:
+        """Tell a stream no longer: another collector does, or nobody."""
+        self._streams.pop(server, None)
+        self._due.discard(server)
+
+    def end(self, server: int) -> None:
+        """The server is no longer in the configuration: its stream ends."""
+        if server in self._streams:
+            self.give_up(server)
+            self.writer.remove(stream_of(server))
+
+    def use_key(self, key: bytes) -> None:
+        """Have edges make pseudonyms with another key."""
+        self.key = key
+        self._hub.stir()
+
+    @property
+    def has_program(self) -> bool:
+        """Whether this collector tells of the program itself, and which servers there are."""
+        return PROXY_ID in self._streams
 
     # -- what the bus asks for (`bus.api.Publisher`) -------------------------------------
 
@@ -139,12 +193,10 @@ class Publishing(Feeds):
     def publish(self, batch: Batch) -> None:
         """Tell all edges; of `Feeds`, without clients and history."""
         self._hub.published_messages += len(batch)
-        if self.writer is None:
-            return
         server = batch.server.id
         stream = self._streams.get(server)
-        if stream is None:
-            stream = self._streams[server] = _Stream(batch.server)
+        if stream is None:  # what came through plugins after it was lost
+            return
         last, stream.last = stream.last, batch.position
         before = 0 if last is None or last.epoch != batch.position.epoch else last.offset
         self.writer.append(stream_of(server), encode_batch(batch, before))
@@ -155,13 +207,13 @@ class Publishing(Feeds):
         """Nothing for clients: what has changed goes to the bus, and to plugins, in steps."""
         self._look_at_servers()
         flushes = [flush for shown in self._shown.values() if (flush := shown.flush()) is not None]
-        writer = self.writer
-        if writer is not None:
-            self._tell_directory(writer)
-            for flush in flushes:
-                yield from self._contained(flush.server, self._tell_changes(writer, flush))
-            for server in list(self._servers.sources):
-                yield from self._contained(server, self._tell_all(writer, server))
+        if self.has_program:
+            self._tell_directory()
+        for flush in flushes:
+            yield from self._contained(flush.server, self._tell_changes(flush))
+        for server in list(self._streams):
+            yield from self._contained(server, self._tell_all(server))
+        self.on_flushed()
         if self._watcher is not None:
             yield from self._tell_watcher(self._watcher, flushes)
 
@@ -182,34 +234,31 @@ class Publishing(Feeds):
             if server in self._streams:
                 self._streams[server].told = None
 
-    def _tell_directory(self, writer: Writer) -> None:
-        """Which servers there are, if that has changed; streams of those that are gone end."""
-        sources = self._servers.sources
-        infos = {server: shown.info for server, shown in self._shown.items()}
-        servers = tuple(infos.get(server) or source.info for server, source in sources.items())
+    def _tell_directory(self) -> None:
+        """Which servers there are, if that has changed."""
+        program = self._servers.sources[PROXY_ID].info
+        infos = {PROXY_ID: program}
+        infos |= {server: info for server, info in self.infos().items() if server != PROXY_ID}
+        with_state = infos.keys() if self.shows_state else (PROXY_ID,)
         directory = Directory(
-            servers,
-            frozenset(self._shown),
+            tuple(infos.values()),
+            frozenset(with_state),
             self._live.keeps_state,
             self._showing.withheld,
-            self._key,
+            self.key,
         )
         if directory == self._directory:
             return
         self._directory = directory
         data = directory.encode()
-        writer.append(DIRECTORY, data)
-        writer.save(DIRECTORY, data)
-        for server in [server for server in self._streams if server not in sources]:
-            del self._streams[server]
-            self._due.discard(server)
-            writer.remove(stream_of(server))
+        self.writer.append(DIRECTORY, data)
+        self.writer.save(DIRECTORY, data)
 
-    def _tell_changes(self, writer: Writer, flush: Flush) -> Iterator[Delivery]:
+    def _tell_changes(self, flush: Flush) -> Iterator[Delivery]:
         stream = self._streams.get(flush.server)
         if stream is None or stream.told is not flush.shown:
             return  # all of it is told below
-        name = stream_of(flush.server)
+        name, writer = stream_of(flush.server), self.writer
         held: Sequence[Change] | None = None
         for chunk in flush.chunks():
             if held is not None:
@@ -220,15 +269,15 @@ class Publishing(Feeds):
             writer.append(name, encode_changes(Changes(flush.position, True, held)))
             yield MOMENT
 
-    def _tell_all(self, writer: Writer, server: int) -> Iterator[Delivery]:
+    def _tell_all(self, server: int) -> Iterator[Delivery]:
         """Begin a stream, or save a snapshot of it, if it is to be."""
-        source = self._servers.sources.get(server)
-        if source is None:  # gone meanwhile
+        source, stream = self._servers.sources.get(server), self._streams.get(server)
+        if source is None or stream is None:  # gone meanwhile, or not connected yet
             return
-        shown = self._shown.get(server)
-        stream = self._streams.get(server)
-        if stream is None:
-            stream = self._streams[server] = _Stream(source.info)
+        shown, writer = self._shown.get(server), self.writer
+        if stream.waits and not self._is_whole(server, shown):
+            return
+        stream.waits = False
         what = source.epoch if shown is None else shown
         begins = stream.told is not what
         if not begins and server not in self._due:
@@ -251,6 +300,19 @@ class Publishing(Feeds):
                     return
         snapshot.add(encode_head(self._head(stream, source.epoch, shown)))
         writer.save(stream_of(server), snapshot.finish())
+
+    def _is_whole(self, server: int, shown: Shown | None) -> bool:
+        """Whether all that can be known of a server's state is shown."""
+        if shown is not None and shown.changed is not None and not shown.changed.is_idle:
+            return False
+        return self._is_settled(server)
+
+    def _goes_on_after(self, server: int) -> Position | None:
+        stream = self._streams.get(server)
+        if stream is None:
+            return None
+        after, stream.state = stream.state, None
+        return after
 
     @staticmethod
     def _head(stream: _Stream, epoch: str, shown: Shown | None) -> Head:

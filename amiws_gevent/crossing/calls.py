@@ -1,10 +1,14 @@
-"""What an edge asks the collector, as bytes: actions of clients, and what the audit is told.
+"""What collectors are asked, as bytes: by edges, and by each other.
 
-    ACTION    an ActionRequest of a client; answered with the servers that reply, or with a problem;
-              then with a Reply of each server
-    CLASSIC   the text of an action of the classic socket; answered with messages for who sent it
+    ACTION    an ActionRequest of a client, for one server; answered with TAKEN, or with a problem;
+              then with its Reply
+    CLASSIC   the text of an action of the classic socket, for one server; answered with messages
+              for who sent it
     TELL      for the audit: a login, a logout, an action that the edge refused; answered empty
-    AUDIT     the last records of the audit; answered with what `audit.trail.Trail.last` gives
+    AUDIT     the last records of a collector's audit; answered with those, and which one it is
+    ASK       an action of a plugin; answered with an Answer, or with an AskError
+    PUBLISH   an event of a plugin; answered empty
+    REPORT    what a collector knows of its servers; answered with what all have in common
 
 It is all of one version of the program: streams say which (`codec.FORMAT`).
 """
@@ -18,10 +22,13 @@ from typing import Any
 import orjson
 
 from amiws_gevent.actions import ActionProblem, ActionRequest, Reply
+from amiws_gevent.ami import Kind, Message
 from amiws_gevent.feeds.encoding import to_json
 from amiws_gevent.plugins.api import ClientInfo
+from amiws_gevent.plugins.facilities import Answer
 
 ACTION, CLASSIC, TELL, AUDIT = "action", "classic", "tell", "audit"
+ASK, PUBLISH, REPORT = "ask", "publish", "report"
 
 LOGIN, LOGOUT, REFUSED = "login", "logout", "refused"
 """What the audit is told."""
@@ -82,6 +89,38 @@ def problem_members(problem: ActionProblem) -> list[Any]:
 def problem_of(members: Sequence[Any]) -> ActionProblem:
     """The problem again."""
     return ActionProblem(*members)
+
+
+def message_members(message: Message | None) -> list[Any] | None:
+    """A message as JSON."""
+    return None if message is None else [message.kind, list(map(list, message.headers))]
+
+
+def message_of(members: Sequence[Any] | None) -> Message | None:
+    """The message again."""
+    return None if members is None else Message(Kind(members[0]), members[1])
+
+
+def answer_members(answer: Answer) -> dict[str, Any]:
+    """What a plugin is answered, as JSON."""
+    return {
+        **_members(answer),
+        "response": message_members(answer.response),
+        "items": list(map(message_members, answer.items)),
+        "end": message_members(answer.end),
+    }
+
+
+def answer_of(members: Mapping[str, Any]) -> Answer:
+    """The answer again."""
+    given = {
+        **members,
+        "response": message_of(members["response"]),
+        "items": tuple(map(message_of, members["items"])),
+        "end": message_of(members["end"]),
+        "output": tuple(members["output"]),
+    }
+    return Answer(**given)
 
 
 def _members(value: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Names of streams and of their leases, and the directory: which servers, so streams, there are."""
+"""Names of the streams and of their leases, and the directory: which servers there are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from amiws_gevent.plugins.api import ServerInfo
 
 DIRECTORY = "directory"
 PROGRAM = "program"
-"""The lease of what the program itself tells: of the directory, and of server 0."""
+"""The lease of the directory, and of server 0, which is the program itself."""
 
 _SERVER = "server-"
 
@@ -30,13 +30,23 @@ def server_of(stream: str) -> int | None:
 
 
 def lease_of(stream: str) -> str:
-    """The lease of a stream: each AMI server has its own, named as its stream is."""
+    """The lease of a stream: each server has its own, by the name of its stream."""
     return PROGRAM if stream in (DIRECTORY, stream_of(0)) else stream
+
+
+def lease_of_server(server: int) -> str:
+    """The lease of a server's stream: who holds it is connected to that server."""
+    return lease_of(stream_of(server))
+
+
+def leases_of(servers: Iterable[int]) -> list[str]:
+    """All leases of a program with these servers."""
+    return list(dict.fromkeys([PROGRAM, *map(lease_of_server, servers)]))
 
 
 @dataclass(frozen=True)
 class Directory:
-    """What an edge has to know of the collector; each entry of its stream has all of it."""
+    """What an edge has to know of all collectors; each entry of its stream has all of it."""
 
     servers: tuple[ServerInfo, ...]
     """In the order of the configuration, the program itself (0) first."""

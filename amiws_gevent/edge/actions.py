@@ -1,6 +1,7 @@
-"""Actions of an edge's clients: checked here, done by the collector.
+"""Actions of an edge's clients: checked here, done by the collectors that hold the servers.
 
-It is asked once. If it is lost meanwhile, the outcome is unknown, and that is told at once.
+Each server's holder is asked for its part, once. If it is lost meanwhile, the outcome on that
+server is unknown, and that is told at once.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.actions.reply import RETRY_AFTER, UNKNOWN, failed
 from amiws_gevent.actions.reply import UNREACHABLE as NOT_SENT
 from amiws_gevent.actions.run import Told
-from amiws_gevent.ami import encode_message, error_response
+from amiws_gevent.ami import Kind, encode_message, envelope_prefix, error_response
 from amiws_gevent.audit.trail import Trail
-from amiws_gevent.bus.api import UNREACHABLE, Caller, Problem
+from amiws_gevent.bus.api import UNREACHABLE, Caller, OnAnswer, Problem
 from amiws_gevent.crossing import calls
-from amiws_gevent.crossing.streams import PROGRAM
+from amiws_gevent.crossing.streams import lease_of_server
 from amiws_gevent.dispatch import OWN_PREFIX, Answer, Dispatcher, Permitted
 from amiws_gevent.plugins.api import ClientInfo, ServerInfo
 from amiws_gevent.policy import Rights
@@ -34,11 +35,11 @@ MARGIN = 10.0
 CLASSIC_TIME = 30.0  # seconds in which an action of the classic socket must be sent
 
 LOST = "the collector was lost before all of the answer came: it may be done or not"
-AWAY = "the collector cannot be reached"
+AWAY = "no collector that is connected to this server can be reached"
 
 
 class Servers(Protocol):
-    """The servers that the collector has (`Following`)."""
+    """The servers that there are (`Following`)."""
 
     @property
     def infos(self) -> Mapping[int, ServerInfo]: ...
@@ -61,49 +62,75 @@ class _Targets(Mapping[int, Any]):
 
 
 class _Asking:
-    """A request that is with the collector; of `actions.run.Joined`."""
+    """A request that is with the holders of its servers; of `actions.run.Joined`."""
 
     def __init__(
         self, request: ActionRequest, servers: Sequence[int], shown: Callable[[Reply], Reply]
     ) -> None:
-        self.begun = Event()
-        """Set once it is known whether it was taken."""
-        self.problem: ActionProblem | None = None
         self.servers = servers
-        self.cancel: Callable[[], None] = _do_nothing
+        self._begun = Event()
+        """Set once a holder has begun, or none has and all have said why."""
         self._request = request
         self._shown = shown
+        self._asked: dict[int, Callable[[], None]] = {}  # what cancels it
         self._replied: set[int] = set()
+        self._problems: list[ActionProblem] = []
         self._told: list[Reply] = []
         self._submission: Submission | None = None
 
-    def on_answer(self, data: bytes | None, last: bool, problem: Problem) -> None:
+    def ask(self, call: Callable[[int, OnAnswer], Callable[[], None]]) -> None:
+        """Ask the holder of each server."""
+        for server in self.servers:
+            self._asked[server] = call(server, partial(self._on_answer, server))
+
+    def wait(self) -> None:
+        """Wait until it has begun; raises ActionProblem if all holders refuse it."""
+        try:
+            self._begun.wait()
+        except BaseException:
+            self.cancel()
+            raise
+        if len(self._problems) == len(self.servers):
+            raise self._problems[0]
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        for server, cancel in self._asked.items():
+            if server not in self._replied:
+                cancel()
+
+    def _on_answer(self, server: int, data: bytes | None, last: bool, problem: Problem) -> None:
         """Of `bus.api.Caller`."""
         members = calls.decode(data) if data else {}
-        if "servers" in members:
-            self.servers = members["servers"]
-        elif "problem" in members:
-            self.problem = calls.problem_of(members["problem"])
-        elif "reply" in members:
+        if "reply" in members:
             self._tell(calls.reply_of(members["reply"]))
-        if problem == UNREACHABLE:
-            self._fail(NOT_SENT, AWAY, RETRY_AFTER)
-        elif problem or (last and self.problem is None):
-            self._fail(UNKNOWN, LOST)
-        self.begun.set()
+        elif "problem" in members:
+            refused = calls.problem_of(members["problem"])
+            self._problems.append(refused)
+            self._fail(server, NOT_SENT, refused.message, refused.retry_after)
+        elif problem == UNREACHABLE:
+            self._fail(server, NOT_SENT, AWAY, RETRY_AFTER)
+        elif problem or last:
+            self._fail(server, UNKNOWN, LOST)
+        if len(self._replied) > len(self._problems) or not self._left or "taken" in members:
+            self._begun.set()
+
+    @property
+    def _left(self) -> int:
+        return len(self.servers) - len(self._replied)
+
+    def _fail(self, server: int, outcome: str, reason: str, again: float | None = None) -> None:
+        reply = failed(self._request, server, outcome, reason)
+        self._tell(dataclasses.replace(reply, retry_after=again))
 
     def _tell(self, reply: Reply) -> None:
+        if reply.server in self._replied:
+            return
         self._replied.add(reply.server)
         if self._submission is None:
             self._told.append(reply)
         else:  # who is told may wait, and others wait for the bus
             gevent.spawn(self._submission.tell, self._shown(reply))
-
-    def _fail(self, outcome: str, reason: str, again: float | None = None) -> None:
-        for server in self.servers:
-            if server not in self._replied:
-                reply = failed(self._request, server, outcome, reason)
-                self._tell(dataclasses.replace(reply, retry_after=again))
 
     def join(self, submission: Submission) -> None:
         """Tell what has come, and what comes."""
@@ -118,7 +145,7 @@ class _Asking:
 
 
 class RemoteActions(ActionService):
-    """Has the collector ask the servers."""
+    """Has the collectors ask the servers."""
 
     def __init__(
         self,
@@ -140,29 +167,49 @@ class RemoteActions(ActionService):
 
     @property
     def at_work(self) -> int:
-        """Requests that are with the collector."""
+        """Requests that are with collectors."""
         return self._of_client.total()
 
     def submit(self, request: ActionRequest, client: ClientInfo, reply: Told) -> Submission:
-        """See `ActionService.submit`; waits until the collector has taken it or not."""
+        """See `ActionService.submit`; waits until a holder has begun, or all have refused."""
         checked, servers, rights = self._permitted(request, client)
+        self._begin_counting(request, client)
         asking = _Asking(checked, servers, partial(self._shown_now, client, rights))
         # The request as it came: it is the collector that sends real numbers.
-        question = calls.encode(
-            client=calls.client_members(client), request=calls.request_members(request)
-        )
-        time = request.timeout + MARGIN
-        asking.cancel = self._caller.call(PROGRAM, calls.ACTION, question, time, asking.on_answer)
+        told = {
+            "client": calls.client_members(client),
+            "request": calls.request_members(request),
+        }
+
+        def call(server: int, on_answer: OnAnswer) -> Callable[[], None]:
+            question = calls.encode(server=server, **told)
+            time = request.timeout + MARGIN
+            lease = lease_of_server(server)
+            return self._caller.call(lease, calls.ACTION, question, time, on_answer)
+
         try:
-            asking.begun.wait()
-        except BaseException:
-            asking.cancel()
+            asking.ask(call)
+            asking.wait()
+        except ActionProblem as problem:  # a collector has recorded it
+            self.refused[problem.code] += 1
+            self._limits.end(client)
             raise
-        if asking.problem is not None:  # the collector has recorded it
-            self.refused[asking.problem.code] += 1
-            raise asking.problem
-        self.sent += len(asking.servers)
+        except BaseException:
+            self._limits.end(client)
+            raise
+        self.sent += len(servers)
         return self._join(asking, client, reply)
+
+    def _begin_counting(self, request: ActionRequest, client: ClientInfo) -> None:
+        try:
+            self._limits.begin(client)
+        except ActionProblem as problem:
+            self._refuse(client, problem, request)
+            raise
+
+    def _done(self, client: ClientInfo) -> None:
+        super()._done(client)
+        self._limits.end(client)
 
     def _shown_now(self, client: ClientInfo, rights: Rights, reply: Reply) -> Reply:
         """A reply, unless it was made by rights of before."""
@@ -173,7 +220,7 @@ class RemoteActions(ActionService):
 
 
 class RemoteDispatcher(Dispatcher):
-    """Has the collector send the actions of classic clients."""
+    """Has the collectors send the actions of classic clients."""
 
     def __init__(
         self,
@@ -185,22 +232,38 @@ class RemoteDispatcher(Dispatcher):
         limits: ActionLimits,
     ) -> None:
         super().__init__(_Targets(servers), rights_of=rights_of, audit=audit, limits=limits)
+        self._servers = servers
         self._caller = caller
 
     def _go(self, permitted: Permitted, answer: Answer) -> None:
-        question = calls.encode(client=calls.client_members(permitted.client), text=permitted.text)
+        told = {"client": calls.client_members(permitted.client), "text": permitted.text}
         self.sent += len(permitted.servers)
+        for server in permitted.servers:
+            self._caller.call(
+                lease_of_server(server),
+                calls.CLASSIC,
+                calls.encode(server=server, **told),
+                CLASSIC_TIME,
+                partial(self._on_answer, server, permitted.action.action_id, answer),
+            )
 
-        def on_answer(data: bytes | None, last: bool, problem: Problem) -> None:
-            if data:
-                answer(data)
-            if problem:
-                why = AWAY if problem == UNREACHABLE else LOST
-                failure = error_response(why, permitted.action.action_id)
-                answer(encode_message(OWN_PREFIX, failure))
+    def _on_answer(
+        self,
+        server: int,
+        action_id: str | None,
+        answer: Answer,
+        data: bytes | None,
+        _last: bool,
+        problem: Problem,
+    ) -> None:
+        if data:
+            answer(data)
+        if problem:
+            failure = error_response(AWAY if problem == UNREACHABLE else LOST, action_id)
+            answer(encode_message(self._prefix(server), failure))
 
-        self._caller.call(PROGRAM, calls.CLASSIC, question, CLASSIC_TIME, on_answer)
-
-
-def _do_nothing() -> None:
-    """Nothing is to be cancelled yet."""
+    def _prefix(self, server: int) -> bytes:
+        info = self._servers.infos.get(server)
+        if info is None:  # gone meanwhile
+            return OWN_PREFIX
+        return envelope_prefix(Kind.RESPONSE, info.id, info.name, info.ssl)

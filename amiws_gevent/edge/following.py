@@ -1,6 +1,7 @@
-"""What a collector tells on its streams: of `bus.api.Follower`, and of `feeds.shown.Live`.
+"""What collectors tell on their streams: of `bus.api.Follower`, and of `feeds.shown.Live`.
 
-While nothing is heard, clients keep what they have, and each server is stale, with a reason.
+While nothing is heard of a server, clients keep what they have of it, and it is stale, with a
+reason.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gevent.event import Event
 
@@ -27,10 +28,12 @@ from amiws_gevent.crossing.streams import (
     DIRECTORY,
     Directory,
     decode_directory,
+    lease_of_server,
+    leases_of,
     server_of,
     stream_of,
 )
-from amiws_gevent.edge.mirror import Epoch, Mirror, ProgramMirror
+from amiws_gevent.edge.mirror import STALE, Epoch, Mirror, ProgramMirror
 from amiws_gevent.feeds.encoding import HISTORY, RESTART
 from amiws_gevent.live.proxy import PROXY_ID, PROXY_NAME
 from amiws_gevent.plugins.api import ServerInfo
@@ -41,6 +44,9 @@ TURN = 0.003
 """Seconds for which entries are taken before others have their turn; one may take as long."""
 
 NOT_YET = "the edge has not heard of a collector yet"
+
+WAITING = "waiting"
+"""What ``connection`` is while no collector has the server, as of a link that waits."""
 
 _log = logging.getLogger("amiws_gevent.edge")
 
@@ -64,6 +70,14 @@ class _Server:
         """Of its last batch; None before the stream has begun."""
 
 
+class Lease(NamedTuple):
+    """A lease as an edge hears of it."""
+
+    held: bool
+    reason: str
+    """Which collector has it, or why none has."""
+
+
 class Following:
     """``on_directory`` is told what an edge has to do when it is another: follow, show, mask."""
 
@@ -77,13 +91,13 @@ class Following:
         self.lost = 0
         """How often batches were lost on the way."""
         self.reason = NOT_YET
-        """Why the state is not up to date; empty: it is."""
-        self._program = ProgramMirror(ServerInfo(PROXY_ID, PROXY_NAME, False))
+        """Why no server's state is up to date; empty: that of some is."""
+        self._program = ProgramMirror(ServerInfo(PROXY_ID, PROXY_NAME, False), self._amiss)
         self._servers: dict[int, _Server] = {PROXY_ID: _Server(self._program.info, self._program)}
         self._with_state: dict[int, Mirror] = {PROXY_ID: self._program}
         self._sources: dict[int, Epoch] = {}
         self._redis = NOT_YET  # why it is not there
-        self._collector = NOT_YET
+        self._leases: dict[str, Lease] = {}
         self._format = ""
         self._complete = Event()
         self._limiter = LogLimiter()
@@ -113,6 +127,17 @@ class Following:
         if self.directory is None:
             return {}
         return {one.id: one for one in self.directory.servers if one.id != PROXY_ID}
+
+    @property
+    def leases(self) -> Mapping[str, Lease]:
+        """Those of all servers, by name."""
+        none = Lease(False, NOT_YET)
+        return {name: self._leases.get(name, none) for name in leases_of(self._servers)}
+
+    def holders(self) -> list[str]:
+        """One lease of each collector that has any."""
+        found = {lease.reason: name for name, lease in self._leases.items() if lease.held}
+        return list(found.values())
 
     def wait(self, timeout: float) -> bool:
         """Wait until all that there is has been told once; whether it was in time."""
@@ -147,19 +172,46 @@ class Following:
         self._look_at_reasons()
 
     def on_collector(self, lease: str, up: bool, reason: str) -> None:
-        self._collector = "" if up else f"there is no collector: {reason}"
-        self._look_at_reasons()
+        self._leases[lease] = Lease(up, reason if up else f"there is no collector: {reason}")
+        server = server_of(lease)  # there may be hundreds, and all may be told of at once
+        self._look_at_reasons(() if server is None else (server,))
 
-    def _look_at_reasons(self) -> None:
-        before, self.reason = self.reason, self._redis or self._collector or self._format
-        if self.reason == before:
-            return
-        if self.reason:
+    def _look_at_reasons(self, servers: Iterable[int] | None = None) -> None:
+        """Find out what is amiss by now, of these servers or of all."""
+        before, self.reason = self.reason, self._reason()
+        if self.reason and self.reason != before:
             _log.error("the live state is not up to date: %s", self.reason)
-        else:
-            _log.info("the collector is heard")
-        self._program.use_reason(self.reason)
-        self.on_change()
+        elif before and not self.reason:
+            _log.info("collectors are heard")
+        if self._program.look(servers) or self.reason != before:
+            self.on_change()
+
+    def _reason(self) -> str:
+        """Why nothing of any server is heard."""
+        if self._redis or self._format:
+            return self._redis or self._format
+        reason = ""
+        for info in () if self.directory is None else self.directory.servers:
+            if info.id != PROXY_ID:
+                missing = self._missing(info.id)
+                if not missing:
+                    return ""
+                reason = reason or missing
+        return reason or NOT_YET
+
+    def _missing(self, server: int) -> str:
+        """Why no collector has a server; empty: one has."""
+        lease = self._leases.get(lease_of_server(server), Lease(False, NOT_YET))
+        return "" if lease.held else lease.reason
+
+    def _amiss(self, server: int) -> Mapping[str, Any]:
+        """Fields of a server's entity that are otherwise than they were told."""
+        if reason := self._redis or self._format:
+            return {"sync": STALE, "sync_reason": reason}
+        if reason := self._missing(server):
+            stale = {"sync": STALE, "sync_reason": reason}
+            return {**stale, "connection": WAITING, "connection_reason": reason}
+        return {}
 
     # -- what is told --------------------------------------------------------------------
 
@@ -170,8 +222,8 @@ class Following:
             self._tell_format(error)
             return
         self._format = ""
-        self._look_at_reasons()
         if directory == self.directory:
+            self._look_at_reasons()
             return
         self.directory = directory
         known, self._servers = self._servers, {}
@@ -181,6 +233,9 @@ class Following:
                 server = _Server(info, Mirror(info) if info.id != PROXY_ID else self._program)
             self._servers[info.id] = server
         self._servers.setdefault(PROXY_ID, known[PROXY_ID])
+        there = leases_of(self._servers)
+        self._leases = {name: lease for name, lease in self._leases.items() if name in there}
+        self._look_at_reasons()
         self.on_directory(directory)
         self._sources = {
             server: epoch for server, epoch in self._sources.items() if server in self._servers

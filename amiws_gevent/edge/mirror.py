@@ -6,7 +6,7 @@ another edge has given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from amiws_gevent.crossing.codec import Changes, Item, Whole
@@ -15,6 +15,9 @@ from amiws_gevent.state.servers import SERVER
 from amiws_gevent.state.store import Change, Name, Store
 
 STALE = "stale"
+
+_CONCEALED = ("sync", "sync_reason", "connection", "connection_reason")
+"""Fields of a server that are shown otherwise while something is amiss."""
 
 
 class Epoch(NamedTuple):
@@ -129,15 +132,17 @@ class Mirror:
 class ProgramMirror(Mirror):
     """Server 0. Its servers are stale, with a reason, while the edge does not hear of them.
 
-    Only this edge knows that. So the offsets of this store are the edge's own, and who comes
+    ``amiss`` says of a server (by id) which fields are therefore otherwise than a collector has
+    told. Only this edge knows that. So the offsets of this store are the edge's own, and who comes
     back is told all of it (`Feeds`, ``told_again``).
     """
 
-    def __init__(self, info: ServerInfo) -> None:
+    def __init__(self, info: ServerInfo, amiss: Callable[[int], Mapping[str, Any]]) -> None:
         super().__init__(info)
         self.is_whole = True
-        self._reason = ""
-        self._told: dict[str, dict[str, Any]] = {}  # by server: what the collector says of these
+        self._amiss = amiss
+        self._shown: dict[str, Mapping[str, Any]] = {}  # by server: what is amiss, as it is shown
+        self._told: dict[str, dict[str, Any]] = {}  # by server: what a collector says of these
 
     def _new_store(self, whole: Whole) -> MirrorStore:
         return MirrorStore(1, 0)
@@ -145,34 +150,36 @@ class ProgramMirror(Mirror):
     def _restore(self, store: MirrorStore, item: Item) -> None:
         store.put(item.kind, item.key, **self._as_known(item.kind, item.key, item.fields))
 
-    def use_reason(self, reason: str) -> None:
-        """Why nothing is heard; empty: all is."""
-        if reason == self._reason:
-            return
-        self._reason = reason
-        self._overlay(self.store.keys(SERVER))
-
-    def _overlay(self, keys: Iterable[str]) -> None:
+    def look(self, servers: Iterable[int] | None = None) -> bool:
+        """Show what is amiss by now, of these or of all; whether that is other than before."""
+        keys = self.store.keys(SERVER) if servers is None else map(str, servers)
+        changed = {
+            key: amiss
+            for key in keys
+            if key in self._told and (amiss := self._amiss(int(key))) != self._shown.get(key, {})
+        }
+        if not changed:
+            return False
         self.store.begin(self.store.offset + 1)
-        for key in keys:
-            self.store.put(SERVER, key, **self._shown(key))
-
-    def _shown(self, key: str) -> dict[str, Any]:
-        if self._reason:
-            return {"sync": STALE, "sync_reason": self._reason}
-        return self._told.get(key, {})
+        for key, amiss in changed.items():
+            self._shown[key] = amiss
+            self.store.put(SERVER, key, **{**self._told.get(key, {}), **amiss})
+        return True
 
     def _as_known(self, kind: str, key: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """Fields of an entity, or some of them, as they are shown."""
         if kind != SERVER:
             return fields
-        told = self._told.setdefault(key, {"sync": None, "sync_reason": None})
+        told = self._told.setdefault(key, dict.fromkeys(_CONCEALED))
         told.update((name, fields[name]) for name in told.keys() & fields.keys())
-        return {**fields, **self._shown(key)} if self._reason else fields
+        if key not in self._shown:
+            self._shown[key] = self._amiss(int(key))
+        return {**fields, **self._shown[key]}
 
     def _take(self, change: Change) -> None:
         if change.fields is None and change.kind == SERVER:
             self._told.pop(change.key, None)
+            self._shown.pop(change.key, None)
         elif change.fields is not None:
             fields = self._as_known(change.kind, change.key, change.fields)
             change = change._replace(fields=fields)

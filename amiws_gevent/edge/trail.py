@@ -1,12 +1,15 @@
-"""The audit of an edge is that of the collector, which is told what the edge alone knows."""
+"""The audit of an edge is that of the collectors.
+
+The one that holds the program is told what the edge alone knows; to read it, all are asked.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from gevent.event import AsyncResult
+from gevent.queue import Queue
 
 from amiws_gevent.actions import ActionProblem
 from amiws_gevent.audit.trail import Change, Client, Headers, Trail
@@ -14,6 +17,7 @@ from amiws_gevent.audit.writer import Writer
 from amiws_gevent.bus.api import Caller, Problem
 from amiws_gevent.config import Audit
 from amiws_gevent.crossing import calls
+from amiws_gevent.crossing.records import merged
 from amiws_gevent.crossing.streams import PROGRAM
 from amiws_gevent.runtime.log import LogLimiter
 
@@ -21,8 +25,14 @@ TELL_TIME = 30.0  # seconds for which what is told may wait for the collector
 READ_TIME = 5.0  # seconds that who reads the audit may wait
 AGAIN = 2.0
 
+_SILENT: dict[str, Any] = {"writing": True, "refusing": False, "items": []}
+"""What is told of collectors that do not answer, beside the reason."""
+
 MOST_WAITING = 1000
 """Of what is told; past it the newest is lost."""
+
+Holders = Callable[[], Sequence[str]]
+"""A lease of each collector that has any."""
 
 _log = logging.getLogger("amiws_gevent.audit")
 
@@ -30,11 +40,12 @@ _log = logging.getLogger("amiws_gevent.audit")
 class RemoteTrail(Trail):
     """Tells the collector; what it cannot be told is counted as lost, and logged."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, holders: Holders) -> None:
         super().__init__()
         self.untold = 0
         """What the collector could not be told."""
         self._caller = caller
+        self._holders = holders
         self._waiting = 0
         self._limiter = LogLimiter()
 
@@ -126,20 +137,33 @@ class RemoteTrail(Trail):
     def last(
         self, number: int, *, after: int, before: int, what: str, user: str, action: str
     ) -> dict[str, Any] | None:
-        """See `Trail.last`; waits for the collector. Raises ActionProblem if it does not answer."""
-        answered: AsyncResult[bytes] = AsyncResult()
+        """The last of all collectors, see `crossing.records`; waits for them.
 
-        def on_answer(data: bytes | None, _last: bool, _problem: Problem) -> None:
-            answered.set(data or b"")
-
+        Raises ActionProblem if none answers.
+        """
         question = calls.encode(
             number=number, after=after, before=before, what=what, user=user, action=action
         )
-        self._caller.call(PROGRAM, calls.AUDIT, question, READ_TIME, on_answer)
-        data = answered.get()
-        if not data:
+        leases = self._holders()
+        answers: Queue[bytes | None] = Queue()
+
+        def on_answer(data: bytes | None, _last: bool, _problem: Problem) -> None:
+            answers.put(data)
+
+        for lease in leases:
+            self._caller.call(lease, calls.AUDIT, question, READ_TIME, on_answer)
+        given = [data for _ in leases if (data := answers.get())]
+        told = {one["collector"]: one["last"] for one in map(calls.decode, given)}
+        if not told:
             raise ActionProblem(
-                "audit_unavailable", "the collector, which has the audit, does not answer", AGAIN
+                "audit_unavailable", "no collector, which have the audit, answers", AGAIN
             )
-        told: dict[str, Any] | None = calls.decode(data)["last"]
-        return told
+        there = [last for last in told.values() if last is not None]
+        if not there:
+            return None
+        if len(given) < len(leases):
+            silent = len(leases) - len(given)
+            there.append(
+                {**_SILENT, "reason": f"{silent} of {len(leases)} collectors do not answer"}
+            )
+        return merged(there, number)

@@ -29,15 +29,21 @@ _log = logging.getLogger("amiws_gevent.feeds")
 
 
 class Changed:
-    """``store`` has what clients may see. Its offsets are its own, one for each chunk.
+    """``store`` has what clients may see. Its offsets are its own, one for each chunk, from
+    ``offset`` on.
 
     ``on_fed`` is called when it has changed.
     """
 
     def __init__(
-        self, info: ServerInfo, raw: Store, transform: Transform, on_fed: Callable[[], None]
+        self,
+        info: ServerInfo,
+        raw: Store,
+        transform: Transform,
+        on_fed: Callable[[], None],
+        offset: int = 0,
     ) -> None:
-        self.store = Store()
+        self.store = Store(offset=offset)
         self._info = info
         self._raw = raw
         self._transform = transform
@@ -51,6 +57,11 @@ class Changed:
         """Have plugins asked about what has changed; returns at once."""
         if self._greenlet is None and not self._closed and (self._all or self._raw.dirty):
             self._greenlet = gevent.spawn(self._run)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether plugins were asked about all that there is."""
+        return self._greenlet is None and not self._all and not self._raw.dirty
 
     def again(self) -> None:
         """Plugins may say something else now: ask them about everything."""

@@ -74,7 +74,8 @@ class Feeds:
     """What is shown of the state, who subscribes to it, and the history of events.
 
     Publish through ``publish``; call ``hub.stir`` when a store has changed. Of the servers
-    ``told_again`` who comes back is told all the state, whatever its position.
+    ``told_again`` who comes back is told all the state, whatever its position. ``cursors`` keep
+    lists for who asks for them page by page.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Feeds:
         *,
         clock: Callable[[], float] = time.monotonic,
         told_again: Collection[int] = (),
+        cursors: Cursors | None = None,
     ) -> None:
         self.history = History(bounds, clock=clock)
         self.counts: Counter[str] = Counter(snapshots=0, gaps=0, left_out=0)
@@ -100,7 +102,7 @@ class Feeds:
         self._sights = Sights(self._shown, clock=clock)
         self._views = Views(hub.passes, live, self._positions, self._sights, clock=clock)
         self._feeds: dict[Feed, None] = {}
-        self._cursors = Cursors(clock)
+        self._cursors = Cursors(clock) if cursors is None else cursors
         self._limiter = LogLimiter()
         hub.set_stage(self)
         hub.passes.on_dropped = self._views.batches_dropped
@@ -324,7 +326,8 @@ class Feeds:
                 if shown is not None:
                     shown.close()
                 transform = None if server == PROXY_ID else self._showing.transform
-                shown = self._shown[server] = Shown(served, transform, self._hub.stir)
+                after = self._goes_on_after(server)
+                shown = self._shown[server] = Shown(served, transform, self._hub.stir, after)
                 changed.append(server)
                 if self._watcher is not None:
                     self._watcher.state_begins(shown.info)
@@ -333,6 +336,10 @@ class Feeds:
             for view in self._views.states():
                 if view.has(changed):
                     self._views.begin_anew(view)
+
+    def _goes_on_after(self, _server: int) -> Position | None:
+        """Where what plugins make of a server's state goes on; None: it begins."""
+        return None
 
     def _drop(self, server: int) -> None:
         shown = self._shown.pop(server)

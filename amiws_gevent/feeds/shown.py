@@ -143,13 +143,17 @@ class Flushed:
 
 
 class Shown(Flushed):
-    """One server's state as clients see it who see all of it."""
+    """One server's state as clients see it who see all of it.
+
+    With ``transform`` it has positions of its own, behind ``after`` if that is given.
+    """
 
     def __init__(
         self,
         served: Served,
         transform: Transform | None = None,
         on_fed: Callable[[], None] = lambda: None,
+        after: Position | None = None,
     ) -> None:
         self._source_epoch = served.source.epoch
         self._raw = served.store
@@ -158,9 +162,10 @@ class Shown(Flushed):
         if transform is None:
             super().__init__(served.info, self._raw, self._source_epoch)
             return
-        self.changed = Changed(served.info, self._raw, transform, on_fed)
+        after = after or Position(secrets.token_hex(8), 0)
+        self.changed = Changed(served.info, self._raw, transform, on_fed, after.offset)
         self.changed.wake()
-        super().__init__(served.info, self.changed.store, secrets.token_hex(8))
+        super().__init__(served.info, self.changed.store, after.epoch)
 
     def is_of(self, served: Served) -> bool:
         """Whether this still shows that server's stream."""

@@ -155,6 +155,7 @@ class Link:
     def stop(self, timeout: float = 1.0) -> None:
         """Log off, wait at most ``timeout`` seconds for the server's goodbye, close.
 
+        With 0 nothing is sent any more.
         May be called in any state and more than once; from `on_messages` and `on_state`
         it only asks, since they run in the greenlet that is to end.
         """
@@ -162,7 +163,7 @@ class Link:
         greenlet = self._greenlet
         if greenlet is None or greenlet is gevent.getcurrent():
             return
-        if self._session is not None and self.connected:
+        if timeout > 0 and self._session is not None and self.connected:
             self._session.log_off()
             greenlet.join(timeout)
         greenlet.kill()

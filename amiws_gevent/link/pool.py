@@ -7,7 +7,7 @@ old link is told that the outcome is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import gevent
@@ -61,10 +61,11 @@ class _Member:
     """A link, its source for the pipeline, and the last state that plugins were told."""
 
     def __init__(
-        self, host: AmiHost, limits: Limits, pipeline: Pipeline, follower: Follower
+        self, source: Source, limits: Limits, pipeline: Pipeline, follower: Follower
     ) -> None:
+        host = source.host
         self.host = host
-        self.source = Source(host)
+        self.source = source
         self.link = Link(
             host,
             limits,
@@ -76,13 +77,13 @@ class _Member:
         self._told = ""
         self._replaced = False
 
-    def retire(self, reason: str) -> None:
-        """Log off, since a reload has removed or replaced the link; returns at once."""
+    def retire(self, reason: str, log_off: bool) -> gevent.Greenlet[..., None]:
+        """Log off, or only close, since the link is removed or replaced; returns who does it."""
         self._replaced = True
         if self._told == "connected":
             self._tell("disconnected", reason)
         self._follower.left(self.source, reason)
-        gevent.spawn(self.link.stop, LOG_OFF_TIME)
+        return gevent.spawn(self.link.stop, LOG_OFF_TIME if log_off else 0.0)
 
     def _on_messages(self, _link: Link, messages: list[Message]) -> None:
         if not self._replaced:
@@ -109,6 +110,8 @@ class Pool:
     """
 
     def __init__(self, pipeline: Pipeline, follower: Follower | None = None) -> None:
+        self.make_source: Callable[[AmiHost], Source] = Source
+        """Makes the stream of a server whose link is new."""
         self._pipeline = pipeline
         self._follower = follower or _Nobody()
         self._members: dict[int, _Member] = {}
@@ -127,6 +130,16 @@ class Pool:
 
     def configure(self, settings: Settings) -> None:
         """Stop, start and order the links; those of unchanged entries stay. Cannot fail."""
+        self.use(settings, "no longer in the configuration")
+
+    def use(
+        self, settings: Settings, gone: str, *, log_off: bool = True
+    ) -> list[gevent.Greenlet[..., None]]:
+        """`configure`; ``gone`` says why entries are missing. Returns who logs off from these.
+
+        Without ``log_off`` nothing is sent to them any more.
+        """
+        leaving = []
         hosts = {host.id: host for host in settings.amihosts}
         for server_id, member in list(self._members.items()):
             host = hosts.get(server_id)
@@ -134,17 +147,18 @@ class Pool:
                 member.link.configure(settings.limits)
                 continue
             del self._members[server_id]
-            gone = "no longer in the configuration"
-            member.retire(gone if host is None else "its configuration has changed")
+            why = gone if host is None else "its configuration has changed"
+            leaving.append(member.retire(why, log_off or host is not None))
         self._members = {
             host.id: self._members.get(host.id) or self._start(host, settings.limits)
             for host in settings.amihosts
         }
         self._links.clear()
         self._links.update((server_id, member.link) for server_id, member in self._members.items())
+        return leaving
 
     def _start(self, host: AmiHost, limits: Limits) -> _Member:
-        member = _Member(host, limits, self._pipeline, self._follower)
+        member = _Member(self.make_source(host), limits, self._pipeline, self._follower)
         self._follower.joined(member.source, member.link)
         member.link.start()
         return member

@@ -232,6 +232,9 @@ class _Check:
         self._report.missing = missing
         self._report.problem = reason if state == STALE else ""
 
+    def asked_all(self) -> None:
+        """What was told last says it."""
+
 
 def _nobody(link: Link, messages: list[Message]) -> None:
     """Events are not looked at."""

@@ -88,6 +88,8 @@ class FollowedServer(LiveServer):
         self.errors = 0
         """Faults of the model."""
         self.sync = STALE
+        self.settled = False
+        """Whether all was asked for since the link began: before that, much may be missing."""
         self._healed: Counter[tuple[str, str]] = Counter()
         self._link = link
         self._now = now
@@ -347,6 +349,10 @@ class FollowedServer(LiveServer):
                 )
             self._tell_sync(state, reason)
             self._log_missing()
+        self._on_change(self.store)
+
+    def asked_all(self) -> None:
+        self.settled = True
         self._on_change(self.store)
 
     def _tell_sync(self, state: str, reason: str) -> None:

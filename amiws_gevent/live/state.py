@@ -12,7 +12,7 @@ from typing import Any
 
 import gevent
 
-from amiws_gevent.config import Settings
+from amiws_gevent.config import AmiHost, Settings
 from amiws_gevent.link import Link
 from amiws_gevent.live.figuresfile import FiguresFile, name_of
 from amiws_gevent.live.liveserver import FollowedServer, LiveServer
@@ -24,7 +24,7 @@ from amiws_gevent.live.proxy import (
     SteadyClock,
     proxy_source,
 )
-from amiws_gevent.live.synchroniser import DEFAULT_PACE, Pace
+from amiws_gevent.live.synchroniser import DEFAULT_PACE, STALE, Pace
 from amiws_gevent.pipeline import Source
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.state.store import Store
@@ -52,6 +52,9 @@ class LiveState:
     def __init__(self, *, now: Clock | None = None, pace: Pace | None = None) -> None:
         self.on_change: Callable[[], None] = lambda: None
         """Called, cheaply and often, when a store has something to drain."""
+        self.stays: Callable[[int], bool] = lambda _server: False
+        """Whether the entity of a server stays when its link has left: the server is still there,
+        and this process has it no longer."""
         self._now = now or SteadyClock()
         self._pace = pace or DEFAULT_PACE
         source = proxy_source()
@@ -88,6 +91,15 @@ class LiveState:
     def followed(self) -> list[FollowedServer]:
         """Those that have a model."""
         return [member.live for member in self._members.values() if member.live is not None]
+
+    def is_settled(self, server: int) -> bool:
+        """Whether all that is known of a server was asked for; True for one without a model."""
+        member = self._members.get(server)
+        return member is None or member.live is None or member.live.settled
+
+    def entity_of(self, host: AmiHost, reason: str) -> None:
+        """Have an entity for a server that nobody is connected to, and say why."""
+        self._is_away(ServerEntity(self._proxy, host, self._now), reason)
 
     def call_of(self, server: int, channel: str) -> str | None:
         """The id of the call of a channel, by its Uniqueid; None if that is not known."""
@@ -156,8 +168,16 @@ class LiveState:
         if member is not None:
             self._unfollow(member)
             del self._members[source.host.id]
-            member.entity.remove()
+            if self.stays(source.host.id):
+                self._is_away(member.entity, reason)
+            else:
+                member.entity.remove()
             self._changed()
+
+    def _is_away(self, entity: ServerEntity, reason: str) -> None:
+        entity.connection_changed("waiting", reason)
+        if self.keeps_state:
+            entity.synchronised(STALE, reason, ())
 
     def _member_of(self, source: Source) -> _Member | None:
         member = self._members.get(source.host.id)

@@ -90,6 +90,9 @@ class Told(Protocol):
     def synchronised(self, state: str, reason: str, missing: Sequence[Missing]) -> None:
         """How far it has come."""
 
+    def asked_all(self) -> None:
+        """Everything was asked for, and has an answer or is asked for again later."""
+
 
 class Synchroniser:
     """Keeps one connection's server in step; made for each connection anew.
@@ -157,6 +160,7 @@ class Synchroniser:
             self._tell()
             while True:
                 self.ask_all_due()
+                self._told.asked_all()
                 self._woken.wait(max(0.0, min(self._due.values()) - self._clock()))
                 self._woken.clear()
         except (NotConnected, ConnectionLost):

@@ -24,6 +24,7 @@ from amiws_gevent.api.streams import Streams
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.clients import VIEW_NAMES, Clients
 from amiws_gevent.config import AmiHost
+from amiws_gevent.config.fields import COLLECTOR
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.feeds.encoding import STREAMS
 from amiws_gevent.feeds.feeds import Feeds
@@ -71,6 +72,26 @@ class OnBus(Protocol):
     @property
     def lost(self) -> int:
         """How often events were lost on the way here."""
+
+    @property
+    def held(self) -> Mapping[str, int]:
+        """By lease, the term of each that this process holds."""
+
+    @property
+    def refusals(self) -> int:
+        """How often Redis refused something, since another collector has a newer term."""
+
+    @property
+    def dropped(self) -> int:
+        """Entries and snapshots that never reached Redis."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for Redis."""
+
+    @property
+    def unshared(self) -> int:
+        """How often what edges share could not be asked."""
 
     def lag(self) -> Mapping[str, int]:
         """By stream, the entries that have not been taken yet."""
@@ -172,6 +193,27 @@ def _bus_lag(measured: Measured) -> Iterator[Values]:
     if measured.bus is not None:
         for stream, entries in list(measured.bus.lag().items()):
             yield (stream,), entries
+
+
+def _bus_leases(measured: Measured) -> Iterator[Values]:
+    if measured.bus is not None:
+        for lease, term in list(measured.bus.held.items()):
+            yield (lease,), term
+
+
+def _of_collector(read: Callable[[OnBus], float]) -> Callable[[Measured], Iterator[Values]]:
+    """A value of collectors alone, with their ``process``."""
+
+    def values(measured: Measured) -> Iterator[Values]:
+        if measured.bus is not None and measured.bus.process == COLLECTOR:
+            yield (measured.bus.process,), read(measured.bus)
+
+    return values
+
+
+def _bus_unshared(measured: Measured) -> Iterator[Values]:
+    if measured.bus is not None:
+        yield (measured.bus.process,), measured.bus.unshared
 
 
 def _limited_actions(measured: Measured) -> Iterator[Values]:
@@ -617,7 +659,7 @@ FAMILIES = (
     # Collector and edges
     Family(
         "amiws_bus_up",
-        "1 if this collector publishes, or this edge hears a collector, else 0.",
+        "1 if this collector holds a lease, or this edge hears a collector, else 0.",
         ("process",),
         _bus_up,
     ),
@@ -633,6 +675,38 @@ FAMILIES = (
         "Entries of a stream that this edge has not taken yet.",
         ("stream",),
         _bus_lag,
+    ),
+    Family(
+        "amiws_bus_lease_term",
+        "The term of each lease that this collector holds: of a server (`server-1`), or of the "
+        "list of servers (`program`). A lease that it does not hold is missing.",
+        ("lease",),
+        _bus_leases,
+    ),
+    Family(
+        "amiws_bus_refusals_total",
+        "How often Redis refused what this collector wrote, since another has a newer lease.",
+        ("process",),
+        _of_collector(lambda bus: bus.refusals),
+    ),
+    Family(
+        "amiws_bus_dropped_entries_total",
+        "Entries and snapshots of this collector that never reached Redis: it held no lease, or "
+        "Redis was away too long.",
+        ("process",),
+        _of_collector(lambda bus: bus.dropped),
+    ),
+    Family(
+        "amiws_bus_waiting_bytes",
+        "Bytes of this collector that wait for Redis.",
+        ("process",),
+        _of_collector(lambda bus: bus.waiting),
+    ),
+    Family(
+        "amiws_bus_unshared_total",
+        "How often this edge went by what it knows alone, since Redis did not answer for all.",
+        ("process",),
+        _bus_unshared,
     ),
     # The event loop
     Family(

@@ -134,6 +134,9 @@ class NonceTable:
 
     When the table is full, the oldest entry is evicted, and every older nonce without an
     entry becomes invalid: forgetting counts must not make a replay valid again.
+
+    ``secret`` signs nonces. ``ahead``: seconds by which the clock of who has made a nonce may be
+    ahead of this one.
     """
 
     def __init__(
@@ -142,11 +145,13 @@ class NonceTable:
         clock: Callable[[], float] = time.monotonic,
         lifetime: float = NONCE_LIFETIME,
         size: int = NONCE_TABLE,
+        ahead: float = 0.0,
     ) -> None:
         self._clock = clock
         self._lifetime = lifetime
+        self._ahead = ahead
         self._size = size
-        self._secret = secrets.token_bytes(32)
+        self.secret = secrets.token_bytes(32)
         self._used: dict[str, _Counts] = {}
         self._forgotten = -1.0
 
@@ -164,7 +169,7 @@ class NonceTable:
         raw = self._decode(nonce)
         if raw is None:
             return None
-        return NonceSession(raw[_STAMP : _STAMP + _SESSION], self._now_ms() / 1000 - _time_of(raw))
+        return NonceSession(raw[_STAMP : _STAMP + _SESSION], self._age(_time_of(raw)))
 
     def claimed_session(self, nonce: str) -> NonceSession | None:
         """The session that a nonce names, although this table has not made it.
@@ -181,31 +186,34 @@ class NonceTable:
 
     def fresh(self, nonce: str) -> bool:
         """Whether this table made the nonce and it has not expired."""
-        issued = self._issued(nonce)
-        return issued is not None and 0 <= self._now_ms() / 1000 - issued <= self._lifetime
+        issued = self.issued(nonce)
+        return issued is not None and -self._ahead <= self._age(issued) <= self._lifetime
 
     def spend(self, nonce: str, count: int) -> bool:
         """Note a count of a fresh nonce after a right answer; False if it was used before."""
         counts = self._used.get(nonce)
         if counts is None:
-            issued = self._issued(nonce)
+            issued = self.issued(nonce)
             if issued is None or issued <= self._forgotten:
                 return False
             counts = self._used[nonce] = _Counts(issued)
             self._make_room()
         return counts.add(count)
 
+    def issued(self, nonce: str) -> float | None:
+        """Seconds of the clock, None for a nonce that is not of this table."""
+        raw = self._decode(nonce)
+        return None if raw is None else _time_of(raw)
+
+    def _age(self, issued: float) -> float:
+        return self._now_ms() / 1000 - issued
+
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
     def _encode(self, stamp: bytes) -> str:
-        mac = hmac.digest(self._secret, stamp, "sha256")[:_MAC]
+        mac = hmac.digest(self.secret, stamp, "sha256")[:_MAC]
         return base64.urlsafe_b64encode(stamp + mac).decode("ascii")
-
-    def _issued(self, nonce: str) -> float | None:
-        """Seconds of the clock, None for a nonce that is not of this table."""
-        raw = self._decode(nonce)
-        return None if raw is None else _time_of(raw)
 
     def _decode(self, nonce: str) -> bytes | None:
         """The bytes of a nonce of this table."""
@@ -240,9 +248,9 @@ class Outcome:
 
     ``stale``: the password was right, the nonce was not. ``ended``: it was right, but the user
     has logged out of the nonce's ``session``. ``former``: the password was right
-    until it was changed. ``passed_over``: the password was not checked. ``reason`` is empty
-    if no login was tried. ``claimed`` is the user name as sent, for the log; do not trust
-    it. ``ha1`` is the user's; never show it.
+    until it was changed. ``wait``: seconds for which no password of this user is looked at.
+    ``reason`` is empty if no login was tried. ``claimed`` is the user name as sent, for the log;
+    do not trust it. ``ha1`` is the user's; never show it.
     """
 
     user: str | None = None
@@ -251,7 +259,7 @@ class Outcome:
     stale: bool = False
     ended: bool = False
     former: bool = False
-    passed_over: bool = False
+    wait: float = 0.0
     reason: str = ""
     claimed: str = ""
 
@@ -324,12 +332,13 @@ class DigestLogin:
         authorization: str | None,
         *,
         prefix: str = "",
-        may_try: Callable[[str], bool] = lambda _: True,
+        judge: Callable[[str, bool], float] = lambda _user, _wrong: 0.0,
     ) -> Outcome:
         """Check one request, once: the second time its nonce count is a replay.
 
         ``target`` is the raw one of the request line; the client may have seen ``prefix`` before
-        it. ``may_try`` is asked with the user name before the password is checked.
+        it. ``judge`` gets the user name, and whether the password is wrong and never was right; it
+        returns the seconds for which nothing is said of it.
         """
         if not authorization:
             return Outcome()
@@ -339,15 +348,16 @@ class DigestLogin:
             claimed = self._claimed(parameters)
         except BadAuthorization as error:
             return Outcome(reason=str(error))
-        if not may_try(claimed):
-            return Outcome(passed_over=True, reason="too many wrong passwords", claimed=claimed)
         ha1 = self._ha1_of(claimed)
         key = ha1 if _algorithm(parameters) == MD5 else self._sha256_of(claimed)
-        right = self._is_right(key, method, parameters)
+        right = self._is_right(key, method, parameters) and ha1 is not None
+        former = self._former_of(claimed) if _algorithm(parameters) == MD5 else None
+        was_right = self._is_right(former, method, parameters)
+        wait = judge(claimed, not (right or was_right))
+        if wait:
+            return Outcome(wait=wait, reason="too many wrong passwords", claimed=claimed)
         if ha1 is None or not right:
             reason = "no such user" if ha1 is None else "wrong password"
-            former = self._former_of(claimed) if _algorithm(parameters) == MD5 else None
-            was_right = self._is_right(former, method, parameters)
             return Outcome(former=was_right, reason=reason, claimed=claimed)
         return self._of_session(claimed, ha1, parameters)
 
@@ -368,7 +378,7 @@ class DigestLogin:
         if named is not None and self._has_ended(user, named.id, named.age):
             return Outcome(ended=True, reason="logged out", claimed=user)
         known = b"" if session is None else session.id
-        if not (self._nonces.fresh(nonce) and self._nonces.spend(nonce, count)):
+        if not (self._nonces.fresh(nonce) and self._nonces.spend(nonce, count)):  # it may wait
             return Outcome(stale=True, session=known, reason="stale nonce", claimed=user)
         return Outcome(user=user, ha1=ha1, session=known)
 

@@ -6,13 +6,18 @@ import math
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
+
+from amiws_gevent.bus.sharing import Logout
 
 ENTRIES = 16_384
 SHORTEST_MEMORY = 24 * 3600.0
 """Seconds. A browser may keep a nonce, which is good for less, together with the password."""
 
 _NEVER = float("-inf")
+_DELAY = 10.0
+"""Seconds that what was told may have been on its way."""
 
 
 class EndedSessions:
@@ -97,6 +102,65 @@ class EndedSessions:
         self._until = dict(sorted({**found, **self._until}.items(), key=lambda item: item[1]))
         self._forgotten = max(self._forgotten, forgotten)
         self._tidy(now)
+
+
+class SharedEnded(EndedSessions):
+    """Those of all edges: what others have told is the same as what was ended here."""
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, entries: int = ENTRIES
+    ) -> None:
+        super().__init__(clock=clock, entries=entries)
+        self._untold: dict[tuple[str, bytes], None] = {}
+
+    def end(self, user: str, sessions: Iterable[bytes], lifetime: float) -> None:
+        """See `EndedSessions.end`; others are to be told."""
+        ended = tuple(sessions)
+        super().end(user, ended, lifetime)
+        self._untold.update(dict.fromkeys((user, session) for session in ended))
+
+    def restore(self, given: Mapping[str, Any], wall: float) -> None:
+        """See `EndedSessions.restore`; others are to be told."""
+        super().restore(given, wall)
+        self.tell_all()
+
+    def tell_all(self) -> None:
+        """Others may know none of them."""
+        self._untold = dict.fromkeys(self._until)
+
+    def untold(self, most: int) -> list[Logout]:
+        """Some that others may not know."""
+        now = self._clock()
+        found = []
+        for user, session in islice(self._untold, most):
+            ended, until = self._until.get((user, session), (now, now))
+            found.append(Logout(user, session, now - ended, max(0.0, until - now)))
+        return found
+
+    def told(self, logouts: Iterable[Logout]) -> None:
+        """Others know these."""
+        for one in logouts:
+            self._untold.pop((one.user, one.session), None)
+
+    def take(self, logouts: Iterable[Logout], forgotten: float | None) -> bool:
+        """What others have ended, and how old all is that they have forgotten; whether it is new.
+
+        The latter is told again and again, with some delay, so that it seems to grow younger.
+        """
+        now, version = self._clock(), self.version
+        for user, session, age, rest in logouts:
+            self._untold.pop((user, session), None)
+            if (user, session) not in self._until and rest > 0:
+                self._until[user, session] = now - age, now + rest
+                self.version += 1
+        if forgotten is not None and now - forgotten > self._forgotten + _DELAY:
+            self._forgotten = now - forgotten
+            self.version += 1
+        if self.version == version:
+            return False
+        self._until = dict(sorted(self._until.items(), key=lambda item: item[1]))
+        self._tidy(now)
+        return True
 
 
 def _text(value: object) -> str:

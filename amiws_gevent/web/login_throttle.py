@@ -27,7 +27,7 @@ ENTRIES = 16384  # users of addresses, and addresses; 400 bytes each at most
 
 PASSWORD, LIMIT = "password", "limit"  # why a login was refused; for counters
 
-_LONGEST_USER = 64  # characters; longer names that begin alike count as one
+LONGEST_USER = 64  # characters; longer names that begin alike count as one
 _OTHERS = "others"  # stands for all networks without an entry of their own
 
 
@@ -46,8 +46,18 @@ class LoginThrottle:
     def __len__(self) -> int:
         return len(self._by_user) + len(self._by_network)
 
+    def judge(self, address: str, user: str, most: int, *, wrong: bool) -> float:
+        """Seconds until a login is looked at; 0: now. Then a ``wrong`` one is counted.
+
+        ``most`` failures may come at once.
+        """
+        seconds = self.wait(address, user, most)
+        if wrong and not seconds:
+            self.failed(address, user)
+        return seconds
+
     def wait(self, address: str, user: str, most: int) -> float:
-        """Seconds until a login is checked; 0: now. ``most`` failures may come at once."""
+        """The seconds alone."""
         now = self._clock()
         of_user, of_network = self._keys(address, user, now)
         seconds = self._by_user.wait(of_user, now, most) if of_user else 0.0
@@ -68,8 +78,8 @@ class LoginThrottle:
 
     def _keys(self, address: str, user: str, now: float) -> tuple[Key | None, Key | None]:
         """The keys that a login counts for: user and address, and address alone; or None."""
-        network = network_of(address)
-        of_user = network, user[:_LONGEST_USER]
+        of_user = network_of(address), user[:LONGEST_USER]
+        network = of_user[0]
         has_own = self._by_user.has_room(of_user, now)
         if has_own and is_this_machine(address):
             return of_user, None

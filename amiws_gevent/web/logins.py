@@ -21,7 +21,7 @@ from amiws_gevent.web.digest import DigestLogin, NonceTable, Outcome
 from amiws_gevent.web.ended import EndedSessions
 from amiws_gevent.web.former import FormerPasswords
 from amiws_gevent.web.htdigest import HtdigestFile
-from amiws_gevent.web.login_throttle import LIMIT, LoginThrottle
+from amiws_gevent.web.login_throttle import LIMIT, PASSWORD, LoginThrottle
 from amiws_gevent.web.logouts import Logouts
 from amiws_gevent.web.proxies import Proxies
 from amiws_gevent.web.session import SessionCookies
@@ -56,19 +56,32 @@ class LoginMemory:
     The last outlives a restart too, where the configuration has a file for it.
     """
 
+    instance: str | None = None
+    """What session cookies are called by in place of the port, if others accept them too."""
+
     def __init__(
         self,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.throttle = LoginThrottle(clock=clock)
         self.former = FormerPasswords()
+        self._make(clock, wall_clock)
+        self._logouts = Logouts(self.ended, wall_clock=wall_clock)
+        self.stop = self._logouts.stop
+
+    def _make(self, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
+        """What edges share with each other, see `web.sharedlogins`."""
+        self.throttle = LoginThrottle(clock=clock)
         self.nonces = NonceTable(clock=clock)
         self.ended = EndedSessions(clock=clock)
-        self._logouts = Logouts(self.ended, wall_clock=wall_clock)
-        self.save = self._logouts.save
-        self.stop = self._logouts.stop
+
+    def save(self) -> None:
+        """A logout is to outlive the program; may wait for the disk."""
+        self._logouts.save()
+
+    def proxy_logout(self, user: str) -> None:
+        """Somebody whom a proxy has logged in has logged out here."""
 
     def configure(self, settings: Settings) -> None:
         """Keep logouts where the settings say; the first time, take those of before."""
@@ -92,7 +105,7 @@ class Logins:
         self.users: HtdigestFile | None = None
         self._digest: DigestLogin | None = None
         self._cookies = SessionCookies(
-            settings.ws_port,
+            memory.instance or settings.ws_port,
             settings.session_lifetime,
             clock=wall_clock,
             has_ended=memory.ended.holds,
@@ -137,10 +150,10 @@ class Logins:
             self._told(request.address, user, TOKEN, "")
             return Verdict(200, Grant(user, TOKEN, self.tokens.hash(user) or b""))
         outcome = Outcome(reason="no such token", claimed=_SOME_TOKEN)
-        throttle = self._memory.throttle
-        if throttle.wait(request.address, _SOME_TOKEN, self._most_failures):
-            return self._pass_over(request, replace(outcome, passed_over=True))
-        throttle.failed(request.address, _SOME_TOKEN)
+        judge = self._memory.throttle.judge
+        wait = judge(request.address, _SOME_TOKEN, self._most_failures, wrong=True)
+        if wait:
+            return self._pass_over(request, replace(outcome, wait=wait))
         self._warn(request, outcome)
         return refusal(401, "There is no such token in api_tokens.", ("WWW-Authenticate", REFUSED))
 
@@ -220,22 +233,26 @@ class Logins:
             return Outcome()
         users, throttle = self.users, self._memory.throttle
 
-        def may_try(user: str) -> bool:
-            if not throttle.wait(request.address, user, self._most_failures):
-                return True
+        def judge(user: str, wrong: bool) -> float:
+            wait = throttle.judge(request.address, user, self._most_failures, wrong=wrong)
+            if not wait:
+                return 0.0
             session = self._cookies.check(request.headers.getall("Cookie"), users.ha1)
-            return session is not None and session.user == user
+            if session is None or session.user != user:
+                return wait
+            throttle.refused[PASSWORD] += wrong
+            return 0.0
 
         outcome = self._digest.verify(
             request.method,
             request.target,
             request.headers.get("Authorization"),
             prefix=request.prefix,
-            may_try=may_try,
+            judge=judge,
         )
         if outcome.user is not None:
             return self._welcome(request, outcome.user, outcome)
-        if outcome.passed_over:
+        if outcome.wait:
             return self._pass_over(request, outcome)
         if outcome.former:
             self._told(request.address, outcome.claimed, DIGEST, "a former password")
@@ -249,7 +266,6 @@ class Logins:
                 more,
             )
         elif outcome.claimed and not (outcome.stale or outcome.ended):
-            throttle.failed(request.address, outcome.claimed)
             self._warn(request, outcome, more)
         return outcome
 
@@ -328,11 +344,9 @@ class Logins:
             self._warn(request, outcome)
 
     def _pass_over(self, request: RequestInfo, outcome: Outcome) -> Verdict:
-        """Answer 429; it does not say whether the password is right, which was not checked."""
-        throttle = self._memory.throttle
-        throttle.refused[LIMIT] += 1
-        wait = throttle.wait(request.address, outcome.claimed, self._most_failures)
-        seconds = max(1, math.ceil(wait))
+        """Answer 429; it does not say whether the password is right."""
+        self._memory.throttle.refused[LIMIT] += 1
+        seconds = max(1, math.ceil(outcome.wait))
         self._warn(request, outcome)
         return refusal(
             429,

@@ -55,7 +55,8 @@ LogoutTold = Callable[[str, str | None, str], None]
 class LoginWatch:
     """Checks all that is open: on demand, and when ``auth_file`` has changed and rests again.
 
-    ``save`` makes a logout outlive the program; it may wait for the disk.
+    ``save`` makes a logout outlive the program, and hold at other edges; it may wait. So may
+    ``tell``, which gets the user of a proxy who has logged out.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class LoginWatch:
         *,
         told: LogoutTold = lambda _address, _user, _how: None,
         save: Callable[[], None] = lambda: None,
+        tell: Callable[[str], None] = lambda _user: None,
         interval: float = INTERVAL,
     ) -> None:
         self._websockets = websockets
         self._streams = streams
         self._told = told
         self._save = save
+        self._tell = tell
         self._interval = interval
         self._gate: Gate | None = None
         self._version: int | None = None
@@ -103,12 +106,21 @@ class LoginWatch:
         _log.info("logout: address=%s user=%s", request.address, shown(grant.user or ""))
         self._told(request.address, grant.user, grant.kind)
         if grant.kind == PROXY:
-            self._check(lambda other: _same_user(other, grant))
+            self.end_of_proxy(grant.user or "")
+            self._tell(grant.user or "")
             return LoggedOut(None, url)
         cookie = gate.log_out(grant, request)
         self._check(lambda other: _same_session(other, grant))
         self._save()
         return LoggedOut(cookie, None)
+
+    def look(self) -> None:
+        """Check all that is open, soon: there are logouts of other edges. Never yields."""
+        self._asked.set()
+
+    def end_of_proxy(self, user: str) -> None:
+        """End all that is open of somebody who was logged in by a proxy."""
+        self._check(lambda other: _same_user(other, user))
 
     def _run(self) -> None:
         while True:
@@ -128,8 +140,8 @@ class LoginWatch:
         self._streams.check(end_of)
 
 
-def _same_user(one: Grant, other: Grant) -> str | None:
-    return LOGGED_OUT if (one.user, one.kind) == (other.user, other.kind) else None
+def _same_user(one: Grant, user: str) -> str | None:
+    return LOGGED_OUT if (one.user, one.kind) == (user, PROXY) else None
 
 
 def _same_session(one: Grant, other: Grant) -> str | None:

@@ -41,23 +41,24 @@ class Session:
 
 
 class SessionCookies:
-    """Makes and checks the cookies of one instance, which its port identifies.
+    """Makes and checks the cookies of one ``instance``, which its port identifies.
 
-    Cookies are not kept apart by port, so the port is in the name and in the signature.
+    Cookies are not kept apart by port, so the port is in the name and in the signature. Edges that
+    share logins are one instance, with a name that they have in common.
     ``lifetime`` is in seconds; ``clock`` is wall-clock time, as it outlives the process.
     """
 
     def __init__(
         self,
-        port: int,
+        instance: int | str,
         lifetime: float,
         *,
         clock: Callable[[], float] = time.time,
         has_ended: Callable[[str, bytes, float], bool] = lambda _user, _id, _age: False,
     ) -> None:
-        self.name = f"amiws_session_{port}"
+        self.name = f"amiws_session_{instance}"
         self.lifetime = int(lifetime)
-        self._salt = f"amiws-gevent session {port}"
+        self._salt = f"amiws-gevent session {instance}"
         self._clock = clock
         self._has_ended = has_ended
 

@@ -21,6 +21,7 @@ from amiws_gevent.bus.api import (
     Problem,
     Publisher,
 )
+from amiws_gevent.crossing.streams import lease_of
 
 
 @dataclass
@@ -83,6 +84,10 @@ class LocalReader:
     def follow(self, streams: Iterable[str]) -> None:
         self._followed = tuple(streams)
         self._at = {stream: at for stream, at in self._at.items() if stream in self._followed}
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        return self._followed
 
     def lag(self) -> Mapping[str, int]:
         return {}
@@ -159,6 +164,10 @@ class LocalCalls:
         self.replies: list[LocalReply] = []
         self.problem: Problem = NO_PROBLEM
         """What all questions end with."""
+        self.away: set[str] = set()
+        """Leases that nobody has."""
+        self.expires = False
+        """Whether the time of what is asked is over before it is done."""
 
     def serve(self, methods: Mapping[str, Handler]) -> None:
         self.methods = methods
@@ -169,11 +178,16 @@ class LocalCalls:
         reply = LocalReply(lease, on_answer)
         self.asked.append((method, data))
         self.replies.append(reply)
-        if self.problem or method not in self.methods:
+        if self.problem or method not in self.methods or lease in self.away:
             reply.fail(self.problem or UNREACHABLE)
         else:
-            gevent.spawn(self.methods[method], data, reply)
+            self.methods[method](data, reply)
+            gevent.spawn(self._expire, reply)
         return reply.cancel
+
+    def _expire(self, reply: LocalReply) -> None:
+        """Later than who begins with it has looked, and before it is done."""
+        reply.expired = self.expires
 
 
 class LocalCollectorBus:
@@ -234,8 +248,11 @@ class LocalEdgeBus:
 
     def _run(self) -> None:
         self._follower.on_connection(True, "")
-        self._follower.on_collector("program", True, "")
+        told: set[str] = set()
         while True:
+            for lease in {lease_of(stream) for stream in self.reader.followed} - told:
+                told.add(lease)
+                self._follower.on_collector(lease, True, "the collector has the lease")
             self.reader.pass_on()
             gevent.sleep(0.005)
 

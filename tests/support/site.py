@@ -23,15 +23,32 @@ class CollectorProgram(Program):
 
     metrics_port: int
 
+    def __init__(self, folder: Path, configuration: str, *options: str, short: bool) -> None:
+        super().__init__(folder, configuration, *options)
+        if short:
+            self._command[-1] = "tests.support.short_leases"
+
+    @property
+    def leases(self) -> set[str]:
+        """Those that it holds."""
+        return set(get(self.metrics_port, "/readyz")[1]["bus"]["leases"])
+
     def _listening(self) -> bool:
         return "collector: " in self.log
 
 
 class Site:
-    """Use as a context manager; ``hosts`` are entries of ``amihosts``."""
+    """Use as a context manager; ``hosts`` are entries of ``amihosts``.
 
-    def __init__(self, folder: Path, *hosts: str, more: str = "") -> None:
+    With ``short`` leases are short. Unless Redis is ``settled`` it grants none for that time.
+    """
+
+    def __init__(
+        self, folder: Path, *hosts: str, more: str = "", short: bool = False, settled: bool = True
+    ) -> None:
         self.folder = folder
+        self._short = short
+        self._settled = settled
         self.redis = RedisServer(folder / "redis")
         self.edges: list[Program] = []
         self._hosts = hosts
@@ -41,7 +58,8 @@ class Site:
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.redis)
-        self.redis.settle()
+        if self._settled:
+            self.redis.settle()
         return self
 
     def __exit__(
@@ -63,6 +81,7 @@ class Site:
             self.configuration(f"metrics_listen: 127.0.0.1:{port}\n{more}"),
             "--process",
             "collector",
+            short=self._short,
         )
         made.metrics_port = port
         return self._stack.enter_context(made)

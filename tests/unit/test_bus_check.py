@@ -12,6 +12,7 @@ import pytest
 from amiws_gevent.bus import check
 from amiws_gevent.bus.check import Report, check_redis, commands, lines_of
 from amiws_gevent.bus.scripts import ALL
+from amiws_gevent.bus.shared_scripts import SHARED
 from amiws_gevent.config import Redis
 from tests.support.bus import KEYS
 from tests.support.redis_server import RedisServer
@@ -85,12 +86,16 @@ def test_what_is_forbidden_is_named_with_its_key(server: RedisServer) -> None:
 
 
 def test_all_commands_of_the_scripts_are_asked() -> None:
-    used = {name for script in ALL for name in re.findall(r"redis\.p?call\('(\w+)'", script.text)}
+    used, shared = (
+        {name for script in some for name in re.findall(r"redis\.p?call\('(\w+)'", script.text)}
+        for some in (ALL, SHARED)
+    )
     asked = {
         edge: {str(one[0]) for one in commands(KEYS, edge=edge, fails_over=True)}
         for edge in (True, False)
     }
     assert used <= asked[True] | asked[False]
+    assert shared <= asked[True]
     assert asked[False] >= {"ROLE", "WAIT"}
     assert "ROLE" in asked[True]
 

@@ -218,6 +218,27 @@ def test_a_redis_that_may_not_know_of_all_grants_nothing_at_once(
         assert second.terms[0] > max(first.terms, default=0)
 
 
+def test_collectors_that_wait_for_a_young_redis_share_what_it_grants(server: RedisServer) -> None:
+    """While it grants nothing, nobody has left anything to others."""
+    names = [f"server-{number}" for number in range(4)]
+    clock = Clock()
+    first, second = (
+        LeasesLog(server, name, clock, leases=names, duration=LONG, settled=False) for name in "ab"
+    )
+    with working(first.leases), working(second.leases):
+        for log in (first, second):
+            until(lambda log=log: log.leases._grants_at > 0)
+        for log in (first, second):
+            log.look()  # each knows of the other
+        server.settle()
+        clock.now = first.leases._grants_at + 0.1
+        first.look()
+        assert len(first.leases.held) == 2
+        clock.now = second.leases._grants_at + 0.1
+        second.look()
+        assert len(second.leases.held) == 2
+
+
 def test_who_certainly_has_the_lease_goes_on_when_redis_has_lost_its_data(
     server: RedisServer,
 ) -> None:

@@ -6,17 +6,15 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.actions import ActionService
-from amiws_gevent.audit.trail import Trail
 from amiws_gevent.collector import answering
-from amiws_gevent.collector.answering import NO_LEASE, Answering, HeldLinks
 from amiws_gevent.crossing import calls
-from amiws_gevent.dispatch import Dispatcher
-from amiws_gevent.errors import NotConnected
-from tests.support.actions import ALICE, ScriptedLink, as_it_is, asked, settle
+from tests.support.actions import ALICE, ScriptedLink, asked, settle
+from tests.support.answering import CollectorOf
 from tests.support.local_bus import LocalReply
 
-QUESTION = calls.encode(client=calls.client_members(ALICE), request=calls.request_members(asked()))
+QUESTION = calls.encode(
+    client=calls.client_members(ALICE), request=calls.request_members(asked()), server=1
+)
 
 
 class Asking:
@@ -24,12 +22,11 @@ class Asking:
 
     def __init__(self) -> None:
         self.link: Any = ScriptedLink(1)
-        links: dict[int, Any] = {1: self.link}
-        made = Answering(ActionService(links, as_it_is), Dispatcher(links), Trail())
-        self.methods = made.methods
+        self.collector = CollectorOf({1: self.link})
+        self.methods = self.collector.methods
         self.answers: list[tuple[bytes | None, bool]] = []
         self.reply = LocalReply(
-            "program", lambda data, last, _problem: self.answers.append((data, last))
+            "server-1", lambda data, last, _problem: self.answers.append((data, last))
         )
 
     def ask(self, method: str, data: bytes) -> list[tuple[bytes | None, bool]]:
@@ -40,7 +37,7 @@ class Asking:
 
 def test_an_action_is_answered_with_who_replies_and_the_replies() -> None:
     first, second = Asking().ask(calls.ACTION, QUESTION)
-    assert (calls.decode(first[0] or b"")["servers"], first[1]) == ([1], False)
+    assert (calls.decode(first[0] or b""), first[1]) == ({"taken": True}, False)
     assert (calls.decode(second[0] or b"")["reply"]["server"], second[1]) == (1, True)
 
 
@@ -66,20 +63,18 @@ def test_what_cannot_be_read_is_logged_and_ended(caplog: pytest.LogCaptureFixtur
     assert "internal error" in caplog.text
 
 
-def test_no_link_sends_without_the_lease() -> None:
-    sent: list[bytes] = []
-    link: Any = ScriptedLink(1)
-    link.send = lambda data, holding=0.0: sent.append(data)
-    held = True
-    links = HeldLinks({1: link}, lambda: held)
-    assert (list(links), len(links), 2 in links) == ([1], 1, False)
-    links[1].send(b"x")
-    assert links[1].ask((("Action", "Ping"),), timeout=1).complete
-    held = False
-    with pytest.raises(NotConnected, match="lease"):
-        links[1].send(b"y")
-    with pytest.raises(NotConnected) as caught:
-        links[1].ask((("Action", "Ping"),), timeout=1)
-    assert str(caught.value) == NO_LEASE
-    assert sent == [b"x"]
-    assert links[1].host is link.host
+def test_a_plugin_is_refused_too_if_there_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "MOST", 0)
+    ((data, last),) = Asking().ask(calls.ASK, b"{}")
+    assert calls.decode(data or b"")["error"][0] == "unreachable"
+    assert last
+
+
+def test_a_report_is_answered_with_what_all_have_in_common() -> None:
+    asking = Asking()
+    ((data, last),) = asking.ask(calls.REPORT, calls.encode(servers={"1": [7, {"a": 1}]}))
+    assert asking.collector.reported == [{"1": [7, {"a": 1}]}]
+    assert (calls.decode(data or b""), last) == (asking.collector.common, True)
+    asking = Asking()
+    asking.collector.common = None
+    assert asking.ask(calls.REPORT, calls.encode(servers={})) == [(b"", True)], "not yet"

@@ -11,7 +11,9 @@ from amiws_gevent.collector.publishing import PAST, PIECE
 from amiws_gevent.crossing.codec import Changes, Head, Told, Whole, decode, read_snapshot
 from amiws_gevent.crossing.streams import DIRECTORY, decode_directory
 from amiws_gevent.feeds.feeds import Showing
-from tests.support.edges import KEY, CollectorHere
+from tests.support.actions import settle
+from tests.support.edges import KEY, CollectorHere, EdgeHere
+from tests.support.feeds import BOTH, EVENTS
 from tests.support.local_bus import LocalBus
 
 
@@ -66,7 +68,7 @@ def test_the_directory_is_told_when_it_changes() -> None:
     assert (directory.key, directory.withheld) == (KEY, "")
     collector.flush()
     assert len(bus.streams[DIRECTORY].entries) == 1
-    del collector.live.servers[2]
+    collector.goes(2)
     collector.flush()
     assert "server-2" not in bus.streams
     collector.publishing.use(Showing(withheld="a plugin"))
@@ -174,15 +176,119 @@ def test_a_server_without_a_state_has_a_stream_of_events() -> None:
     assert not directory.keeps_state
 
 
-def test_without_a_bus_nothing_is_told() -> None:
+def test_of_a_stream_that_was_given_up_nothing_is_told() -> None:
     bus = LocalBus()
     collector = CollectorHere(bus)
-    collector.publishing.writer = None
+    collector.publishing.give_up(1)
     before = len(bus.streams["server-1"].entries)
     collector.says("A")
     collector.servers[1].put("channel", "1", a=1)
+    collector.publishing.on_snapshot_due("server-1")
+    collector.publishing.on_broken("server-1")
     collector.flush()
     assert len(bus.streams["server-1"].entries) == before
+
+
+class TestTheNextCollector:
+    """It goes on with streams of another one."""
+
+    def test_it_goes_on_in_the_epoch_with_a_gap(self) -> None:
+        bus = LocalBus()
+        before = CollectorHere(bus)
+        before.says("A")
+        known = len(bus.streams["server-1"].entries)
+        after = CollectorHere(bus, goes_on=True)
+        assert after.servers[1].source.epoch == before.servers[1].source.epoch
+        gap = decode(bus.streams["server-1"].entries[known])
+        entries(bus)
+        assert isinstance(gap, Head)
+        assert gap.events.offset > before.servers[1].source.offset
+        after.says("B")
+        (told,) = entries(bus)
+        assert isinstance(told, Told)
+        assert told.before == gap.events.offset
+
+    def test_clients_see_one_gap_and_no_flash(self) -> None:
+        bus = LocalBus()
+        before = CollectorHere(bus)
+        for key in "12":
+            before.servers[1].put("channel", key, a=1)
+        before.says("A")
+        before.flush()
+        edge = EdgeHere(bus)
+        edge.run()
+        client = edge.client()
+        client.subscribe(BOTH)
+        client.read()
+        client.beat()
+        client.take()
+
+        after = CollectorHere(bus, goes_on=True, settled=False)
+        after.servers[1].put("channel", "2", a=1)
+        after.says("B")
+        after.publishing.on_snapshot_due("server-1")
+        after.flush()
+        edge.run()
+        client.read()
+        (name,) = client.collections
+        assert {key for _, kind, key in client.collections[name] if kind == "channel"} == {"1", "2"}
+        after.servers[1].put("channel", "3", a=1)
+        after.settled = True
+        after.flush()
+        edge.run()
+        client.read()
+        told = client.messages
+        assert client.gaps() == [("events", "history", None)]
+        assert client.events() == ["B"]
+        states = [message for message in told if message["op"] in ("snapshot", "state")]
+        assert all(message["op"] != "snapshot" for message in states)
+        changed = [one["id"] for message in states for one in message.get("changed", ())]
+        assert "2" not in changed, "what is as it was is not told again"
+        channels = {key for _, kind, key in client.collections[name] if kind == "channel"}
+        assert channels == {"2", "3"}
+
+    def test_who_comes_back_to_an_edge_that_starts_later_sees_the_gap_too(self) -> None:
+        bus = LocalBus()
+        before = CollectorHere(bus)
+        before.says("A")
+        first = EdgeHere(bus)
+        first.run()
+        client = first.client()
+        client.subscribe(EVENTS)
+        client.read()
+        client.beat()
+        (position,) = client.positions.values()
+        CollectorHere(bus, goes_on=True).says("B")
+        second = EdgeHere(bus)
+        second.run()
+        again = second.client()
+        again.subscribe(EVENTS, position)
+        again.read()
+        assert set(again.gaps()) == {("events", "history", None)}
+
+    def test_what_plugins_make_of_the_state_goes_on_too(self) -> None:
+        bus = LocalBus()
+        shows = Showing(lambda _server, entities: [{**one, "b": 2} for one in entities], (1,))
+        before = CollectorHere(bus)
+        before.publishing.use(shows)
+        before.servers[1].put("channel", "1", a=1)
+        before.flush()
+        settle()
+        before.flush()
+        edge = EdgeHere(bus)
+        edge.run()
+        known = edge.following.servers[1].store
+        assert known.get("channel", "1") == {"a": 1, "b": 2}
+        after = CollectorHere(bus, goes_on=True, shows=shows)
+        after.servers[1].put("channel", "1", a=1)
+        after.flush()
+        edge.run()
+        assert known.get("channel", "1") == {"a": 1, "b": 2}, "plugins were not asked yet"
+        settle()
+        after.flush()
+        edge.run()
+        assert edge.following.servers[1].store is known, "it is the same state"
+        assert known.get("channel", "1") == {"a": 1, "b": 2}
 
 
 def test_a_fault_with_one_server_is_not_that_of_all(

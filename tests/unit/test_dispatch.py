@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from typing import Any
@@ -61,6 +62,22 @@ def test_to_all_or_to_one() -> None:
     assert one.sent == [b"Action: Ping\r\n\r\n"]
     assert two.sent == [b"Action: Ping\r\n\r\n", b"Action: CoreStatus\r\n\r\n"]
     assert (dispatcher.sent, dispatcher.refused) == (3, 0)
+
+
+def test_for_one_server_alone_and_not_if_it_is_late() -> None:
+    dispatcher, (one, two) = setup(None, None)
+    answers: list[bytes] = []
+    for late in ("", "its time is over"):
+        dispatcher.dispatch(
+            '{"Action": "Ping"}',
+            client=ALICE,
+            answer=answers.append,
+            server=2,
+            late=functools.partial(str, late),
+        )
+    assert (one.sent, two.sent) == ([], [b"Action: Ping\r\n\r\n"])
+    (answer,) = [json.loads(answer) for answer in answers]
+    assert (answer["server_id"], answer["data"]["Message"]) == (2, "its time is over")
 
 
 def test_a_server_that_cannot_take_it_is_told_by_name_and_the_others_get_it() -> None:

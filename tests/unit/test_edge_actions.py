@@ -9,18 +9,19 @@ import gevent
 import pytest
 
 from amiws_gevent.access import CHANGED
-from amiws_gevent.actions import ActionProblem, ActionService
+from amiws_gevent.actions import ActionProblem
 from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE
-from amiws_gevent.collector.answering import Answering
+from amiws_gevent.collector.answering import LATE
+from amiws_gevent.config import Limits
 from amiws_gevent.crossing import calls
-from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.edge.actions import AWAY, LOST, RemoteActions, RemoteDispatcher
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.policy import Rights
-from tests.support.actions import ALICE, BOB, ScriptedLink, Told, as_it_is, asked, settle
+from tests.support.actions import ALICE, BOB, ScriptedLink, Told, asked, settle
+from tests.support.answering import CollectorOf
 from tests.support.greenlets import until
 from tests.support.local_bus import LocalCalls
 from tests.support.policy import rights
@@ -34,20 +35,21 @@ class _Infos:
 class Setup:
     """One edge, and a collector of these links."""
 
-    def __init__(self, *links: ScriptedLink) -> None:
+    def __init__(self, *links: ScriptedLink, limits: ActionLimits | None = None) -> None:
         self.links: dict[int, Any] = {link.host.id: link for link in links}
         self.bus = LocalCalls()
         self.rights = Rights.everything
-        self.actions = ActionService(self.links, as_it_is)
-        self.dispatcher = Dispatcher(self.links)
-        self.audit = Trail()
-        self.bus.serve(Answering(self.actions, self.dispatcher, self.audit).methods)
+        collector = CollectorOf(self.links)
+        self.actions, self.dispatcher = collector.actions, collector.dispatcher
+        self.bus.serve(collector.methods)
         infos = _Infos(*self.links)
+        self.infos = infos.infos
+        limits = ActionLimits() if limits is None else limits
         options: dict[str, Any] = {
             "rights_of": lambda _identity: self.rights,
             "audit": Trail(),
         }
-        self.edge = RemoteActions(infos, self.bus, action_limits=ActionLimits(), **options)
+        self.edge = RemoteActions(infos, self.bus, action_limits=limits, **options)
         self.classic = RemoteDispatcher(infos, self.bus, limits=ActionLimits(), **options)
 
     def dispatch(self, text: str, authorize: Any = lambda _action: None) -> list[dict[str, Any]]:
@@ -64,7 +66,7 @@ def test_replies_come_from_all_servers_to_who_asked() -> None:
         asked({"Action": "Ping", "ActionID": "mine"}, "all"), ALICE, told
     )
     setup.edge.submit(asked({"Action": "Ping"}, 2), BOB, other)
-    assert (submission.servers, submission.replies) == ([1, 2], 2)
+    assert (submission.servers, submission.replies) == ((1, 2), 2)
     assert sorted(reply.server for reply in told.wait(2)) == [1, 2]
     assert told.counts == [2, 2]
     assert {reply.action_id for reply in told.replies} == {"mine"}
@@ -141,10 +143,73 @@ def test_a_collector_that_is_lost_amid_the_replies() -> None:
     told = Told()
     setup.edge.submit(asked({"Action": "Ping"}, "all"), ALICE, told)
     told.wait(1)
-    setup.bus.replies[0].fail(UNKNOWN)
+    (of_slow,) = [one for one in setup.bus.replies if one.lease == "server-2"]
+    of_slow.fail(UNKNOWN)
     told.wait(2)
     assert told.outcomes == ["answered", "unknown"]
     slow.open.set()
+
+
+def test_each_server_is_asked_of_the_collector_that_has_it() -> None:
+    setup = Setup(ScriptedLink(1), ScriptedLink(2))
+    told = Told()
+    setup.edge.submit(asked({"Action": "Ping"}, "all", idempotency_key="k"), ALICE, told)
+    told.wait(2)
+    assert [one.lease for one in setup.bus.replies] == ["server-1", "server-2"]
+    again = Told()
+    setup.edge.submit(asked({"Action": "Ping"}, "all", idempotency_key="k"), ALICE, again)
+    again.wait(2)
+    assert [len(link.asked) for link in setup.links.values()] == [1, 1]
+    with pytest.raises(ActionProblem, match="key"):
+        setup.edge.submit(asked({"Action": "Ping"}, 2, idempotency_key="k"), ALICE, Told())
+
+
+def test_one_collector_that_is_away_is_no_problem_of_the_others() -> None:
+    setup = Setup(ScriptedLink(1), ScriptedLink(2))
+    setup.bus.away = {"server-1"}
+    told = Told()
+    submission = setup.edge.submit(asked({"Action": "Ping"}, "all"), ALICE, told)
+    told.wait(2)
+    assert submission.replies == 2
+    outcomes = {reply.server: (reply.outcome, reply.reason) for reply in told.replies}
+    assert outcomes == {1: ("unreachable", AWAY), 2: ("answered", "")}
+
+
+def test_what_one_collector_refuses_is_unreachable_if_another_does_not() -> None:
+    setup = Setup(ScriptedLink(1), ScriptedLink(2))
+    del setup.links[2]
+    setup.infos[2] = ServerInfo(2, "pbx2", False)
+    told = Told()
+    setup.edge.submit(asked({"Action": "Ping"}, "all"), ALICE, told)
+    told.wait(2)
+    outcomes = {reply.server: reply.outcome for reply in told.replies}
+    assert outcomes == {1: "answered", 2: "unreachable"}
+
+
+def test_what_is_late_is_not_sent() -> None:
+    setup = Setup(ScriptedLink(1))
+    setup.bus.expires = True
+    told = Told()
+    setup.edge.submit(asked(), ALICE, told)
+    assert [(one.outcome, one.reason) for one in told.wait(1)] == [("unreachable", LATE)]
+    assert setup.links[1].asked == []
+
+
+def test_limits_count_at_the_edge_once_for_all_servers() -> None:
+    limits = ActionLimits(Limits.model_validate({"actions_at_work": 1}))
+    slow = ScriptedLink(2)
+    slow.open.clear()
+    setup = Setup(ScriptedLink(1), slow, limits=limits)
+    told = Told()
+    setup.edge.submit(asked({"Action": "Ping"}, "all"), ALICE, told)
+    told.wait(1)
+    with pytest.raises(ActionProblem) as caught:
+        setup.edge.submit(asked(), ALICE, Told())
+    assert caught.value.code == "too_many_actions"
+    slow.open.set()
+    told.wait(2)
+    settle()
+    setup.edge.submit(asked(), ALICE, Told())
 
 
 def test_a_client_that_leaves_is_forgotten_by_the_collector_too() -> None:

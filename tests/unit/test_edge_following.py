@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from amiws_gevent.crossing.codec import FORMAT
-from amiws_gevent.crossing.streams import DIRECTORY
+from amiws_gevent.crossing.streams import DIRECTORY, PROGRAM
 from amiws_gevent.edge.following import NOT_YET
 from tests.support.edges import CollectorHere, EdgeHere
-from tests.support.feeds import BOTH, EVENTS
+from tests.support.feeds import BOTH, EVENTS, FakeServer
 from tests.support.local_bus import LocalBus
 
 
@@ -41,8 +41,8 @@ def test_a_server_that_comes_and_one_that_goes(bus: LocalBus, collector: Collect
     client = edge.client()
     client.subscribe(BOTH)
     client.read()
-    other = CollectorHere(LocalBus(), 2).servers[2]
-    collector.live.servers[2] = collector.servers[2] = other
+    other = FakeServer(2)
+    collector.comes(other)
     other.put("channel", "1", a=1)
     collector.flush()
     edge.run()
@@ -51,10 +51,12 @@ def test_a_server_that_comes_and_one_that_goes(bus: LocalBus, collector: Collect
     assert [name for held in client.collections.values() for name in held if name[0] == 2] == [
         (2, "channel", "1")
     ]
-    del collector.live.servers[1]
+    collector.goes(1)
     collector.flush()
     edge.run()
     assert edge.following.servers.keys() == {0, 2}
+    assert edge.following.leases.keys() == {PROGRAM, "server-2"}
+    assert "server-1" not in bus.streams
 
 
 def test_events_that_were_lost_on_the_way_are_a_gap(
@@ -132,17 +134,73 @@ def test_a_plugin_that_keeps_the_state_back(bus: LocalBus, collector: CollectorH
 
 def test_why_nothing_is_heard(bus: LocalBus, collector: CollectorHere) -> None:
     edge = EdgeHere(bus)
+    edge.run()
     following = edge.following
     assert following.reason == ""
     following.on_connection(False, "refused")
     assert following.reason == "Redis cannot be reached: refused"
-    following.on_collector("program", False, "its lease is over")
+    following.on_collector("server-1", False, "its lease is over")
     assert following.reason == "Redis cannot be reached: refused"
     following.on_connection(True, "")
     assert following.reason == "there is no collector: its lease is over"
-    following.on_collector("program", True, "")
+    following.on_collector("server-1", True, "a has the lease")
     assert following.reason == ""
-    assert NOT_YET
+    following.on_collector(PROGRAM, False, "its lease is over")
+    assert following.reason == "", "all servers are heard"
+    assert following.leases == {
+        PROGRAM: (False, "there is no collector: its lease is over"),
+        "server-1": (True, "a has the lease"),
+    }
+
+
+def test_a_server_that_nobody_has_is_stale_and_the_others_are_not(bus: LocalBus) -> None:
+    collector = CollectorHere(bus, 1, 2)
+    for server in ("1", "2"):
+        fields = {"sync": "live", "sync_reason": None}
+        connected = {"connection": "connected", "connection_reason": None}
+        collector.servers[0].put("server", server, **fields, **connected)
+    collector.flush()
+    edge = EdgeHere(bus)
+    edge.run()
+
+    def shown(server: str) -> tuple[str, str]:
+        fields = edge.following.servers[0].store.get("server", server) or {}
+        assert (fields["sync_reason"] is None) == (fields["sync"] == "live")
+        return fields["sync"], fields["connection"]
+
+    assert shown("1") == shown("2") == ("live", "connected")
+    edge.following.on_collector("server-2", False, "its lease is over")
+    assert (shown("1"), shown("2")) == (("live", "connected"), ("stale", "waiting"))
+    assert edge.following.reason == ""
+    collector.servers[0].put("server", "2", sync="syncing", sync_reason=None, last_event=7)
+    collector.flush()
+    edge.run()
+    assert shown("2") == ("stale", "waiting"), "it is not known yet that one has it again"
+    edge.following.on_collector("server-2", True, "b has the lease")
+    assert (edge.following.servers[0].store.get("server", "2") or {})["sync"] == "syncing"
+    edge.following.on_connection(False, "refused")
+    assert shown("1") == shown("2") == ("stale", "connected")
+
+
+def test_one_lease_of_each_collector_is_asked(bus: LocalBus) -> None:
+    CollectorHere(bus, 1, 2, 3)
+    edge = EdgeHere(bus)
+    edge.run()
+    for lease, up, reason in (
+        (PROGRAM, True, "a has the lease"),
+        ("server-1", True, "a has the lease"),
+        ("server-2", True, "b has the lease"),
+        ("server-3", False, "no collector has the lease"),
+    ):
+        edge.following.on_collector(lease, up, reason)
+    assert len(edge.following.holders()) == 2
+    assert "server-2" in edge.following.holders()
+
+
+def test_before_anything_is_heard_it_says_so(bus: LocalBus) -> None:
+    edge = EdgeHere(bus)
+    assert edge.following.reason == NOT_YET
+    assert edge.following.leases == {PROGRAM: (True, "one has it")}
 
 
 def test_a_collector_of_another_version(

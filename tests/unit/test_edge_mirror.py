@@ -96,22 +96,28 @@ def told(mirror: ProgramMirror) -> tuple[Any, Any]:
     return fields.get("sync"), fields.get("sync_reason")
 
 
-def test_servers_are_stale_while_there_is_a_reason() -> None:
-    mirror = ProgramMirror(INFO)
-    mirror.use_reason("nothing is heard")
+def test_servers_are_stale_while_something_is_amiss() -> None:
+    amiss: dict[str, Any] = {"sync": "stale", "sync_reason": "nothing is heard"}
+    mirror = ProgramMirror(INFO, lambda _server: dict(amiss))
     mirror.take_whole(whole(Item("server", "1", server(), None), Item("plugin", "x", {}, None)))
     assert told(mirror) == ("stale", "nothing is heard")
-    mirror.use_reason("")
+    amiss.clear()
+    assert mirror.look()
     assert told(mirror) == ("live", None)
     mirror.store.drain()
-    mirror.use_reason("gone")
+    amiss.update(sync="stale", sync_reason="gone")
+    assert mirror.look()
+    assert not mirror.look()
     assert mirror.store.drain() == [("server", "1")]
     offset = mirror.store.offset
     mirror.take_changes(changes(Change("server", "1", {"sync": "syncing"}, False)))
     mirror.take_changes(changes(Change("server", "1", {"name": "other"}, False)))
     assert told(mirror) == ("stale", "gone")
     assert mirror.store.offset > offset, "each has an offset of the edge's own"
-    mirror.use_reason("")
+    amiss.clear()
+    mirror.take_changes(changes(Change("server", "1", {"name": "third"}, False)))
+    assert told(mirror) == ("stale", "gone"), "all of it comes back at once"
+    mirror.look()
     assert told(mirror) == ("syncing", None)
     mirror.take_whole(whole(Item("server", "1", server("stale", sync_reason="x"), None)))
     assert told(mirror) == ("stale", "x")
@@ -120,6 +126,6 @@ def test_servers_are_stale_while_there_is_a_reason() -> None:
 
 
 def test_of_the_program_all_can_be_told_again() -> None:
-    mirror = ProgramMirror(INFO)
+    mirror = ProgramMirror(INFO, lambda _server: {})
     mirror.take_whole(whole(Item("server", "1", server(), None), at=500, floor=400))
     assert [one.whole for one in mirror.store.changes(0) or ()] == [True]

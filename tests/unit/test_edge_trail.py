@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from amiws_gevent.actions import ActionProblem, ActionService
+from amiws_gevent.actions import ActionProblem
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE
-from amiws_gevent.collector.answering import Answering
-from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.edge import trail as edge_trail
 from amiws_gevent.edge.trail import RemoteTrail
-from tests.support.actions import ALICE, as_it_is, settle
+from tests.support.actions import ALICE, settle
+from tests.support.answering import CollectorOf
 from tests.support.audit_place import Place
 from tests.support.local_bus import LocalCalls
 
+WRITING = {"writing": True, "refusing": False, "reason": ""}
 QUERY: dict[str, Any] = {"after": 0, "before": 2**53, "what": "", "user": "", "action": ""}
 
 
@@ -40,7 +40,7 @@ class _Noting(Trail):
 
     def last(self, number: int, **query: Any) -> dict[str, Any] | None:
         self.asked.append({"number": number, **query})
-        return {"writing": True, "items": [{"seq": 7}]}
+        return {**WRITING, "items": [{"seq": 7, "time": "2026-11-29T08:32:57.123Z"}]}
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def noted() -> _Noting:
 @pytest.fixture
 def bus(noted: _Noting) -> LocalCalls:
     made = LocalCalls()
-    made.serve(Answering(ActionService({}, as_it_is), Dispatcher({}), noted).methods)
+    made.serve(CollectorOf({}, noted).methods)
     return made
 
 
 def test_there_is_an_audit_where_the_configuration_has_one(bus: LocalCalls, tmp_path: Path) -> None:
     place = Place(tmp_path)
-    trail = RemoteTrail(bus)
+    trail = RemoteTrail(bus, lambda: ["program"])
     change = trail.prepare(place.settings())
     assert not trail.on
     change.finish()
@@ -68,7 +68,7 @@ def test_there_is_an_audit_where_the_configuration_has_one(bus: LocalCalls, tmp_
 
 
 def test_logins_and_refusals_are_told(bus: LocalCalls, noted: _Noting) -> None:
-    trail = RemoteTrail(bus)
+    trail = RemoteTrail(bus, lambda: ["program"])
     trail.login("192.0.2.1", "bob", "digest", "")
     trail.login("192.0.2.1", "bob", "digest", "")  # the same counts once, as in one process
     trail.logout("192.0.2.1", "bob", "digest")
@@ -96,7 +96,7 @@ def test_logins_and_refusals_are_told(bus: LocalCalls, noted: _Noting) -> None:
 def test_what_cannot_be_told_is_counted(
     bus: LocalCalls, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trail = RemoteTrail(bus)
+    trail = RemoteTrail(bus, lambda: ["program"])
     bus.problem = UNREACHABLE
     trail.logout("192.0.2.1", "bob", "digest")
     settle()
@@ -111,11 +111,27 @@ def test_what_cannot_be_told_is_counted(
 
 
 def test_who_reads_the_audit_reads_that_of_the_collector(bus: LocalCalls, noted: _Noting) -> None:
-    trail = RemoteTrail(bus)
+    trail = RemoteTrail(bus, lambda: ["program"])
     told = trail.last(5, **{**QUERY, "user": "bob"})
-    assert told == {"writing": True, "items": [{"seq": 7}]}
-    assert noted.asked == [{"number": 5, **QUERY, "user": "bob"}]
+    assert told is not None
+    (record,) = told["items"]
+    assert (record["number"], record["collector"], record["time"][:4]) == (7, "host:7", "2026")
+    assert {**told, "items": []} == {**WRITING, "items": []}
+    assert noted.asked[0]["user"] == "bob"
     bus.problem = UNKNOWN
     with pytest.raises(ActionProblem) as caught:
         trail.last(5, **QUERY)
     assert caught.value.code == "audit_unavailable"
+
+
+def test_collectors_that_do_not_answer_are_told_of(bus: LocalCalls) -> None:
+    bus.away = {"server-2"}
+    told = RemoteTrail(bus, lambda: ["program", "server-2"]).last(5, **QUERY)
+    assert told is not None
+    assert told["reason"] == "1 of 2 collectors do not answer"
+    assert len(told["items"]) == 1
+    told = RemoteTrail(bus, lambda: ["program", "server-1"]).last(5, **QUERY)
+    assert told is not None
+    assert len(told["items"]) == 1, "one that has two leases is told once"
+    with pytest.raises(ActionProblem):
+        RemoteTrail(bus, list).last(5, **QUERY)

@@ -76,6 +76,30 @@ def test_what_is_there_is_shown_and_then_what_changes(site: Site) -> None:
     assert site.fed == 3
 
 
+def test_it_is_idle_when_plugins_were_asked_about_all(site: Site) -> None:
+    site.put("a", n=1)
+    assert not site.changed.is_idle
+    site.work()
+    assert site.changed.is_idle
+    site.put("a", n=2)
+    assert not site.changed.is_idle
+    site.may_go_on.clear()
+    site.changed.wake()
+    until(lambda: len(site.asked) == 2)
+    assert not site.changed.is_idle, "it is asked about the last"
+    site.may_go_on.set()
+    until(lambda: site.changed.is_idle)
+
+
+def test_its_offsets_go_on_behind_those_of_another() -> None:
+    raw = Store()
+    changed = Changed(SERVER, raw, lambda _, entities: list(entities), lambda: None, 40)
+    raw.put("call", "a", n=1)
+    changed.wake()
+    until(lambda: changed.is_idle)
+    assert changed.store.offset == 41
+
+
 def test_a_plugin_may_give_fields_any_name(site: Site) -> None:
     site.put("a", n=1)
     site.make = lambda entity: {**entity, "key": 1, "self": 2, "fields": 3, "": 4}

@@ -246,3 +246,29 @@ def test_a_follower_hears_no_more_of_a_link_that_left(world: World, ami: AmiServ
     assert world.follower.told[4:6] == [left, ("joined", "new")]
     world.configure(at(ami, 9, "other"))
     assert ("left", "new", "no longer in the configuration") in world.follower.told
+
+
+def test_who_uses_some_of_the_servers_says_why_not_the_others(world: World, ami: AmiServer) -> None:
+    settings = Settings(amihosts=(at(ami, 1), at(ami, 2)))
+    made: list[Source] = []
+
+    def make(host: AmiHost) -> Source:
+        source = Source(host, epoch="of another")
+        made.append(source)
+        return source
+
+    world.pool.make_source = make
+    world.pool.configure(settings)
+    until(lambda: all(link.connected for link in world.pool.links.values()))
+    assert [source.epoch for source in made] == ["of another"] * 2
+    until(lambda: all(connection.logged_in for connection in ami.connections))
+    first = settings.model_copy(update={"amihosts": settings.amihosts[:1]})
+    (leaving,) = world.pool.use(first, "another has it", log_off=False)
+    leaving.join(WAIT)
+    assert list(world.pool.links) == [1]
+    assert ("left", "pbx", "another has it") in world.follower.told
+    nobody = settings.model_copy(update={"amihosts": ()})
+    (leaving,) = world.pool.use(nobody, "another takes it")
+    leaving.join(WAIT)
+    ended = [connection.packets[-1].action == "Logoff" for connection in ami.connections]
+    assert sorted(ended) == [False, True], "only the one that logs off says so"

@@ -115,6 +115,35 @@ def test_a_server_that_leaves_is_gone_with_its_entity() -> None:
     assert world.entity() == {}
 
 
+def test_the_entity_of_a_server_that_another_process_has_stays() -> None:
+    world = World()
+    source, link = world.join()
+    world.connect(source, link)
+    world.live.stays = lambda server: server == 1
+    world.live.left(source, "another collector has it")
+    assert list(world.live.servers) == [0]
+    told = world.entity()
+    assert (told["connection"], told["sync"]) == ("waiting", "stale")
+    assert told["connection_reason"] == told["sync_reason"] == "another collector has it"
+    world.live.entity_of(ami_host(id=7, name="pbx7"), "nobody has it")
+    assert world.entity(7)["connection_reason"] == "nobody has it"
+    world.configure(live_state=False)
+    world.live.entity_of(ami_host(id=8, name="pbx8"), "nobody has it")
+    assert world.entity(8)["sync"] == "off"
+
+
+def test_a_server_is_settled_once_all_was_asked_for() -> None:
+    world = World()
+    source, link = world.join()
+    assert not world.live.is_settled(1)
+    world.connect(source, link)
+    until(lambda: world.live.is_settled(1))
+    assert world.entity()["sync"] == "live"
+    assert world.live.is_settled(9), "of what is not asked nothing is awaited"
+    world.configure(live_state=False)
+    assert world.live.is_settled(1)
+
+
 def test_one_whose_entry_changed_is_another_stream() -> None:
     world = World()
     old, link = world.join()

@@ -43,6 +43,7 @@ class Notes:
         self.missing: Sequence[Missing] = ()
         self.known_hints: list[tuple[str, str]] = []
         self.hint_answers: list[str | None] = []
+        self.rounds = 0
 
     def listed(self, action: str, items: Sequence[Message], asked: int, *, heals: bool) -> None:
         self.lists.append((action, len(items), asked, heals))
@@ -60,6 +61,9 @@ class Notes:
         if (state, reason) not in self.states[-1:]:
             self.states.append((state, reason))
         self.missing = missing
+
+    def asked_all(self) -> None:
+        self.rounds += 1
 
 
 class World:

@@ -13,15 +13,18 @@ from typing import Any
 import gevent
 import pytest
 
+from amiws_gevent.ami import Kind, Message
 from amiws_gevent.bus import api
+from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.config import LoadResult, Settings
 from amiws_gevent.identity import Identity
-from amiws_gevent.processes import EXIT_LOST, Collector, Edge, _load_as_before
+from amiws_gevent.processes import NOT_REACHED_YET, Collector, Edge, _load_as_before
 from amiws_gevent.server import Server
 from tests.support.ami_server import AmiServer
 from tests.support.greenlets import until
 from tests.support.listing import Lists, channel, event
 from tests.support.local_bus import LocalBus, LocalCalls, LocalCollectorBus, LocalEdgeBus
+from tests.support.sharing import Away
 from tests.support.v2_client import V2Client
 from tests.support.ws_client import Client
 
@@ -42,6 +45,9 @@ class LocalEdge(Edge):
 
     def _make_bus(self, settings: Settings) -> api.EdgeBus:
         return LocalEdgeBus(*self.where, self._following)
+
+    def _make_sharing(self, settings: Settings) -> Sharing:
+        return Away()
 
 
 def threaded(test: Callable[..., None]) -> Callable[..., None]:
@@ -111,7 +117,7 @@ class Site:
     def stop(self) -> None:
         for server, running in reversed(self.running):
             server.request_stop()
-            assert running.get(timeout=20) in (0, EXIT_LOST)
+            assert running.get(timeout=20) == 0
 
 
 @pytest.fixture
@@ -211,18 +217,22 @@ def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
         return client.collections[name][0, "server", "1"]
 
     until(lambda: told()["sync"] == "live")
-    site.here(lambda: edge._following.on_collector("program", False, "it is gone"))
+    site.here(lambda: edge._following.on_collector("server-1", False, "it is gone"))
     until(lambda: told()["sync"] == "stale")
-    assert told()["sync_reason"] == "there is no collector: it is gone"
+    reason = "there is no collector: it is gone"
+    assert (told()["sync_reason"], told()["connection_reason"]) == (reason, reason)
+    assert told()["connection"] == "waiting"
     assert not edge._readiness().ready
     assert edge._readiness().bus == {
         "process": "edge",
         "up": False,
-        "reason": edge._following.reason,
+        "reason": reason,
+        "missing": {"server-1": reason},
         "lag": 0,
     }
-    site.here(lambda: edge._following.on_collector("program", True, ""))
+    site.here(lambda: edge._following.on_collector("server-1", True, "one has it"))
     until(lambda: told()["sync"] == "live")
+    assert told()["connection"] == "connected"
     assert edge._readiness().ready
     assert collector._readiness().ready
     assert client.of("gap") == []
@@ -230,20 +240,52 @@ def test_servers_are_stale_while_nothing_is_heard(site: Site) -> None:
 
 
 @threaded
-def test_a_collector_that_begins_anew(site: Site) -> None:
+def test_a_lease_that_is_lost_and_another_collector_that_goes_on(site: Site) -> None:
     before = site.collector()
     edge = site.edge()
     client = V2Client(edge.port)
-    name = client.subscribe("state", "events")
+    name = client.subscribe("state", "events", server=1)
     until(lambda: channels(client) == {"1.1", "2.1"})
-    site.here(lambda: before.on_lost("program", "another one has the lease"))
-    until(lambda: site.running[0][1].dead)
+    first = site.link
+    for lease in ("server-1", "program"):
+        site.here(functools.partial(before.on_lost, lease, "another one has the lease"))
+    until(lambda: first.ended)
+    assert b"Logoff" not in first.received, "nothing is sent to it any more"
+    assert not site.running[0][1].dead, "the process goes on, and may have another server"
     site.collector()
-    until(lambda: len(client.of("snapshot")) > 1)
-    until(lambda: channels(client) == {"1.1", "2.1"})
     site.link.send(event("UserEvent", Number="9"))
     until(lambda: client.events(name)[-1:] == ["9"])
+    until(lambda: channels(client) == {"1.1", "2.1"})
+    assert [one["stream"] for one in client.of("gap")] == ["events"]
+    assert len(client.of("snapshot")) == 1, "the state goes on"
     client.close()
+
+
+@threaded
+def test_a_lease_that_is_wanted_back_is_given_after_the_log_off(site: Site) -> None:
+    collector = site.collector()
+    link = site.link
+    site.here(lambda: collector.on_yield("server-1", "another collector has fewer"))
+    until(lambda: "server-1" not in collector.bus.held)
+    until(lambda: b"Logoff" in link.received)
+    assert collector._readiness().bus == {
+        "process": "collector",
+        "up": True,
+        "reason": "",
+        "leases": {"program": 1},
+    }
+
+
+@threaded
+def test_a_collector_says_why_it_does_nothing(site: Site) -> None:
+    collector = site.collector()
+    site.here(lambda: collector.on_connection(False, "refused"))
+    assert collector._readiness().bus["reason"] == "Redis cannot be reached: refused"
+    assert not collector.up
+    site.here(lambda: collector.on_connection(True, ""))
+    collector.bus.held.clear()
+    assert collector._readiness().bus["reason"] == "other collectors have all servers"
+    assert NOT_REACHED_YET
 
 
 @threaded
@@ -267,6 +309,34 @@ def test_pseudonyms_are_the_same_at_all_edges(site: Site) -> None:
     rights = [one._access.rights_of(Identity()) for one in (collector, *edges)]
     assert rights[0] == rights[1] == rights[2]
     assert len({one._access._key for one in (collector, *edges)}) == 1
+
+
+@threaded
+def test_plugins_of_an_edge_ask_and_publish(site: Site) -> None:
+    site.collector()
+    edge, other = site.edge(), site.edge()
+    facilities = edge._facilities()
+    with V2Client(other.port) as client:
+        name = client.subscribe("events", server=0)
+        ping = {"Action": "CoreShowChannels"}
+        answer = site.here(lambda: facilities.ask(1, ping, timeout=9, wait=False))
+        assert (answer.ok, len(answer.items)) == (True, 2)
+        event = Message(Kind.EVENT, [("Event", "UserEvent"), ("Number", "7")])
+        assert site.here(lambda: facilities.publish(event))
+        until(lambda: client.events(name) == ["7"])
+
+
+@threaded
+def test_collectors_know_the_pseudonyms_of_the_one_that_has_the_program(site: Site) -> None:
+    collector = site.collector()
+    before = collector._access.rights_of(Identity())
+    site.here(lambda: collector._use_common({"key": "ab" * 32, "term": 7}))
+    assert collector._access._key == collector._publishing.key == b"\xab" * 32
+    assert collector._access.rights_of(Identity()) is before, "without roles there are none"
+    assert collector._take_report({}) == {"term": 1, "key": "ab" * 32}
+    site.here(lambda: collector.on_lost("program", "another has it"))
+    assert collector._take_report({}) is None
+    assert collector._to_report() == {"1": (1, collector._live.servers[0].store.get("server", "1"))}
 
 
 @threaded

@@ -151,22 +151,20 @@ def test_an_unknown_user_is_computed_like_any_other(
     assert len(hashes) == 2 * taken
 
 
-def test_nobody_looks_at_the_password_of_who_may_not_try(client: Client) -> None:
+def test_nothing_is_said_of_the_password_of_who_has_to_wait(client: Client) -> None:
     asked = []
 
-    def never(user: str) -> bool:
-        asked.append(user)
-        return False
+    def later(user: str, wrong: bool) -> float:
+        asked.append((user, wrong))
+        return 7.0
 
     for password in ("s3cret", "guess"):
         client.password = password
-        outcome = client.login.verify("GET", "/", client.header(), may_try=never)
-        assert outcome == Outcome(
-            passed_over=True, reason="too many wrong passwords", claimed="anna"
-        )
-    assert asked == ["anna", "anna"]
-    assert client.login.verify("GET", "/", "Digest nonsense", may_try=never).reason
-    assert client.login.verify("GET", "/", None, may_try=never) == Outcome()
+        outcome = client.login.verify("GET", "/", client.header(), judge=later)
+        assert outcome == Outcome(wait=7.0, reason="too many wrong passwords", claimed="anna")
+    assert asked == [("anna", False), ("anna", True)]
+    assert client.login.verify("GET", "/", "Digest nonsense", judge=later).reason
+    assert client.login.verify("GET", "/", None, judge=later) == Outcome()
     assert len(asked) == 2
     client.password = "s3cret"
     assert client.send(1).user == "anna"  # its count was not used

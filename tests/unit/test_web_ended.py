@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from amiws_gevent.web.ended import SHORTEST_MEMORY, EndedSessions
+from amiws_gevent.bus.sharing import Logout
+from amiws_gevent.web.ended import SHORTEST_MEMORY, EndedSessions, SharedEnded
 from tests.support.clock import Clock
 
 
@@ -58,3 +59,71 @@ def test_to_end_one_again_keeps_it() -> None:
     ended.end("anna", [b"3"], 60)
     assert len(ended) == 2
     assert ended.holds("anna", b"1", 0)
+
+
+# Of edges
+
+
+def test_what_was_ended_here_is_told_until_it_is_known() -> None:
+    clock = Clock()
+    ended = SharedEnded(clock=clock)
+    ended.end("anna", [b"1", b"2"], 60)
+    clock.now += 5
+    both = [Logout("anna", each, 5.0, SHORTEST_MEMORY - 5) for each in (b"1", b"2")]
+    assert ended.untold(10) == both
+    assert ended.untold(1) == both[:1]
+    ended.told(both[:1])
+    assert ended.untold(10) == both[1:]
+    assert not ended.take(both[1:], None), "another has told it first"
+    assert ended.untold(10) == []
+    ended.tell_all()
+    assert ended.untold(10) == both
+
+
+def test_what_others_have_ended_is_ended_here() -> None:
+    clock = Clock()
+    ended = SharedEnded(clock=clock)
+    ended.end("anna", [b"1"], 60)
+    version = ended.version
+    assert ended.take([Logout("bob", b"2", 10.0, 100.0), Logout("bob", b"old", 9.0, 0.0)], None)
+    assert ended.version != version
+    assert ended.holds("bob", b"2", 0)
+    assert not ended.holds("bob", b"old", 0)
+    assert [(one.user, one.session) for one in ended.untold(10)] == [("anna", b"1")]
+    clock.now += 101
+    ended.end("carl", [b"3"], 60)
+    assert not ended.holds("bob", b"2", 0), "it is kept as long as it was told"
+    assert ended.holds("anna", b"1", 0)
+
+
+def test_what_others_have_forgotten_counts_as_ended() -> None:
+    clock = Clock()
+    ended = SharedEnded(clock=clock)
+    assert ended.take([], 100.0)
+    assert ended.holds("anna", b"1", 101)
+    assert not ended.holds("anna", b"1", 99)
+    for delay in range(1, 8):  # it is told each second, and comes late
+        clock.now += 1
+        assert not ended.take([], 100.0 + delay - 0.9 * delay)
+    assert not ended.holds("anna", b"1", 99 + 7)
+    assert ended.take([], 20.0)
+
+
+def test_too_many_of_others_open_nothing_again() -> None:
+    clock = Clock()
+    ended = SharedEnded(clock=clock, entries=2)
+    told = [Logout("anna", b"%d" % number, 10.0 - number, 600.0) for number in range(4)]
+    assert ended.take(reversed(told), None)
+    assert len(ended) == 2
+    assert all(ended.holds("anna", one.session, 11.0) for one in told)
+    assert ended.holds("anna", b"3", 0.0)
+    assert not ended.holds("anna", b"other", 8.0)
+
+
+def test_what_a_file_has_is_told() -> None:
+    clock = Clock()
+    before = EndedSessions(clock=clock)
+    before.end("anna", [b"1"], 60)
+    ended = SharedEnded(clock=clock)
+    ended.restore(before.export(1e9), 1e9)
+    assert [one.session for one in ended.untold(10)] == [b"1"]

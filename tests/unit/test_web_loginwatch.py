@@ -38,10 +38,12 @@ class Watched:
     def __init__(self) -> None:
         self.sockets, self.streams = Holds(), Holds()
         self.told: list[tuple[str, str | None, str]] = []
+        self.elsewhere: list[str] = []
         self.watch = LoginWatch(
             self.sockets,
             self.streams,
             told=lambda *one: self.told.append(one),
+            tell=self.elsewhere.append,
             interval=0.01,
         )
 
@@ -77,6 +79,18 @@ def test_a_logout_of_a_proxys_user(tmp_path: Path, watched: Watched) -> None:
     done = watched.watch.log_out(world.gate, "/oauth2/sign_out", grant, request())
     assert done == (None, "/oauth2/sign_out")
     assert watched.sockets.ended == [(grant, LOGGED_OUT)]
+    assert watched.elsewhere == ["anna"]
+
+
+def test_a_logout_elsewhere_is_looked_for_soon(tmp_path: Path, watched: Watched) -> None:
+    world = World(tmp_path)
+    watched.watch.use(world.gate)
+    wait_for(lambda: watched.sockets.checks, "the look at the new configuration")
+    grant = world.upgrade(world.log_in()).grant
+    watched.sockets.open = [grant]
+    world.memory.ended.end("anna", grant.sessions, 60)  # as another edge has told
+    watched.watch.look()
+    wait_for(lambda: watched.sockets.ended == [(grant, LOGGED_OUT)], "its end")
 
 
 def test_a_new_configuration_is_checked_at_once_and_without_a_wait(
