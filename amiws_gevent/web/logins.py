@@ -68,7 +68,6 @@ class LoginMemory:
         self.former = FormerPasswords()
         self._make(clock, wall_clock)
         self._logouts = Logouts(self.ended, wall_clock=wall_clock)
-        self.stop = self._logouts.stop
 
     def _make(self, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
         """What edges share with each other, see `web.sharedlogins`."""
@@ -79,6 +78,10 @@ class LoginMemory:
     def save(self) -> None:
         """A logout is to outlive the program; may wait for the disk."""
         self._logouts.save()
+
+    def stop(self) -> None:
+        """Write what could not be written yet."""
+        self._logouts.stop()
 
     def proxy_logout(self, user: str) -> None:
         """Somebody whom a proxy has logged in has logged out here."""

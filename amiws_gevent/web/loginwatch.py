@@ -124,7 +124,8 @@ class LoginWatch:
 
     def _run(self) -> None:
         while True:
-            asked = self._asked.wait(self._interval)
+            self._asked.wait(self._interval)
+            asked = self._asked.is_set()  # also if that came just as the wait was given up
             self._asked.clear()
             gate = self._gate
             if gate is None:

@@ -7,6 +7,7 @@ away, and nothing that was used or refused here is accepted here before its time
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -22,6 +23,7 @@ from amiws_gevent.bus.sharing import (
     Sharing,
     Unshared,
 )
+from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.peers import is_this_machine, network_of
 from amiws_gevent.web.digest import NC_WINDOW, NONCE_LIFETIME, NonceTable
 from amiws_gevent.web.ended import SharedEnded
@@ -34,8 +36,13 @@ from amiws_gevent.web.login_throttle import (
 )
 from amiws_gevent.web.logins import LoginMemory
 
+_log = logging.getLogger("amiws_gevent.web.gate")
+
 PROXY_LOGOUT_TIME = 60.0
 """Seconds for which other edges hear that a proxy's user has logged out."""
+
+SAVE_DELAY = 0.1
+"""Seconds in which logouts of other edges gather, before the file is written."""
 
 
 class SharedNonces(NonceTable):
@@ -44,6 +51,19 @@ class SharedNonces(NonceTable):
     def __init__(self, sharing: Sharing, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock=clock, ahead=SKEW)
         self._sharing = sharing
+        self._limiter = LogLimiter()
+
+    def fresh(self, nonce: str) -> bool:
+        """See `NonceTable.fresh`; tells of clocks that are too far apart."""
+        issued = self.issued(nonce)
+        if issued is not None and self._age(issued) < -SKEW:
+            self._limiter.log(
+                *(_log, logging.WARNING, "ahead"),
+                "a challenge of another edge is refused: it was made %.0f s ahead of the clock of "
+                "this machine; set the clocks of all edges by NTP",
+                -self._age(issued),
+            )
+        return super().fresh(nonce)
 
     def spend(self, nonce: str, count: int) -> bool:
         """See `NonceTable.spend`; waits for Redis."""
@@ -111,6 +131,7 @@ class SharedLoginMemory(LoginMemory):
         self._sharing = sharing
         self.instance = hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
         self._left_here: set[str] = set()
+        self._saving: gevent.Greenlet[..., None] | None = None
         self.on_logout: Callable[[], None] = lambda: None
         self.on_proxy_logout: Callable[[str], None] = lambda _user: None
         super().__init__(clock=clock, wall_clock=wall_clock)
@@ -129,6 +150,16 @@ class SharedLoginMemory(LoginMemory):
         except Unshared:
             pass  # they are told as soon as Redis is there
         super().save()
+
+    def _save_file(self) -> None:
+        self._saving = None
+        self._logouts.save()
+
+    def stop(self) -> None:
+        """See `LoginMemory.stop`."""
+        if self._saving is not None:
+            self._saving.kill()
+        super().stop()
 
     def proxy_logout(self, user: str) -> None:
         """Other edges close what is open of that user."""
@@ -152,7 +183,8 @@ class SharedLoginMemory(LoginMemory):
         """End what is open of them."""
         if self.ended.take((one for one in logouts if one.session), forgotten):
             self.on_logout()
-            gevent.spawn(self._logouts.save)
+            if self._saving is None:
+                self._saving = gevent.spawn_later(SAVE_DELAY, self._save_file)
         for one in logouts:
             if not one.session and one.rest > 0:
                 self._proxy_told(one.user)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from amiws_gevent.identity import PROXY
 from amiws_gevent.web.loginwatch import LoginWatch
@@ -91,6 +92,33 @@ def test_a_logout_elsewhere_is_looked_for_soon(tmp_path: Path, watched: Watched)
     world.memory.ended.end("anna", grant.sessions, 60)  # as another edge has told
     watched.watch.look()
     wait_for(lambda: watched.sockets.ended == [(grant, LOGGED_OUT)], "its end")
+
+
+class LateEvent(Event):
+    """Set when the wait for it has just been given up, as gevent's may be."""
+
+    late = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        gevent.sleep(0.001)
+        if self.late:
+            self.late = False
+            self.set()
+        return False
+
+
+def test_nothing_is_missed_that_comes_as_the_interval_ends(
+    tmp_path: Path, watched: Watched
+) -> None:
+    watched.watch.stop()
+    asked = watched.watch._asked = LateEvent()
+    world = World(tmp_path)
+    watched.watch.use(world.gate)
+    watched.watch.start()
+    wait_for(lambda: watched.sockets.checks, "the look at the new configuration")
+    checks = watched.sockets.checks
+    asked.late = True
+    wait_for(lambda: watched.sockets.checks > checks, "another look")
 
 
 def test_a_new_configuration_is_checked_at_once_and_without_a_wait(

@@ -88,7 +88,9 @@ def edges(tmp_path: Path, server: RedisServer) -> Iterator[Edges]:
         edge.stop()
 
 
-def test_a_challenge_of_one_holds_at_the_other_and_its_count_once(edges: Edges) -> None:
+def test_a_challenge_of_one_holds_at_the_other_and_its_count_once(
+    edges: Edges, caplog: pytest.LogCaptureFixture
+) -> None:
     one, other = edges(), edges()
     right = one.digest()
     assert other.page(right).status == 200
@@ -99,8 +101,10 @@ def test_a_challenge_of_one_holds_at_the_other_and_its_count_once(edges: Edges) 
     for behind in (-SKEW, SKEW):  # clocks of two machines
         other.wall_clock.now = one.wall_clock.now + behind
         assert other.page(one.digest()).status == 200
+    assert "clock" not in caplog.text
     other.wall_clock.now = one.wall_clock.now - SKEW - 1
     assert "stale=true" in header(other.page(one.digest()), "WWW-Authenticate")
+    assert "61 s ahead of the clock of this machine" in caplog.text
     old = one.digest()
     other.wall_clock.now = one.wall_clock.now + NONCE_LIFETIME + 1
     assert "stale=true" in header(other.page(old), "WWW-Authenticate")
