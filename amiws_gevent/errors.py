@@ -8,7 +8,7 @@
         PidFileError            73: the pid file is locked or cannot be written
         ListenError             71: a port in use, a certificate that cannot be loaded
         AuditError              73: the audit or its key cannot be made, or must not be used
-        MissingLibraryError     69: a library that a collector or an edge needs
+        MissingLibraryError     69: a library, or redis-server, that a collector or an edge needs
       NotConnected              an action for a server that is not connected
       ConnectionLost            the connection ended before a query of ours was answered
       SendBufferFull            a server reads actions more slowly than clients send them

@@ -45,6 +45,7 @@ RATE = 40  # events a second of each server
 BOUND = 20.0
 """Seconds that may pass beside the lease until all is heard: to log in, to change the edge."""
 
+_PROGRAM = 0  # the server that is the program itself
 _UNDER_WAY = 1.0  # seconds after which nothing comes any more of what a lost one has sent
 _LOST = "has lost the lease"
 
@@ -299,10 +300,10 @@ class Soak:
         old = {kind: self._of(kind) for kind in (EDGE, COLLECTOR)}
         reconnects = [client.reconnects for client in self.clients]
         self._not_offered.update(old[EDGE])
-        for kind, gaps in ((EDGE, 0), (COLLECTOR, 1)):
+        for kind in (EDGE, COLLECTOR):
             for member in old[kind]:
                 self._say(f"{member.name} is replaced")
-                before = self._gaps()
+                gaps, sessions = self._gaps(), self._sessions()
                 self._add(kind).start()
                 status = member.terminate()
                 if status != 0:
@@ -311,7 +312,9 @@ class Soak:
                 self._retired.append(member)
                 self._expect_news(time.monotonic(), f"{member.name} was replaced")
                 self._look()
-                self._judge_gaps(member, before, gaps)
+                moves = self._sessions() - sessions
+                moves[_PROGRAM] = kind == COLLECTOR
+                self._judge_gaps(member, gaps, moves)
         for client, count in zip(self.clients, reconnects, strict=True):
             if client.reconnects > count + 1:
                 again = client.reconnects - count
@@ -321,11 +324,15 @@ class Soak:
     def _gaps(self) -> list[Counter[Gap]]:
         return [client.ledger.gaps.copy() for client in self.clients]
 
-    def _judge_gaps(self, member: Member, before: list[Counter[Gap]], most: int) -> None:
-        """Of the events of each server no client is told more gaps than that."""
+    def _sessions(self) -> Counter[int]:
+        """How often collectors have logged in so far, by server."""
+        return Counter({pbx.ident: pbx.begun for pbx in self.pbxs})
+
+    def _judge_gaps(self, member: Member, before: list[Counter[Gap]], moves: Counter[int]) -> None:
+        """A client is told a gap in the events of a server where that has moved, and once."""
         for client, earlier in zip(self.clients, before, strict=True):
             for (stream, server, reason), count in (client.ledger.gaps - earlier).items():
-                if stream == "events" and count > most:
+                if stream == "events" and count > moves[server]:
                     self._fault(
                         f"{member.name} was replaced: {client.ledger.name} was told {count} gaps "
                         f"of server {server} ({reason})"

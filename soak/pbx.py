@@ -59,9 +59,9 @@ class Pbx:
         self.ami.stop()
 
     @property
-    def sessions(self) -> int:
-        """How many are logged in now; one, unless a collector is stopped or cut off."""
-        return sum(connection.logged_in for connection in list(self._sessions))
+    def begun(self) -> int:
+        """How often a collector has logged in."""
+        return len(self._sent)
 
     @property
     def channels(self) -> set[str]:

@@ -35,16 +35,43 @@ class _Question(NamedTuple):
     identity: bytes
     method: str
     milliseconds: int
+    life: bytes
+    """Of the Redis that was asked; see `scripts.TAKE`."""
     data: bytes
 
     @classmethod
     def of(cls, fields: list[bytes]) -> _Question | None:
         """None for what no edge of ours has written."""
         try:
-            _, fence, _, edge, _, identity, _, method, _, milliseconds, _, data = fields
-            return cls(fence, edge.decode(), identity, method.decode(), int(milliseconds), data)
+            _, fence, _, edge, _, identity, _, method, _, milliseconds, _, life, _, data = fields
+            asked = edge.decode(), identity, method.decode(), int(milliseconds)
+            return cls(fence, *asked, life, data)
         except ValueError:
             return None
+
+
+class _Found(NamedTuple):
+    """An entry of the calls of a lease."""
+
+    id: bytes
+    size: int
+    question: _Question | None
+
+    @classmethod
+    def of(cls, entry: Any) -> _Found:
+        """As Redis tells it."""
+        identity, fields = entry
+        return cls(identity, len(fields[-1]), _Question.of(fields))
+
+    @property
+    def milliseconds(self) -> int:
+        """When it was asked, by the clock of Redis."""
+        return int(self.id.partition(b"-")[0])
+
+    @property
+    def life(self) -> bytes:
+        """Of the Redis that was asked."""
+        return b"" if self.question is None else self.question.life
 
 
 class RedisReply:
@@ -181,9 +208,11 @@ class RedisCallee(Worker):
         # What was taken is gone, so that the oldest is what nobody took yet.
         words = ("XREAD", "COUNT", _COUNT, "BLOCK", block, "STREAMS")
         found = self.connection.ask(*words, *by_key, *["0-0"] * len(held))
-        return self._take({by_key[key]: entries for key, entries in found}) if found else 0.0
+        if not found:
+            return 0.0
+        return self._take({by_key[key]: [*map(_Found.of, entries)] for key, entries in found})
 
-    def _take(self, found: Mapping[str, list[Any]]) -> float:
+    def _take(self, found: Mapping[str, list[_Found]]) -> float:
         """Make questions ours, of several leases at once."""
         asked_at = self._clock()
         fences = {lease: self._leases.fence(lease) or b"" for lease in found}
@@ -197,10 +226,10 @@ class RedisCallee(Worker):
                 self._leases.doubt()
                 wait = _RETRY
                 continue
-            for (identity, fields), ours in zip(entries, taken, strict=True):
-                if ours:
-                    age = now - int(identity.partition(b"-")[0])
-                    self._received(lease, _Question.of(fields), age, asked_at, fences[lease])
+            for one, outcome in zip(entries, taken, strict=True):
+                if outcome:
+                    due = asked_at - (now - one.milliseconds) / 1000
+                    self._received(lease, one.question, due, fences[lease], outcome == 2)
         return wait
 
     def _asked(self, commands: Sequence[Command]) -> list[Any]:
@@ -210,15 +239,16 @@ class RedisCallee(Worker):
                 raise Away(reply.reason)
         return replies
 
-    def _taking(self, lease: str, fence: bytes, entries: Sequence[Any]) -> Command:
+    def _taking(self, lease: str, fence: bytes, entries: Sequence[_Found]) -> Command:
         keys = [self._keys.leases, self._keys.calls(lease), self._keys.calls_bytes(lease)]
-        words = [word for identity, fields in entries for word in (identity, len(fields[-1]))]
+        words = [word for one in entries for word in (one.id, one.size, one.life)]
         return TAKE(keys, field(lease), fence, *words)
 
     def _received(
-        self, lease: str, question: _Question | None, age: int, asked_at: float, fence: bytes
+        self, lease: str, question: _Question | None, asked_at: float, fence: bytes, again: bool
     ) -> None:
-        """A question that is ours alone: begin to answer it."""
+        """A question that is ours alone: begin to answer it. ``again``: if it was not begun before,
+        as far as Redis knows, which has older data than it had."""
         if question is None:
             self.refused += 1
             return
@@ -226,9 +256,13 @@ class RedisCallee(Worker):
         if not question.method:
             self._cancel(key)
             return
-        self.taken += 1
-        deadline = asked_at + (question.milliseconds - age) / 1000
+        deadline = asked_at + question.milliseconds / 1000
         reply = RedisReply(self, lease, key, deadline, fence)
+        if again:
+            if key not in self._at_work:
+                reply.put(b"", True, UNKNOWN)
+            return
+        self.taken += 1
         handler = self._methods.get(question.method)
         full = len(self._at_work) >= MOST_AT_WORK
         # What was asked of the collector before this one, its edge may count as lost by now.

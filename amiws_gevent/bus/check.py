@@ -79,6 +79,7 @@ def commands(keys: Keys, *, edge: bool, fails_over: bool) -> list[Command]:
     both: list[Command] = [
         ("PING",),
         ("TIME",),
+        ("INFO", "server"),
         ("EXISTS", keys.slot),
         ("HGET", keys.leases, _NAME),
         RELEASE([]),
@@ -111,7 +112,6 @@ def commands(keys: Keys, *, edge: bool, fails_over: bool) -> list[Command]:
         *both,
         *read,
         *replicas,
-        ("INFO", "server"),
         ("XREAD", "COUNT", 1, "STREAMS", calls, "0-0"),
         ("XRANGE", stream, "-", "+", "COUNT", 1),
         ("HSET", about, _NAME, ""),

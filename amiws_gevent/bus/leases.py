@@ -308,7 +308,7 @@ class Leases(Worker):
         ):
             if granted:
                 gained.append(lease)
-                del self._free[lease]
+                self._free.pop(lease, None)
                 hold = self.held[lease] = Hold(lease, fence, 0.0)
                 self._hold(hold, fence, sent)
                 self._keeper.gained(hold)
@@ -319,6 +319,8 @@ class Leases(Worker):
                 self._looks_at = min(self._looks_at, self._grants_at)
             else:  # another was faster: there may be others that are free
                 self._looks_at = float("-inf")
+        if self._grants_at > sent:  # until then nobody leaves anything to others
+            self._free = dict.fromkeys(self._free, self._grants_at)
         if gained:
             _log.info(
                 "this collector has %d more leases, %d in all: %s",

@@ -62,6 +62,14 @@ local function about(lease, at)  -- its fence, term and holder, and for how long
 end
 """
 
+_LIFE = """
+local function life()  -- another one, once this Redis may have older data than it had
+  local info = redis.call('INFO', 'server', 'replication')
+  local run, history = string.match(info, 'run_id:(%w+)'), string.match(info, 'master_replid:(%w+)')
+  return (run or '') .. (history or '')
+end
+"""
+
 CLAIM = Script(
     _NUMBERS
     + _LEASES
@@ -280,6 +288,7 @@ then {base, number of the newest entry}…; -1 for none."""
 
 CALL = Script(
     _NUMBERS
+    + _LIFE
     + """
 local fence, ends = unpack(redis.call('HMGET', ARGV[9], 'f:' .. ARGV[10], 'u:' .. ARGV[10]))
 if not fence or (tonumber(ends) or 0) <= now() then return {} end
@@ -289,7 +298,7 @@ local bytes = tonumber(redis.call('GET', KEYS[2]) or 0)
 if waiting >= tonumber(ARGV[1]) or bytes > tonumber(ARGV[2]) then return {} end
 redis.call('INCRBY', KEYS[2], #ARGV[8])
 local id = redis.call('XADD', KEYS[1], '*', 'f', fence, 'e', ARGV[4], 'i', ARGV[5], 'm', ARGV[6],
-  't', ARGV[7], 'd', ARGV[8])
+  't', ARGV[7], 'r', life(), 'd', ARGV[8])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return {id, fence}
@@ -301,33 +310,41 @@ leases, name of the lease. {entry, fence}; empty if there is no collector, or to
 The key of the leases is not among the keys, which an edge would have to be allowed to write."""
 
 WITHDRAW = Script(
-    """
+    _LIFE
+    + """
+local found = redis.call('XREVRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 local gone = redis.call('XDEL', KEYS[1], ARGV[1])
 if gone == 1 then redis.call('DECRBY', KEYS[2], ARGV[2]) end
+if found and found[2][12] ~= life() then return 0 end
 if gone == 0 then
   redis.call('XADD', KEYS[1], 'NOMKSTREAM', '*', 'f', '', 'e', ARGV[3], 'i', ARGV[4], 'm', '',
-    't', '0', 'd', '')
+    't', '0', 'r', '', 'd', '')
 end
 return gone
 """
 )
 """Keys calls, calls-bytes; entry, its bytes, edge, id. 1 if nobody had taken it. Else 0, and an
-entry without a method tells the collector that nobody waits any more."""
+entry without a method tells the collector that nobody waits any more.
+
+One that Redis has again, since it has older data now, may have been taken: 0."""
 
 TAKE = Script(
     _FENCE
+    + _LIFE
     + """
-local taken = {}
-for i = 3, #ARGV, 2 do
+local taken, now = {}, life()
+for i = 3, #ARGV, 3 do
   local gone = redis.call('XDEL', KEYS[2], ARGV[i])
   if gone == 1 then redis.call('DECRBY', KEYS[3], ARGV[i + 1]) end
+  if gone == 1 and ARGV[i + 2] ~= now then gone = 2 end
   taken[#taken + 1] = gone
 end
 return taken
 """
 )
-"""Keys leases, calls, calls-bytes; field of the lease, fence, and of each call entry and bytes. 1
-for each that is now ours."""
+"""Keys leases, calls, calls-bytes; field of the lease, fence, and of each call entry, bytes and
+life. 1 for each that is now ours; 2 for each that somebody may have taken before, in data that
+Redis has lost."""
 
 ANSWER = Script(
     """

@@ -7,6 +7,7 @@ left it. One whose lease is lost is disconnected at once; the streams of the oth
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 
 import gevent
@@ -164,7 +165,10 @@ class Holding:
 
     def _begin_program(self, tail: Tail | None) -> None:
         source = self._live.proxy
-        if tail is not None:
+        if tail is None:
+            # Others may have gone on in the epoch that this collector knows, further than it.
+            source.epoch = secrets.token_hex(8)
+        else:
             source.epoch = tail.events.epoch
             source.offset = max(source.offset, tail.offset + 1)
         self._begun.add(PROXY_ID)

@@ -207,8 +207,8 @@ class Redis(Checked):
     )
     prefix: Prefix = written(
         "amiws",
-        description="What the names of all keys begin with. A collector and its edges have the "
-        "same one; another collector at the same Redis has another one.",
+        description="What the names of all keys begin with. Collectors that share servers, and "
+        "their edges, have the same one; others at the same Redis have another one.",
     )
     ssl_ca: values.AnyPath | None = Field(
         default=None,

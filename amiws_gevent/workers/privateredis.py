@@ -40,6 +40,9 @@ MISSING = (
     "one (Debian: apt install redis-server; Fedora: dnf install valkey), or give redis.url"
 )
 
+_PREFIX = "amiws-redis-"
+_SOCKET = "redis.sock"
+
 _CONFIGURATION = """\
 port 0
 unixsocket {socket}
@@ -76,8 +79,9 @@ class RedisFolder:
 
     @staticmethod
     def _made(parent: str | None) -> Path:
+        _remove_left(Path(parent or tempfile.gettempdir()))
         try:
-            return Path(tempfile.mkdtemp(prefix="amiws-redis-", dir=parent))
+            return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
         except OSError as error:
             raise StartError(
                 f"cannot make a folder for the socket of Redis in {error.filename}: "
@@ -87,7 +91,7 @@ class RedisFolder:
     @property
     def socket(self) -> Path:
         """Of Redis."""
-        return self.path / "redis.sock"
+        return self.path / _SOCKET
 
     @property
     def url(self) -> str:
@@ -97,6 +101,26 @@ class RedisFolder:
     def remove(self) -> None:
         """With all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _remove_left(parent: Path) -> None:
+    """Remove what programs of this user that were killed have left: the process that the name says
+    is not there, and nobody listens."""
+    for path in parent.glob(f"{_PREFIX}*-*"):
+        pid = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", pid).exists() and _is_dead(path / _SOCKET):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_dead(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        try:
+            asking.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+        except OSError:  # of somebody else, or not there
+            return False
+    return False
 
 
 class RedisProcess(Process):

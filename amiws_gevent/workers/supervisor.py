@@ -111,7 +111,7 @@ class Supervisor:
         self._stack = ExitStack()
         self._ended = Event()
         last = LastReload()
-        self._metrics = Metrics(last)
+        self._metrics = Metrics(last, collector=result.settings.process == BOTH)
         load = partial(load_as_before, source.load, result.settings) if source.path else None
         self._reloads = _WholeReload(self, load, last)
         self._plan: Plan

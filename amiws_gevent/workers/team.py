@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +22,13 @@ PREPARE_TIME = 30.0
 COMMIT_TIME = 10.0
 """Seconds to go over to it, or back."""
 
-END_TIME = 4.2
-"""Seconds for the orderly end of processes; clients and servers are told meanwhile."""
+END_TIME = 4.8
+"""Seconds for the orderly end of processes, which take `server.STOP_ALL_TIME` at most."""
 
 KILL_TIME = 0.5
 """Seconds in which one that was killed is gone."""
+
+_log = logging.getLogger("amiws_gevent.workers")
 
 AllKeepers = Keeper[ProgramProcess]
 
@@ -134,6 +137,7 @@ def end_all(keepers: Iterable[Keeper[Any]]) -> None:
     end = time.monotonic() + END_TIME
     left = [keeper for keeper in ending if not keeper.join(max(0.0, end - time.monotonic()))]
     for keeper in left:
+        _log.error("%s: it has not ended within %g s; ended by force", keeper.name, END_TIME)
         keeper.stop(signal.SIGKILL)
     for keeper in left:
         keeper.join(KILL_TIME)

@@ -15,6 +15,7 @@ from amiws_gevent.config.fields import COLLECTOR
 
 LABEL = "process"
 SUPERVISOR = "supervisor"
+FIRST_EDGE = "edge-1"
 
 _PER_PROCESS = frozenset(
     {
@@ -27,8 +28,12 @@ _PER_PROCESS = frozenset(
 )
 """Of these, and of those of ``process_``, each process has its own, with a label that names it."""
 
-_OF_COLLECTOR = frozenset({"amiws_messages_published", "amiws_actions_sent"})
-"""Counted at each edge once more, as a part of the way."""
+_OF_ONE = frozenset({"amiws_messages_published"})
+"""Counted at each process once more, as a part of the way. If the collector is elsewhere, the
+first edge tells it."""
+
+_OF_COLLECTOR = frozenset({"amiws_actions_sent"})
+"""Counted at edges once more, if the collector is here."""
 
 _OF_SUPERVISOR = frozenset(
     {
@@ -87,9 +92,10 @@ def told(metrics: Iterable[Metric]) -> list[Family]:
 
 
 class Totals:
-    """Keeps what processes have counted, by their names."""
+    """Keeps what processes have counted, by their names; ``collector``: whether one is here."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, collector: bool = True) -> None:
+        self._collector = collector
         self._counted: dict[str, dict[Key, float]] = {}
         self._before: dict[str, dict[Key, float]] = {}
         self._families: dict[str, tuple[str, str]] = {}
@@ -99,7 +105,7 @@ class Totals:
         counted: dict[Key, float] = {}
         for name, help_text, kind, samples in families:
             self._families.setdefault(name, (help_text, kind))
-            if kind == _COUNTER and _is_counted(name, process):
+            if kind == _COUNTER and self._is_counted(name, process):
                 for sample, labels, value in samples:
                     counted[name, sample, _labels(name, process, labels)] = value
         self._counted[process] = counted
@@ -119,6 +125,16 @@ class Totals:
             self._metric(made, name).add_sample(sample, dict(labels), value)
         return [made[name] for name in sorted(made)]
 
+    def _is_counted(self, name: str, process: str) -> bool:
+        """Whether a process tells this for the whole."""
+        if name in _OF_SUPERVISOR:
+            return process == SUPERVISOR
+        if name in _OF_ONE:
+            return process == (COLLECTOR if self._collector else FIRST_EDGE)
+        if name in _OF_COLLECTOR and self._collector:
+            return process == COLLECTOR
+        return process != COLLECTOR or name not in _OF_EDGES
+
     def _metric(self, made: dict[str, Metric], name: str) -> Metric:
         if name not in made:
             made[name] = Metric(name, *self._families[name])
@@ -136,20 +152,13 @@ class Totals:
         for process, families in told.items():
             for name, help_text, kind, samples in families:
                 self._families.setdefault(name, (help_text, kind))
-                if kind == _COUNTER or not _is_counted(name, process):
+                if kind == _COUNTER or not self._is_counted(name, process):
                     continue
                 join = _join(name)
                 for sample, labels, value in samples:
                     key = name, sample, _labels(name, process, labels)
                     found[key] = join(found[key], value) if key in found else value
         return found
-
-
-def _is_counted(name: str, process: str) -> bool:
-    """Whether a process tells this for the whole."""
-    if name in _OF_SUPERVISOR:
-        return process == SUPERVISOR
-    return name not in (_OF_EDGES if process == COLLECTOR else _OF_COLLECTOR)
 
 
 def _labels(name: str, process: str, labels: Mapping[str, str]) -> Labels:

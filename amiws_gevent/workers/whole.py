@@ -22,11 +22,11 @@ KEEP_ROUNDS = 3
 
 
 class Metrics:
-    """Of ``team``, and of what belongs to it: ``others``, such as Redis."""
+    """Of a team, with a ``collector`` or without, and of what belongs to it, such as Redis."""
 
-    def __init__(self, last: LastReload) -> None:
+    def __init__(self, last: LastReload, *, collector: bool) -> None:
         self._last = last
-        self._totals = Totals()
+        self._totals = Totals(collector=collector)
         self._rounds: dict[str, int] = {}
 
     def look(self, keeper: AllKeepers) -> None:

@@ -111,6 +111,9 @@ class Publishing:
         self.bus.writer.append(stream_of(lease), text)
         self.next[lease] = term, number + 1
 
+    def acts_for(self) -> set[str]:
+        return {lease for lease in self.next if self.bus.holds(lease)}
+
     def introduce(self) -> None:
         """Say something in each stream, by which its readers know the term."""
         for lease, (_, number) in list(self.next.items()):
@@ -146,10 +149,15 @@ class Publishing:
 
 
 class Following:
-    """Looks at the terms and numbers."""
+    """Looks at the terms and numbers.
 
-    def __init__(self) -> None:
+    If Redis never comes back with older data, terms never go back, also where a stream begins anew.
+    """
+
+    def __init__(self, keeps: bool) -> None:
         self.next: dict[str, _Place] = {}
+        self._keeps = keeps
+        self._newest: dict[str, int] = {}
         self.wrong: list[tuple[object, ...]] = []
         self.slow = 0.0
 
@@ -163,12 +171,14 @@ class Following:
         if (places and before[0] == term and before[1] != number) or before[0] > term:
             self.wrong.append(("snapshot", stream, snapshot, before))
         self.next[stream] = term, number
+        self._look_at_term(stream, term)
 
     def on_entries(self, stream: str, entries: Sequence[bytes]) -> None:
         for entry in entries:
             place = self._place(entry)
             self._look(stream, self.next[stream], place)
             self.next[stream] = place[0], place[1] + 1
+            self._look_at_term(stream, place[0])
         gevent.sleep(self.slow)
 
     def _place(self, entry: bytes) -> _Place:
@@ -179,6 +189,11 @@ class Following:
         """The next one of its term, or one of a newer term."""
         if found[0] < due[0] or (found[0] == due[0] and found != due):
             self.wrong.append(("order", stream, due, found))
+
+    def _look_at_term(self, stream: str, term: int) -> None:
+        if self._keeps and term < self._newest.get(stream, 0):
+            self.wrong.append(("term", stream, self._newest[stream], term))
+        self._newest[stream] = term
 
     def on_broken(self, stream: str, reason: str) -> None:
         del self.next[stream]
@@ -224,10 +239,10 @@ class Asking:
 class Storm:
     """All of it, and what may go wrong."""
 
-    def __init__(self, server: RedisServer, chance: random.Random) -> None:
+    def __init__(self, server: RedisServer, chance: random.Random, keeps: bool) -> None:
         self.server = server
         self.chance = chance
-        self.followers = [Following(), Following()]
+        self.followers = [Following(keeps), Following(keeps)]
         self.edges = [
             RedisEdge(server.settings, follower, BOUNDS, lease_of=lease_of)
             for follower in self.followers
@@ -298,12 +313,21 @@ class Storm:
         follower.slow = 0.05 - follower.slow
 
     def _paused(self) -> None:
-        with self.chance.choice(self.collectors).paused():
-            gevent.sleep(2.5 * LEASE_TIME)
+        """Another follows, and what it says late is refused."""
+        until(lambda: self._one_that_acts().acts_for())
+        one = self._one_that_acts()
+        leases, refusals = one.acts_for(), one.bus.refusals
+        others = [other for other in self.collectors if other is not one]
+        with one.paused():
+            until(lambda: any(other.next.keys() & leases for other in others))
+            until(lambda: one.bus.refusals > refusals)
 
     def _cut_off(self) -> None:
-        with self.chance.choice(self.collectors).cut_off():
+        with self._one_that_acts().cut_off():
             gevent.sleep(1.5 * LEASE_TIME)
+
+    def _one_that_acts(self) -> Publishing:
+        return max(self.collectors, key=lambda one: len(one.acts_for()))
 
     def _dies(self) -> None:
         collector = self._take_one()
@@ -346,7 +370,7 @@ def test_a_storm(tmp_path: Path, keeps: bool) -> None:
     chance = random.Random(keeps)
     options = ["appendonly yes", "appendfsync always"] if keeps else []
     with RedisServer(tmp_path, options) as server:
-        storm = Storm(server, chance)
+        storm = Storm(server, chance, keeps)
         until(storm.is_over)
         faults = storm.faults()
         for fault in chance.sample(faults, len(faults)):

@@ -33,6 +33,12 @@ def fence(server: RedisServer, lease: str = LEASE) -> bytes | None:
     return found
 
 
+def life(server: RedisServer) -> str:
+    """What `scripts.TAKE` compares."""
+    told = server.ask("INFO").decode()
+    return "".join(told.partition(f"{word}:")[2].split()[0] for word in ("run_id", "master_replid"))
+
+
 def take_away(server: RedisServer, term: int, lease: str = LEASE, holder: str = "other") -> None:
     """Somebody else has the lease, for a long time."""
     ends = int(server.ask("TIME")[0]) * 1000 + 600_000

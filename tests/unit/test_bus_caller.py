@@ -12,7 +12,7 @@ import pytest
 from amiws_gevent.bus import caller as module
 from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE, Reply
 from amiws_gevent.bus.redis_bus import RedisCollector
-from tests.support.bus import KEYS, LEASE, Answers, collector, edge, fence, run_out
+from tests.support.bus import KEYS, LEASE, Answers, collector, edge, fence, life, run_out
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 
@@ -394,7 +394,8 @@ def test_what_comes_after_its_time_is_not_begun(server: RedisServer) -> None:
         served = Served(bus)
         old = int(server.ask("TIME")[0]) * 1000 - 5000
         known = fence(server) or b""
-        fields = ("f", known, "e", "gone", "i", "1", "m", "ask", "t", "4000", "d", "late")
+        fields = ("f", known, "e", "gone", "i", "1", "m", "ask", "t", "4000")
+        fields += ("r", life(server), "d", "late")
         server.ask("XADD", KEYS.calls(LEASE), f"{old}-1", *fields)
         until(lambda: bus.callee.refused == 1)
         assert served.asked == []

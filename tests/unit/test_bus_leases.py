@@ -218,6 +218,27 @@ def test_a_redis_that_may_not_know_of_all_grants_nothing_at_once(
         assert second.terms[0] > max(first.terms, default=0)
 
 
+def test_collectors_that_wait_for_a_young_redis_share_what_it_grants(server: RedisServer) -> None:
+    """While it grants nothing, nobody has left anything to others."""
+    names = [f"server-{number}" for number in range(4)]
+    clock = Clock()
+    first, second = (
+        LeasesLog(server, name, clock, leases=names, duration=LONG, settled=False) for name in "ab"
+    )
+    with working(first.leases), working(second.leases):
+        for log in (first, second):
+            until(lambda log=log: log.leases._grants_at > 0)
+        for log in (first, second):
+            log.look()  # each knows of the other
+        server.settle()
+        clock.now = first.leases._grants_at + 0.1
+        first.look()
+        assert len(first.leases.held) == 2
+        clock.now = second.leases._grants_at + 0.1
+        second.look()
+        assert len(second.leases.held) == 2
+
+
 def test_who_certainly_has_the_lease_goes_on_when_redis_has_lost_its_data(
     server: RedisServer,
 ) -> None:
@@ -320,6 +341,24 @@ def test_what_is_not_wanted_any_more_is_given_back(server: RedisServer) -> None:
         until(lambda: log.leases.holds("z"))
         until(lambda: not is_held(server, "x"))
         assert log.leases.holds("y")
+
+
+def test_what_is_granted_while_it_is_no_longer_wanted_is_given_back(server: RedisServer) -> None:
+    log = LeasesLog(server, "a", leases=["x"], duration=LONG)
+    asked = log.leases.connection.ask
+
+    def changing(*command: bytes | str | int) -> object:
+        reply = asked(*command)
+        if "asks" in command:
+            log.leases.want(["y"])
+        return reply
+
+    log.leases.connection.ask = changing  # type: ignore[method-assign]
+    with working(log.leases):
+        until(lambda: log.leases.holds("y"))
+        until(lambda: not is_held(server, "x"))
+        assert log.losses == ["it is not wanted any more"]
+        assert log.leases.up
 
 
 def test_two_collectors_come_to_have_as_many(server: RedisServer) -> None:

@@ -188,6 +188,17 @@ def test_the_program_goes_on_with_its_key_and_what_edges_know() -> None:
     assert setup.links.used[-1] == [1]
 
 
+def test_the_program_begins_anew_where_redis_has_lost_its_stream() -> None:
+    """Another collector may have gone on in the epoch that this one knows: no position twice."""
+    setup = Setup()
+    setup.gains(PROGRAM)
+    before = setup.live.proxy.epoch
+    setup.holding.lost(PROGRAM, "another has it")
+    setup.gains(PROGRAM)
+    assert setup.streams.taken[-1] == (0, None)
+    assert setup.live.proxy.epoch != before
+
+
 def test_streams_of_another_version_begin_anew(caplog: pytest.LogCaptureFixture) -> None:
     setup = Setup()
     for stream in (DIRECTORY, "server-0", "server-1"):

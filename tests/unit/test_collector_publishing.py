@@ -238,7 +238,9 @@ class TestTheNextCollector:
         edge.run()
         client.read()
         told = client.messages
-        assert client.gaps() == [("events", "history", None)]
+        gaps = [one for one in told if one["op"] == "gap"]
+        assert {(one["stream"], one["reason"]) for one in gaps} == {("events", "history")}
+        assert sorted(one["server"] for one in gaps) == [0, 1], "one for each that has moved"
         assert client.events() == ["B"]
         states = [message for message in told if message["op"] in ("snapshot", "state")]
         assert all(message["op"] != "snapshot" for message in states)

@@ -344,17 +344,19 @@ def test_a_collector_has_no_pages(site: Site) -> None:
     assert site.collector().url is None
 
 
-def test_a_process_alone_imports_no_redis() -> None:
+def test_a_process_alone_imports_no_redis_and_no_workers() -> None:
     program = (
         "import sys\n"
+        "import amiws_gevent.cli\n"
         "from amiws_gevent.config import Settings\n"
         "from amiws_gevent.processes import server_of\n"
         "host = {'name': 'a', 'host': 'h', 'username': 'u', 'secret': 's'}\n"
         "server = server_of(Settings.model_validate({'amihosts': [host]}))\n"
-        "print(type(server).__name__, 'redis' in sys.modules)\n"
+        "others = {'redis', 'amiws_gevent.workers'} & set(sys.modules)\n"
+        "print(type(server).__name__, others)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert done.stdout == b"Server False\n"
+    assert done.stdout == b"Server set()\n"
 
 
 @pytest.mark.parametrize("process", ["collector", "edge"])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gevent import socket
 
 from amiws_gevent.bus.connection import Connection
 from amiws_gevent.config import Redis
@@ -114,3 +115,31 @@ def test_the_folder_of_systemd_if_its_path_is_short(
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
     with pytest.raises(StartError, match="set RUNTIME_DIRECTORY or TMPDIR"):
         RedisFolder()
+
+
+def test_what_a_killed_program_has_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(privateredis, "LONGEST_PATH", 1000)
+    monkeypatch.chdir(tmp_path)  # paths of sockets are short
+    names = {"dead": "4194305-a", "alive": "4194305-b", "running": "1-c", "beginning": "4194305-d"}
+    folders = {name: Path(f"amiws-redis-{end}") for name, end in names.items()}
+    for name, folder in folders.items():
+        folder.mkdir()
+        if name == "beginning":
+            continue
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(folder / "redis.sock"))
+        if name == "alive":
+            listener.listen()
+            alive = listener
+        else:
+            listener.close()
+    privateredis._remove_left(Path())
+    assert [name for name, folder in folders.items() if folder.exists()] == [
+        "alive",
+        "running",
+        "beginning",
+    ]
+    alive.close()

@@ -132,7 +132,9 @@ def test_it_is_well_while_the_collector_and_an_edge_answer(site: Site) -> None:
     assert not site.team.well
 
 
-def test_who_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_end_is_killed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("amiws_gevent.workers.team.END_TIME", 0.001)
     monkeypatch.setattr("amiws_gevent.workers.team.KILL_TIME", WAIT)
     site = Site()
@@ -140,3 +142,4 @@ def test_who_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     end_all(site.team.keepers)
     assert site.processes["edge-1"].signals == [signal.SIGTERM, signal.SIGKILL]
     assert site.processes["edge-1"].closed
+    assert "edge-1: it has not ended within 0.001 s; ended by force" in caplog.text

@@ -80,6 +80,7 @@ def test_what_is_counted_on_two_sides_counts_once() -> None:
             process,
             [
                 counter("amiws_messages_published", value),
+                counter("amiws_actions_sent", value),
                 counter("amiws_action_replies", value),
                 counter("amiws_loop_turns", value),
             ],
@@ -90,13 +91,27 @@ def test_what_is_counted_on_two_sides_counts_once() -> None:
     }
     found = samples(made, gauges)
     assert found["amiws_messages_published_total",] == 5
+    assert found["amiws_actions_sent_total",] == 5
     assert found["amiws_action_replies_total",] == 7 + 8
     assert found["amiws_loop_turns_total", ("process", "edge-1")] == 7
     assert found["amiws_config_last_reload_successful",] == 0
 
 
+def test_edges_whose_collector_is_elsewhere() -> None:
+    made = Totals(collector=False)
+    for process, value in (("edge-1", 7), ("edge-2", 8)):
+        names = ("amiws_messages_published", "amiws_actions_sent", "amiws_action_replies")
+        made.heard(process, [counter(name, value) for name in names])
+    assert samples(made) == {
+        ("amiws_messages_published_total",): 7,
+        ("amiws_actions_sent_total",): 15,
+        ("amiws_action_replies_total",): 15,
+    }
+
+
 @pytest.mark.parametrize(
-    "rule", ["_PER_PROCESS", "_OF_COLLECTOR", "_OF_EDGES", "_OF_SUPERVISOR", "_SUMS", "_LEAST"]
+    "rule",
+    ["_PER_PROCESS", "_OF_ONE", "_OF_COLLECTOR", "_OF_EDGES", "_OF_SUPERVISOR", "_SUMS", "_LEAST"],
 )
 def test_a_rule_is_for_what_there_is(rule: str) -> None:
     names = {family.name.removesuffix("_total") for family in FAMILIES}

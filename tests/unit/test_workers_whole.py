@@ -23,7 +23,7 @@ class Site:
     def __init__(self) -> None:
         self.gaps = {"edge-1": 1, "edge-2": 2}
         self.silent: set[str] = set()
-        self.metrics = Metrics(LastReload(True, 5.0))
+        self.metrics = Metrics(LastReload(True, 5.0), collector=True)
         self.team = Team(self._keeper, collector=True, edges=2)
         self.team.begin()
         self.redis = self._keeper("redis")
