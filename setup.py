@@ -52,7 +52,6 @@ TEST_REQUIRES = [
     *REDIS_REQUIRES,
     "brotli",  # wheels carry compressed files, as do the next two
     "rcssmin",
-    "rjsmin",
     "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
     "grafana-foundation-sdk",  # contrib/monitoring/grafana-dashboard.json is made with it

@@ -131,7 +131,7 @@ def test_the_wheel_has_the_licences_of_all_that_is_in_it(wheel: Path) -> None:
 
 
 def test_compressed_files_say_the_same(wheel: Path, tmp_path: Path) -> None:
-    """But for comments and indentation."""
+    """But for comments, and the indentation of styles."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         packed = {name for name in names if name.endswith((".br", ".gz")) and "_root/" in name}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import brotli
 import pytest
 
 from build_tools import backend, bundle, compiled
-from build_tools.compress import compress_tree
+from build_tools.compress import compress_tree, tersely
 from tests.support.program import ROOT
 
 VENDOR = ROOT / "web_root" / "vendor"
@@ -86,7 +87,7 @@ def test_other_sources_make_a_vendor_folder_stale(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_gains_is_compressed(tmp_path: Path) -> None:
-    text = b"let a = 1;\n" * 500
+    text = b"  // Why.\n/** What.\n */\nlet a = 1;\n" * 500
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "large.js").write_bytes(text)
     (tmp_path / "small.js").write_bytes(text[:100])
@@ -96,7 +97,7 @@ def test_what_gains_is_compressed(tmp_path: Path) -> None:
     made = {path.name: path.read_bytes() for path in tmp_path.rglob("*.??") if path.is_file()}
     packed = {name: content for name, content in made.items() if name.endswith((".br", ".gz"))}
     assert set(packed) == {"large.js.br", "large.js.gz"}
-    terse = b"let a=1;" * 500  # no blanks, no line ends
+    terse = b"let a = 1;\n" * 500  # no comments
     assert brotli.decompress(packed["large.js.br"]) == terse
     assert gzip.decompress(packed["large.js.gz"]) == terse
 
@@ -158,3 +159,21 @@ def test_what_compiles_is_asked_for_where_the_live_state_is_compiled(
     monkeypatch.setenv(compiled.VARIABLE, "yes" if wanted else "")
     asked = backend.get_requires_for_build_wheel()
     assert set(compiled.REQUIRES) <= set(asked) if wanted else not set(compiled.REQUIRES) & {*asked}
+
+
+def test_terse_scripts_are_the_same_programs(tmp_path: Path) -> None:
+    """esbuild, which understands them, makes the same of both."""
+    (esbuild,) = (ROOT / "node_modules" / "@esbuild").glob("*/bin/esbuild")
+    web = ROOT / "web_root"
+    names = [path.relative_to(web) for path in web.rglob("*.js") if "vendor" not in path.parts]
+    terse = tmp_path / "terse"
+    for name in names:
+        (terse / name).parent.mkdir(parents=True, exist_ok=True)
+        (terse / name).write_bytes(tersely(web / name))
+    made = []
+    for root in (web, terse):
+        out = tmp_path / "out" / root.name
+        options = ["--minify", "--tsconfig-raw={}", f"--outdir={out}"]
+        subprocess.run([esbuild, *options, *names], cwd=root, check=True, capture_output=True)
+        made.append({name: (out / name).read_bytes() for name in names})
+    assert [str(name) for name in names if made[0][name] != made[1][name]] == []
