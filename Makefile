@@ -5,6 +5,7 @@
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
+# make docs      the documentation as a site, in build/site/
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
 # make lint, make types, make format, make wheel, make clean, make distclean
@@ -33,7 +34,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 VENDOR := web_root/vendor/made-from.txt
 
 .PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
-	wheel screenshots picture-packages \
+	wheel docs screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -99,6 +100,10 @@ soak-actions: $(VENV)/.installed-test
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
+# Links and anchors that lead nowhere fail it.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
 	rm -rf build dist web_root/vendor .make .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
@@ -127,6 +132,10 @@ $(VENV)/.installed: setup.py pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-bench: setup.py pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python

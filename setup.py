@@ -77,6 +77,10 @@ BENCH_REQUIRES = [
     "socketify>=0.0.31",  # uWebSockets, the native limit that the program is measured beside
 ]
 
+DOCS_REQUIRES = [
+    "mkdocs-material>=9.7",  # make docs
+]
+
 # The licences of what web_root/vendor/ is made of; build_tools/backend.py makes both. Reading
 # metadata makes nothing.
 VENDOR_LICENCES = "web_root/vendor/LICENSES.txt"
@@ -144,6 +148,7 @@ setup(
         "redis": REDIS_REQUIRES,
         "test": TEST_REQUIRES,
         "bench": BENCH_REQUIRES,
+        "docs": DOCS_REQUIRES,
     },
     packages=[
         *find_packages(include=["amiws_gevent*"]),
