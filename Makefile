@@ -100,9 +100,9 @@ soak-actions: $(VENV)/.installed-test
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
-# Links and anchors that lead nowhere fail it.
+# Links and anchors that lead nowhere fail it; with --quiet they would not.
 docs: $(VENV)/.installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf build dist web_root/vendor .make .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

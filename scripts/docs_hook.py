@@ -80,7 +80,7 @@ def for_site(target: str, uri: str) -> str:
 
 
 def linked_files(uri: str) -> Iterator[str]:
-    """The files that a page links to, as paths of the site."""
+    """What a page links to, as paths of the site; whether there is such a file is not looked at."""
     found: list[str] = []
     text = (ROOT / in_repository(uri)).read_text(encoding="utf-8")
     rewritten(text, lambda target: found.append(for_site(target, uri)) or target)
@@ -96,7 +96,7 @@ def outside() -> list[str]:
     seen = set(waiting)
     while waiting:
         page = waiting.pop()
-        if page.endswith(".md"):
+        if page.endswith(".md") and (ROOT / in_repository(page)).is_file():
             new = set(linked_files(page)) - seen
             seen |= new
             waiting += new
