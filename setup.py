@@ -44,13 +44,18 @@ REDIS_REQUIRES = [
     "redis>=6.4.0",
 ]
 
+RELEASE_REQUIRES = [
+    "build",  # sdist and wheel
+    "cyclonedx-python-lib[json-validation]>=11",  # the bill of materials
+]
+
 TEST_REQUIRES = [
     *CLIENT_REQUIRES,
     *REDIS_REQUIRES,
+    *RELEASE_REQUIRES,
     "brotli",  # wheels carry compressed files, as do the next two
     "rcssmin",
     "rjsmin",
-    "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
     "hypothesis",
     "jsonschema",  # the samples against etc/amiws.schema.json
@@ -85,6 +90,10 @@ DOCS_REQUIRES = [
 # metadata makes nothing.
 VENDOR_LICENCES = "web_root/vendor/LICENSES.txt"
 
+# Where the repository can be read. As long as this is empty, the metadata have no links, and
+# `make release` refuses.
+HOME_PAGE = ""
+
 # Named in the configuration by these names alone; see docs/plugins.md.
 SHIPPED_PLUGINS = ["event_filter", "journal", "mask", "syslog_events", "webhook"]
 
@@ -95,6 +104,19 @@ def version() -> str:
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     assert found is not None
     return found.group(1)
+
+
+def links() -> dict[str, str]:
+    """Where people find what belongs to this version."""
+    if not HOME_PAGE:
+        return {}
+    files = f"{HOME_PAGE}/blob/v{version()}"
+    return {
+        "Source": HOME_PAGE,
+        "Documentation": f"{files}/README.md",
+        "Changelog": f"{files}/CHANGELOG.md",
+        "Issues": f"{HOME_PAGE}/issues",
+    }
 
 
 class BuildPy(build_py):
@@ -123,6 +145,7 @@ setup(
     author="amiws-gevent authors",
     license_expression="MIT AND Apache-2.0 AND ISC",  # web_root/vendor/ has all three
     license_files=["LICENSE", *([VENDOR_LICENCES] if (HERE / VENDOR_LICENCES).exists() else [])],
+    project_urls=links(),
     keywords=["asterisk", "ami", "websocket", "gevent", "telephony", "pbx"],
     classifiers=[
         "Development Status :: 4 - Beta",
