@@ -3,7 +3,7 @@
 The vendor folder is there in an sdist. In a checkout it is made by the machine's npm, or by that
 of a package of Python which is asked for then. Reading metadata makes nothing.
 
-With SOURCE_DATE_EPOCH (seconds, Unix) the same files give the same bytes; wheels by setuptools itself.
+With SOURCE_DATE_EPOCH (seconds, Unix) the same files give the same bytes.
 """
 
 from __future__ import annotations
@@ -52,8 +52,13 @@ def build_wheel(
     config_settings: Settings = None,
     metadata_directory: str | None = None,
 ) -> str:
-    bundle.make()
-    return build_meta.build_wheel(wheel_directory, config_settings)
+    # Whose umask hides files of others must not give them files that they cannot read.
+    before = os.umask(0o022)
+    try:
+        bundle.make()
+        return build_meta.build_wheel(wheel_directory, config_settings)
+    finally:
+        os.umask(before)
 
 
 def build_editable(

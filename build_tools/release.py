@@ -41,8 +41,8 @@ def problems(root: Path) -> list[str]:
     if f"v{version}" not in tags:
         have = ", ".join(tags) or "none"
         found.append(
-            f"the version of amiws_gevent/__init__.py is {version}: the newest commit needs the tag "
-            f"v{version}, and has {have}"
+            f"the version of amiws_gevent/__init__.py is {version}: the newest commit needs the "
+            f"tag v{version}, and has {have}"
         )
     if not _named("HOME_PAGE", (root / "setup.py").read_text(encoding="utf-8")):
         found.append("setup.py: say in HOME_PAGE where the repository can be read")
