@@ -6,6 +6,7 @@
 # make bench     the figures of the README
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
 # make docs      the documentation as a site, in build/site/
+# make release   all tests, then what is published, in dist/, built twice; CONTRIBUTING.md says what first
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
 # make lint, make types, make format, make wheel, make clean, make distclean
@@ -34,7 +35,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 VENDOR := web_root/vendor/made-from.txt
 
 .PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
-	wheel docs screenshots picture-packages \
+	wheel docs release screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -99,6 +100,11 @@ soak-actions: $(VENV)/.installed-test
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
+
+release: $(VENV)/.installed-test
+	$(BIN)/python -m build_tools.release --check
+	$(MAKE) --no-print-directory test
+	$(BIN)/python -m build_tools.release
 
 # Links and anchors that lead nowhere fail it; with --quiet they would not.
 docs: $(VENV)/.installed-docs

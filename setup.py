@@ -46,7 +46,7 @@ REDIS_REQUIRES = [
 
 RELEASE_REQUIRES = [
     "build",  # sdist and wheel
-    "cyclonedx-python-lib[json-validation]>=11",  # the bill of materials
+    "cyclonedx-python-lib[json-validation]>=11.12",  # the bill of materials
 ]
 
 TEST_REQUIRES = [

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -31,7 +32,7 @@ class ReleaseError(Exception):
 def problems(root: Path) -> list[str]:
     """Why the clone in ``root`` is nothing to release; empty if it is."""
     init = (root / "amiws_gevent" / "__init__.py").read_text(encoding="utf-8")
-    version = _named("__version__", init)
+    version = named("__version__", init)
     found = []
     if changed := _git(root, "status", "--porcelain"):
         found.append(f"commit or remove what is not committed:\n{changed.rstrip()}")
@@ -44,7 +45,7 @@ def problems(root: Path) -> list[str]:
             f"the version of amiws_gevent/__init__.py is {version}: the newest commit needs the "
             f"tag v{version}, and has {have}"
         )
-    if not _named("HOME_PAGE", (root / "setup.py").read_text(encoding="utf-8")):
+    if not named("HOME_PAGE", (root / "setup.py").read_text(encoding="utf-8")):
         found.append("setup.py: say in HOME_PAGE where the repository can be read")
     return found
 
@@ -59,6 +60,14 @@ def is_dated(changelog: str, version: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def named(name: str, source: str) -> str:
+    """The text that a line of Python gives a name. Raises ReleaseError if there is none."""
+    found = re.search(rf'^{name} = "(.*)"$', source, re.MULTILINE)
+    if found is None:
+        raise ReleaseError(f'there is no line {name} = "..."')
+    return found[1]
 
 
 def differing(one: Path, other: Path) -> list[str]:
@@ -78,24 +87,31 @@ def make(root: Path, out: Path) -> None:
 
     Raises ReleaseError if both are not the same.
     """
-    time = int(_git(root, "log", "-1", "--format=%ct"))
+    commit, time = _git(root, "log", "-1", "--format=%H %ct").split()
     with tempfile.TemporaryDirectory() as folder:
         once, again = Path(folder, "once"), Path(folder, "again", "in", "another", "place")
         for place, umask in ((once, 0o022), (again, 0o077)):
-            _build(root, place, time, umask)
+            _export(root, commit, place / "source")
+            _build(place, int(time), umask)
         if names := differing(once / "out", again / "out"):
             raise ReleaseError(f"built twice, these are not the same: {', '.join(names)}")
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(once / "out", out)
 
 
-def _build(root: Path, place: Path, time: int, umask: int) -> None:
-    """Build the newest commit in ``place``; what is released is in its folder ``out``."""
+def _export(root: Path, commit: str, folder: Path) -> None:
+    """The files of a commit in a new folder."""
+    folder.mkdir(parents=True)
+    packed = folder.with_suffix(".tar")
+    _git(root, "archive", f"--output={packed}", commit)
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def _build(place: Path, time: int, umask: int) -> None:
+    """Build from ``source`` in the folder ``place``; what is released comes into its ``out``."""
     source, out = place / "source", place / "out"
-    for new in (source, out):
-        new.mkdir(parents=True)
-    _git(root, "archive", f"--output={place / 'source.tar'}", "HEAD")
-    _run(["tar", "--extract", "--file", str(place / "source.tar")], source, time, umask)
+    out.mkdir()
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), "."]
     _run(build, source, time, umask)
     if re.search(r"^deb:", (source / "Makefile").read_text(encoding="utf-8"), re.MULTILINE):
@@ -106,14 +122,6 @@ def _build(root: Path, place: Path, time: int, umask: int) -> None:
     bill = sbom.bill(wheel, source / "package-lock.json", time)
     (out / f"{wheel.name.partition('-py')[0]}.cdx.json").write_text(bill, encoding="utf-8")
     (out / SUMS).write_text(sums(out), encoding="utf-8")
-
-
-def _named(name: str, source: str) -> str:
-    """The text that a line of Python gives a name."""
-    found = re.search(rf'^{name} = "(.*)"$', source, re.MULTILINE)
-    if found is None:
-        raise ReleaseError(f'there is no line {name} = "..."')
-    return found[1]
 
 
 def _content(path: Path) -> bytes | None:

@@ -151,7 +151,7 @@ def _installed(name: str) -> Message:
 
 def _component(about: Message, **more: Any) -> Component:
     """A component of the package index."""
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model.component import Component
     from packageurl import PackageURL
     from packaging.utils import canonicalize_name
