@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = "docs/"
 FIRST = "README.md"
+WORKER = "scripts/iframe-worker.js"
 
 LOG = logging.getLogger("mkdocs.hooks.docs")  # a warning fails the build
 
@@ -111,8 +112,9 @@ def on_files(files: Any, config: Any) -> Any:
     """Called by mkdocs when it has the files of docs/."""
     from mkdocs.structure.files import File  # tests of this module need no mkdocs
 
-    for uri in outside():
-        files.append(File.generated(config, uri, abs_src_path=str(ROOT / uri)))
+    places = {uri: uri for uri in outside()} | {"assets/iframe-worker.js": WORKER}
+    for uri, place in places.items():
+        files.append(File.generated(config, uri, abs_src_path=str(ROOT / place)))
     return files
 
 
