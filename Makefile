@@ -1,12 +1,12 @@
 # make run       the program with two simulated PBXs, at http://127.0.0.1:8000/; PORT=N: at another
 # make quick     lint, types and the unit tests that are not slow: under a minute
+# make docs      the documentation as a site, in build/site/
+# make release   all tests, then what is published, in dist/, built twice; CONTRIBUTING.md says what first
 # make test      everything that a submission has to pass; sets up what it needs
 # make test-all  the tests with each supported Python that this machine has
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make bench     the figures of the README
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
-# make docs      the documentation as a site, in build/site/
-# make release   all tests, then what is published, in dist/, built twice; CONTRIBUTING.md says what first
 # make soak      ten minutes of streams, churn, restarts and reloads
 # make soak-actions  ten minutes of actions that try to get past a role, by each way in
 # make lint, make types, make format, make wheel, make clean, make distclean
@@ -35,7 +35,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 VENDOR := web_root/vendor/made-from.txt
 
 .PHONY: run quick test test-all test-lowest pytest lint style types format bench soak soak-actions \
-	wheel docs release screenshots picture-packages \
+	wheel screenshots picture-packages \
 	clean distclean run-packages test-packages
 .DELETE_ON_ERROR:
 
@@ -64,6 +64,17 @@ types: $(VENV)/.installed-test $(VENDOR) node_modules/.package-lock.json
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: docs release
+
+release: $(VENV)/.installed-test
+	$(BIN)/python -m build_tools.release --check
+	$(MAKE) --no-print-directory test
+	$(BIN)/python -m build_tools.release
+
+# Links and anchors that lead nowhere fail it; with --quiet they would not.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test-all: test-packages
 	@set -e; tested=; \
@@ -100,15 +111,6 @@ soak-actions: $(VENV)/.installed-test
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation --outdir dist .
-
-release: $(VENV)/.installed-test
-	$(BIN)/python -m build_tools.release --check
-	$(MAKE) --no-print-directory test
-	$(BIN)/python -m build_tools.release
-
-# Links and anchors that lead nowhere fail it; with --quiet they would not.
-docs: $(VENV)/.installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf build dist web_root/vendor .make .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -45,7 +45,6 @@ REDIS_REQUIRES = [
 ]
 
 RELEASE_REQUIRES = [
-    "build",  # sdist and wheel
     "cyclonedx-python-lib[json-validation]>=11.12",  # the bill of materials
 ]
 
@@ -56,6 +55,7 @@ TEST_REQUIRES = [
     "brotli",  # wheels carry compressed files, as do the next two
     "rcssmin",
     "rjsmin",
+    "build",  # sdist and wheel, as a release makes them
     "cryptography",  # certificates with faults that trustme does not make
     "hypothesis",
     "jsonschema",  # the samples against etc/amiws.schema.json
