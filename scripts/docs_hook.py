@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = "docs/"
 FIRST = "README.md"
+LISTING = "/index.md"  # of a folder, which the site makes
 WORKER = "scripts/iframe-worker.js"
 
 LOG = logging.getLogger("mkdocs.hooks.docs")  # a warning fails the build
@@ -77,6 +78,8 @@ def for_site(target: str, uri: str) -> str:
         return target
     here = in_repository(uri)
     aim = posixpath.normpath(posixpath.join(posixpath.dirname(here), path)).removeprefix(DOCS)
+    if aim != "." and (ROOT / aim).is_dir():
+        aim += LISTING
     return posixpath.relpath(aim, posixpath.dirname(uri) or ".") + sign + anchor
 
 
@@ -101,7 +104,24 @@ def outside() -> list[str]:
             new = set(linked_files(page)) - seen
             seen |= new
             waiting += new
-    return sorted(uri for uri in seen if in_repository(uri) == uri and (ROOT / uri).is_file())
+    for uri in [uri for uri in seen if uri.endswith(LISTING)]:
+        folder = ROOT / uri.removesuffix(LISTING)
+        seen |= {path.relative_to(ROOT).as_posix() for path in _in(folder)}
+    return sorted(uri for uri in seen if in_repository(uri) == uri and _is_there(uri))
+
+
+def _is_there(uri: str) -> bool:
+    return uri.endswith(LISTING) or (ROOT / uri).is_file()
+
+
+def listing(folder: Path) -> str:
+    """A page that leads to each file of a folder."""
+    lines = (f"- [{path.name}]({path.name})\n" for path in _in(folder))
+    return f"# {folder.relative_to(ROOT).as_posix()}\n\n{''.join(lines)}"
+
+
+def _in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def _pages() -> list[Path]:
@@ -112,9 +132,13 @@ def on_files(files: Any, config: Any) -> Any:
     """Called by mkdocs when it has the files of docs/."""
     from mkdocs.structure.files import File  # tests of this module need no mkdocs
 
-    places = {uri: uri for uri in outside()} | {"assets/iframe-worker.js": WORKER}
-    for uri, place in places.items():
-        files.append(File.generated(config, uri, abs_src_path=str(ROOT / place)))
+    files.append(File.generated(config, "assets/iframe-worker.js", abs_src_path=str(ROOT / WORKER)))
+    for uri in outside():
+        if uri.endswith(LISTING):
+            page = listing(ROOT / uri.removesuffix(LISTING))
+            files.append(File.generated(config, uri, content=page))
+        else:
+            files.append(File.generated(config, uri, abs_src_path=str(ROOT / uri)))
     return files
 
 

@@ -49,6 +49,11 @@ def test_what_is_linked_to_comes_along(hook: ModuleType) -> None:
     assert not [name for name in found if name.startswith("docs/") or ".." in name]
 
 
+def test_folders_get_a_page(hook: ModuleType) -> None:
+    page = "# contrib/init.d\n\n- [amiws-gevent](amiws-gevent)\n"
+    assert hook.listing(ROOT / "contrib" / "init.d") == page
+
+
 @pytest.mark.parametrize(
     ("page", "link", "wanted"),
     [
@@ -56,6 +61,7 @@ def test_what_is_linked_to_comes_along(hook: ModuleType) -> None:
         ("README.md", "docs/plugins/mask.md", "plugins/mask.md"),
         ("README.md", "etc/amiws.yaml", "etc/amiws.yaml"),
         ("roles.md", "../README.md#security", "README.md#security"),
+        ("roles.md", "../contrib/init.d", "contrib/init.d/index.md"),
         ("roles.md", "state.md", "state.md"),
         ("roles.md", "#a-role", "#a-role"),
         ("plugins/mask.md", "../plugins.md", "../plugins.md"),
