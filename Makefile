@@ -1,5 +1,7 @@
 # make run       the program with two simulated PBXs, at http://127.0.0.1:8000/; PORT=N: at another
 # make quick     lint, types and the unit tests that are not slow: under a minute
+# make docs      the documentation as a site, in build/site/
+# make release   all tests, then what is published, in dist/, built twice; CONTRIBUTING.md says what first
 # make test      everything that a submission has to pass; sets up what it needs
 # make test-all  the tests with each supported Python that this machine has
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
@@ -78,6 +80,17 @@ types: $(VENV)/.installed-test $(VENDOR) node_modules/.package-lock.json
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: docs release
+
+release: $(VENV)/.installed-test
+	$(BIN)/python -m build_tools.release --check
+	$(MAKE) --no-print-directory test
+	$(BIN)/python -m build_tools.release
+
+# Links and anchors that lead nowhere fail it; with --quiet they would not.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test-all: test-packages
 	@set -e; tested=; \
@@ -161,6 +174,10 @@ $(VENV)/.installed: setup.py pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-bench: setup.py pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python

@@ -47,9 +47,14 @@ REDIS_REQUIRES = [
     "hiredis>=3.2.0",
 ]
 
+RELEASE_REQUIRES = [
+    "cyclonedx-python-lib[json-validation]>=11.12",  # the bill of materials
+]
+
 TEST_REQUIRES = [
     *CLIENT_REQUIRES,
     *REDIS_REQUIRES,
+    *RELEASE_REQUIRES,
     "brotli",  # wheels carry compressed files, as do the next two
     "rcssmin",
     "build",  # sdist and wheel, as a release makes them
@@ -80,9 +85,17 @@ BENCH_REQUIRES = [
     "socketify>=0.0.31",  # uWebSockets, the native limit that the program is measured beside
 ]
 
+DOCS_REQUIRES = [
+    "mkdocs-material>=9.7",  # make docs
+]
+
 # The licences of what web_root/vendor/ is made of; build_tools/backend.py makes both. Reading
 # metadata makes nothing.
 VENDOR_LICENCES = "web_root/vendor/LICENSES.txt"
+
+# Where the repository can be read. As long as this is empty, the metadata have no links, and
+# `make release` refuses.
+HOME_PAGE = ""
 
 # Named in the configuration by these names alone; see docs/plugins.md.
 SHIPPED_PLUGINS = ["event_filter", "journal", "mask", "syslog_events", "webhook"]
@@ -94,6 +107,19 @@ def version() -> str:
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     assert found is not None
     return found.group(1)
+
+
+def links() -> dict[str, str]:
+    """Where people find what belongs to this version."""
+    if not HOME_PAGE:
+        return {}
+    files = f"{HOME_PAGE}/blob/v{version()}"
+    return {
+        "Source": HOME_PAGE,
+        "Documentation": f"{files}/README.md",
+        "Changelog": f"{files}/CHANGELOG.md",
+        "Issues": f"{HOME_PAGE}/issues",
+    }
 
 
 class BuildPy(build_py):
@@ -129,6 +155,7 @@ setup(
     author="amiws-gevent authors",
     license_expression="MIT AND Apache-2.0 AND ISC",  # web_root/vendor/ has all three
     license_files=["LICENSE", *([VENDOR_LICENCES] if (HERE / VENDOR_LICENCES).exists() else [])],
+    project_urls=links(),
     keywords=["asterisk", "ami", "websocket", "gevent", "telephony", "pbx"],
     classifiers=[
         "Development Status :: 4 - Beta",
@@ -154,6 +181,7 @@ setup(
         "redis": REDIS_REQUIRES,
         "test": TEST_REQUIRES,
         "bench": BENCH_REQUIRES,
+        "docs": DOCS_REQUIRES,
     },
     packages=[
         *find_packages(include=["amiws_gevent*"]),

@@ -2,15 +2,19 @@
 
 The vendor folder is there in an sdist. In a checkout it is made by the machine's npm, or by that
 of a package of Python which is asked for then. Reading metadata makes nothing.
+
+With SOURCE_DATE_EPOCH (seconds, Unix) the same files give the same bytes.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from setuptools import build_meta
 
-from build_tools import bundle, compiled, compress
+from build_tools import bundle, compiled, compress, reproducible
 
 Settings = dict[str, Any] | None
 
@@ -34,7 +38,10 @@ def get_requires_for_build_editable(config_settings: Settings = None) -> list[st
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     bundle.make()
-    return build_meta.build_sdist(sdist_directory, config_settings)
+    name = build_meta.build_sdist(sdist_directory, config_settings)
+    if time := os.environ.get("SOURCE_DATE_EPOCH"):
+        reproducible.repack(Path(sdist_directory) / name, int(time))
+    return name
 
 
 # Both make the metadata again: what was prepared before the vendor folder was there lacks its
@@ -46,8 +53,13 @@ def build_wheel(
     config_settings: Settings = None,
     metadata_directory: str | None = None,
 ) -> str:
-    bundle.make()
-    return build_meta.build_wheel(wheel_directory, config_settings)
+    # Whose umask hides files of others must not give them files that they cannot read.
+    before = os.umask(0o022)
+    try:
+        bundle.make()
+        return build_meta.build_wheel(wheel_directory, config_settings)
+    finally:
+        os.umask(before)
 
 
 def build_editable(

@@ -50,12 +50,17 @@ SHARED = [
 ]
 
 
-def run(*words: str | Path, cwd: Path) -> str:
+# When the source was made, for all times in what is built from it: 2020-09-13 12:26:40 UTC.
+TIME = 1600000000
+
+
+def run(*words: str | Path, cwd: Path, umask: int = -1) -> str:
     """What a command prints; fails the test with all of it if the command fails."""
     done = subprocess.run(
         words,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": ""},
+        env={**os.environ, "PYTHONPATH": "", "SOURCE_DATE_EPOCH": str(TIME)},
+        umask=umask,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -77,7 +82,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source") / "checkout"
     shutil.copytree(ROOT, source, ignore=LEFT_OUT)
     out = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source, cwd=out)
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source]
+    run(*build, cwd=out, umask=0o077)
     return out
 
 
@@ -174,6 +180,19 @@ def test_the_sdist_can_be_tested_and_built_again(built: Path) -> None:
     hidden = {name.split("/")[1] for name in names if "/." in name}
     assert hidden == {".ci", ".dockerignore", ".editorconfig", ".pre-commit-config.yaml"}
     assert not [name for name in names if name.endswith(".pyc") or "node_modules" in name]
+
+
+def test_nothing_tells_when_and_by_whom_it_was_built(built: Path, wheel: Path) -> None:
+    """What make release compares by building twice; here each cause by itself."""
+    with tarfile.open(built / f"amiws_gevent-{__version__}.tar.gz") as archive:
+        members = archive.getmembers()
+    assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in members} == {(TIME, 0, 0, "", "")}
+    assert {m.mode for m in members} == {0o644, 0o755}
+    assert [m.name for m in members] == sorted(m.name for m in members)
+    with zipfile.ZipFile(wheel) as zipped:
+        entries = zipped.infolist()
+    assert {entry.date_time for entry in entries} == {(2020, 9, 13, 12, 26, 40)}
+    assert {entry.external_attr >> 16 & 0o777 for entry in entries} <= {0o644, 0o664, 0o755}
 
 
 def test_the_metadata(wheel: Path) -> None:
