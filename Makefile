@@ -29,7 +29,7 @@ PYTHON_VERSIONS := 3.11 3.12 3.13
 RUN_PACKAGES := python3 python3-venv
 TEST_PACKAGES := $(RUN_PACKAGES) apache2-utils chromium curl openssl prometheus redis-server rsyslog rsyslog-gnutls
 
-DEB_PACKAGES := build-essential debhelper python3-venv
+DEB_PACKAGES := build-essential debhelper python3-dev python3-venv
 TEST_DEB_PACKAGES := $(TEST_PACKAGES) debootstrap iproute2 lintian
 
 # With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.

@@ -17,7 +17,8 @@ trap 'rm -rf "$work"' EXIT
 # pip stays outside: nothing is to be installed into the environment later.
 "$python" -m venv "$work/pip"
 "$python" -m venv --without-pip "$venv"
-"$work/pip/bin/python" -m pip --disable-pip-version-check --python "$venv/bin/python" \
+# The live state is compiled to C: see build_tools/compiled.py.
+AMIWS_COMPILE=yes "$work/pip/bin/python" -m pip --disable-pip-version-check --python "$venv/bin/python" \
     install --quiet --no-compile --no-warn-script-location '.[redis]'
 
 # What tells of the place where it was made, and what no user needs.
@@ -26,6 +27,7 @@ sed -i "1s|^#!.*|#!$folder/bin/python3|" "$venv/bin/amiws-gevent"
 sed -i '/^command = /d' "$venv/pyvenv.cfg"
 site=$(echo "$venv"/lib/python3*/site-packages)
 rm -f "$site"/amiws_gevent-*.dist-info/direct_url.json
+sed -i -e '/^\.\.\/\.\.\/\.\.\/bin\//d' -e '/\/direct_url\.json,/d' "$site"/*.dist-info/RECORD
 find "$site" -type d -name tests -prune -exec rm -rf {} +
 find "$site" -type f \( -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' \) -delete
 rm -rf "$venv/include"

@@ -8,6 +8,7 @@ is_there() {
     case $1 in
         python3) scripts/find-python.sh >/dev/null ;;
         python3-venv) "${PYTHON:-$(scripts/find-python.sh)}" -c 'import ensurepip, venv' ;;
+        python3-dev) ls /usr/include/python3.*/Python.h >/dev/null ;;
         build-essential) command -v dpkg-buildpackage >/dev/null ;;
         iproute2) command -v ip >/dev/null ;;
         debhelper) command -v dh >/dev/null ;;

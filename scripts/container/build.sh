@@ -5,7 +5,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install --yes -qq --no-install-recommends ca-certificates python3 python3-venv >/dev/null
+apt-get install --yes -qq --no-install-recommends \
+    ca-certificates gcc libc6-dev python3 python3-dev python3-venv >/dev/null
 
 place=/usr/lib/amiws-gevent
 scripts/install-venv.sh "$(readlink -f /usr/bin/python3)" /image $place
