@@ -185,6 +185,7 @@ $(VENV)/.installed-test: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@touch $@ $(VENV)/.installed
 
 $(VENDOR): package.json package-lock.json $(wildcard build_tools/*.py build_tools/entries/*) \
+		$(filter-out web_root/vendor/%,$(wildcard web_root/*/*.js web_root/*/*/*.js)) \
 		| $(VENV)/.installed
 	$(PIP_INSTALL) --no-deps --editable .
 	@touch $@

@@ -128,9 +128,9 @@ class BuildPy(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            from build_tools.compress import compress_tree  # beside this file
+            from build_tools import bundle, compress  # beside this file
 
-            compress_tree(Path(self.build_lib) / "amiws_web_root")
+            compress.compress_tree(Path(self.build_lib) / "amiws_web_root", bundle.TERSE)
 
 
 def extensions() -> list[Any]:
@@ -192,7 +192,9 @@ setup(
     package_dir={"amiws_plugins": "plugins", "amiws_web_root": "web_root"},
     package_data={"amiws_gevent": ["py.typed"], "amiws_web_root": ["**/*"]},
     # For the type checker, and for the next build.
-    exclude_package_data={"amiws_web_root": ["vendor/*.d.ts", "vendor/made-from.txt"]},
+    exclude_package_data={
+        "amiws_web_root": ["vendor/*.d.ts", "vendor/made-from.txt", "vendor/terse/**"]
+    },
     include_package_data=False,
     data_files=[
         ("share/amiws-gevent", files("etc")),

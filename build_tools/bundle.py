@@ -3,6 +3,9 @@
 For each module in ``build_tools/entries/`` there is one file whose name has a hash of its
 content, so that it may be cached for ever, and one with a name that stays (``ui.js``), which
 only passes on what the former exports. Pages import the latter.
+
+``terse/`` has the page's own scripts without what only people read. They are for compress.py, which
+has no esbuild where a wheel is made of an sdist.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-VENDOR = ROOT / "web_root" / "vendor"
+WEB_ROOT = ROOT / "web_root"
+VENDOR = WEB_ROOT / "vendor"
+TERSE = VENDOR / "terse"
 LICENCES = VENDOR / "LICENSES.txt"
 
 _ENTRIES = ROOT / "build_tools" / "entries"
@@ -73,6 +78,7 @@ def make() -> None:
         outputs, packages = _bundle(work, out, places)
         for name, output in outputs.items():
             _write_lasting_name(out, name, output)
+        _minify(work, out)
         _write_licences(work, out, {*packages, _FLAGS, _WORLD})
         (out / _STAMP.name).write_text(_source_hash() + "\n", encoding="ascii")
         shutil.rmtree(VENDOR, ignore_errors=True)
@@ -81,10 +87,17 @@ def make() -> None:
 
 def _source_hash() -> str:
     digest = hashlib.sha256()
-    for path in [*(ROOT / name for name in _PACKAGES), Path(__file__), *sorted(_ENTRIES.iterdir())]:
+    packages = [ROOT / name for name in _PACKAGES]
+    for path in [*packages, Path(__file__), *sorted(_ENTRIES.iterdir()), *_scripts()]:
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
+
+
+def _scripts() -> list[Path]:
+    """Those of the pages of the program."""
+    found = sorted(WEB_ROOT.rglob("*.js"))
+    return [path for path in found if VENDOR not in path.parents]
 
 
 def _install(command: list[str], work: Path) -> None:
@@ -134,10 +147,6 @@ def _bundle(
     work: Path, out: Path, places: dict[str, str]
 ) -> tuple[dict[str, dict[str, Any]], set[str]]:
     """Run esbuild: what it made, by the name that stays, and which packages are in it."""
-    # The program itself: the one of node_modules/.bin needs a newer node than npm does.
-    programs = list(work.glob("node_modules/@esbuild/*/bin/esbuild"))
-    if len(programs) != 1:
-        raise BundleError("npm has installed no esbuild for this machine")
     entries = sorted(path for path in (work / "entries").iterdir() if ".d." not in path.name)
     options = [
         *("--bundle", "--splitting", "--format=esm", "--target=es2022", "--minify"),
@@ -146,7 +155,7 @@ def _bundle(
         *("--chunk-names=[name]-[hash]", "--metafile=metafile.json"),
         *(f'--define:{name}="./{place}"' for name, place in places.items()),
     ]
-    _run([str(programs[0]), *(f"entries/{path.name}" for path in entries), *options], work)
+    _run([_esbuild(work), *(f"entries/{path.name}" for path in entries), *options], work)
     made = json.loads((work / "metafile.json").read_text(encoding="utf-8"))
     outputs = {
         Path(output["entryPoint"]).name: {"file": Path(path).name, **output}
@@ -154,6 +163,21 @@ def _bundle(
         if "entryPoint" in output
     }
     return outputs, {_package(path) for path in made["inputs"] if "node_modules/" in path}
+
+
+def _minify(work: Path, out: Path) -> None:
+    names = [path.relative_to(WEB_ROOT).as_posix() for path in _scripts()]
+    options = ["--minify", "--charset=utf8", "--tsconfig-raw={}", "--log-level=warning"]
+    places = ["--outbase=.", f"--outdir={out / TERSE.name}"]
+    _run([_esbuild(work), *names, *options, *places], WEB_ROOT)
+
+
+def _esbuild(work: Path) -> str:
+    """The program itself: the one of node_modules/.bin needs a newer node than npm does."""
+    programs = list(work.glob("node_modules/@esbuild/*/bin/esbuild"))
+    if len(programs) != 1:
+        raise BundleError("npm has installed no esbuild for this machine")
+    return str(programs[0])
 
 
 def _package(path: str) -> str:

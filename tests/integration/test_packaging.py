@@ -19,6 +19,7 @@ import brotli
 import pytest
 
 from amiws_gevent import __version__
+from build_tools.bundle import TERSE
 from build_tools.compress import tersely
 from tests.support.patience import WAIT
 from tests.support.program import ROOT, Program, ami_host, configuration
@@ -90,7 +91,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served() -> set[str]:
     """What of this checkout's web_root is for browsers."""
     names = under(ROOT / "web_root")
-    return {name for name in names if not re.fullmatch(r"vendor/(.*\.d\.ts|made-from\.txt)", name)}
+    return {
+        name
+        for name in names
+        if not re.fullmatch(r"vendor/(.*\.d\.ts|made-from\.txt|terse/.*)", name)
+    }
 
 
 def without_compressed(names: set[str]) -> set[str]:
@@ -143,7 +148,9 @@ def test_compressed_files_say_the_same(wheel: Path, tmp_path: Path) -> None:
         packed = {name for name in names if name.endswith((".br", ".gz")) and "_root/" in name}
         for name in packed:
             unpack = brotli.decompress if name.endswith(".br") else gzip.decompress
-            assert unpack(archive.read(name)) == tersely(Path(archive.extract(name[:-3], tmp_path)))
+            plain = Path(archive.extract(name[:-3], tmp_path))
+            terse = TERSE / name[:-3].removeprefix("amiws_web_root/")
+            assert unpack(archive.read(name)) == tersely(plain, terse)
     stems = {re.sub(r"-[0-9A-Z]{8}", "", name) for name in packed}
     for name in ("vendor/ui.js", "vendor/world.json", "lib/amiws.js", "app/app.js"):
         assert {f"amiws_web_root/{name}.br", f"amiws_web_root/{name}.gz"} <= stems
@@ -241,7 +248,7 @@ def test_the_installed_program_serves_it_compressed(installed: Path, tmp_path: P
         connection.request("GET", "/app/app.js", headers={"Accept-Encoding": "gzip"})
         response = connection.getresponse()
         page = gzip.decompress(response.read())
-        assert page == tersely(ROOT / "web_root" / "app" / "app.js")
+        assert page == (TERSE / "app" / "app.js").read_bytes()
         assert "script-src 'self'" in str(response.headers["Content-Security-Policy"])
         stays = (ROOT / "web_root" / "vendor" / "ui.js").read_text()
         name = re.findall(r"ui-\w+\.js", stays)[0]

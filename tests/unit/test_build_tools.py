@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import brotli
 import pytest
 
 from build_tools import backend, bundle, compiled
-from build_tools.compress import compress_tree, tersely
+from build_tools.compress import compress_tree
 from tests.support.program import ROOT
 
 VENDOR = ROOT / "web_root" / "vendor"
@@ -159,21 +158,3 @@ def test_what_compiles_is_asked_for_where_the_live_state_is_compiled(
     monkeypatch.setenv(compiled.VARIABLE, "yes" if wanted else "")
     asked = backend.get_requires_for_build_wheel()
     assert set(compiled.REQUIRES) <= set(asked) if wanted else not set(compiled.REQUIRES) & {*asked}
-
-
-def test_terse_scripts_are_the_same_programs(tmp_path: Path) -> None:
-    """esbuild, which understands them, makes the same of both."""
-    (esbuild,) = (ROOT / "node_modules" / "@esbuild").glob("*/bin/esbuild")
-    web = ROOT / "web_root"
-    names = [path.relative_to(web) for path in web.rglob("*.js") if "vendor" not in path.parts]
-    terse = tmp_path / "terse"
-    for name in names:
-        (terse / name).parent.mkdir(parents=True, exist_ok=True)
-        (terse / name).write_bytes(tersely(web / name))
-    made = []
-    for root in (web, terse):
-        out = tmp_path / "out" / root.name
-        options = ["--minify", "--tsconfig-raw={}", f"--outdir={out}"]
-        subprocess.run([esbuild, *options, *names], cwd=root, check=True, capture_output=True)
-        made.append({name: (out / name).read_bytes() for name in names})
-    assert [str(name) for name in names if made[0][name] != made[1][name]] == []
