@@ -87,16 +87,19 @@ def test_other_sources_make_a_vendor_folder_stale(monkeypatch: pytest.MonkeyPatc
 
 def test_what_gains_is_compressed(tmp_path: Path) -> None:
     text = b"  // Why.\n/** What.\n */\nlet a = 1;\n" * 500
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "large.js").write_bytes(text)
-    (tmp_path / "small.js").write_bytes(text[:100])
-    (tmp_path / "icon.png").write_bytes(text)
-    (tmp_path / "noise.txt").write_bytes(brotli.compress(ROOT.joinpath("README.md").read_bytes()))
-    compress_tree(tmp_path)
-    made = {path.name: path.read_bytes() for path in tmp_path.rglob("*.??") if path.is_file()}
+    folder = tmp_path / "folder"
+    for name in ("folder/sub", "terse/sub"):
+        (tmp_path / name).mkdir(parents=True)
+    (folder / "sub" / "large.js").write_bytes(text)
+    (folder / "small.js").write_bytes(text[:100])
+    (folder / "icon.png").write_bytes(text)
+    (folder / "noise.txt").write_bytes(brotli.compress(ROOT.joinpath("README.md").read_bytes()))
+    terse = b"let a=1;" * 500
+    (tmp_path / "terse" / "sub" / "large.js").write_bytes(terse)
+    compress_tree(folder, tmp_path / "terse")
+    made = {path.name: path.read_bytes() for path in folder.rglob("*.??") if path.is_file()}
     packed = {name: content for name, content in made.items() if name.endswith((".br", ".gz"))}
     assert set(packed) == {"large.js.br", "large.js.gz"}
-    terse = b"let a = 1;\n" * 500  # no comments
     assert brotli.decompress(packed["large.js.br"]) == terse
     assert gzip.decompress(packed["large.js.gz"]) == terse
 
