@@ -73,6 +73,8 @@ class Keeper(Generic[_Kept]):
         self.on_began: Callable[[_Kept], None] = _nothing
         self.on_look: Callable[[_Kept], None] = _nothing
         """Called now and then while it serves; may wait."""
+        self.on_silent: Callable[[], None] = lambda: None
+        """Called when it has left a question unanswered."""
         self.on_ended: Callable[[], None] = lambda: None
         self._start = start
         self._ping_time = ping_time
@@ -166,6 +168,7 @@ class Keeper(Generic[_Kept]):
             else:
                 silent += 1
                 self.heard.clear()
+                self.on_silent()
             if rounds * self._ping_time > STEADY_TIME:
                 self._backoff.reset()
             if silent >= HANG_PINGS and not self._stopping.is_set():
