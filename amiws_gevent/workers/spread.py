@@ -79,10 +79,15 @@ class Places:
         if number < len(self._pairs):
             self._memory.counts[number] = 0
 
-    def release(self, number: int) -> None:
-        """Nobody takes what waits there: its clients are to come again, and go to others."""
+    def spare(self, number: int) -> None:
+        """Hand it no more connections."""
         if number < len(self._pairs):
             self._memory.used[number] = 0
+
+    def release(self, number: int) -> None:
+        """Nobody takes what waits there: its clients are to come again, and go to others."""
+        self.spare(number)
+        if number < len(self._pairs):
             while (waiting := _taken(self._pairs[number][1])) is not None:
                 for descriptor in waiting:
                     os.close(descriptor)

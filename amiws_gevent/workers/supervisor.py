@@ -215,7 +215,7 @@ class Supervisor:
         """Other edges serve what they would hand to one that may hang."""
         edge = edge_number(keeper.name)
         if edge is not None:
-            self._places.release(edge)
+            self._places.spare(edge)
 
     def _ended_one(self, keeper: AllKeepers) -> None:
         self._metrics.ended(keeper.name)

@@ -126,10 +126,21 @@ def test_what_waits_for_one_that_does_not_come_is_closed(site: Site) -> None:
     assert lives.hand_over(accepted)
 
 
+def test_one_that_is_spared_keeps_what_waits(site: Site) -> None:
+    lives, silent = site.edge(0, 20), site.edge(1)
+    _, accepted = site.pair()
+    assert lives.hand_over(accepted)
+    site.places.spare(1)
+    assert not lives.hand_over(accepted)
+    found = silent.receive()
+    assert found is not None
+    found[0].close()
+
+
 def test_one_whose_place_is_not_in_use_keeps_its_own(site: Site) -> None:
     leaves = site.edge(0, 20)
     site.edge(1)
-    site.places.release(0)
+    site.places.spare(0)
     assert not leaves.hand_over(site.pair()[1])
 
 
