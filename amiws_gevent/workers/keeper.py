@@ -76,6 +76,7 @@ class Keeper(Generic[_Kept]):
         self.on_silent: Callable[[], None] = lambda: None
         """Called when it has left a question unanswered."""
         self.on_ended: Callable[[], None] = lambda: None
+        """Called when one has ended, or could not be started."""
         self._start = start
         self._ping_time = ping_time
         self._backoff = backoff or Backoff(SHORTEST, LONGEST)
@@ -120,6 +121,7 @@ class Keeper(Generic[_Kept]):
         try:
             process = self._running = self._start()
         except (StartError, OSError) as error:
+            self.on_ended()
             return self._never_began(error)
         try:
             reason = self._begin(process) or self._watch(process)

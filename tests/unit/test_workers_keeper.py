@@ -167,7 +167,10 @@ def test_what_cannot_be_started_at_all(caplog: pytest.LogCaptureFixture) -> None
         raise OSError(12, "Cannot allocate memory")
 
     kept = Kept(fail)
+    ended = Event()
+    kept.keeper.on_ended = ended.set
     with pytest.raises(StartError, match="Cannot allocate memory"):
         kept.keeper.first.get(timeout=WAIT)
+    assert ended.wait(WAIT)
     kept.keeper.stop()
     assert kept.keeper.join(WAIT)
