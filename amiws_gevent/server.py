@@ -44,6 +44,7 @@ from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.loop import PauseMeter
 from amiws_gevent.runtime.notify import notify, watchdog_time
 from amiws_gevent.v2.service import Service
+from amiws_gevent.web.acceptor import Spread
 from amiws_gevent.web.logins import LoginMemory
 from amiws_gevent.web.loginwatch import LoginWatch
 from amiws_gevent.web.monitor import MonitorListener, Readiness, monitor_blueprint, readiness
@@ -68,6 +69,8 @@ class Whole(Protocol):
     """Redis has no other collector: it is this machine's own."""
     listener: socket.socket | None
     """At which the web server listens first; None: it opens one."""
+    spread: Spread | None
+    """With which other processes it shares connections."""
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """See `Metrics.render`."""
@@ -128,7 +131,8 @@ class Server:
     def _make_web(self) -> WebServer:
         if self._whole is None:
             return WebServer(self._clients)
-        return WebServer(self._clients, listener=self._whole.listener, shared=True)
+        whole = self._whole
+        return WebServer(self._clients, listener=whole.listener, shared=True, spread=whole.spread)
 
     def _make_monitor(self) -> MonitorListener:
         render, ready = self._metrics.render, self._readiness

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from gevent import socket, ssl
@@ -68,17 +68,37 @@ _REFUSALS = {
 _log = logging.getLogger("amiws_gevent.web")
 
 
+class Spread(Protocol):
+    """Other processes that listen at the same port, and share its connections evenly."""
+
+    def fileno(self) -> int:
+        """A descriptor that can be read when one of them has handed over a connection."""
+
+    def count(self, connections: int) -> None:
+        """Tell them how many connections this process has."""
+
+    def receive(self) -> tuple[socket.socket, Any] | None:
+        """A connection that was handed over, and its address, or None. Never waits."""
+
+    def hand_over(self, sock: socket.socket) -> bool:
+        """Whether another process gets the connection, of which nothing was read. Never waits."""
+
+
 class Acceptor(WSGIServer):
     """Serves connections to ``listener`` until it is closed; connections stay open then.
 
     ``adopt`` is called with each upgraded connection. ``tls`` may be replaced at any time,
     by another context, not by None. A connection whose descriptor is ``descriptors`` or
-    higher is refused: the rest are reserved.
+    higher is refused: the rest are reserved. What ``spread`` hands over is treated as what
+    was accepted, except that it stays here.
     """
 
     max_accept = MOST_ACCEPTED
 
     _watcher: Any  # gevent's BaseServer sets it
+    _do_read: Callable[[], None]  # gevent's
+    _handed: Any = None  # the same for what is handed over
+    _spread: Spread | None = None
 
     def __init__(
         self,
@@ -89,6 +109,7 @@ class Acceptor(WSGIServer):
         tls: ssl.SSLContext | None,
         adopt: Callable[[WebSocketClient], None],
         descriptors: int = sys.maxsize,
+        spread: Spread | None = None,
     ) -> None:
         host, port = listener.getsockname()[:2]
         super().__init__(  # without TLS, which this class starts itself
@@ -109,13 +130,29 @@ class Acceptor(WSGIServer):
         self._population = population
         self._adopt = adopt
         self._descriptors = descriptors
+        self._spread = spread
         self._refusals = 0
         self._limiter = LogLimiter(_LOG_INTERVAL, site.clock)
 
     # What gevent's server calls
 
+    def start_accepting(self) -> None:
+        """Accept, and take what is handed over."""
+        super().start_accepting()
+        if self._spread is not None and self._handed is None:
+            self._handed = self.loop.io(self._spread.fileno(), 1)
+            self._handed.start(self._do_read)
+
+    def stop_accepting(self) -> None:
+        """Neither, for now."""
+        super().stop_accepting()
+        if self._handed is not None:
+            self._handed.stop()
+            self._handed.close()
+            self._handed = None
+
     def do_read(self) -> Any:
-        """Accept: the next connection and its address, or None if there is none to accept now."""
+        """What `do_handle` is to do next, or None if there is nothing now."""
         if self._watcher is None:  # accepting is paused
             return None
         pause = self.admission.pause(self.site.limits)
@@ -123,7 +160,8 @@ class Acceptor(WSGIServer):
             self._pause(pause)
             return None
         try:
-            return super().do_read()
+            handed = self._spread and self._spread.receive()
+            return (*handed, True) if handed else super().do_read()
         except OSError as error:
             if error.errno in _GONE_BEFORE_ACCEPT:
                 return None
@@ -132,8 +170,11 @@ class Acceptor(WSGIServer):
             self._pause(Pause(ACCEPT_PAUSE, DESCRIPTORS), str(error.strerror))
             return None
 
-    def do_handle(self, sock: socket.socket, address: Any) -> None:
-        """Serve a connection in a greenlet, or refuse it."""
+    def do_handle(self, sock: socket.socket, address: Any, handed: bool = False) -> None:
+        """Serve a connection in a greenlet, hand it over (not twice), or refuse it."""
+        if self._spread is not None and not handed and self._spread.hand_over(sock):
+            sock.close()
+            return
         host, peer = peer_names(address)
         proxy = self.site.proxies.trusts(host)
         reason = self.admission.refusal(host, self.site.limits, proxy=proxy)

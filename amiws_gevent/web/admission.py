@@ -74,10 +74,14 @@ class Arrival:
 
 
 class Population:
-    """All connections: ``total`` counts them from the accept on; the others hold them by state."""
+    """All connections: ``total`` counts them from the accept on; the others hold them by state.
 
-    def __init__(self) -> None:
+    ``tell`` is called with each new total.
+    """
+
+    def __init__(self, tell: Callable[[int], None] | None = None) -> None:
         self.total = 0
+        self._tell = tell
         self.arriving: dict[Arrival, None] = {}  # the oldest first
         self.handshakes: set[greenlet] = set()
         self.requests: set[Request] = set()
@@ -87,7 +91,7 @@ class Population:
 
     def add(self, host: str) -> None:
         """Count a new connection."""
-        self.total += 1
+        self._add(1)
         self._by_network[network_of(host)] += 1
 
     def move(self, host: str, to: str) -> None:
@@ -98,9 +102,14 @@ class Population:
     def remove(self, host: str) -> None:
         """Count a connection that has ended."""
         self._forget(host)
-        self.total -= 1
+        self._add(-1)
         if not self.total:
             self._empty.set()
+
+    def _add(self, number: int) -> None:
+        self.total += number
+        if self._tell is not None:
+            self._tell(self.total)
 
     def _forget(self, host: str) -> None:
         network = network_of(host)

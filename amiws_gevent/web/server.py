@@ -14,7 +14,7 @@ from amiws_gevent.config import ListenAddress, Settings
 from amiws_gevent.losses import Losses
 from amiws_gevent.runtime.descriptors import limit, limit_for_clients
 from amiws_gevent.runtime.loop import yield_to_loop
-from amiws_gevent.web.acceptor import Acceptor
+from amiws_gevent.web.acceptor import Acceptor, Spread
 from amiws_gevent.web.admission import Population
 from amiws_gevent.web.counts import Counts, Laggards, LossReport
 from amiws_gevent.web.endpoint import Endpoint, Move
@@ -40,7 +40,8 @@ class WebServer:
 
     Call ``prepare``, then ``configure``, at the start and for each reload; it listens from
     the first ``configure`` on. ``listener``, if given, is used in place of the address in
-    the first settings. ``shared``: other processes listen at the same port.
+    the first settings. ``shared``: other processes listen at the same port; by ``spread``
+    each of them has its share of the connections.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class WebServer:
         *,
         listener: socket.socket | None = None,
         shared: bool = False,
+        spread: Spread | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
@@ -61,7 +63,8 @@ class WebServer:
         self._clock = clock
         self._site: Site | None = None
         self._endpoint = Endpoint(self._accept, listener=listener, shared=shared)
-        self._population = Population()
+        self._spread = spread
+        self._population = Population(None if spread is None else spread.count)
         self._laggards = Laggards()
         self._loss_report = LossReport()
         self._own_descriptors = 0
@@ -163,6 +166,7 @@ class WebServer:
             tls=tls,
             adopt=self._adopt,
             descriptors=limit_for_clients(),
+            spread=self._spread,
         )
         acceptor.start()
         return acceptor

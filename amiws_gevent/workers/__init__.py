@@ -13,5 +13,6 @@ handover.py     what a process is given: its configuration, its place
 child.py        the other end: a process that the supervisor has started
 privateredis.py the Redis of this machine
 ports.py        ports that all edges listen at
+spread.py       an edge with too many connections hands new ones to another
 totals.py       metrics, added up
 """

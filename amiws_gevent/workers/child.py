@@ -27,10 +27,12 @@ from amiws_gevent.runtime import log
 from amiws_gevent.runtime.signals import Signals
 from amiws_gevent.server import Server
 from amiws_gevent.serving import EXIT_SOFTWARE, serve
+from amiws_gevent.web.acceptor import Spread
 from amiws_gevent.web.monitor import Readiness
 from amiws_gevent.workers import totals
 from amiws_gevent.workers.channel import Channel, Method, Refusal
 from amiws_gevent.workers.handover import Beginning
+from amiws_gevent.workers.spread import Neighbours
 
 ASK_TIME = 5.0
 """Seconds that a request for the metrics of all may take."""
@@ -69,10 +71,16 @@ class WholeProgram:
     """What the supervisor knows of all; of `server.Whole`."""
 
     def __init__(
-        self, channel: Channel, *, alone: bool, listener: socket.socket | None = None
+        self,
+        channel: Channel,
+        *,
+        alone: bool,
+        listener: socket.socket | None = None,
+        spread: Spread | None = None,
     ) -> None:
         self.alone = alone
         self.listener = listener
+        self.spread = spread
         self._channel = channel
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
@@ -120,15 +128,18 @@ class Child:
         self, result: LoadResult, control: log.LogControl, beginning: Beginning
     ) -> Iterator[Server]:
         """What is to serve."""
-        listener = None
+        listener = spread = None
         if beginning.listener is not None:
             listener = socket.socket(fileno=beginning.listener)
+        if beginning.seat is not None:
+            spread = Neighbours(beginning.seat)
+        whole = WholeProgram(self.channel, alone=beginning.alone, listener=listener, spread=spread)
         yield server_of(
             result.settings,
             load=self.load,
             log=control,
             private_files=list(map(Path, beginning.private_files)),
-            whole=WholeProgram(self.channel, alone=beginning.alone, listener=listener),
+            whole=whole,
         )
 
     def serves(self, server: Server) -> None:

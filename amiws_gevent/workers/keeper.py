@@ -73,7 +73,10 @@ class Keeper(Generic[_Kept]):
         self.on_began: Callable[[_Kept], None] = _nothing
         self.on_look: Callable[[_Kept], None] = _nothing
         """Called now and then while it serves; may wait."""
+        self.on_silent: Callable[[], None] = lambda: None
+        """Called when it has left a question unanswered."""
         self.on_ended: Callable[[], None] = lambda: None
+        """Called when one has ended, or could not be started."""
         self._start = start
         self._ping_time = ping_time
         self._backoff = backoff or Backoff(SHORTEST, LONGEST)
@@ -118,6 +121,7 @@ class Keeper(Generic[_Kept]):
         try:
             process = self._running = self._start()
         except (StartError, OSError) as error:
+            self.on_ended()
             return self._never_began(error)
         try:
             reason = self._begin(process) or self._watch(process)
@@ -166,6 +170,7 @@ class Keeper(Generic[_Kept]):
             else:
                 silent += 1
                 self.heard.clear()
+                self.on_silent()
             if rounds * self._ping_time > STEADY_TIME:
                 self._backoff.reset()
             if silent >= HANG_PINGS and not self._stopping.is_set():

@@ -72,13 +72,12 @@ class ProgramProcess(Process):
         streams: int | None,
     ) -> None:
         """``streams`` is where its standard output and error go; None: where ours do."""
-        listener = [] if beginning.listener is None else [beginning.listener]
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-P", "-m", "amiws_gevent"]
         with theirs:
             super().__init__(
                 [*command, "--worker", f"{name}:{theirs.fileno()}"],
-                pass_fds=[theirs.fileno(), *listener],
+                pass_fds=[theirs.fileno(), *beginning.descriptors],
                 stdin=subprocess.DEVNULL,
                 stdout=streams,
                 stderr=streams,

@@ -36,7 +36,8 @@ from amiws_gevent.workers.keeper import Keeper
 from amiws_gevent.workers.ports import Ports
 from amiws_gevent.workers.privateredis import RedisFolder, RedisProcess
 from amiws_gevent.workers.process import ProgramProcess
-from amiws_gevent.workers.team import AllKeepers, Team, end_all
+from amiws_gevent.workers.spread import Places
+from amiws_gevent.workers.team import AllKeepers, Team, edge_number, end_all
 from amiws_gevent.workers.whole import ASK_TIME, Metrics, readiness_of_all
 
 UNWELL_TIME = 60.0
@@ -115,6 +116,7 @@ class Supervisor:
         load = partial(load_as_before, source.load, result.settings) if source.path else None
         self._reloads = _WholeReload(self, load, last)
         self._plan: Plan
+        self._places: Places
         self._team: Team
 
     @property
@@ -138,6 +140,8 @@ class Supervisor:
         self._plan = Plan(settings, source, ports, "")
         if settings.redis is None:
             self._plan = replace(self._plan, redis_url=self._start_redis())
+        self._places = Places(self._plan.edges)
+        stack.callback(self._places.close)
         self._team = Team(self._keeper, collector=settings.process == BOTH, edges=self._plan.edges)
         stack.callback(lambda: end_all(self._team.keepers))
         stack.callback(lambda: self._plan.ports.web.release_all())
@@ -174,30 +178,62 @@ class Supervisor:
                 streams=None if self._foreground else subprocess.DEVNULL,
             ),
         )
-        keeper.on_look = lambda _: self._metrics.look(keeper)
+        keeper.on_began = lambda _: self._began(keeper)
+        keeper.on_look = lambda _: self._answered(keeper)
+        keeper.on_silent = partial(self._silent, keeper)
         keeper.on_ended = partial(self._ended_one, keeper)
-        keeper.on_began = lambda _: self._check_plan(keeper)
         return keeper
 
     def _beginning(self, name: str) -> Beginning:
         plan = self._begun_with[name] = self._plan
+        edge = edge_number(name)
         private = [self._pid_file, plan.settings.state_file, plan.settings.logouts_file]
         return Beginning(
             plan.source_of(name),
             foreground=self._foreground,
             alone=bool(plan.redis_url),
             private_files=tuple(str(path) for path in private if path is not None),
-            listener=None if name == COLLECTOR else plan.ports.web.listener_of(name).fileno(),
+            listener=None if edge is None else plan.ports.web.listener_of(name).fileno(),
+            seat=None if edge is None else self._places.take(edge),
         )
+
+    def _began(self, keeper: AllKeepers) -> None:
+        self._let_take(keeper)  # again, if it took long to begin
+        self._check_plan(keeper)
+
+    def _answered(self, keeper: AllKeepers) -> None:
+        self._let_take(keeper)
+        self._metrics.look(keeper)
+
+    def _let_take(self, keeper: AllKeepers) -> None:
+        """Have other edges hand it connections."""
+        edge = edge_number(keeper.name)
+        if edge is not None and keeper in self._team.edges:
+            self._places.take(edge)
+
+    def _silent(self, keeper: AllKeepers) -> None:
+        """Other edges serve what they would hand to one that may hang."""
+        edge = edge_number(keeper.name)
+        if edge is not None:
+            self._places.spare(edge)
 
     def _ended_one(self, keeper: AllKeepers) -> None:
         self._metrics.ended(keeper.name)
-        gevent.spawn_later(HOLD_TIME, self._release, keeper)
+        edge = edge_number(keeper.name)
+        if edge is not None:
+            self._places.ended(edge)
+            gevent.spawn_later(HOLD_TIME, self._release_if_away, keeper)
 
-    def _release(self, keeper: AllKeepers) -> None:
-        """Send clients that wait for an edge to the others, if it has not come back."""
-        if keeper.process is None:
-            self._plan.ports.web.release(keeper.name)
+    def _release_if_away(self, keeper: AllKeepers) -> None:
+        if keeper.process is None and keeper in self._team.edges:
+            self._release(keeper.name)
+
+    def _release(self, name: str) -> None:
+        """Send clients that wait for an edge to the others."""
+        edge = edge_number(name)
+        assert edge is not None
+        self._plan.ports.web.release(name)
+        self._places.release(edge)
 
     def _check_plan(self, keeper: AllKeepers) -> None:
         """One that began while others went over to the next configuration has the one before."""
@@ -280,7 +316,7 @@ class Supervisor:
                 self._check_plan(keeper)
         surplus = self._team.resize(plan.edges)
         for keeper in surplus:
-            ports.web.release(keeper.name)
+            self._release(keeper.name)
         gevent.spawn(end_all, surplus)
 
     def refused(self, reason: str) -> None:

@@ -129,6 +129,12 @@ def edge_name(number: int) -> str:
     return f"{EDGE}-{number}"
 
 
+def edge_number(name: str) -> int | None:
+    """0 of the first edge; None of a collector."""
+    kind, _, number = name.partition("-")
+    return int(number) - 1 if kind == EDGE else None
+
+
 def end_all(keepers: Iterable[Keeper[Any]]) -> None:
     """End processes, by force those that are not gone after END_TIME; waits for it."""
     ending = list(keepers)

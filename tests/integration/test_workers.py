@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from bench.subjects import connections_of
 from tests.support.ami_server import AmiServer
 from tests.support.daemon import Daemons, gone, listens
 from tests.support.listing import event
@@ -68,7 +70,8 @@ def told(client: Client, number: int) -> bool:
 
 
 def text_of(ami: AmiServer, more: str = "") -> str:
-    return configuration(ami_host(ami.port), more=f"metrics_listen: 127.0.0.1:0\n{more}")
+    keys = f"metrics_listen: 127.0.0.1:0\nlimits: {{header_time: {WAIT:g}}}\n"
+    return configuration(ami_host(ami.port), more=keys + more)
 
 
 def test_one_program_of_many_processes(tmp_path: Path, ami: AmiServer) -> None:
@@ -82,6 +85,7 @@ def test_one_program_of_many_processes(tmp_path: Path, ami: AmiServer) -> None:
         _keeps_secrets(program)
         _is_one_in_metrics(program, port)
         _reloads_all_or_none(program, ami)
+        _stays_even(program, port)
         _survives_its_parts(program, ami, port)
         pids = program.pids()
     wait_until(lambda: all(map(gone, pids)), "all are gone")
@@ -142,21 +146,49 @@ def _reloads_all_or_none(program: Workers, ami: AmiServer) -> None:
     assert (program.count("edge-1"), program.count("collector")) == (1, 1)
 
 
+def _stays_even(program: Workers, port: int) -> None:
+    """Also when those of one that was killed come again at once."""
+    names = ["edge-1", "edge-2", "edge-3"]
+
+    def found(names: Sequence[str] = names) -> list[int]:
+        return [connections_of(program.pid(name), port) for name in names]
+
+    with ExitStack() as stack:
+
+        def come(number: int) -> list[socket.socket]:
+            address = "127.0.0.1", port
+            return [
+                stack.enter_context(socket.create_connection(address, WAIT)) for _ in range(number)
+            ]
+
+        before = sum(found())
+        clients = come(2 * CONNECTIONS)
+        wait_until(lambda: sum(found()) >= before + len(clients), "all are accepted")
+        program.kill("edge-1")
+        program.wait_for_log("edge-1: it was ended by SIGKILL")
+        lost = select.select(clients, [], [], 0)[0]
+        total = sum(found(names[1:])) + len(lost)
+        come(len(lost))
+        program.replaced("edge-1", 2)
+        wait_until(lambda: sum(found()) >= total, "all are accepted again")
+        assert max(found()) <= 1.3 * total / len(names)
+
+
 def _survives_its_parts(program: Workers, ami: AmiServer, port: int) -> None:
     metrics_port = int(re.findall(r"metrics at http://127.0.0.1:(\d+)/", program.log)[-1])
     opened = sum(metric(metrics_port, "amiws_clients_opened_total"))
     stopped = program.pid("edge-3")
     program.kill("edge-3", signal.SIGSTOP)  # and meanwhile:
     program.kill("edge-1")
-    program.wait_for_log("edge-1: it was ended by SIGKILL")
+    program.wait_for_log("edge-1: it was ended by SIGKILL", 2)
     waiting = [socket.create_connection(("127.0.0.1", port), WAIT) for _ in range(CONNECTIONS)]
     for connection in waiting:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     program.kill("redis")
     program.kill("collector")
     program.wait_for_log("redis: it was ended by SIGKILL")
-    for name in ("edge-1", "redis", "collector"):
-        program.replaced(name, 2)
+    for name, serving in (("edge-1", 3), ("redis", 2), ("collector", 2)):
+        program.replaced(name, serving)
     program.wait_for_log("edge-3: it has not answered for 30 s, and was killed")
     program.replaced("edge-3", 2)
     assert gone(stopped)

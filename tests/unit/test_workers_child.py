@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +22,7 @@ from amiws_gevent.web.monitor import Readiness
 from amiws_gevent.workers.channel import Channel, Refusal
 from amiws_gevent.workers.child import Child, WholeProgram
 from amiws_gevent.workers.handover import Beginning
+from amiws_gevent.workers.spread import Places
 from tests.support.patience import WAIT
 
 
@@ -180,10 +183,19 @@ def test_its_files_and_its_redis(site: Site, monkeypatch: pytest.MonkeyPatch) ->
     beginning = Beginning(
         source(6), foreground=False, alone=True, private_files=("/p",), listener=kept.fileno()
     )
+    places = Places(1)
+    seat = places.take(0)
+    assert seat is not None
+    own = tuple((os.dup(sends), os.dup(takes)) for sends, takes in seat.ends)
+    beginning = replace(beginning, seat=replace(seat, ends=own))
     control: Any = None
     with site.child.server(beginning.source.load(), control, beginning):
         assert made["private_files"] == [Path("/p")]
         assert made["whole"].alone
         assert made["whole"].listener.getsockname() == kept.getsockname()
+        assert made["whole"].spread.receive() is None
+    for end in (*made["whole"].spread._sending, *made["whole"].spread._taking):
+        end.close()
+    places.close()
     made["whole"].listener.detach()
     kept.close()

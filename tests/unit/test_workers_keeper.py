@@ -74,11 +74,14 @@ def test_one_that_hangs_is_killed(kept: Kept, caplog: pytest.LogCaptureFixture) 
 
 def test_one_that_answers_again_in_time_is_left(kept: Kept) -> None:
     process = kept.next()
+    silent: list[int] = []
+    kept.keeper.on_silent = lambda: silent.append(process.asked)
     process.silent = HANG_PINGS  # the last of these is an answer
     asked = process.asked
     until(lambda: process.asked > asked + 2 * HANG_PINGS)
     assert process.signals == []
     assert kept.keeper.heard.is_set()
+    assert len(silent) == HANG_PINGS - 1
 
 
 def test_it_is_looked_at_while_it_serves(kept: Kept) -> None:
@@ -164,7 +167,10 @@ def test_what_cannot_be_started_at_all(caplog: pytest.LogCaptureFixture) -> None
         raise OSError(12, "Cannot allocate memory")
 
     kept = Kept(fail)
+    ended = Event()
+    kept.keeper.on_ended = ended.set
     with pytest.raises(StartError, match="Cannot allocate memory"):
         kept.keeper.first.get(timeout=WAIT)
+    assert ended.wait(WAIT)
     kept.keeper.stop()
     assert kept.keeper.join(WAIT)

@@ -232,7 +232,11 @@ def test_workers_come_and_go(site: Site) -> None:
     site.start()
     site.reload("workers: 3\n")
     until(lambda: "edge-3" in names(site))
+    assert used(site) == [1, 1]
+    leaving = site.supervisor._team.edges[1]
     site.reload("workers: 1\n")
+    leaving.on_look(site["edge-2"])  # an answer that was under way
+    assert used(site) == [1, 0]
     until(lambda: site["edge-3"].closed and site["edge-2"].closed)
     assert site["edge-1"].signals == []
 
@@ -255,9 +259,30 @@ def test_the_clients_of_an_edge_wait_for_the_next_but_not_for_ever(
     site["edge-1"].ended.set()
     ports = site.supervisor._plan.ports
     until(lambda: "edge-1" not in ports.web._listeners)
+    assert used(site) == [0, 1]
     site.prepare = lambda _: None
     until(lambda: site.supervisor._team.edges[0].process is not None)
     assert "edge-1" in ports.web._listeners
+    assert used(site) == [1, 1]
+
+
+def used(site: Site) -> list[int]:
+    """Of the places of two edges, which can be handed connections."""
+    return list(site.supervisor._places._memory.used[:2])
+
+
+def test_an_edge_that_does_not_answer_is_handed_no_connections(site: Site) -> None:
+    site.start()
+    edge = site.supervisor._team.edges[1]
+    edge.on_silent()
+    assert used(site) == [1, 0]
+    edge.on_look(site["edge-2"])
+    assert used(site) == [1, 1]
+    collector = site.supervisor._team.collector
+    assert collector is not None
+    collector.on_silent()
+    collector.on_look(site["collector"])
+    assert used(site) == [1, 1]
 
 
 @pytest.mark.parametrize("more", ["", "workers: 2\nprocess: edge\n"])
