@@ -35,6 +35,10 @@ TEST_DEB_PACKAGES := $(TEST_PACKAGES) debootstrap iproute2 lintian
 # With fonts for the names of the simulated callers: Chinese, Japanese, Korean, Thai, Devanagari.
 PICTURE_PACKAGES := $(RUN_PACKAGES) chromium pngquant fonts-noto-core fonts-noto-cjk
 
+# What Python has compiled is kept: else each of the many processes that the tests start would compile
+# all of the program anew, which is a third of what they take.
+unexport PYTHONDONTWRITEBYTECODE
+
 # By file, since a file's tests share what is slow to make; in the order of their names, in which
 # those of the browser and of the whole program, the longest, do not come last and alone.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
