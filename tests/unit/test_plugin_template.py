@@ -32,7 +32,7 @@ def copy(tmp_path: Path) -> Path:
 
 def run(*words: str | Path, cwd: Path, path: Path | None = None) -> tuple[int, str]:
     """Exit status and output of a Python command, with ``path`` to import from."""
-    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = dict(os.environ)
     if path is not None:
         environ["PYTHONPATH"] = os.pathsep.join([str(path), environ.get("PYTHONPATH", "")])
     done = subprocess.run(
