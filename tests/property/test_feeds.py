@@ -14,7 +14,7 @@ moves = st.lists(st.tuples(*[st.integers(0, 1000)] * 3), min_size=60, max_size=2
 """Many: left to itself, Hypothesis makes lists of five on average, in which little happens."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(moves=moves)
 def test_in_the_end_each_client_has_what_there_is(moves: list[tuple[int, int, int]]) -> None:
     play(Game(), moves)

@@ -149,7 +149,7 @@ roles = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(sees=roles, moves=moves)
 def test_in_the_end_each_client_has_what_it_may_see(
     sees: list[list[dict[str, Any]]], moves: list[tuple[int, int, int]]

@@ -85,7 +85,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @example(b"Response: Follows\r\nOutput: \r\r\n--END COMMAND--\r\n\r\n", None, True)
 @example(b"Output: a\r\nOutput: b\r\nResponse: Follows\r\n\n--END COMMAND--\r\n\r\n", None, True)
 @example(b"Event: A\r\nX: 1\r\nY: 2\r\nX: 3\r\n\r\n", None, False)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_journal_replays_to_the_same_json(
     journal: Path, raw: bytes, encoding: str | None, banner: bool
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_journal_of_a_capture_replays_to_the_same_json(tmp_path: Path, path: P
 
 
 @given(STREAM, st.lists(st.integers(0, 2000), max_size=12))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_capture_is_cut_where_packets_end(raw: bytes, cuts: list[int]) -> None:
     places = [0, *sorted({place % (len(raw) + 1) for place in cuts}), len(raw)]
     chunks = [raw[start:end] for start, end in itertools.pairwise(places)]
