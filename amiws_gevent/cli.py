@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from amiws_gevent import __version__, passwd
-from amiws_gevent.bus.library import needing_redis
+from amiws_gevent.bus.needed import needing_redis
 from amiws_gevent.config import (
     WS_PORT,
     ConfigError,

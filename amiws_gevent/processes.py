@@ -26,7 +26,7 @@ from amiws_gevent.actions.sharedlimits import SharedActionLimits
 from amiws_gevent.afar import Afar
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus import api
-from amiws_gevent.bus.library import needing_redis
+from amiws_gevent.bus.needed import needing_redis
 from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.collector.actions import HeldLinks, PartActions, Uncounted
 from amiws_gevent.collector.answering import Answering

@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from amiws_gevent.bus.library import needing_redis
+from amiws_gevent.bus.needed import needing_redis
 from amiws_gevent.errors import MissingLibraryError
 
 
