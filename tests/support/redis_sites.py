@@ -22,7 +22,7 @@ from tests.support.program import wait_until
 from tests.support.redis_server import PROGRAM, RedisServer
 
 SERVICE = "mymaster"
-DOWN_AFTER = 300
+DOWN_AFTER = 2000
 """Milliseconds without an answer after which a sentinel, or a node, holds a server for dead."""
 
 AT_ONCE = ["repl-diskless-sync-delay 0"]
