@@ -41,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # By file, since a file's tests share what is slow to make; in the order of their names, in which
 # those of the browser and of the whole program, the longest, do not come last and alone.
-PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # A tree with the program of a compiled wheel, and what is tested there.
