@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from types import SimpleNamespace
 
 import gevent
@@ -10,23 +9,7 @@ import pytest
 
 from amiws_gevent.runtime import alive
 from amiws_gevent.runtime.alive import ALIVE, tell_alive
-from amiws_gevent.runtime.notify import watchdog_time
 from tests.support.greenlets import until
-
-
-@pytest.mark.parametrize(
-    ("environ", "seconds"),
-    [
-        ({}, None),
-        ({"WATCHDOG_USEC": "30000000"}, 30.0),
-        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(os.getpid())}, 0.5),
-        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"}, None),
-        ({"WATCHDOG_USEC": "0"}, None),
-        ({"WATCHDOG_USEC": "soon"}, None),
-    ],
-)
-def test_how_often_it_wants_to_know(environ: dict[str, str], seconds: float | None) -> None:
-    assert watchdog_time(environ) == seconds
 
 
 def test_nobody_wants_to_know() -> None:
