@@ -160,7 +160,10 @@ def collector(
     wait: bool = True,
     clock: Callable[[], float] = boot_time,
 ) -> Iterator[tuple[RedisCollector, CollectorLog]]:
-    """A collector that has a lease when the block begins, unless it need not ``wait``."""
+    """A collector that has a lease and all its connections when the block begins.
+
+    It has not if it need not ``wait``.
+    """
     server.settle()
     log = CollectorLog(*streams)
     bus = RedisCollector(
@@ -176,7 +179,7 @@ def collector(
     bus.start()
     try:
         if wait:
-            until(lambda: log.gained)
+            until(lambda: log.gained and bus.health.up)
         yield bus, log
     finally:
         bus.stop()
