@@ -143,6 +143,10 @@ class Ledger:
     def _fault(self, what: str) -> None:
         self.faults.append(f"{self.name}: {what}")
 
+    def newest(self, server: int) -> Mark | None:
+        """The last event of a server that it has heard."""
+        return self._heard.last.get(server)
+
     def channels(self, server: int) -> set[str]:
         """The channels of a server."""
         return {key for one, kind, key in self.entities if (one, kind) == (server, "channel")}

@@ -8,7 +8,7 @@ import threading
 from collections import Counter, deque
 from typing import Any
 
-from soak.ledger import LASTING, MARK
+from soak.ledger import LASTING, MARK, Mark
 from tests.support.ami_server import AmiServer, Connection, Packet, answer
 from tests.support.listing import Lists, channel, event
 
@@ -62,6 +62,11 @@ class Pbx:
     def begun(self) -> int:
         """How often a collector has logged in."""
         return len(self._sent)
+
+    @property
+    def newest(self) -> Mark:
+        """The last event that it has said to the collector that logged in last."""
+        return Mark(len(self._sent) - 1, self._sent[-1] - 1)
 
     @property
     def channels(self) -> set[str]:

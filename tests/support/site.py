@@ -41,10 +41,17 @@ class Site:
     """Use as a context manager; ``hosts`` are entries of ``amihosts``.
 
     With ``short`` leases are short. Unless Redis is ``settled`` it grants none for that time.
+    With ``url`` Redis is there already, at that address, and ``redis`` does not run.
     """
 
     def __init__(
-        self, folder: Path, *hosts: str, more: str = "", short: bool = False, settled: bool = True
+        self,
+        folder: Path,
+        *hosts: str,
+        more: str = "",
+        short: bool = False,
+        settled: bool = True,
+        url: str = "",
     ) -> None:
         self.folder = folder
         self._short = short
@@ -52,14 +59,16 @@ class Site:
         self.redis = RedisServer(folder / "redis")
         self.edges: list[Program] = []
         self._hosts = hosts
-        self._more = f"{MORE}redis:\n  url: {self.redis.url}\n{more}"
+        self._url = url
+        self._more = f"{MORE}redis:\n  url: {url or self.redis.url}\n{more}"
         self._stack = ExitStack()
         self._number = 0
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self.redis)
-        if self._settled:
-            self.redis.settle()
+        if not self._url:
+            self._stack.enter_context(self.redis)
+            if self._settled:
+                self.redis.settle()
         return self
 
     def __exit__(
