@@ -85,8 +85,8 @@ class Soak:
         ]
         self._began = time.monotonic()
 
-    def run(self, seconds: float) -> None:
-        """Do all that is said above."""
+    def run(self, seconds: float, upgrades: int) -> None:
+        """Do all that is said above, the upgrade so many times."""
         with contextlib.ExitStack() as stack:
             for pbx in self.pbxs:
                 stack.callback(pbx.stop)
@@ -101,7 +101,8 @@ class Soak:
                 client.start()
             self._expect_news(time.monotonic(), "the start")
             self._for_a_time(seconds)
-            self._upgrade()
+            for _ in range(upgrades):
+                self._upgrade()
             self._end()
 
     # -- who is there ------------------------------------------------------------------------
@@ -387,6 +388,7 @@ class Soak:
 def main() -> int:
     words = argparse.ArgumentParser(prog="python -m soak.cluster", description=__doc__)
     words.add_argument("--minutes", type=float, default=10.0)
+    words.add_argument("--upgrades", type=int, default=1)
     words.add_argument("--seed", type=int, default=None)
     words.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     options = words.parse_args()
@@ -401,7 +403,7 @@ def main() -> int:
     network = Network() if options.in_namespace else None
     with tempfile.TemporaryDirectory(prefix="amiws-soak-") as folder:
         soak = Soak(Path(folder), seed, network)
-        soak.run(options.minutes * 60)
+        soak.run(options.minutes * 60, options.upgrades)
         if soak.faults:
             _keep_logs(Path(folder))
     _tell(soak, seed)
