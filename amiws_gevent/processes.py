@@ -59,6 +59,7 @@ from amiws_gevent.web.sharedlogins import SharedLoginMemory
 # Seconds
 BEGIN_TIME = 5.0  # for an edge to hear of all that there is, before it listens
 CATCH_UP_LOOK = 0.02
+BEHIND_TIME = 2.0  # for who comes from another edge that has heard more
 BUS_STOP_TIME = 1.0
 
 _log = logging.getLogger("amiws_gevent.processes")
@@ -299,6 +300,7 @@ class Edge(Server):
             self._following,
             Bounds.of(settings.limits),
             told_again=(PROXY_ID,),
+            behind=BEHIND_TIME,
             cursors=SharedCursors(time.monotonic, self._sharing),
         )
         self._following.feeds = self._feeds

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 MARK = "Mark"
@@ -154,6 +154,16 @@ class Ledger:
     def of_servers(self) -> dict[Name, dict[str, Any]]:
         """All entities of servers, which are the same at all edges."""
         return {name: entity for name, entity in self.entities.items() if name[0] != 0}
+
+
+def needless(told: Mapping[Gap, int], moves: Mapping[int, int]) -> Iterator[str]:
+    """Gaps that need not have been told; ``moves`` is how often each server has moved meanwhile.
+
+    A move is a gap in the events of that server, and in nothing else.
+    """
+    for (stream, server, reason), count in told.items():
+        if count > (moves.get(server, 0) if stream == "events" else 0):
+            yield f"{count} gaps in the {stream} of server {server} ({reason})"
 
 
 def _name(item: Mapping[str, Any]) -> Name:

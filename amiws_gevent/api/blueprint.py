@@ -236,13 +236,16 @@ class _Views:
         )
         if flask.request.method == "HEAD":
             return response
+        position = flask.request.headers.get("Last-Event-ID") or query.last_event_id or None
+        if position is not None:
+            self.api.feeds.catch_up(frozenset({stream}), filters, position)
         if self.api.streams.stopping:
             raise Problem("unavailable", "amiws-gevent is stopping", 5)
         opened = self.api.streams.open(
             _client(user, stream),
             flask.g.grant,
             filters,
-            flask.request.headers.get("Last-Event-ID") or query.last_event_id or None,
+            position,
             limit=self.stream_limit,
             watch=_watch(),
             sight=self._rights().sight,

@@ -49,6 +49,9 @@ class Source(Protocol):
     def check(self, streams: frozenset[str], filters: Filters) -> None:
         """Raise NoState if there is none to be told."""
 
+    def catch_up(self, streams: frozenset[str], filters: Filters, position: str) -> None:
+        """See `Feed.catch_up`."""
+
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None
     ) -> tuple[Subscriber, bool]: ...
@@ -114,6 +117,14 @@ class Feed:
             made.begin_anew(RIGHTS)
             self._subscribers[known] = made
         self.transport.pump()
+
+    def catch_up(self, streams: frozenset[str], filters: Filters, position: str) -> None:
+        """Wait, before `subscribe`, until the position is not ahead of what has come here.
+
+        That is for who comes from another edge, which was faster; it lasts a moment, or the bound
+        of `Feeds`. Others run meanwhile: the client may be gone then.
+        """
+        self._source.catch_up(streams, filters, position)
 
     def subscribe(
         self, streams: frozenset[str], filters: Filters, position: str | None = None

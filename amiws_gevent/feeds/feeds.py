@@ -12,18 +12,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import gevent
+
 from amiws_gevent.batch import Batch, Position
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.changed import Transform
 from amiws_gevent.feeds.deltas import Flush
-from amiws_gevent.feeds.encoding import STATE
+from amiws_gevent.feeds.encoding import EVENTS, STATE
 from amiws_gevent.feeds.feed import MOST_SUBSCRIPTIONS, Feed, NoState
 from amiws_gevent.feeds.filters import Filters
 from amiws_gevent.feeds.group import Format, Transport, view_key
 from amiws_gevent.feeds.history import Bounds, History
 from amiws_gevent.feeds.paging import Cursors, StatePage
 from amiws_gevent.feeds.positions import Positions, Vector
-from amiws_gevent.feeds.resume import resume
+from amiws_gevent.feeds.resume import is_ahead, resume
 from amiws_gevent.feeds.shown import Live, Shown
 from amiws_gevent.feeds.sights import Sights, sight_of
 from amiws_gevent.feeds.stateview import Frozen, StateView
@@ -40,6 +42,9 @@ from amiws_gevent.runtime.loop import yield_to_loop
 
 ALWAYS_KEPT = frozenset({"server"})
 """Kinds of the program itself."""
+
+LOOK = 0.02
+"""Seconds between two looks whether what another process was told has come here."""
 
 _log = logging.getLogger("amiws_gevent.feeds")
 
@@ -75,8 +80,9 @@ class Feeds:
     """What is shown of the state, who subscribes to it, and the history of events.
 
     Publish through ``publish``; call ``hub.stir`` when a store has changed. Of the servers
-    ``told_again`` who comes back is told all the state, whatever its position. ``cursors`` keep
-    lists for who asks for them page by page.
+    ``told_again`` who comes back is told all the state, whatever its position. Who comes back from
+    another process that shows the same streams waits for ``behind`` seconds at most, if that was
+    ahead of this one. ``cursors`` keep lists for who asks for them page by page.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Feeds:
         *,
         clock: Callable[[], float] = time.monotonic,
         told_again: Collection[int] = (),
+        behind: float = 0.0,
         cursors: Cursors | None = None,
     ) -> None:
         self.history = History(bounds, clock=clock)
@@ -97,6 +104,7 @@ class Feeds:
         self._live = live
         self._clock = clock
         self._told_again = told_again
+        self._looks = round(behind / LOOK)
         self._showing = Showing()
         self._positions = Positions()
         self._shown: dict[int, Shown] = {}
@@ -247,6 +255,35 @@ class Feeds:
             )
         if self._showing.withheld:
             raise NoState("state_withheld", self._showing.withheld)
+
+    def catch_up(self, streams: frozenset[str], filters: Filters, position: str) -> None:
+        """Wait until all has come here that somebody with a position has had, or for too long."""
+        for _ in range(self._looks):
+            if not self._is_ahead(streams, filters, position):
+                return
+            gevent.sleep(LOOK)
+
+    def _is_ahead(self, streams: frozenset[str], filters: Filters, position: str) -> bool:
+        self._look_at_servers()
+        events: Vector = {}
+        state: Vector = {}
+        if EVENTS in streams:
+            events = {
+                server: Position(source.epoch, 0)
+                for server, source in self._live.sources.items()
+                if filters.has_server(server)
+            }
+        if STATE in streams:
+            state = {
+                server: shown.position
+                for server, shown in self._shown.items()
+                if filters.has_server(server)
+            }
+        self._positions.encode({*events, *state}, events, state)  # else its layout is not known
+        place = self._positions.decode(position)
+        return place is not None and is_ahead(
+            place, events, self.history, self._shown, self._told_again
+        )
 
     def join(
         self, feed: Feed, streams: frozenset[str], filters: Filters, position: str | None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from amiws_gevent.feeds.encoding import EVENTS, FILTERS, UNKNOWN
+from amiws_gevent.feeds.encoding import EVENTS, FILTERS, FUTURE, UNKNOWN
 from amiws_gevent.feeds.history import History, Replay
-from amiws_gevent.feeds.positions import Place, Positions
+from amiws_gevent.feeds.positions import Place, Positions, Vector
+from amiws_gevent.feeds.shown import Flushed
 from amiws_gevent.feeds.subscriber import Subscriber
 
 
@@ -32,6 +33,27 @@ def resume(
         return False
     whole = _resume_events(subscriber, place, history)
     return _resume_state(subscriber, place, told_again) and whole
+
+
+def is_ahead(
+    place: Place,
+    events: Vector,
+    history: History,
+    shown: Mapping[int, Flushed],
+    told_again: Collection[int],
+) -> bool:
+    """Whether somebody at a place has been told, in streams of here, what has not come here.
+
+    ``events`` has the epochs of these.
+    """
+    return any(
+        history.since(server, now.epoch, place.events.get(server)).reason == FUTURE
+        for server, now in events.items()
+    ) or any(
+        one.epoch == position.epoch and one.store.offset < position.offset
+        for server, position in place.state.items()
+        if server not in told_again and (one := shown.get(server)) is not None
+    )
 
 
 def _resume_events(subscriber: Subscriber, place: Place, history: History) -> bool:

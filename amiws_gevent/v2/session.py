@@ -233,7 +233,12 @@ class Session:
             raise RequestError("too_many_requests", text, math.ceil(wait * 1000) / 1000)
         filters = Filters.parse(given.get("filters") or {})
         self._begun.take()
-        made = self._feed.subscribe(frozenset(request.streams), filters, position)
+        streams = frozenset(request.streams)
+        if position is not None:
+            self._feed.catch_up(streams, filters, position)
+            if self._closed:
+                return
+        made = self._feed.subscribe(streams, filters, position)
         answer = {"id": request.id, "subscription": made.id, "streams": sorted(made.streams)}
         more: dict[str, Any] = {"filters": made.filters, "resumed": made.resumed}
         if made.position is not None:

@@ -90,6 +90,11 @@ class FakeFeeds:
     feeds: list[FakeFeed] = field(default_factory=list)
     lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[Filters, str, int, str | None]] = field(default_factory=list)
+    caught_up: list[tuple[frozenset[str], str]] = field(default_factory=list)
+    """Streams and position, as of before a feed was opened."""
+
+    def catch_up(self, streams: frozenset[str], filters: Filters, position: str) -> None:
+        self.caught_up.append((streams, position))
 
     def open(
         self, transport: Any, fmt: Any, *, limit: int, sight: Any = None, user: Any = None

@@ -21,10 +21,17 @@ KEY = b"k" * 32
 class EdgeHere:
     """An edge; what was told it is with its clients after ``run``."""
 
-    def __init__(self, bus: LocalBus, *, bounds: Bounds = BOUNDS) -> None:
+    def __init__(self, bus: LocalBus, *, bounds: Bounds = BOUNDS, behind: float = 0.0) -> None:
         self.following = Following()
         self.hub = Hub(limit=1 << 20)
-        self.feeds = Feeds(self.hub, self.following, bounds, clock=lambda: 0.0, told_again=(0,))
+        self.feeds = Feeds(
+            self.hub,
+            self.following,
+            bounds,
+            clock=lambda: 0.0,
+            told_again=(0,),
+            behind=behind,
+        )
         self.following.feeds = self.feeds
         self.reader = LocalReader(bus, self.following)
         self.following.on_directory = self._use

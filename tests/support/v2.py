@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -43,7 +43,12 @@ class FakeFeed:
         self.sights: list[Any] = []
         self.closed = False
         self.begins: str | None = None
+        self.when_behind: Callable[[], None] = lambda: None
+        """Called when a position is given, before it is used."""
         self.refuses: Exception | None = None
+
+    def catch_up(self, streams: frozenset[str], filters: Filters, position: str) -> None:
+        self.when_behind()
 
     def subscribe(
         self, streams: frozenset[str], filters: Filters, position: str | None = None

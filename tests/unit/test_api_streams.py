@@ -133,6 +133,7 @@ def test_where_a_stream_goes_on(target: str, headers: str, position: str | None)
         listener.begin()
         ((streams, _, asked),) = world.feeds.feeds[0].subscribed
         assert (streams, asked) == (frozenset({"events"}), position)
+        assert world.feeds.caught_up == ([] if position is None else [(streams, position)])
 
 
 def test_silence_is_told_with_the_position() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 
 from amiws_gevent.crossing.codec import FORMAT
 from amiws_gevent.crossing.streams import DIRECTORY, PROGRAM
 from amiws_gevent.edge.following import NOT_YET
+from amiws_gevent.feeds.feeds import LOOK
+from amiws_gevent.feeds.filters import Filters
 from tests.support.edges import CollectorHere, EdgeHere
-from tests.support.feeds import BOTH, EVENTS, FakeServer
+from tests.support.feeds import BOTH, EVENTS, STATE, Client, FakeServer
+from tests.support.greenlets import until
 from tests.support.local_bus import LocalBus
 
 
@@ -120,6 +124,76 @@ def test_a_collector_of_another_epoch_is_told_as_a_restart(
     assert set(client.gaps()) == {("events", "restart", None), ("state", "restart", None)}
     assert client.events() == ["B"]
     assert (1, "channel", "1") in next(iter(client.collections.values()))
+
+
+LONG = 1000.0
+"""Seconds: longer than any test."""
+
+
+def position_ahead(
+    bus: LocalBus, collector: CollectorHere, edge: EdgeHere, streams: frozenset[str]
+) -> str:
+    """Of somebody who was told, by another edge, what this one has not heard yet."""
+    first = EdgeHere(bus)
+    for one in (first, edge):
+        one.run()
+    client = first.client()
+    made = client.subscribe(streams)
+    client.read()
+    collector.says("A")
+    collector.servers[1].put("channel", "1", a=1)
+    collector.flush()
+    first.run()
+    client.read()
+    client.beat()
+    return client.positions[made.id]
+
+
+def catch_up(client: Client, streams: frozenset[str], position: str) -> gevent.Greenlet[..., None]:
+    return gevent.spawn(client.feed.catch_up, streams, Filters.parse({}), position)
+
+
+@pytest.mark.parametrize("streams", [EVENTS, STATE, BOTH])
+def test_who_comes_from_an_edge_that_was_faster_misses_nothing(
+    bus: LocalBus, collector: CollectorHere, streams: frozenset[str]
+) -> None:
+    edge = EdgeHere(bus, behind=LONG)
+    position = position_ahead(bus, collector, edge, streams)
+    client = edge.client()
+    waiting = catch_up(client, streams, position)
+    gevent.sleep(2 * LOOK)
+    assert not waiting.ready()
+    edge.run()
+    until(waiting.ready)
+    assert client.subscribe(streams, position).resumed
+    collector.says("B")
+    edge.run()
+    client.read()
+    assert client.gaps() == []
+    assert client.events() == (["B"] if "events" in streams else [])
+
+
+def test_it_does_not_wait_for_ever_for_what_another_edge_has_told(
+    bus: LocalBus, collector: CollectorHere
+) -> None:
+    edge = EdgeHere(bus, behind=2 * LOOK)
+    position = position_ahead(bus, collector, edge, EVENTS)
+    client = edge.client()
+    until(catch_up(client, EVENTS, position).ready)
+    assert not client.subscribe(EVENTS, position).resumed
+    client.read()
+    assert client.gaps() == [("events", "future", None)]
+
+
+def test_nobody_waits_for_what_does_not_come(bus: LocalBus, collector: CollectorHere) -> None:
+    edge = EdgeHere(bus, behind=LONG)
+    position = position_ahead(bus, collector, edge, BOTH)
+    edge.run()
+    until(catch_up(edge.client(), BOTH, position).ready)
+    until(catch_up(edge.client(), BOTH, "nonsense").ready)
+    CollectorHere(bus).flush()  # it begins anew
+    edge.run()
+    until(catch_up(edge.client(), BOTH, position).ready)
 
 
 def test_a_plugin_that_keeps_the_state_back(bus: LocalBus, collector: CollectorHere) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from soak.follower import judge
-from soak.ledger import LASTING, Ledger
+from soak.ledger import LASTING, Ledger, needless
 from tests.support.clock import Clock
 
 
@@ -128,3 +128,16 @@ def test_how_long_nothing_came() -> None:
 )
 def test_what_became_of_an_action(outcome: str | None, done: int, wrong: bool) -> None:
     assert bool(judge(outcome, done)) is wrong
+
+
+def test_a_gap_is_for_each_move() -> None:
+    twice = {("events", 1, "history"): 2}
+    assert list(needless(twice, {1: 2, 2: 1})) == []
+    assert list(needless({}, {1: 2})) == []
+    for told, moves in (
+        (twice, {1: 1, 2: 1}),
+        (twice, {}),
+        ({("state", 1, "future"): 1}, {1: 1}),
+        ({("events", -1, "unknown"): 1}, {1: 1}),
+    ):
+        assert len(list(needless(told, moves))) == 1

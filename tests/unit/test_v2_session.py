@@ -197,6 +197,13 @@ def test_one_goes_on_where_it_was(setup: Setup) -> None:
     assert setup.feed.asked == [(frozenset({"state"}), Filters(), "p9")]
 
 
+def test_who_leaves_while_it_waits_for_what_is_behind_gets_no_subscription(setup: Setup) -> None:
+    setup.feed.when_behind = setup.session.close
+    request = {"op": "resume", "id": 1, "streams": ["state"], "position": "p9"}
+    setup.session.received(json.dumps(request))
+    assert (setup.feed.asked, setup.peer.told) == ([], [])
+
+
 def test_ping(setup: Setup) -> None:
     assert setup.ask({"op": "ping", "id": -1, "new": {}}) == {
         "op": "pong",
