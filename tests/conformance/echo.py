@@ -1,7 +1,10 @@
 """A server for WebSocket clients from elsewhere: ``python -m tests.conformance.echo 9001``.
 
-It echoes each text on a port of 127.0.0.1 until it is ended. For Autobahn's test suite, say, which
-needs Python 2.7: ``wstest -m fuzzingclient``.
+It echoes each text on a port of 127.0.0.1 until it is ended. So Autobahn's test suite, which needs
+Python 2.7, can be run against the server: ``wstest -m fuzzingclient -s FILE`` with a FILE like
+
+    {"outdir": "reports", "servers": [{"agent": "amiws-gevent", "url": "ws://127.0.0.1:9001/ws"}],
+     "cases": ["*"], "exclude-cases": ["1.2.*"], "exclude-agent-cases": {}}
 """
 
 from __future__ import annotations
