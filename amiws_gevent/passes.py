@@ -8,6 +8,8 @@ Where a client stands is a `Mark`. It is the later of two:
     its view's    ahead of what waits; amid a pass before or after that, as its turn has been or not
     its own       behind what waited when it came
 
+What of a server does not come is a `_Loss`. A pass ends ahead of it; it is told between two passes.
+
 Only while its own view is served, nobody knows: some of the clients have had the pass. All other
 modules ask here (``where``, ``where_all``), and keep no such thing themselves.
 
@@ -19,7 +21,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from amiws_gevent.batch import Batch, Item, Mark, Position
 from amiws_gevent.runtime.log import LogLimiter
@@ -47,6 +49,15 @@ Delivery = tuple[Item, Collection[Client]]
 
 MOMENT: Delivery = (Item(b"", 0, {}), ())
 """Nothing to nobody: a moment for others, amid work that finds nothing to send."""
+
+
+class _Loss(NamedTuple):
+    """From a batch on, a server goes on at a position; who is told of it is not known here."""
+
+    number: int
+    server: int
+    position: Position
+    tell: Callable[[], None]
 
 
 class _Members:
@@ -109,6 +120,7 @@ class Passes:
         """Bytes of JSON that wait for the next pass."""
         self._views: dict[View, _Members] = {}
         self._pending: deque[Batch] = deque()
+        self._losses: deque[_Loss] = deque()  # behind some that wait, or of the pass that is on
         self._number = 0  # of the batch that is queued next
         self._published: dict[int, Position] = {}
         self._passed: Mapping[int, Position] = {}  # what all have had, if there is more
@@ -165,9 +177,16 @@ class Passes:
         self._published[batch.server.id] = batch.position
         return waits
 
-    def begin_at(self, server: int, position: Position) -> None:
-        """What a server has published up to here has not come here: nobody gets it."""
+    def begin_at(self, server: int, position: Position, tell: Callable[[], None]) -> None:
+        """What a server has published up to here has not come here: nobody gets it.
+
+        ``tell`` is called once all have had what is ahead of that.
+        """
         self._published[server] = position
+        if self._pending or self._pass is not None:
+            self._losses.append(_Loss(self._number, server, position, tell))
+        else:
+            tell()
 
     def _queue(self, batch: Batch) -> None:
         if not self._pending and self._pass is None:
@@ -201,8 +220,9 @@ class Passes:
 
     def next(self) -> Iterator[Delivery]:
         """The next pass: one delivery or more for each view; others may run between two."""
+        self._tell_losses(self._first)
         batches = self._take()
-        end = self._number - len(self._pending)
+        end = self._first
         before = Mark(end - len(batches), self._passed)
         moved = {batch.server.id: batch.position for batch in batches}
         after = Mark(end, {**self._passed, **moved})
@@ -221,12 +241,26 @@ class Passes:
             if delivery is MOMENT:
                 yield MOMENT
         self._passed, self._pass = after.positions, None
+        self._tell_losses(end)
+
+    @property
+    def _first(self) -> int:
+        """The number of the oldest that waits, or of the next one."""
+        return self._number - len(self._pending)
+
+    def _tell_losses(self, number: int) -> None:
+        """Those that are ahead of a batch."""
+        while self._losses and self._losses[0].number <= number:
+            loss = self._losses.popleft()
+            self._passed = {**self._passed, loss.server: loss.position}
+            loss.tell()
 
     def _take(self) -> list[Batch]:
-        """The oldest that wait, up to PASS_BYTES."""
+        """The oldest that wait, up to PASS_BYTES or a loss."""
         batches = []
         size = 0
-        while self._pending and (not size or size + self._pending[0].size <= PASS_BYTES):
+        end = self._losses[0].number if self._losses else self._number
+        while self._first < end and (not size or size + self._pending[0].size <= PASS_BYTES):
             batch = self._pending.popleft()
             size += batch.size
             batches.append(batch)
@@ -259,7 +293,7 @@ class Passes:
             before, after = self._pass
             return before if view in self._unserved else after
         if self._pending:
-            return Mark(self._number - len(self._pending), self._passed)
+            return Mark(self._first, self._passed)
         return Mark(self._number, {**self._published})
 
 

@@ -141,9 +141,8 @@ class Feeds:
         Empty: nobody who is there has missed it.
         """
         self.history.forget(server, position)
-        self._hub.passes.begin_at(server, position)
-        if lost:
-            self._views.events_lost(server, lost)
+        tell = self._views.events_lost(server, lost) if lost else _nothing
+        self._hub.passes.begin_at(server, position, tell)
 
     def configure(self, limits: Limits) -> None:
         """Keep as much of the events as these allow."""
@@ -390,3 +389,7 @@ class Feeds:
         shown.close()
         if self._watcher is not None:
             self._watcher.state_begins(shown.info)
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""

@@ -198,11 +198,23 @@ class Views:
             if any(map(group.sees_server, servers)):
                 _tell_missed(members)
 
-    def events_lost(self, server: int, reason: str) -> None:
-        """Events of a server are lost, nobody knows which: all who get them have missed some."""
-        for group, members in self._members.items():
-            if group.view is not None and group.sees_server(server):
-                _tell_missed(members, reason, server)
+    def events_lost(self, server: int, reason: str) -> Callable[[], None]:
+        """Events of a server are lost, nobody knows which: all who get them now miss some.
+
+        Returns what tells them, if they are still there then.
+        """
+        miss = [
+            subscriber
+            for group, members in self._members.items()
+            if group.view is not None and group.sees_server(server)
+            for subscriber in members
+        ]
+
+        def tell() -> None:
+            there = (one for one in miss if one in self._members.get(one.group, ()))
+            _tell_missed(there, reason, server)
+
+        return tell
 
 
 def _tell_missed(

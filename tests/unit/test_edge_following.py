@@ -83,6 +83,29 @@ def test_events_that_were_lost_on_the_way_are_a_gap(
     assert edge.following.lost == 1
 
 
+def test_gaps_are_told_where_they_are_also_if_all_is_heard_at_once(
+    bus: LocalBus, collector: CollectorHere
+) -> None:
+    edge = EdgeHere(bus)
+    edge.run()
+    client = edge.client()
+    client.subscribe(EVENTS)
+    client.read()
+    collector.says("A")
+    for name in ("B", "C"):
+        CollectorHere(bus, goes_on=True).says(name)
+    edge.reader.pass_on()
+    late = edge.client()
+    late.subscribe(EVENTS)
+    edge.tell()
+    for one in (client, late):
+        one.read()
+    told = [one["op"] for one in client.messages if one.get("server") != 0]
+    assert told == ["event", "gap", "event", "gap", "event"]
+    assert client.events() == ["A", "B", "C"]
+    assert late.messages == [], "it has missed nothing"
+
+
 def test_nothing_is_missed_if_what_was_lost_was_told_before(
     bus: LocalBus, collector: CollectorHere
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from amiws_gevent.batch import Item, Mark
+from amiws_gevent.batch import Item, Mark, Position
 from amiws_gevent.passes import Passes
 from amiws_gevent.views import View
 from tests.support.feeds import FakeServer
@@ -145,6 +145,75 @@ def test_what_was_dropped_is_passed_over_and_told(passes: Passes, server: FakeSe
     assert passes.where(client, ONE) == mark(2, 0)
     run(passes)
     assert passes.where(client, ONE) == mark(3, 3)
+
+
+class Losses:
+    """What of a server does not come; ``told`` has the offsets up to which that was told."""
+
+    def __init__(self, passes: Passes, server: FakeServer) -> None:
+        self.told: list[int] = []
+        self._passes = passes
+        self._source = server.source
+
+    def up_to(self, offset: int) -> None:
+        self._source.offset = offset
+        position = Position(self._source.epoch, offset)
+        self._passes.begin_at(1, position, lambda: self.told.append(offset))
+
+
+def test_a_loss_is_told_at_once_if_nothing_is_ahead_of_it(
+    passes: Passes, server: FakeServer
+) -> None:
+    client, losses = Client(), Losses(passes, server)
+    passes.add(client, ONE)
+    losses.up_to(5)
+    assert losses.told == [5]
+    assert passes.where(client, ONE) == mark(0, 5)
+
+
+def test_a_loss_is_told_between_what_is_ahead_of_it_and_what_is_behind(
+    passes: Passes, server: FakeServer
+) -> None:
+    client, losses = Client(), Losses(passes, server)
+    passes.add(client, ONE)
+    for loss in (5, 9):
+        passes.publish(server.says("A"))
+        losses.up_to(loss)
+    passes.publish(server.says("B"))
+    stands = [passes.where(client, ONE)]
+    for told in ([5], [5, 9], [5, 9]):
+        assert len(run(passes)) == 1
+        assert losses.told == told
+        stands.append(passes.where(client, ONE))
+    assert stands == [mark(0, 0), mark(1, 5), mark(2, 9), mark(3, 10)]
+    assert not passes.waiting
+
+
+def test_a_loss_amid_a_pass_is_told_behind_it(passes: Passes, server: FakeServer) -> None:
+    client, losses = Client(), Losses(passes, server)
+    passes.add(client, ONE)
+    passes.publish(server.says("A"))
+    deliveries = passes.next()
+    next(deliveries)
+    losses.up_to(5)
+    assert losses.told == []
+    assert list(deliveries) == []
+    assert losses.told == [5]
+    assert passes.where(client, ONE) == mark(1, 5)
+
+
+def test_a_loss_is_told_if_all_that_was_ahead_of_it_was_dropped(
+    passes: Passes, server: FakeServer
+) -> None:
+    client, losses = Client(), Losses(passes, server)
+    passes.add(client, ONE)
+    passes.publish(server.says("A"))
+    losses.up_to(5)
+    passes.limit = 100
+    passes.publish(server.says("B"))
+    run(passes)
+    assert losses.told == [5]
+    assert passes.where(client, ONE) == mark(2, 6)
 
 
 def test_who_comes_when_all_have_gone_stands_behind_all(passes: Passes, server: FakeServer) -> None:
