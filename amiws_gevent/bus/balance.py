@@ -63,9 +63,20 @@ class Balance:
         self._yielded_at = float("-inf")
         self._left: dict[str, float] = {}
         """Those that are left to others, and until when."""
+        self._expected = 0
+        """Collectors that may be about to come."""
+        self._expects_until: float | None = None
 
-    def meet(self, members: Mapping[str, Member], now: float) -> bool:
-        """Who is there now; this collector may be among them. Whether that has changed."""
+    def meet(self, members: Mapping[str, Member], now: float, gone: int = 0) -> bool:
+        """Who is there now; this collector may be among them. Whether that has changed.
+
+        ``gone`` were there lately. If they are when this collector comes, all may be starting
+        again: it leaves them their share for a while.
+        """
+        if self._expects_until is None:
+            self._expected, self._expects_until = gone, now + _PATIENCE * self._lease_time
+        elif now >= self._expects_until:
+            self._expected = 0
         others = {name: member for name, member in members.items() if name != self._me}
         changed = others.keys() != self._others.keys()
         if changed:
@@ -126,11 +137,15 @@ class Balance:
 
     @property
     def _floor(self) -> int:
-        return self._count(self.wanted) // (len(self._others) + 1)
+        return self._count(self.wanted) // self._collectors
 
     @property
     def _share(self) -> int:
-        return -(-self._count(self.wanted) // (len(self._others) + 1))
+        return -(-self._count(self.wanted) // self._collectors)
+
+    @property
+    def _collectors(self) -> int:
+        return max(len(self._others) + 1, self._expected)
 
     @property
     def _rank(self) -> int:

@@ -11,7 +11,7 @@ from typing import Protocol
 from amiws_gevent.bus.balance import Balance, Free, Member
 from amiws_gevent.bus.connection import Connection
 from amiws_gevent.bus.keys import Keys
-from amiws_gevent.bus.scripts import CLAIM, MEET, RELEASE
+from amiws_gevent.bus.scripts import CLAIM, LEAVE, MEET, RELEASE
 from amiws_gevent.bus.worker import Health, Worker
 
 _log = logging.getLogger("amiws_gevent.bus")
@@ -193,7 +193,7 @@ class Leases(Worker):
 
     def ending(self) -> None:
         self._release(list(self.held.values()))
-        self.connection.ask("HDEL", self._keys[1], self._holder)
+        self.connection.ask(*LEAVE(self._keys[1:], self._holder))
 
     def _release(self, holds: Sequence[Hold]) -> None:
         if not holds:
@@ -270,10 +270,10 @@ class Leases(Worker):
         )
         told = balance.member(self.held).encode()
         command = MEET(self._keys, self._holder, self._milliseconds, told, *waiting)
-        members, found = self.connection.ask(*command)
+        members, found, gone = self.connection.ask(*command)
         if not self._alone:
             there = {name.decode(): Member.of(text.decode()) for name, text in members}
-            if balance.meet(there, now):
+            if balance.meet(there, now, gone):
                 _log.info("%d collectors share the leases: %s", len(there), some_of(sorted(there)))
         for lease, (fence, rest) in zip(waiting, found, strict=True):
             self._see(lease, fence, rest / 1000, now)

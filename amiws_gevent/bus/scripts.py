@@ -117,14 +117,17 @@ MEET = Script(
     _NUMBERS
     + _LEASES
     + """
-local at = now()
-redis.call('HSET', KEYS[2], ARGV[1], text(at + tonumber(ARGV[2])) .. ' ' .. ARGV[3])
-local members, found = {}, {}
+local at, lasts = now(), tonumber(ARGV[2])
+local comes = not redis.call('HGET', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], text(at + lasts) .. ' ' .. ARGV[3])
+local members, found, gone = {}, {}, 0
 local all = redis.call('HGETALL', KEYS[2])
 for i = 1, #all, 2 do
   local ends, told = string.match(all[i + 1], '^(%d+) (.*)$')
   if ends and tonumber(ends) > at then
     members[#members + 1] = {all[i], told}
+  elseif ends and (comes or tonumber(ends) > at - lasts) then
+    gone = gone + 1
   else
     redis.call('HDEL', KEYS[2], all[i])
   end
@@ -133,13 +136,22 @@ for i = 4, #ARGV do
   local fence, _, _, rest = about(ARGV[i], at)
   found[#found + 1] = {fence, rest}
 end
-return {members, found}
+return {members, found, gone}
 """
 )
 """Keys leases, members; holder, milliseconds, what others should know of it, names of leases.
 
 {{holder, what it told}…, of all that are there}, {fence, for how many milliseconds}… of these
-leases}."""
+leases}, how many others are gone. These are forgotten after that time, by who is there meanwhile:
+so who comes after a time in which nobody was there is told of all that were there last."""
+
+LEAVE = Script(
+    _NUMBERS
+    + """
+redis.call('HSET', KEYS[1], ARGV[1], text(now()) .. ' ')
+"""
+)
+"""Key members; holder. It is gone."""
 
 RELEASE = Script(
     """
@@ -391,6 +403,7 @@ end
 ALL = (
     CLAIM,
     MEET,
+    LEAVE,
     RELEASE,
     OPEN,
     APPEND,

@@ -117,6 +117,24 @@ def test_what_was_given_back_is_left_to_others_for_a_while() -> None:
     assert balance.takes(free(["server-00"], TIME), [], TIME) == ["server-00"]
 
 
+def test_who_comes_first_where_others_were_lately_leaves_them_their_share_for_a_while() -> None:
+    balance = made()
+    balance.meet(others(a="low"), 0.0, gone=3)
+    assert len(balance.takes(free(NAMES), [], 0.0)) == 4
+    balance.meet(others(a="", b="low"), 1.0, gone=2)
+    assert balance.takes(free(NAMES[4:]), NAMES[:4], 1.0) == []  # the third may come
+    assert balance.takes(free(NAMES[9:]), NAMES[:4], TIME) == NAMES[9:]
+    balance.meet(others(a=""), TIME, gone=2)
+    assert balance.takes(free(NAMES[4:], TIME), NAMES[:4], TIME) == NAMES[4:]
+
+
+def test_who_was_there_before_others_have_gone_takes_theirs_at_once() -> None:
+    balance = made()
+    balance.meet(others(a="low", b=""), 0.0)
+    balance.meet(others(a="low"), 1.0, gone=1)
+    assert sorted(balance.takes(free(NAMES), [], 1.0)) == NAMES
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_any_number_come_to_have_as_many_and_then_nothing_moves(seed: int) -> None:
     """Each sees only what the others told last. All want the same, or each a part of it."""

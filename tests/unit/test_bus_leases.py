@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from amiws_gevent.bus.leases import boot_time, holder_of
+from amiws_gevent.bus.scripts import MEET
 from tests.support.bus import (
     FENCE,
     KEYS,
@@ -54,7 +56,8 @@ def test_who_asks_first_has_it_and_gives_it_back(server: RedisServer) -> None:
             until(lambda: second.terms)
     assert second.terms[0] > first.terms[0]
     assert not is_held(server)
-    assert server.ask("HGETALL", KEYS.members) == []
+    members, _, gone = server.ask(*MEET([KEYS.leases, KEYS.members], "c", 9000, ""))
+    assert ([name for name, _ in members], gone) == ([b"c"], 2)
 
 
 def test_one_that_is_dead_is_followed_after_its_time(server: RedisServer) -> None:
@@ -386,6 +389,36 @@ def test_two_collectors_come_to_have_as_many(server: RedisServer) -> None:
             assert second.losses == []
         first.look()
         assert len(first.leases.held) == 5  # at once
+
+
+def test_collectors_that_all_start_again_share_at_once(server: RedisServer) -> None:
+    names = [f"server-{i}" for i in range(4)]
+    clock = Clock()
+
+    def made(holder: str) -> LeasesLog:
+        return LeasesLog(server, holder, clock, leases=names, duration=LONG)
+
+    def shares(*logs: LeasesLog) -> list[int]:
+        with ExitStack() as stack:
+            for log in logs:
+                stack.enter_context(working(log.leases))
+                log.look()
+            return [len(log.leases.held) for log in logs]
+
+    assert shares(made("a")) == [4]
+    assert shares(made("b")) == [4], "it was alone before"
+    server.ask("DEL", KEYS.members)
+    assert shares(made("a"), made("b")) == [4, 0]
+    assert shares(made("c"), made("d")) == [2, 2]
+    server.ask("DEL", KEYS.members)
+    assert shares(made("a"), made("b")) == [4, 0]
+    alone = made("c")
+    with working(alone.leases):
+        alone.look()
+        assert len(alone.leases.held) == 2
+        clock.now += LONG
+        alone.look()
+        assert len(alone.leases.held) == 4, "the other has not come"
 
 
 def test_what_is_not_given_back_in_time_is_given_back(server: RedisServer) -> None:

@@ -244,7 +244,7 @@ def test_two_prefixes_share_one_redis(server: RedisServer) -> None:
         until(lambda: not first.losses and other.health.up)
         other.stop()
         kinds = {key.split(b":")[1] for key in server.ask("KEYS", "{other}:*")}
-        assert kinds == {b"leases", b"answers", b"answers-bytes"}
+        assert kinds == {b"leases", b"members", b"answers", b"answers-bytes"}
 
 
 def test_the_end_waits_no_longer_than_it_may(server: RedisServer) -> None:
