@@ -387,7 +387,7 @@ class Soak:
 def main() -> int:
     words = argparse.ArgumentParser(prog="python -m soak.cluster", description=__doc__)
     words.add_argument("--minutes", type=float, default=10.0)
-    words.add_argument("--upgrades", type=int, default=1)
+    words.add_argument("--upgrades", type=int, default=1, help="how often all are replaced")
     words.add_argument("--seed", type=int, default=None)
     words.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     options = words.parse_args()
