@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -62,7 +63,8 @@ def serve(
     watch = GreenletWatch()
     watch.install(gevent.get_hub())
     try:
-        with GcFreeze(), made as server:
+        with made as server, GcFreeze():
+            gc.enable()  # all is imported; until then `__main__` does without
             watch.blame = server.plugins.blame
             _start(server, signals)
             started(server)
