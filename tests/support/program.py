@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
+from tests.support.forkserver import ROOT, Forked, fork_server
 from tests.support.patience import WAIT
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
@@ -28,13 +27,16 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT
 
 
 class Program:
-    """``python -m amiws_gevent`` with ``configuration`` (YAML text) in ``folder``.
+    """The program with ``configuration`` (YAML text) in ``folder``, as ``python -m`` starts it.
 
     Use as a context manager: it listens when the block begins and is gone
     when it ends. ``ws_port: 0`` in the configuration picks a free port.
     ``descriptors`` is how many the program may have open, whatever it asks for. ``python``
     is one in which another copy of the program is installed; that one is started in ``folder``.
+    Without any of these, and not ``anew``, it is a fork of a process that has it imported.
     """
+
+    process: subprocess.Popen[bytes] | Forked
 
     def __init__(
         self,
@@ -44,30 +46,35 @@ class Program:
         environ: Mapping[str, str] | None = None,
         descriptors: int | None = None,
         python: Path | None = None,
+        anew: bool = False,
     ) -> None:
         self.file = folder / "amiws.yaml"
         self.file.write_text(configuration)
         self.log_file = folder / "stderr.log"
-        self._command = [str(python or sys.executable), "-m", "amiws_gevent"]
+        self._python = str(python or sys.executable)
         self._cwd = folder if python else ROOT
-        self._options = options
+        self._words = ["-f", str(self.file), *options]
         self._environ = {**os.environ, **(environ or {})}
         self._limits = f"ulimit -n {descriptors} && " if descriptors else ""
+        self._anew = anew or bool(environ or descriptors or python)
 
     def __enter__(self) -> Self:
         with self.log_file.open("wb") as log:
-            command = [*self._command, "-f", str(self.file), *self._options]
-            self.process = subprocess.Popen(
-                ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._cwd,
-                env=self._environ,
-            )
+            self.process = self._start(log) if self._anew else fork_server().start(self._words, log)
         wait_until(lambda: self._listening() or self.process.poll() is not None, "listening")
         assert self._listening(), f"the program ended:\n{self.log}"
         return self
+
+    def _start(self, log: BinaryIO) -> subprocess.Popen[bytes]:
+        command = [self._python, "-m", "amiws_gevent", *self._words]
+        return subprocess.Popen(
+            ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=self._cwd,
+            env=self._environ,
+        )
 
     def __exit__(
         self,
