@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from tests.support.forkserver import ROOT, Forked, fork_server
 from tests.support.patience import WAIT
+
+MODULE = "amiws_gevent"
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
@@ -33,7 +35,8 @@ class Program:
     when it ends. ``ws_port: 0`` in the configuration picks a free port.
     ``descriptors`` is how many the program may have open, whatever it asks for. ``python``
     is one in which another copy of the program is installed; that one is started in ``folder``.
-    Without any of these, and not ``anew``, it is a fork of a process that has it imported.
+    ``module`` is started in the program's place, and is to start it. Without any of these it is a
+    fork of a process that has it imported.
     """
 
     process: subprocess.Popen[bytes] | Forked
@@ -46,29 +49,29 @@ class Program:
         environ: Mapping[str, str] | None = None,
         descriptors: int | None = None,
         python: Path | None = None,
-        anew: bool = False,
+        module: str = MODULE,
     ) -> None:
         self.file = folder / "amiws.yaml"
         self.file.write_text(configuration)
         self.log_file = folder / "stderr.log"
-        self._python = str(python or sys.executable)
+        self._command = [str(python or sys.executable), "-m", module]
         self._cwd = folder if python else ROOT
         self._words = ["-f", str(self.file), *options]
         self._environ = {**os.environ, **(environ or {})}
         self._limits = f"ulimit -n {descriptors} && " if descriptors else ""
-        self._anew = anew or bool(environ or descriptors or python)
+        self._forked = not (environ or descriptors or python) and module == MODULE
 
     def __enter__(self) -> Self:
         with self.log_file.open("wb") as log:
-            self.process = self._start(log) if self._anew else fork_server().start(self._words, log)
+            start = fork_server().start if self._forked else self._start
+            self.process = start(self._words, log)
         wait_until(lambda: self._listening() or self.process.poll() is not None, "listening")
         assert self._listening(), f"the program ended:\n{self.log}"
         return self
 
-    def _start(self, log: BinaryIO) -> subprocess.Popen[bytes]:
-        command = [self._python, "-m", "amiws_gevent", *self._words]
+    def _start(self, words: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *command],
+            ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *self._command, *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -64,6 +64,4 @@ def test_plugins_of_gevent_are_told(tmp_path: Path) -> None:
         "[gevent.plugins.monkey.did_patch_all]\nwatcher = watcher:on_patched\n"
         "[gevent.plugins.monkey.did_patch_builtins]\nwatcher = watcher:on_patched\n"
     )
-    assert patched(path=tmp_path) == (
-        "1 GeventDidPatchBuiltinModulesEvent GeventDidPatchAllEvent"
-    )
+    assert patched(path=tmp_path) == ("1 GeventDidPatchBuiltinModulesEvent GeventDidPatchAllEvent")

@@ -68,7 +68,6 @@ def test_it_is_a_process_that_has_nothing_of_others(tmp_path: Path) -> None:
         with Program(tmp_path / "other", configuration(ami_host(1))) as other:
             assert other.process.pid != one.process.pid
             inherited = {os.readlink(path) for path in folder.iterdir()} & {
-                os.readlink(path)
-                for path in Path(f"/proc/{other.process.pid}/fd").iterdir()
+                os.readlink(path) for path in Path(f"/proc/{other.process.pid}/fd").iterdir()
             }
             assert not [name for name in inherited if name.startswith("socket:")]
