@@ -14,7 +14,7 @@ def patch_all() -> None:
     from gevent import monkey
 
     look_up = metadata.entry_points
-    metadata.entry_points = metadata.entry_points().select  # type: ignore[assignment]
+    metadata.entry_points = metadata.entry_points().select
     try:
         monkey.patch_all()
     finally:

@@ -13,8 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from tests.support.forkserver import ROOT, Forked, fork_server
+from tests.support.forkserver import Forked, fork_server
 from tests.support.patience import WAIT
+
+ROOT = Path(__file__).parent.parent.parent
 
 MODULE = "amiws_gevent"
 

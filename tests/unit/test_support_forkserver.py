@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -59,15 +58,20 @@ def test_signals_reach_it(tmp_path: Path) -> None:
         assert program.process.wait() == -signal.SIGKILL
 
 
+def opened(process: Forked) -> dict[str, str]:
+    """What its descriptors are, by number."""
+    folder = Path(f"/proc/{process.pid}/fd")
+    return {path.name: str(path.readlink()) for path in folder.iterdir()}
+
+
 def test_it_is_a_process_that_has_nothing_of_others(tmp_path: Path) -> None:
-    with Program(tmp_path, configuration(ami_host(1))) as one:
-        folder = Path(f"/proc/{one.process.pid}/fd")
-        assert os.readlink(folder / "0") == "/dev/null"
-        assert os.readlink(folder / "1") == os.readlink(folder / "2") == str(one.log_file)
-        (tmp_path / "other").mkdir()
-        with Program(tmp_path / "other", configuration(ami_host(1))) as other:
-            assert other.process.pid != one.process.pid
-            inherited = {os.readlink(path) for path in folder.iterdir()} & {
-                os.readlink(path) for path in Path(f"/proc/{other.process.pid}/fd").iterdir()
-            }
-            assert not [name for name in inherited if name.startswith("socket:")]
+    (tmp_path / "other").mkdir()
+    with (
+        Program(tmp_path, configuration(ami_host(1))) as one,
+        Program(tmp_path / "other", configuration(ami_host(1))) as other,
+    ):
+        assert isinstance(one.process, Forked)
+        assert isinstance(other.process, Forked)
+        ours, theirs = opened(one.process), opened(other.process)
+    assert [ours[number] for number in "012"] == ["/dev/null", *2 * [str(one.log_file)]]
+    assert not {name for name in {*ours.values()} & {*theirs.values()} if "socket:" in name}
