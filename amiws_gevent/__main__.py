@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import sys
 
 STDERR = 2
@@ -11,16 +12,18 @@ STDERR = 2
 def main() -> int:
     """Run the program with the words of the process; returns the exit status."""
     from amiws_gevent.runtime.descriptors import open_standard_streams
+    from amiws_gevent.runtime.patching import patch_all
     from amiws_gevent.runtime.signals import Signals
 
+    # What is imported stays: collections would look through it again and again, for nothing.
+    # `serve` enables them; whatever else the program can be asked for is short.
+    gc.disable()
     open_standard_streams()
     faulthandler.enable(STDERR)  # systemd ends a program that hangs by SIGABRT
     signals = Signals()
     signals.take()
 
-    from gevent import monkey
-
-    monkey.patch_all()
+    patch_all()
 
     from amiws_gevent import cli  # after the patch, as is all that it imports
 

@@ -42,10 +42,15 @@ class Checked(BaseModel):
 
     Pydantic's own ``after`` validators would run only on sound fields; the rules
     between keys work on what was given, beside the validation of each.
+    A model is built when it is first used: one that is a part of another is built with that alone.
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        hide_input_in_errors=True,
+        defer_build=True,
     )
 
     @classmethod

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import gevent
 
 from amiws_gevent.errors import StartError
-from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.runtime.daemon import drop_pid_file
 from amiws_gevent.runtime.gc_freeze import GcFreeze
 from amiws_gevent.runtime.greenlets import GreenletWatch
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.signals import EndAsked, Signals
 from amiws_gevent.runtime.watchdog import Place, Watchdog
+
+if TYPE_CHECKING:  # it brings Flask, which nothing but a server needs
+    from amiws_gevent.plugins.roster import Roster
 
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
 
@@ -62,7 +65,8 @@ def serve(
     watch = GreenletWatch()
     watch.install(gevent.get_hub())
     try:
-        with GcFreeze(), made as server:
+        with made as server, GcFreeze():
+            gc.enable()  # all is imported; until then `__main__` does without
             watch.blame = server.plugins.blame
             _start(server, signals)
             started(server)

@@ -1,4 +1,7 @@
-"""The forms of requests and answers. Requests are checked with them; the document has all."""
+"""The forms of requests and answers. Requests are checked with them; the document has all.
+
+Each model is built when it is first used, most of them for the document alone.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class _Query(BaseModel):
     """Parameters: all come as text. One that is not known is a mistake, not nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
 
 _TEXTS = {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 256}}
@@ -123,7 +128,12 @@ class _Body(BaseModel):
     """As the requests of ``amiws.v2``: members that it does not know are passed over."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", strict=True, allow_inf_nan=False, hide_input_in_errors=True
+        frozen=True,
+        extra="ignore",
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        defer_build=True,
     )
 
 
@@ -148,7 +158,7 @@ class Nothing(_Body):
 class LoggedOut(BaseModel):
     """The session has ended."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     logout_url: str | None = Field(
         description="Where the page has to send the browser, for the session that a reverse proxy "
@@ -159,7 +169,7 @@ class LoggedOut(BaseModel):
 class Me(BaseModel):
     """Who asks, and what it may see and do."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     user: str | None = Field(description="Who logged in; `token:NAME` of a program; or null.")
     kind: str = Field(description="How: `digest`, `token`, `proxy`; `none` if it did not.")
@@ -182,7 +192,7 @@ class Me(BaseModel):
 class EntityList(BaseModel):
     """Entities of one kind."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     position: str = Field(
         description="Where the list stands: for `resume` of `amiws.v2`, and as `Last-Event-ID` of "
@@ -194,14 +204,14 @@ class EntityList(BaseModel):
 
 _Reply: Any = create_model(
     "Reply",
-    __config__=ConfigDict(extra="allow"),
+    __config__=ConfigDict(extra="allow", defer_build=True),
     __doc__="What became of an action on one server: `reply` of `amiws.v2` without `op` and `id`.",
     **_without(messages.Reply, "op", "id", "replies"),
 )
 
 Replies: type[BaseModel] = create_model(
     "Replies",
-    __config__=ConfigDict(extra="forbid"),
+    __config__=ConfigDict(extra="forbid", defer_build=True),
     __doc__="One reply for each server, in the order of the servers' ids.",
     replies=(list[_Reply], Field(min_length=1)),
 )
@@ -210,6 +220,8 @@ Replies: type[BaseModel] = create_model(
 class AuditServer(BaseModel):
     """A server that an action was for."""
 
+    model_config = ConfigDict(defer_build=True)
+
     id: int = Field(description="Its id.")
     name: str | None = Field(None, description="Its name then.")
 
@@ -217,7 +229,7 @@ class AuditServer(BaseModel):
 class AuditRecord(BaseModel):
     """A record; which members it has depends on `what`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     seq: int = Field(description="Its number; there is none left out in the files.")
     time: str = Field(description="When it was, UTC: `2026-11-29T08:32:57.123Z`.")
@@ -250,7 +262,7 @@ class AuditRecord(BaseModel):
 class AuditList(BaseModel):
     """Records, and whether others can be written."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     writing: bool = Field(description="Whether records can be written now.")
     refusing: bool = Field(description="Whether actions are refused because of that.")
@@ -261,7 +273,7 @@ class AuditList(BaseModel):
 class ProblemDocument(BaseModel):
     """Why a request was not done (RFC 9457)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     type: str = Field(description="Where the reference page tells of the code.")
     title: str = Field(description="The words of HTTP for the status.")

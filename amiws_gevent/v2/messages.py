@@ -1,7 +1,8 @@
 """What the server sends: the models of its messages, from which docs/protocol.md is made.
 
 ``snapshot``, ``state``, ``event`` and ``gap`` are made by ``feeds``, the others by `Session`.
-A client must pass over members that it does not know, so the schema allows them.
+A client must pass over members that it does not know, so the schema allows them. Each model is
+built when it is first used; some are so for the page alone.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ _POSITION = "Where the subscription is then, for `resume`."
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Name(_Model):
     """What an entity is known by."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     server: int = Field(description="The id of its server; 0 is amiws-gevent itself.")
     kind: str = Field(description="Its kind.")
@@ -273,7 +274,8 @@ FROM_SERVER: TypeAdapter[Any] = TypeAdapter(
         | Pong
         | Error,
         Field(discriminator="op"),
-    ]
+    ],
+    config=ConfigDict(defer_build=True),
 )
 
 

@@ -1,7 +1,8 @@
 """What clients send: the models of the requests, and the careful reading of a text.
 
 Only the outer form is checked here. What a filter may name is known to ``feeds``, what an
-action may say to ``actions``; both are given the JSON as it came.
+action may say to ``actions``; both are given the JSON as it came. Each model is built when it is
+first used: the start is no place for what may never be asked.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ class _Model(BaseModel):
     """Members that a model does not know are passed over; nothing is converted."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", strict=True, allow_inf_nan=False, hide_input_in_errors=True
+        frozen=True,
+        extra="ignore",
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        defer_build=True,
     )
 
 
@@ -139,7 +145,8 @@ REQUESTS: dict[str, type[Request]] = {
 }
 
 FROM_CLIENT: TypeAdapter[Any] = TypeAdapter(
-    Annotated[Subscribe | Resume | Unsubscribe | Action | Ping, Field(discriminator="op")]
+    Annotated[Subscribe | Resume | Unsubscribe | Action | Ping, Field(discriminator="op")],
+    config=ConfigDict(defer_build=True),
 )
 
 _ID: TypeAdapter[Id] = TypeAdapter(Id, config=ConfigDict(strict=True))

@@ -157,7 +157,10 @@ def test_a_wrong_login_is_refused_and_names_the_address(
         ):
             pass
         assert caught.value.code == "refused"
-    with pytest.raises(ClientError, match=address) as caught, Client(f"http://{address}", **login):
+    with (
+        pytest.raises(ClientError, match=address) as caught,
+        Client(f"http://{address}", connect_timeout=10, **login),
+    ):
         pass
     assert caught.value.code in ("no_answer", "not_connected"), "nobody listens there any more"
 

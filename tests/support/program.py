@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
+from tests.support.forkserver import Forked, fork_server
 from tests.support.patience import WAIT
 
 ROOT = Path(__file__).parent.parent.parent
+
+MODULE = "amiws_gevent"
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
@@ -28,13 +31,17 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT
 
 
 class Program:
-    """``python -m amiws_gevent`` with ``configuration`` (YAML text) in ``folder``.
+    """The program with ``configuration`` (YAML text) in ``folder``, as ``python -m`` starts it.
 
     Use as a context manager: it listens when the block begins and is gone
     when it ends. ``ws_port: 0`` in the configuration picks a free port.
     ``descriptors`` is how many the program may have open, whatever it asks for. ``python``
     is one in which another copy of the program is installed; that one is started in ``folder``.
+    ``module`` is started in the program's place, and is to start it. Without any of these it is a
+    fork of a process that has it imported.
     """
+
+    process: subprocess.Popen[bytes] | Forked
 
     def __init__(
         self,
@@ -44,30 +51,35 @@ class Program:
         environ: Mapping[str, str] | None = None,
         descriptors: int | None = None,
         python: Path | None = None,
+        module: str = MODULE,
     ) -> None:
         self.file = folder / "amiws.yaml"
         self.file.write_text(configuration)
         self.log_file = folder / "stderr.log"
-        self._command = [str(python or sys.executable), "-m", "amiws_gevent"]
+        self._command = [str(python or sys.executable), "-m", module]
         self._cwd = folder if python else ROOT
-        self._options = options
+        self._words = ["-f", str(self.file), *options]
         self._environ = {**os.environ, **(environ or {})}
         self._limits = f"ulimit -n {descriptors} && " if descriptors else ""
+        self._forked = not (environ or descriptors or python) and module == MODULE
 
     def __enter__(self) -> Self:
         with self.log_file.open("wb") as log:
-            command = [*self._command, "-f", str(self.file), *self._options]
-            self.process = subprocess.Popen(
-                ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._cwd,
-                env=self._environ,
-            )
+            start = fork_server().start if self._forked else self._start
+            self.process = start(self._words, log)
         wait_until(lambda: self._listening() or self.process.poll() is not None, "listening")
         assert self._listening(), f"the program ended:\n{self.log}"
         return self
+
+    def _start(self, words: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *self._command, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=self._cwd,
+            env=self._environ,
+        )
 
     def __exit__(
         self,

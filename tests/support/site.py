@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.support.ami_server import AmiServer
 from tests.support.ports import free_port
-from tests.support.program import Program, configuration, wait_until
+from tests.support.program import MODULE, Program, configuration, wait_until
 from tests.support.redis_server import RedisServer
 
 MORE = "live_state: yes\nsync_interval: 1 h\n"
@@ -24,9 +24,8 @@ class CollectorProgram(Program):
     metrics_port: int
 
     def __init__(self, folder: Path, configuration: str, *options: str, short: bool) -> None:
-        super().__init__(folder, configuration, *options)
-        if short:
-            self._command[-1] = "tests.support.short_leases"
+        module = "tests.support.short_leases" if short else MODULE
+        super().__init__(folder, configuration, *options, module=module)
 
     @property
     def leases(self) -> set[str]:

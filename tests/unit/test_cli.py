@@ -453,6 +453,18 @@ class TestRun:
         cli.main(["-f", str(file)])
         assert frozen[0] > 10_000
 
+    def test_what_the_start_goes_without_is_on_again(
+        self, file: Path, servers: list[Server]
+    ) -> None:
+        enabled = []
+        Server.deed = lambda server: enabled.append(gc.isenabled()) or 0
+        gc.disable()
+        try:
+            cli.main(["-f", str(file)])
+        finally:
+            gc.enable()
+        assert enabled == [True]
+
     def test_a_wrong_configuration_starts_nothing(
         self, file: Path, servers: list[Server], capsys: pytest.CaptureFixture[str]
     ) -> None:
