@@ -21,6 +21,7 @@ from zipfile import ZipFile
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
+    from cyclonedx.model.license import License
 
 _LICENCES = "/licenses/web_root/vendor/LICENSES.txt"
 _MADE_OF = re.compile(r"^-{80}\n\n(\S+) \S+ \(.+\)$", re.MULTILINE)
@@ -151,19 +152,33 @@ def _installed(name: str) -> Message:
 
 def _component(about: Message, **more: Any) -> Component:
     """A component of the package index."""
-    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model.component import Component
     from packageurl import PackageURL
     from packaging.utils import canonicalize_name
 
     purl = PackageURL("pypi", None, canonicalize_name(str(about["Name"])), str(about["Version"]))
-    licence = about["License-Expression"] or about["License"] or ""
-    short = licence if licence and "\n" not in licence else None
     return Component(
         name=str(about["Name"]),
         version=str(about["Version"]),
         purl=purl,
         bom_ref=purl.to_string(),
-        licenses=[LicenseFactory().make_from_string(short)] if short else None,
+        licenses=licences(about),
         **more,
     )
+
+
+def licences(about: Message) -> list[License]:
+    """What metadata say of the licence: as SPDX names it, else as the package index does.
+
+    Else what is written as the licence, unless that is a text of many lines.
+    """
+    from cyclonedx.contrib.license.factories import LicenseFactory
+    from cyclonedx.spdx import fixup_id, is_expression
+
+    written = about["License-Expression"] or about["License"] or ""
+    of_index = [c for c in about.get_all("Classifier", []) if c.startswith("License :: ")]
+    make = LicenseFactory()
+    in_spdx = bool(written) and (fixup_id(written) or is_expression(written))
+    if of_index and not in_spdx:
+        return [make.make_with_name(name) for name in of_index]
+    return [make.make_from_string(written)] if written and "\n" not in written else []

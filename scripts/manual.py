@@ -18,7 +18,7 @@ from amiws_gevent.config import schema
 
 PROGRAM = "amiws-gevent"
 
-_MARKS = re.compile(r"`([^`]+)`|\[([^]]+)\]\([^)]*\)")
+_MARKS = re.compile(r"`([^`]+)`|\[([^]]+)\]\(([^)#]*)[^)]*\)")
 
 _INTRODUCTION = """\
 The configuration of amiws-gevent(8), by default /etc/amiws.yaml: a YAML file with the keys of the C
@@ -53,14 +53,25 @@ def roff(text: str) -> str:
 
 
 def marked(text: str) -> str:
-    """Text with the marks of Markdown that descriptions have: code is bold, a link its text."""
+    """Text with the marks of Markdown that descriptions have: code is bold, a link its text and page."""
     parts: list[str] = []
     end = 0
     for mark in _MARKS.finditer(text):
         parts += [roff(text[end : mark.start()])]
-        parts += [f"\\fB{roff(mark[1])}\\fR" if mark[1] else roff(mark[2].replace("`", ""))]
+        parts += [f"\\fB{roff(mark[1])}\\fR" if mark[1] else roff(_link(mark[2], mark[3]))]
         end = mark.end()
     return "".join([*parts, roff(text[end:])])
+
+
+def _link(text: str, page: str) -> str:
+    """A link of docs/configuration.md, where it cannot be followed."""
+    text = text.replace("`", "")
+    return text if text.startswith("docs/") else f"{text} in docs/{page or 'configuration.md'}"
+
+
+def _shown(actions: Iterable[argparse.Action]) -> list[argparse.Action]:
+    """The options that ``--help`` has; the others are of the program's own processes."""
+    return [action for action in actions if action.help != argparse.SUPPRESS]
 
 
 def program_page() -> str:
@@ -79,7 +90,7 @@ def program_page() -> str:
     for group in parser._action_groups:
         if group.title and group._group_actions and group not in parser._action_groups[:2]:
             lines += [".SS", roff(group.title[:1].upper() + group.title[1:])]
-        for action in group._group_actions:
+        for action in _shown(group._group_actions):
             lines += [".TP", _option(action), roff(_help(parser, action))]
     lines += [".SH SIGNALS", *_paragraphs(signals)]
     lines += [".SH EXIT STATUS", *_paragraphs(status.strip()[:1].upper() + status.strip()[1:])]
@@ -106,7 +117,7 @@ def completion() -> str:
     """What bash completes, for bash-completion's folder."""
     words: list[str] = []
     cases: dict[str, list[str]] = {}
-    for action in cli.parser()._actions:
+    for action in _shown(cli.parser()._actions):
         words += action.option_strings
         if action.nargs != 0:
             cases.setdefault(_values(action), []).extend(action.option_strings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import re
@@ -51,6 +52,12 @@ def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def shown() -> list[argparse.Action]:
+    """The options that users give; --worker is of the program's own processes."""
+    hidden = {"--worker"}
+    return [a for a in cli.parser()._actions if not hidden.intersection(a.option_strings)]
+
+
 def plain(text: str) -> str:
     """A page's source without its escapes."""
     return re.sub(r"\\f[BIR]", "", text).replace("\\-", "-").replace("\\(aq", "'")
@@ -58,8 +65,10 @@ def plain(text: str) -> str:
 
 def test_all_options_are_in_the_page_of_the_program(made: Path) -> None:
     text = plain((made / PAGES[0]).read_text())
-    for action in cli.parser()._actions:
+    for action in shown():
         assert f"\n.TP\n{', '.join(action.option_strings)}" in text
+    assert "--worker " not in text
+    assert "SUPPRESS" not in text
     assert "Exit status:" not in text
     assert "78 configuration" in text.partition(".SH EXIT STATUS")[2]
 
@@ -75,9 +84,20 @@ def test_all_keys_are_in_the_page_of_the_configuration(made: Path) -> None:
 
 def test_a_line_that_looks_like_a_request_is_none() -> None:
     assert manual.roff(".example.com") == "\\&.example.com"
-    assert manual.marked("`a\\b` and [docs](docs/x.md#y) it's") == (
-        "\\fBa\\eb\\fR and docs it\\(aqs"
-    )
+    assert manual.marked("`a\\b` and it's") == "\\fBa\\eb\\fR and it\\(aqs"
+
+
+@pytest.mark.parametrize(
+    ("link", "wanted"),
+    [
+        ("[Names](#names-of-this-server)", "Names in docs/configuration.md"),
+        ("[Cluster](redis.md#cluster)", "Cluster in docs/redis.md"),
+        ("[docs/edges.md](edges.md)", "docs/edges.md"),
+        ("[`docs/x.md`](x.md#y)", "docs/x.md"),
+    ],
+)
+def test_a_link_says_in_which_page_it_is(link: str, wanted: str) -> None:
+    assert manual.marked(f"See {link} first") == f"See {wanted} first"
 
 
 @pytest.mark.slow
@@ -100,7 +120,7 @@ class TestCompletion:
         return set(done.stdout.split("\n")) - {""}
 
     def test_options(self, made: Path) -> None:
-        every = {name for action in cli.parser()._actions for name in action.option_strings}
+        every = {name for action in shown() for name in action.option_strings}
         assert self.completed(made, "-") == every
         assert self.completed(made, "--check", "--st") == {"--strict", "--stdin"}
 

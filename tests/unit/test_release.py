@@ -9,6 +9,7 @@ import json
 import subprocess
 import tarfile
 import zipfile
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +254,45 @@ def test_what_the_vendor_folder_is_made_of_is_in_the_lock_file() -> None:
     found = {str(part.purl) for part in sbom.npm_components(licences, lock)}
     assert len(found) >= 10
     assert not [purl for purl in found if "esbuild" in purl], "it is in no page"
+
+
+def about(**fields: str) -> Message:
+    message = Message()
+    message["Name"], message["Version"] = "some", "1.0"
+    for name, value in fields.items():
+        message[name.replace("_", "-")] = value
+    return message
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"License_Expression": "MIT OR Apache-2.0"}, "MIT OR Apache-2.0"),
+        ({"License": "BSD-3-Clause"}, "BSD-3-Clause"),
+        ({"License": "Our own"}, "Our own"),
+        ({"License": "Copyright\n\nAll of it"}, None),
+        (
+            {"Classifier": "License :: OSI Approved :: BSD License"},
+            "License :: OSI Approved :: BSD License",
+        ),
+        (
+            {
+                "License": "Copyright 2011 Somebody",
+                "Classifier": "License :: OSI Approved :: Apache Software License",
+            },
+            "License :: OSI Approved :: Apache Software License",
+        ),
+        ({"Classifier": "Typing :: Typed"}, None),
+    ],
+)
+def test_licences_are_found_wherever_metadata_have_them(
+    fields: dict[str, str], wanted: str | None
+) -> None:
+    found = sbom.licences(about(**fields))
+    names = [getattr(one, "value", None) or one.id or one.name for one in found]
+    assert names == ([] if wanted is None else [wanted])
+
+
+def test_every_component_of_a_release_has_a_licence(tmp_path: Path, lock: Path) -> None:
+    bill = json.loads(sbom.bill(wheel(tmp_path), lock, 1700000000))
+    assert [part["purl"] for part in bill["components"] if not part.get("licenses")] == []
