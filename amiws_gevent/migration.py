@@ -57,11 +57,16 @@ _ADDRESS = re.compile(
     re.VERBOSE,
 )
 _HANDLER = re.compile(
-    r"""(?:\bonmessage\s*=|["']message["']\s*,)\s*(?:async\s*)?(?:function\b\s*\w*\s*)?
-        \(?\s*(\w+)\s*(?:\)|=>)""",
+    r"""(?:\bonmessage\s*+=|["']message["']\s*+,)\s*+(?:async\s*+)?(?:function\b\s*+\w*+\s*+)?
+        \(?\s*+(\w++)\s*+(?:\)|=>)""",
     re.VERBOSE,
 )
-_SEARCHES = r"(?:indexOf|includes|match|search|startsWith|split|substring|substr|slice)"
+_SEARCH = re.compile(
+    r"""\b(?P<name>\w++)\.data\.
+        (?:indexOf|includes|match|search|startsWith|split|substring|substr|slice)\(
+       |\.test\(\s*+(?P<tested>\w++)\.data\s*+\)""",
+    re.VERBOSE,
+)
 _ACTION = re.compile(
     r"""\bAction["']?\s*:\s*["'](Login|Logoff|Challenge|Events|Filter|WaitEvent)["']""",
     re.IGNORECASE,
@@ -207,7 +212,8 @@ def _blank(text: str) -> str:
     return _NO_LINE_END.sub(" ", text)
 
 
-# Rules: from the code of a file to what is found in it.
+Rule = Callable[[str, Settings], Iterator[_Found]]
+"""From the code of a file to what is found in it."""
 
 
 def _addresses(code: str, settings: Settings) -> Iterator[_Found]:
@@ -238,9 +244,9 @@ def _is_ours(found: re.Match[str], settings: Settings) -> bool:
 
 
 def _searches(code: str, settings: Settings) -> Iterator[_Found]:
-    for name in {handler[1] for handler in _HANDLER.finditer(code)}:
-        text = rf"\b{re.escape(name)}\.data"
-        for found in re.finditer(rf"{text}\.{_SEARCHES}\(|\.test\(\s*{text}\s*\)", code):
+    messages = {handler[1] for handler in _HANDLER.finditer(code)}
+    for found in _SEARCH.finditer(code):
+        if (found["name"] or found["tested"]) in messages:
             yield _Found(
                 found.start(),
                 "searches the text of a message, whose blanks and escapes are not those of amiws; "
@@ -248,27 +254,27 @@ def _searches(code: str, settings: Settings) -> Iterator[_Found]:
             )
 
 
-def _refused_actions(code: str, settings: Settings) -> Iterator[_Found]:
-    for found in _ACTION.finditer(code):
-        yield _Found(
-            found.start(),
-            f"sends the action {found[1]}, which is refused: it would end or change the session "
-            "that all clients share",
-        )
+def _rule(pattern: re.Pattern[str], text: str) -> Rule:
+    """What a pattern finds; ``{}`` in the text stands for its first group."""
+
+    def rule(code: str, settings: Settings) -> Iterator[_Found]:
+        for found in pattern.finditer(code):
+            yield _Found(found.start(), text.format(found[1]))
+
+    return rule
 
 
-def _repeated_headers(code: str, settings: Settings) -> Iterator[_Found]:
-    for found in _REPEATED.finditer(code):
-        yield _Found(
-            found.start(),
-            f"takes {found[1]} for a text: if the header comes more than once it is a list here, "
-            "and the last one with amiws",
-        )
-
-
-_RULES: Iterable[Callable[[str, Settings], Iterator[_Found]]] = (
+_RULES: Iterable[Rule] = (
     _addresses,
     _searches,
-    _refused_actions,
-    _repeated_headers,
+    _rule(
+        _ACTION,
+        "sends the action {}, which is refused: it would end or change the session that all "
+        "clients share",
+    ),
+    _rule(
+        _REPEATED,
+        "takes {} for a text: if the header comes more than once it is a list here, and the last "
+        "one with amiws",
+    ),
 )
