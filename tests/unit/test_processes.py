@@ -277,9 +277,7 @@ def test_a_lease_that_is_wanted_back_is_given_after_the_log_off(site: Site) -> N
 
 
 @threaded
-def test_a_collector_says_why_it_does_nothing(
-    site: Site, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_collector_says_why_it_does_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     collector = site.collector()
     for reason in ("lost", "refused"):  # an outage has several reasons, and is one
         site.here(lambda reason=reason: collector.on_connection(False, reason))  # type: ignore[misc]
