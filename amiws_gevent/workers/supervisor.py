@@ -160,7 +160,7 @@ class Supervisor:
         keeper = Keeper(REDIS, partial(RedisProcess, folder))
         keeper.on_ended = partial(self._metrics.ended, REDIS)
         self._stack.callback(self._end_redis, keeper)
-        keeper.begin()
+        keeper.begin(must_serve=True)
         keeper.first.get()
         self._redis.append(keeper)
         return folder.url
