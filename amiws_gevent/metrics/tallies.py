@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from amiws_gevent.config import AmiHost
 from amiws_gevent.live import FollowedServer
-from amiws_gevent.metrics.families import Measured
+from amiws_gevent.metrics.measured import Measured
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.state.callview import KIND as CALL
 from amiws_gevent.state.peers import CONTACT, ENDPOINT, PEER

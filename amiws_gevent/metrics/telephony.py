@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from amiws_gevent.metrics.families import SERVER_LABELS, Values
+from amiws_gevent.metrics.measured import SERVER_LABELS, Values
 from amiws_gevent.metrics.tallies import MEMBER_STATES, QueueTally, Tally, TrunkTally
 
 Read = Callable[[Tally], Iterator[Values]]
@@ -13,7 +13,7 @@ Read = Callable[[Tally], Iterator[Values]]
 
 
 class TallyFamily(NamedTuple):
-    """One metric of what is counted for each server; as `families.Family`."""
+    """One metric of what is counted for each server; as `measured.Family`."""
 
     name: str
     help: str

@@ -79,27 +79,3 @@ def test_unknown_keys_are_told(tmp_path: Path) -> None:
     file = tmp_path / "amiws.yaml"
     file.write_text(f"audit: {{file: x/a, key_file: k, rotate: 3}}\n{HOST}")
     assert any("audit.rotate" in slip for slip in load_settings(file, base=tmp_path).slips)
-
-
-def warned(folder: Path, text: str) -> list[str]:
-    file = folder / "amiws.yaml"
-    file.write_text(f"{text}\n{HOST}")
-    file.chmod(0o600)
-    return load_settings(file, base=folder).warnings
-
-
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    text = "audit: {file: log/a.jsonl, key_file: keys/k}"
-    for_file, for_key = warned(tmp_path, text)
-    assert f"audit.file: there is no folder {tmp_path}/log: make it" in for_file
-    assert f"audit.key_file: there is no folder {tmp_path}/keys: make it" in for_key
-    (tmp_path / "log").mkdir()
-    (tmp_path / "keys").mkdir()
-    assert warned(tmp_path, text) == []
-
-
-def test_a_size_without_a_unit_is_told(tmp_path: Path) -> None:
-    text = "audit: {{file: a.jsonl, key_file: ../k, max_size: {}}}"
-    (told,) = warned(tmp_path, text.format("64"))
-    assert "audit.max_size: is 64 bytes, so each file has a few records alone" in told
-    assert warned(tmp_path, text.format("64 KiB")) == []

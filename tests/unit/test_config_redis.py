@@ -117,16 +117,6 @@ def test_a_port_that_there_is_not(url: str) -> None:
         redis_address(url)
 
 
-def test_it_is_told_where_nobody_uses_it(tmp_path: Path) -> None:
-    file = tmp_path / "amiws.yaml"
-    file.write_text(f"redis: {{url: unix:///r}}\n{HOST}")
-    file.chmod(0o600)
-    (told,) = load_settings(file).warnings
-    assert "redis: has no effect, as the program is one process; set workers, or process" in told
-    for replaced in ({"workers": 2}, {"process": "edge"}):
-        assert load_settings(file, replaced=replaced).warnings == []
-
-
 def test_credentials_are_not_in_the_url_nor_shown(tmp_path: Path) -> None:
     told = problems(tmp_path, f"{{url: 'redis://user:{SECRET}@h'}}")
     assert "redis.url: must have no user and password: give username and password_file" in told
