@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from amiws_gevent.config import Settings
 from amiws_gevent.web.dashboard import is_dashboard
-from amiws_gevent.web.problem import is_api
+from amiws_gevent.web.problem import MONITORING_PATHS, is_api
 
 MOST_ENTRIES = 20_000
 """Files and folders of web_root that are seen."""
@@ -149,7 +149,7 @@ class _Look:
         url = f"/{path.relative_to(root).as_posix()}"
         if is_api(url):
             yield Finding(shown, 0, "is not served: what begins with /api/ is the program's own")
-        elif url in _OWN and self._settings.metrics_listen is None:
+        elif url in MONITORING_PATHS and self._settings.metrics_listen is None:
             yield Finding(shown, 0, f"is not served: {url} is the program's own; rename it")
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
             yield Finding(
@@ -173,9 +173,6 @@ class _Look:
         found = [one for rule in _RULES for one in rule(code, self._settings)]
         for at, said in sorted(set(found)):
             yield bisect_right(starts, at), said
-
-
-_OWN = frozenset({"/metrics", "/healthz", "/readyz"})
 
 
 def _read(path: Path) -> str | None:

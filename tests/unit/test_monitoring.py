@@ -22,9 +22,8 @@ ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "contrib" / "monitoring"
 
 LABELS = {family.name: {*family.labels, "instance", "job"} for family in FAMILIES}
-LABELS |= dict.fromkeys(
-    ("amiws_worker_up", "amiws_worker_restarts_total"), {"process", "instance", "job"}
-)  # of docs/workers.md
+LABELS["amiws_worker_up"] = {"process", "instance", "job"}
+LABELS["amiws_worker_restarts_total"] = LABELS["amiws_worker_up"]
 
 
 def loaded(name: str) -> Any:
