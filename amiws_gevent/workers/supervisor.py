@@ -109,6 +109,7 @@ class Supervisor:
         self._pid_file = pid_file
         self._start_process = start_process
         self._begun_with: dict[str, Plan] = {}
+        self._holds: dict[str, gevent.Greenlet[..., None]] = {}  # of edges that are away
         self._redis: list[Keeper[RedisProcess]] = []
         self._stack = ExitStack()
         self._ended = Event()
@@ -200,6 +201,9 @@ class Supervisor:
         )
 
     def _began(self, keeper: AllKeepers) -> None:
+        held = self._holds.pop(keeper.name, None)
+        if held is not None:
+            held.kill(block=False)
         self._let_take(keeper)  # again, if it took long to begin
         self._check_plan(keeper)
 
@@ -224,9 +228,12 @@ class Supervisor:
         edge = edge_number(keeper.name)
         if edge is not None:
             self._places.ended(edge)
-            gevent.spawn_later(HOLD_TIME, self._release_if_away, keeper)
+            if keeper.name not in self._holds:  # else it has not served since
+                held = gevent.spawn_later(HOLD_TIME, self._release_if_away, keeper)
+                self._holds[keeper.name] = held
 
     def _release_if_away(self, keeper: AllKeepers) -> None:
+        self._holds.pop(keeper.name, None)
         if keeper.process is None and keeper in self._team.edges:
             self._release(keeper.name)
 
