@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from amiws_gevent.config import Settings
 from amiws_gevent.web.dashboard import is_dashboard
-from amiws_gevent.web.problem import is_api
+from amiws_gevent.web.problem import MONITORING_PATHS, is_api
 
 MOST_ENTRIES = 20_000
 """Files and folders of web_root that are seen."""
@@ -57,11 +57,16 @@ _ADDRESS = re.compile(
     re.VERBOSE,
 )
 _HANDLER = re.compile(
-    r"""(?:\bonmessage\s*=|["']message["']\s*,)\s*(?:async\s*)?(?:function\b\s*\w*\s*)?
-        \(?\s*(\w+)\s*(?:\)|=>)""",
+    r"""(?:\bonmessage\s*+=|["']message["']\s*+,)\s*+(?:async\s*+)?(?:function\b\s*+\w*+\s*+)?
+        \(?\s*+(\w++)\s*+(?:\)|=>)""",
     re.VERBOSE,
 )
-_SEARCHES = r"(?:indexOf|includes|match|search|startsWith|split|substring|substr|slice)"
+_SEARCH = re.compile(
+    r"""\b(?P<name>\w++)\.data\.
+        (?:indexOf|includes|match|search|startsWith|split|substring|substr|slice)\(
+       |\.test\(\s*+(?P<tested>\w++)\.data\s*+\)""",
+    re.VERBOSE,
+)
 _ACTION = re.compile(
     r"""\bAction["']?\s*:\s*["'](Login|Logoff|Challenge|Events|Filter|WaitEvent)["']""",
     re.IGNORECASE,
@@ -144,7 +149,7 @@ class _Look:
         url = f"/{path.relative_to(root).as_posix()}"
         if is_api(url):
             yield Finding(shown, 0, "is not served: what begins with /api/ is the program's own")
-        elif url in _OWN and self._settings.metrics_listen is None:
+        elif url in MONITORING_PATHS and self._settings.metrics_listen is None:
             yield Finding(shown, 0, f"is not served: {url} is the program's own; rename it")
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
             yield Finding(
@@ -168,9 +173,6 @@ class _Look:
         found = [one for rule in _RULES for one in rule(code, self._settings)]
         for at, said in sorted(set(found)):
             yield bisect_right(starts, at), said
-
-
-_OWN = frozenset({"/metrics", "/healthz", "/readyz"})
 
 
 def _read(path: Path) -> str | None:
@@ -207,7 +209,8 @@ def _blank(text: str) -> str:
     return _NO_LINE_END.sub(" ", text)
 
 
-# Rules: from the code of a file to what is found in it.
+Rule = Callable[[str, Settings], Iterator[_Found]]
+"""From the code of a file to what is found in it."""
 
 
 def _addresses(code: str, settings: Settings) -> Iterator[_Found]:
@@ -238,9 +241,9 @@ def _is_ours(found: re.Match[str], settings: Settings) -> bool:
 
 
 def _searches(code: str, settings: Settings) -> Iterator[_Found]:
-    for name in {handler[1] for handler in _HANDLER.finditer(code)}:
-        text = rf"\b{re.escape(name)}\.data"
-        for found in re.finditer(rf"{text}\.{_SEARCHES}\(|\.test\(\s*{text}\s*\)", code):
+    messages = {handler[1] for handler in _HANDLER.finditer(code)}
+    for found in _SEARCH.finditer(code):
+        if (found["name"] or found["tested"]) in messages:
             yield _Found(
                 found.start(),
                 "searches the text of a message, whose blanks and escapes are not those of amiws; "
@@ -248,27 +251,27 @@ def _searches(code: str, settings: Settings) -> Iterator[_Found]:
             )
 
 
-def _refused_actions(code: str, settings: Settings) -> Iterator[_Found]:
-    for found in _ACTION.finditer(code):
-        yield _Found(
-            found.start(),
-            f"sends the action {found[1]}, which is refused: it would end or change the session "
-            "that all clients share",
-        )
+def _rule(pattern: re.Pattern[str], text: str) -> Rule:
+    """What a pattern finds; ``{}`` in the text stands for its first group."""
+
+    def rule(code: str, settings: Settings) -> Iterator[_Found]:
+        for found in pattern.finditer(code):
+            yield _Found(found.start(), text.format(found[1]))
+
+    return rule
 
 
-def _repeated_headers(code: str, settings: Settings) -> Iterator[_Found]:
-    for found in _REPEATED.finditer(code):
-        yield _Found(
-            found.start(),
-            f"takes {found[1]} for a text: if the header comes more than once it is a list here, "
-            "and the last one with amiws",
-        )
-
-
-_RULES: Iterable[Callable[[str, Settings], Iterator[_Found]]] = (
+_RULES: Iterable[Rule] = (
     _addresses,
     _searches,
-    _refused_actions,
-    _repeated_headers,
+    _rule(
+        _ACTION,
+        "sends the action {}, which is refused: it would end or change the session that all "
+        "clients share",
+    ),
+    _rule(
+        _REPEATED,
+        "takes {} for a text: if the header comes more than once it is a list here, and the last "
+        "one with amiws",
+    ),
 )

@@ -275,12 +275,11 @@ class Collector(Server):
         self._holding.yields(lease, reason)
 
     def on_connection(self, up: bool, reason: str) -> None:
-        """Redis is there or not."""
+        """Redis is there or not; may be called again with another reason."""
+        before, self._redis = self._redis, "" if up else f"Redis cannot be reached: {reason}"
         if up:
-            self._redis = ""
-            _log.info("Redis is there")
-        else:
-            self._redis = f"Redis cannot be reached: {reason}"
+            _log.info("Redis is there: edges are told")
+        elif before in ("", NOT_REACHED_YET):
             _log.error("%s; edges are not told until it can", self._redis)
 
 

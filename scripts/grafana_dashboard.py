@@ -22,10 +22,14 @@ FILE = Path(__file__).parent.parent / "contrib" / "monitoring" / "grafana-dashbo
 DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 WIDTH, HEIGHT = 24, 8  # of Grafana's grid, and of a graph on it
 
-I = '{instance=~"$instance"}'  # noqa: E741 - as short as what it stands for is often
-S = '{instance=~"$instance",server=~"$server"}'
-Q = '{instance=~"$instance",server=~"$server",queue=~"$queue"}'
-RATE = "[$__rate_interval]"
+# The series that are chosen at the top of the dashboard, for metrics of the program as a whole, of
+# each server, and of each queue.
+CHOSEN = '{instance=~"$instance"}'
+OF_SERVERS = '{instance=~"$instance",server=~"$server"}'
+OF_QUEUES = '{instance=~"$instance",server=~"$server",queue=~"$queue"}'
+
+SERVER, QUEUE, TRUNK = "{{server}}", "{{server}} {{queue}}", "{{server}} {{trunk}}"  # legends
+INTERVAL = "[$__rate_interval]"
 
 
 class Query(NamedTuple):
@@ -52,15 +56,27 @@ class Row(NamedTuple):
     panels: tuple[Panel, ...]
 
 
-def _graph(title: str, description: str, unit: str, *queries: Query) -> Panel:
-    return Panel(title, description, unit, queries)
+def _graph(
+    title: str, description: str, *queries: Query, unit: str = "short", stacked: bool = False
+) -> Panel:
+    return Panel(title, description, unit, queries, stacked=stacked)
 
 
 def _figure(
-    title: str, description: str, unit: str, expr: str, *, bad_from: float | None = None
+    title: str, description: str, expr: str, *, unit: str = "short", bad_from: float | None = None
 ) -> Panel:
     queries = (Query(expr, ""),)
     return Panel(title, description, unit, queries, is_stat=True, bad_from=bad_from)
+
+
+def _rate(counter: str) -> str:
+    """How much of it there is a second."""
+    return f"sum(rate({counter}{CHOSEN}{INTERVAL}))"
+
+
+def _increase(counter: str, label: str) -> str:
+    """How many have come, by a label."""
+    return f"sum by ({label}) (increase({counter}{CHOSEN}{INTERVAL}))"
 
 
 ROWS = (
@@ -70,37 +86,33 @@ ROWS = (
             _figure(
                 "Servers not connected",
                 "Asterisk servers to which amiws-gevent is not logged in.",
-                "short",
-                f"sum(1 - amiws_server_connected{S})",
+                f"sum(1 - amiws_server_connected{OF_SERVERS})",
                 bad_from=1,
             ),
             _figure(
                 "Callers who wait",
                 "In all queues that are chosen.",
-                "short",
-                f"sum(amiws_queue_waiting_callers{Q})",
+                f"sum(amiws_queue_waiting_callers{OF_QUEUES})",
             ),
             _figure(
                 "Longest wait now",
                 "Of the caller who waits longest.",
-                "s",
-                f"max(amiws_queue_longest_wait_seconds{Q})",
+                f"max(amiws_queue_longest_wait_seconds{OF_QUEUES})",
                 bad_from=300,
+                unit="s",
             ),
             _figure(
                 "Members who are free",
                 "They could take a call: idle and not paused.",
-                "short",
-                f"sum(amiws_queue_members_free{Q})",
+                f"sum(amiws_queue_members_free{OF_QUEUES})",
             ),
             _figure(
                 "Trunks that are down",
                 "The server cannot reach them, or does not know that it can.",
-                "short",
-                f"sum(amiws_trunk_down{S})",
+                f"sum(amiws_trunk_down{OF_SERVERS})",
                 bad_from=1,
             ),
-            _figure("Clients", "Connected now, by WebSocket.", "short", f"sum(amiws_clients{I})"),
+            _figure("Clients", "Connected now, by WebSocket.", f"sum(amiws_clients{CHOSEN})"),
         ),
     ),
     Row(
@@ -109,43 +121,39 @@ ROWS = (
             _graph(
                 "Callers who wait",
                 "By queue.",
-                "short",
-                Query(f"amiws_queue_waiting_callers{Q}", "{{server}} {{queue}}"),
+                Query(f"amiws_queue_waiting_callers{OF_QUEUES}", QUEUE),
             ),
             _graph(
                 "Longest wait",
                 "How long the one has waited who waits longest, by queue.",
-                "s",
-                Query(f"amiws_queue_longest_wait_seconds{Q}", "{{server}} {{queue}}"),
+                Query(f"amiws_queue_longest_wait_seconds{OF_QUEUES}", QUEUE),
+                unit="s",
             ),
-            Panel(
+            _graph(
                 "Members by state",
                 "Of all queues that are chosen, by the state of their device. A member of two "
                 "queues counts twice.",
-                "short",
-                (Query(f"sum by (state) (amiws_queue_members{Q})", "{{state}}"),),
+                Query(f"sum by (state) (amiws_queue_members{OF_QUEUES})", "{{state}}"),
                 stacked=True,
             ),
             _graph(
                 "Members who are paused or free",
                 "Of all queues that are chosen.",
-                "short",
-                Query(f"sum(amiws_queue_members_paused{Q})", "paused"),
-                Query(f"sum(amiws_queue_members_free{Q})", "free"),
+                Query(f"sum(amiws_queue_members_paused{OF_QUEUES})", "paused"),
+                Query(f"sum(amiws_queue_members_free{OF_QUEUES})", "free"),
             ),
             _graph(
                 "Callers by hour",
                 "Who came, was answered, and hung up while waiting, in the hour before.",
-                "short",
-                Query(f"sum(amiws:queue_entered:increase1h{Q})", "entered"),
-                Query(f"sum(amiws:queue_answered:increase1h{Q})", "answered"),
-                Query(f"sum(amiws:queue_abandoned:increase1h{Q})", "abandoned"),
+                Query(f"sum(amiws:queue_entered:increase1h{OF_QUEUES})", "entered"),
+                Query(f"sum(amiws:queue_answered:increase1h{OF_QUEUES})", "answered"),
+                Query(f"sum(amiws:queue_abandoned:increase1h{OF_QUEUES})", "abandoned"),
             ),
             _graph(
                 "Answered in time",
                 "Of today's answered callers those who had waited for queue_service_level at most.",
-                "percentunit",
-                Query(f"amiws:queue_service_level:ratio{Q}", "{{server}} {{queue}}"),
+                Query(f"amiws:queue_service_level:ratio{OF_QUEUES}", QUEUE),
+                unit="percentunit",
             ),
         ),
     ),
@@ -155,21 +163,22 @@ ROWS = (
             _graph(
                 "Calls",
                 "That came or went through the trunk, and are not over.",
-                "short",
-                Query(f"amiws_trunk_calls{S}", "{{server}} {{trunk}}"),
+                Query(f"amiws_trunk_calls{OF_SERVERS}", TRUNK),
             ),
             _graph(
                 "Down",
                 "1 for a trunk that the server cannot reach, and for a registration that failed.",
-                "short",
-                Query(f"amiws_trunk_down{S}", "{{server}} {{trunk}}"),
-                Query(f"amiws_registration_down{S}", "{{server}} registration {{registration}}"),
+                Query(f"amiws_trunk_down{OF_SERVERS}", TRUNK),
+                Query(
+                    f"amiws_registration_down{OF_SERVERS}",
+                    "{{server}} registration {{registration}}",
+                ),
             ),
             _graph(
                 "Latency",
                 "How long the trunk took to answer the server (qualify).",
-                "s",
-                Query(f"amiws_trunk_latency_seconds{S}", "{{server}} {{trunk}}"),
+                Query(f"amiws_trunk_latency_seconds{OF_SERVERS}", TRUNK),
+                unit="s",
             ),
         ),
     ),
@@ -179,27 +188,25 @@ ROWS = (
             _graph(
                 "Connected, and the state up to date",
                 "1 for yes.",
-                "short",
-                Query(f"amiws_server_connected{S}", "{{server}} connected"),
-                Query(f"amiws_state_synchronised{S}", "{{server}} up to date"),
+                Query(f"amiws_server_connected{OF_SERVERS}", "{{server}} connected"),
+                Query(f"amiws_state_synchronised{OF_SERVERS}", "{{server}} up to date"),
             ),
             _graph(
                 "Messages received",
                 "From each server, a second.",
-                "short",
                 Query(
-                    f"sum by (server) (rate(amiws_messages_received_total{S}{RATE}))", "{{server}}"
+                    f"sum by (server) (rate(amiws_messages_received_total{OF_SERVERS}{INTERVAL}))",
+                    SERVER,
                 ),
             ),
             _graph(
                 "Put right by lists",
                 "Differences between lists and events in the last hour: events were lost, or the "
                 "AMI user lacks a class in read.",
-                "short",
                 Query(
-                    f"sum by (server) (increase(amiws_state_healed_total{S}[1h])) "
-                    f"or 0 * sum by (server) (amiws_state_synchronised{S})",
-                    "{{server}}",
+                    f"sum by (server) (increase(amiws_state_healed_total{OF_SERVERS}[1h])) "
+                    f"or 0 * sum by (server) (amiws_state_synchronised{OF_SERVERS})",
+                    SERVER,
                 ),
             ),
         ),
@@ -210,45 +217,40 @@ ROWS = (
             _graph(
                 "Clients",
                 "By what they get.",
-                "short",
-                Query(f"sum by (view) (amiws_clients{I})", "{{view}}"),
-                Query(f"sum by (stream) (amiws_api_streams{I})", "stream of {{stream}}"),
+                Query(f"sum by (view) (amiws_clients{CHOSEN})", "{{view}}"),
+                Query(f"sum by (stream) (amiws_api_streams{CHOSEN})", "stream of {{stream}}"),
             ),
             _graph(
                 "Deliveries",
                 "Messages given to clients, a second.",
-                "short",
-                Query(f"sum(rate(amiws_deliveries_total{I}{RATE}))", "deliveries"),
+                Query(_rate("amiws_deliveries_total"), "deliveries"),
             ),
             _graph(
                 "Messages lost by user",
                 "Because the user's clients read too slowly.",
-                "short",
                 Query(
-                    f"sum by (user) (increase(amiws_user_lost_messages_total{I}{RATE})) "
-                    f"or 0 * sum(amiws_clients{I})",
+                    f"sum by (user) (increase(amiws_user_lost_messages_total{CHOSEN}{INTERVAL})) "
+                    f"or 0 * sum(amiws_clients{CHOSEN})",
                     "{{user}}",
                 ),
             ),
             _graph(
                 "Logins and connections refused",
                 "By reason.",
-                "short",
                 Query(
-                    f"sum by (reason) (increase(amiws_logins_refused_total{I}{RATE}))",
+                    _increase("amiws_logins_refused_total", "reason"),
                     "login: {{reason}}",
                 ),
                 Query(
-                    f"sum by (limit) (increase(amiws_connections_refused_total{I}{RATE}))",
+                    _increase("amiws_connections_refused_total", "limit"),
                     "connection: {{limit}}",
                 ),
             ),
             _graph(
                 "Actions",
                 "Sent to servers, and refused, a second.",
-                "short",
-                Query(f"sum(rate(amiws_actions_sent_total{I}{RATE}))", "sent"),
-                Query(f"sum(rate(amiws_actions_refused_total{I}{RATE}))", "refused"),
+                Query(_rate("amiws_actions_sent_total"), "sent"),
+                Query(_rate("amiws_actions_refused_total"), "refused"),
             ),
         ),
     ),
@@ -258,48 +260,47 @@ ROWS = (
             _graph(
                 "Load of the event loop",
                 "Share of one core; near 1 the program is at its limit.",
-                "percentunit",
-                Query(f"amiws:loop_busy:rate5m{I}", "{{instance}}"),
+                Query(f"amiws:loop_busy:rate5m{CHOSEN}", "{{instance}}"),
+                unit="percentunit",
             ),
             _graph(
                 "Longest pause",
                 "In which no server was read, of the last minute. Asterisk drops a session that is "
                 "not read for 0.1 s.",
-                "s",
-                Query(f"amiws_reader_pause_seconds{I}", "{{instance}}"),
+                Query(f"amiws_reader_pause_seconds{CHOSEN}", "{{instance}}"),
+                unit="s",
             ),
             _graph(
                 "Memory",
                 "Resident.",
-                "bytes",
                 Query(
-                    f"process_resident_memory_bytes{I} and on (instance) amiws_build_info{I}",
+                    f"process_resident_memory_bytes{CHOSEN} "
+                    f"and on (instance) amiws_build_info{CHOSEN}",
                     "{{instance}}",
                 ),
+                unit="bytes",
             ),
             _graph(
                 "Messages dropped",
                 "Before any client got them: plugins or the sending were too slow.",
-                "short",
                 Query(
-                    f"sum by (stage) (increase(amiws_messages_dropped_total{I}{RATE}))",
+                    _increase("amiws_messages_dropped_total", "stage"),
                     "{{stage}}",
                 ),
             ),
             _graph(
                 "Plugins: faults and losses",
                 "Calls of hooks that failed or were dropped, and messages that a plugin lost.",
-                "short",
                 Query(
-                    f"sum by (plugin) (increase(amiws_plugin_faults_total{I}{RATE}))",
+                    _increase("amiws_plugin_faults_total", "plugin"),
                     "{{plugin}} faults",
                 ),
                 Query(
-                    f"sum by (plugin) (increase(amiws_plugin_dropped_calls_total{I}{RATE}))",
+                    _increase("amiws_plugin_dropped_calls_total", "plugin"),
                     "{{plugin}} dropped",
                 ),
                 Query(
-                    f"sum by (plugin) (increase(amiws_plugin_lost_messages_total{I}{RATE}))",
+                    _increase("amiws_plugin_lost_messages_total", "plugin"),
                     "{{plugin}} lost",
                 ),
             ),
@@ -382,10 +383,12 @@ def made() -> str:
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data").type("prometheus"))
         .with_variable(_variable("instance", "Program", "label_values(amiws_build_info, instance)"))
         .with_variable(
-            _variable("server", "Server", f"label_values(amiws_server_connected{I}, server)")
+            _variable("server", "Server", f"label_values(amiws_server_connected{CHOSEN}, server)")
         )
         .with_variable(
-            _variable("queue", "Queue", f"label_values(amiws_queue_waiting_callers{S}, queue)")
+            _variable(
+                "queue", "Queue", f"label_values(amiws_queue_waiting_callers{OF_SERVERS}, queue)"
+            )
         )
     )
     for row in ROWS:

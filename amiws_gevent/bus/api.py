@@ -152,18 +152,8 @@ class CollectorEvents(Publisher, Protocol):
         """Redis is there, or no longer, and why: for the log and /readyz."""
 
 
-class CollectorBus(Protocol):
-    """All that a collector has of the bus."""
-
-    @property
-    def writer(self) -> Writer: ...
-
-    @property
-    def callee(self) -> Callee: ...
-
-    @property
-    def caller(self) -> Caller:
-        """Asks other collectors, or this one."""
+class CollectorFigures(Protocol):
+    """What a collector has at the moment, and what it has counted."""
 
     @property
     def held(self) -> Mapping[str, int]:
@@ -180,6 +170,20 @@ class CollectorBus(Protocol):
     @property
     def waiting(self) -> int:
         """Bytes of entries and snapshots that wait for Redis."""
+
+
+class CollectorBus(CollectorFigures, Protocol):
+    """All that a collector has of the bus."""
+
+    @property
+    def writer(self) -> Writer: ...
+
+    @property
+    def callee(self) -> Callee: ...
+
+    @property
+    def caller(self) -> Caller:
+        """Asks other collectors, or this one."""
 
     def want(self, leases: Iterable[str]) -> None:
         """Ask for these, and no others: those of them that are had are given back, and lost.

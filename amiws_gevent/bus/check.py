@@ -23,6 +23,18 @@ _NAME = "check"
 """Of a stream, a lease and an edge that nobody has."""
 _LIFE = 1000  # milliseconds of what is written
 
+_MEANINGS = {
+    "Connection refused": "nothing listens there: bind and port, or unixsocket, in redis.conf",
+    "No such file": "there is no such socket: unixsocket in redis.conf",
+    "Permission denied": "this user may not open the socket: unixsocketperm in redis.conf",
+    "Name or service not known": "the name in redis.url is misspelt, or DNS does not have it",
+    "does not answer": "a firewall drops what is sent there, or only one side speaks TLS (rediss://)",
+    "WRONG_VERSION_NUMBER": "the port speaks no TLS (then: redis://)",
+    "Protocol error": "the port is that of another program than Redis",
+    "DB index": "the number at the end of redis.url is not one of `databases` in redis.conf",
+}
+"""What a problem in such words often means."""
+
 
 @dataclass
 class Report:
@@ -58,7 +70,8 @@ def lines_of(report: Report) -> list[str]:
     """A report for people."""
     place = f"Redis at {report.settings.url}"
     if report.problem:
-        return [f"{place}: {report.problem}"]
+        causes = (text for word, text in _MEANINGS.items() if word in report.problem)
+        return [f"{place}: {report.problem}", *(f"  perhaps {cause}" for cause in causes)]
     kind = "an edge" if report.edge else "a collector"
     user = report.settings.username or "default"
     lines = [f"{place}: {report.version or 'logged in to'}, as {user}, for {kind}"]

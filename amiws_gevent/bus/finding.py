@@ -21,6 +21,10 @@ LOOK_TIME = 10.0
 """Seconds between two questions to a sentinel whether the primary is still the one."""
 
 _MOST_MOVES = 5
+_LOGIN = "username and password"
+_LOGIN_OF_SENTINELS = "sentinel_username and sentinel_password"
+"""Sentinels have keys of their own in the configuration, which reasons should name."""
+
 _LONGEST_REASON = 1000
 
 
@@ -91,7 +95,8 @@ class BySentinel:
             try:
                 place = self._named(sentinel)
             except (redis.RedisError, OSError, NotFound) as error:
-                problems.append(f"sentinel {sentinel}: {_why(error)}")
+                why = _why(error).replace(_LOGIN, _LOGIN_OF_SENTINELS)
+                problems.append(f"sentinel {sentinel}: {why}")
                 continue
             if place in tried:
                 continue

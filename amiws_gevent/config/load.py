@@ -12,10 +12,9 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from amiws_gevent.config import files, units
+from amiws_gevent.config.advice import advice_on, unknown_events
 from amiws_gevent.config.audit import Audit
 from amiws_gevent.config.document import Reader, TooMuch, Tree, compose, read_text
-from amiws_gevent.config.granted import role_advice
 from amiws_gevent.config.migration import differences
 from amiws_gevent.config.model import AmiHost, ApiToken, Limits, Settings, file_keys
 from amiws_gevent.config.named import named_root
@@ -23,9 +22,9 @@ from amiws_gevent.config.plugins import read_plugins
 from amiws_gevent.config.problems import ConfigError, Place, Problem, key_path, worded
 from amiws_gevent.config.redis import Redis
 from amiws_gevent.config.roles import located, unknown_key_of_roles
-from amiws_gevent.config.suggest import nearest, unknown_event, unknown_key
+from amiws_gevent.config.suggest import nearest, unknown_key
 from amiws_gevent.config.syntax import missing_blank
-from amiws_gevent.values import LoadContext, Scalar, folder_of_file, shown
+from amiws_gevent.values import LoadContext, folder_of_file, shown
 
 # Keys of the top that begin so hold anchors for other places, as in Compose files.
 ANCHOR_PREFIX = "x-"
@@ -123,10 +122,10 @@ class _Loading:
         else:
             self._check_root(settings)
             if not self._reader.problems:
-                for place, message in _unknown_events(self._raw):
+                for place, message in unknown_events(self._raw):
                     self._reader.warn(place, message)
                 slips = self._warnings(self._reader.warnings)
-                advice = _advice(settings, self._raw)
+                advice = advice_on(settings, self._raw)
                 return LoadResult(
                     settings,
                     self._warnings([*self._reader.warnings, *advice]),
@@ -272,69 +271,3 @@ def _elsewhere(here: type[BaseModel]) -> dict[str, str]:
         if model is not here
         for key in file_keys(model)
     }
-
-
-def _advice(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
-    """What is allowed and yet probably not meant."""
-    yield from _public_secrets(settings, raw)
-    names: dict[str, int] = {}
-    for index, host in enumerate(settings.amihosts):
-        place = ("amihosts", index)
-        first = names.setdefault(host.name, index)
-        if first != index:
-            yield (
-                (*place, "name"),
-                f"is also the name of amihosts[{first}]; clients cannot tell them apart",
-            )
-        if host.ssl_ca and not host.ssl_verify:
-            yield (*place, "ssl_ca"), "has no effect with ssl_verify: no"
-    yield from role_advice(settings)
-    realm, users = settings.auth_domain, settings.auth_file
-    if realm and users and not files.has_realm(users, realm):
-        message = "has no user of the realm in auth_domain, so nobody can log in"
-        yield ("auth_file",), f"{message}; add one with amiws-gevent --passwd USER"
-
-
-def _unknown_events(raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
-    for index, host in enumerate(_hosts(raw)):
-        names = host.get("event_names") or ()
-        for text in names if isinstance(names, list) else [names]:
-            hidden = isinstance(text, Scalar) and text.replaced
-            for word in units.event_words(text):
-                message = unknown_event(word)
-                if message is not None:
-                    if hidden:
-                        message = f"{shown(text)} contains a name that is not an Asterisk event"
-                    yield ("amihosts", index, "event_names"), message
-
-
-def _public_secrets(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[Place, str]]:
-    advice = "every user of this machine can read; run chmod o-r on it"
-    secrets: list[tuple[Place, object]] = [
-        (("amihosts", index, "secret"), host.get("secret"))
-        for index, host in enumerate(_hosts(raw))
-    ]
-    redis = raw.get("redis")
-    if isinstance(redis, dict):
-        keys = ("password", "sentinel_password")
-        secrets += [(("redis", key), redis.get(key)) for key in keys]
-    written = [
-        place for place, secret in secrets if isinstance(secret, Scalar) and not secret.replaced
-    ]
-    if written and settings.path is not None and files.is_public(settings.path):
-        yield written[0], f"is in a file that {advice}"
-    named: list[tuple[Place, Path | None]] = [
-        (("amihosts", index, "secret_file"), host.secret_file)
-        for index, host in enumerate(settings.amihosts)
-    ]
-    if settings.redis is not None:
-        keys = ("password_file", "sentinel_password_file")
-        named += [(("redis", key), getattr(settings.redis, key)) for key in keys]
-    for place, path in named:
-        if path is not None and files.is_public(path):
-            yield place, f"names a file that {advice}"
-
-
-def _hosts(raw: Mapping[str, object]) -> list[dict[str, object]]:
-    hosts = raw.get("amihosts")
-    return [host for host in hosts if isinstance(host, dict)] if isinstance(hosts, list) else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -89,9 +89,9 @@ def redis_address(value: object) -> RedisAddress:
 def _one(text: str, wrong: ValueError) -> RedisAddress:
     try:
         url = urlsplit(text)
-        port = url.port or PORT
     except ValueError:
         raise wrong from None
+    port = _port(url, text, wrong) or PORT
     host = unquote(url.hostname or "")
     if url.scheme == "unix" and not host and url.path.startswith("/") and not url.fragment:
         return RedisAddress(path=unquote(url.path), database=_database(url.query, "db=", wrong))
@@ -130,10 +130,19 @@ def _several(text: str, wrong: ValueError) -> RedisAddress:
 def _endpoint(text: str, port: int, wrong: ValueError) -> Endpoint:
     try:
         url = urlsplit(f"//{text.strip()}")
-        place = Endpoint(fields.host_name(unquote(url.hostname or "")), url.port or port)
+        host = fields.host_name(unquote(url.hostname or ""))
     except ValueError:
         raise wrong from None
-    return place
+    return Endpoint(host, _port(url, text, wrong) or port)
+
+
+def _port(url: SplitResult, text: str, wrong: ValueError) -> int | None:
+    try:
+        return url.port
+    except ValueError:
+        if re.search(":[0-9]+(/|$)", text) is None:
+            raise wrong from None
+        raise ValueError(f"must have a port from 1 to 65535, not {shown(text)}") from None
 
 
 def _database(text: str, before: str, wrong: ValueError) -> int:

@@ -165,7 +165,7 @@ class Following:
             self._look_whether_complete()
 
     def on_broken(self, stream: str, reason: str) -> None:
-        _log.warning("the stream %s is broken: %s; it begins anew", stream, reason)
+        """The bus has logged it, and tells the next snapshot."""
 
     def on_connection(self, up: bool, reason: str) -> None:
         self._redis = "" if up else f"Redis cannot be reached: {reason}"

@@ -15,13 +15,20 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.samples import Sample
 
-from amiws_gevent.metrics import families
-from amiws_gevent.metrics.families import Family, Measured, Values, own_counters, server_values
+from amiws_gevent.metrics import actions, bus, clients, program, servers
+from amiws_gevent.metrics.measured import Family, Measured, Values, server_values
 from amiws_gevent.metrics.tallies import Tally, tally_all
 from amiws_gevent.metrics.telephony import TALLY_FAMILIES, TallyFamily
 from amiws_gevent.runtime.loop import yield_to_loop
 
-FAMILIES: tuple[Family | TallyFamily, ...] = (*families.FAMILIES, *TALLY_FAMILIES)
+_OF_PROGRAM: tuple[Family, ...] = (
+    *servers.FAMILIES,
+    *clients.FAMILIES,
+    *actions.FAMILIES,
+    *bus.FAMILIES,
+    *program.FAMILIES,
+)
+FAMILIES: tuple[Family | TallyFamily, ...] = (*_OF_PROGRAM, *TALLY_FAMILIES)
 """All metrics."""
 
 SAMPLES_PER_TURN = 200
@@ -55,12 +62,12 @@ class _MeasuredCollector:
         yield from map(_metric, FAMILIES)
 
     def collect(self) -> Iterator[Metric]:
-        for family in families.FAMILIES:
+        for family in _OF_PROGRAM:
             yield _filled(family, _found(family, self._measured))
         tallies = tally_all(self._measured)
         for told in TALLY_FAMILIES:
             yield _filled(told, _told(told, tallies))
-        yield from own_counters(self._measured)
+        yield from program.own_counters(self._measured)
 
 
 class _ProcessFromThread:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from amiws_gevent.config import AmiHost
 from amiws_gevent.live import FollowedServer
-from amiws_gevent.metrics.families import Measured
+from amiws_gevent.metrics.measured import Measured
 from amiws_gevent.runtime.loop import yield_to_loop
 from amiws_gevent.state.callview import KIND as CALL
 from amiws_gevent.state.peers import CONTACT, ENDPOINT, PEER
@@ -31,7 +31,8 @@ MOST_TRUNKS = 1000
 """Of all servers together. A queue has 18 samples, a trunk 3 at most."""
 
 OTHERS = "(others)"
-"""The name for all that are beyond the bound, and for a queue or trunk of this very name."""
+"""The name for all that are beyond the bound, and for a queue or trunk of this very name. It has
+gauges alone."""
 
 ENTITIES_PER_TURN = 1000
 """That are looked at before others have their turn: they take a millisecond."""

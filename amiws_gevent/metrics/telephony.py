@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from amiws_gevent.metrics.families import SERVER_LABELS, Values
-from amiws_gevent.metrics.tallies import MEMBER_STATES, QueueTally, Tally, TrunkTally
+from amiws_gevent.metrics.measured import SERVER_LABELS, Values
+from amiws_gevent.metrics.tallies import MEMBER_STATES, OTHERS, QueueTally, Tally, TrunkTally
 
 Read = Callable[[Tally], Iterator[Values]]
 """The labels' values behind those of the server, and the sample's."""
 
 
 class TallyFamily(NamedTuple):
-    """One metric of what is counted for each server; as `families.Family`."""
+    """One metric of what is counted for each server; as `measured.Family`."""
 
     name: str
     help: str
@@ -25,6 +25,16 @@ def _by_queue(read: Callable[[QueueTally], float]) -> Read:
     def values(tally: Tally) -> Iterator[Values]:
         for name, queue in tally.queues.items():
             yield (name,), read(queue)
+
+    return values
+
+
+def _counted_by_queue(read: Callable[[QueueTally], float]) -> Read:
+    """For counters. OTHERS has none: their sum goes down when one of these queues goes."""
+    of_all = _by_queue(read)
+
+    def values(tally: Tally) -> Iterator[Values]:
+        return (found for found in of_all(tally) if found[0] != (OTHERS,))
 
     return values
 
@@ -81,25 +91,25 @@ TALLY_FAMILIES = (
         "amiws_queue_entered_total",
         "Callers who came into the queue; begins anew each day, as do the next three.",
         _QUEUE,
-        _by_queue(lambda queue: queue.entered),
+        _counted_by_queue(lambda queue: queue.entered),
     ),
     TallyFamily(
         "amiws_queue_answered_total",
         "Callers who were connected to a member.",
         _QUEUE,
-        _by_queue(lambda queue: queue.answered),
+        _counted_by_queue(lambda queue: queue.answered),
     ),
     TallyFamily(
         "amiws_queue_answered_in_level_total",
         "Callers among them who had waited for queue_service_level at most.",
         _QUEUE,
-        _by_queue(lambda queue: queue.answered_in_level),
+        _counted_by_queue(lambda queue: queue.answered_in_level),
     ),
     TallyFamily(
         "amiws_queue_abandoned_total",
         "Callers who hung up while they waited.",
         _QUEUE,
-        _by_queue(lambda queue: queue.abandoned),
+        _counted_by_queue(lambda queue: queue.abandoned),
     ),
     TallyFamily(
         "amiws_queue_service_level_seconds",

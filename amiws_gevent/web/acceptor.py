@@ -43,7 +43,8 @@ from amiws_gevent.web.connection import (
     refusal_bytes,
     tls_object,
 )
-from amiws_gevent.web.handler import ConnectionHandler, Site
+from amiws_gevent.web.handler import ConnectionHandler
+from amiws_gevent.web.site import Site
 from amiws_gevent.web.websocket import SILENT_PINGS, WebSocketClient
 
 MOST_ACCEPTED = 16  # in one turn of the event loop

@@ -69,7 +69,10 @@ class EndedSessions:
                 if len(self._until) <= self._entries:
                     return
                 self._forgotten = max(self._forgotten, ended)
-            del self._until[key]
+            self._drop(key)
+
+    def _drop(self, key: tuple[str, bytes]) -> None:
+        del self._until[key]
 
     # -- from one run of the program to the next ---------------------------------------
 
@@ -116,8 +119,13 @@ class SharedEnded(EndedSessions):
     def end(self, user: str, sessions: Iterable[bytes], lifetime: float) -> None:
         """See `EndedSessions.end`; others are to be told."""
         ended = tuple(sessions)
-        super().end(user, ended, lifetime)
         self._untold.update(dict.fromkeys((user, session) for session in ended))
+        super().end(user, ended, lifetime)
+
+    def _drop(self, key: tuple[str, bytes]) -> None:
+        """Nobody needs to be told of it any more."""
+        super()._drop(key)
+        self._untold.pop(key, None)
 
     def restore(self, given: Mapping[str, Any], wall: float) -> None:
         """See `EndedSessions.restore`; others are to be told."""

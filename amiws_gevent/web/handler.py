@@ -8,33 +8,24 @@ is an HTTP answer and the client can try again on the same connection.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
-import re
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from socket import SHUT_RDWR
 from types import TracebackType
-from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote
-from wsgiref.types import WSGIApplication, WSGIEnvironment
+from typing import Any
+from urllib.parse import parse_qsl
+from wsgiref.types import WSGIEnvironment
 
 import gevent
 from gevent.pywsgi import Input
 from geventwebsocket.handler import WebSocketHandler
 from greenlet import getcurrent
 
-from amiws_gevent.config import Limits
-from amiws_gevent.errors import AmiwsError
-from amiws_gevent.losses import Losses
 from amiws_gevent.web.admission import ADDRESS, Arrival, Evicted
 from amiws_gevent.web.app import ENVIRON_KEY
-from amiws_gevent.web.backlog import Backlog, LossyBacklog
 from amiws_gevent.web.connection import (
     RETRY_LATER,
     HeadTooLarge,
@@ -45,84 +36,34 @@ from amiws_gevent.web.connection import (
     raw_socket,
     refusal_bytes,
 )
-from amiws_gevent.web.counts import Counts
 from amiws_gevent.web.extensions import Agreement, agree
-from amiws_gevent.web.frames import text_frame
 from amiws_gevent.web.gate import Headers, RequestInfo, Verdict
+from amiws_gevent.web.handshake import handshake_refusal, refusal
 from amiws_gevent.web.hangup import ENVIRON_KEY as HANGUP
 from amiws_gevent.web.hangup import Hangup
-from amiws_gevent.web.outlet import Source
-from amiws_gevent.web.pacing import Pacer
-from amiws_gevent.web.problem import is_api
-from amiws_gevent.web.proxies import Proxies, Way
+from amiws_gevent.web.problem import MONITORING_PATHS, is_api
+from amiws_gevent.web.proxies import Way
+from amiws_gevent.web.requesthead import (
+    LONGEST_BODY,
+    LONGEST_REQUEST_LINE,
+    RequestError,
+    body_length,
+    check,
+    lines_of,
+    parse,
+    path_of,
+    stays_open,
+    tokens,
+)
 from amiws_gevent.web.rightsgate import SUBPROTOCOL, offers_v2
+from amiws_gevent.web.site import SLOW_POLICIES, Site
 from amiws_gevent.web.verdict import NOBODY
 from amiws_gevent.web.websocket import WebSocketClient
 
-LONGEST_REQUEST_LINE = 8192  # bytes, as pywsgi has it; RFC 9112 asks for 8,000 at least
-MOST_HEADERS = 100
-LONGEST_BODY = 64 * 1024  # bytes, outside of the API; no page of ours sends one
-
-CLOSE, DROP = SLOW_POLICIES = ("close", "drop")
-"""What `slow_clients` may be."""
-
 _TLS_HANDSHAKE = 0x16  # the first byte of a TLS record with a ClientHello
-_FLASK_PATHS = frozenset(("/metrics", "/healthz", "/readyz"))
-
-_LINE_END = re.compile(r"\r?\n")
-_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_REQUEST_LINE = re.compile(rf"({_NAME}) ([\x21-\x7e\x80-\xff]+) HTTP/(\d)\.(\d)")
-_HEADER = re.compile(rf"({_NAME}):([^\x00-\x08\x0a-\x1f\x7f]*)")
-_ABSOLUTE_TARGET = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 _log = logging.getLogger("amiws_gevent.web")
 _library_log = logging.getLogger("amiws_gevent.web.gevent_websocket")
-
-
-class Upgrades(Protocol):
-    """Who may open a WebSocket."""
-
-    def check_upgrade(self, request: RequestInfo) -> Verdict: ...
-
-
-@dataclass
-class Site:
-    """What all connections of a listener share; a reload changes it for new requests.
-
-    ``path_prefix`` is the path below which browsers see us, where a proxy leaves it in requests.
-    ``room`` is how many connections there are descriptors for. ``pacer`` spreads the start
-    of requests, ``drains`` the sending to clients whose socket was blocked.
-    """
-
-    app: WSGIApplication
-    gate: Upgrades
-    limits: Limits
-    clock: Callable[[], float]
-    slow_clients: str = CLOSE
-    compression: bool = True
-    proxies: Proxies = field(default_factory=Proxies)
-    path_prefix: str = ""
-    room: int = sys.maxsize
-    stopping: bool = False
-    pacer: Pacer = field(default_factory=Pacer)
-    drains: Pacer = field(default_factory=Pacer)
-    counts: Counts = field(default_factory=Counts)
-    losses: Losses = field(default_factory=Losses)
-
-    def source_of(self, policy: str, user: str | None) -> Callable[[], Source]:
-        """Makes the queue of a slow client of this user, by one of SLOW_POLICIES."""
-        if policy == DROP:
-            return partial(LossyBacklog, self.losses, text_frame, user)
-        return Backlog
-
-
-class RequestError(AmiwsError):
-    """A bad request: it is answered with ``status`` and the connection is closed."""
-
-    def __init__(self, status: HTTPStatus, text: str, *headers: tuple[str, str]) -> None:
-        super().__init__(text)
-        self.status = status
-        self.headers = headers
 
 
 class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-websocket has no types
@@ -281,32 +222,19 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
             ) from None
         return head
 
-    def _parse_head(self, head: bytes) -> None:
-        lines = _LINE_END.split(head.decode("latin-1"))
+    def _parse_head(self, data: bytes) -> None:
+        lines = lines_of(data)
         self._note_target(lines[0])
         self.requestline = lines[0][:LONGEST_REQUEST_LINE]
-        if len(lines) < 3 or lines[-2:] != ["", ""]:
-            raise ConnectionError("the connection ended within a request")
-        if len(lines[0]) > LONGEST_REQUEST_LINE:
-            raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
-        if len(lines) > MOST_HEADERS + 3:
-            raise RequestError(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"the request has more than {MOST_HEADERS} headers",
-            )
-        words = _REQUEST_LINE.fullmatch(lines[0])
-        if words is None:
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the request line is not HTTP")
-        pairs = [_HEADER.fullmatch(line) for line in lines[1:-2]]
-        if None in pairs:
-            raise RequestError(HTTPStatus.BAD_REQUEST, "a header is not 'Name: value'")
-        self.command = words[1]
-        self._prefix, self.path = self._split_target(words[2])
-        self.request_version = f"HTTP/{words[3]}.{words[4]}"
-        self.headers = Headers((pair[1], pair[2]) for pair in pairs if pair is not None)
+        head = parse(lines)
+        self.command, self.request_version, self.headers = head.method, head.version, head.headers
+        self._prefix, self.path = self._split_target(head.target)
         scheme: Any = self.server.environ["wsgi.url_scheme"]
         self._way = self.site.proxies.way(self.host, scheme, self.headers)
-        self._check_request()
+        check(head, self.path)
+        most = self.site.limits.client_message if self._for_api else LONGEST_BODY
+        self.content_length = body_length(head.headers, most)
+        self.close_connection = not stays_open(head)
 
     def _split_target(self, target: str) -> tuple[str, str]:
         """The prefix of the path if it begins with that, and the target below it."""
@@ -329,48 +257,11 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         prefix = self.site.path_prefix
         if prefix and target.startswith(f"{prefix}/"):
             target = target.removeprefix(prefix)
-        self._for_api = is_api(_path_of(target))
-
-    def _check_request(self) -> None:
-        if self.request_version not in ("HTTP/1.1", "HTTP/1.0"):
-            raise RequestError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "use HTTP/1.1")
-        hosts = self.headers.getall("Host")
-        if len(hosts) > 1 or (not hosts and self.request_version == "HTTP/1.1"):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the request must have one Host header")
-        if not self.path.startswith("/") and not _ABSOLUTE_TARGET.match(self.path):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the target of the request is not a path")
-        self.content_length = self._body_length()
-        tokens = _tokens(self.headers.get("Connection", ""))
-        self.close_connection = "close" in tokens or (
-            self.request_version == "HTTP/1.0" and "keep-alive" not in tokens
-        )
-
-    def _body_length(self) -> int | None:
-        lengths = self.headers.getall("Content-Length")
-        if "Transfer-Encoding" in self.headers:
-            if lengths:  # two lengths for one body allow request smuggling
-                raise RequestError(
-                    HTTPStatus.BAD_REQUEST,
-                    "the request has both Content-Length and Transfer-Encoding",
-                )
-            raise RequestError(
-                HTTPStatus.LENGTH_REQUIRED, "a request with a body must have a Content-Length"
-            )
-        if not lengths:
-            return None
-        if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the Content-Length is not a number")
-        length = int(lengths[0])
-        most = self.site.limits.client_message if self._for_api else LONGEST_BODY
-        if length > most:
-            raise RequestError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {most} bytes"
-            )
-        return length
+        self._for_api = is_api(path_of(target))
 
     def _ask_for_body(self) -> None:
         """Answer ``Expect: 100-continue`` (RFC 9110, section 10.1.1); bodies are small."""
-        if self.content_length and "100-continue" in _tokens(self.headers.get("Expect", "")):
+        if self.content_length and "100-continue" in tokens(self.headers.get("Expect", "")):
             self.socket.settimeout(self.site.limits.idle_time)
             self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -384,7 +275,7 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
                 "wsgi.url_scheme": way.scheme,
                 "SCRIPT_NAME": prefix,
                 "REQUEST_METHOD": self.command,
-                "PATH_INFO": _path_of(self.path) or "/",
+                "PATH_INFO": path_of(self.path) or "/",
                 "QUERY_STRING": self.path.partition("?")[2],
                 "REQUEST_URI": self._prefix + self.path,
                 "SERVER_PROTOCOL": self.request_version,
@@ -485,11 +376,11 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
     def upgrade_websocket(self) -> list[bytes] | None:
         """Ask the gate, then make the handshake; None leaves the request to Flask."""
         environ = self.environ
-        asked = "websocket" in _tokens(self.headers.get("Upgrade", ""))
+        asked = "websocket" in tokens(self.headers.get("Upgrade", ""))
         if not asked or self.command != "GET":
             return None
         path = environ["PATH_INFO"]
-        if is_api(path) or path in _FLASK_PATHS:
+        if is_api(path) or path in MONITORING_PATHS:
             return None
         verdict = self._check_upgrade(environ[ENVIRON_KEY])
         if verdict.status != HTTPStatus.OK:
@@ -534,34 +425,14 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
 
     def _check_upgrade(self, request: RequestInfo) -> Verdict:
         if self.site.stopping:
-            return _refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "amiws-gevent is stopping.", RETRY_LATER
-            )
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "amiws-gevent is stopping.", RETRY_LATER)
         verdict = self.site.gate.check_upgrade(request)
         if verdict.status != HTTPStatus.OK:
             return verdict
-        return self._check_handshake(request.headers) or verdict
-
-    def _check_handshake(self, headers: Headers) -> Verdict | None:
-        """A refusal if the handshake is wrong (RFC 6455, section 4.2.1), else None."""
-        if self.request_version != "HTTP/1.1" or self.content_length:
-            return _refusal(
-                HTTPStatus.BAD_REQUEST, "An upgrade needs HTTP/1.1 and must have no body."
-            )
-        if "upgrade" not in _tokens(headers.get("Connection", "")):
-            return _refusal(
-                HTTPStatus.BAD_REQUEST,
-                "An upgrade needs 'Connection: Upgrade'; a proxy has to pass it on.",
-            )
-        if headers.get("Sec-WebSocket-Version") != "13":
-            return _refusal(
-                HTTPStatus.UPGRADE_REQUIRED,
-                "Use version 13 of the WebSocket protocol (RFC 6455).",
-                ("Sec-WebSocket-Version", "13"),
-            )
-        if not _is_key(headers.get("Sec-WebSocket-Key", "")):
-            return _refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64.")
-        return None
+        wrong = handshake_refusal(
+            request.headers, version=self.request_version, has_body=bool(self.content_length)
+        )
+        return wrong or verdict
 
     def _slow_policy(self) -> str:
         """The policy for a slow client: the one in its query string, or that of the settings."""
@@ -586,27 +457,3 @@ class ConnectionHandler(WebSocketHandler):  # type: ignore[misc]  # gevent-webso
         self.rfile.deadline = None
         self.socket.settimeout(None)
         self.socket = None
-
-
-def _path_of(target: str) -> str:
-    """The path in a target of a request, unquoted, as WSGI has it."""
-    return unquote(_ABSOLUTE_TARGET.sub("", target, count=1).partition("?")[0], "latin-1")
-
-
-def _tokens(header: str) -> list[str]:
-    return [token.strip().lower() for token in header.split(",")]
-
-
-def _is_key(text: str) -> bool:
-    try:
-        return len(base64.b64decode(text, validate=True)) == 16
-    except (binascii.Error, ValueError):
-        return False
-
-
-def _refusal(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Verdict:
-    return Verdict(
-        status,
-        headers=(("Content-Type", "text/plain; charset=utf-8"), *headers),
-        body=f"{status:d} {text}\n".encode(),
-    )

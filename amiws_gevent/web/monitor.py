@@ -26,7 +26,7 @@ from amiws_gevent.web.admission import Population
 from amiws_gevent.web.app import plain_error
 from amiws_gevent.web.endpoint import Endpoint, Move
 from amiws_gevent.web.gate import Verdict
-from amiws_gevent.web.handler import Site
+from amiws_gevent.web.site import Site
 from amiws_gevent.web.websocket import WebSocketClient
 
 CONNECTIONS = 100  # at once, on a listener of its own

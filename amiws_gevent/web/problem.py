@@ -14,6 +14,9 @@ import orjson
 
 API_PREFIX = "/api/"
 
+MONITORING_PATHS = frozenset({"/metrics", "/healthz", "/readyz"})
+"""Not of the API; as all below it, they are answered by the program, whatever web_root has."""
+
 PROBLEM_TYPE = "application/problem+json"
 
 CODES: Mapping[int, str] = {

@@ -19,10 +19,10 @@ from amiws_gevent.web.admission import Population
 from amiws_gevent.web.counts import Counts, Laggards, LossReport
 from amiws_gevent.web.endpoint import Endpoint, Move
 from amiws_gevent.web.frames import GOING_AWAY, LOGIN_ENDED, LOGOUT
-from amiws_gevent.web.handler import Site, Upgrades
 from amiws_gevent.web.listener import tls_context
 from amiws_gevent.web.pacing import Pacer
 from amiws_gevent.web.proxies import Proxies
+from amiws_gevent.web.site import Site, Upgrades
 from amiws_gevent.web.verdict import LOGGED_OUT, Grant
 from amiws_gevent.web.websocket import Sessions, WebSocketClient
 

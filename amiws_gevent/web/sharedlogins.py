@@ -130,7 +130,7 @@ class SharedLoginMemory(LoginMemory):
     ) -> None:
         self._sharing = sharing
         self.instance = hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
-        self._left_here: set[str] = set()
+        self._left_here: set[str] = set()  # whose logouts from here are still to come from Redis
         self._saving: gevent.Greenlet[..., None] | None = None
         self.on_logout: Callable[[], None] = lambda: None
         self.on_proxy_logout: Callable[[str], None] = lambda _user: None
@@ -177,6 +177,7 @@ class SharedLoginMemory(LoginMemory):
 
     def begin_logouts(self) -> None:
         """Redis may have lost those that are known here."""
+        self._left_here.clear()  # what they wait for may never come
         self.ended.tell_all()
 
     def take_logouts(self, logouts: Sequence[Logout], forgotten: float | None) -> None:
@@ -190,7 +191,7 @@ class SharedLoginMemory(LoginMemory):
                 self._proxy_told(one.user)
 
     def _proxy_told(self, user: str) -> None:
-        """What is open here of those who have left here was closed then."""
+        """Close what is open, unless the logout comes from here: then that was done."""
         if user in self._left_here:
             self._left_here.discard(user)
         else:

@@ -84,9 +84,13 @@ class Keeper(Generic[_Kept]):
         self._stopping = Event()
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
-    def begin(self) -> None:
-        """Start it, and again whenever it has ended."""
-        self._greenlet = gevent.spawn(self._run)
+    def begin(self, *, must_serve: bool = False) -> None:
+        """Start it, and again whenever it has ended.
+
+        With ``must_serve`` no other is started if the first does not come to serve: who waits for
+        `first` then has its reason, and goes on without.
+        """
+        self._greenlet = gevent.spawn(self._run, must_serve)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Send it a signal, and start no other."""
@@ -106,10 +110,10 @@ class Keeper(Generic[_Kept]):
             _log.error("%s: %s; it is ended by force", self.name, reason)
             self._running.signal(signal.SIGKILL)
 
-    def _run(self) -> None:
+    def _run(self, must_serve: bool) -> None:
         while not self._stopping.is_set():
             reason = self._once()
-            if self._stopping.is_set():
+            if self._stopping.is_set() or (must_serve and not self.first.successful()):
                 break
             self.restarts += 1
             seconds = self._backoff.next()

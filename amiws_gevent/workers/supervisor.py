@@ -27,6 +27,7 @@ from amiws_gevent.errors import AmiwsError, StartError
 from amiws_gevent.plugins.roster import Roster
 from amiws_gevent.processes import load_as_before
 from amiws_gevent.reload import LastReload, Reloads
+from amiws_gevent.runtime.alive import tell_alive
 from amiws_gevent.runtime.log import LogControl
 from amiws_gevent.runtime.notify import notify, watchdog_time
 from amiws_gevent.server import url_of
@@ -108,9 +109,11 @@ class Supervisor:
         self._pid_file = pid_file
         self._start_process = start_process
         self._begun_with: dict[str, Plan] = {}
+        self._holds: dict[str, gevent.Greenlet[..., None]] = {}  # of edges that are away
         self._redis: list[Keeper[RedisProcess]] = []
         self._stack = ExitStack()
         self._ended = Event()
+        self._well_at = time.monotonic()
         last = LastReload()
         self._metrics = Metrics(last, collector=result.settings.process == BOTH)
         load = partial(load_as_before, source.load, result.settings) if source.path else None
@@ -158,7 +161,7 @@ class Supervisor:
         keeper = Keeper(REDIS, partial(RedisProcess, folder))
         keeper.on_ended = partial(self._metrics.ended, REDIS)
         self._stack.callback(self._end_redis, keeper)
-        keeper.begin()
+        keeper.begin(must_serve=True)
         keeper.first.get()
         self._redis.append(keeper)
         return folder.url
@@ -198,6 +201,9 @@ class Supervisor:
         )
 
     def _began(self, keeper: AllKeepers) -> None:
+        held = self._holds.pop(keeper.name, None)
+        if held is not None:
+            held.kill(block=False)
         self._let_take(keeper)  # again, if it took long to begin
         self._check_plan(keeper)
 
@@ -222,9 +228,12 @@ class Supervisor:
         edge = edge_number(keeper.name)
         if edge is not None:
             self._places.ended(edge)
-            gevent.spawn_later(HOLD_TIME, self._release_if_away, keeper)
+            if keeper.name not in self._holds:  # else it has not served since
+                held = gevent.spawn_later(HOLD_TIME, self._release_if_away, keeper)
+                self._holds[keeper.name] = held
 
     def _release_if_away(self, keeper: AllKeepers) -> None:
+        self._holds.pop(keeper.name, None)
         if keeper.process is None and keeper in self._team.edges:
             self._release(keeper.name)
 
@@ -255,7 +264,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until `request_stop`; returns the exit status."""
         notify("READY=1")
-        watching = gevent.spawn(self._feed_watchdog)
+        watching = gevent.spawn(tell_alive, watchdog_time(), self._tell_if_well)
         try:
             self._ended.wait()
         finally:
@@ -264,16 +273,13 @@ class Supervisor:
             self.stop()
         return 0
 
-    def _feed_watchdog(self) -> None:
-        """Tell systemd that all is well, while it is."""
-        seconds = watchdog_time()
-        well_at = time.monotonic()
-        while seconds is not None:
-            if self._team.well:
-                well_at = time.monotonic()
-            if time.monotonic() - well_at < UNWELL_TIME:
-                notify("WATCHDOG=1")
-            gevent.sleep(seconds / 2)
+    def _tell_if_well(self, state: str) -> None:
+        """Tell systemd that all is well, if it is, or was a moment ago."""
+        now = time.monotonic()
+        if self._team.well:
+            self._well_at = now
+        if now - self._well_at < UNWELL_TIME:
+            notify(state)
 
     def request_stop(self) -> None:
         """Ask ``run`` to end with status 0."""
@@ -297,8 +303,8 @@ class Supervisor:
         before = self._plan
         settings = result.settings
         if settings.workers is None:
-            _log.warning("workers: to do without it needs a restart; their number stays")
             settings = settings.model_copy(update={"workers": before.settings.workers})
+            _log.warning("to run without workers needs a restart; until then their number stays")
         source, ports = self._source.with_text(result.text), Ports(settings, before.ports)
         plan = replace(before, settings=settings, source=source, ports=ports)
         try:

@@ -65,11 +65,11 @@ class Team:
         return [*([self.collector] if self.collector else []), *self.edges]
 
     def begin(self) -> None:
-        """Start all; raises the StartError of one that cannot."""
+        """Start all; raises the StartError of one that cannot, at once."""
         for keeper in self.keepers:
-            keeper.begin()
-        for keeper in self.keepers:
-            keeper.first.get()
+            keeper.begin(must_serve=True)
+        for first in gevent.iwait([keeper.first for keeper in self.keepers]):
+            first.get()
 
     def resize(self, edges: int) -> Sequence[AllKeepers]:
         """Start edges until there are so many, or return those that are to end."""

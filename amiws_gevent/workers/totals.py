@@ -46,6 +46,17 @@ _OF_SUPERVISOR = frozenset(
 _OF_EDGES = frozenset({"amiws_actions_refused", "amiws_action_replies", "amiws_actions_pending"})
 """Counted at the collector once more, which does them for edges."""
 
+_OF_DAY = frozenset(
+    {
+        "amiws_queue_entered",
+        "amiws_queue_answered",
+        "amiws_queue_answered_in_level",
+        "amiws_queue_abandoned",
+    }
+)
+"""Counters that are part of the live state: they begin anew each day, and with a state_file the
+next process goes on with them. So nothing is kept of a process that has ended."""
+
 _SUMS = frozenset(
     {
         "amiws_server_pending_bytes",
@@ -105,7 +116,7 @@ class Totals:
         counted: dict[Key, float] = {}
         for name, help_text, kind, samples in families:
             self._families.setdefault(name, (help_text, kind))
-            if kind == _COUNTER and self._is_counted(name, process):
+            if _is_kept(name, kind) and self._is_counted(name, process):
                 for sample, labels, value in samples:
                     counted[name, sample, _labels(name, process, labels)] = value
         self._counted[process] = counted
@@ -117,7 +128,7 @@ class Totals:
             kept[key] = kept.get(key, 0) + value
 
     def metrics(self, gauges: Mapping[str, Iterable[Any]]) -> list[Metric]:
-        """All counters, and what the processes that answered have said just now."""
+        """All that is kept, and the rest of what processes that answered have said just now."""
         made: dict[str, Metric] = {}
         for (name, sample, labels), value in self._sums().items():
             self._metric(made, name).add_sample(sample, dict(labels), value)
@@ -152,13 +163,18 @@ class Totals:
         for process, families in told.items():
             for name, help_text, kind, samples in families:
                 self._families.setdefault(name, (help_text, kind))
-                if kind == _COUNTER or not self._is_counted(name, process):
+                if _is_kept(name, kind) or not self._is_counted(name, process):
                     continue
                 join = _join(name)
                 for sample, labels, value in samples:
                     key = name, sample, _labels(name, process, labels)
                     found[key] = join(found[key], value) if key in found else value
         return found
+
+
+def _is_kept(name: str, kind: str) -> bool:
+    """Whether what a process has counted still counts when it has ended."""
+    return kind == _COUNTER and name not in _OF_DAY
 
 
 def _labels(name: str, process: str, labels: Mapping[str, str]) -> Labels:

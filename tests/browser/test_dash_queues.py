@@ -303,6 +303,27 @@ def test_new_alarms_are_notified_once_somebody_has_asked(
     assert page.evaluate("notes") == ["sales: 1 waits · pbx"]
 
 
+def test_what_is_drawn_is_known_to_whom_asks_for_alarms(
+    tmp_path: Path, stack: ExitStack, desk: Desk, page: Page
+) -> None:
+    """Not only when a timer says so: an alarm in between would be taken for one of before."""
+    no_timer = (
+        "const later = setTimeout; window.setTimeout = (run, ms) => ms === 200 || later(run, ms);"
+    )
+    page.add_init_script(NOTES + no_timer)
+    office = Office(tmp_path, stack, desk, page)
+    office.open("queues")
+    page.evaluate("localStorage.setItem('amiws.queue_alarms', '{\"\": {\"waiting\": 1}}')")
+    page.reload()
+    expect(page.locator(".queue-card").first).to_be_visible()
+    switch = page.get_by_role("button", name="Notifications of new alarms")
+    switch.click()
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    office.desk.join("sales", "1.2", "492", "Udo")
+    page.wait_for_function("() => notes.length > 0")
+    assert page.evaluate("notes") == ["sales: 1 waits · pbx"]
+
+
 def test_a_pause_with_a_reason_is_seen_in_the_simulated_pbx(page: Page, tmp_path: Path) -> None:
     options = ("--demo", "0", "--rate", "0")
     with Program(tmp_path, "ws_host: 127.0.0.1\n", *options) as program:

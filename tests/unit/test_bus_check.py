@@ -114,6 +114,22 @@ def test_it_says_why_it_cannot_be_used(server: RedisServer) -> None:
     assert "it is a replica: let url of redis name the primary" in report.problem
 
 
+NOTHING_LISTENS = "nothing listens there: bind and port, or unixsocket, in redis.conf"
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("redis://127.0.0.1:1", NOTHING_LISTENS),
+        ("redis+cluster://127.0.0.1:1", NOTHING_LISTENS),
+        ("unix:///none/redis.sock", "there is no such socket: unixsocket in redis.conf"),
+    ],
+)
+def test_what_may_be_the_cause(url: str, cause: str) -> None:
+    told = lines_of(check_redis(Redis(url=url), edge=True))  # type: ignore[arg-type]
+    assert told[1:] == [f"  perhaps {cause}"]
+
+
 @pytest.mark.slow
 def test_hints(server: RedisServer) -> None:
     assert not check_redis(server.settings, edge=False).hints

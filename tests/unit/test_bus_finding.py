@@ -79,7 +79,7 @@ def test_the_primary_is_found_by_sentinel_and_followed(tmp_path: Path) -> None:
         whole = {"url": url, **own}
         wrong = {**whole, **COLLECTOR, "sentinel_password": "x" + SECRET}
         told = why_away(settings, **wrong)
-        assert "it refuses the login" in told
+        assert "it refuses the login: look at sentinel_username and sentinel_password" in told
         assert f"sentinel {NOBODY}: Connection refused" in told
         assert SECRET not in told
         told = why_away(settings, **{**whole, "url": f"{url}s"})

@@ -109,6 +109,14 @@ def test_what_is_no_url(url: str) -> None:
         redis_address(url)
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://h:99999", "redis://[::1]:65536/2", "redis+cluster://a:1,b:70000"]
+)
+def test_a_port_that_there_is_not(url: str) -> None:
+    with pytest.raises(ValueError, match="must have a port from 1 to 65535"):
+        redis_address(url)
+
+
 def test_credentials_are_not_in_the_url_nor_shown(tmp_path: Path) -> None:
     told = problems(tmp_path, f"{{url: 'redis://user:{SECRET}@h'}}")
     assert "redis.url: must have no user and password: give username and password_file" in told

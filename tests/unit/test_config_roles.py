@@ -186,6 +186,6 @@ def test_the_roles_of_the_sample(tmp_path: Path) -> None:
     plain = plain.replace(
         "bob:", "sue:\n    roles: [supervisor, operator]\n    interface: PJSIP/200\n  bob:"
     )
-    result = load(tmp_path, plain + "\naudit: {file: a.jsonl, key_file: keys/a.key}\n" + ONE_HOST)
+    result = load(tmp_path, plain + "\naudit: {file: a.jsonl, key_file: ../a.key}\n" + ONE_HOST)
     assert result.warnings == []
     assert set(result.settings.users) == {"alice", "sue", "bob"}

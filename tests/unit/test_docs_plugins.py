@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
-import importlib.util
 import inspect
 import itertools
 import os
@@ -44,6 +43,7 @@ from tests.support.plugin_docs import (
     write_plugins,
 )
 from tests.support.program import ROOT
+from tests.support.scripts import imported, script
 
 TEXT = GUIDE.read_text(encoding="utf-8")
 REFERENCE = HOOKS.read_text(encoding="utf-8")
@@ -87,17 +87,7 @@ def hook_names() -> list[str]:
 
 def generator() -> ModuleType:
     """scripts/hook_reference.py."""
-    return module(ROOT / "scripts" / "hook_reference.py")
-
-
-def module(file: Path) -> ModuleType:
-    """A file of Python, imported by its place."""
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    return script("hook_reference")
 
 
 # The tutorial
@@ -454,7 +444,7 @@ def test_the_receiver_takes_what_is_genuine_and_new(
     sent = delivery(key)
     headers = {name: value for name, value in sent.headers if name.startswith("webhook-")}
     monkeypatch.setenv("WEBHOOK_KEY", key)
-    client = module(folder / "receiver.py").app.test_client()
+    client = imported(folder / "receiver.py").app.test_client()
 
     def answer(body: bytes = sent.body, **changed: str) -> int:
         given = headers | {f"webhook-{name}": value for name, value in changed.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -11,18 +10,14 @@ import pytest
 import yaml
 
 from tests.support.program import ROOT
+from tests.support.scripts import script
 
 DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
 def hook() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_hook", ROOT / "scripts" / "docs_hook.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    return script("docs_hook")
 
 
 def leaves(entry: Any) -> Iterator[str]:

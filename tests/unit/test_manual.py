@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -17,21 +15,13 @@ from amiws_gevent import cli
 from amiws_gevent.config import schema
 from amiws_gevent.config.model import file_keys
 from tests.support.patience import WAIT
+from tests.support.scripts import script
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("amiws-gevent.8", "amiws.yaml.5")
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("manual", ROOT / "scripts" / "manual.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-manual = load()
+manual = script("manual")
 
 
 @pytest.fixture(scope="module")

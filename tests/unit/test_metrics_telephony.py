@@ -89,3 +89,16 @@ def test_many_queues_hold_nobody_up(assembly: Assembly, monkeypatch: pytest.Monk
     assert turns > len(told) // SAMPLES_PER_TURN // 2
     waiting = [key for key in told if key[0] == "amiws_queue_waiting_callers"]
     assert len(waiting) == 251
+
+
+def test_the_rest_has_no_counters(assembly: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their sum would go down when one of these queues goes, or gets a name of its own."""
+    monkeypatch.setattr(tallies, "MOST_QUEUES", 1)
+    (live,) = assembly.live.followed
+    items = [event("QueueParams", Queue=name) for name in (NAME, "b", "c")]
+    live.listed("QueueStatus", items, live.offset, heals=False)
+    found = assembly.samples()
+    of_rest = {name for name, labels in found if labels.startswith("pbx1,1,(others)")}
+    assert "amiws_queue_waiting_callers" in of_rest
+    assert not [name for name in of_rest if name.endswith("_total")]
+    assert ("amiws_queue_entered_total", f"pbx1,1,{NAME}") in found

@@ -149,6 +149,13 @@ class TestMessages:
         page(root, line)
         assert notes(root) == []
 
+    def test_the_work_grows_with_the_page_alone(self, root: Path) -> None:
+        """These would take minutes if blanks were tried one by one, or each handler by itself."""
+        handlers = (f"w.onmessage = (m{number}) => show(m{number});" for number in range(10_000))
+        page(root, *handlers, f"w.onmessage = {' ' * 300_000};", "x = /a/.test( m7.data );")
+        (note,) = notes(root)
+        assert note.startswith("index.html:10004: searches the text of a message")
+
     def test_a_header_that_may_be_a_list(self, root: Path) -> None:
         page(root, 'var parts = msg.data.ChanVariable.split("=");', 'msg.data.Variable || "";')
         (note,) = notes(root)

@@ -3,7 +3,6 @@ alert fires. tests/integration/test_monitoring.py shows it to Prometheus."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -17,12 +16,14 @@ import yaml
 from amiws_gevent.metrics import FAMILIES
 from tests.support.patience import WAIT
 from tests.support.prometheus_server import PROMTOOL
+from tests.support.scripts import script
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "contrib" / "monitoring"
-SCRIPT = ROOT / "scripts" / "grafana_dashboard.py"
 
 LABELS = {family.name: {*family.labels, "instance", "job"} for family in FAMILIES}
+LABELS["amiws_worker_up"] = {"process", "instance", "job"}
+LABELS["amiws_worker_restarts_total"] = LABELS["amiws_worker_up"]
 
 
 def loaded(name: str) -> Any:
@@ -56,13 +57,8 @@ def queries() -> Iterator[str]:
 
 
 def test_the_dashboard_is_what_its_source_makes() -> None:
-    spec = importlib.util.spec_from_file_location("grafana_dashboard", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     committed = (FOLDER / "grafana-dashboard.json").read_text(encoding="utf-8")
-    assert committed == module.made(), "run scripts/grafana_dashboard.py"
+    assert committed == script("grafana_dashboard").made(), "run scripts/grafana_dashboard.py"
 
 
 def test_panels_have_names_of_their_own_and_fill_their_rows() -> None:

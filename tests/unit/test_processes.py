@@ -277,9 +277,13 @@ def test_a_lease_that_is_wanted_back_is_given_after_the_log_off(site: Site) -> N
 
 
 @threaded
-def test_a_collector_says_why_it_does_nothing(site: Site) -> None:
+def test_a_collector_says_why_it_does_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     collector = site.collector()
-    site.here(lambda: collector.on_connection(False, "refused"))
+    for reason in ("lost", "refused"):  # an outage has several reasons, and is one
+        site.here(lambda reason=reason: collector.on_connection(False, reason))  # type: ignore[misc]
+    assert [line for line in caplog.messages if "are not told" in line] == [
+        "Redis cannot be reached: lost; edges are not told until it can"
+    ]
     assert collector._readiness().bus["reason"] == "Redis cannot be reached: refused"
     assert not collector.up
     site.here(lambda: collector.on_connection(True, ""))

@@ -127,3 +127,11 @@ def test_what_a_file_has_is_told() -> None:
     ended = SharedEnded(clock=clock)
     ended.restore(before.export(1e9), 1e9)
     assert [one.session for one in ended.untold(10)] == [b"1"]
+
+
+def test_what_others_are_to_be_told_has_the_same_bound() -> None:
+    """Redis may be away for long, while somebody logs in and out again."""
+    ended = SharedEnded(clock=Clock(), entries=3)
+    for number in range(10):
+        ended.end("anna", [bytes([number])], 60.0)
+    assert [one.session for one in ended.untold(100)] == [b"\x07", b"\x08", b"\x09"]

@@ -15,7 +15,7 @@ from gevent import socket
 
 from amiws_gevent.identity import PROXY, Identity
 from amiws_gevent.web.gate import RequestInfo, Verdict
-from amiws_gevent.web.handler import LONGEST_BODY, LONGEST_REQUEST_LINE, MOST_HEADERS
+from amiws_gevent.web.requesthead import LONGEST_BODY, LONGEST_REQUEST_LINE, MOST_HEADERS
 from amiws_gevent.web.server import WebServer
 from amiws_gevent.web.verdict import Grant
 from amiws_gevent.web.websocket import WebSocketClient

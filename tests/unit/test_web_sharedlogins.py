@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.bus.shared import RedisShared
-from amiws_gevent.bus.sharing import SKEW
+from amiws_gevent.bus.sharing import SKEW, Logout
 from amiws_gevent.identity import PROXY
 from amiws_gevent.web.digest import NONCE_LIFETIME
 from amiws_gevent.web.login_throttle import FAILURE_TIME, LIMIT, PASSWORD
@@ -156,6 +156,21 @@ def test_a_logout_of_a_proxys_user_ends_it_at_all_edges_once(edges: Edges) -> No
     with sharing(edges.server, events := Events()):
         until(lambda: events.names == [("anna", b"")])
     assert len(one.sockets.ended) == 1
+
+
+def test_a_logout_that_redis_has_lost_hides_no_later_one() -> None:
+    class Lost:
+        def tell_logouts(self, logouts: Any) -> None:
+            """Told, and then Redis loses it."""
+
+    memory = SharedLoginMemory(Lost(), "amiws")  # type: ignore[arg-type]
+    ended: list[str] = []
+    memory.on_proxy_logout = ended.append
+    memory.proxy_logout("anna")
+    memory.begin_logouts()
+    memory.take_logouts([Logout("anna", b"", 0.0, 60.0)], None)  # of another edge
+    assert ended == ["anna"]
+    memory.stop()
 
 
 def test_logouts_outlive_redis_and_the_edge(edges: Edges, tmp_path: Path) -> None:

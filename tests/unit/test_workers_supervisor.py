@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -264,6 +266,43 @@ def test_the_clients_of_an_edge_wait_for_the_next_but_not_for_ever(
     until(lambda: site.supervisor._team.edges[0].process is not None)
     assert "edge-1" in ports.web._listeners
     assert used(site) == [1, 1]
+
+
+def test_the_wait_for_an_edge_is_not_cut_short_by_the_one_before(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers: list[Timer] = []
+
+    class Timer:
+        """Of `gevent.spawn_later`, for a time that the test decides."""
+
+        def __init__(self, _seconds: float, do: Callable[..., None], *arguments: Any) -> None:
+            self.ring = partial(do, *arguments)
+            timers.append(self)
+
+        def kill(self, block: bool = True) -> None:
+            self.ring = partial(int)
+
+    functions = SimpleNamespace(spawn=gevent.spawn, spawn_later=Timer, sleep=gevent.sleep)
+    monkeypatch.setattr(module, "gevent", functions)
+
+    def refuse(process: FakeProgram) -> None:
+        process.error = StartError("no")
+        process.ended.set()
+
+    site.start()
+    (keeper, _), ports = site.supervisor._team.edges, site.supervisor._plan.ports
+    first = site["edge-1"]
+    first.ended.set()
+    until(lambda: keeper.process is not None and site["edge-1"] is not first)
+    site.prepare = refuse
+    site["edge-1"].ended.set()
+    until(lambda: keeper.restarts > 3)
+    timers[0].ring()
+    assert "edge-1" in ports.web._listeners
+    assert len(timers) == 2, "one for each absence, however often it is tried"
+    timers[1].ring()
+    assert "edge-1" not in ports.web._listeners
 
 
 def used(site: Site) -> list[int]:

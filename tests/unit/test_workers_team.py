@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import pytest
 
 from amiws_gevent.config import Source
@@ -42,6 +43,32 @@ def site() -> Iterator[Site]:
     made = Site()
     yield made
     end_all(made.team.keepers)
+
+
+def test_the_first_that_cannot_serve_ends_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    """At once, also while another takes its time, and nothing else is started meanwhile."""
+    started: list[str] = []
+
+    def keeper(name: str) -> Any:
+        def start() -> FakeProcess:
+            started.append(name)
+            made = FakeProcess(1)
+            if name == "edge-1":
+                made.error = ListenError("the port is taken")
+                made.ended.set()
+            else:
+                made.begin = made.ended.wait  # type: ignore[assignment]  # until it is killed
+            return made
+
+        return Keeper(name, start)
+
+    team = Team(keeper, collector=True, edges=1)
+    with gevent.Timeout(WAIT), pytest.raises(ListenError, match="the port is taken"):
+        team.begin()
+    team.keepers[1].join(WAIT)
+    assert sorted(started) == ["collector", "edge-1"]
+    assert "another one starts" not in caplog.text
+    end_all(team.keepers)
 
 
 def source_of(name: str) -> Source:

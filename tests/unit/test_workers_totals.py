@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.metrics import FAMILIES
+from amiws_gevent.metrics.telephony import TALLY_FAMILIES
 from amiws_gevent.workers import totals
 from amiws_gevent.workers.totals import Totals
 
@@ -52,6 +53,20 @@ def test_one_that_does_not_answer_still_has_counted() -> None:
         ("amiws_subscriptions",): 3,
     }
     assert samples(made, {}) == {("amiws_gaps_total",): 5}
+
+
+def test_figures_of_the_day_are_those_of_the_process_that_runs() -> None:
+    """The live state keeps them itself: over a restart with a file, and until the next day."""
+    made = Totals()
+    seen = []
+    for value in (40, 41, 0):
+        told = [counter("amiws_queue_entered", value, queue="sales")]
+        made.heard("collector", told)
+        seen.append(samples(made, {"collector": told}))
+        made.ended("collector")
+    key = "amiws_queue_entered_total", ("queue", "sales")
+    assert seen == [{key: 40}, {key: 41}, {key: 0}]
+    assert samples(made) == {}
 
 
 def test_gauges_by_what_is_right_for_each() -> None:
@@ -111,8 +126,22 @@ def test_edges_whose_collector_is_elsewhere() -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    ["_PER_PROCESS", "_OF_ONE", "_OF_COLLECTOR", "_OF_EDGES", "_OF_SUPERVISOR", "_SUMS", "_LEAST"],
+    [
+        "_PER_PROCESS",
+        "_OF_ONE",
+        "_OF_COLLECTOR",
+        "_OF_EDGES",
+        "_OF_SUPERVISOR",
+        "_OF_DAY",
+        "_SUMS",
+        "_LEAST",
+    ],
 )
 def test_a_rule_is_for_what_there_is(rule: str) -> None:
     names = {family.name.removesuffix("_total") for family in FAMILIES}
     assert getattr(totals, rule) <= names
+
+
+def test_all_counters_of_the_live_state_are_figures_of_the_day() -> None:
+    names = {family.name for family in TALLY_FAMILIES if family.name.endswith("_total")}
+    assert {f"{name}_total" for name in totals._OF_DAY} == names

@@ -130,12 +130,19 @@ function drawSoon() {
   }
 }
 
+/** @type {Set<() => void>} */
+const withDrawing = new Set();
+
 function draw() {
   drawing = false;
   batch(() => {
     for (const one of kinds.values()) {
       one.publish();
     }
+    for (const run of withDrawing) {
+      run();
+    }
+    withDrawing.clear();
   });
 }
 
@@ -147,6 +154,23 @@ function follow(subscription) {
     }
     drawSoon();
   });
+}
+
+/**
+ * Calls `loaded` when the first snapshot is drawn, together with what it has.
+ *
+ * @param {Subscription} subscription that is followed
+ * @param {() => void} loaded may be called again
+ */
+function onLoaded(subscription, loaded) {
+  const begin = () => {
+    const end = subscription.on("change", () => {
+      end();
+      withDrawing.add(loaded);
+    });
+    setTimeout(loaded, 2 * DRAW_EVERY); // nothing changes if there is nothing
+  };
+  subscription.ready.then(begin, () => {});
 }
 
 /** A subscription to some kinds that is there while a view uses it, and a little longer. */
@@ -169,7 +193,7 @@ class Group {
       const subscription = amiws.subscribe({ kind: this.names });
       this.#subscription = subscription;
       follow(subscription);
-      subscription.ready.then(() => this.#loaded(subscription), () => {});
+      onLoaded(subscription, () => this.#loaded(subscription));
     }
   }
 
@@ -183,12 +207,9 @@ class Group {
   /** @param {Subscription} subscription */
   #loaded(subscription) {
     if (this.#subscription === subscription) {
-      // The changes are told with the next frame, and drawn with the next drawing.
-      setTimeout(() => {
-        for (const name of this.names) {
-          kind(name).isLoaded.value = this.#subscription === subscription;
-        }
-      }, 2 * DRAW_EVERY);
+      for (const name of this.names) {
+        kind(name).isLoaded.value = true;
+      }
     }
   }
 
@@ -277,7 +298,7 @@ export function isCurrent(server) {
 }
 
 follow(amiws.servers);
-amiws.servers.ready.then(() => setTimeout(() => (kind("server").isLoaded.value = true), 2 * DRAW_EVERY), () => {});
+onLoaded(amiws.servers, () => (kind("server").isLoaded.value = true));
 amiws.on("status", (told) => (status.value = told));
 amiws.on("hello", (told) => {
   hello.value = told;
