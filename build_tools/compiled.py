@@ -8,6 +8,8 @@ machine, and needs a C compiler to be made. It has the modules in Python as well
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,17 @@ _PACKAGE = Path("amiws_gevent/state")
 
 def is_wanted() -> bool:
     return os.environ.get(VARIABLE) == "yes"
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """For what reads setup.py and compiles nothing: it needs no mypyc within the block."""
+    wanted = os.environ.pop(VARIABLE, None)
+    try:
+        yield
+    finally:
+        if wanted is not None:
+            os.environ[VARIABLE] = wanted
 
 
 def extensions() -> list[Any]:

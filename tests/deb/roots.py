@@ -61,8 +61,9 @@ def bare(release: str, variant: str = "-") -> Path:
         PLACE.mkdir(parents=True, exist_ok=True)
         half = root.with_suffix(".half")
         shutil.rmtree(half, ignore_errors=True)
+        # What debootstrap mounts into the root is gone with its namespace.
         subprocess.run(
-            ["debootstrap", f"--variant={variant}", release, half, mirror()],
+            ["unshare", "--mount", "debootstrap", f"--variant={variant}", release, half, mirror()],
             stdout=subprocess.DEVNULL, timeout=LONG, check=True,
         )  # fmt: skip
         half.rename(root)
