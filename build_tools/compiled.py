@@ -15,7 +15,8 @@ from typing import Any
 
 VARIABLE = "AMIWS_COMPILE"
 
-REQUIRES = ["mypy>=2.0"]
+REQUIRES = ["mypy>=2.0", "orjson>=3.10.7"]
+"""The compiler, and the libraries whose types it has to know."""
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGE = Path("amiws_gevent/state")
