@@ -22,8 +22,8 @@ from tests.support.program import ROOT
 PLACE = ROOT / ".make" / "deb"
 """Outlives a run of the tests: what is here comes from Debian's mirror and the package index."""
 
-LONG = 10 * WAIT
-"""Seconds for what fetches and builds packages."""
+LONG = 30 * WAIT
+"""Seconds for what fetches and builds packages, on a machine that does ten other things."""
 
 PBX = "192.0.2.10"
 """The address of the PBX in docs/install.md; each root has it on its loopback."""
