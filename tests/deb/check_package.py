@@ -84,6 +84,14 @@ def make_lineage(root: Root, name: str) -> None:
     )
 
 
+def state_module(root: Root) -> str:
+    """From where the program has a module of the live state."""
+    return root.shell(
+        "/usr/lib/amiws-gevent/bin/python3 -I -c"
+        " 'import amiws_gevent.state.calls as calls; print(calls.__file__)'"
+    )
+
+
 def shown_certificate(root: Root) -> str:
     """The subject of the certificate that clients get now."""
     return root.shell(
@@ -124,6 +132,7 @@ def test_from_a_bare_root_to_purge(root: Root, release: str, package: Path, tmp_
         depends = root.shell("dpkg-query -W -f '${Depends}' amiws-gevent")
         assert RELEASES[release] in depends.split(", ")
         assert root.shell("systemctl is-enabled amiws-gevent") == "enabled\n"
+        assert state_module(root).endswith(".so\n"), "the live state is not compiled"
         status = Path(f"/proc/{manager.service.pid}/status").read_text()
         assert "CapEff:\t0000000000000000" in status
         assert "NoNewPrivs:\t1" in status
