@@ -18,7 +18,6 @@ from build_tools import bundle, compiled, compress, reproducible
 
 Settings = dict[str, Any] | None
 
-prepare_metadata_for_build_wheel = build_meta.prepare_metadata_for_build_wheel
 prepare_metadata_for_build_editable = build_meta.prepare_metadata_for_build_editable
 
 
@@ -27,7 +26,8 @@ def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    wanted = build_meta.get_requires_for_build_wheel(config_settings)
+    with compiled.put_off():  # mypyc is not there before it has been asked for
+        wanted = build_meta.get_requires_for_build_wheel(config_settings)
     compiler = compiled.REQUIRES if compiled.is_wanted() else []
     return [*wanted, *_requires(), *compress.REQUIRES, *compiler]
 
@@ -42,6 +42,13 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     if time := os.environ.get("SOURCE_DATE_EPOCH"):
         reproducible.repack(Path(sdist_directory) / name, int(time))
     return name
+
+
+def prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: Settings = None
+) -> str:
+    with compiled.put_off():
+        return build_meta.prepare_metadata_for_build_wheel(metadata_directory, config_settings)
 
 
 # Both make the metadata again: what was prepared before the vendor folder was there lacks its

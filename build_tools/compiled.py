@@ -8,12 +8,15 @@ machine, and needs a C compiler to be made. It has the modules in Python as well
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 VARIABLE = "AMIWS_COMPILE"
 
-REQUIRES = ["mypy>=2.0"]
+REQUIRES = ["mypy>=2.0", "orjson>=3.10.7"]
+"""The compiler, and the libraries whose types it has to know."""
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGE = Path("amiws_gevent/state")
@@ -21,6 +24,17 @@ _PACKAGE = Path("amiws_gevent/state")
 
 def is_wanted() -> bool:
     return os.environ.get(VARIABLE) == "yes"
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """For what reads setup.py and compiles nothing: it needs no mypyc within the block."""
+    wanted = os.environ.pop(VARIABLE, None)
+    try:
+        yield
+    finally:
+        if wanted is not None:
+            os.environ[VARIABLE] = wanted
 
 
 def extensions() -> list[Any]:

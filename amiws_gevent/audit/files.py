@@ -179,8 +179,7 @@ def read_key(path: Path) -> Key:
         found = os.fstat(file.fileno())
         if found.st_uid not in (os.geteuid(), 0):
             raise Unfit("it belongs to another user")
-        of_root = found.st_uid == 0 and os.geteuid() != 0
-        if found.st_mode & (0o037 if of_root else 0o077):
+        if found.st_mode & (0o037 if found.st_uid == 0 else 0o077):
             raise Unfit("others may read or change it; run chmod go-rwx on it")
         secret = file.read(_LONGEST_KEY).partition(b"\n")[0].strip()
     if len(secret) < SHORTEST_KEY:

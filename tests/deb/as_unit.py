@@ -20,7 +20,8 @@ from tests.deb import units
 from tests.deb.units import Unit, is_on, one
 
 APPLIED = {
-    "User", "StateDirectory", "LogsDirectory", "LogsDirectoryMode", "ExecStart", "UMask",
+    "User", "StateDirectory", "LogsDirectory", "LogsDirectoryMode", "RuntimeDirectory",
+    "RuntimeDirectoryMode", "ExecStart", "UMask",
     "LimitCORE", "LimitNOFILE", "WatchdogSec", "CapabilityBoundingSet", "NoNewPrivileges",
     "ProtectSystem", "ProtectHome",
     "PrivateTmp", "PrivateDevices", "PrivateMounts", "ProtectProc", "MemoryDenyWriteExecute",
@@ -31,7 +32,7 @@ APPLIED = {
 
 OF_THE_MANAGER = {
     "Description", "Wants", "After", "Type", "ExecReload", "Restart", "RestartSec",
-    "RestartPreventExitStatus", "TimeoutStopSec", "WantedBy",
+    "KillMode", "RestartPreventExitStatus", "TimeoutStopSec", "WantedBy",
 }  # fmt: skip
 """What is for systemd as a whole; manager.py does some of it."""
 
@@ -74,7 +75,7 @@ def user_of(root: Path, name: str) -> User:
 def make_folders(root: Path, unit: Unit, user: User) -> dict[str, str]:
     """StateDirectory= and the like: made, given to the user, and told in the environment."""
     environ = {}
-    for key, place in (("State", "var/lib"), ("Logs", "var/log")):
+    for key, place in (("State", "var/lib"), ("Logs", "var/log"), ("Runtime", "run")):
         name = one(unit, f"{key}Directory")
         if not name:
             continue

@@ -11,9 +11,10 @@ import yaml
 
 from tests.deb.images import Container, Image, build
 from tests.deb.networked import seen_calls
+from tests.deb.roots import LONG
 from tests.support.program import ROOT
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(2 * LONG)
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 VOLUME = "/var/lib/amiws"

@@ -12,7 +12,7 @@ import pytest
 from tests.deb import units
 from tests.deb.manager import Manager
 from tests.deb.networked import pbx, seen_calls
-from tests.deb.packages import build, make_older
+from tests.deb.packages import Workshop, contents, make_older
 from tests.deb.roots import ENVIRON, LONG, PBX, PLACE, Root, bare
 from tests.deb.transcripts import Step, sessions
 from tests.support.program import ROOT
@@ -23,7 +23,7 @@ SESSIONS = sessions(ROOT / "docs" / "install.md")
 # What apt and dpkg write down whatever they do; files of packages that stay are told by dpkg.
 BOOKS = ("var/lib/dpkg/", "var/lib/apt/", "var/cache/", "var/log/apt/", "etc/ssl/certs/")
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(2 * LONG)
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -33,8 +33,14 @@ def release(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def package(release: str) -> Path:
-    return build(release, SESSIONS["build"])
+def workshop(release: str) -> Iterator[Workshop]:
+    with Workshop(release) as workshop:
+        yield workshop
+
+
+@pytest.fixture(scope="module")
+def package(workshop: Workshop) -> Path:
+    return workshop.build(SESSIONS["build"])
 
 
 @pytest.fixture
@@ -78,6 +84,14 @@ def make_lineage(root: Root, name: str) -> None:
     )
 
 
+def state_module(root: Root) -> str:
+    """From where the program has a module of the live state."""
+    return root.shell(
+        "/usr/lib/amiws-gevent/bin/python3 -I -c"
+        " 'import amiws_gevent.state.calls as calls; print(calls.__file__)'"
+    )
+
+
 def shown_certificate(root: Root) -> str:
     """The subject of the certificate that clients get now."""
     return root.shell(
@@ -118,6 +132,7 @@ def test_from_a_bare_root_to_purge(root: Root, release: str, package: Path, tmp_
         depends = root.shell("dpkg-query -W -f '${Depends}' amiws-gevent")
         assert RELEASES[release] in depends.split(", ")
         assert root.shell("systemctl is-enabled amiws-gevent") == "enabled\n"
+        assert state_module(root).endswith(".so\n"), "the live state is not compiled"
         status = Path(f"/proc/{manager.service.pid}/status").read_text()
         assert "CapEff:\t0000000000000000" in status
         assert "NoNewPrivs:\t1" in status
@@ -164,6 +179,14 @@ def test_a_configuration_of_amiws_is_kept(root: Root, package: Path) -> None:
     assert file.read_text() == text
     assert root.shell("stat -c '%U:%G %a' /etc/amiws.yaml") == "root:amiws 640\n"
     assert not (root.path / "etc/amiws/pbx.secret").exists()
+
+
+def test_built_again_it_is_the_same(workshop: Workshop, package: Path) -> None:
+    """Later, in another folder, by somebody with another umask."""
+    again = workshop.build(SESSIONS["build"][-1:], "/srv/of-another/clone", 0o077)
+    once, twice = contents(package), contents(again)
+    assert [path for path in once | twice if once.get(path) != twice.get(path)] == []
+    assert again.read_bytes() == package.read_bytes(), "its control files differ"
 
 
 def test_lintian_has_no_error(package: Path) -> None:

@@ -186,8 +186,13 @@ class Manager:
             )  # fmt: skip
         self.process = process
 
+        its_own = self.unit.get("RuntimeDirectory", [])
+
         def watch() -> None:
-            self.ended.append(process.wait())
+            status = process.wait()
+            for name in its_own:
+                shutil.rmtree(self._root.path / "run" / name, ignore_errors=True)
+            self.ended.append(status)
             self._note(ENDED)
 
         threading.Thread(target=watch, daemon=True).start()

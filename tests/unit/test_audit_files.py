@@ -156,11 +156,7 @@ class TestKey:
         path.chmod(0o600)
         with pytest.raises(Unfit, match="less than 32"):
             files.read_key(path)
-        files.make_key(tmp_path / "open").name  # noqa: B018
-        (tmp_path / "open").chmod(0o640)
-        if os.geteuid() == 0:
-            with pytest.raises(Unfit, match="others may read"):
-                files.read_key(tmp_path / "open")
+        files.make_key(tmp_path / "open")
         (tmp_path / "open").chmod(0o644)
         with pytest.raises(Unfit, match="others may read"):
             files.read_key(tmp_path / "open")
@@ -183,10 +179,16 @@ class TestKey:
 
             monkeypatch.setattr(os, "fstat", fstat)
 
-        monkeypatch.setattr(os, "geteuid", lambda: 4711)
         owned_by(0)
-        files.read_key(path)
-        path.chmod(0o660)
+        for reader in (0, 4711):  # root verifies what the service has written
+            monkeypatch.setattr(os, "geteuid", lambda reader=reader: reader)
+            path.chmod(0o640)
+            files.read_key(path)
+            path.chmod(0o660)
+            with pytest.raises(Unfit, match="others may"):
+                files.read_key(path)
+        path.chmod(0o640)
+        owned_by(4711)
         with pytest.raises(Unfit, match="others may"):
             files.read_key(path)
         owned_by(4712)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import brotli
@@ -157,7 +159,21 @@ def test_no_source_maps_and_nothing_of_npm() -> None:
 def test_what_compiles_is_asked_for_where_the_live_state_is_compiled(
     wanted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled, "extensions", list)  # setup.py asks for them
+    # setup.py would ask mypyc for them, which is not there yet.
+    monkeypatch.setattr(compiled, "extensions", lambda: pytest.fail("asked for mypyc"))
     monkeypatch.setenv(compiled.VARIABLE, "yes" if wanted else "")
     asked = backend.get_requires_for_build_wheel()
     assert set(compiled.REQUIRES) <= set(asked) if wanted else not set(compiled.REQUIRES) & {*asked}
+
+
+@pytest.mark.slow
+def test_what_compiles_knows_the_types_of_all_that_the_live_state_imports(tmp_path: Path) -> None:
+    """Where pip builds, nothing is installed but what was asked for."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-site-packages", "--cache-dir", tmp_path,
+         "--package", "amiws_gevent.state"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    missing = set(re.findall(r'stub for module named "(\w+)"', done.stdout))
+    _mypy, *libraries = (wanted.partition(">=")[0] for wanted in compiled.REQUIRES)
+    assert missing == set(libraries), done.stdout
