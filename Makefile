@@ -6,7 +6,7 @@
 # make test-all  the tests with each supported Python that this machine has
 # make test-lowest  the tests with the oldest dependencies that setup.py allows
 # make test-compiled  the tests of the live state, compiled to C as packages have it
-# make bench     the figures of the README; COMPILED=yes: with the live state compiled
+# make bench     the figures of the README; those of the live state in Python, and compiled if there is cc
 # make screenshots  pictures of all views of the dashboard, in screenshots/; VIEWS="calls wall": of these
 # make man       the man pages and the completion for bash, in build/man/
 # make soak      ten minutes of streams, churn, restarts and reloads
@@ -44,7 +44,9 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# A tree with the program of a compiled wheel, and what is tested there.
+# A tree with the program of a compiled wheel, and what is tested there. `make bench` measures it
+# where the live state is measured: LIVE is not empty then.
+LIVE = $(filter live,$(or $(SECTIONS),live))
 COMPILED_TREE := .make/compiled
 COMPILED_TESTS := tests/unit/test_state_*.py tests/unit/test_live_*.py tests/unit/test_feeds_*.py \
 	tests/unit/test_edge_*.py tests/property \
@@ -118,8 +120,8 @@ test-compiled: test-packages $(COMPILED_TREE)/made
 # SECTIONS may name what to measure: make bench SECTIONS="client bursts"
 # MINUTES is how long the memory of the page is watched: make bench SECTIONS=page MINUTES=10
 # BEFORE may be the Python of an environment with another commit, which is measured beside.
-bench: $(VENV)/.installed-bench $(VENDOR) $(if $(COMPILED),$(COMPILED_TREE)/made)
-	cd $(if $(COMPILED),$(COMPILED_TREE),.) && $(BIN)/python -m bench $(if $(BEFORE),--before $(BEFORE)) $(if $(MINUTES),--minutes $(MINUTES)) $(SECTIONS)
+bench: $(VENV)/.installed-bench $(VENDOR) $(if $(LIVE),$(if $(shell command -v cc),$(COMPILED_TREE)/made))
+	$(BIN)/python -m bench $(if $(BEFORE),--before $(BEFORE)) $(if $(MINUTES),--minutes $(MINUTES)) $(SECTIONS)
 
 # DOCS=yes copies those that the README shows to docs/images.
 screenshots: picture-packages $(VENV)/.installed-test $(VENDOR)

@@ -17,7 +17,7 @@ from bench import runs
 from bench.runs import Figures, Scene
 from bench.sections import BARE, OURS, PLAIN, STARTS, Report
 from bench.source import MESSAGES_IN_CALL, MESSAGES_IN_CAPTURE, OWN_PACE
-from bench.subjects import Child, Subject, running, start_ours
+from bench.subjects import COMPILED_TREE, Child, Subject, running, start_ours
 from bench.watchers import ALL, OWN
 
 BURST = 3 * MESSAGES_IN_CAPTURE
@@ -47,19 +47,32 @@ def section(report: Report) -> None:
 
 
 def _beside_none(report: Report, what: str, load: Load, most_bytes: str) -> None:
-    """The live state with a client of it, and without, in turn."""
-    results: dict[str, list[Figures]] = {"without": [], "unwatched": [], "watched": []}
+    """The live state with a client of it, and without, in turn; compiled too, if it is there."""
+    without: list[Figures] = []
+    results: dict[str, list[Figures]] = {}
     for _ in range(report.rounds):
-        results["without"].append(_run(load, STARTS[PLAIN], 0))
-        results["unwatched"].append(_run(load, start_ours, 0))
-        results["watched"].append(_run(load, start_ours, 1))
-    report.table(f"the live state, {what}", {n: runs.medians(r) for n, r in results.items()})
-    for name in ("unwatched", "watched"):
-        pairs = zip(results[name], results["without"], strict=True)
-        cpu = [a["cpu_us_per_message"] / b["cpu_us_per_message"] for a, b in pairs]
+        without.append(_run(load, STARTS[PLAIN], 0))
+        for kind, start in _kinds().items():
+            for watchers, name in enumerate(("unwatched", "watched")):
+                results.setdefault(name + kind, []).append(_run(load, start, watchers))
+    rows = {"without": without, **results}
+    report.table(f"the live state, {what}", {n: runs.medians(r) for n, r in rows.items()})
+    for name, row in results.items():
+        cpu = [
+            a["cpu_us_per_message"] / b["cpu_us_per_message"]
+            for a, b in zip(row, without, strict=True)
+        ]
         report.ratio(f"CPU a message, {what}, {name}", statistics.median(cpu), "at most 1.6")
     size = [row["state_bytes_per_message"] / row["bytes_per_message"] for row in results["watched"]]
     report.ratio(f"bytes of the state, {what}", statistics.median(size), most_bytes)
+
+
+def _kinds() -> dict[str, runs.Start]:
+    """The program in Python, and with the live state compiled, by what their rows end with."""
+    kinds: dict[str, runs.Start] = {"": start_ours}
+    if COMPILED_TREE.exists():
+        kinds[", compiled"] = functools.partial(start_ours, tree=COMPILED_TREE)
+    return kinds
 
 
 def _run(load: Load, start: runs.Start, watchers: int, what: str = ALL) -> Figures:

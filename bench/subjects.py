@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent
+COMPILED_TREE = ROOT / ".make" / "compiled"
+"""Like this tree, with the program of a compiled wheel; see scripts/compiled-tree.sh."""
 
 
 def cpu_of(pid: int) -> float:
@@ -189,13 +191,15 @@ def start_ours(
     neighbours: Sequence[str] = (),
     *,
     python: str = sys.executable,
+    tree: Path = ROOT,
     process: str = "both",
     listens: str = r"listening on https?://\S*:(\d+)/",
 ) -> Subject:
     """The program itself, with nothing but what the run needs in its configuration.
 
     ``extra`` is YAML; ``neighbours`` are the ports of further AMI servers. The program is the one
-    that is installed for ``python``. ``listens`` is what it logs when clients may come.
+    that is installed for ``python``, or this one's that is in ``tree``. ``listens`` is what it
+    logs when clients may come.
     """
     folder = Path(tempfile.mkdtemp(dir=scratch()))
     tls = f"ssl_cert: {certificate[0]}\nssl_key: {certificate[1]}\n" if certificate else ""
@@ -213,7 +217,7 @@ def start_ours(
     log = folder / "log"
     with log.open("wb") as stderr:
         # Not in this checkout, where `-m` would find its own package first.
-        cwd = ROOT if python == sys.executable else folder
+        cwd = tree if python == sys.executable else folder
         words = ["-m", "amiws_gevent", "-f", str(configuration)]
         if process != "both":  # which another commit may not know
             words += ["--process", process]

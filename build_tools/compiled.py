@@ -1,8 +1,8 @@
-"""Compiles ``amiws_gevent/state/`` to C with mypyc, where ``AMIWS_COMPILE=yes`` asks for it.
+"""Compiles the live state to C with mypyc, where ``AMIWS_COMPILE=yes`` asks for it.
 
-The live state computes more for a message than all else does, and knows no sockets. Compiled it
-takes some two thirds of the time. Such a wheel is for one version of Python and one kind of
-machine, and needs a C compiler to be made. It has the modules in Python as well.
+It computes more for a message than all else does, and knows no sockets: ``amiws_gevent/state/``,
+and of ``feeds/`` what a flush makes of each change. Such a wheel is for one version of Python and
+one kind of machine, and needs a C compiler to be made. It has the modules in Python as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ REQUIRES = ["mypy>=2.0", "orjson>=3.10.7"]
 """The compiler, and the libraries whose types it has to know."""
 
 _ROOT = Path(__file__).parent.parent
-_PACKAGE = Path("amiws_gevent/state")
+_MODULES = (
+    "amiws_gevent/state/*.py",
+    "amiws_gevent/feeds/deltas.py",
+    "amiws_gevent/feeds/encoding.py",
+)
 
 
 def is_wanted() -> bool:
@@ -41,6 +45,6 @@ def extensions() -> list[Any]:
     """What setuptools is to compile."""
     from mypyc.build import mypycify
 
-    paths = sorted((_ROOT / _PACKAGE).glob("*.py"))
+    paths = sorted(path for pattern in _MODULES for path in _ROOT.glob(pattern))
     names = [path.relative_to(_ROOT).as_posix() for path in paths]
     return mypycify(names, group_name="amiws_gevent_state", debug_level="0")

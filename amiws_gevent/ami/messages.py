@@ -46,7 +46,7 @@ class Message:
 
     kind: Kind
     long: bool
-    values: Mapping[str, str]
+    values: dict[str, str]
     """The first value of each header by its name as it came; not to be changed.
 
     For who looks up many headers of an event, whose spelling he knows, and whose values are text.

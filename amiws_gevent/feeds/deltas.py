@@ -80,21 +80,25 @@ class Delta:
 class Chunk:
     """Some of the deltas of a flush, in order; looked up by their places."""
 
-    def __init__(self, deltas: Sequence[Delta]) -> None:
+    def __init__(self, deltas: list[Delta]) -> None:
         self.deltas = deltas
-        self._places: dict[Name, int] = {}
-        self._by_kind: dict[str, list[int]] = {}
-        for place, delta in enumerate(deltas):
-            self._places[delta.kind, delta.key] = place
-            self._by_kind.setdefault(delta.kind, []).append(place)
-        self._by_value: dict[str, dict[str, list[int]]] = {}  # by dimension, made when asked for
+        self._kinds = {delta.kind for delta in deltas}
+        # Made when asked for: nobody asks who has all of the state.
+        self._places: dict[Name, int] | None = None
+        self._by_kind: dict[str, list[int]] | None = None
+        self._by_value: dict[str, dict[str, list[int]]] = {}  # by dimension
 
     def of_kinds(self, kinds: Collection[str]) -> Iterable[Delta]:
         """Those of these kinds."""
-        found = self._by_kind.keys() & kinds
-        if len(found) == len(self._by_kind):
+        found = self._kinds.intersection(kinds)
+        if len(found) == len(self._kinds):
             return self.deltas
-        return self._at(place for kind in found for place in self._by_kind[kind])
+        by_kind = self._by_kind
+        if by_kind is None:
+            by_kind = self._by_kind = {}
+            for place, delta in enumerate(self.deltas):
+                by_kind.setdefault(delta.kind, []).append(place)
+        return self._at(place for kind in found for place in by_kind[kind])
 
     def having(
         self, dimension: str, values: Collection[str], names: Mapping[Name, Any]
@@ -103,7 +107,12 @@ class Chunk:
         by_value = self._by_value.get(dimension)
         if by_value is None:
             by_value = self._by_value[dimension] = self._index(dimension)
-        found = {self._places[name] for name in self._places.keys() & names.keys()}
+        places = self._places
+        if places is None:
+            places = self._places = {
+                (delta.kind, delta.key): place for place, delta in enumerate(self.deltas)
+            }
+        found = {places[name] for name in places.keys() & names.keys()}
         for value in by_value.keys() & values:
             found.update(by_value[value])
         return self._at(found)
@@ -159,16 +168,19 @@ class Flush:
             if number == len(self._chunks):
                 names = self.names[number * CHUNK : (number + 1) * CHUNK]
                 store = self._current()
-                deltas = [self._delta(store, name) for name in names]
-                self._chunks.append(Chunk([delta for delta in deltas if delta is not None]))
+                self._chunks.append(Chunk(self._deltas(store, names)))
             yield self._chunks[number]
 
-    def _delta(self, store: Store, name: Name) -> Delta | None:
-        """None for what came and went meanwhile: nobody who gets this knows of it.
+    def _deltas(self, store: Store, names: Sequence[Name]) -> list[Delta]:
+        """Without what came and went meanwhile: nobody who gets this knows of it.
 
         In bursts that is more than half of all.
         """
-        fields = store.get(*name)
-        if fields is None and store.has_passed(*name, self._since, self._known):
-            return None
-        return Delta(self.server, name, fields, store.change(*name, self._since))
+        server, since, known = self.server, self._since, self._known
+        deltas = []
+        for name in names:
+            kind, key = name
+            fields = store.get(kind, key)
+            if fields is not None or not store.has_passed(kind, key, since, known):
+                deltas.append(Delta(server, name, fields, store.change(kind, key, since)))
+        return deltas

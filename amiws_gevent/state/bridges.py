@@ -58,7 +58,7 @@ class Bridges(Part):
         if bridge and self.store.get(KIND, bridge) is None:
             self._add(bridge, values)
 
-    def _add(self, bridge: str, values: Mapping[str, str]) -> None:
+    def _add(self, bridge: str, values: Headers) -> None:
         self.store.put(
             KIND,
             bridge,
@@ -129,7 +129,7 @@ class Bridges(Part):
             yield
         yield from seat_members(self.store, self._look_again)
 
-    def _take_item(self, values: Mapping[str, str], asked: int) -> None:
+    def _take_item(self, values: Headers, asked: int) -> None:
         bridge = values.get("BridgeUniqueid", "")
         if self.store.get(KIND, bridge) is not None:
             technology = filled(values.get("BridgeTechnology", ""))

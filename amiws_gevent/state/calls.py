@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 from amiws_gevent.ami import Message
 from amiws_gevent.state.applications import DIALLING, PLUMBING
 from amiws_gevent.state.bridges import CONFERENCE, LINKING
-from amiws_gevent.state.callview import KIND, Moment, refresh
+from amiws_gevent.state.callview import KIND, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.company import company_of
 from amiws_gevent.state.part import Headers, Part, Steps, TakeEvent, TakeNews
 from amiws_gevent.state.people import Call, Leg, identify, is_behind, is_person, is_real
 from amiws_gevent.state.store import Entity, Store
-from amiws_gevent.state.way import Way, lengthened, step
+from amiws_gevent.state.way import Moment, Way, lengthened, step
 from amiws_gevent.state.words import age, device_of, known, local_base, milliseconds, number
 
 MOST_LEGS = 250
@@ -67,7 +67,6 @@ class Calls(Part):
         super().__init__(store)
         self._channels = store.entities("channel")
         self._ended = ended
-        self._unstamped = Moment(0, None)  # of this read, of which all messages are
         self._started = started
         self._legs: dict[str, Leg] = {}
         self._calls: dict[str, Call] = {}
@@ -123,7 +122,7 @@ class Calls(Part):
     def reset(self) -> Steps:
         for key in list(self._legs):
             if key in self._legs:
-                self._drop(self._legs[key], Moment(self.now, None))
+                self._drop(self._legs[key], (self.now, None))
             yield
         self._locals.clear()
 
@@ -157,7 +156,7 @@ class Calls(Part):
                 self._join(half.call, call)
         return leg
 
-    def _call_for(self, key: str, channel: Mapping[str, Any], half: Leg | None) -> Call:
+    def _call_for(self, key: str, channel: dict[str, Any], half: Leg | None) -> Call:
         linkedid = channel["linkedid"]
         call = self._calls.get(linkedid or key)
         if call is None and linkedid is None and half is not None:
@@ -215,7 +214,7 @@ class Calls(Part):
             return
         fields = dict(told)
         if merged_into is None:
-            end = step("ended", moment.now, moment.server, cause=call.cause, text=call.cause_text)
+            end = step("ended", moment, cause=call.cause, text=call.cause_text)
             fields["way"] = lengthened(fields["way"], [end])
         self._ended(Ended(call.key, fields, self.now, call.cause, call.cause_text, merged_into))
 
@@ -241,29 +240,21 @@ class Calls(Part):
         fields = self.store.get(KIND, old.key)
         if fields is not None and self.store.get(KIND, new.key) is not None:
             self.store.put(KIND, old.key, merged=[*fields["merged"], new.key][-10:])
-        self._end(new, Moment(self.now, None), merged_into=old.key)
+        self._end(new, (self.now, None), merged_into=old.key)
 
     def _age(self, call: Call) -> tuple[int, int]:
         return age(call.key) or (call.created // 1000, 0)
 
     # What happens to a leg
 
-    def _moment(self, values: Mapping[str, str]) -> Moment:
-        stamp = values.get("Timestamp")
-        if stamp is not None:
-            return Moment(self.now, milliseconds(stamp))
-        if self._unstamped.now != self.now:
-            self._unstamped = Moment(self.now, None)
-        return self._unstamped
+    def _moment(self, values: Headers) -> Moment:
+        return self.now, milliseconds(values.get("Timestamp"))
 
-    def _refresh(self, leg: Leg, values: Mapping[str, str], steps: Way | None = None) -> None:
+    def _refresh(self, leg: Leg, values: Headers, steps: Way | None = None) -> None:
         linkedid = leg.entity.fields.get("linkedid")
         if linkedid is not None and self._calls.get(linkedid) is not leg.call:
             self._follow_linkedid(leg, linkedid)
-        moment = self._unstamped
-        if moment.now != self.now or "Timestamp" in values:
-            moment = self._moment(values)
-        refresh(leg.call, self.store, moment, steps)
+        refresh(leg.call, self.store, self._moment(values), steps)
 
     def _follow_linkedid(self, leg: Leg, linkedid: str) -> None:
         """Who has another Linkedid now is of the call that has it."""
@@ -273,18 +264,15 @@ class Calls(Part):
         else:
             self._join(call, leg.call)
 
-    def _step(self, values: Mapping[str, str], what: str, **details: Any) -> Way:
-        moment = self._moment(values)
-        return [step(what, moment.now, moment.server, **details)]
+    def _step(self, values: Headers, what: str, **details: Any) -> Way:
+        return [step(what, self._moment(values), **details)]
 
     def _number(self, key: str | None) -> str | None:
         """The number of who is at a leg; None if it is none of ours."""
         leg = self._legs.get(key or "")
-        return None if leg is None or not leg.channel else identify(leg).number
+        return None if leg is None or not leg.channel else identify(leg)[0]
 
-    def channel_changed(
-        self, key: str, fields: Mapping[str, Any], values: Mapping[str, str]
-    ) -> None:
+    def channel_changed(self, key: str, fields: dict[str, Any], values: Headers) -> None:
         """An event with these headers has changed these fields of a channel.
 
         Nearly all is in the dialplan, and says nothing of the call.
@@ -336,7 +324,7 @@ class Calls(Part):
                 leg.place("conference", None)
             self._refresh(leg, values)
 
-    def _gather(self, bridge: Mapping[str, Any], entered: Leg | None = None) -> None:
+    def _gather(self, bridge: dict[str, Any], entered: Leg | None = None) -> None:
         """Those in a bridge are of one call, or in a conference.
 
         Where many are, only who has just ``entered`` is looked at.
@@ -438,9 +426,7 @@ class Calls(Part):
         to = self._number(target) or self._partner(who or by, without=(by, second))
         self._tell_transfer(values, by, who, to, "attended")
 
-    def _ends(
-        self, values: Mapping[str, str], by: str, second: str
-    ) -> tuple[str | None, str | None]:
+    def _ends(self, values: Headers, by: str, second: str) -> tuple[str | None, str | None]:
         """Who is transferred to whom, if a phone with a line to each did it: that is not told.
 
         Whoever was moved to the other's bridge is the last one there.
@@ -493,7 +479,7 @@ class Calls(Part):
 
     def _tell_transfer(
         self,
-        values: Mapping[str, str],
+        values: Headers,
         by: str | None,
         who: str | None,
         to: str | None,
@@ -534,7 +520,7 @@ class Calls(Part):
         key: str,
         where: str,
         what: str | None,
-        values: Mapping[str, str],
+        values: Headers,
         steps: Way | None = None,
     ) -> None:
         if (leg := self._legs.get(key)) is not None:

@@ -7,15 +7,15 @@ for good. The way a call took grows by what is other than before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from amiws_gevent.state.applications import DIALLING, told
 from amiws_gevent.state.compact import Forms
 from amiws_gevent.state.company import NOBODY, Company, company_of
 from amiws_gevent.state.people import Call, Leg, identify, is_person
 from amiws_gevent.state.store import Store
-from amiws_gevent.state.way import Way, lengthened, step
+from amiws_gevent.state.way import Moment, Way, lengthened, step
 from amiws_gevent.state.words import extension
 
 KIND = "call"
@@ -28,7 +28,7 @@ News = dict[str, Any]
 _NO_PEOPLE: list[Person] = []  # lists of entities are never changed in place
 _NO_STEPS: Way = []  # never changed
 
-BLANK: Mapping[str, Any] = {
+BLANK: dict[str, Any] = {
     "caller": None,
     "callee": None,
     "called": None,
@@ -52,19 +52,13 @@ BLANK: Mapping[str, Any] = {
 }
 
 _FRESH = _FORMS.template(KIND, BLANK)
+_SOMEBODY = _FORMS.template("person", dict.fromkeys(("number", "name", "channel")))
 
-_NOWHERE: Mapping[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
+_NOWHERE: dict[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
 _TOLD_BEHIND = ("phase", "application", "conference", "listens_to")  # steps behind the answers
 _RUNNING = frozenset({"application", "dialling"})  # phases in which an application is told
-
-
-class Moment(NamedTuple):
-    """When something came to be: by our clock, and by the server's where it says so."""
-
-    now: int
-    server: int | None
 
 
 def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) -> None:
@@ -80,10 +74,11 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
         seen = _tell(news, known, people, store, moment)
         steps = seen if steps is None else seen + steps
     if "phase" in news:
-        if known["since"] != moment.now:
-            news["since"] = moment.now
+        now = moment[0]
+        if known["since"] != now:
+            news["since"] = now
         if known["answered"] is None and news["phase"] in _ANSWERED:
-            news["answered"] = moment.now
+            news["answered"] = now
     if steps:
         news["way"] = lengthened(known["way"], steps)
     if entity is None:
@@ -96,13 +91,13 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
 
 def _blank(call: Call, moment: Moment) -> dict[str, Any]:
     blank = _FRESH.copy()
-    blank["since"], blank["created"] = moment.now, call.created
-    blank["server_created"] = moment.server
+    blank["since"], blank["server_created"] = moment
+    blank["created"] = call.created
     return blank
 
 
 def _tell(
-    news: News, known: Mapping[str, Any], people: list[Leg], store: Store, moment: Moment
+    news: News, known: dict[str, Any], people: list[Leg], store: Store, moment: Moment
 ) -> Way:
     """Note what is seen other than before; returns the steps that are new."""
     main = people[0]
@@ -129,7 +124,7 @@ def _tell(
 
 
 def _tell_people(
-    news: News, known: Mapping[str, Any], main: Leg, people: list[Leg], company: Company
+    news: News, known: dict[str, Any], main: Leg, people: list[Leg], company: Company
 ) -> None:
     """Note who is otherwise: in caller and callee the same object stands for the same person."""
     talking, ringing = company
@@ -156,7 +151,7 @@ def _tell_people(
             news["trunk"] = trunk
 
 
-def _tell_way(news: News, known: Mapping[str, Any], main: Leg, phase: str) -> None:
+def _tell_way(news: News, known: dict[str, Any], main: Leg, phase: str) -> None:
     """Note what the call does otherwise, and where it goes."""
     channel = main.entity.fields
     before = known["phase"]
@@ -175,7 +170,7 @@ def _tell_way(news: News, known: Mapping[str, Any], main: Leg, phase: str) -> No
             news["dialled"] = dialled
 
 
-def _places(people: list[Leg]) -> Mapping[str, Any]:
+def _places(people: list[Leg]) -> dict[str, Any]:
     """Where in the server the people of a call are."""
     places = _NOWHERE
     for leg in people:
@@ -185,7 +180,7 @@ def _places(people: list[Leg]) -> Mapping[str, Any]:
 
 
 def _phase(
-    main: Leg, company: Company, known: Mapping[str, Any], places: Mapping[str, Any]
+    main: Leg, company: Company, known: dict[str, Any], places: dict[str, Any]
 ) -> str | None:
     """The phase; None if there is nothing to say but that somebody has left."""
     if places["conference"] is not None:
@@ -203,7 +198,7 @@ def _phase(
     return _phase_alone(main, known)
 
 
-def _phase_alone(main: Leg, known: Mapping[str, Any]) -> str | None:
+def _phase_alone(main: Leg, known: dict[str, Any]) -> str | None:
     channel = main.entity.fields
     state, application = channel["state"], channel["application"]
     before = known["phase"]
@@ -226,11 +221,13 @@ def _person(leg: Leg, before: Person | None) -> Person:
         and before["name"] == name
     ):
         return before
-    return _FORMS.pack("person", {"number": number, "name": name, "channel": leg.key})
+    person = _SOMEBODY.copy()
+    person["number"], person["name"], person["channel"] = number, name, leg.key
+    return person
 
 
 def _others(
-    known: Mapping[str, Any], main: Leg, company: Company
+    known: dict[str, Any], main: Leg, company: Company
 ) -> tuple[Person | None, Person | None]:
     """Callee and called."""
     talking, ringing = company
@@ -251,7 +248,7 @@ def _others(
     return callee, called
 
 
-def _partner(known: Mapping[str, Any], legs: Sequence[Leg]) -> Leg | None:
+def _partner(known: dict[str, Any], legs: Sequence[Leg]) -> Leg | None:
     """Of those that somebody is with, the one that is told: who was so before, else the last."""
     before = known["callee"]
     if before is not None:
@@ -284,70 +281,64 @@ def _trunk(news: News, main: Leg, company: Company) -> str | None:
     """The first trunk that the call comes or goes through: looked for where a person is new."""
     trunk = None
     if "caller" in news:
-        trunk = identify(main).trunk
+        _, _, trunk = identify(main)
     if "callee" in news:
         for leg in (*company.talking, *company.ringing):
-            trunk = trunk or identify(leg).trunk
+            trunk = trunk or identify(leg)[2]
     return trunk
 
 
-def _steps(
-    news: News, known: Mapping[str, Any], main: Leg, company: Company, moment: Moment
-) -> Way:
+def _steps(news: News, known: dict[str, Any], main: Leg, company: Company, moment: Moment) -> Way:
     """What has happened, by what is other than before."""
     steps: Way = []
-
-    def took(what: str, **details: Any) -> None:
-        steps.append(step(what, moment.now, moment.server, **details))
-
     caller = (news if "caller" in news else known)["caller"]["number"]
     if "dialled" in news:
-        took("dialled", who=caller, to=news["dialled"])
+        steps.append(step("dialled", moment, who=caller, to=news["dialled"]))
     if news.get("queue") is not None:
-        took("queued", who=caller, queue=news["queue"])
-    _tell_answers(took, caller, main, company)
+        steps.append(step("queued", moment, who=caller, queue=news["queue"]))
+    _tell_answers(steps, moment, caller, main, company)
     if news.keys().isdisjoint(_TOLD_BEHIND):
         return steps
     if news.get("conference") is not None:
-        took("joined", who=caller, conference=news["conference"])
+        steps.append(step("joined", moment, who=caller, conference=news["conference"]))
     if news.get("listens_to") is not None:
-        took("listens", who=caller, to=news["listens_to"])
+        steps.append(step("listens", moment, who=caller, to=news["listens_to"]))
     if news.get("application") is not None:
-        took("application", who=caller, application=news["application"])
+        steps.append(step("application", moment, who=caller, application=news["application"]))
     if "phase" in news:
-        _tell_holding(took, news, known)
+        _tell_holding(steps, moment, news, known)
     return steps
 
 
-def _tell_holding(took: Any, news: News, known: Mapping[str, Any]) -> None:
+def _tell_holding(steps: Way, moment: Moment, news: News, known: dict[str, Any]) -> None:
     if news["phase"] == "held":
         for person in news.get("held", known["held"]):
-            took("held", who=person["number"])
+            steps.append(step("held", moment, who=person["number"]))
     elif news["phase"] == "talking" and known["phase"] == "held":
-        took("resumed")
+        steps.append(step("resumed", moment))
 
 
-def _tell_answers(took: Any, caller: str, main: Leg, company: Company) -> None:
+def _tell_answers(steps: Way, moment: Moment, caller: str, main: Leg, company: Company) -> None:
     talking, ringing = company
     state = main.entity.fields["state"]
     originated = main.dialled and main.dialled_by is None
     if originated and not main.rang and state == "ringing":
         main.rang = True
-        took("rang", who=_number(main))
+        steps.append(step("rang", moment, who=_number(main)))
     for leg in ringing:
         if not leg.rang and leg.channel["state"] == "ringing":
             leg.rang = True
-            took("rang", who=_number(leg))
+            steps.append(step("rang", moment, who=_number(leg)))
     if originated and not main.talked and state == "up":
         main.talked = True
-        took("answered", who=caller)
+        steps.append(step("answered", moment, who=caller))
     for leg in talking:
         if not leg.talked:
             leg.talked = True
-            took("answered", who=_number(leg))
+            steps.append(step("answered", moment, who=_number(leg)))
     if talking:
         main.talked = True
 
 
 def _number(leg: Leg) -> str:
-    return identify(leg).number
+    return identify(leg)[0]

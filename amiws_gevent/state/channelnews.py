@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from sys import intern
 from typing import Any
 
+from amiws_gevent.state.part import Headers
 from amiws_gevent.state.words import EMPTY, UNKNOWN, filled, known, state_word, unescaped
 
-Fields = Mapping[str, Any]
-News = Callable[[Mapping[str, str], Fields], dict[str, Any]]
+Fields = dict[str, Any]
+News = Callable[[Headers, Fields], Fields]
 """From headers and the fields that are known to those that are other."""
 
 _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
@@ -42,12 +43,12 @@ _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 _NAMES = ("caller_name", "connected_name")
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: Fields = {}
 
 
-def read(values: Mapping[str, str], before: Fields = _NOTHING) -> dict[str, Any]:
+def read(values: Headers, before: Fields = _NOTHING) -> Fields:
     """The fields that a message tells of its channel, without those that are known to be so."""
-    fields: dict[str, Any] = {}
+    fields: Fields = {}
     escaped = "Linkedid" in values  # 12 on
     for header, value in values.items():
         if (meaning := _HEADERS.get(header)) is not None:
@@ -60,19 +61,21 @@ def read(values: Mapping[str, str], before: Fields = _NOTHING) -> dict[str, Any]
     return fields
 
 
-def all_news(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+def all_news(values: Headers, before: Fields) -> Fields:
     """What has no event of its own is told with the state: main/manager_channels.c,
     ast_manager_build_channel_state_string_prefix has all."""
-    fields: dict[str, Any] = {}
+    fields: Fields = {}
     try:
         state = state_word(values["ChannelStateDesc"])
-        if state != before["state"]:
+        known_state: str = before["state"]
+        if state != known_state:
             fields["state"] = state
         value = values["Channel"]
         if value != before["name"]:
             fields["name"] = value
-        value, was = values["AccountCode"], before["account"]
-        if value != was and (was is not None or value not in EMPTY):
+        value = values["AccountCode"]
+        was: str | None = before["account"]
+        if value not in EMPTY if was is None else value != was:
             fields["account"] = filled(value)
         _note_place(fields, values, before)
         _note_people(fields, values, before)
@@ -81,7 +84,7 @@ def all_news(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
     return fields
 
 
-def fill(made: dict[str, Any], values: Mapping[str, str]) -> None:
+def fill(made: Fields, values: Headers) -> None:
     """Put what Newchannel tells into the fields of a channel of which nothing is known yet."""
     try:
         made["state"] = state_word(values["ChannelStateDesc"])
@@ -100,7 +103,7 @@ def fill(made: dict[str, Any], values: Mapping[str, str]) -> None:
             made[name] = told
 
 
-def _fill_people(made: dict[str, Any], values: Mapping[str, str]) -> None:
+def _fill_people(made: Fields, values: Headers) -> None:
     if (value := values["CallerIDNum"]) not in UNKNOWN:
         made["caller_number"] = intern(value)
     if (value := values["CallerIDName"]) not in UNKNOWN:
@@ -111,9 +114,9 @@ def _fill_people(made: dict[str, Any], values: Mapping[str, str]) -> None:
         made["connected_name"] = _name(value)
 
 
-def news_of_people(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+def news_of_people(values: Headers, before: Fields) -> Fields:
     """Of NewCallerid and NewConnectedLine."""
-    fields: dict[str, Any] = {}
+    fields: Fields = {}
     try:
         _note_people(fields, values, before)
     except KeyError:
@@ -121,28 +124,30 @@ def news_of_people(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
     return fields
 
 
-def news_of_dialplan(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+def news_of_dialplan(values: Headers, before: Fields) -> Fields:
     """Where a channel is. Halves of Local channels are given their people without an event
     (main/core_unreal.c, ast_unreal_call_setup): this is the first that shows them."""
-    fields: dict[str, Any] = {}
+    fields: Fields = {}
     try:
-        value, was = values["Application"], before["application"]
-        if value != was and (was is not None or value not in EMPTY):
+        value = values["Application"]
+        was: str | None = before["application"]
+        if value not in EMPTY if was is None else value != was:
             fields["application"] = filled(value)
         _note_place(fields, values, before)
-        name = before["name"]
+        name: str | None = before["name"]
         if name is not None and name.startswith("Local/"):
             _note_people(fields, values, before)
         else:
-            value, was = values["Linkedid"], before["linkedid"]
-            if value != was and (was is not None or value not in EMPTY):
+            value = values["Linkedid"]
+            was = before["linkedid"]
+            if value not in EMPTY if was is None else value != was:
                 fields["linkedid"] = filled(value)
     except KeyError:
         return read(values, before)
     return fields
 
 
-def news_of_account(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+def news_of_account(values: Headers, before: Fields) -> Fields:
     """Of NewAccountCode."""
     if "AccountCode" not in values or "Linkedid" not in values:
         return read(values, before)
@@ -153,7 +158,7 @@ def news_of_account(values: Mapping[str, str], before: Fields) -> dict[str, Any]
     }
 
 
-def news_of_item(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
+def news_of_item(values: Headers, before: Fields) -> Fields:
     """Of CoreShowChannels from 12 on."""
     if "Application" not in values or "BridgeId" not in values:
         return read(values, before)
@@ -168,34 +173,41 @@ def news_of_item(values: Mapping[str, str], before: Fields) -> dict[str, Any]:
 # be the meaning: unless it is an escaped name.
 
 
-def _note_place(fields: dict[str, Any], values: Mapping[str, str], before: Fields) -> None:
-    value, was = values["Context"], before["context"]
-    if value != was and (was is not None or value not in EMPTY):
+def _note_place(fields: Fields, values: Headers, before: Fields) -> None:
+    value = values["Context"]
+    was: str | None = before["context"]
+    if value not in EMPTY if was is None else value != was:
         fields["context"] = filled(value)
-    value, was = values["Exten"], before["exten"]
-    if value != was and (was is not None or value not in EMPTY):
+    value = values["Exten"]
+    was = before["exten"]
+    if value not in EMPTY if was is None else value != was:
         fields["exten"] = filled(value)
 
 
-def _note_people(fields: dict[str, Any], values: Mapping[str, str], before: Fields) -> None:
-    value, was = values["CallerIDNum"], before["caller_number"]
-    if value != was and (was is not None or value not in UNKNOWN):
+def _note_people(fields: Fields, values: Headers, before: Fields) -> None:
+    value = values["CallerIDNum"]
+    was: str | None = before["caller_number"]
+    if value not in UNKNOWN if was is None else value != was:
         fields["caller_number"] = known(value)
-    value, was = values["CallerIDName"], before["caller_name"]
-    if value != was and (was is not None or value not in UNKNOWN):
+    value = values["CallerIDName"]
+    was = before["caller_name"]
+    if value not in UNKNOWN if was is None else value != was:
         _note_name(fields, "caller_name", value, was)
-    value, was = values["ConnectedLineNum"], before["connected_number"]
-    if value != was and (was is not None or value not in UNKNOWN):
+    value = values["ConnectedLineNum"]
+    was = before["connected_number"]
+    if value not in UNKNOWN if was is None else value != was:
         fields["connected_number"] = known(value)
-    value, was = values["ConnectedLineName"], before["connected_name"]
-    if value != was and (was is not None or value not in UNKNOWN):
+    value = values["ConnectedLineName"]
+    was = before["connected_name"]
+    if value not in UNKNOWN if was is None else value != was:
         _note_name(fields, "connected_name", value, was)
-    value, was = values["Linkedid"], before["linkedid"]
-    if value != was and (was is not None or value not in EMPTY):
+    value = values["Linkedid"]
+    was = before["linkedid"]
+    if value not in EMPTY if was is None else value != was:
         fields["linkedid"] = filled(value)
 
 
-def _note_name(fields: dict[str, Any], name: str, value: str, was: str | None) -> None:
+def _note_name(fields: Fields, name: str, value: str, was: str | None) -> None:
     told = _name(value)
     if told != was:
         fields[name] = told

@@ -42,9 +42,7 @@ KIND = "channel"
 class Follower(Protocol):
     """Who is told of each change of a channel: the calls."""
 
-    def channel_changed(
-        self, key: str, fields: Mapping[str, Any], values: Mapping[str, str]
-    ) -> None:
+    def channel_changed(self, key: str, fields: dict[str, Any], values: Headers) -> None:
         """An event with these headers, which are most of all, has changed these fields."""
 
     def channel_found(self, entity: Entity) -> None:
@@ -65,7 +63,7 @@ _MOST_EARLY = 100  # as many as can be under way at once between two queues of t
 # AST_CHAN_TP_INTERNAL: no event tells of them, of the lists Status alone.
 _HIDDEN = ("Announcer/", "CBAnn/", "CBRec/", "Message/", "Recorder/", "Surrogate/")
 
-_BLANK: Mapping[str, Any] = {
+_BLANK: dict[str, Any] = {
     "uniqueid": None,
     "name": None,
     "state": "unknown",
@@ -98,7 +96,7 @@ _NEWS: Mapping[str, News] = {
 }
 
 
-def uniqueid(values: Mapping[str, str]) -> str:
+def uniqueid(values: Headers) -> str:
     """The key of a message's channel, however its version spells it; "" for none."""
     return values.get("Uniqueid") or values.get("UniqueID") or ""
 
@@ -109,7 +107,7 @@ class Channels(Part):
     def __init__(self, store: Store, follower: Follower) -> None:
         super().__init__(store)
         self._follower = follower
-        self._update, self._channel_changed = store.update, follower.channel_changed
+        self._channel_changed = follower.channel_changed
         self._entities = store.entities(KIND)
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
@@ -174,7 +172,7 @@ class Channels(Part):
             self.store.put(KIND, channel, **fields)
             self._note_answer(channel, values)
 
-    def _complete(self, made: dict[str, Any], channel: str, values: Mapping[str, str]) -> None:
+    def _complete(self, made: dict[str, Any], channel: str, values: Headers) -> None:
         """Add what follows from the fields of a new channel that are told."""
         made["uniqueid"] = channel
         if made["state"] == "up":
@@ -197,17 +195,17 @@ class Channels(Part):
 
         return change
 
-    def _put_news(self, entity: Entity, fields: dict[str, Any], values: Mapping[str, str]) -> None:
+    def _put_news(self, entity: Entity, fields: dict[str, Any], values: Headers) -> None:
         known = entity.fields
         channel = known["uniqueid"]
         if "state" in fields and fields["state"] == "up" and known["answered"] is None:
             fields["answered"] = self.now
             if (stamp := milliseconds(values.get("Timestamp"))) is not None:
                 fields["server_answered"] = stamp
-        self._update(KIND, channel, entity, fields)
+        self.store.update(KIND, channel, entity, fields)
         self._channel_changed(channel, fields, values)
 
-    def _note_answer(self, channel: str, values: Mapping[str, str]) -> None:
+    def _note_answer(self, channel: str, values: Headers) -> None:
         fields = self.store.get(KIND, channel) or {}
         if fields["state"] == "up" and fields["answered"] is None:
             stamp = milliseconds(values.get("Timestamp"))
@@ -233,7 +231,7 @@ class Channels(Part):
     def _unheld(self, values: Headers) -> None:
         self._hold(values, False)
 
-    def _hold(self, values: Mapping[str, str], hold: bool) -> None:
+    def _hold(self, values: Headers, hold: bool) -> None:
         entity = self._entities.get(uniqueid(values))
         if entity is None:
             return
@@ -328,7 +326,7 @@ class Channels(Part):
 
     def _listed(self, items: Sequence[Message], asked: int) -> Steps:
         now = self.now  # when the list came: what it tells is as old as it said then
-        together: dict[str, dict[str, Mapping[str, str]]] = {}
+        together: dict[str, dict[str, Headers]] = {}
         found = set()
         for item in items:
             values = item.values
@@ -349,7 +347,7 @@ class Channels(Part):
             yield
         yield from seat_members(self.store, self._follower.look_again)
 
-    def _take_item(self, channel: str, values: Mapping[str, str], asked: int, now: int) -> None:
+    def _take_item(self, channel: str, values: Headers, asked: int, now: int) -> None:
         there = self.store.get(KIND, channel)
         if there is not None:
             fields = news_of_item(values, there)
@@ -365,12 +363,12 @@ class Channels(Part):
             self._follower.channel_found(self.store.make(KIND, channel, made))
 
 
-def _stamp(values: Mapping[str, str]) -> int | None:
+def _stamp(values: Headers) -> int | None:
     """The time of the server, if it says so."""
     return milliseconds(values.get("Timestamp"))
 
 
-def _seconds(values: Mapping[str, str]) -> int:
+def _seconds(values: Headers) -> int:
     """How long a channel of a list has been there: ``Seconds``, or ``Duration`` as h:m:s."""
     if (seconds := number(values.get("Seconds"))) is not None:
         return seconds

@@ -31,12 +31,17 @@ class Forms:
 
     def pack(self, form: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A dict of its own with these fields. A ``copy()`` of it shares the keys as well."""
-        packer = self._classes.get(form)
-        if packer is None:
-            if len(self._classes) >= MOST_FORMS:
-                return dict(fields)
-            packer = self._classes[form] = type(form, (), {})
-        packed: dict[str, Any] = packer().__dict__
+        packed = self.empty(form)
         for name, value in fields.items():  # update() would make keys of its own
             packed[name] = value
         return packed
+
+    def empty(self, form: str) -> dict[str, Any]:
+        """A dict of its own to be filled, name by name; it may lack some of its form."""
+        packer = self._classes.get(form)
+        if packer is None:
+            if len(self._classes) >= MOST_FORMS:
+                return {}
+            packer = self._classes[form] = type(form, (), {})
+        empty: dict[str, Any] = packer().__dict__
+        return empty

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from amiws_gevent.ami import Message
 from amiws_gevent.state.applications import DIALLING
 from amiws_gevent.state.calls import Calls, Ended
-from amiws_gevent.state.callview import KIND, Moment, refresh
+from amiws_gevent.state.callview import KIND, refresh
 from amiws_gevent.state.channels import uniqueid
-from amiws_gevent.state.part import Steps, TakeList
+from amiws_gevent.state.part import Headers, Steps, TakeList
 from amiws_gevent.state.people import Call, Leg, was_dialled
 from amiws_gevent.state.store import Entity, Store
 
@@ -53,7 +53,7 @@ class ListedCalls(Calls):
     def channel_missed(self, key: str) -> None:
         leg = self._legs.get(key)
         if leg is not None:
-            self._drop(leg, Moment(self.now, None))
+            self._drop(leg, (self.now, None))
 
     def look_again(self, keys: Iterable[str]) -> None:
         self._behind.update(dict.fromkeys(keys))
@@ -67,7 +67,7 @@ class ListedCalls(Calls):
     def _bridges_listed(self, items: Sequence[Message], asked: int) -> Steps:
         yield from self._catch_up()
 
-    def _link_peers(self, values: Mapping[str, str]) -> None:
+    def _link_peers(self, values: Headers) -> None:
         """11: who is bridged with whom is said by the channels alone."""
         peer = values.get("BridgedUniqueID") or values.get("BridgedUniqueid")
         leg, other = self._legs.get(uniqueid(values)), self._legs.get(peer or "")
@@ -101,7 +101,7 @@ class ListedCalls(Calls):
             if linkedid is not None:
                 self._follow_linkedid(leg, linkedid)
         call = legs[0].call
-        refresh(call, self.store, Moment(self.now, None))
+        refresh(call, self.store, (self.now, None))
         return call
 
     def _find_dialling(self, call: Call) -> None:

@@ -67,12 +67,12 @@ class Model:
                 name = values["Event"]
             except KeyError:  # it has another spelling
                 name = message.name
-            if name in news:
-                for take in news[name]:
+            if (takers := news.get(name)) is not None:
+                for take in takers:
                     take(values)
-            elif name in events:
+            elif (event_takers := events.get(name)) is not None:
                 if not is_answer(message):
-                    for take_event in events[name]:
+                    for take_event in event_takers:
                         take_event(message)
             else:
                 self._take_unspelled(name, message)

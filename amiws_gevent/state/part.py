@@ -12,8 +12,10 @@ Steps = Iterator[None]
 goes on then calls `Model.begin` first. A step takes as long for a long list as for a short one.
 It may also end between two steps: the next list puts right what was left."""
 
-Headers = Mapping[str, str]
-"""The first value of each header of an event by its name (`Message.values`)."""
+Headers = dict[str, str]
+"""The first value of each header of an event by its name (`Message.values`); not to be changed.
+
+A dict, as are the fields of an entity: mypyc looks up in one in half the time."""
 
 TakeNews = Callable[[Headers], None]
 TakeEvent = Callable[[Message], None]

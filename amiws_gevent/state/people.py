@@ -9,7 +9,7 @@ itself, and those that are left over from a masquerade.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from amiws_gevent.state.store import Entity
 from amiws_gevent.state.words import (
@@ -20,7 +20,7 @@ from amiws_gevent.state.words import (
     local_base,
 )
 
-Channel = Mapping[str, Any]
+Channel = dict[str, Any]
 """The fields of a channel."""
 
 # Made by main/bridge.c, main/features.c, main/pbx.c, apps/confbridge/, res/stasis/ and others.
@@ -147,12 +147,8 @@ class Leg:
         self.places = places or _NOWHERE
 
 
-class Identity(NamedTuple):
-    """Who is at a leg, and the trunk through which."""
-
-    number: str
-    name: str | None
-    trunk: str | None = None
+Identity = tuple[str, str | None, str | None]
+"""Who is at a leg: number and name, and the trunk through which."""
 
 
 def is_real(name: str) -> bool:
@@ -189,19 +185,19 @@ def identify(leg: Leg) -> Identity:
     """Who is at a leg; only for one that is a person, and whose channel is there."""
     device = leg.device
     if leg.local:
-        return Identity(device, leg.hint)
+        return device, leg.hint, None
     channel = leg.entity.fields
     if not leg.dialled:
         return _calling(channel, device)
     if is_phone(device):
         named = channel["caller_name"] if channel["caller_number"] == device else None
-        return Identity(device, leg.hint or named)
+        return device, leg.hint or named, None
     trunk, _, last = device.rpartition("/")
     if trunk and is_phone(last):
-        return Identity(last, leg.hint, trunk)
+        return last, leg.hint, trunk
     if called := dialled_number(leg.dial_string, device):
-        return Identity(called, leg.hint, device)
-    return Identity(leg.own_number or device, leg.hint or _own_name(leg, channel))
+        return called, leg.hint, device
+    return leg.own_number or device, leg.hint or _own_name(leg, channel), None
 
 
 def _calling(channel: Channel, device: str) -> Identity:
@@ -209,9 +205,9 @@ def _calling(channel: Channel, device: str) -> Identity:
     if number is not None and number == channel["connected_number"] and is_phone(device):
         number = None  # Originate has given it the number that it is to call
     if number is None:
-        return Identity(device, channel["caller_name"])
+        return device, channel["caller_name"], None
     trunk = device if not is_phone(device) and is_outside(number) else None
-    return Identity(number, channel["caller_name"], trunk)
+    return number, channel["caller_name"], trunk
 
 
 def _own_name(leg: Leg, channel: Channel) -> str | None:

@@ -17,7 +17,7 @@ No I/O and no clock.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice, takewhile
 from typing import Any, NamedTuple, TypeVar
@@ -177,7 +177,7 @@ class Store:
         assert offset >= self.offset
         self.offset = offset
 
-    def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
+    def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """The fields of an entity; None if it is not there."""
         found = self._entities.get(kind, _GONE).get(key)
         return None if found is None else found.fields
@@ -274,7 +274,7 @@ class Store:
         self.update(kind, key, entity, fields)
         return True
 
-    def update(self, kind: str, key: str, entity: Entity, fields: Mapping[str, Any]) -> None:
+    def update(self, kind: str, key: str, entity: Entity, fields: dict[str, Any]) -> None:
         """Change these fields of an entity that is there: each is other than it was."""
         offset = self.offset
         if self.alone and entity.offset == offset:  # so it is touched already
@@ -301,7 +301,7 @@ class Store:
         self._touched[name] = None
         return entity
 
-    def _mark(self, kind: str, entity: Entity, names: Iterable[str]) -> None:
+    def _mark(self, kind: str, entity: Entity, fields: dict[str, Any]) -> None:
         if kind not in self._places:
             self._places[kind] = {}
         places = self._places[kind]
@@ -309,7 +309,7 @@ class Store:
         later = self.offset - entity.born
         if later > _MOST:
             later = _MOST
-        for name in names:
+        for name in fields:
             if name in places:
                 place = places[name]  # low for the fields that change often: they came first
             else:
@@ -359,7 +359,7 @@ class Store:
         entity.born, entity.offset = known.born, known.offset
         for name, offset in known.changed.items():
             self.offset = offset
-            self._mark(kind, entity, (name,))
+            self._mark(kind, entity, {name: None})
         self.offset = now
 
     def bury(self, name: Name, tombstone: Tombstone) -> None:

@@ -13,18 +13,21 @@ Way = list[dict[str, Any]]
 MOST_STEPS = 40
 
 
-def step(what: str, at: int, server_at: int | None, **details: Any) -> dict[str, Any]:
+Moment = tuple[int, int | None]
+"""When something came to be: by our clock, and by the server's where it says so."""
+
+
+def step(what: str, moment: Moment, **details: Any) -> dict[str, Any]:
     """One step; details that are None are left out, and the server's time where it sent none."""
-    form = what
-    told = {"what": what, "at": at}
+    told = _FORMS.empty(what)
+    told["what"] = what
+    told["at"], server_at = moment
     for name, value in details.items():
         if value is not None:
             told[name] = value
-            form += name
     if server_at is not None:
         told["server_at"] = server_at
-        form += "@"
-    return _FORMS.pack(form, told)
+    return told
 
 
 def lengthened(way: Way, steps: Way) -> Way:

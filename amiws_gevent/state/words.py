@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from sys import intern
 
 # main/channel.c, ast_state2str, Asterisk 11 to 23
-STATES: Mapping[str, str] = {
+STATES = {
     "Down": "down",
     "Rsrvd": "reserved",
     "OffHook": "off_hook",

@@ -36,24 +36,24 @@ def leg(fields: dict[str, Any]) -> Leg:
 @pytest.mark.parametrize(
     ("fields", "dial_string", "who"),
     [
-        (channel("SIP/201-1", caller_number="201"), "", Identity("201", None)),
-        (channel("IAX2/201-1"), "", Identity("201", None)),
+        (channel("SIP/201-1", caller_number="201"), "", ("201", None, None)),
+        (channel("IAX2/201-1"), "", ("201", None, None)),
         (
             channel("SIP/gw-1", caller_number="+4930123", caller_name="K"),
             "",
-            Identity("+4930123", "K", "gw"),
+            ("+4930123", "K", "gw"),
         ),
-        (channel("SIP/anna-1", caller_number="201"), "", Identity("201", None)),
-        (channel("SIP/203-1", "down"), "203", Identity("203", None)),
-        (channel("SIP/gw-1", "down"), "+4930123@gw", Identity("+4930123", None, "gw")),
-        (channel("SIP/anna-1", "down"), "anna", Identity("anna", None)),
+        (channel("SIP/anna-1", caller_number="201"), "", ("201", None, None)),
+        (channel("SIP/203-1", "down"), "203", ("203", None, None)),
+        (channel("SIP/gw-1", "down"), "+4930123@gw", ("+4930123", None, "gw")),
+        (channel("SIP/anna-1", "down"), "anna", ("anna", None, None)),
         (
             channel("SIP/anna-1", "down", caller_number="203", caller_name="Anna"),
             "anna",
-            Identity("203", "Anna"),
+            ("203", "Anna", None),
         ),
-        (channel("DAHDI/i1/030123-5", "down"), "g1/030123", Identity("030123", None, "i1")),
-        (channel("Local/3001@sim-0000;1", "down"), "3001@sim", Identity("3001", None)),
+        (channel("DAHDI/i1/030123-5", "down"), "g1/030123", ("030123", None, "i1")),
+        (channel("Local/3001@sim-0000;1", "down"), "3001@sim", ("3001", None, None)),
     ],
 )
 def test_a_leg_s_person_is_known_by_what_there_is(
@@ -68,14 +68,14 @@ def test_a_number_that_was_guessed_from_what_was_dialled_is_nobody_s() -> None:
     fields = channel("IAX2/203-1", "down")
     found = leg(fields)
     fields["caller_number"], fields["caller_name"] = "299", "Group"
-    assert identify(found) == Identity("203", None)
+    assert identify(found) == ("203", None, None)
 
 
 def test_a_member_s_name_is_that_of_the_queue() -> None:
     fields = channel("IAX2/202-1", "down")
     found = leg(fields)
     found.hint = "Ben Agent"
-    assert identify(found) == Identity("202", "Ben Agent")
+    assert identify(found) == ("202", "Ben Agent", None)
 
 
 def test_halves_of_local_channels_are_no_people_once_they_lead_to_somebody() -> None:
