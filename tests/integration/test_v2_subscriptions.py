@@ -24,8 +24,9 @@ def setup(tmp_path: Path) -> Iterator[Setup]:
 
 
 def callers(client: V2Client, name: str) -> list[str]:
-    """The callers that a collection has, in the order of their places."""
-    found = [item for key, item in client.collections[name].items() if key[1] == "queue_caller"]
+    """The callers that a collection has, in the order of their places; none before its snapshot."""
+    known = client.collections.get(name, {})
+    found = [item for key, item in known.items() if key[1] == "queue_caller"]
     return [item["id"] for item in sorted(found, key=lambda item: item["position"])]
 
 
