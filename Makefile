@@ -21,7 +21,7 @@ PYTHON ?= $(shell scripts/find-python.sh)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-PYTHON_VERSIONS := 3.11 3.12 3.13
+PYTHON_VERSIONS := 3.11 3.12 3.13 3.14
 
 # Debian packages: what makes virtual environments; a browser, a Digest client, certificates,
 # Prometheus, Redis and a syslog daemon (which the tests run on their own, beside the system's if it

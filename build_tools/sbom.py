@@ -175,7 +175,7 @@ def licences(about: Message) -> list[License]:
     from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.spdx import fixup_id, is_expression
 
-    written = about["License-Expression"] or about["License"] or ""
+    written = about.get("License-Expression") or about.get("License") or ""
     of_index = [c for c in about.get_all("Classifier", []) if c.startswith("License :: ")]
     make = LicenseFactory()
     in_spdx = bool(written) and (fixup_id(written) or is_expression(written))

@@ -26,7 +26,7 @@ PYTHON
 if [ $# -gt 0 ]; then
     names="python$1 ${PYENV_ROOT:-$HOME/.pyenv}/versions/$1.*/bin/python$1"
 else
-    names="python3 python3.13 python3.12 python3.11"
+    names="python3 python3.14 python3.13 python3.12 python3.11"
 fi
 for name in $names; do
     runs "$name" "${1:-}" && exit 0

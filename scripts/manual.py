@@ -53,7 +53,7 @@ def roff(text: str) -> str:
 
 
 def marked(text: str) -> str:
-    """Text with the marks of Markdown that descriptions have: code is bold, a link its text and page."""
+    """Text with the marks of Markdown: code is bold, a link its text and the page it leads to."""
     parts: list[str] = []
     end = 0
     for mark in _MARKS.finditer(text):

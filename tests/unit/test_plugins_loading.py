@@ -256,7 +256,7 @@ class TestMistakes:
 
     def test_a_file_that_is_not_text(self, tmp_path: Path) -> None:
         (tmp_path / "mine.py").write_bytes(b"X = 1\nY = '\xff'\n")
-        with pytest.raises(PluginError, match=r"mine\.py(:\d+)?: SyntaxError: .*utf-8"):
+        with pytest.raises(PluginError, match=r"mine\.py(:\d+)?: SyntaxError: .*(utf|UTF)-8"):
             load_plugin("./mine.py", [], tmp_path)
 
     def test_a_file_with_zeros(self, tmp_path: Path) -> None:

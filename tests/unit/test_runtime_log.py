@@ -137,10 +137,23 @@ def test_log_level_passes_its_priority_and_the_graver_ones(
 def test_a_line_now_passes_whoever_holds_the_locks(
     control: log.LogControl, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wait_for_ever(handler: logging.Handler) -> None:
-        raise AssertionError("somebody holds the lock")
+    class Held:
+        """A lock for which one would wait for ever; Python 3.13 enters it without acquire()."""
 
-    monkeypatch.setattr(logging.Handler, "acquire", wait_for_ever)
+        def acquire(self) -> None:
+            raise AssertionError("somebody holds the lock")
+
+        __enter__ = acquire
+
+        def release(self, *error: object) -> None: ...
+
+        __exit__ = release
+
+    logger: logging.Logger | None = LINK
+    while logger is not None:
+        for handler in logger.handlers:
+            monkeypatch.setattr(handler, "lock", Held())
+        logger = logger.parent
     with pytest.raises(AssertionError):
         LINK.info("as all other lines")
     control.tell_now(LINK, logging.CRITICAL, "100 % lost")
