@@ -70,7 +70,7 @@ def _beside_none(report: Report, what: str, load: Load, most_bytes: str) -> None
 def _kinds() -> dict[str, runs.Start]:
     """The program in Python, and with the live state compiled, by what their rows end with."""
     kinds: dict[str, runs.Start] = {"": start_ours}
-    if COMPILED_TREE.exists():
+    if (COMPILED_TREE / "made").exists():
         kinds[", compiled"] = functools.partial(start_ours, tree=COMPILED_TREE)
     return kinds
 

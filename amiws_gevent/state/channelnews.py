@@ -126,7 +126,8 @@ def news_of_people(values: Headers, before: Fields) -> Fields:
 
 def news_of_dialplan(values: Headers, before: Fields) -> Fields:
     """Where a channel is. Halves of Local channels are given their people without an event
-    (main/core_unreal.c, ast_unreal_call_setup): this is the first that shows them."""
+    (main/core_unreal.c, ast_unreal_call_setup), before they are answered: this is the first that
+    shows them."""
     fields: Fields = {}
     try:
         value = values["Application"]
@@ -135,7 +136,7 @@ def news_of_dialplan(values: Headers, before: Fields) -> Fields:
             fields["application"] = filled(value)
         _note_place(fields, values, before)
         name: str | None = before["name"]
-        if name is not None and name.startswith("Local/"):
+        if name is not None and name.startswith("Local/") and before["state"] != "up":
             _note_people(fields, values, before)
         else:
             value = values["Linkedid"]
