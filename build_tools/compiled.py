@@ -44,7 +44,8 @@ def extensions() -> list[Any]:
     paths = sorted((_ROOT / _PACKAGE).glob("*.py"))
     names = [path.relative_to(_ROOT).as_posix() for path in paths]
     made = mypycify(names, group_name="amiws_gevent_state", debug_level="0")
+    # Assertions of its runtime name their files, which are in another folder in each build.
+    nowhere = f"-ffile-prefix-map={include_dir()}=mypyc"
     for extension in made:
-        # Its assertions name their files, which are in another folder in each build.
-        extension.extra_compile_args.append(f"-ffile-prefix-map={include_dir()}=mypyc")
+        extension.extra_compile_args = [*extension.extra_compile_args, nowhere]
     return made
