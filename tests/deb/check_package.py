@@ -20,8 +20,12 @@ from tests.support.program import ROOT
 RELEASES = {"bookworm": "python3.11", "trixie": "python3.13"}
 SESSIONS = sessions(ROOT / "docs" / "install.md")
 
-# What apt and dpkg write down whatever they do; files of packages that stay are told by dpkg.
-BOOKS = ("var/lib/dpkg/", "var/lib/apt/", "var/cache/", "var/log/apt/", "etc/ssl/certs/")
+# What apt, dpkg and logrotate write down whatever they do; files of packages that stay are told by
+# dpkg.
+BOOKS = (
+    "var/lib/dpkg/", "var/lib/apt/", "var/cache/", "var/log/apt/", "etc/ssl/certs/",
+    "var/lib/logrotate/",
+)  # fmt: skip
 
 pytestmark = pytest.mark.timeout(2 * LONG)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import brotli
 import pytest
+from mypyc import build
+from setuptools import Extension
 
 from build_tools import backend, bundle, compiled
 from build_tools.compress import compress_tree
@@ -164,6 +166,13 @@ def test_what_compiles_is_asked_for_where_the_live_state_is_compiled(
     monkeypatch.setenv(compiled.VARIABLE, "yes" if wanted else "")
     asked = backend.get_requires_for_build_wheel()
     assert set(compiled.REQUIRES) <= set(asked) if wanted else not set(compiled.REQUIRES) & {*asked}
+
+
+def test_what_is_compiled_does_not_tell_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else no two builds would be the same: the folder in which pip builds has a random name."""
+    monkeypatch.setattr(build, "mypycify", lambda *_, **__: [Extension("one", ["one.c"])])
+    (extension,) = compiled.extensions()
+    assert f"-ffile-prefix-map={build.include_dir()}=mypyc" in extension.extra_compile_args
 
 
 @pytest.mark.slow
