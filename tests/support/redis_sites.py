@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from redis import RedisError
 from redis.crc import key_slot
 
 from amiws_gevent.bus.wire import Way, ask
@@ -94,7 +95,7 @@ def watched(
         def knows_all(port: int) -> bool:
             try:
                 (about,) = asked(settings, port, "SENTINEL", "MASTERS")
-            except OSError:
+            except (RedisError, OSError):  # it does not listen yet
                 return False
             known = dict(zip(about[::2], about[1::2], strict=True))
             return (known[b"num-slaves"], known[b"num-other-sentinels"]) == (b"1", b"2")
