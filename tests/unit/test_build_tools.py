@@ -176,13 +176,11 @@ def test_what_is_compiled_does_not_tell_where(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.slow
-def test_what_compiles_knows_the_types_of_all_that_the_live_state_imports(tmp_path: Path) -> None:
+def test_the_compiler_needs_no_library_that_the_live_state_imports(tmp_path: Path) -> None:
     """Where pip builds, nothing is installed but what was asked for."""
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--no-site-packages", "--cache-dir", tmp_path,
-         "--package", "amiws_gevent.state"],
+         *compiled.FLAGS, *compiled.names()],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    missing = set(re.findall(r'stub for module named "(\w+)"', done.stdout))
-    _mypy, *libraries = (wanted.partition(">=")[0] for wanted in compiled.REQUIRES)
-    assert missing == set(libraries), done.stdout
+    assert done.returncode == 0, done.stdout
