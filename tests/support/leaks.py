@@ -27,4 +27,6 @@ def live_greenlets() -> set[greenlet]:
     """Those that have not ended, with those that have not started yet."""
     gevent.sleep(0)
     gc.collect()
-    return {thing for thing in gc.get_objects() if isinstance(thing, greenlet) and not thing.dead}
+    return {
+        thing for thing in gc.get_objects() if issubclass(type(thing), greenlet) and not thing.dead
+    }
