@@ -26,6 +26,16 @@ def collector(bus: LocalBus) -> CollectorHere:
     return CollectorHere(bus)
 
 
+def edge_with_client(bus: LocalBus) -> tuple[EdgeHere, Client]:
+    """An edge that has heard all, and a client of its events."""
+    edge = EdgeHere(bus)
+    edge.run()
+    client = edge.client()
+    client.subscribe(EVENTS)
+    client.read()
+    return edge, client
+
+
 def test_it_is_complete_when_all_servers_were_told(bus: LocalBus) -> None:
     edge = EdgeHere(bus)
     edge.run()
@@ -66,11 +76,7 @@ def test_a_server_that_comes_and_one_that_goes(bus: LocalBus, collector: Collect
 def test_events_that_were_lost_on_the_way_are_a_gap(
     bus: LocalBus, collector: CollectorHere
 ) -> None:
-    edge = EdgeHere(bus)
-    edge.run()
-    client = edge.client()
-    client.subscribe(EVENTS)
-    client.read()
+    edge, client = edge_with_client(bus)
     collector.says("A")
     bus.lose(collector.publishing)
     collector.says("B")
@@ -86,11 +92,7 @@ def test_events_that_were_lost_on_the_way_are_a_gap(
 def test_gaps_are_told_where_they_are_also_if_all_is_heard_at_once(
     bus: LocalBus, collector: CollectorHere
 ) -> None:
-    edge = EdgeHere(bus)
-    edge.run()
-    client = edge.client()
-    client.subscribe(EVENTS)
-    client.read()
+    edge, client = edge_with_client(bus)
     collector.says("A")
     for name in ("B", "C"):
         CollectorHere(bus, goes_on=True).says(name)
