@@ -27,7 +27,7 @@ import re
 import secrets
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
@@ -278,7 +278,7 @@ class DigestLogin:
     """Checks logins of one realm.
 
     ``ha1_of`` gives the 32 lower-case hex digits of MD5(user:realm:password), or None;
-    ``former_of`` those of the password before. ``has_ended`` says whether a user has logged out
+    ``former_of`` those of passwords before. ``has_ended`` says whether a user has logged out
     of a session, of which a nonce has the given age.
     """
 
@@ -288,7 +288,7 @@ class DigestLogin:
         ha1_of: Callable[[str], bytes | None],
         nonces: NonceTable,
         *,
-        former_of: Callable[[str], bytes | None] = lambda _: None,
+        former_of: Callable[[str], Iterable[bytes]] = lambda _: (),
         sha256: Sha256Users | None = None,
         has_ended: Callable[[str, bytes, float], bool] = lambda _user, _id, _age: False,
     ) -> None:
@@ -351,8 +351,8 @@ class DigestLogin:
         ha1 = self._ha1_of(claimed)
         key = ha1 if _algorithm(parameters) == MD5 else self._sha256_of(claimed)
         right = self._is_right(key, method, parameters) and ha1 is not None
-        former = self._former_of(claimed) if _algorithm(parameters) == MD5 else None
-        was_right = self._is_right(former, method, parameters)
+        former = self._former_of(claimed) if _algorithm(parameters) == MD5 else ()
+        was_right = any(self._is_right(each, method, parameters) for each in former)
         wait = judge(claimed, not (right or was_right))
         if wait:
             return Outcome(wait=wait, reason="too many wrong passwords", claimed=claimed)

@@ -77,7 +77,6 @@ class Gate:
             memory or LoginMemory(clock=clock),
             self._limiter,
             told,
-            clock=clock,
             wall_clock=wall_clock,
         )
         self._login_on_websocket = settings.auth_websocket

@@ -111,8 +111,8 @@ class HtdigestFile:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = path
-        self._realm = realm
+        self.path = path
+        self.realm = realm
         self._former = former
         self._clock = clock
         self.version = 0
@@ -145,7 +145,7 @@ class HtdigestFile:
         self._refresh()
         if self._hashes is None:
             self._hashes = {
-                hashlib.sha256(f"{user}:{self._realm}".encode()).hexdigest(): user
+                hashlib.sha256(f"{user}:{self.realm}".encode()).hexdigest(): user
                 for user in self._sha256
             }
         return self._hashes.get(userhash.lower())
@@ -161,7 +161,7 @@ class HtdigestFile:
     def _refresh(self) -> None:
         now = self._clock()
         try:
-            status = self._path.stat()
+            status = self.path.stat()
             signature = (
                 status.st_dev,
                 status.st_ino,
@@ -171,7 +171,7 @@ class HtdigestFile:
             )
             if signature == self._signature and self._settled:
                 return
-            content = read_regular(self._path)
+            content = read_regular(self.path)
         except OSError as error:
             self._on_unreadable(error, now)
             return
@@ -184,26 +184,26 @@ class HtdigestFile:
             self._take(content)
 
     def _take(self, content: bytes) -> None:
-        users, bad_lines = parse_htdigest(content, self._realm)
+        users, bad_lines = parse_htdigest(content, self.realm)
         doubtful = bool(bad_lines) or not users
         if doubtful and self._users and not self._settled:
             return
         if bad_lines:
             _log.warning(
                 "auth_file %s: line %s ignored: not user:realm:HA1",
-                self._path,
+                self.path,
                 ", ".join(map(str, bad_lines[:10])),
             )
         if not users:
             _log.warning(
                 "auth_file %s has no user of the realm %s (auth_domain): nobody can log in",
-                self._path,
-                self._realm,
+                self.path,
+                self.realm,
             )
-        _log.info("auth_file %s: %d users of the realm %s", self._path, len(users), self._realm)
-        self._former.users_are(self._realm, users)
+        _log.info("auth_file %s: %d users of the realm %s", self.path, len(users), self.realm)
+        self._former.users_are(self.realm, users)
         self._content = content
-        self._use(users, parse_sha256(content, self._realm, users))
+        self._use(users, parse_sha256(content, self.realm, users))
 
     def _use(self, users: dict[str, bytes], sha256: dict[str, bytes]) -> None:
         self.version += users != self._users
@@ -215,12 +215,12 @@ class HtdigestFile:
             self._unreadable_since = now
             _log.warning(
                 "auth_file %s cannot be read (%s): logins are refused%s",
-                self._path,
+                self.path,
                 error.strerror or error,
                 f" if this lasts {GRACE_TIME:.0f} s" if self._users else "",
             )
         if self._users and now - self._unreadable_since >= GRACE_TIME:
-            _log.warning("auth_file %s still cannot be read: nobody can log in", self._path)
+            _log.warning("auth_file %s still cannot be read: nobody can log in", self.path)
             self._use({}, {})
             self._content = None
 

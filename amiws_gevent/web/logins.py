@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from amiws_gevent.config import Settings
 from amiws_gevent.identity import DIGEST, PROXY, TOKEN
@@ -51,7 +52,7 @@ LoginTold = Callable[[str, str | None, str, str], None]
 
 
 class LoginMemory:
-    """What outlives a reload: failures, former passwords, nonces, and who has logged out.
+    """What outlives a reload: failures, users and their former passwords, nonces, logouts.
 
     The last outlives a restart too, where the configuration has a file for it.
     """
@@ -66,6 +67,8 @@ class LoginMemory:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.former = FormerPasswords()
+        self._clock = clock
+        self._users: HtdigestFile | None = None
         self._make(clock, wall_clock)
         self._logouts = Logouts(self.ended, wall_clock=wall_clock)
 
@@ -74,6 +77,17 @@ class LoginMemory:
         self.throttle = LoginThrottle(clock=clock)
         self.nonces = NonceTable(clock=clock)
         self.ended = EndedSessions(clock=clock)
+
+    def users_of(self, file: Path, realm: str) -> HtdigestFile:
+        """The users of a file; those of before if it is the same one.
+
+        A new reader cannot tell whether a writer has just emptied the file, and all would be logged
+        out.
+        """
+        users = self._users
+        if users is None or (users.path, users.realm) != (file, realm):
+            users = self._users = HtdigestFile(file, realm, self.former, clock=self._clock)
+        return users
 
     def save(self) -> None:
         """A logout is to outlive the program; may wait for the disk."""
@@ -101,7 +115,6 @@ class Logins:
         limiter: LogLimiter,
         told: LoginTold,
         *,
-        clock: Callable[[], float],
         wall_clock: Callable[[], float],
     ) -> None:
         self.tokens = Tokens(settings.api_tokens)
@@ -121,13 +134,12 @@ class Logins:
         self._most_failures = settings.limits.failed_logins
         if settings.auth_file is not None and settings.auth_domain is not None:
             realm = settings.auth_domain
-            users = HtdigestFile(settings.auth_file, realm, memory.former, clock=clock)
-            self.users = users
+            self.users = users = memory.users_of(settings.auth_file, realm)
             self._digest = DigestLogin(
                 realm,
                 users.ha1,
                 memory.nonces,
-                former_of=memory.former.ha1,
+                former_of=memory.former.ha1s,
                 sha256=users,
                 has_ended=memory.ended.holds,
             )

@@ -107,8 +107,7 @@ def test_a_reload_does_not_forget_passwords_that_were_right(setup: Setup, before
         assert setup.get("alice", "changed").status_code == 200
     setup.program.reload()
     setup.program.wait_for_log("configuration applied")
-    if not before:
-        setup.auth_file.write_text(changed)
+    setup.auth_file.write_text(changed)
     assert [setup.get("alice", "one").status_code for _ in range(2 * MOST)] == [401] * 2 * MOST
     assert setup.get("alice", "changed").status_code == 200
     assert "login refused: " not in setup.program.log

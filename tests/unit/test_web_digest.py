@@ -172,8 +172,10 @@ def test_nothing_is_said_of_the_password_of_who_has_to_wait(client: Client) -> N
 
 def test_the_password_from_before(clock: Clock) -> None:
     users = {"anna": ha1("anna", "new")}
-    former = {"anna": ha1("anna", "old"), "bob": ha1("bob", "old")}
-    login = DigestLogin(REALM, users.get, NonceTable(clock=clock), former_of=former.get)
+    former = {"anna": (ha1("anna", "old"),), "bob": (ha1("bob", "new"), ha1("bob", "old"))}
+    login = DigestLogin(
+        REALM, users.get, NonceTable(clock=clock), former_of=lambda user: former.get(user, ())
+    )
     for user, reason in (("anna", "wrong password"), ("bob", "no such user")):
         outcome = Client(login, user, "old").send()
         assert (outcome.user, outcome.former, outcome.reason) == (None, True, reason)

@@ -653,6 +653,33 @@ def test_wallboards_with_the_password_from_before_lock_nobody_out(
     assert '"anna"' in line
 
 
+def test_a_reload_in_the_moment_of_a_writer_takes_nothing_from_anybody(world: World) -> None:
+    """A writer empties the file, and writes it: a reload may look just between."""
+    world.page(world.digest("anna", "one"))
+    world.write(anna="changed", bob="two")
+    cookie = world.log_in("anna", "changed")
+    opened = world.upgrade(cookie)
+    world.path.write_text("")
+    world.reload()
+    assert world.gate.end_of(opened.grant, websocket=True) is None
+    assert world.upgrade(cookie).status == 200
+    for _ in range(3 * world.settings.limits.failed_logins):
+        assert world.page(world.digest("anna", "one")).status == 401
+    world.write(anna="changed", bob="two")
+    world.page(world.digest("anna", "one"))
+    assert world.failed.refused == {}
+    assert world.page(world.digest("anna", "changed")).status == 200
+
+
+def test_a_reload_to_another_file_has_the_users_of_that(world: World) -> None:
+    world.log_in()
+    other = world.path.with_name("other")
+    other.write_text("")
+    world.settings = world.settings.model_copy(update={"auth_file": other})
+    world.reload()
+    assert world.page(world.digest("anna", "one")).status == 401
+
+
 # The log
 
 
