@@ -314,7 +314,7 @@ class Leases(Worker):
                 self._keeper.gained(hold)
             elif new:
                 if sent >= self._grants_at:
-                    _log.warning(_YOUNG, new / 1000)
+                    _log.info(_YOUNG, new / 1000)
                 self._grants_at = sent + new / 1000
                 self._looks_at = min(self._looks_at, self._grants_at)
             else:  # another was faster: there may be others that are free

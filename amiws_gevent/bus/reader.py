@@ -10,8 +10,9 @@ from typing import Any
 from amiws_gevent.bus.api import Bounds, Follower, LeaseOf
 from amiws_gevent.bus.connection import Away, Connection
 from amiws_gevent.bus.entries import entry_of
+from amiws_gevent.bus.holders import Holders
 from amiws_gevent.bus.keys import Keys
-from amiws_gevent.bus.leases import holder_of, some_of
+from amiws_gevent.bus.leases import holder_of
 from amiws_gevent.bus.scripts import LOOK
 from amiws_gevent.bus.worker import Guard, Health, Worker
 from amiws_gevent.runtime.log import LogLimiter
@@ -75,8 +76,7 @@ class RedisReader(Worker):
         self._followed: dict[str, _Followed] = {}
         self._count = 16
         self._looked_at = float("-inf")
-        self._collectors: dict[str, bytes] = {}
-        """The fence of who has which lease, as it was told; empty if nobody has it."""
+        self._holders = Holders(clock)
         self._told: tuple[bool, str] | None = None
         self._limiter = LogLimiter()
 
@@ -139,17 +139,7 @@ class RedisReader(Worker):
             stream.base = base
 
     def _tell_collectors(self, found: Mapping[str, bytes]) -> None:
-        before, self._collectors = self._collectors, dict(found)
-        changed = [lease for lease, fence in found.items() if before.get(lease) != fence]
-        by_holder: dict[str, list[str]] = {}
-        for lease in changed:
-            by_holder.setdefault(holder_of(found[lease]), []).append(lease)
-        for holder, leases in by_holder.items():
-            if holder:
-                _log.info("the collector %s has %s", holder, some_of(leases))
-            else:
-                _log.warning("no collector has %s", some_of(leases))
-        for lease in changed:
+        for lease in self._holders.look(found):
             holder = holder_of(found[lease])
             reason = f"{holder or 'no collector'} has the lease"
             self._guard(self._follower.on_collector, lease, bool(holder), reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from gevent.event import Event
 from amiws_gevent.bus.connection import Away, Connection
 from amiws_gevent.runtime.backoff import Backoff
 from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.outages import OutageLog
 
 _log = logging.getLogger("amiws_gevent.bus")
 
@@ -44,7 +46,13 @@ class Guard:
 class Health:
     """Whether all workers of a bus have their connection; logs and tells when that changes."""
 
-    def __init__(self, place: str, on_change: Callable[[bool, str], None]) -> None:
+    def __init__(
+        self,
+        place: str,
+        on_change: Callable[[bool, str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.up = False
         self.reason = "not connected yet"
         self.losses = 0
@@ -52,6 +60,8 @@ class Health:
         self._place = place
         self._on_change = on_change
         self._problems: dict[str, str | None] = {}
+        self._outage = OutageLog(clock)
+        self._outage.lost(self.reason)  # as it is at each start, that needs no line; its end does
 
     def expect(self, name: str) -> None:
         """There is a worker of that name, which has no connection yet."""
@@ -62,13 +72,13 @@ class Health:
         self._problems[name] = problem
         # Of those who have one, the first: several may fail in turn, each in a way of its own.
         reason = next((text for text in self._problems.values() if text is not None), "")
+        if reason and self._outage.lost(reason):
+            _log.warning("Redis at %s: %s", self._place, reason)
         if reason == self.reason:
             return
         self.losses += self.up
         self.up, self.reason = not reason, reason
-        if reason:
-            _log.warning("Redis at %s: %s", self._place, reason)
-        else:
+        if self.up and self._outage.back():
             _log.info("Redis at %s: connected", self._place)
         self._on_change(self.up, reason)
 

@@ -39,6 +39,7 @@ from amiws_gevent.live.proxy import PROXY_ID, PROXY_NAME
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.runtime.log import LogLimiter
 from amiws_gevent.runtime.loop import yield_to_loop
+from amiws_gevent.runtime.outages import OutageLog
 
 TURN = 0.003
 """Seconds for which entries are taken before others have their turn; one may take as long."""
@@ -101,6 +102,9 @@ class Following:
         self._format = ""
         self._complete = Event()
         self._limiter = LogLimiter()
+        self._heard = False  # before, the bus says what is amiss, if that is no normal start
+        self._outage = OutageLog()
+        self._outage.lost(NOT_YET)
 
     # -- of `feeds.shown.Live` -----------------------------------------------------------
 
@@ -179,10 +183,12 @@ class Following:
     def _look_at_reasons(self, servers: Iterable[int] | None = None) -> None:
         """Find out what is amiss by now, of these servers or of all."""
         before, self.reason = self.reason, self._reason()
-        if self.reason and self.reason != before:
+        if not self.reason:
+            if self._outage.back():
+                _log.info("collectors are heard")
+        elif self._heard and self._outage.lost(self.reason):
             _log.error("the live state is not up to date: %s", self.reason)
-        elif before and not self.reason:
-            _log.info("collectors are heard")
+        self._heard = self._heard or not self.reason
         if self._program.look(servers) or self.reason != before:
             self.on_change()
 

@@ -11,7 +11,9 @@ import pytest
 
 from amiws_gevent.bus.connection import Away, Connection
 from amiws_gevent.bus.worker import Guard, Health, Teller, Worker
+from amiws_gevent.runtime.outages import AGAIN, AT_ONCE
 from tests.support.bus import working
+from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
 
@@ -70,6 +72,26 @@ def test_redis_is_there_when_all_have_it(caplog: pytest.LogCaptureFixture) -> No
         "Redis at redis://h: it is loading",
         "Redis at redis://h: connected",
     ]
+
+
+def test_a_lasting_outage_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Who is told of it, as clients are, hears each reason."""
+    caplog.set_level(logging.INFO, "amiws_gevent.bus")
+    told: list[tuple[bool, str]] = []
+    clock = Clock()
+    health = Health("redis", lambda up, reason: told.append((up, reason)), clock=clock)
+    for name in "ab":
+        health.expect(name)
+        health.report(name, None)
+    for second in range(600):
+        clock.now += 1
+        health.report("ab"[second % 2], f"sentinel {second % 3}: {second % 80}")
+    assert len(told) > 200
+    assert AT_ONCE <= len(caplog.records) <= 2 + AT_ONCE + 600 / AGAIN
+    for name in "ab":
+        health.report(name, None)
+    assert caplog.messages[-1] == "Redis at redis: connected"
+    assert caplog.messages.count("Redis at redis: connected") == 2
 
 
 class _Counting(Worker):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import gevent
 import pytest
 
@@ -10,6 +12,7 @@ from amiws_gevent.crossing.streams import DIRECTORY, PROGRAM
 from amiws_gevent.edge.following import NOT_YET
 from amiws_gevent.feeds.feeds import LOOK
 from amiws_gevent.feeds.filters import Filters
+from amiws_gevent.runtime.outages import AT_ONCE
 from tests.support.edges import CollectorHere, EdgeHere
 from tests.support.feeds import BOTH, EVENTS, STATE, Client, FakeServer
 from tests.support.greenlets import until
@@ -318,3 +321,29 @@ def test_a_collector_of_another_version(
     bus.append("server-1", b"?")
     edge.run()
     assert "another version" in edge.following.reason
+
+
+def test_what_is_not_heard_yet_is_no_fault_and_what_is_lost_is(
+    bus: LocalBus, collector: CollectorHere, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "amiws_gevent.edge")
+    edge = EdgeHere(bus)
+    following = edge.following
+    following.on_directory = lambda _: None  # else somebody would have all leases at once
+    following.on_connection(False, "refused")
+    following.on_connection(True, "")
+    following.on_collector("server-1", False, "no collector has the lease")
+    edge.run()
+    assert following.reason == "there is no collector: no collector has the lease"
+    assert caplog.messages == []
+    following.on_collector("server-1", True, "a has the lease")
+    assert caplog.messages == ["collectors are heard"]
+    for number in range(50):
+        following.on_connection(False, f"reason {number}")
+        assert following.reason == f"Redis cannot be reached: reason {number}"
+    following.on_connection(True, "")
+    assert caplog.messages[1] == (
+        "the live state is not up to date: Redis cannot be reached: reason 0"
+    )
+    assert caplog.messages[-1] == "collectors are heard"
+    assert len(caplog.messages) <= 2 + AT_ONCE
