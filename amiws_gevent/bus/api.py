@@ -264,7 +264,8 @@ class Caller(Protocol):
         """Ask once: never twice, whatever happens. Any number of answers come, the last is marked.
 
         ``timeout``, in seconds, is for all of them. UNREACHABLE: it was certainly not begun, since
-        there is no collector, Redis is away, too much waits, or nobody took it in time. UNKNOWN: it
+        there is no collector, Redis is away (for a moment more than it shows elsewhere: that is
+        waited for), too much waits, or nobody took it in time. UNKNOWN: it
         may have been begun, and no more will be heard of it: the collector was lost, or the time is
         over, or answers were lost. ``on_answer`` is never called before this returns. Returns what
         cancels it: after that nothing is heard of it; what was not begun is not done.

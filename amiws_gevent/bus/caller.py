@@ -34,10 +34,16 @@ CALLS_KEPT = 600_000
 ANSWERS_KEPT = 60_000
 """Milliseconds after which the answers of an edge that reads none are gone."""
 
+HOLD_TIME = 2.0
+"""Seconds for which a question is held at most, while Redis is there and the way to it is not yet:
+other connections may have been faster after an outage."""
+MOST_HELD = 256
+
 LOOK_TIME = 1.0
 """Seconds between two looks whether the collector is there, while somebody waits."""
 
 _BLOCK = 1.0
+_HELD_WAIT = 0.05  # seconds between two looks whether there is a way for what is held
 _COUNT = 64
 
 
@@ -45,11 +51,19 @@ class _Call:
     """A question that waits for answers."""
 
     def __init__(
-        self, lease: str, identity: int, size: int, deadline: float, on_answer: OnAnswer
+        self,
+        lease: str,
+        method: str,
+        data: bytes,
+        identity: int,
+        deadline: float,
+        on_answer: OnAnswer,
     ) -> None:
         self.lease = lease
+        self.method = method
+        self.data = data
         self.identity = identity
-        self.size = size
+        self.size = len(data)
         self.deadline = deadline
         self.on_answer = on_answer
         self.entry: bytes | None = None
@@ -88,6 +102,7 @@ class RedisCaller:
         self._clock = clock
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Call] = {}
+        self._held: list[tuple[_Call, float]] = []  # until when
         self._news: deque[tuple[_Call, bytes | None, bool, Problem]] = deque()
         self._wake = Event()
         self._looks_at = 0.0
@@ -104,24 +119,39 @@ class RedisCaller:
     ) -> Callable[[], None]:
         self.calls += 1
         deadline = self._clock() + timeout
-        call = _Call(lease, next(self._numbers), len(data), deadline, on_answer)
-        keys = [self._keys.calls(lease), self._keys.calls_bytes(lease)]
-        holder = (self._keys.leases, lease)
-        bounds = (MOST_UNTAKEN, MOST_UNTAKEN_BYTES, CALLS_KEPT)
-        milliseconds = max(1, round(timeout * 1000))
-        command = CALL(
-            keys, *bounds, self._edge, str(call.identity), method, milliseconds, data, *holder
-        )
+        call = _Call(lease, method, data, next(self._numbers), deadline, on_answer)
         self._waiting[call.identity] = call
-        taken = (
-            self._listening
-            and len(self._waiting) <= MOST_CALLS
-            and self._lane.put(command, len(data), lambda reply: self._asked(call, reply))
-        )
-        if not taken:
+        if len(self._waiting) > MOST_CALLS:
             self._end(call, UNREACHABLE)
+        else:
+            self._ask(call, self._clock() + HOLD_TIME)
         self._wake.set()
         return lambda: self._cancel(call)
+
+    def _ask(self, call: _Call, until: float) -> None:
+        """Ask, or hold it ``until`` then at the latest, or end it."""
+        now = self._clock()
+        if self._listening and self._lane.up:
+            keys = [self._keys.calls(call.lease), self._keys.calls_bytes(call.lease)]
+            bounds = (MOST_UNTAKEN, MOST_UNTAKEN_BYTES, CALLS_KEPT)
+            milliseconds = max(1, round((call.deadline - now) * 1000))
+            asked = (self._edge, str(call.identity), call.method, milliseconds, call.data)
+            command = CALL(keys, *bounds, *asked, self._keys.leases, call.lease)
+            if self._lane.put(command, call.size, lambda reply: self._asked(call, reply, until)):
+                return
+        elif self._may_hold() and now < min(until, call.deadline):
+            self._held.append((call, until))
+            return
+        self._end(call, UNREACHABLE)
+
+    def _may_hold(self) -> bool:
+        return self._lane.redis_is_there and len(self._held) < MOST_HELD
+
+    def _ask_held(self) -> None:
+        held, self._held = self._held, []
+        for call, until in held:
+            if not call.over:
+                self._ask(call, until)
 
     def start(self) -> None:
         self._greenlet = gevent.spawn(self._run)
@@ -129,8 +159,9 @@ class RedisCaller:
     def stop(self) -> None:
         """Tell all who wait that they will hear nothing."""
         self._listening = False
+        held = {call.identity for call, _ in self._held}
         for call in list(self._waiting.values()):
-            self._end(call, UNKNOWN)
+            self._end(call, UNREACHABLE if call.identity in held else UNKNOWN)
         self._tell_news()
         if self._greenlet is not None:
             self._greenlet.kill()
@@ -163,13 +194,18 @@ class RedisCaller:
                 self._tell(call, data, last == b"1", NO_PROBLEM)
         return len(data)
 
-    def _asked(self, call: _Call, reply: Any) -> None:
+    def _asked(self, call: _Call, reply: Any, until: float) -> None:
         if isinstance(reply, Away):
+            if not (reply.asked or call.over or self._lane.up):
+                self._ask(call, until)  # it was certainly not asked
+                self._wake.set()
+                return
             self._end(call, UNKNOWN if reply.asked else UNREACHABLE)
         elif not reply:
             self._end(call, UNREACHABLE)
         else:
             call.entry, call.fence = reply
+            call.data = b""
             if call.over:
                 self._tell_collector(call)
 
@@ -231,6 +267,7 @@ class RedisCaller:
 
     def _run(self) -> None:
         while True:
+            self._ask_held()
             self._tell_news()
             now = self._clock()
             for call in [one for one in self._waiting.values() if one.deadline <= now]:
@@ -244,6 +281,8 @@ class RedisCaller:
             if not self._news:
                 soonest = min((one.deadline for one in self._waiting.values()), default=now + 60)
                 wait = min(max(soonest - now, 0.05), LOOK_TIME)
+                if self._held:
+                    wait = min(wait, _HELD_WAIT)
                 self._wake.wait(wait if self._waiting else None)
                 self._wake.clear()
 

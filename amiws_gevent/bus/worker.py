@@ -63,6 +63,11 @@ class Health:
         self._outage = OutageLog(clock)
         self._outage.lost(self.reason)  # as it is at each start, that needs no line; its end does
 
+    @property
+    def some_up(self) -> bool:
+        """Whether a worker has its connection, be it that others have not."""
+        return None in self._problems.values()
+
     def expect(self, name: str) -> None:
         """There is a worker of that name, which has no connection yet."""
         self._problems[name] = self.reason
@@ -133,6 +138,11 @@ class Worker(abc.ABC):
         self._health = health
         self._greenlet: gevent.Greenlet[[], None] | None = None
         health.expect(name)
+
+    @property
+    def redis_is_there(self) -> bool:
+        """Whether this worker, or another of its bus, has a connection."""
+        return self._health.some_up
 
     def start(self) -> None:
         self._greenlet = gevent.spawn(self._run)

@@ -11,6 +11,7 @@ import pytest
 
 from amiws_gevent.bus import caller as module
 from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE, Reply
+from amiws_gevent.bus.connection import Away
 from amiws_gevent.bus.redis_bus import RedisCollector
 from tests.support.bus import KEYS, LEASE, Answers, collector, edge, fence, life, run_out
 from tests.support.greenlets import until
@@ -115,6 +116,48 @@ def test_without_redis_at_once(server: RedisServer) -> None:
         asker.caller.call(LEASE, "ask", b"", LONG, answers := Answers())
         assert answers.told == []
         until(lambda: answers.told == [(None, True, UNREACHABLE)])
+
+
+@pytest.mark.parametrize("what", ["lane", "listener"])
+def test_what_comes_before_the_way_is_there_again_is_held(server: RedisServer, what: str) -> None:
+    """After an outage an edge may have heard of a server before it can ask for anything."""
+    with collector(server) as (bus, _), edge(server) as (asker, _):
+        served, answers = Served(bus), [Answers() for _ in range(3)]
+        worker = getattr(asker.asker, what)
+        worker.stop()
+        worker.away(Away("it is slower than the others"))
+        worker.up = False
+        for one in answers[:2]:
+            cancel = asker.caller.call(LEASE, "ask", b"held", LONG, one)
+        asker.caller.call(LEASE, "ask", b"short", 0.01, answers[2])
+        cancel()
+        until(lambda: answers[2].told == [(None, True, UNREACHABLE)])
+        assert served.asked == []
+        worker.stopping = False
+        worker.start()
+        until(lambda: served.asked == [b"held"])
+        served.replies[0].send(b"done", last=True)
+        until(lambda: answers[0].told == [(b"done", True, "")])
+        assert answers[1].told == []
+
+
+def test_what_is_held_does_not_wait_for_ever(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HOLD_TIME", 0.1)
+    monkeypatch.setattr(module, "MOST_HELD", 2)
+    with edge(server) as (asker, _):
+        asker.asker.lane.stop()
+        asker.asker.lane.up = False
+        answers = [Answers() for _ in range(3)]
+        for one in answers:
+            asker.caller.call(LEASE, "ask", b"x", LONG, one)
+        until(lambda: all(one.told == [(None, True, UNREACHABLE)] for one in answers))
+        last = Answers()
+        monkeypatch.setattr(module, "HOLD_TIME", LONG)
+        asker.caller.call(LEASE, "ask", b"x", LONG, last)
+        asker.stop()
+        until(lambda: last.told == [(None, True, UNREACHABLE)])
 
 
 def test_when_nobody_takes_it_in_time_it_is_taken_back(server: RedisServer) -> None:
