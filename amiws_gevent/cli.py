@@ -1,4 +1,4 @@
-"""The command line: amiws's options, and the order in which a start goes.
+"""The command line: what it asks for, and the order in which a start goes.
 
 The options are parsed and the configuration is read before the program leaves the
 terminal. So mistakes in either are reported on the terminal, with the exit status
@@ -17,20 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from amiws_gevent import __version__, passwd
-from amiws_gevent.bus.needed import needing_redis
-from amiws_gevent.config import (
-    WS_PORT,
-    ConfigError,
-    LoadResult,
-    Redis,
-    Settings,
-    Source,
-    load_users_file,
-    role_report,
-    security_warnings,
-)
-from amiws_gevent.config.fields import EDGE, PROCESSES, token_name, workers
+from amiws_gevent.checking import connect, file_of, report
+from amiws_gevent.config import ConfigError, LoadResult, Settings, Source, load_users_file
+from amiws_gevent.config.fields import EDGE, token_name
 from amiws_gevent.errors import ListenError, StartError, UsageError
+from amiws_gevent.options import (
+    CONFIG_FILE,
+    DEMO_AS_CONFIGURED,
+    PID_FILE,
+    check_together,
+    parser,
+)
 from amiws_gevent.runtime import log
 from amiws_gevent.runtime.daemon import Child, PidFile, daemonise
 from amiws_gevent.runtime.notify import is_journal
@@ -41,44 +38,14 @@ from amiws_gevent.web.tokens import hash_of, make_token
 if TYPE_CHECKING:
     from amiws_gevent.simulator.demo import Wishes
 
-CONFIG_FILE = Path("/etc/amiws.yaml")
-PID_FILE = Path("/tmp/amiws.pid")  # noqa: S108  # amiws's default; PidFile knows the danger
-WORKING_DIRECTORY = Path("/tmp")  # noqa: S108  # amiws's default; nothing is written there
-
-LARGEST_PORT = 65535
-DEMO_AS_CONFIGURED = -1  # --demo without a port
-MOST_CALLS_A_MINUTE = 60_000
-
 STDERR = 2
 EXIT_INTERRUPTED = 130  # what a shell makes of a program that SIGINT ended; of a question alone
 EXIT_WRONG_DATA = 65  # sysexits.h EX_DATAERR; of --audit-verify alone
-EXIT_UNAVAILABLE = 69  # sysexits.h EX_UNAVAILABLE; of --connect alone
-EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
-EXIT_NO_PERMISSION = 77  # sysexits.h EX_NOPERM; of --connect alone
-CONNECT_STATUSES = (EXIT_UNAVAILABLE, EXIT_NO_PERMISSION)  # the worst first
 
 NO_SYSLOG = (
     f"amiws-gevent: warning: no syslog daemon listens at {log.SYSLOG}; the log is lost until one "
     "does"
 )
-
-NEEDS = {
-    "strict": "check",
-    "connect": "check",
-    "audit_key": "audit_verify",
-    "audit_head": "audit_verify",
-} | passwd.NEEDS
-"""Options that mean something together with another alone."""
-
-DESCRIPTION = """\
-Sends the events of Asterisk servers (AMI) to browsers as JSON over WebSocket, and the actions
-of browsers to the servers. Replaces the C program amiws: same options, same configuration."""
-
-SIGNALS = """\
-SIGINT and SIGTERM stop the program. SIGHUP applies a changed configuration.
-Exit status: 0 stopped as asked; 2 mistake on the command line; 70 internal error (please
-report it); 71 port or certificate; 73 pid file or audit; 78 configuration. Of --connect: 69 a
-server, or Redis, that cannot be logged in to or does not answer; 77 a user that lacks a right."""
 
 
 class Program(Served, Protocol):
@@ -102,7 +69,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
         signals.take()
     words = parser()
     options = words.parse_args(arguments)
-    _check_together(words, options)
+    check_together(words, options)
     if options.token is not None:
         return _make_token(words, options.token)
     if options.audit_verify is not None:
@@ -123,95 +90,6 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
     except EndAsked:
         asked = options.check or options.plugins or options.passwd is not None
         return EXIT_INTERRUPTED if asked else 0
-
-
-def _check_together(words: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    for option, needed in NEEDS.items():
-        if getattr(options, option) and not getattr(options, needed):
-            words.error(f"--{option.replace('_', '-')} needs --{needed.replace('_', '-')}")
-    if options.delete and options.stdin:
-        words.error("--delete asks for no password: not with --stdin")
-
-
-def parser() -> argparse.ArgumentParser:
-    """amiws's options with its defaults, and those that are ours."""
-    parser = argparse.ArgumentParser(
-        prog="amiws-gevent",
-        description=DESCRIPTION,
-        epilog=SIGNALS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "-f",
-        "--file",
-        metavar="FILENAME",
-        type=Path,
-        help=f"configuration file (default {CONFIG_FILE})",
-    )
-    parser.add_argument("-d", "--daemon", action="store_true", help="run as a daemon")
-    parser.add_argument(
-        "-p",
-        "--pidfile",
-        metavar="FILENAME",
-        type=Path,
-        help=f"pid file (default: {PID_FILE} as a daemon, none in the foreground); "
-        "for a daemon, a relative name counts from the working directory",
-    )
-    parser.add_argument(
-        "-D",
-        "--wdir",
-        metavar="PATH",
-        type=Path,
-        default=WORKING_DIRECTORY,
-        help=f"working directory of the daemon (default {WORKING_DIRECTORY})",
-    )
-    _add_ours(parser)
-    return parser
-
-
-def _add_ours(parser: argparse.ArgumentParser) -> None:
-    """The options that amiws does not have."""
-    _add_check_options(parser)
-    parser.add_argument(
-        "--demo",
-        metavar="PORT",
-        nargs="?",
-        type=_port,
-        const=DEMO_AS_CONFIGURED,
-        help="use three simulated PBXs instead of the configured servers. Clients connect to PORT; "
-        "its default is ws_port of the file given with -f, or without a file "
-        f"http://127.0.0.1:{WS_PORT}/",
-    )
-    parser.add_argument(
-        "--process",
-        choices=PROCESSES,
-        help="what this process does, whatever the configuration says: both, or with others over "
-        "Redis collector (AMI connections) or edge (clients)",
-    )
-    parser.add_argument(
-        "--workers",
-        metavar="NUMBER",
-        type=_workers,
-        help="serve clients with so many processes, whatever the configuration says, or auto: one "
-        "for each core",
-    )
-    # Of a process that a supervisor has started: its name, and the descriptor of its channel.
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--plugins",
-        action="store_true",
-        help="list the configured plugins with their files, hooks and settings, and exit",
-    )
-    parser.add_argument(
-        "--token",
-        metavar="NAME",
-        help="make a token for a program that uses the HTTP API, print it and its lines for the "
-        "configuration, and exit",
-    )
-    passwd.add_options(parser)
-    _add_audit_options(parser)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    _add_demo_options(parser)
 
 
 def _make_token(words: argparse.ArgumentParser, name: str) -> int:
@@ -246,51 +124,6 @@ def _change_password(options: argparse.Namespace, signals: Signals) -> int:
     return 0
 
 
-def _add_check_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="check the configuration, report all mistakes, and exit",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="with --check: unknown keys and events, repeated keys and cut-off secrets are errors",
-    )
-    parser.add_argument(
-        "--connect",
-        action="store_true",
-        help="with --check: log in to each server too, and to Redis, and say what its AMI user may "
-        "ask for the live state, with the lines that manager.conf lacks, and what Redis lacks",
-    )
-
-
-def _add_audit_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--audit-verify",
-        metavar="FILE",
-        nargs="+",
-        type=Path,
-        help="verify files of an audit trail, say what was changed or removed, and exit with 65 "
-        "if something was",
-    )
-    parser.add_argument(
-        "--audit-key",
-        metavar="FILE",
-        action="append",
-        type=Path,
-        help="with --audit-verify: the key, instead of the one that the configuration names; "
-        "several for an audit whose key was changed",
-    )
-    parser.add_argument(
-        "--audit-head",
-        metavar="HEAD",
-        action="append",
-        help="with --audit-verify: a head of the audit as the log has it, NUMBER:CODE, which must "
-        "be in the files",
-    )
-
-
 def _verify_audit(words: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Verify an audit with the given keys, or that of the configuration."""
     from amiws_gevent.audit import check  # by others it is not needed
@@ -313,20 +146,6 @@ def _verify_audit(words: argparse.ArgumentParser, options: argparse.Namespace) -
         return error.exit_status
     print("\n".join(check.lines_of(report)))
     return 0 if report.sound else EXIT_WRONG_DATA
-
-
-def _add_demo_options(parser: argparse.ArgumentParser) -> None:
-    demo = parser.add_argument_group("what the simulated PBXs of --demo play")
-    demo.add_argument("--seed", type=int, help="the same number gives the same calls (default 1)")
-    demo.add_argument("--rate", type=_rate, help="new calls a minute on each PBX (default 30)")
-    demo.add_argument(
-        "--scenario",
-        metavar="NAME,...",
-        help="these scenarios and nothing else (default: all among everyday's calls)",
-    )
-    demo.add_argument(
-        "--scenarios", action="store_const", const=True, help="list the scenarios, and exit"
-    )
 
 
 def _wishes(options: argparse.Namespace) -> Wishes | None:
@@ -357,7 +176,7 @@ def _run(options: argparse.Namespace, signals: Signals, wishes: Wishes | None) -
         result = source.load()
     if options.check:
         demo = options.demo is not None
-        status = _report(result, strict=options.strict, demo=demo)
+        status = report(result, strict=options.strict, demo=demo)
         if status or not options.connect:
             return status
         with signals.may_end():
@@ -402,89 +221,9 @@ def _demo_keys(port: int) -> dict[str, object]:
     return keys if port == DEMO_AS_CONFIGURED else keys | {"ws_port": port}
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT):
-        raise argparse.ArgumentTypeError(f"must be a port from 0 to {LARGEST_PORT}, not {text!r}")
-    return int(text)
-
-
-def _workers(text: str) -> int | str:
-    try:
-        return workers(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= MOST_CALLS_A_MINUTE:
-        raise argparse.ArgumentTypeError(
-            f"must be calls a minute, 0 to {MOST_CALLS_A_MINUTE}, not {text!r}"
-        )
-    return rate
-
-
-def _report(result: LoadResult, *, strict: bool, demo: bool) -> int:
-    """What ``--check`` says of a file that can be used: a line, and warnings before it.
-
-    ``strict`` makes errors of the slips among the warnings.
-    """
-    errors = set(result.slips) if strict else set()
-    for warning in result.warnings:
-        print(warning if warning in errors else f"warning: {warning}", file=sys.stderr)
-    for warning in security_warnings(result.settings):
-        print(f"warning: {warning}", file=sys.stderr)
-    from amiws_gevent.migration import page_notes  # by others it is not needed
-
-    for note in (*role_report(result.settings), *result.notes, *page_notes(result.settings)):
-        print(f"note: {note}", file=sys.stderr)
-    if errors:
-        return ConfigError.exit_status
-    servers = "simulated servers" if demo else _counted(len(result.settings.amihosts), "server")
-    print(f"{_file_of(result)}: the configuration is valid ({servers})")
-    return 0
-
-
 def _connect(source: Source, *, demo: Wishes | None) -> int:
-    """What ``--connect`` finds out of each server and Redis; the exit status is the worst."""
     with _simulated(source, demo) as source:
-        settings = source.load().settings
-        servers = 0 if settings.process == EDGE else _connect_servers(settings)
-    redis = 0 if settings.redis is None else _connect_redis(settings.redis, settings.process)
-    return next((each for each in CONNECT_STATUSES if each in (servers, redis)), 0)
-
-
-def _connect_servers(settings: Settings) -> int:
-    from amiws_gevent.live.check import (  # by others it is not needed
-        READ_NOTE,
-        check_servers,
-        lines_of,
-    )
-
-    reports = check_servers(settings)
-    for report in reports:
-        print("\n".join(lines_of(report)))
-    print(READ_NOTE)
-    if any(report.problem for report in reports):
-        return EXIT_UNAVAILABLE
-    lacks = any(report.lacks_class or report.alone for report in reports)
-    return EXIT_NO_PERMISSION if lacks else 0
-
-
-def _connect_redis(settings: Redis, process: str) -> int:
-    check = needing_redis("check")
-    report = check.check_redis(settings, edge=process == EDGE)
-    print("\n".join(check.lines_of(report)))
-    if report.problem:
-        return EXIT_UNAVAILABLE
-    return EXIT_NO_PERMISSION if report.forbidden else 0
-
-
-def _file_of(result: LoadResult) -> str:
-    return str(result.settings.path or "--demo")
+        return connect(source.load().settings)
 
 
 def _list_plugins(result: LoadResult) -> int:
@@ -499,7 +238,7 @@ def _list_plugins(result: LoadResult) -> int:
             f"  settings  {entry.settings!r}",
             f"  timeout   {entry.hook_timeout:g} s",
         ]
-    return _print_all(lines or [f"{_file_of(result)}: no plugins"])
+    return _print_all(lines or [f"{file_of(result)}: no plugins"])
 
 
 def _list_scenarios() -> int:
@@ -517,10 +256,6 @@ def _print_all(lines: Iterable[str]) -> int:
         # SIGPIPE").
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _serve(

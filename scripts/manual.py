@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from amiws_gevent import __version__, cli
+from amiws_gevent import __version__, options
 from amiws_gevent.config import schema
 
 PROGRAM = "amiws-gevent"
@@ -76,15 +76,15 @@ def _shown(actions: Iterable[argparse.Action]) -> list[argparse.Action]:
 
 def program_page() -> str:
     """amiws-gevent(8)."""
-    parser = cli.parser()
-    signals, _, status = cli.SIGNALS.partition("Exit status:")
+    parser = options.parser()
+    signals, _, status = options.SIGNALS.partition("Exit status:")
     lines = [
         *_head(PROGRAM, 8, "events of Asterisk servers for browsers, over WebSocket"),
         ".SH SYNOPSIS",
         f".B {roff(PROGRAM)}",
         "[\\fIoptions\\fR]",
         ".SH DESCRIPTION",
-        *_paragraphs(cli.DESCRIPTION),
+        *_paragraphs(options.DESCRIPTION),
         ".SH OPTIONS",
     ]
     for group in parser._action_groups:
@@ -117,7 +117,7 @@ def completion() -> str:
     """What bash completes, for bash-completion's folder."""
     words: list[str] = []
     cases: dict[str, list[str]] = {}
-    for action in _shown(cli.parser()._actions):
+    for action in _shown(options.parser()._actions):
         words += action.option_strings
         if action.nargs != 0:
             cases.setdefault(_values(action), []).extend(action.option_strings)

@@ -123,13 +123,19 @@ def _is_dead(path: Path) -> bool:
     return False
 
 
+def redis_program() -> str:
+    """The path of the program. Raises MissingLibraryError if none is installed."""
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None:
+        raise MissingLibraryError(MISSING)
+    return found
+
+
 class RedisProcess(Process):
     """Raises MissingLibraryError if there is no such program."""
 
     def __init__(self, folder: RedisFolder) -> None:
-        found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-        if found is None:
-            raise MissingLibraryError(MISSING)
+        found = redis_program()
         self._path = folder.socket
         self._path.unlink(missing_ok=True)
         self._lines: deque[str] = deque(maxlen=LAST_LINES)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from amiws_gevent import cli
 from amiws_gevent.config import ConfigError
+from amiws_gevent.options import CONFIG_FILE, parser
 from amiws_gevent.runtime.watchdog import END_TIME
 from tests.support.patience import WAIT
 from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
@@ -58,8 +58,8 @@ def test_the_unit_fits_the_program() -> None:
     assert service["LimitCORE"] == "0"
     assert service["RestartPreventExitStatus"].split() == ["2", str(ConfigError.exit_status)]
     words = service["ExecStart"].split()
-    options = cli.parser().parse_args(words[1:])
-    assert options.file == cli.CONFIG_FILE
+    options = parser().parse_args(words[1:])
+    assert options.file == CONFIG_FILE
     assert not options.daemon, "systemd wants it in the foreground"
 
 

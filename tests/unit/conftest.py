@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gevent
 import pytest
 
+from amiws_gevent.runtime import log
+from amiws_gevent.runtime.log import LogControl
 from tests.support.ami_server import AmiServer
 from tests.support.assembled import Whole, housed
+from tests.support.command_line import CONFIGURATION, Server
 from tests.support.ws_line import Line, MakeLine
 
 
@@ -48,3 +55,49 @@ def make_line() -> Iterator[MakeLine]:
 @pytest.fixture
 def line(make_line: MakeLine) -> Line:
     return make_line()
+
+
+# The command line
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Puts back what a program may change, and a test process must not."""
+    monkeypatch.setenv("AMI_SECRET", "x")
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    controls: list[LogControl] = []
+    configure = log.configure
+
+    def noted(facility: int, level: int, *, foreground: bool) -> LogControl:
+        controls.append(configure(facility, level, foreground=foreground, address="/none"))
+        return controls[-1]
+
+    monkeypatch.setattr(log, "configure", noted)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    gevent.get_hub().__dict__.pop("handle_error", None)
+    for control in controls:
+        control.close()
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
+    """The servers that the program makes."""
+    module = ModuleType("amiws_gevent.processes")
+    module.server_of = Server  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "amiws_gevent.processes", module)
+    Server.made = []
+    Server.opening = lambda server: None
+    Server.deed = lambda server: 0
+    yield Server.made
+    gc.unfreeze()  # as a program that ends need not
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "amiws.yaml"
+    path.write_text(CONFIGURATION)
+    path.chmod(0o600)
+    return path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from amiws_gevent import cli
+from amiws_gevent import options
 from amiws_gevent.config import schema
 from amiws_gevent.config.model import file_keys
 from tests.support.patience import WAIT
@@ -45,7 +45,7 @@ def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def shown() -> list[argparse.Action]:
     """The options that users give; --worker is of the program's own processes."""
     hidden = {"--worker"}
-    return [a for a in cli.parser()._actions if not hidden.intersection(a.option_strings)]
+    return [a for a in options.parser()._actions if not hidden.intersection(a.option_strings)]
 
 
 def plain(text: str) -> str:
