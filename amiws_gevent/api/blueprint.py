@@ -175,16 +175,11 @@ class _Views:
         trail = self.api.audit
         if not trail.may_read(client.identity):
             raise Problem("not_allowed", "your roles do not allow to see the audit trail")
-        told = trail.last(
-            query.limit,
-            after=query.after,
-            before=query.before,
-            what=query.what,
-            user=query.user,
-            action=query.action,
-        )
+        chosen = {"what": query.what, "user": query.user, "action": query.action}
+        told = trail.last(query.limit, after=query.after, before=query.before, **chosen)
         if told is None:
             raise Problem("audit_off", "there is no audit trail")
+        trail.read(client, {name: value for name, value in chosen.items() if value})
         return _json(told)
 
     def openapi(self) -> flask.Response:

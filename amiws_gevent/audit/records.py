@@ -19,7 +19,7 @@ FORM = 1
 
 # Kinds
 ACTION, REPEAT, REPLY = "action", "repeat", "reply"
-LOGIN, LOGOUT, RELOAD, PLUGINS = "login", "logout", "reload", "plugins"
+LOGIN, LOGOUT, READ, RELOAD, PLUGINS = "login", "logout", "read", "reload", "plugins"
 START, STOP, ON, OFF = "start", "stop", "on", "off"
 BEGIN, TORN, OUTAGE, REMOVED = "begin", "torn", "outage", "removed"  # of the files themselves
 
@@ -29,6 +29,7 @@ KINDS = (
     REPLY,
     LOGIN,
     LOGOUT,
+    READ,
     RELOAD,
     PLUGINS,
     START,

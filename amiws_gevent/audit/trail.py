@@ -35,9 +35,11 @@ _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 # Seconds
 STOP_TIME = 1.0
 LOGIN_AGAIN = 3600.0  # in which a login of the same user from the same address counts as one
+READ_AGAIN = 3600.0  # in which reading the audit with the same filter counts as one
 REPEATED = 1.0  # in which refusals that an asker may make without end are told once
 
 _MOST_LOGINS = 20_000
+MOST_READS = 1_000  # in READ_AGAIN that have a record each
 _LONGEST_REASON = 2000  # characters; a configuration can have many mistakes
 
 # Results of actions; those of `actions.reply` as well
@@ -127,6 +129,7 @@ class Trail:
         self._numbers = itertools.count(1)
         self._repeated = LogLimiter(REPEATED, clock)
         self._logins = LogLimiter(LOGIN_AGAIN, clock, max_keys=_MOST_LOGINS)
+        self._reads = LogLimiter(READ_AGAIN, clock, max_keys=MOST_READS)
         self._leaving: gevent.Greenlet[..., None] | None = None
         self._former: Writer | None = None  # the one before, which may have some to write
         self._earlier = (0, 0, 0)  # counts of those before it
@@ -262,6 +265,20 @@ class Trail:
     def logout(self, address: str, user: str | None, how: str) -> None:
         """A user has ended the session of a login."""
         self._put(records.LOGOUT, {"user": user, "address": address, "how": how})
+
+    def read(self, client: Client, chosen: Mapping[str, str]) -> None:
+        """Somebody was shown the last records, those of ``chosen`` values where it has any.
+
+        Pages, and those who ask again and again, count as one.
+        """
+        if self._writer is None or not self._is_first_read(client, chosen):
+            return
+        who = Who(client.user, client.address, self.roles_of(client.identity), client.view)
+        self._put(records.READ, {**who.members(), "filter": dict(chosen) or None})
+
+    def _is_first_read(self, client: Client, chosen: Mapping[str, str]) -> bool:
+        asker = client.user, client.identity.kind, client.address
+        return self._reads.allow((*asker, *sorted(chosen.items()))) is not None
 
     def reloaded(self, changed: Sequence[str]) -> None:
         """A configuration was applied; ``changed`` are the keys that are other than before."""

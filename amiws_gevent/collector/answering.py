@@ -140,6 +140,8 @@ class Answering:
         elif what == calls.REFUSED:
             client = calls.client_of(told.pop("client"))
             self._audit.refused(client, **told)
+        elif what == calls.READ:
+            self._audit.read(calls.client_of(told["client"]), told["chosen"])
         reply.send(b"", last=True)
 
     def _last(self, given: dict[str, Any], reply: Reply) -> None:

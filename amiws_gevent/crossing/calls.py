@@ -4,7 +4,8 @@
               then with its Reply
     CLASSIC   the text of an action of the classic socket, for one server; answered with messages
               for who sent it
-    TELL      for the audit: a login, a logout, an action that the edge refused; answered empty
+    TELL      for the audit: a login, a logout, an action that the edge refused, who reads
+              it; answered empty
     AUDIT     the last records of a collector's audit; answered with those, and which one it is
     ASK       an action of a plugin; answered with an Answer, or with an AskError
     PUBLISH   an event of a plugin; answered empty
@@ -30,7 +31,7 @@ from amiws_gevent.plugins.facilities import Answer
 ACTION, CLASSIC, TELL, AUDIT = "action", "classic", "tell", "audit"
 ASK, PUBLISH, REPORT = "ask", "publish", "report"
 
-LOGIN, LOGOUT, REFUSED = "login", "logout", "refused"
+LOGIN, LOGOUT, REFUSED, READ = "login", "logout", "refused", "read"
 """What the audit is told."""
 
 

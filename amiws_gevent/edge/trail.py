@@ -6,7 +6,7 @@ The one that holds the program is told what the edge alone knows; to read it, al
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gevent.queue import Queue
@@ -87,7 +87,7 @@ class RemoteTrail(Trail):
             return
         self._tell(
             calls.REFUSED,
-            client=[client.address, client.user, client.view, client.identity.kind],
+            client=_members(client),
             code=code,
             reason=reason,
             name=name,
@@ -105,6 +105,11 @@ class RemoteTrail(Trail):
     def logout(self, address: str, user: str | None, how: str) -> None:
         """See `Trail.logout`."""
         self._tell(calls.LOGOUT, address=address, user=user, how=how)
+
+    def read(self, client: Client, chosen: Mapping[str, str]) -> None:
+        """See `Trail.read`."""
+        if self._is_first_read(client, chosen):
+            self._tell(calls.READ, client=_members(client), chosen=dict(chosen))
 
     def _tell(self, what: str, **told: Any) -> None:
         if self._waiting >= MOST_WAITING:
@@ -167,3 +172,8 @@ class RemoteTrail(Trail):
                 {**_SILENT, "reason": f"{silent} of {len(leases)} collectors do not answer"}
             )
         return merged(there, number)
+
+
+def _members(client: Client) -> list[str | None]:
+    """Of `crossing.calls.client_of`."""
+    return [client.address, client.user, client.view, client.identity.kind]

@@ -549,6 +549,19 @@ class TestAudit:
     def test_mistakes(self, trail: tuple[Site, MemoryTrail], query: str) -> None:
         assert problem(trail[0].get(f"/audit?{query}")) == (400, "bad_request")
 
+    def test_who_reads_is_recorded_once_for_all_pages(
+        self, trail: tuple[Site, MemoryTrail]
+    ) -> None:
+        site, audit = trail
+        before = len(audit.memory.records)
+        for query in ("limit=2", "limit=2&before=5", "after=6", "what=login&user=u1", "before=x"):
+            site.get(f"/audit?{query}")
+        read, chosen = audit.memory.records[before:]
+        assert (read["what"], read["view"]) == ("read", "http")
+        assert "address" in read
+        assert "filter" not in read
+        assert chosen["filter"] == {"what": "login", "user": "u1"}
+
     def test_an_outage_is_told(self, trail: tuple[Site, MemoryTrail]) -> None:
         site, audit = trail
         audit.fail("No space left on device")
@@ -566,7 +579,9 @@ class TestAudit:
             return False
 
         audit.may_read = nobody
+        before = len(audit.memory.records)
         assert problem(site.get("/audit")) == (403, "not_allowed")
+        assert len(audit.memory.records) == before
         assert [identity.kind for identity in asked] == ["none"]
 
     def test_without_an_audit(self, site: Site) -> None:

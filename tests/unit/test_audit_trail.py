@@ -155,6 +155,23 @@ def test_a_login_has_the_roles_and_a_refused_one_tells_of_none(made: Made) -> No
     ]
 
 
+def test_who_reads_it(made: Made) -> None:
+    """Pages, and who looks every three seconds, as one for an hour; filters without end too."""
+    made.trail.roles_of = lambda client: ("auditor",) if client.user == "ann" else ()
+    for _ in range(20):
+        made.trail.read(ANN, {})
+        made.trail.read(ANN, {"user": "bob"})
+    made.clock.now += trail_module.READ_AGAIN
+    made.trail.read(ANN, {})
+    for number in range(2 * trail_module.MOST_READS):
+        made.trail.read(ANN, {"user": f"u{number}"})
+    told = made.told()
+    read = {"what": "read", "user": "ann", "address": "192.0.2.7:5001"}
+    read |= {"roles": ["auditor"], "view": "v2"}
+    assert told[:3] == [read, {**read, "filter": {"user": "bob"}}, read]
+    assert len(told) <= trail_module.MOST_READS + 4
+
+
 def test_reloads_plugins_start_and_end(made: Made) -> None:
     made.trail.started()
     made.trail.reloaded(["ws_port"])

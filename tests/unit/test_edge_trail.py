@@ -38,6 +38,9 @@ class _Noting(Trail):
     def logout(self, address: str, user: str | None, how: str) -> None:
         self.noted.append(("logout", address, user, how))
 
+    def read(self, client: Any, chosen: Any) -> None:
+        self.noted.append(("read", client, chosen))
+
     def last(self, number: int, **query: Any) -> dict[str, Any] | None:
         self.asked.append({"number": number, **query})
         return {**WRITING, "items": [{"seq": 7, "time": "2026-11-29T08:32:57.123Z"}]}
@@ -91,6 +94,14 @@ def test_logins_and_refusals_are_told(bus: LocalCalls, noted: _Noting) -> None:
     settle()
     assert trail.waiting == 0
     assert trail.counts == (0, 0, 0)
+
+
+def test_who_reads_it_is_told(bus: LocalCalls, noted: _Noting) -> None:
+    trail = RemoteTrail(bus, lambda: ["program"])
+    for _ in range(3):
+        trail.read(ALICE, {"what": "login"})
+    settle()
+    assert noted.noted == [("read", ALICE, {"what": "login"})]
 
 
 def test_what_cannot_be_told_is_counted(

@@ -32,7 +32,7 @@ export const GROUPS = ["done", "denied", "failed", "other"];
 /** Kinds of records, for people. @type {Record<string, string[]>} */
 export const KINDS = {
   action: ["action", "repeat"],
-  login: ["login", "logout"],
+  login: ["login", "logout", "read"],
   program: ["start", "stop", "reload", "plugins", "on", "off", "begin", "torn", "outage", "removed"],
 };
 
@@ -181,6 +181,8 @@ export function summaryOf(record) {
     case "login":
     case "logout":
       return record["how"] ?? "";
+    case "read":
+      return Object.entries(record["filter"] ?? {}).map(([name, value]) => `${name}: ${value}`).join(" · ");
     case "reload":
       return (record["changed"] ?? []).join(", ");
     case "plugins":

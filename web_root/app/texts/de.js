@@ -545,6 +545,7 @@ export default {
       repeat: "Eine Wiederholung: nichts wurde noch einmal gesendet",
       login: "Anmeldung",
       logout: "Abmeldung",
+      read: "Lesen des Protokolls",
       reload: "Konfiguration neu geladen",
       plugins: "Plugins",
       start: "Start",

@@ -546,6 +546,7 @@ export default {
       repeat: "A repeat: nothing was sent again",
       login: "Login",
       logout: "Logout",
+      read: "Reading of the audit",
       reload: "Reload of the configuration",
       plugins: "Plugins",
       start: "Start",

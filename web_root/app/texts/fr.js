@@ -545,6 +545,7 @@ export default {
       repeat: "Une répétition : rien n’a été renvoyé",
       login: "Connexion",
       logout: "Déconnexion",
+      read: "Lecture de l’audit",
       reload: "Configuration rechargée",
       plugins: "Extensions",
       start: "Démarrage",
