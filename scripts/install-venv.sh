@@ -27,10 +27,10 @@ sed -i "1s|^#!.*|#!$folder/bin/python3|" "$venv/bin/amiws-gevent"
 sed -i '/^command = /d' "$venv/pyvenv.cfg"
 site=$(echo "$venv"/lib/python3*/site-packages)
 rm -f "$site"/amiws_gevent-*.dist-info/direct_url.json
-sed -i -e '/^\.\.\/\.\.\/\.\.\/bin\//d' -e '/\/direct_url\.json,/d' "$site"/*.dist-info/RECORD
 find "$site" -type d -name tests -prune -exec rm -rf {} +
 find "$site" -type f \( -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' \) -delete
 rm -rf "$venv/include" "$venv/.gitignore"
+"$python" -B scripts/true_record.py "$site"
 find "$site" -type f -exec chmod 0644 {} +
 
 # Compiled once: the service may not write there. Without times, so that a copy stays valid.
