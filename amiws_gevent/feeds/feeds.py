@@ -289,6 +289,8 @@ class Feeds:
     ) -> tuple[Subscriber, bool]:
         """A subscriber of a feed, and whether it goes on where it was."""
         self._look_at_servers()
+        if EVENTS in streams and feed.sight is not None:
+            self.history.watch(feed.sight)
         key = GroupKey(streams, ViewKey(filters, feed.sight), feed.fmt)
         subscriber = self._views.join(key, feed.transport, self._clock, self.counts)
         if position is None:

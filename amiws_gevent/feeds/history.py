@@ -14,7 +14,7 @@ from amiws_gevent.batch import Batch, Position, ReadAgain
 from amiws_gevent.config import Limits
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART, UNKNOWN
 from amiws_gevent.feeds.positions import Vector
-from amiws_gevent.feeds.sights import batch_seen
+from amiws_gevent.feeds.sights import any_seen, batch_seen
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.policy import Sight
 from amiws_gevent.views import Filter, View
@@ -29,6 +29,9 @@ MOST_SELECTIONS = 4
 
 MOST_SEEN = 4 << 20
 """Bytes of what is kept of the history as those see it who see less."""
+
+MOST_WATCHED = 4
+"""Sights of which it is known what was forgotten of that which they show; the last that came."""
 
 SIGHT_COST = 8
 """To mask a message takes so many times as long as to read it."""
@@ -103,6 +106,7 @@ class History:
         self._seen_size = 0
         self._last: dict[int, Position] = {}  # by server, of what was published
         self._forgotten: dict[int, Position] = {}  # by server, up to where nothing is known
+        self._lost: dict[Sight, dict[int, Position]] = {}  # the same, of what a sight shows
 
     @property
     def end(self) -> int:
@@ -132,11 +136,22 @@ class History:
     def forget(self, server: int, position: Position) -> None:
         """Nothing is known of what a server has published up to here, and has not come here."""
         self._last[server] = self._forgotten[server] = position
+        for lost in self._lost.values():
+            lost[server] = position
+
+    def watch(self, sight: Sight) -> None:
+        """Know from now on whether anything that is forgotten is seen: who comes back with that
+        sight is not told that he has missed what he would not have been shown."""
+        lost = self._lost.pop(sight, None)
+        self._lost[sight] = dict(self._forgotten) if lost is None else lost
+        if len(self._lost) > MOST_WATCHED:
+            del self._lost[next(iter(self._lost))]
 
     def _trim(self) -> None:
         bounds = self._bounds
         oldest = self._clock() - bounds.time
         entries = self._entries
+        looked_at = 0
         while entries and (
             self.messages > bounds.messages or self.size > bounds.size or entries[0].time < oldest
         ):
@@ -146,11 +161,42 @@ class History:
             forgotten, position = self._forgotten[entry.server.id], entry.position
             if forgotten.epoch == position.epoch and forgotten.offset < position.offset:
                 self._forgotten[entry.server.id] = position
+                looked_at += len(entry.json)
+                self._lose(entry, look=looked_at <= TURN_MESSAGES)
 
-    def since(self, server: int, epoch: str, position: Position | None) -> Since:
+    def _lose(self, entry: Entry, *, look: bool) -> None:
+        """Note who would have seen something of it; without a look, who sees the server."""
+        batch = entry.batch() if look and self._lost else None
+        for sight, lost in self._lost.items():
+            if sight.sees_server(entry.server.id) and (batch is None or any_seen(sight, batch)):
+                lost[entry.server.id] = entry.position
+
+    def _lost_of(self, sight: Sight | None, server: int, forgotten: Position) -> Position:
+        """Up to where something that is seen of a server is forgotten."""
+        lost = None if sight is None else self._lost.get(sight)
+        if lost is None:
+            return forgotten
+        found = lost.get(server)
+        if found is None or found.epoch != forgotten.epoch:
+            return Position(forgotten.epoch, 0)
+        return found
+
+    def has_lost(self, vector: Vector, sight: Sight | None) -> bool:
+        """Whether something that is seen is forgotten behind a place."""
+        return any(
+            at.epoch != forgotten.epoch
+            or at.offset < self._lost_of(sight, server, forgotten).offset
+            for server, at in vector.items()
+            if (forgotten := self._forgotten.get(server)) is not None
+        )
+
+    def since(
+        self, server: int, epoch: str, position: Position | None, sight: Sight | None = None
+    ) -> Since:
         """From where what a server has published since ``position`` can be told.
 
-        ``epoch`` is that of the server's stream now.
+        ``epoch`` is that of the server's stream now. What ``sight`` (None: all is seen) does not
+        show is not missed, as far as that is known.
         """
         self._trim()
         last = self._last.get(server)
@@ -164,7 +210,7 @@ class History:
             return Since(forgotten, RESTART)
         if position.offset > last.offset:
             return Since(last, FUTURE)
-        if position.offset < forgotten.offset:
+        if position.offset < self._lost_of(sight, server, forgotten).offset:
             return Since(forgotten, HISTORY)
         return Since(position, None)
 
@@ -238,7 +284,8 @@ class Replay:
         moved = dict(self.vector)
         looked_at = size = 0
         if self._next < self._history.first:
-            self._next, self.lost = self._history.first, True
+            self._next = self._history.first
+            self.lost = self._history.has_lost(moved, self._sight)
         while not self.done and looked_at < TURN_MESSAGES and size < TURN_BYTES:
             entry = self._history.entry(self._next)
             assert entry is not None

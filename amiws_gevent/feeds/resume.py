@@ -68,7 +68,7 @@ def _resume_events(subscriber: Subscriber, place: Place, history: History) -> bo
         position = place.events.get(server)
         if position is None and place.events and place.same_filters:  # it came since
             position = now._replace(offset=0)
-        since = history.since(server, now.epoch, position)
+        since = history.since(server, now.epoch, position, group.sight)
         vector[server] = since.position
         if since.reason is not None:
             whole = False

@@ -8,9 +8,10 @@ from amiws_gevent.ami import Kind, Message
 from amiws_gevent.batch import Position
 from amiws_gevent.feeds.encoding import FUTURE, HISTORY, RESTART, UNKNOWN
 from amiws_gevent.feeds.filters import Filters
-from amiws_gevent.feeds.history import TURN_MESSAGES, Bounds, History, Replay
+from amiws_gevent.feeds.history import MOST_WATCHED, TURN_MESSAGES, Bounds, History, Replay
 from amiws_gevent.pipeline import make_batch
 from tests.support.feeds import FakeServer
+from tests.support.policy import sight
 
 ALL = Filters().of_events
 
@@ -169,3 +170,90 @@ def test_what_is_forgotten_meanwhile_is_told(clock: Clock, server: FakeServer) -
     assert replay.lost
     assert rest[0] == "A200"
     assert rest[-1] == "A499"
+
+
+# Who sees less
+
+SALES = sight({"queues": ["sales"]})
+
+
+def since_of_sales(history: History, offset: int, server: int = 1) -> str | None:
+    return history.since(server, "e", Position("e", offset), SALES).reason
+
+
+def test_what_is_not_seen_is_not_missed(history: History, server: FakeServer) -> None:
+    """Neither of this server, nor of one that fills the history."""
+    history.watch(SALES)
+    history.append(server.says("QueueCallerJoin", Queue="sales"))
+    for _ in range(20):
+        history.append(server.says("QueueCallerJoin", Queue="support"))
+    assert since(history, 1) == HISTORY
+    assert since_of_sales(history, 0) == HISTORY
+    assert since_of_sales(history, 1) is None
+    assert history.since(1, "e", Position("e", 1), SALES).position == Position("e", 1)
+    history.append(server.says("QueueCallerJoin", Queue="sales"))
+    replay = Replay(history, ALL, {1: Position("e", 1)}, SALES)
+    assert names(replay) == ["QueueCallerJoin"]
+    for _ in range(10):
+        history.append(server.says("QueueCallerJoin", Queue="support"))
+    assert since_of_sales(history, 1) == HISTORY
+    assert since_of_sales(history, 22) is None
+
+
+def test_what_was_forgotten_before_a_sight_was_watched_is_missed(
+    history: History, server: FakeServer
+) -> None:
+    for _ in range(20):
+        history.append(server.says("QueueCallerJoin", Queue="support"))
+    assert since_of_sales(history, 1) == HISTORY
+    history.watch(SALES)
+    assert since_of_sales(history, 1) == HISTORY
+    assert since_of_sales(history, 10) is None
+    for number in range(MOST_WATCHED):
+        history.watch(sight({"queues": [f"other {number}"]}))
+    for _ in range(20):
+        history.append(server.says("QueueCallerJoin", Queue="support"))
+    assert since_of_sales(history, 20) == HISTORY, "it is not known any more"
+
+
+def test_of_much_at_once_not_all_is_looked_at(clock: Clock, server: FakeServer) -> None:
+    history = History(Bounds(messages=10_000, size=1 << 24, time=60.0), clock=clock)
+    history.watch(SALES)
+    for _ in range(3 * TURN_MESSAGES):
+        history.append(server.says("QueueCallerJoin", Queue="support"))
+    clock.now = 61.0
+    assert since_of_sales(history, 0) == HISTORY
+    assert since_of_sales(history, 3 * TURN_MESSAGES) is None
+
+
+def test_what_never_came_may_have_been_seen(history: History, server: FakeServer) -> None:
+    history.watch(SALES)
+    history.append(server.says("QueueCallerJoin", Queue="support"))
+    history.forget(1, Position("e", 7))
+    assert since_of_sales(history, 6) == HISTORY
+    assert since_of_sales(history, 7) is None
+
+
+def test_a_stream_that_begins_anew_for_who_sees_less(history: History, server: FakeServer) -> None:
+    history.watch(SALES)
+    history.append(server.says("QueueCallerJoin", Queue="sales"))
+    other = FakeServer(1, epoch="f")
+    for _ in range(20):
+        history.append(other.says("QueueCallerJoin", Queue="support"))
+    assert history.since(1, "f", Position("f", 0), SALES).reason is None
+    assert history.since(1, "f", Position("e", 1), SALES).reason == RESTART
+
+
+def test_who_replays_slowly_is_told_only_of_what_is_seen(clock: Clock, server: FakeServer) -> None:
+    history = History(Bounds(messages=500, size=1 << 24, time=60.0), clock=clock)
+    history.watch(SALES)
+    for queue, lost in (("support", False), ("sales", True)):
+        for _ in range(500):
+            history.append(server.says("QueueCallerJoin", Queue=queue))
+        first = server.source.offset - 500
+        replay = Replay(history, ALL, {1: Position("e", first)}, SALES)
+        replay.turn()
+        for _ in range(300):
+            history.append(server.says("QueueCallerJoin", Queue="support"))
+        names(replay)
+        assert replay.lost == lost

@@ -8,6 +8,7 @@ from amiws_gevent.feeds.feeds import Feeds
 from amiws_gevent.feeds.history import Bounds
 from amiws_gevent.hub import Hub
 from tests.support.feeds import BOTH, EVENTS, FakeLive, FakeServer, World
+from tests.support.policy import sight
 
 
 @pytest.fixture
@@ -126,3 +127,26 @@ def test_a_server_that_came_since_is_told_from_its_beginning(world: World) -> No
     assert again.subscribe(EVENTS, client.positions[made.id]).resumed
     again.read()
     assert again.events() == ["A"]
+
+
+def test_who_sees_less_has_missed_nothing_of_what_it_is_not_shown() -> None:
+    """Neither a gap nor its absence tells how much there is of the rest."""
+    world = World(bounds=Bounds(5, 1 << 20, 300.0))
+    seen = sight({"queues": ["sales"]})
+    for missed in ([], ["sales"]):
+        client = world.client(sight=seen)
+        made = client.subscribe(EVENTS)
+        world.says("QueueCallerJoin", Queue="sales")
+        world.pass_on()
+        client.read()
+        client.beat()
+        client.close()
+        for queue in [*missed, *["support"] * 20]:
+            world.says("QueueCallerJoin", Queue=queue)
+            world.pass_on()
+        again = world.client(sight=seen)
+        resumed = again.subscribe(EVENTS, client.positions[made.id]).resumed
+        again.read()
+        assert resumed == (not missed)
+        assert again.gaps() == [("events", "history", None)] * len(missed)
+        again.close()
