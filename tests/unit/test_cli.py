@@ -31,6 +31,7 @@ from amiws_gevent.web.tokens import hash_of
 from tests.support import listing
 from tests.support.ami_server import AmiServer
 from tests.support.audit import a_file
+from tests.support.garbage import set_aside
 from tests.support.greenlets import until
 from tests.support.patience import WAIT
 from tests.support.program import ami_host, configuration
@@ -116,7 +117,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
     """The servers that the program makes."""
     module = ModuleType("amiws_gevent.processes")
     module.server_of = Server  # type: ignore[attr-defined]
@@ -124,8 +125,14 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
     Server.made = []
     Server.opening = lambda server: None
     Server.deed = lambda server: 0
-    yield Server.made
-    gc.unfreeze()  # as a program that ends need not
+    return Server.made
+
+
+@pytest.fixture(autouse=True, scope="module")
+def garbage() -> Iterator[None]:
+    """Programs that end leave it among what they have frozen."""
+    yield
+    set_aside()
 
 
 @pytest.fixture
