@@ -9,6 +9,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.garbage import set_aside
+
 # The same examples each time, and no bound on time: a machine may hold up any one of them.
 # To look for more: pytest --hypothesis-profile=default tests/property
 settings.register_profile(
@@ -18,6 +20,11 @@ settings.load_profile("same")
 
 # A test that runs pytest in a process of its own gives it all options that it is to have.
 os.environ.pop("PYTEST_ADDOPTS", None)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays, and is no work for the garbage collector."""
+    set_aside()
 
 
 @pytest.hookimpl(wrapper=True)

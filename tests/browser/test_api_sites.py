@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 from requests.auth import HTTPDigestAuth
 
 from tests.browser.conftest import PATIENCE, NewContext
@@ -164,14 +164,21 @@ def program(tmp_path: Path) -> Iterator[tuple[Program, AmiServer]]:
         yield one, ami
 
 
+@pytest.fixture(scope="module")
+def alices(new_browser: NewContext) -> Iterator[BrowserContext]:
+    """Her browser answers Digest challenges, as one does whose user has typed it."""
+    with new_browser(http_credentials={"username": "alice", "password": PASSWORD}) as browser:
+        yield browser
+
+
 @pytest.fixture
-def logged_in(new_context: NewContext) -> Iterator[Page]:
-    """A page of a browser that answers Digest challenges, as one does whose user has typed it."""
-    context = new_context(http_credentials={"username": "alice", "password": PASSWORD})
-    page = context.new_page()
+def logged_in(alices: BrowserContext) -> Iterator[Page]:
+    """A page of it. Each test has a program at another port, where it is not logged in yet."""
+    page = alices.new_page()
     page.set_default_timeout(PATIENCE)
     yield page
     page.close()
+    alices.clear_cookies()
 
 
 def streams_opened(program: Program) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser import scenes
-from tests.browser.conftest import ARGUMENTS, PATIENCE, NewContext
+from tests.browser.conftest import PATIENCE
 from tests.browser.fakes import FakeAmiws
 from tests.support.program import ROOT, Program, ami_host, configuration
 
@@ -61,10 +61,9 @@ def test_channels_come_and_go(page: Page, console_errors: list[str], tmp_path: P
 
 
 @pytest.mark.parametrize("host", ["localhost", "pbx.test"])
-def test_no_browser_complains(new_context: NewContext, host: str, tmp_path: Path) -> None:
+def test_no_browser_complains(browser: BrowserContext, host: str, tmp_path: Path) -> None:
     """Not even where it knows no secure origin."""
-    context = new_context(args=[*ARGUMENTS, "--host-resolver-rules=MAP pbx.test 127.0.0.1"])
-    page = context.new_page()
+    page = browser.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     with Program(tmp_path, configuration(ami_host(1))) as program:
@@ -73,7 +72,7 @@ def test_no_browser_complains(new_context: NewContext, host: str, tmp_path: Path
         assert answer is not None
         secure = page.evaluate("isSecureContext")
         assert ("cross-origin-opener-policy" in answer.headers) == secure == (host == "localhost")
-        context.close()
+        page.close()
     assert said == []
 
 

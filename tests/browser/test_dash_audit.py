@@ -295,12 +295,8 @@ def test_the_menu_has_it_where_there_is_one(page: Page, features: list[str], off
 
 @pytest.mark.parametrize("chosen", ["", "?record=7"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_and_nothing_is_cut_off(
-    new_context: NewContext, chosen: str, width: int
-) -> None:
-    context = new_context(viewport={"width": width, "height": 800})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
+def test_axe_finds_nothing_and_nothing_is_cut_off(page: Page, chosen: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
     Trail(page, *SOME)
     with dashboard() as site:
         site.open(page, f"audit{chosen}")
@@ -311,7 +307,6 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(
         assert violations(page) == []
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert page.evaluate(wide) == 0
-    context.close()
 
 
 @pytest.mark.parametrize(

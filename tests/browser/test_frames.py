@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import PATIENCE, NewContext
+from tests.browser.conftest import PATIENCE
 from tests.browser.test_api_sites import other_site
 from tests.support.ami_server import AmiServer
 from tests.support.program import Program, ami_host, configuration
@@ -83,11 +83,10 @@ def test_a_site_of_allowed_origins_can(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_site_that_is_made_to_point_here_gets_nothing(
-    new_context: NewContext, tmp_path: Path
+    browser: BrowserContext, tmp_path: Path
 ) -> None:
     """DNS rebinding. What its page would try, a page of that origin tries: the refusal itself."""
-    context = new_context(more_args=[f"--host-resolver-rules=MAP {EVIL} 127.0.0.1"])
-    page = context.new_page()
+    page = browser.new_page()
     page.set_default_timeout(PATIENCE)
     with running(tmp_path, "allowed_hosts: []\n") as (program, ami):
         refusal = page.goto(f"http://{EVIL}:{program.port}/")

@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ import requests
 from amiws_gevent.audit import check, files
 from amiws_gevent.audit.verify import Report
 from tests.support.ami_server import AmiServer
+from tests.support.forkserver import run_program
 from tests.support.patience import WAIT
-from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.v2_client import V2Client
 from tests.support.ws_client import Client, is_error
 
@@ -300,8 +300,7 @@ def test_a_start_that_must_not_go_on(place: Place, ami: AmiServer) -> None:
     place.file.symlink_to(place.folder / "elsewhere")
     file = place.folder / "amiws.yaml"
     file.write_text(place.configuration(ami))
-    command = [sys.executable, "-m", "amiws_gevent", "-f", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=WAIT)
+    done = run_program("-f", file)
     assert done.returncode == 73
     assert "audit.jsonl: it is a symbolic link" in done.stderr
 
@@ -315,16 +314,9 @@ def test_the_command_line_verifies(place: Place, ami: AmiServer) -> None:
         assert program.process.wait(WAIT) == 0
     heads = re.findall(r"audit\.?\S*: head (\S+) of", program.log)
     assert heads
-    command = [sys.executable, "-m", "amiws_gevent", "-f", str(place.folder / "amiws.yaml")]
 
     def verify(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, "--audit-verify", str(place.file), *more],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            timeout=WAIT,
-        )
+        return run_program("-f", place.folder / "amiws.yaml", "--audit-verify", place.file, *more)
 
     heads_given = [word for head in heads for word in ("--audit-head", head)]
     done = verify(*heads_given)

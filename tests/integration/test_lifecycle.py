@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.ami_server import AmiServer
+from tests.support.forkserver import run_program
 from tests.support.patience import WAIT
 from tests.support.ports import free_port
-from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client, is_error
 
 
@@ -56,13 +55,7 @@ def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         file = tmp_path / "amiws.yaml"
         file.write_text(configuration(ami_host(5038)).replace("ws_port: 0", f"ws_port: {port}"))
-        done = subprocess.run(
-            [sys.executable, "-m", "amiws_gevent", "-f", str(file)],
-            capture_output=True,
-            text=True,
-            timeout=WAIT,
-            cwd=ROOT,
-        )
+        done = run_program("-f", file)
     assert done.returncode == 71
     assert str(port) in done.stderr
     assert "in use" in done.stderr

@@ -20,6 +20,7 @@ import requests
 from requests.auth import HTTPDigestAuth
 from websockets.exceptions import InvalidStatus
 
+from tests.support.forkserver import run_program
 from tests.support.patience import WAIT
 from tests.support.program import ROOT, Program, configuration, wait_until
 from tests.support.program import ami_host as host
@@ -59,12 +60,10 @@ class Site(NamedTuple):
 def passwd(
     file: Path, user: str, password: str | None, *options: str
 ) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "amiws_gevent", "-f", str(file), "--passwd", user, *options]
+    words = ["-f", file, "--passwd", user, *options]
     if password is not None:
         words.append("--stdin")
-    return subprocess.run(
-        words, input=f"{password}\n", text=True, capture_output=True, timeout=WAIT, cwd=ROOT
-    )
+    return run_program(*words, given=f"{password}\n")
 
 
 def cookie_of(session: requests.Session) -> dict[str, str]:

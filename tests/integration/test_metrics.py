@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import requests
 from requests.auth import HTTPDigestAuth
 
 from tests.support.ami_server import AmiServer
+from tests.support.forkserver import run_program
 from tests.support.metrics import Scrape, get, wait_for_metrics
 from tests.support.patience import WAIT
 from tests.support.ports import free_port
-from tests.support.program import NO_PINGS, ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import NO_PINGS, Program, ami_host, configuration, wait_until
 from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, is_error, raw_client
 
@@ -323,13 +322,7 @@ def test_a_port_in_use_refuses_the_start(tmp_path: Path) -> None:
         busy = taken.getsockname()[1]
         file = tmp_path / "amiws.yaml"
         file.write_text(configuration(ami_host(1), more=f"metrics_listen: 127.0.0.1:{busy}\n"))
-        ended = subprocess.run(
-            [sys.executable, "-m", "amiws_gevent", "-f", str(file)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=WAIT,
-        )
+        ended = run_program("-f", file)
     assert ended.returncode == 71
     assert f"port {busy} of 127.0.0.1 is in use" in ended.stderr
 

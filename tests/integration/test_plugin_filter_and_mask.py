@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.ami_server import AmiServer
-from tests.support.patience import WAIT
+from tests.support.forkserver import run_program
 from tests.support.program import NO_PINGS, ROOT, Program, ami_host, configuration
 from tests.support.v2_client import EventsClient
 from tests.support.ws_client import Client, raw_client
@@ -138,13 +136,7 @@ def test_the_mask_comes_before_plugins_that_log(tmp_path: Path) -> None:
 def test_check_tells_wrong_settings(plugin: str, said: str, tmp_path: Path) -> None:
     file = tmp_path / "amiws.yaml"
     file.write_text(configuration(ami_host(5038), more=f"plugins:\n- {plugin}\n"))
-    result = subprocess.run(
-        [sys.executable, "-m", "amiws_gevent", "--check", "-f", str(file)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=WAIT,
-    )
+    result = run_program("--check", "-f", file)
     assert result.returncode == 78
     assert said in result.stderr + result.stdout
     assert re.search(r"amiws\.yaml:\d+: plugins\[0\]", result.stderr + result.stdout)

@@ -10,7 +10,6 @@ import re
 import resource
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,9 +20,10 @@ import pytest
 
 from amiws_gevent.ami import Parser, encode_message, envelope_prefix
 from tests.support.ami_server import BANNER, AmiServer, Connection
+from tests.support.forkserver import fork_server, run_program
 from tests.support.journal import files, message_lines, messages, names
 from tests.support.patience import WAIT
-from tests.support.program import NO_PINGS, ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import NO_PINGS, Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client, raw_client
 
 CAPTURES = Path(__file__).parent.parent / "captures"
@@ -101,17 +101,13 @@ class FastClient:
 
 
 class Replay:
-    """``python -m amiws_gevent.simulator.replay`` as a child process."""
+    """`amiws_gevent.simulator.replay` as a process."""
 
     def __init__(self, log: Path, *words: str | Path) -> None:
         self.log = log
+        module = "amiws_gevent.simulator.replay.__main__"
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "amiws_gevent.simulator.replay", *words],
-                stdout=output,
-                stderr=output,
-                cwd=ROOT,
-            )
+            self.process = fork_server().start(list(map(str, words)), output, module=module)
 
     @property
     def port(self) -> int:
@@ -434,14 +430,7 @@ def test_a_second_program_on_the_folder_is_refused(tmp_path: Path) -> None:
         other = tmp_path / "other"
         other.mkdir()
         (other / "amiws.yaml").write_text(with_journal(server.port, journal))
-        ended = subprocess.run(
-            [sys.executable, "-m", "amiws_gevent", "-f", str(other / "amiws.yaml")],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=WAIT,
-            check=False,
-        )
+        ended = run_program("-f", other / "amiws.yaml")
         assert ended.returncode == 78
         assert f"another journal writes to {journal}" in ended.stderr
         server.wait_login()
@@ -495,13 +484,7 @@ def test_what_was_received_before_a_stop_is_on_the_disk(tmp_path: Path) -> None:
 def test_mistakes_are_found_by_check(tmp_path: Path, settings: str, complaint: str) -> None:
     file = tmp_path / "amiws.yaml"
     file.write_text(configuration(ami_host(1), more=f"plugins:\n- journal:\n    {settings}\n"))
-    ended = subprocess.run(
-        [sys.executable, "-m", "amiws_gevent", "--check", "-f", str(file)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run_program("--check", "-f", file)
     assert ended.returncode == 78
     assert complaint in ended.stderr
     assert re.search(rf"{re.escape(str(file))}:\d+: ", ended.stderr)

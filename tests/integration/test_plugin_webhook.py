@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,10 @@ import pytest
 
 from tests.support.ami_server import AmiServer
 from tests.support.certificates import make_certificate
+from tests.support.forkserver import run_program
 from tests.support.http_receiver import Receiver, Request, answer, hang, then_hang
 from tests.support.patience import WAIT
-from tests.support.program import ROOT, Program, ami_host, configuration, wait_until
+from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.ws_client import Client
 
 KEY = b"0f1e2d3c4b5a"
@@ -244,14 +243,7 @@ def test_wrong_settings_are_found_by_check(tmp_path: Path, settings: list[str], 
     file = tmp_path / "amiws.yaml"
     lines = "".join(f"    {line}\n" for line in settings)
     file.write_text(configuration(ami_host(5038), more=f"plugins:\n- webhook:\n{lines}"))
-    checked = subprocess.run(
-        [sys.executable, "-m", "amiws_gevent", "-f", str(file), "--check"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=WAIT,
-        check=False,
-    )
+    checked = run_program("-f", file, "--check")
     assert checked.returncode == 78
     assert told in checked.stderr
     assert f"{file}:" in checked.stderr

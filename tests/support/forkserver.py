@@ -13,14 +13,16 @@ from __future__ import annotations
 import atexit
 import functools
 import gc
+import importlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +30,8 @@ from typing import BinaryIO
 from tests.support.patience import WAIT
 
 ROOT = Path(__file__).parent.parent.parent
+
+MAIN = "amiws_gevent.__main__"
 
 LONGEST = 128 << 10  # bytes of an order: the words and the environment
 
@@ -87,13 +91,29 @@ class ForkServer:
                 pass_fds=[number],
             )
 
-    def start(self, words: Sequence[str], log: BinaryIO) -> Forked:
-        """The program with these words, this environment, and ``log`` as output."""
-        order = json.dumps({"words": words, "environ": dict(os.environ)}).encode()
+    def start(
+        self,
+        words: Sequence[str],
+        log: BinaryIO,
+        *,
+        said: BinaryIO | None = None,
+        given: BinaryIO | None = None,
+        environ: Mapping[str, str] | None = None,
+        module: str = MAIN,
+    ) -> Forked:
+        """The program with these words.
+
+        ``log`` is its standard error, and its output unless that is ``said``; it reads ``given``.
+        ``environ`` is beside this environment. ``module`` has the ``main`` that is called.
+        """
+        wanted = {"words": words, "environ": {**os.environ, **(environ or {})}, "module": module}
+        order = json.dumps(wanted).encode()
         assert len(order) < LONGEST
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            socket.send_fds(self._orders, [order], [theirs.fileno(), log.fileno()])
+        with theirs, Path(os.devnull).open("rb") as nothing:
+            streams = (given or nothing, said or log, log)
+            descriptors = [theirs.fileno(), *(stream.fileno() for stream in streams)]
+            socket.send_fds(self._orders, [order], descriptors)
         return Forked(line)
 
     def close(self) -> None:
@@ -110,6 +130,23 @@ def fork_server() -> ForkServer:
     return server
 
 
+def run_program(*words: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
+    """The program that ends by itself, and what it has said; ``given`` is its standard input."""
+    texts = [str(word) for word in words]
+    with (
+        tempfile.TemporaryFile() as standard_input,
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as log,
+    ):
+        standard_input.write(given.encode())
+        standard_input.seek(0)
+        process = fork_server().start(texts, log, said=said, given=standard_input)
+        status = process.wait(WAIT)
+        for stream in (said, log):
+            stream.seek(0)
+        return subprocess.CompletedProcess(texts, status, said.read().decode(), log.read().decode())
+
+
 def main() -> int:
     """Serve, and be what is asked for: returns in the server, and in each program at its end."""
     orders = socket.socket(fileno=int(sys.argv[1]))
@@ -119,26 +156,42 @@ def main() -> int:
     patch_all()
     from gevent.monkey import get_original
 
-    from amiws_gevent import cli, processes, reload  # noqa: F401  # what the forks are to have
-
+    prepare()
     gc.freeze()
     fork = get_original("os", "fork")  # gevent's own would start the event loop
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for holders
     while True:
-        order, descriptors, _, _ = socket.recv_fds(orders, LONGEST, 2)
+        order, descriptors, _, _ = socket.recv_fds(orders, LONGEST, 4)
         if not order:
             return 0
         if fork() == 0:
             orders.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            line, log = descriptors
+            line, *streams = descriptors
             program = fork()
             if program == 0:
                 os.close(line)
-                return be_program(log, **json.loads(order))
+                return be_program(streams, **json.loads(order))
             hold(program, line)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def prepare() -> None:
+    """Have in this process what each fork would make anew: modules, and models of pydantic."""
+    import encodings.idna  # noqa: F401
+
+    import gevent.resolver.thread
+    import gevent.threadpool  # noqa: F401
+    from pydantic import BaseModel
+
+    from amiws_gevent import cli, processes, reload  # noqa: F401
+
+    models = [BaseModel]
+    for model in models:  # it grows
+        models += model.__subclasses__()
+        if model.__module__.startswith("amiws_") and not model.__pydantic_complete__:
+            model.model_rebuild()
 
 
 def hold(program: int, line: int) -> None:
@@ -152,16 +205,17 @@ def hold(program: int, line: int) -> None:
     os._exit(0)
 
 
-def be_program(log: int, words: list[str], environ: dict[str, str]) -> int:
+def be_program(
+    streams: Sequence[int], words: list[str], environ: dict[str, str], module: str
+) -> int:
     """Be the program in this process."""
-    from amiws_gevent.__main__ import main
-
+    main: Callable[[], int] = importlib.import_module(module).main
     os.environ.clear()
     os.environ.update(environ)
     time.tzset()
-    for standard in (1, 2):
-        os.dup2(log, standard)
-    os.close(log)
+    for standard, descriptor in enumerate(streams):
+        os.dup2(descriptor, standard)
+        os.close(descriptor)
     sys.argv[1:] = words
     return main()
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from tests.support.ami_server import AmiServer
-from tests.support.patience import WAIT
-from tests.support.program import ROOT, Program, ami_host, configuration
+from tests.support.forkserver import run_program
+from tests.support.program import Program, ami_host, configuration
 from tests.support.ws_client import Client
 
 QUIET = """
@@ -63,13 +62,7 @@ class Site:
         """The program that does not start, or only checks."""
         file = self.folder / "amiws.yaml"
         file.write_text(self.configuration(plugins))
-        return subprocess.run(
-            [sys.executable, "-m", "amiws_gevent", "-f", str(file), *words],
-            capture_output=True,
-            text=True,
-            timeout=WAIT,
-            cwd=ROOT,
-        )
+        return run_program("-f", file, *words)
 
     @property
     def notes(self) -> list[str]:

@@ -8,17 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from tests.support.forkserver import Forked, fork_server
+from tests.support.forkserver import MAIN, Forked, fork_server
 from tests.support.patience import WAIT
 
 ROOT = Path(__file__).parent.parent.parent
-
-MODULE = "amiws_gevent"
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
@@ -37,8 +35,8 @@ class Program:
     when it ends. ``ws_port: 0`` in the configuration picks a free port.
     ``descriptors`` is how many the program may have open, whatever it asks for. ``python``
     is one in which another copy of the program is installed; that one is started in ``folder``.
-    ``module`` is started in the program's place, and is to start it. Without any of these it is a
-    fork of a process that has it imported.
+    Without these, and without variables that Python reads as it starts, it is a fork of a process
+    that has all of it imported. ``module`` is one whose ``main`` is called in the place of its own.
     """
 
     process: subprocess.Popen[bytes] | Forked
@@ -51,34 +49,38 @@ class Program:
         environ: Mapping[str, str] | None = None,
         descriptors: int | None = None,
         python: Path | None = None,
-        module: str = MODULE,
+        module: str = MAIN,
     ) -> None:
         self.file = folder / "amiws.yaml"
         self.file.write_text(configuration)
         self.log_file = folder / "stderr.log"
-        self._command = [str(python or sys.executable), "-m", module]
+        self._module = module
+        self._command = [str(python or sys.executable), "-m", "amiws_gevent"]
         self._cwd = folder if python else ROOT
         self._words = ["-f", str(self.file), *options]
-        self._environ = {**os.environ, **(environ or {})}
+        self._environ = environ or {}
         self._limits = f"ulimit -n {descriptors} && " if descriptors else ""
-        self._forked = not (environ or descriptors or python) and module == MODULE
+        early = any(name.startswith("PYTHON") for name in self._environ)
+        self._forked = not (early or descriptors or python)
 
     def __enter__(self) -> Self:
         with self.log_file.open("wb") as log:
-            start = fork_server().start if self._forked else self._start
-            self.process = start(self._words, log)
+            self.process = self._fork(log) if self._forked else self._start(log)
         wait_until(lambda: self._listening() or self.process.poll() is not None, "listening")
         assert self._listening(), f"the program ended:\n{self.log}"
         return self
 
-    def _start(self, words: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+    def _fork(self, log: BinaryIO) -> Forked:
+        return fork_server().start(self._words, log, environ=self._environ, module=self._module)
+
+    def _start(self, log: BinaryIO) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *self._command, *words],
+            ["/bin/sh", "-c", f'{self._limits}exec "$@"', "sh", *self._command, *self._words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=self._cwd,
-            env=self._environ,
+            env={**os.environ, **self._environ},
         )
 
     def __exit__(

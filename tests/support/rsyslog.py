@@ -133,10 +133,7 @@ class Rsyslog:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "rsyslog.log").read_text()
         return (
-            self.socket.exists()
-            and _taken(socket.SOCK_DGRAM, self.udp)
-            and _taken(socket.SOCK_STREAM, self.tcp)
-            and _taken(socket.SOCK_STREAM, self.tls)
+            self.socket.exists() and _bound(self.udp) and _listens(self.tcp) and _listens(self.tls)
         )
 
     def stop(self) -> None:
@@ -196,8 +193,14 @@ def _free_udp_port() -> int:
         return port
 
 
-def _taken(kind: socket.SocketKind, port: int) -> bool:
-    """Whether somebody listens on the port, found out without touching it."""
-    table, state = ("udp", "07") if kind == socket.SOCK_DGRAM else ("tcp", "0A")
-    rows = [row.split() for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
-    return any(row[1] == f"0100007F:{port:04X}" and row[3] == state for row in rows)
+def _bound(port: int) -> bool:
+    """Whether somebody has the UDP port, found out without touching it."""
+    rows = [row.split() for row in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return any(row[1] == f"0100007F:{port:04X}" for row in rows)
+
+
+def _listens(port: int) -> bool:
+    """Whether a connection to the TCP port is taken. The kernel's list is of all connections."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.2", 0))  # else it may, by chance, connect to itself
+        return probe.connect_ex(("127.0.0.1", port)) == 0

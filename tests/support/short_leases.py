@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
-from gevent import monkey
-
-monkey.patch_all()
-
-from amiws_gevent.__main__ import main  # noqa: E402 - after the patch
-from amiws_gevent.bus.redis_bus import RedisCollector  # noqa: E402
+import amiws_gevent.__main__
+from amiws_gevent.bus.redis_bus import RedisCollector
 
 LEASE_TIME = 4.0  # seconds
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Be that program; its exit status."""
     defaults = RedisCollector.__init__.__kwdefaults__
     assert defaults is not None
     assert "lease_time" in defaults
     defaults["lease_time"] = LEASE_TIME
-    sys.exit(main())
+    return amiws_gevent.__main__.main()

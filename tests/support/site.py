@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.ami_server import AmiServer
+from tests.support.forkserver import MAIN
 from tests.support.ports import free_port
-from tests.support.program import MODULE, Program, configuration, wait_until
+from tests.support.program import Program, configuration, wait_until
 from tests.support.redis_server import RedisServer
 
 MORE = "live_state: yes\nsync_interval: 1 h\n"
@@ -24,7 +25,7 @@ class CollectorProgram(Program):
     metrics_port: int
 
     def __init__(self, folder: Path, configuration: str, *options: str, short: bool) -> None:
-        module = "tests.support.short_leases" if short else MODULE
+        module = "tests.support.short_leases" if short else MAIN
         super().__init__(folder, configuration, *options, module=module)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from amiws_gevent.runtime.log import LogControl
 from tests.support.ami_server import AmiServer
 from tests.support.assembled import Whole, housed
 from tests.support.command_line import CONFIGURATION, Server
+from tests.support.garbage import set_aside
 from tests.support.ws_line import Line, MakeLine
 
 
@@ -82,8 +82,15 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         control.close()
 
 
+@pytest.fixture(scope="module")
+def left_by_programs() -> Iterator[None]:
+    """Programs that end leave garbage among what they have frozen."""
+    yield
+    set_aside()
+
+
 @pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
+def servers(monkeypatch: pytest.MonkeyPatch, left_by_programs: None) -> list[Server]:
     """The servers that the program makes."""
     module = ModuleType("amiws_gevent.processes")
     module.server_of = Server  # type: ignore[attr-defined]
@@ -91,8 +98,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Server]]:
     Server.made = []
     Server.opening = lambda server: None
     Server.deed = lambda server: 0
-    yield Server.made
-    gc.unfreeze()  # as a program that ends need not
+    return Server.made
 
 
 @pytest.fixture

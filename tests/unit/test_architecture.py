@@ -59,6 +59,7 @@ def modules() -> list[str]:
 MODULES = modules()
 
 
+@functools.cache
 def name_of(path: Path) -> str:
     """The dotted name of a file of the package."""
     parts = path.relative_to(ROOT).with_suffix("").parts

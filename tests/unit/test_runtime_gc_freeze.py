@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from amiws_gevent.runtime.gc_freeze import GcFreeze
+from tests.support.garbage import set_aside
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +28,17 @@ class Thing:
 def only_when_told() -> Iterator[None]:
     """No collection but those that a test asks for."""
     gc.disable()
+    gc.unfreeze()
     yield
     gc.unfreeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def afterwards() -> Iterator[None]:
+    """What was set aside before is so again."""
+    yield
+    set_aside()
 
 
 def freezing(*, took: float, room: int = EVERYTHING) -> GcFreeze:
