@@ -21,6 +21,7 @@ PYTHON ?= $(shell scripts/find-python.sh)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# Not yet 3.15: in November 2026 orjson 3.13.0 has no wheels for it; all else that is needed has.
 PYTHON_VERSIONS := 3.11 3.12 3.13 3.14
 
 # Debian packages: what makes virtual environments; a browser, a Digest client, certificates,

@@ -15,6 +15,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from tests.browser.axe import violations
 from tests.browser.conftest import PATIENCE, NewContext
 from tests.browser.dashboard import Dashboard, call, server
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, configuration, wait_until
 from tests.support.stillness import still_pbx
 
@@ -374,7 +375,7 @@ def _ask(program: Program, user: str, **headers: str) -> tuple[int, str]:
         login = {"headers": {"Authorization": f"Bearer {TOKEN}"}}
     body = {"server": 1, "action": headers}
     url = _url(program, "api/v1/actions")
-    response = requests.post(url, json=body, timeout=60, **login)
+    response = requests.post(url, json=body, timeout=WAIT, **login)
     replies = response.json().get("replies") or [{"outcome": ""}]
     return response.status_code, replies[0]["outcome"]
 

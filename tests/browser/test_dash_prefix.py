@@ -9,6 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from tests.support.patience import WAIT
 from tests.support.prefix_proxy import PrefixProxy
 from tests.support.program import Program, ami_host, configuration
 from tests.support.stillness import still_pbx
@@ -55,13 +56,13 @@ def test_all_of_it_stays_below_the_path(
             page.evaluate(CONNECT)
             page.goto(urljoin(base, "classic/"))
             page.wait_for_load_state("networkidle")
-            reference = requests.get(f"{base}api/v1/", timeout=60)
+            reference = requests.get(f"{base}api/v1/", timeout=WAIT)
             assert 'href="openapi.json"' in reference.text
             document = urljoin(reference.url, "openapi.json")
-            (server,) = requests.get(document, timeout=60).json()["servers"]
+            (server,) = requests.get(document, timeout=WAIT).json()["servers"]
             address = urljoin(document, server["url"]).rstrip("/")
             assert address == base.rstrip("/")
-            assert requests.get(f"{address}/api/v1/servers", timeout=60).status_code == 200
+            assert requests.get(f"{address}/api/v1/servers", timeout=WAIT).status_code == 200
             assert proxy.elsewhere == []
     assert {path for path in asked if not path.startswith(f"{PREFIX}/")} == set()
     assert {f"{PREFIX}/ws", f"{PREFIX}/app/charts/world.js"} <= asked
@@ -73,6 +74,6 @@ def begin_call(base: str) -> None:
     action = {"Action": "Originate", "Channel": "PJSIP/201", "Async": "true"}
     action |= {"Application": "Echo", "Data": "", "CallerID": '"Test call" <201>'}
     answer = requests.post(
-        f"{base}api/v1/actions", json={"server": 1, "action": action}, timeout=60
+        f"{base}api/v1/actions", json={"server": 1, "action": action}, timeout=WAIT
     )
     assert answer.json()["replies"][0]["outcome"] == "answered", answer.text

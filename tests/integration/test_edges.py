@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.ami_server import AmiServer, Connection, Packet
 from tests.support.listing import Lists, channel, event
+from tests.support.patience import WAIT
 from tests.support.program import Program, ami_host, wait_until
 from tests.support.site import CollectorProgram, Site, get, logged_in, metric, wait_ready
 from tests.support.v2_client import V2Client
@@ -264,7 +265,7 @@ def test_collectors_are_killed_stand_still_and_are_replaced(company: Company) ->
 
     fourth = company.site.collector()
     third.process.terminate()
-    assert third.process.wait(60) == 0
+    assert third.process.wait(WAIT) == 0
     company.wait_has(fourth, *SERVERS)
     company.moved(SERVERS)
     company.check("replaced")
@@ -297,7 +298,7 @@ def check_nothing_comes_of_one_that_stands_still(
     for link in links:
         wait_until(lambda link=link: link.ended, "its connections are closed")
     still.process.terminate()  # else it would have servers again after a while
-    assert still.process.wait(60) == 0
+    assert still.process.wait(WAIT) == 0
     company.check("after")
     assert "late" not in client.events(company.names[1])
     assert all(b"Stopped" not in one.received for one in company.amis[0].connections)
@@ -330,7 +331,7 @@ def test_an_action_under_way_at_a_collector_that_is_lost_is_unknown(
         client.subscribe("events")
         action = {"Action": "SilentlyWait"}
         client.send({"op": "action", "id": 9, "server": 1, "action": action, "timeout": 60})
-        assert came.wait(60)
+        assert came.wait(WAIT)
         collector.process.send_signal(signal.SIGKILL)
         collector.process.wait()
         client.wait(lambda: client.of("reply"), "the reply")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_v2_protocol import MORE, Setup
-from tests.support.patience import WAIT
+from tests.support.metrics import get
 from tests.support.plugins import write
 from tests.support.program import ami_host, configuration
 from tests.support.ws_client import Client
@@ -89,9 +87,7 @@ def test_a_plugin_tells_clients_of_a_full_queue(tmp_path: Path, stack: ExitStack
         "Waiting": "2",
         "Ok": "true",
     }
-    url = f"http://127.0.0.1:{setup.program.port}/metrics"
-    with urllib.request.urlopen(url, timeout=WAIT) as answer:
-        text = answer.read().decode()
+    text = get(setup.program.port, "/metrics").body.decode()
     assert "amiws_own_mine_alarms_total{plugin=" in text
 
 
@@ -105,11 +101,9 @@ def test_a_plugin_that_hides_in_messages_alone_keeps_the_state_back(
     answer = client.request("subscribe", streams=["state", "events"])
     assert (answer["op"], answer["code"]) == ("error", "state_withheld")
     assert client.subscribe("events")
-    url = f"http://127.0.0.1:{setup.program.port}/api/v1/state/queue"
-    with pytest.raises(urllib.error.HTTPError) as error:
-        urllib.request.urlopen(url, timeout=WAIT)
-    assert error.value.code == 403
-    assert json.load(error.value)["code"] == "state_withheld"
+    refused = get(setup.program.port, "/api/v1/state/queue")
+    assert refused.status == 403
+    assert refused.json["code"] == "state_withheld"
     setup.program.wait_for_log("clients get no live state: the plugin")
 
 

@@ -71,6 +71,9 @@ class PrometheusServer:
     def _is_ready(self) -> bool:
         try:
             self._get("/-/ready")
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
         except OSError:
             return False
         return True

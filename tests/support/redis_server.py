@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from amiws_gevent.bus.connection import Connection
 from amiws_gevent.config import Redis
+from tests.support.patience import WAIT
 from tests.support.ports import free_port
 from tests.support.program import wait_until
 
@@ -136,7 +137,7 @@ class RedisServer:
         self.hang_up()
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(60)
+            self.process.wait(WAIT)
             self.process = None
 
     def freeze(self) -> None:

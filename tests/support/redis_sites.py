@@ -18,6 +18,7 @@ from redis.crc import key_slot
 from amiws_gevent.bus.wire import Way, ask
 from amiws_gevent.config import Endpoint, Redis
 from tests.support.bus import KEYS
+from tests.support.patience import WAIT
 from tests.support.ports import free_port
 from tests.support.program import wait_until
 from tests.support.redis_server import PROGRAM, RedisServer
@@ -54,7 +55,7 @@ class Sentinel:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(WAIT)
 
 
 def asked(settings: Redis, port: int, *command: bytes | str | int) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support import metrics
 from tests.support.ami_server import AmiServer
 from tests.support.forkserver import MAIN
 from tests.support.ports import free_port
@@ -111,11 +111,7 @@ class Site:
 
 def get(port: int, path: str) -> tuple[int, Any]:
     """Status and JSON, or text, of a request."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-            status, body = answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        status, body = error.code, error.read()
+    status, body = metrics.get(port, path)
     try:
         return status, json.loads(body)
     except ValueError:
