@@ -69,7 +69,7 @@ class Connection:
 
     def ask(self, *command: Argument) -> Any:
         """The reply to one command. Raises Away, also if Redis refuses it."""
-        (reply,) = self.ask_all([command])
+        reply = self.ask_all((command,))[0]
         if isinstance(reply, Refusal):
             raise Away(reply.reason)
         return reply
@@ -88,7 +88,7 @@ class Connection:
         data = packed(commands)
         try:
             wire.write(data)
-            replies = [wire.read() for _ in commands]
+            replies = wire.read(len(commands))
         except (redis.RedisError, OSError) as error:
             self.close()
             raise Away(explain(error, self._patience), asked=True) from error

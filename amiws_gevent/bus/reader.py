@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from amiws_gevent.bus.api import Bounds, Follower, LeaseOf
@@ -43,6 +44,9 @@ class _Followed:
         self.number = -1
         self.ahead = 0
         """Entries that Redis had more than we have told, when it was looked at."""
+
+
+_ID_OF = attrgetter("id")
 
 
 class _Asked(NamedTuple):
@@ -234,8 +238,8 @@ class RedisReader(Worker):
     def _read(self, asked: _Asked, seconds: float) -> None:
         """Wait for entries of these streams, and tell them."""
         milliseconds = max(1, round(seconds * 1000))
-        ids = [stream.id for stream in asked.streams]
-        found = self.connection.ask(*asked.words, milliseconds, *asked.keys, *ids)
+        words = (*asked.words, milliseconds, *asked.keys, *map(_ID_OF, asked.streams))
+        found = self.connection.ask(*words)
         if not found:
             return
         size, longest = 0, 0

@@ -88,22 +88,29 @@ class Wire:
         if sent < len(data):
             self._sock.sendall(memoryview(data)[sent:])
 
-    def read(self) -> Any:
-        """The next reply: bytes, int, None, a list of these; a `redis.ResponseError` as it is."""
-        reply = self._replies.gets(False)
-        while reply is _NOT_YET:
-            size = self._sock.recv_into(self._buffer) if self._raw is None else self._receive()
-            if not size:
-                raise redis.ConnectionError("Connection closed by server.")
-            self._replies.feed(self._buffer, 0, size)  # type: ignore[arg-type]  # any buffer
+    def read(self, count: int) -> list[Any]:
+        """So many replies: bytes, int, None, lists of these; a `redis.ResponseError` as it is."""
+        replies: list[Any] = []
+        while len(replies) < count:
             reply = self._replies.gets(False)
-        return reply
+            if reply is _NOT_YET:
+                self._feed()
+            else:
+                replies.append(reply)
+        return replies
+
+    def _feed(self) -> None:
+        """Wait for bytes of replies."""
+        size = self._sock.recv_into(self._buffer) if self._raw is None else self._receive()
+        if not size:
+            raise redis.ConnectionError("Connection closed by server.")
+        self._replies.feed(self._buffer, 0, size)  # type: ignore[arg-type]  # any buffer
 
     def _receive(self) -> int:
         """Wait for bytes, which are hardly ever there yet; how many there are."""
         while True:
             self._waits = True
-            self._timer.again(self._overdue, update=False)
+            self._timer.again(self._overdue)
             self._hub.wait(self._readable)
             self._waits = False
             if self._is_late:
@@ -222,7 +229,7 @@ class _Connection(redis.Connection):
 def ask(wire: Wire, *command: Argument) -> Any:
     """The reply to one command. Raises what `explain` has words for."""
     wire.write(packed([command]))
-    reply = wire.read()
+    (reply,) = wire.read(1)
     if isinstance(reply, Exception):
         raise reply
     return reply

@@ -189,8 +189,8 @@ class FakeWire:
     def write(self, data: bytes) -> None:
         """What is asked does not matter here."""
 
-    def read(self) -> Any:
-        return self.answer
+    def read(self, count: int) -> list[Any]:
+        return [self.answer] * count
 
     def disconnect(self) -> None:
         self.open = False
