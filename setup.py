@@ -43,7 +43,7 @@ REDIS_REQUIRES = [
     # Redis between a collector and its edges: its protocol, logins and errors. 6.4 is the oldest
     # that the tests have passed with.
     "redis>=6.4.0",
-    # What redis-py then reads and writes with: an entry costs a fifth to read.
+    # What packs commands and parses replies, here and in redis-py: an entry costs a fifth to read.
     "hiredis>=3.2.0",
 ]
 

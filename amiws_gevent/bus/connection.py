@@ -10,7 +10,7 @@ import redis
 
 from amiws_gevent.bus.finding import NotFound, finder_of
 from amiws_gevent.bus.scripts import ALL, Argument, Command
-from amiws_gevent.bus.wire import CONNECT_TIME, ELSEWHERE, Wire, explain, is_forbidden
+from amiws_gevent.bus.wire import CONNECT_TIME, ELSEWHERE, Wire, explain, is_forbidden, packed
 from amiws_gevent.config import Redis
 from amiws_gevent.errors import AmiwsError
 
@@ -69,7 +69,7 @@ class Connection:
 
     def ask(self, *command: Argument) -> Any:
         """The reply to one command. Raises Away, also if Redis refuses it."""
-        (reply,) = self.ask_all([command])
+        reply = self.ask_all((command,))[0]
         if isinstance(reply, Refusal):
             raise Away(reply.reason)
         return reply
@@ -85,17 +85,19 @@ class Connection:
         if self._finder.left():
             self.close()
             raise Away("the sentinels name another primary now")
-        packed = wire.pack_commands(commands)
+        data = packed(commands)
         try:
-            wire.send_packed_command(packed, check_health=False)
-            replies = [self._reply(wire) for _ in commands]
+            wire.write(data)
+            replies = wire.read(len(commands))
         except (redis.RedisError, OSError) as error:
             self.close()
             raise Away(explain(error, self._patience), asked=True) from error
         except BaseException:  # a greenlet that is killed: the rest of the reply would be next
             self.close()
             raise
-        self._stay(replies)
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError):
+                return self._with_refusals(replies)
         return replies
 
     def confirm(self) -> None:
@@ -110,16 +112,19 @@ class Connection:
         if replicas and not self.ask("WAIT", 1, round(self._patience * 500)):
             raise Away("none of its replicas confirms what is written", asked=True)
 
-    def _reply(self, wire: Wire) -> Any:
-        try:
-            return wire.read_response()
-        except redis.ResponseError as error:
-            reason = explain(error, self._patience)
-            return Refusal(reason, isinstance(error, ELSEWHERE), is_forbidden(error))
+    def _with_refusals(self, replies: Sequence[Any]) -> list[Any]:
+        """The replies, if this server is still the one to ask."""
+        told = [self._refusal(one) if isinstance(one, Exception) else one for one in replies]
+        for one in told:
+            if isinstance(one, Refusal) and one.elsewhere:
+                self.close()
+                raise Away(one.reason, asked=not all(_is_elsewhere(each) for each in told))
+        return told
 
-    def _stay(self, replies: list[Any]) -> None:
-        """Leave a server that is no longer the one to ask."""
-        refusals = [each for each in replies if isinstance(each, Refusal) and each.elsewhere]
-        if refusals:
-            self.close()
-            raise Away(refusals[0].reason, asked=len(refusals) < len(replies))
+    def _refusal(self, error: Exception) -> Refusal:
+        reason = explain(error, self._patience)
+        return Refusal(reason, isinstance(error, ELSEWHERE), is_forbidden(error))
+
+
+def _is_elsewhere(reply: Any) -> bool:
+    return isinstance(reply, Refusal) and reply.elsewhere

@@ -18,4 +18,9 @@ def entry_of(found: Any) -> Entry:
     identity, fields = found
     if fields is None:
         return Entry(identity, -1, b"")
-    return Entry(identity, int(identity.rpartition(b"-")[2]), fields[1])
+    return Entry(identity, number_of(identity), fields[1])
+
+
+def number_of(identity: bytes) -> int:
+    """The number in the id of an entry."""
+    return int(identity.rpartition(b"-")[2])

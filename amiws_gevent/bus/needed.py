@@ -1,4 +1,4 @@
-"""The modules of the bus that need the library redis, which may not be installed."""
+"""The modules of the bus that need the libraries redis and hiredis, which may not be installed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def needing_redis(name: str) -> ModuleType:
     try:
         return importlib.import_module(f"amiws_gevent.bus.{name}")
     except ModuleNotFoundError as error:
-        if error.name != "redis":
+        if error.name not in ("redis", "hiredis"):
             raise
         raise MissingLibraryError(
-            "a collector and an edge need the library redis: install amiws-gevent[redis]"
+            f"a collector and an edge need the library {error.name}: install amiws-gevent[redis]"
         ) from None

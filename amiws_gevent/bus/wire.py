@@ -1,13 +1,21 @@
-"""What redis-py does for us: connecting, logging in, commands and replies; and its errors."""
+"""A connection to Redis: redis-py connects and logs in, its errors in words.
+
+Commands and replies go another way than redis-py's: a process that waits for lone entries finds no
+code in the processor's cache, so what counts is how much of it there is. ``hiredis`` packs and
+parses, as it does there.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
+import gevent
+import hiredis
 import redis
-from gevent import socket
+from gevent import socket, ssl
 from pydantic import SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -26,14 +34,99 @@ _LONGEST_REASON = 300
 _IN_A_SCRIPT = re.compile(r"\.? script: [0-9a-f]{40}, on @user_script:\d+\.?$")
 
 
-class Wire(Protocol):
-    """What is used of a connection of redis-py, which has no types for it."""
+_LARGEST_READ = 64 * 1024
+_NOT_YET = object()  # a reply that is not whole
+_READABLE = 1  # an event of gevent's io watchers
 
-    def connect(self) -> None: ...
-    def disconnect(self) -> None: ...
-    def pack_commands(self, commands: Sequence[Command]) -> list[bytes]: ...
-    def send_packed_command(self, command: list[bytes], check_health: bool) -> None: ...
-    def read_response(self) -> Any: ...
+
+def packed(commands: Sequence[Command]) -> bytes:
+    """Commands as they are sent."""
+    pack: Callable[[Command], bytes] = hiredis.pack_command  # type: ignore[assignment]  # see there
+    return pack(commands[0]) if len(commands) == 1 else b"".join(map(pack, commands))
+
+
+class Wire:
+    """Takes over a connection of redis-py that is logged in; for one greenlet at a time.
+
+    ``patience``: the seconds that each read and write may take. `write` and `read` raise what
+    `explain` has words for; then the connection is of no use any more.
+    """
+
+    def __init__(self, connection: _Connection, patience: float) -> None:
+        sock: Any = connection._sock
+        self._connection = connection
+        self._sock = sock
+        # Without TLS: the non-blocking socket beneath gevent's.
+        self._raw: Any = None if isinstance(sock, ssl.SSLSocket) else sock._sock
+        self._buffer = bytearray(_LARGEST_READ)
+        self._replies = hiredis.Reader(
+            protocolError=redis.InvalidResponse,
+            replyError=connection.error_of,
+            notEnoughData=_NOT_YET,
+        )
+        self._hub = gevent.get_hub()
+        self._readable = self._hub.loop.io(sock.fileno(), _READABLE)
+        # One for all reads: what gevent's timeouts make anew for each costs more than to read.
+        self._timer = self._hub.loop.timer(patience, patience)
+        self._waits = self._is_late = False
+
+    def disconnect(self) -> None:
+        """Close it; may be called again."""
+        self._timer.close()
+        self._readable.close()
+        self._connection.disconnect()
+
+    def write(self, data: bytes) -> None:
+        """Send what `packed` made."""
+        if self._raw is None:
+            self._sock.sendall(data)
+            return
+        try:
+            sent = self._raw.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._sock.sendall(memoryview(data)[sent:])
+
+    def read(self, count: int) -> list[Any]:
+        """So many replies: bytes, int, None, lists of these; a `redis.ResponseError` as it is."""
+        replies: list[Any] = []
+        while len(replies) < count:
+            reply = self._replies.gets(False)
+            if reply is _NOT_YET:
+                self._feed()
+            else:
+                replies.append(reply)
+        return replies
+
+    def _feed(self) -> None:
+        """Wait for bytes of replies."""
+        size = self._sock.recv_into(self._buffer) if self._raw is None else self._receive()
+        if not size:
+            raise redis.ConnectionError("Connection closed by server.")
+        self._replies.feed(self._buffer, 0, size)  # type: ignore[arg-type]  # any buffer
+
+    def _receive(self) -> int:
+        """Wait for bytes, which are hardly ever there yet; how many there are."""
+        while True:
+            self._waits = True
+            self._timer.again(self._overdue)
+            self._hub.wait(self._readable)
+            self._waits = False
+            if self._is_late:
+                raise redis.TimeoutError("Timeout reading from socket")
+            try:
+                return self._raw.recv_into(self._buffer)  # type: ignore[no-any-return]
+            except BlockingIOError:
+                continue
+
+    def _overdue(self) -> None:
+        """Wake who waits. After a read the timer goes on: the next one starts it anew."""
+        self._timer.stop()
+        if self._waits:
+            self._is_late = True
+            with suppress(OSError):  # it is not connected any more: so it is readable
+                self._raw.shutdown(socket.SHUT_RDWR)
 
 
 class Way(NamedTuple):
@@ -65,7 +158,7 @@ class Way(NamedTuple):
 
         Raises what `explain` has words for.
         """
-        wire: Wire = _Connection(
+        made = _Connection(
             place,
             _context(self.settings),
             self.connect_time,
@@ -78,11 +171,11 @@ class Way(NamedTuple):
             socket_timeout=self.patience,
         )
         try:
-            wire.connect()
+            made.connect()
+            return Wire(made, self.patience)
         except BaseException:
-            wire.disconnect()
+            made.disconnect()
             raise
-        return wire
 
 
 def _context(settings: Redis) -> tls.ClientContext | None:
@@ -127,11 +220,19 @@ class _Connection(redis.Connection):
         made.settimeout(self.socket_timeout)
         return made
 
+    def error_of(self, text: str) -> Exception:
+        """The error that a reply is."""
+        error: Exception = self._parser.parse_error(text)
+        return error
+
 
 def ask(wire: Wire, *command: Argument) -> Any:
     """The reply to one command. Raises what `explain` has words for."""
-    wire.send_packed_command(wire.pack_commands([command]), check_health=False)
-    return wire.read_response()
+    wire.write(packed([command]))
+    (reply,) = wire.read(1)
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 # What a server says that is no longer, or not yet, the one to ask. It has done nothing.
@@ -192,7 +293,7 @@ def _meaning(error: Exception, text: str) -> str:
 def explain(error: Exception, patience: float) -> str:
     """An error of redis-py, or of the socket under it, in words for the log."""
     text = _IN_A_SCRIPT.sub("", str(error))[:_LONGEST_REASON]
-    if isinstance(error, redis.TimeoutError):
+    if isinstance(error, redis.TimeoutError | TimeoutError):
         return f"it does not answer within {patience:.2g} s"
     meaning = _meaning(error, text)
     if meaning:

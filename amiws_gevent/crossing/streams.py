@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ def stream_of(server: int) -> str:
     return f"{_SERVER}{server}"
 
 
+@lru_cache(1024)
 def server_of(stream: str) -> int | None:
     """The server of a stream; None for that of the directory."""
     return int(stream.removeprefix(_SERVER)) if stream.startswith(_SERVER) else None

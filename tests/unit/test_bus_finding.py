@@ -186,16 +186,11 @@ class FakeWire:
         self.answer = answer
         self.open = True
 
-    def pack_commands(self, commands: Any) -> Any:
-        return commands
-
-    def send_packed_command(self, command: Any, check_health: bool) -> None:
+    def write(self, data: bytes) -> None:
         """What is asked does not matter here."""
 
-    def read_response(self) -> Any:
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+    def read(self, count: int) -> list[Any]:
+        return [self.answer] * count
 
     def disconnect(self) -> None:
         self.open = False

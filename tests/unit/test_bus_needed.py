@@ -1,4 +1,4 @@
-"""The library redis may be missing, and nothing else."""
+"""The libraries redis and hiredis may be missing, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from amiws_gevent.errors import MissingLibraryError
 
 
 @pytest.mark.parametrize(
-    ("missing", "raised"), [("redis", MissingLibraryError), ("gevent", ModuleNotFoundError)]
+    ("missing", "raised"),
+    [
+        ("redis", MissingLibraryError),
+        ("hiredis", MissingLibraryError),
+        ("gevent", ModuleNotFoundError),
+    ],
 )
 def test_what_is_missing_is_named(
     missing: str, raised: type[Exception], monkeypatch: pytest.MonkeyPatch

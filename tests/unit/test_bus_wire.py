@@ -2,14 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import gevent
 import pytest
 import redis
 from gevent import socket
 
-from amiws_gevent.bus.wire import Way, explain
+from amiws_gevent.bus.wire import Way, Wire, explain, packed
 from amiws_gevent.config import Endpoint, Redis
 from tests.support.greenlets import until
+
+
+class LoggedIn:
+    """A connection of redis-py to a server that is the other end of a socket."""
+
+    def __init__(self) -> None:
+        self._sock, self.server = socket.socketpair()
+
+    def error_of(self, text: str) -> Exception:
+        return redis.ResponseError(text)
+
+    def disconnect(self) -> None:
+        self._sock.close()
+
+
+@pytest.fixture
+def there() -> Iterator[LoggedIn]:
+    made = LoggedIn()
+    yield made
+    made.server.close()
+
+
+@pytest.fixture
+def wire(there: LoggedIn) -> Iterator[Wire]:
+    made = Wire(there, 60.0)  # type: ignore[arg-type]
+    yield made
+    made.disconnect()
+    made.disconnect()
+
+
+def read(wire: Wire, count: int) -> Any:
+    """What a greenlet reads that waits."""
+    reading = gevent.spawn(wire.read, count)
+    gevent.sleep(0)
+    return reading
+
+
+def test_replies_come_in_any_pieces(there: LoggedIn, wire: Wire) -> None:
+    reading = read(wire, 3)
+    for byte in b"$1\r\na\r\n-ERR no\r\n*1\r\n:7\r\n+more\r\n":
+        there.server.sendall(bytes([byte]))
+        gevent.sleep(0)
+    one, error, many = reading.get()
+    assert (one, many) == (b"a", [7])
+    assert isinstance(error, redis.ResponseError)
+    assert str(error) == "ERR no"
+    assert wire.read(1) == [b"more"]
+
+
+def test_a_command_larger_than_the_socket_takes_at_once(there: LoggedIn, wire: Wire) -> None:
+    data = packed([("SET", "k", bytes(1 << 22)), ("GET", "k")])
+    writing = gevent.spawn(wire.write, data)
+    got = bytearray()
+    while len(got) < len(data):
+        got += there.server.recv(1 << 16)
+    writing.get()
+    assert bytes(got) == data
+    assert data.endswith(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+
+
+def test_an_end_is_no_reply(there: LoggedIn, wire: Wire) -> None:
+    reading = read(wire, 1)
+    there.server.sendall(b"$5\r\nab")
+    there.server.shutdown(socket.SHUT_WR)
+    with pytest.raises(redis.ConnectionError, match="closed by server"):
+        reading.get()
+
+
+def test_what_is_no_reply_is_told(there: LoggedIn, wire: Wire) -> None:
+    there.server.sendall(b"HTTP/1.1 400 Bad Request\r\n")
+    with pytest.raises(redis.InvalidResponse):
+        wire.read(1)
+
+
+def test_only_who_waits_can_be_too_late(there: LoggedIn, wire: Wire) -> None:
+    """The clock of a read goes on after it, and ends nothing then."""
+    there.server.sendall(b"+a\r\n")
+    assert wire.read(1) == [b"a"]
+    wire._overdue()
+    wire.write(packed([("PING",)]))
+    assert there.server.recv(100) == b"*1\r\n$4\r\nPING\r\n"
+    reading = read(wire, 1)
+    wire._overdue()
+    with pytest.raises(redis.TimeoutError):
+        reading.get()
 
 
 @pytest.mark.parametrize(

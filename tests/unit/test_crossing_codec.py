@@ -17,6 +17,7 @@ from tests.support.hosts import ami_host
 
 INFO = ServerInfo(7, 'pbx "ü"\n', True)
 AT = Position("abc", 12)
+BATCHES = (b"B[1]\n1 2", b'B[1,"n",false,"e",false]', b'B[1,"n",false,"e",false]\n1', b"B[]\n1 a")
 
 
 def test_a_batch_has_its_messages_and_json_again() -> None:
@@ -36,6 +37,21 @@ def test_a_batch_has_its_messages_and_json_again() -> None:
     assert len(made) == len(made.messages) == 2
     assert [message.data() for message in made.messages] == [one.data() for one in messages]
     assert [message.kind for message in made.messages] == [Kind.EVENT, Kind.RESPONSE]
+
+
+def test_batches_of_a_server_share_what_is_the_same() -> None:
+    """A history has thousands of them."""
+    source = Source(ami_host(id=3, name="süd"), epoch="e")
+    batches = [make_batch(source, source.advance(), []) for _ in range(2)]
+    first, second = (codec.decode(codec.encode_batch(one, 5)) for one in batches)
+    assert isinstance(first, Told)
+    assert isinstance(second, Told)
+    assert first.batch.server is second.batch.server
+    assert [first.batch.position.offset, second.batch.position.offset] == [1, 2]
+    source.info = ServerInfo(3, "nord", False)
+    other = codec.decode(codec.encode_batch(make_batch(source, source.advance(), []), 5))
+    assert isinstance(other, Told)
+    assert other.batch.server.name == "nord"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +85,7 @@ def test_other_entries(entry: codec.Entry) -> None:
         Head: codec.encode_head,
         Changes: codec.encode_changes,
         Whole: codec.encode_whole,
-    }[type(entry)]  # type: ignore[index]
+    }[type(entry)]
     assert codec.decode(encode(entry)) == entry  # type: ignore[operator]
 
 
@@ -94,13 +110,13 @@ def test_a_large_snapshot_is_read_in_pieces() -> None:
             list(codec.read_snapshot(cut))
 
 
-@pytest.mark.parametrize("entry", [b"", b"X[]", b"H", b"H[1]", b"B\n", b"C{}", b"W[1,2]"])
+@pytest.mark.parametrize("entry", [b"", b"X[]", b"H", b"H[1]", b"B\n", *BATCHES, b"C{}", b"W[1,2]"])
 def test_what_is_no_entry(entry: bytes) -> None:
     with pytest.raises(FormatError):
         codec.decode(entry)
 
 
-@pytest.mark.parametrize("snapshot", [b"", b"no", zlib.compress(b"amiws-gevent 2\n")])
+@pytest.mark.parametrize("snapshot", [b"", b"no", zlib.compress(b"amiws-gevent 1\n")])
 def test_what_is_no_snapshot(snapshot: bytes) -> None:
     with pytest.raises(FormatError):
         list(codec.read_snapshot(snapshot))
