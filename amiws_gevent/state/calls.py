@@ -23,7 +23,7 @@ from amiws_gevent.state.part import Headers, Part, Steps, TakeEvent, TakeNews
 from amiws_gevent.state.people import Call, Leg, identify, is_behind, is_person, is_real
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.way import Moment, Way, lengthened, step
-from amiws_gevent.state.words import age, device_of, known, local_base, milliseconds, number
+from amiws_gevent.state.words import age, device_of, known, last_words, local_base, milliseconds
 
 MOST_LEGS = 250
 """Of one call: each event of a leg has all looked at, which takes half a millisecond then. What
@@ -185,8 +185,8 @@ class Calls(Part):
         call = leg.call
         caller = None if call.entity is None else call.entity.fields["caller"]
         if call.cause is None or (caller is not None and caller["channel"] == leg.key):
-            call.cause = number(values.get("Cause"))
-            call.cause_text = known(values.get("Cause-txt", ""))
+            words = last_words(values.get("Cause"), values.get("Cause-txt"))
+            call.cause, call.cause_text = words["cause"], words["cause_text"]
         self._drop(leg, self._moment(values))
 
     def _drop(self, leg: Leg, moment: Moment) -> None:

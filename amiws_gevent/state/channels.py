@@ -30,7 +30,7 @@ from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.words import (
     age,
     filled,
-    known,
+    last_words,
     local_base,
     milliseconds,
     number,
@@ -251,11 +251,7 @@ class Channels(Part):
         channel = uniqueid(values)
         if self._early:
             self._early.pop(channel, None)
-        last = {
-            "cause": number(values.get("Cause")),
-            "cause_text": known(values.get("Cause-txt", "")),
-        }
-        self.store.remove(KIND, channel, last)
+        self.store.remove(KIND, channel, last_words(values.get("Cause"), values.get("Cause-txt")))
 
     def _entered(self, values: Headers) -> None:
         channel, bridge = uniqueid(values), filled(values.get("BridgeUniqueid", ""))

@@ -9,7 +9,8 @@ client that comes back and one that is slow all ask the same: what has changed s
 
 Besides, the store remembers the names of what was touched since it was last asked for them
 (``drain``): so who tells clients looks at these alone. Somebody has to ask now and then, or
-the names add up.
+the names add up. What came and went meanwhile is not among them: nobody knows of it, unless
+somebody looked (``look``).
 
 No I/O and no clock.
 """
@@ -96,6 +97,20 @@ class Tombstone(NamedTuple):
     """That at which it was removed the time before, as far as that is known; else -1."""
 
 
+class _Grave:
+    """A `Tombstone` as it is kept: where this is compiled, one object instead of three."""
+
+    __slots__ = ("before", "born", "last", "offset")
+
+    def __init__(
+        self, offset: int, last: Mapping[str, Any] | None, born: int, before: int
+    ) -> None:
+        self.offset = offset
+        self.last = last
+        self.born = born
+        self.before = before
+
+
 def forget_oldest(kept: dict[Key, Value], most: int) -> Value | None:
     """Take the oldest out of a dict with more than ``most``; the last that was taken.
 
@@ -128,11 +143,13 @@ class Store:
         self._entities: dict[str, dict[str, Entity]] = {}
         self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
         self._forms = Forms()
-        self._gone: dict[Name, Tombstone] = {}  # the oldest first
+        self._gone: dict[Name, _Grave] = {}  # the oldest first
         self._gone_before: dict[Name, int] = {}  # offsets, of those that came again
         self._most_gone = tombstones
         self._forgotten = offset if forgotten is None else forgotten
         self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
+        self._passed = False  # whether anything came and went since then
+        self._drained = self._looked = offset
         self.alone = False
         """Whether nobody has fields in hand that were changed at this offset: while the messages
         of one read are taken. Then they are changed in place after the first time."""
@@ -149,8 +166,8 @@ class Store:
 
     @property
     def dirty(self) -> bool:
-        """Whether ``drain`` has something to tell."""
-        return bool(self._touched)
+        """Whether there is something to ``drain``, if only that something came and went."""
+        return bool(self._touched) or self._passed
 
     def drain(self) -> list[Name]:
         """What was made, changed or removed since the last time, the first touched first.
@@ -159,13 +176,20 @@ class Store:
         """
         touched = list(self._touched)
         self._touched.clear()
+        self._passed = False
+        self._drained = self.offset
         return touched
+
+    def look(self) -> None:
+        """Somebody is told what there is now, ahead of the next ``drain``."""
+        self._looked = self.offset
 
     @contextmanager
     def noted(self) -> Iterator[Mapping[Name, None]]:
         """The names of what is touched within; ``drain`` tells them afterwards as well."""
         before, within = self._touched, dict[Name, None]()
         self._touched = within
+        self.look()
         try:
             yield within
         finally:
@@ -292,27 +316,24 @@ class Store:
         """Make an entity that is not there, of a dict that is the store's from now on."""
         entity = Entity(fields, self.offset)
         name = (kind, key)
-        if kind in self._entities:
-            self._entities[kind][key] = entity
-        else:
-            self._entities[kind] = {key: entity}
+        entities = self._entities.get(kind)
+        if entities is None:
+            entities = self._entities[kind] = {}
+        entities[key] = entity
         if name in self._gone:
             self._gone_before[name] = self._gone.pop(name).offset
         self._touched[name] = None
         return entity
 
     def _mark(self, kind: str, entity: Entity, fields: dict[str, Any]) -> None:
-        if kind not in self._places:
-            self._places[kind] = {}
-        places = self._places[kind]
+        places = self._places.get(kind)
+        if places is None:
+            places = self._places[kind] = {}
         marks = entity.marks
-        later = self.offset - entity.born
-        if later > _MOST:
-            later = _MOST
+        later: Any = min(self.offset - entity.born, _MOST)  # not made an object for each field
         for name in fields:
-            if name in places:
-                place = places[name]  # low for the fields that change often: they came first
-            else:
+            place = places.get(name)
+            if place is None:  # low for the fields that change often: they came first
                 place = places[name] = len(places)
             if place >= len(marks):
                 marks = entity.marks = marks + _zeros(place + 1 - len(marks))
@@ -345,7 +366,11 @@ class Store:
     def buried(self, floor: int) -> list[tuple[Name, Tombstone]]:
         """What was removed after ``floor``, as far as known, the oldest first."""
         names = self.gone_since(floor)
-        return [(name, self._gone[name]) for name in reversed(names)]
+        return [(name, self._tombstone(name)) for name in reversed(names)]
+
+    def _tombstone(self, name: Name) -> Tombstone:
+        grave = self._gone[name]
+        return Tombstone(grave.offset, grave.last, grave.born, grave.before)
 
     def restore(
         self, kind: str, key: str, fields: Mapping[str, Any], known: Known | None = None
@@ -365,7 +390,7 @@ class Store:
     def bury(self, name: Name, tombstone: Tombstone) -> None:
         """Know of a removal what another store knows; call it for the oldest first."""
         if name[1] not in self._entities.get(name[0], _GONE):
-            self._gone[name] = tombstone
+            self._gone[name] = _Grave(*tombstone)
 
     def merge(self, kind: str, key: str, asked: int, **fields: Any) -> bool:
         """Take what a list says of an entity that is there; whether anything was other.
@@ -391,16 +416,22 @@ class Store:
 
     def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
         """Take an entity away, with what is left to say of it; whether it was there."""
-        entities = self._entities.get(kind, _GONE)
-        if key not in entities:
+        entities = self._entities.get(kind)
+        entity = None if entities is None else entities.get(key)
+        if entities is None or entity is None:
             return False
-        entity = entities.pop(key)
+        del entities[key]
         entity.fields = _GONE
         name = (kind, key)
         before = self._gone_before.pop(name, -1) if self._gone_before else -1
         gone = self._gone
-        gone[name] = Tombstone(self.offset, last, entity.born, before)
-        self._touched[name] = None
+        gone[name] = _Grave(self.offset, last, entity.born, before)
+        since = self._drained
+        if entity.born > since and entity.born > self._looked and before < since >= self._forgotten:
+            self._touched.pop(name, None)  # as `has_passed`: most of all in bursts
+            self._passed = True
+        else:
+            self._touched[name] = None
         if len(gone) > self._most_gone:
             forgotten = forget_oldest(gone, self._most_gone)
             if forgotten is not None:
