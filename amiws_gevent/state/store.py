@@ -102,9 +102,7 @@ class _Grave:
 
     __slots__ = ("before", "born", "last", "offset")
 
-    def __init__(
-        self, offset: int, last: Mapping[str, Any] | None, born: int, before: int
-    ) -> None:
+    def __init__(self, offset: int, last: Mapping[str, Any] | None, born: int, before: int) -> None:
         self.offset = offset
         self.last = last
         self.born = born
