@@ -20,7 +20,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice, takewhile
+from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from amiws_gevent.state.compact import Forms
@@ -141,7 +142,10 @@ class Store:
         self._entities: dict[str, dict[str, Entity]] = {}
         self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
         self._forms = Forms()
-        self._gone: dict[Name, _Grave] = {}  # the oldest first
+        # By kind and key, the oldest first. (By name they would take twice the cache, which is most
+        # of what they cost: nobody looks at them, but each is written and freed.)
+        self._gone: dict[str, dict[str, _Grave]] = {}
+        self._gone_count = 0
         self._gone_before: dict[Name, int] = {}  # offsets, of those that came again
         self._most_gone = tombstones
         self._forgotten = offset if forgotten is None else forgotten
@@ -244,20 +248,30 @@ class Store:
 
     def gone(self, kind: str, key: str) -> int:
         """The offset of the read that removed an entity; 0 if none is known."""
-        tombstone = self._gone.get((kind, key))
-        return 0 if tombstone is None else tombstone.offset
+        grave = self._grave(kind, key)
+        return 0 if grave is None else grave.offset
+
+    def _grave(self, kind: str, key: str) -> _Grave | None:
+        graves = self._gone.get(kind)
+        return None if graves is None else graves.get(key)
 
     def gone_since(self, since: int) -> list[Name]:
         """The names of what was removed after an offset, as far as known, the last first."""
-        gone = self._gone
-        return list(takewhile(lambda name: gone[name].offset > since, reversed(gone)))
+        found: list[tuple[int, Name]] = []
+        for kind, graves in self._gone.items():
+            for key, grave in reversed(graves.items()):
+                if grave.offset <= since:
+                    break
+                found.append((grave.offset, (kind, key)))
+        found.sort(key=itemgetter(0), reverse=True)  # of equal offsets as they stand
+        return [name for _, name in found]
 
     def has_passed(self, kind: str, key: str, since: int, after: int) -> bool:
         """Whether an entity came and went after ``after``, and was not there at ``since`` either.
 
         ``since`` is no later than ``after``. False if that is not certain.
         """
-        found = self._gone.get((kind, key))
+        found = self._grave(kind, key)
         return (
             found is not None
             and found.born > after
@@ -318,8 +332,10 @@ class Store:
         if entities is None:
             entities = self._entities[kind] = {}
         entities[key] = entity
-        if name in self._gone:
-            self._gone_before[name] = self._gone.pop(name).offset
+        graves = self._gone.get(kind)
+        if graves is not None and key in graves:
+            self._gone_before[name] = graves.pop(key).offset
+            self._gone_count -= 1
         self._touched[name] = None
         return entity
 
@@ -367,7 +383,7 @@ class Store:
         return [(name, self._tombstone(name)) for name in reversed(names)]
 
     def _tombstone(self, name: Name) -> Tombstone:
-        grave = self._gone[name]
+        grave = self._gone[name[0]][name[1]]
         return Tombstone(grave.offset, grave.last, grave.born, grave.before)
 
     def restore(
@@ -388,7 +404,14 @@ class Store:
     def bury(self, name: Name, tombstone: Tombstone) -> None:
         """Know of a removal what another store knows; call it for the oldest first."""
         if name[1] not in self._entities.get(name[0], _GONE):
-            self._gone[name] = _Grave(*tombstone)
+            self._bury(*name, _Grave(*tombstone))
+
+    def _bury(self, kind: str, key: str, grave: _Grave) -> None:
+        graves = self._gone.get(kind)
+        if graves is None:
+            graves = self._gone[kind] = {}
+        graves[key] = grave
+        self._gone_count += 1
 
     def merge(self, kind: str, key: str, asked: int, **fields: Any) -> bool:
         """Take what a list says of an entity that is there; whether anything was other.
@@ -422,19 +445,27 @@ class Store:
         entity.fields = _GONE
         name = (kind, key)
         before = self._gone_before.pop(name, -1) if self._gone_before else -1
-        gone = self._gone
-        gone[name] = _Grave(self.offset, last, entity.born, before)
+        self._bury(kind, key, _Grave(self.offset, last, entity.born, before))
         since = self._drained
         if entity.born > since and entity.born > self._looked and before < since >= self._forgotten:
             self._touched.pop(name, None)  # as `has_passed`: most of all in bursts
             self._passed = True
         else:
             self._touched[name] = None
-        if len(gone) > self._most_gone:
-            forgotten = forget_oldest(gone, self._most_gone)
-            if forgotten is not None:
-                self._forgotten = forgotten.offset
+        if self._gone_count > self._most_gone + self._most_gone // 64:  # as `forget_oldest`
+            self._forget_oldest(self._gone_count - self._most_gone)
         return True
+
+    def _forget_oldest(self, count: int) -> None:
+        oldest: list[tuple[int, Name]] = []
+        for kind, graves in self._gone.items():
+            for key, grave in islice(graves.items(), count):
+                oldest.append((grave.offset, (kind, key)))
+        oldest.sort(key=itemgetter(0))
+        for offset, (kind, key) in oldest[:count]:
+            del self._gone[kind][key]
+            self._forgotten = offset
+        self._gone_count -= count
 
     def changes(self, since: int) -> Iterator[Change] | None:
         """What is other than at the offset ``since``; None if that cannot be told any more.
@@ -447,9 +478,10 @@ class Store:
         return self._changes(since)
 
     def _changes(self, since: int) -> Iterator[Change]:
-        for (kind, key), tombstone in self._gone.items():
-            if tombstone.offset > since:
-                yield Change(kind, key, None, whole=False, last=tombstone.last)
+        for kind, graves in self._gone.items():
+            for key, grave in graves.items():
+                if grave.offset > since:
+                    yield Change(kind, key, None, whole=False, last=grave.last)
         for kind, entities in self._entities.items():
             for key, entity in entities.items():
                 if entity.offset > since:
@@ -464,10 +496,10 @@ class Store:
         entity = self._entities.get(kind, {}).get(key)
         if entity is not None:
             return self._change(kind, key, entity, since) if entity.offset > since else None
-        tombstone = self._gone.get((kind, key))
-        if tombstone is not None and tombstone.offset > since:
-            return Change(kind, key, None, whole=False, last=tombstone.last)
-        if tombstone is None and since < self._forgotten:
+        grave = self._grave(kind, key)
+        if grave is not None and grave.offset > since:
+            return Change(kind, key, None, whole=False, last=grave.last)
+        if grave is None and since < self._forgotten:
             return Change(kind, key, None, whole=False)
         return None
 
