@@ -317,8 +317,9 @@ class Store:
             known = entity.fields
         else:
             known = entity.fields = entity.fields.copy()
+            if entity.offset <= self._drained or entity.offset <= self._looked:
+                self._touched[kind, key] = None  # else it is among them since its last change
             entity.offset = offset
-            self._touched[kind, key] = None
         for name, value in fields.items():  # of so few it takes less time than update()
             known[name] = value
         if offset != entity.born:  # who knows nothing of that read gets all of it
@@ -350,7 +351,8 @@ class Store:
             if place is None:  # low for the fields that change often: they came first
                 place = places[name] = len(places)
             if place >= len(marks):
-                marks = entity.marks = marks + _zeros(place + 1 - len(marks))
+                # Four at a time: memory comes in pieces of 16 bytes anyway.
+                marks = entity.marks = marks + _zeros((place | 3) + 1 - len(marks))
             marks[place] = later
 
     def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
