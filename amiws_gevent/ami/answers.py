@@ -47,7 +47,9 @@ def _spellings(name: str) -> frozenset[str]:
 
 
 _EVENT = Kind.EVENT
-_ACTION_ID = _spellings("ActionID")
+ACTION_ID = _spellings("ActionID")
+"""All spellings of the header that says which action an event answers."""
+
 _PRIVILEGE = _spellings("Privilege")
 
 
@@ -55,14 +57,14 @@ def is_answer(message: Message) -> bool:
     """Whether a message certainly answers one action: of events those with its ActionID."""
     if message.kind is not _EVENT:
         return message.kind in _ANSWER_KINDS
-    if _ACTION_ID.isdisjoint(message.values):
+    if ACTION_ID.isdisjoint(message.values):
         return False
     return message.name.lower() not in BROADCASTS
 
 
 def has_action_id(message: Message) -> bool:
     """Whether a message carries an ActionID; in a third of the time of ``has``."""
-    return not _ACTION_ID.isdisjoint(message.values)
+    return not ACTION_ID.isdisjoint(message.values)
 
 
 def may_be_answer(message: Message) -> bool:
@@ -83,7 +85,7 @@ def may_be_answer(message: Message) -> bool:
 
 
 def _has_askers_id(message: Message, headers: Mapping[str, Value]) -> bool:
-    return not _ACTION_ID.isdisjoint(headers) and message.name.lower() not in BROADCASTS
+    return not ACTION_ID.isdisjoint(headers) and message.name.lower() not in BROADCASTS
 
 
 def _headers(message: Message) -> Mapping[str, Value]:

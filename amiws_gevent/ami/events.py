@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from sys import intern
 
 MOST_HEADERS = 1_000
 """Headers of one event; one that has more is dropped. The largest that Asterisk 23 sends
@@ -89,7 +90,8 @@ class EventReader:
         if self._shape_count < _SHAPES and len(shapes) < _SHAPES_OF_ONE_EVENT:
             self._shape_count += 1
             pattern = "\r\n".join([re.escape(name) + _VALUE for name in names])
-            shapes.append((re.compile(pattern).fullmatch, names))
+            # Interned: who looks for one by a literal finds the same object.
+            shapes.append((re.compile(pattern).fullmatch, tuple(map(intern, names))))
 
 
 def _is_learnable(first_line: str, names: tuple[str, ...]) -> bool:

@@ -93,16 +93,18 @@ class Flushed:
     def current(self) -> Store:
         """All that there is now, for who is told of it before the next flush."""
         self.read_at = self.store.offset
+        self.store.look()
         return self.store
 
     def flush(self) -> Flush | None:
         """What has changed since the last flush; None for nothing."""
-        names = self.store.drain()
-        if not names:
+        if not self.store.dirty:
             return None
+        names = self.store.drain()
         since, self.offset = self.offset, self.store.offset
-        self._log.append((self.offset, names))
-        self._logged += len(names)
+        if names:
+            self._log.append((self.offset, names))
+            self._logged += len(names)
         while self._logged > MOST_NAMES and len(self._log) > 1:
             self._log_begins, forgotten = self._log.popleft()
             self._logged -= len(forgotten)

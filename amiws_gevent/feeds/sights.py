@@ -149,7 +149,7 @@ class Seen(Flushed):
         return super().flush() if self._filling is None else None
 
     def _look_at(self, names: Sequence[Name]) -> None:
-        base = self.base.store
+        base = self.base.current()
         for kind, key in names:
             if kind not in self._kinds:
                 continue

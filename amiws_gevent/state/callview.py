@@ -57,7 +57,6 @@ _SOMEBODY = _FORMS.template("person", dict.fromkeys(("number", "name", "channel"
 _NOWHERE: dict[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
-_TOLD_BEHIND = ("phase", "application", "conference", "listens_to")  # steps behind the answers
 _RUNNING = frozenset({"application", "dialling"})  # phases in which an application is told
 
 
@@ -108,9 +107,11 @@ def _tell(
         return _NO_STEPS
     company = company_of(main, store) if len(people) > 1 else NOBODY
     places = _places(people)
-    for name, place in places.items():
-        if place != known[name]:
-            news[name] = place
+    if places is not _NOWHERE or main.call.placed:  # nearly all are nowhere
+        main.call.placed = True
+        for name, place in places.items():
+            if place != known[name]:
+                news[name] = place
     phase = _phase(main, company, known, places)
     if phase is None:  # one is left who does nothing new: the call comes to its end
         if known["ringing"]:
@@ -183,10 +184,11 @@ def _phase(
     main: Leg, company: Company, known: dict[str, Any], places: dict[str, Any]
 ) -> str | None:
     """The phase; None if there is nothing to say but that somebody has left."""
-    if places["conference"] is not None:
-        return "conference"
-    if places["parking"] is not None:
-        return "parked"
+    if places is not _NOWHERE:
+        if places["conference"] is not None:
+            return "conference"
+        if places["parking"] is not None:
+            return "parked"
     if company.talking:
         holds = any(leg.channel["hold"] for leg in (main, *company.talking))
         return "held" if holds else "talking"
@@ -297,7 +299,7 @@ def _steps(news: News, known: dict[str, Any], main: Leg, company: Company, momen
     if news.get("queue") is not None:
         steps.append(step("queued", moment, who=caller, queue=news["queue"]))
     _tell_answers(steps, moment, caller, main, company)
-    if news.keys().isdisjoint(_TOLD_BEHIND):
+    if not news:
         return steps
     if news.get("conference") is not None:
         steps.append(step("joined", moment, who=caller, conference=news["conference"]))

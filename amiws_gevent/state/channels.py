@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from sys import intern
-from typing import Any, Protocol
+from typing import Any
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.bridges import KIND as BRIDGE
@@ -30,7 +30,7 @@ from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.words import (
     age,
     filled,
-    known,
+    last_words,
     local_base,
     milliseconds,
     number,
@@ -39,20 +39,27 @@ from amiws_gevent.state.words import (
 KIND = "channel"
 
 
-class Follower(Protocol):
-    """Who is told of each change of a channel: the calls."""
+class Follower(Part):
+    """Who is told of each change of a channel: the calls.
+
+    A class and no protocol: where it is compiled, its methods are called without a look-up.
+    """
 
     def channel_changed(self, key: str, fields: dict[str, Any], values: Headers) -> None:
         """An event with these headers, which are most of all, has changed these fields."""
+        raise NotImplementedError
 
     def channel_found(self, entity: Entity) -> None:
         """A list has made a channel."""
+        raise NotImplementedError
 
     def channel_missed(self, key: str) -> None:
         """A channel has gone, as a list does not have it."""
+        raise NotImplementedError
 
     def look_again(self, keys: Iterable[str]) -> None:
         """A list has said something of these channels."""
+        raise NotImplementedError
 
 
 MOST_LINKED = 50
@@ -107,7 +114,6 @@ class Channels(Part):
     def __init__(self, store: Store, follower: Follower) -> None:
         super().__init__(store)
         self._follower = follower
-        self._channel_changed = follower.channel_changed
         self._entities = store.entities(KIND)
         self._early: dict[str, dict[str, Any]] = {}
         """What overtook the Newchannel of a channel, the oldest first."""
@@ -180,7 +186,7 @@ class Channels(Part):
 
     def _change_by(self, news: News) -> TakeNews:
         """Takes the news of an event; a closure, since most events are these."""
-        entities, put_news = self._entities, self._put_news
+        entities = self._entities
 
         def change(values: Headers) -> None:
             try:
@@ -191,7 +197,7 @@ class Channels(Part):
                     return
                 entity = found
             if fields := news(values, entity.fields):
-                put_news(entity, fields, values)
+                self._put_news(entity, fields, values)
 
         return change
 
@@ -203,7 +209,7 @@ class Channels(Part):
             if (stamp := milliseconds(values.get("Timestamp"))) is not None:
                 fields["server_answered"] = stamp
         self.store.update(KIND, channel, entity, fields)
-        self._channel_changed(channel, fields, values)
+        self._follower.channel_changed(channel, fields, values)
 
     def _note_answer(self, channel: str, values: Headers) -> None:
         fields = self.store.get(KIND, channel) or {}
@@ -251,11 +257,7 @@ class Channels(Part):
         channel = uniqueid(values)
         if self._early:
             self._early.pop(channel, None)
-        last = {
-            "cause": number(values.get("Cause")),
-            "cause_text": known(values.get("Cause-txt", "")),
-        }
-        self.store.remove(KIND, channel, last)
+        self.store.remove(KIND, channel, last_words(values.get("Cause"), values.get("Cause-txt")))
 
     def _entered(self, values: Headers) -> None:
         channel, bridge = uniqueid(values), filled(values.get("BridgeUniqueid", ""))

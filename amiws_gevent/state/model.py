@@ -7,12 +7,13 @@ from operator import attrgetter
 from typing import TypeVar
 
 from amiws_gevent.ami import Kind, Message, is_answer
+from amiws_gevent.ami.answers import ACTION_ID
 from amiws_gevent.state.part import Part, Steps, TakeEvent, TakeNews
 from amiws_gevent.state.store import Store
 
 Taker = TypeVar("Taker")
 
-_EVENT = Kind.EVENT  # a look-up less for each message
+_EVENT, _ACTION_ID = Kind.EVENT, ACTION_ID  # a look-up less for each message
 _IS_LONG = attrgetter("long")
 
 MOST_SPELLINGS = 1_000
@@ -22,6 +23,16 @@ MOST_SPELLINGS = 1_000
 MOST_OF_A_VALUE = 256
 """Characters that are taken of each value of a long message. Names and numbers have 80 at most
 (``AST_MAX_EXTENSION``, ``AST_CHANNEL_NAME``); a line of AMI may have a million."""
+
+
+class _Takers:
+    """Who takes the events of one name."""
+
+    __slots__ = ("events", "news")
+
+    def __init__(self, news: tuple[TakeNews, ...], events: tuple[TakeEvent, ...]) -> None:
+        self.news = news
+        self.events = events
 
 
 class Model:
@@ -40,9 +51,8 @@ class Model:
         self._events = _by_name(part.events for part in self.parts)
         self._lists = _by_name(part.lists for part in self.parts)
         assert self._news.keys().isdisjoint(self._events)
-        self._news_spelled: dict[str, tuple[TakeNews, ...]] = {}
-        """Who takes news by names as they are written; nobody for those that nobody takes."""
-        self._events_spelled: dict[str, tuple[TakeEvent, ...]] = {}
+        self._spelled: dict[str, _Takers] = {}
+        """By names as they are written; nobody for those that nobody takes."""
 
     def receive(self, messages: Iterable[Message], offset: int, now: int) -> None:
         """Take all messages of one read; answers to actions are none of its business."""
@@ -56,7 +66,7 @@ class Model:
             store.alone = False
 
     def _take(self, messages: Iterable[Message]) -> None:
-        news, events = self._news_spelled, self._events_spelled
+        spelled = self._spelled
         for message in messages:
             if message.kind is not _EVENT:
                 continue
@@ -67,32 +77,22 @@ class Model:
                 name = values["Event"]
             except KeyError:  # it has another spelling
                 name = message.name
-            if (takers := news.get(name)) is not None:
-                for take in takers:
-                    take(values)
-            elif (event_takers := events.get(name)) is not None:
-                if not is_answer(message):
-                    for take_event in event_takers:
-                        take_event(message)
-            else:
-                self._take_unspelled(name, message)
+            takers = spelled.get(name)
+            if takers is None:
+                takers = self._takers(name)
+            for take in takers.news:
+                take(values)
+            if takers.events and (_ACTION_ID.isdisjoint(values) or not is_answer(message)):
+                for take_event in takers.events:
+                    take_event(message)
 
-    def _take_unspelled(self, name: str, message: Message) -> None:
-        """Take an event whose name has not been written so yet, or that nobody remembers."""
+    def _takers(self, name: str) -> _Takers:
+        """Who takes an event whose name has not been written so yet, or that nobody remembers."""
         folded = name.lower()
-        spells = len(self._news_spelled) + len(self._events_spelled) < MOST_SPELLINGS
-        if takers := self._events.get(folded):
-            if spells:
-                self._events_spelled[name] = takers
-            if not is_answer(message):
-                for take in takers:
-                    take(message)
-            return
-        news = self._news.get(folded, ())
-        if spells:
-            self._news_spelled[name] = news
-        for take_news in news:
-            take_news(message.values)
+        takers = _Takers(self._news.get(folded, ()), self._events.get(folded, ()))
+        if len(self._spelled) < MOST_SPELLINGS:
+            self._spelled[name] = takers
+        return takers
 
     def receive_list(self, action: str, items: Sequence[Message], asked: int) -> Steps:
         """Take the whole answer to a list action that was sent at the offset ``asked``."""

@@ -44,7 +44,17 @@ _NOWHERE: Mapping[str, str] = {}
 class Call:
     """The legs of one call, the oldest first, and what its entity does not tell."""
 
-    __slots__ = ("cause", "cause_text", "created", "entity", "key", "legs", "linkedids", "met")
+    __slots__ = (
+        "cause",
+        "cause_text",
+        "created",
+        "entity",
+        "key",
+        "legs",
+        "linkedids",
+        "met",
+        "placed",
+    )
 
     def __init__(self, key: str, created: int) -> None:
         self.key = key
@@ -56,6 +66,8 @@ class Call:
         """Those that mean this call, besides its key."""
         self.met = False
         """Whether anybody has talked with anybody."""
+        self.placed = False
+        """Whether anybody was in a queue, conference or such when it was told last."""
         self.cause: int | None = None
         self.cause_text: str | None = None
 

@@ -9,7 +9,8 @@ client that comes back and one that is slow all ask the same: what has changed s
 
 Besides, the store remembers the names of what was touched since it was last asked for them
 (``drain``): so who tells clients looks at these alone. Somebody has to ask now and then, or
-the names add up.
+the names add up. What came and went meanwhile is not among them: nobody knows of it, unless
+somebody looked (``look``).
 
 No I/O and no clock.
 """
@@ -19,7 +20,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice, takewhile
+from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from amiws_gevent.state.compact import Forms
@@ -96,6 +98,18 @@ class Tombstone(NamedTuple):
     """That at which it was removed the time before, as far as that is known; else -1."""
 
 
+class _Grave:
+    """A `Tombstone` as it is kept: where this is compiled, one object instead of three."""
+
+    __slots__ = ("before", "born", "last", "offset")
+
+    def __init__(self, offset: int, last: Mapping[str, Any] | None, born: int, before: int) -> None:
+        self.offset = offset
+        self.last = last
+        self.born = born
+        self.before = before
+
+
 def forget_oldest(kept: dict[Key, Value], most: int) -> Value | None:
     """Take the oldest out of a dict with more than ``most``; the last that was taken.
 
@@ -128,11 +142,16 @@ class Store:
         self._entities: dict[str, dict[str, Entity]] = {}
         self._places: dict[str, dict[str, int]] = {}  # of fields, by kind and name
         self._forms = Forms()
-        self._gone: dict[Name, Tombstone] = {}  # the oldest first
+        # By kind and key, the oldest first. (By name they would take twice the cache, which is most
+        # of what they cost: nobody looks at them, but each is written and freed.)
+        self._gone: dict[str, dict[str, _Grave]] = {}
+        self._gone_count = 0
         self._gone_before: dict[Name, int] = {}  # offsets, of those that came again
         self._most_gone = tombstones
         self._forgotten = offset if forgotten is None else forgotten
         self._touched: dict[Name, None] = {}  # since the last drain, the first touched first
+        self._passed = False  # whether anything came and went since then
+        self._drained = self._looked = offset
         self.alone = False
         """Whether nobody has fields in hand that were changed at this offset: while the messages
         of one read are taken. Then they are changed in place after the first time."""
@@ -149,8 +168,8 @@ class Store:
 
     @property
     def dirty(self) -> bool:
-        """Whether ``drain`` has something to tell."""
-        return bool(self._touched)
+        """Whether there is something to ``drain``, if only that something came and went."""
+        return bool(self._touched) or self._passed
 
     def drain(self) -> list[Name]:
         """What was made, changed or removed since the last time, the first touched first.
@@ -159,13 +178,20 @@ class Store:
         """
         touched = list(self._touched)
         self._touched.clear()
+        self._passed = False
+        self._drained = self.offset
         return touched
+
+    def look(self) -> None:
+        """Somebody is told what there is now, ahead of the next ``drain``."""
+        self._looked = self.offset
 
     @contextmanager
     def noted(self) -> Iterator[Mapping[Name, None]]:
         """The names of what is touched within; ``drain`` tells them afterwards as well."""
         before, within = self._touched, dict[Name, None]()
         self._touched = within
+        self.look()
         try:
             yield within
         finally:
@@ -222,20 +248,30 @@ class Store:
 
     def gone(self, kind: str, key: str) -> int:
         """The offset of the read that removed an entity; 0 if none is known."""
-        tombstone = self._gone.get((kind, key))
-        return 0 if tombstone is None else tombstone.offset
+        grave = self._grave(kind, key)
+        return 0 if grave is None else grave.offset
+
+    def _grave(self, kind: str, key: str) -> _Grave | None:
+        graves = self._gone.get(kind)
+        return None if graves is None else graves.get(key)
 
     def gone_since(self, since: int) -> list[Name]:
         """The names of what was removed after an offset, as far as known, the last first."""
-        gone = self._gone
-        return list(takewhile(lambda name: gone[name].offset > since, reversed(gone)))
+        found: list[tuple[int, Name]] = []
+        for kind, graves in self._gone.items():
+            for key, grave in reversed(graves.items()):
+                if grave.offset <= since:
+                    break
+                found.append((grave.offset, (kind, key)))
+        found.sort(key=itemgetter(0), reverse=True)  # of equal offsets as they stand
+        return [name for _, name in found]
 
     def has_passed(self, kind: str, key: str, since: int, after: int) -> bool:
         """Whether an entity came and went after ``after``, and was not there at ``since`` either.
 
         ``since`` is no later than ``after``. False if that is not certain.
         """
-        found = self._gone.get((kind, key))
+        found = self._grave(kind, key)
         return (
             found is not None
             and found.born > after
@@ -281,8 +317,9 @@ class Store:
             known = entity.fields
         else:
             known = entity.fields = entity.fields.copy()
+            if entity.offset <= self._drained or entity.offset <= self._looked:
+                self._touched[kind, key] = None  # else it is among them since its last change
             entity.offset = offset
-            self._touched[kind, key] = None
         for name, value in fields.items():  # of so few it takes less time than update()
             known[name] = value
         if offset != entity.born:  # who knows nothing of that read gets all of it
@@ -292,30 +329,30 @@ class Store:
         """Make an entity that is not there, of a dict that is the store's from now on."""
         entity = Entity(fields, self.offset)
         name = (kind, key)
-        if kind in self._entities:
-            self._entities[kind][key] = entity
-        else:
-            self._entities[kind] = {key: entity}
-        if name in self._gone:
-            self._gone_before[name] = self._gone.pop(name).offset
+        entities = self._entities.get(kind)
+        if entities is None:
+            entities = self._entities[kind] = {}
+        entities[key] = entity
+        graves = self._gone.get(kind)
+        if graves is not None and key in graves:
+            self._gone_before[name] = graves.pop(key).offset
+            self._gone_count -= 1
         self._touched[name] = None
         return entity
 
     def _mark(self, kind: str, entity: Entity, fields: dict[str, Any]) -> None:
-        if kind not in self._places:
-            self._places[kind] = {}
-        places = self._places[kind]
+        places = self._places.get(kind)
+        if places is None:
+            places = self._places[kind] = {}
         marks = entity.marks
-        later = self.offset - entity.born
-        if later > _MOST:
-            later = _MOST
+        later: Any = min(self.offset - entity.born, _MOST)  # not made an object for each field
         for name in fields:
-            if name in places:
-                place = places[name]  # low for the fields that change often: they came first
-            else:
+            place = places.get(name)
+            if place is None:  # low for the fields that change often: they came first
                 place = places[name] = len(places)
             if place >= len(marks):
-                marks = entity.marks = marks + _zeros(place + 1 - len(marks))
+                # Four at a time: memory comes in pieces of 16 bytes anyway.
+                marks = entity.marks = marks + _zeros((place | 3) + 1 - len(marks))
             marks[place] = later
 
     def _changed_since(self, kind: str, entity: Entity, since: int) -> list[str]:
@@ -345,7 +382,11 @@ class Store:
     def buried(self, floor: int) -> list[tuple[Name, Tombstone]]:
         """What was removed after ``floor``, as far as known, the oldest first."""
         names = self.gone_since(floor)
-        return [(name, self._gone[name]) for name in reversed(names)]
+        return [(name, self._tombstone(name)) for name in reversed(names)]
+
+    def _tombstone(self, name: Name) -> Tombstone:
+        grave = self._gone[name[0]][name[1]]
+        return Tombstone(grave.offset, grave.last, grave.born, grave.before)
 
     def restore(
         self, kind: str, key: str, fields: Mapping[str, Any], known: Known | None = None
@@ -365,7 +406,14 @@ class Store:
     def bury(self, name: Name, tombstone: Tombstone) -> None:
         """Know of a removal what another store knows; call it for the oldest first."""
         if name[1] not in self._entities.get(name[0], _GONE):
-            self._gone[name] = tombstone
+            self._bury(*name, _Grave(*tombstone))
+
+    def _bury(self, kind: str, key: str, grave: _Grave) -> None:
+        graves = self._gone.get(kind)
+        if graves is None:
+            graves = self._gone[kind] = {}
+        graves[key] = grave
+        self._gone_count += 1
 
     def merge(self, kind: str, key: str, asked: int, **fields: Any) -> bool:
         """Take what a list says of an entity that is there; whether anything was other.
@@ -391,21 +439,35 @@ class Store:
 
     def remove(self, kind: str, key: str, last: Mapping[str, Any] | None = None) -> bool:
         """Take an entity away, with what is left to say of it; whether it was there."""
-        entities = self._entities.get(kind, _GONE)
-        if key not in entities:
+        entities = self._entities.get(kind)
+        entity = None if entities is None else entities.get(key)
+        if entities is None or entity is None:
             return False
-        entity = entities.pop(key)
+        del entities[key]
         entity.fields = _GONE
         name = (kind, key)
         before = self._gone_before.pop(name, -1) if self._gone_before else -1
-        gone = self._gone
-        gone[name] = Tombstone(self.offset, last, entity.born, before)
-        self._touched[name] = None
-        if len(gone) > self._most_gone:
-            forgotten = forget_oldest(gone, self._most_gone)
-            if forgotten is not None:
-                self._forgotten = forgotten.offset
+        self._bury(kind, key, _Grave(self.offset, last, entity.born, before))
+        since = self._drained
+        if entity.born > since and entity.born > self._looked and before < since >= self._forgotten:
+            self._touched.pop(name, None)  # as `has_passed`: most of all in bursts
+            self._passed = True
+        else:
+            self._touched[name] = None
+        if self._gone_count > self._most_gone + self._most_gone // 64:  # as `forget_oldest`
+            self._forget_oldest(self._gone_count - self._most_gone)
         return True
+
+    def _forget_oldest(self, count: int) -> None:
+        oldest: list[tuple[int, Name]] = []
+        for kind, graves in self._gone.items():
+            for key, grave in islice(graves.items(), count):
+                oldest.append((grave.offset, (kind, key)))
+        oldest.sort(key=itemgetter(0))
+        for offset, (kind, key) in oldest[:count]:
+            del self._gone[kind][key]
+            self._forgotten = offset
+        self._gone_count -= count
 
     def changes(self, since: int) -> Iterator[Change] | None:
         """What is other than at the offset ``since``; None if that cannot be told any more.
@@ -418,9 +480,10 @@ class Store:
         return self._changes(since)
 
     def _changes(self, since: int) -> Iterator[Change]:
-        for (kind, key), tombstone in self._gone.items():
-            if tombstone.offset > since:
-                yield Change(kind, key, None, whole=False, last=tombstone.last)
+        for kind, graves in self._gone.items():
+            for key, grave in graves.items():
+                if grave.offset > since:
+                    yield Change(kind, key, None, whole=False, last=grave.last)
         for kind, entities in self._entities.items():
             for key, entity in entities.items():
                 if entity.offset > since:
@@ -435,10 +498,10 @@ class Store:
         entity = self._entities.get(kind, {}).get(key)
         if entity is not None:
             return self._change(kind, key, entity, since) if entity.offset > since else None
-        tombstone = self._gone.get((kind, key))
-        if tombstone is not None and tombstone.offset > since:
-            return Change(kind, key, None, whole=False, last=tombstone.last)
-        if tombstone is None and since < self._forgotten:
+        grave = self._grave(kind, key)
+        if grave is not None and grave.offset > since:
+            return Change(kind, key, None, whole=False, last=grave.last)
+        if grave is None and since < self._forgotten:
             return Change(kind, key, None, whole=False)
         return None
 

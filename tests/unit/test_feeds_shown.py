@@ -42,13 +42,31 @@ def fed(shown: Shown) -> Shown:
 def test_what_came_amid_a_flush_and_went_after_it_is_told_to_be_gone(server: FakeServer) -> None:
     shown = Shown(server)
     server.put("call", "7", phase="ringing")
-    server.remove("call", "7")
-    server.remove("call", "8")
     flush = shown.flush()
     assert flush is not None
+    server.remove("call", "7")
     server.put("call", "7", phase="talking")
     (chunk,) = flush.chunks()
     assert [delta.fields for delta in chunk.deltas] == [{"phase": "talking"}]
+    server.remove("call", "7", cause=16)
+    (delta,) = deltas(shown)
+    assert (delta.fields, delta.last) == (None, {"cause": 16})
+
+
+def test_what_came_and_went_is_not_told_and_moves_on_all_the_same(server: FakeServer) -> None:
+    shown = Shown(server)
+    server.put("call", "7", phase="ringing")
+    server.remove("call", "7")
+    flush = shown.flush()
+    assert flush is not None
+    assert (list(flush.chunks()), shown.position) == ([], ("e", 2))
+    assert shown.flush() is None
+
+
+def test_what_came_and_went_is_told_if_somebody_has_seen_it(server: FakeServer) -> None:
+    shown = Shown(server)
+    server.put("call", "7", phase="ringing")
+    shown.current()
     server.remove("call", "7", cause=16)
     (delta,) = deltas(shown)
     assert (delta.fields, delta.last) == (None, {"cause": 16})

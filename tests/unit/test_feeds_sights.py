@@ -126,6 +126,18 @@ def test_what_a_flush_has_for_a_sight_that_was_filled_amid_it_is_a_change(
     assert seen.store.changed_at("queue_caller", "c") == begins + 1
 
 
+def test_what_a_sight_was_filled_with_ahead_of_a_flush_goes_with_it(world: World) -> None:
+    waits(world, "1")
+    world.flush()
+    waits(world, "2")
+    client = subscribed(world, sight(SUPPORT))
+    assert ids(client) == ["1", "2"]
+    world.servers[1].remove("queue_caller", "2")
+    world.flush()
+    client.read()
+    assert ids(client) == ["1"]
+
+
 def test_what_leaves_the_sight_is_unset_and_comes_again_whole(world: World) -> None:
     waits(world, "a")
     waits(world, "b", "sales")

@@ -116,7 +116,7 @@ def test_a_server_that_makes_up_names_takes_no_memory(monkeypatch: pytest.Monkey
     told, notes = model()
     for number in range(20):
         told.receive([Message(Kind.EVENT, {"Event": f"No{number}"})], number, 10)
-    assert len(told._news_spelled) == 10
+    assert len(told._spelled) == 10
     told.receive([Message(Kind.EVENT, {"Event": "parkedCALL"})], 20, 10)
     assert len(notes) == 2
 

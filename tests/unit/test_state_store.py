@@ -104,6 +104,74 @@ def test_what_was_touched_is_told_once_in_the_order_of_its_first_change() -> Non
     assert store.drain() == [("b", "y"), ("a", "x")]
 
 
+def test_what_came_and_went_meanwhile_is_not_touched_unless_somebody_looked() -> None:
+    store = Store(tombstones=2)
+    store.begin(1)
+    store.put("a", "x", one=1)
+    store.remove("a", "x")
+    assert (store.dirty, store.drain(), store.dirty) == (True, [], False)
+    store.put("a", "x", one=1)
+    store.remove("a", "x")
+    assert store.drain() == [("a", "x")], "it is of an offset that was told"
+    store.begin(2)
+    store.put("a", "y", one=1)
+    store.look()
+    store.put("a", "y", one=2)
+    store.remove("a", "y")
+    assert store.drain() == [("a", "y")]
+    store.begin(3)
+    store.put("a", "x", one=2)
+    store.remove("a", "x")
+    assert store.drain() == []
+    store.put("a", "z", one=1)
+    store.begin(4)
+    store.remove("a", "z")
+    store.begin(5)
+    store.put("a", "z", one=2)
+    store.remove("a", "z")
+    assert store.drain() == [("a", "z")], "who was at 3 may have seen the one before"
+    store.begin(6)
+    with store.noted() as touched:
+        store.put("a", "v", one=1)
+        store.remove("a", "v")
+        assert list(touched) == [("a", "v")]
+    assert store.drain() == [("a", "v")]
+
+
+def test_who_looked_is_told_of_what_changes_then() -> None:
+    store = Store()
+    store.begin(1)
+    store.put("a", "x", one=1)
+    store.drain()
+    store.begin(2)
+    store.put("a", "x", one=2)
+    store.put("a", "x", one=3)
+    assert store.drain() == [("a", "x")]
+    store.put("a", "x", one=4)
+    assert store.drain() == [("a", "x")]
+    store.begin(3)
+    store.put("a", "x", one=5)
+    with store.noted() as touched:
+        store.put("a", "x", one=6)
+        assert list(touched) == [("a", "x")]
+
+
+def test_the_oldest_of_all_kinds_are_forgotten() -> None:
+    store = Store(tombstones=3)
+    for offset, (kind, key) in enumerate(("ax", "bx", "ay", "by", "az"), start=1):
+        store.begin(offset)
+        store.put(kind, key)
+        store.remove(kind, key)
+    assert store.forgotten == 2
+    assert store.gone_since(0) == [("a", "z"), ("b", "y"), ("a", "y")]
+    assert [name for name, _ in store.buried(3)] == [("b", "y"), ("a", "z")]
+    store.put("b", "y", one=1)
+    assert store.gone_since(0) == [("a", "z"), ("a", "y")]
+    store.begin(6)
+    store.remove("b", "y")
+    assert (store.forgotten, len(store.gone_since(0))) == (2, 3)
+
+
 def test_one_entity_can_be_asked_for() -> None:
     store = Store()
     for offset, one in enumerate((1, 2), start=1):
