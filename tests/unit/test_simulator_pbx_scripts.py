@@ -133,10 +133,12 @@ class Desk:
         assert got["Response"] == "Success", got
 
     def pass_(self, seconds: float) -> None:
+        due = self.pbx.next_due
         packets = self.pbx.advance(self.pbx.now + seconds)
         self.told += [name_of(packet) for packet in packets]
         self.listener.hear(packets)
-        assert self.listener.differences() == []
+        if packets or (due is not None and due <= self.pbx.now):  # else all is as it was
+            assert self.listener.differences() == []
 
     def until(self, *lines: str) -> None:
         """Until the calls are these."""
