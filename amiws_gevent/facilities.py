@@ -88,12 +88,12 @@ class ShownState:
 
     def get(self, server: int, kind: str, id: str, /) -> dict[str, Any] | None:  # noqa: A002
         shown = self._feeds.shown.get(server)
-        fields = None if shown is None else shown.store.get(kind, id)
+        fields = None if shown is None else shown.current().get(kind, id)
         return None if fields is None else copied(fields)
 
     def of(self, server: int, kind: str, /) -> Mapping[str, dict[str, Any]]:
         shown = self._feeds.shown.get(server)
-        return _OfKind({} if shown is None else shown.store.of(kind))
+        return _OfKind({} if shown is None else shown.current().of(kind))
 
 
 class ProgramFacilities:

@@ -323,11 +323,12 @@ class Publishing(Feeds):
 
     def _pieces(self, stream: _Stream, shown: Shown) -> Iterator[Whole]:
         """All that there is, some at a time; what comes meanwhile is told by the next flush."""
-        store, position = shown.store, shown.position
+        position = shown.position
         floor = stream.floor(shown, self._clock())
-        names = iter([(kind, key) for kind in store.kinds for key in store.keys(kind)])
+        names = iter([(kind, key) for kind in shown.store.kinds for key in shown.store.keys(kind)])
         first = True
         while True:
+            store = shown.current()  # for each piece, since there is more by then
             some = list(islice(names, PIECE))
             items = [
                 Item(kind, key, fields, store.known(kind, key, floor))

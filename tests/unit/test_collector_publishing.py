@@ -143,6 +143,28 @@ def test_a_snapshot_knows_what_was_changed_in_the_last_minutes() -> None:
     assert [name for name, _ in whole.buried] == [("channel", "gone")]
 
 
+def test_what_only_a_snapshot_has_told_of_is_told_to_be_gone() -> None:
+    bus = LocalBus()
+    collector = CollectorHere(bus, 1, 2)
+    server = collector.servers[2]
+    for stream in ("server-1", "server-2"):
+        collector.publishing.on_snapshot_due(stream)
+    steps = collector.publishing.deliveries()
+    next(steps)  # a snapshot of the first server: what the second is flushed of is known by then
+    server.put("channel", "brief", a=1)
+    for _ in steps:
+        pass
+    snapshot = bus.streams["server-2"].snapshot
+    assert snapshot is not None
+    whole = next(one for one in read_snapshot(snapshot) if isinstance(one, Whole))
+    assert [item.key for item in whole.items] == ["brief"]
+    entries(bus, "server-2")
+    server.remove("channel", "brief")
+    collector.flush()
+    (changes,) = entries(bus, "server-2")
+    assert [(one.key, one.fields) for one in changes.changes] == [("brief", None)]
+
+
 def test_many_entities_are_told_in_pieces() -> None:
     bus = LocalBus()
     collector = CollectorHere(bus)
