@@ -23,7 +23,10 @@ ENOUGH_CORES = 8
 """With fewer, source, sinks, collector and Redis take what a second worker would have."""
 
 _CLIENTS = 1000
-_LONE = 50  # a second
+_MANY_CLIENTS = 4000
+"""What four edges are for: each with as many as one process is measured with elsewhere."""
+
+_LONE, _LONE_TO_MANY = 50, 20  # a second
 _SECONDS = 5
 
 Rounds = Mapping[str, Sequence[Figures]]
@@ -34,18 +37,23 @@ def section(report: Report) -> None:
     if not _has_redis():
         return
     subjects = {ALONE: cluster.one_process, **{_name(n): cluster.edges(n) for n in (1, 2, 4)}}
-    lone: dict[str, list[Figures]] = {name: [] for name in subjects}
-    burst: dict[str, list[Figures]] = {name: [] for name in subjects}
+    lone, many, burst = (
+        f"lone events to {_CLIENTS:,} clients, {_LONE} a second",
+        f"lone events to {_MANY_CLIENTS:,} clients, {_LONE_TO_MANY} a second",
+        f"bursts to {_CLIENTS:,} clients",
+    )
+    found: dict[str, dict[str, list[Figures]]] = {
+        title: {name: [] for name in subjects} for title in (lone, many, burst)
+    }
     for _ in range(report.rounds):
         for name, start in subjects.items():
             with cluster.scene(start, _CLIENTS) as scene:
-                lone[name].append(cluster.paced(scene, _LONE, _SECONDS))
-                burst[name].append(_burst(scene))
-    for title, rounds in (
-        (f"lone events to {_CLIENTS:,} clients, {_LONE} a second", lone),
-        (f"bursts to {_CLIENTS:,} clients", burst),
-    ):
-        report.table(title, {name: medians(found) for name, found in rounds.items()})
+                found[lone][name].append(cluster.paced(scene, _LONE, _SECONDS))
+                found[burst][name].append(_burst(scene))
+            with cluster.scene(start, _MANY_CLIENTS) as scene:
+                found[many][name].append(cluster.paced(scene, _LONE_TO_MANY, _SECONDS))
+    for title, rounds in found.items():
+        report.table(title, {name: medians(figures) for name, figures in rounds.items()})
         for name in subjects:
             if name != ALONE:
                 cost = ratio(rounds, "us_a_delivery", name, ALONE)
