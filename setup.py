@@ -169,6 +169,7 @@ setup(
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
         "Topic :: Communications :: Internet Phone",
         "Topic :: Communications :: Telephony",
         "Topic :: Internet :: WWW/HTTP :: HTTP Servers",

@@ -255,7 +255,8 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (redis.exceptions.ClusterDownError, "the cluster is down, or this node is cut off from it"),
 )
 
-_NOT_IN_SCRIPTS = "The user executing the script can't"
+# Of Redis 7.0, and of newer.
+_NOT_IN_SCRIPTS = ("The user executing the script can't", "ACL failure in script")
 
 # How replies begin, and what to do about it.
 _REPLIES = (
@@ -265,8 +266,11 @@ _REPLIES = (
     ("Authentication required", "it asks for a login: set username and password_file of redis"),
     ("NOPERM", "its ACL does not permit this user what the program needs (see docs/redis.md)"),
     ("No permission", "its ACL does not permit this user what the program needs"),
-    ("this user has no permissions", "its ACL does not permit this user what the program needs"),
-    (_NOT_IN_SCRIPTS, "its ACL does not permit this user what the program needs"),
+    ("has no permissions", "its ACL does not permit this user what the program needs"),
+    *(
+        (words, "its ACL does not permit this user what the program needs")
+        for words in _NOT_IN_SCRIPTS
+    ),
     ("OOM", "it has no memory left: give it more maxmemory, with maxmemory-policy noeviction"),
     ("command not allowed when used memory", "it has no memory left: give it more maxmemory"),
     ("NOREPLICAS", "it has fewer replicas than min-replicas-to-write, and refuses to change any"),
@@ -282,7 +286,8 @@ _REPLIES = (
 
 def is_forbidden(error: Exception) -> bool:
     """Whether the ACL is why: of the command, or of what a script does."""
-    return isinstance(error, redis.exceptions.NoPermissionError) or _NOT_IN_SCRIPTS in str(error)
+    of_a_script = any(words in str(error) for words in _NOT_IN_SCRIPTS)
+    return of_a_script or isinstance(error, redis.exceptions.NoPermissionError)
 
 
 def _meaning(error: Exception, text: str) -> str:

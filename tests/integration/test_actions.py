@@ -36,7 +36,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         ):
             first.wait_login()
             second.wait_login()
-            program.wait_for_log("connected", 2)
+            program.wait_for_log("connected to", 2)
             yield Setup(first, second, program, client, other)
 
 
@@ -173,7 +173,7 @@ def test_a_server_that_is_not_connected(tmp_path: Path) -> None:
         hosts = configuration(ami_host(up.port, "up"), ami_host(down.port, "down"))
         with Program(tmp_path, hosts) as program, Client(program.port) as client:
             up.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             answer = client.ask({"Action": "Ping", "ActionID": "9"}, is_error)
             assert (answer["server_id"], answer["server_name"]) == (2, "down")
             assert "not connected" in answer["data"]["Message"]

@@ -81,7 +81,7 @@ def streaming(
             page = {"url": f"wss://localhost:{program.port}/ws", "ssl": certificate.client()}
         seen = stack.enter_context(Client(program.port, **page))
         server.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         yield program, stack.enter_context(Stream(server, seen))
 
 

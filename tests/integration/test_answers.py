@@ -40,7 +40,7 @@ def asking(folder: Path, server: AmiServer, host: str = "", more: str = "") -> I
     text = configuration(ami_host(server.port, "pbx", host), more=more)
     with Program(folder, text) as program:
         server.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         with Client(program.port) as client:
             yield client
 

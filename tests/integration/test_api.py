@@ -70,7 +70,7 @@ def url(program: Program, path: str) -> str:
 def program(tmp_path: Path, ami: AmiServer) -> Iterator[Program]:
     with Program(tmp_path, configuration(ami_host(ami.port))) as program:
         ami.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         yield program
 
 
@@ -119,7 +119,7 @@ def test_without_state_events_go_on_and_state_is_refused(tmp_path: Path, ami: Am
     text = plain_configuration(ami_host(ami.port), more="live_state: no")
     with Program(tmp_path, text) as program:
         ami.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         test_who_comes_back_gets_what_was_missed_once(program, ami)
         for path in ("/state/channel", "/state", "/state?kind=server&kind=call"):
             refused = requests.get(url(program, path), timeout=WAIT)
@@ -290,7 +290,7 @@ def test_an_action_gets_the_whole_list_of_each_server(tmp_path: Path) -> None:
         with Program(tmp_path, text) as program:
             one.wait_login()
             two.wait_login()
-            program.wait_for_log("connected", 2)
+            program.wait_for_log("connected to", 2)
             body = {"server": "all", "action": {"Action": "QueueStatus", "ActionID": "mine"}}
             asked = requests.post(url(program, "/actions"), json=body, timeout=WAIT)
             assert asked.status_code == 200
@@ -317,7 +317,7 @@ def test_a_reply_to_originate_names_the_call_that_it_made(tmp_path: Path) -> Non
         Program(tmp_path, configuration(ami_host(ami.port))) as program,
     ):
         ami.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         action = {"Action": "Originate", "Channel": "SIP/1", "Application": "Echo"}
         body = {"server": 1, "action": action, "wait": True}
         told = requests.post(url(program, "/actions"), json=body, timeout=WAIT).json()
@@ -333,7 +333,7 @@ def test_a_server_that_never_answers(tmp_path: Path) -> None:
         Program(tmp_path, configuration(ami_host(ami.port))) as program,
     ):
         ami.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         body = {"server": 1, "action": {"Action": "Silence"}, "timeout": 0.2}
         asked = requests.post(url(program, "/actions"), json=body, timeout=WAIT)
         (reply,) = asked.json()["replies"]
@@ -466,7 +466,7 @@ def test_a_plugin_decides_by_path_and_user(tmp_path: Path, ami: AmiServer) -> No
     more = tokens(crm=TOKEN) + f"plugins: [{tmp_path}/rights.py]\n"
     with Program(tmp_path, configuration(ami_host(ami.port), more=more)) as program:
         ami.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         refused = requests.get(url(program, "/events"), headers=AUTHORIZED, timeout=WAIT)
         assert (refused.status_code, refused.json()["detail"]) == (403, "no events for token:crm")
         for target in (

@@ -45,7 +45,7 @@ def test_the_program_keeps_to_its_document(tmp_path: Path) -> None:
         text = configuration(ami_host(ami.port), more=audit + tokens(tests=token))
         with Program(tmp_path, text) as program:
             ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             asked = subprocess.run(
                 [
                     str(Path(sys.executable).with_name("st")),

@@ -37,7 +37,7 @@ def test_a_killed_server_comes_back_by_itself(tmp_path: Path) -> None:
         with Program(tmp_path, hosts) as program, Client(program.port) as client:
             healthy.wait_login()
             victim.wait_login()
-            program.wait_for_log("connected", 2)
+            program.wait_for_log("connected to", 2)
             victim.kill()
             program.wait_for_log("connection lost")
             client.ask({"Action": "Ping", "AMIServerID": 2}, is_error)
@@ -219,7 +219,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AmiServer
         Client(program.port) as client,
     ):
         server.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         yield server, program, client
 
 
@@ -278,7 +278,7 @@ def test_latin1_and_cut_utf8_reach_the_client_as_text(tmp_path: Path) -> None:
         with Program(tmp_path, hosts) as program, Client(program.port) as client:
             one.wait_login()
             two.wait_login()
-            program.wait_for_log("connected", 2)
+            program.wait_for_log("connected to", 2)
             one.send(bad)
             data = client.wait_for_event("Odd")
             assert data["CallerIDName"] == "M�ller"

@@ -70,7 +70,7 @@ def test_reload_touches_only_what_changed(tmp_path: Path) -> None:
         with Program(tmp_path, before) as program, Client(program.port) as client:
             stays.wait_login()
             goes.wait_login()
-            program.wait_for_log("connected", 2)
+            program.wait_for_log("connected to", 2)
             program.reload(after)
             comes.wait_login()
             goes.wait_for("Logoff")

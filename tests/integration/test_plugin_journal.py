@@ -410,7 +410,7 @@ def test_a_start_on_a_full_disk(disk: SmallMount | SmallLimit, tmp_path: Path) -
         Program(tmp_path, with_journal(server.port, journal)) as program,
     ):
         if isinstance(disk, SmallLimit):
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             disk._limit(program, 8192)
             server.send(event(0, size=9000))
         else:

@@ -30,7 +30,7 @@ def test_a_file_in_a_folder_filters_an_event_out_for_all_clients(site: Site) -> 
         EventsClient(program.port) as v2,
     ):
         site.ami.wait_login()
-        program.wait_for_log("connected")
+        program.wait_for_log("connected to")
         site.send("Newchannel", "VarSet", "Hangup", "RTCPSent", "Last")
         for client in (classic, v2):
             client.wait_for_event("Last")
@@ -121,7 +121,7 @@ class TestMistakes:
         site.plugin("bad", SETTINGS)
         with site.program("quiet good") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             refused = 0
             for source, told in MISTAKES.values():
                 site.plugin("bad", source)
@@ -190,7 +190,7 @@ class TestAnswers:
         site.plugin("two", tag.format(2))
         with site.program("one two") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send("Keep1", "Keep2", "Drop1", "Drop2", "A")
             assert client.wait_for_event("A")["Tags"] == "12"
             assert events(client) == ["Keep1", "A"]
@@ -221,7 +221,7 @@ class TestAnswers:
         lines = f"- mask:\n    required: {'yes' if required else 'no'}\n"
         with site.program(lines) as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send(*[f"{name}\r\nSecret: 1234" for name in ("A", "Raise", "Wait", "Wrong", "B")])
             client.wait_for_event("B")
             assert events(client) == (
@@ -255,7 +255,7 @@ class TestAnswers:
             Client(program.port) as client,
         ):
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send("A")
             assert client.wait_for_event("A")["Tags"] == "onetwo"
 
@@ -273,7 +273,7 @@ class TestAnswers:
             Client(program.port) as client,
         ):
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send("VarSet", "Hangup")
             client.wait_for_event("Hangup")
             assert events(client) == ["Hangup"]
@@ -326,7 +326,7 @@ class TestAuthorize:
             Client(program.port) as other,
         ):
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             for name, reason in (
                 ("Originate", "classic clients may not call"),
                 ("Fault", "refused by the plugin rules"),
@@ -481,7 +481,7 @@ class TestReload:
         lines = "- a:\n    tag: a\n- b:\n    tag: {0}\n"
         with site.program(lines.format("b")) as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
 
             def counts(name: str) -> tuple[Any, Any]:
                 site.send(name)
@@ -519,7 +519,7 @@ class TestReload:
         lines = "- a:\n    tag: {0}\n    fails: {1}\n"
         with site.program(lines.format("a", "no")) as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             program.reload(site.configuration(lines.format("b", "yes")))
             program.wait_for_log("the previous one stays in force")
             assert re.search(r"plugin a: amiws_startup: \S+a\.py:\d+: OSError: locked", program.log)
@@ -540,7 +540,7 @@ class TestReload:
         site.plugin("a", with_notes(slow))
         with site.program("- a:\n    tag: t0\n") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             sent: list[str] = []
 
             def send() -> None:

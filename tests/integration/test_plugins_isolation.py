@@ -43,7 +43,7 @@ class TestIsolation:
         listed = [*patient[:9], patient[-1], "- sleeper\n", *patient[9:-1]]
         with site.program("".join(listed)) as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             wanted = [f"E{number}" for number in range(1000)]
             site.send(*wanted)
             client.wait_for_event("E999")
@@ -92,7 +92,7 @@ class TestIsolation:
         )
         with site.program("dodger stubborn") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send("A", "Bad", "B", "Worse", "C", "Worse", "D")
             client.wait_for_event("D")
             assert events(client) == ["A", "Bad", "B", "Worse", "C", "Worse", "D"]
@@ -112,7 +112,7 @@ class TestIsolation:
         )
         with site.program("thinker") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send(*["A"] * 20, "End")
             client.wait_for_event("End")
             took, suspended = faults_told(program, "thinker")
@@ -130,7 +130,7 @@ class TestIsolation:
         )
         with site.program("blocker") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send(*["A"] * 20, "End")
             client.wait_for_event("End")
             took, suspended = faults_told(program, "blocker")
@@ -155,7 +155,7 @@ class TestIsolation:
         listed = "".join(f"- {name}: {{hook_timeout: 250 ms}}\n" for name in ("held", "waiting"))
         with site.program(listed) as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             for number in range(6):
                 for name in ("held", "waiting"):
                     site.send(name)
@@ -175,7 +175,7 @@ class TestIsolation:
             site.plugin(f"exit{number}", source.format(f"amiws_{hook}"))
         with site.program("exit0 exit1 exit2 exit3") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send("A", "B")
             client.wait_for_event("B")
             assert events(client) == ["A", "B"]
@@ -198,7 +198,7 @@ class TestIsolation:
         )
         with site.program("leaver") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send("Leave")
             program.wait_for_log(f"leaver.py:3: {error.partition('(')[0]}")
             site.send("B")
@@ -217,7 +217,7 @@ class TestIsolation:
         )  # fmt: skip
         with site.program("good changer") as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             site.send("A", "Bad", "B")
             client.wait_for_event("B")
             assert events(client) == ["A", "B"]
@@ -266,7 +266,7 @@ class TestIsolation:
         more = "limits: {plugin_queue: 20 KiB}\n"
         with site.program("blocked shut logs", more) as program, Client(program.port) as client:
             site.ami.wait_login()
-            program.wait_for_log("connected")
+            program.wait_for_log("connected to")
             wanted = [f"E{number}" for number in range(1000)]
             for name in wanted:  # one by one, so that the plugin that works keeps up
                 site.send(name)

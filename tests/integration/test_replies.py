@@ -51,7 +51,7 @@ class Site:
         text = configuration(ami_host(self.ami.port), more=more)
         self.program = stack.enter_context(Program(folder, text))
         self.ami.wait_login()
-        self.program.wait_for_log("connected")
+        self.program.wait_for_log("connected to")
         self._stack = stack
         self._threads = stack.enter_context(ThreadPoolExecutor(8))
 

@@ -42,7 +42,7 @@ def ask(program: Program, action: dict[str, str], **more: Any) -> dict[str, Any]
 def started(stack: ExitStack, folder: Path, port: int) -> Program:
     text = configuration(ami_host(port), more="live_state: no\n")
     program = stack.enter_context(Program(folder, text))
-    program.wait_for_log("connected")
+    program.wait_for_log("connected to")
     return program
 
 

@@ -136,9 +136,9 @@ class ClusterSite:
     def owner(self) -> RedisServer:
         """The node that has the slot of the prefix, as a living node sees it."""
         alive = next(server for server in self.servers if server.process is not None)
-        for low, high, (_, port, *_), *_ in alive.ask("CLUSTER", "SLOTS"):
+        for low, high, (_, _, identity, *_), *_ in alive.ask("CLUSTER", "SLOTS"):
             if low <= self.slot <= high:
-                return next(server for server in self.servers if server.port == port)
+                return self.servers[self._ids.index(identity)]
         raise AssertionError("no node has the slot")
 
     def give_slot(self, target: RedisServer, user: str, password: str) -> None:

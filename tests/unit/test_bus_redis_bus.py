@@ -283,7 +283,7 @@ def test_ends_leave_no_connection(server: RedisServer) -> None:
     for _ in range(2):
         with collector(server) as (bus, _), edge(server, "s") as (reader, _):
             until(lambda: bus.health.up and reader.health.up)
-        names = re.findall(rb"name=(\S+)", server.ask("CLIENT", "LIST"))
+        names = re.findall(rb" name=(\S+)", server.ask("CLIENT", "LIST"))
         assert names == [b"test"]
 
 

@@ -111,6 +111,8 @@ def test_only_who_waits_can_be_too_late(there: LoggedIn, wire: Wire) -> None:
         (redis.exceptions.TryAgainError("x"), "moves the keys to another node"),
         (redis.exceptions.MasterDownError("x"), "has lost its primary"),
         (redis.ResponseError("The user executing the script can't run this command"), "its ACL"),
+        (redis.ResponseError("ACL failure in script: User x has no permissions"), "its ACL"),
+        (redis.exceptions.NoPermissionError("User x has no permissions to run"), "its ACL"),
         (redis.ResponseError("NOREPLICAS Not enough good replicas to write."), "fewer replicas"),
         (redis.TimeoutError("x"), "does not answer within 5 s"),
         (redis.ResponseError("something new"), "something new"),
