@@ -19,8 +19,8 @@ from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.policy import Sight
 from amiws_gevent.views import Filter, View
 
-ENTRY_COST = 128
-"""Bytes of memory that a batch costs besides its JSON."""
+ENTRY_COST = 192
+"""Bytes of memory that a batch costs besides its JSON, with who sees it."""
 TEXT_COST = 41
 """Bytes that a text of JSON costs besides its characters: its header and its place."""
 
@@ -64,14 +64,16 @@ class Since(NamedTuple):
 class Entry:
     """One published batch."""
 
-    __slots__ = ("_selected", "cost", "json", "position", "server", "time")
+    __slots__ = ("_selected", "cost", "json", "position", "seen_by", "server", "time")
 
-    def __init__(self, batch: Batch, time: float) -> None:
+    def __init__(self, batch: Batch, time: float, seen_by: tuple[Sight, ...]) -> None:
         self.server: ServerInfo = batch.server
         self.position = batch.position
         self.json = tuple(batch.json)
         self.cost = batch.size + TEXT_COST * len(self.json) + ENTRY_COST
         self.time = time
+        self.seen_by = seen_by
+        """Those that show something of it, of the sights that were watched when it came."""
         self._selected: dict[tuple[Filter, ...], Sequence[bytes]] = {}
 
     def select(self, filters: tuple[Filter, ...]) -> Sequence[bytes]:
@@ -92,6 +94,27 @@ class Entry:
         return Batch(self.server, self.position, ReadAgain(self.json), self.json)
 
 
+class _Watched:
+    """What is known of a sight that is watched."""
+
+    __slots__ = ("began", "lost")
+
+    def __init__(self, began: dict[int, Position]) -> None:
+        self.began = began
+        """By server: of what came up to here it is not known whether it was seen."""
+        self.lost: dict[int, Position] = {}
+        """By server, of the last that was seen and is forgotten."""
+
+    def lost_of(self, server: int, forgotten: Position) -> Position:
+        """Up to where something may be missed of a server that is ``forgotten`` up to there."""
+        offsets = [
+            min(known.offset, forgotten.offset)
+            for place in (self.began, self.lost)
+            if (known := place.get(server)) is not None and known.epoch == forgotten.epoch
+        ]
+        return Position(forgotten.epoch, max(offsets, default=0))
+
+
 class History:
     """The last batches, numbered in the order of publishing; ``clock`` gives seconds."""
 
@@ -106,7 +129,7 @@ class History:
         self._seen_size = 0
         self._last: dict[int, Position] = {}  # by server, of what was published
         self._forgotten: dict[int, Position] = {}  # by server, up to where nothing is known
-        self._lost: dict[Sight, dict[int, Position]] = {}  # the same, of what a sight shows
+        self._watched: dict[Sight, _Watched] = {}
 
     @property
     def end(self) -> int:
@@ -126,7 +149,7 @@ class History:
             # What was published before in this epoch is not known; offsets begin with 1.
             self._forgotten[server.id] = Position(position.epoch, 0)
         self._last[server.id] = position
-        entry = Entry(batch, self._clock())
+        entry = Entry(batch, self._clock(), self._who_sees(batch))
         self._entries.append(entry)
         self._end += 1
         self.messages += len(entry.json)
@@ -136,22 +159,32 @@ class History:
     def forget(self, server: int, position: Position) -> None:
         """Nothing is known of what a server has published up to here, and has not come here."""
         self._last[server] = self._forgotten[server] = position
-        for lost in self._lost.values():
-            lost[server] = position
+        for watched in self._watched.values():
+            watched.lost[server] = position
 
     def watch(self, sight: Sight) -> None:
-        """Know from now on whether anything that is forgotten is seen: who comes back with that
+        """Know from now on whether anything that is forgotten was seen: who comes back with that
         sight is not told that he has missed what he would not have been shown."""
-        lost = self._lost.pop(sight, None)
-        self._lost[sight] = dict(self._forgotten) if lost is None else lost
-        if len(self._lost) > MOST_WATCHED:
-            del self._lost[next(iter(self._lost))]
+        watched = self._watched.pop(sight, None)
+        self._watched[sight] = _Watched(dict(self._last)) if watched is None else watched
+        if len(self._watched) > MOST_WATCHED:
+            del self._watched[next(iter(self._watched))]
+
+    def _who_sees(self, batch: Batch) -> tuple[Sight, ...]:
+        """Now, while its messages are at hand: to read them again would take four times as long."""
+        if not self._watched:
+            return ()
+        many = len(batch) > TURN_MESSAGES  # not all of these are looked at
+        return tuple(
+            sight
+            for sight in self._watched
+            if sight.sees_server(batch.server.id) and (many or any_seen(sight, batch))
+        )
 
     def _trim(self) -> None:
         bounds = self._bounds
         oldest = self._clock() - bounds.time
         entries = self._entries
-        looked_at = 0
         while entries and (
             self.messages > bounds.messages or self.size > bounds.size or entries[0].time < oldest
         ):
@@ -161,25 +194,14 @@ class History:
             forgotten, position = self._forgotten[entry.server.id], entry.position
             if forgotten.epoch == position.epoch and forgotten.offset < position.offset:
                 self._forgotten[entry.server.id] = position
-                looked_at += len(entry.json)
-                self._lose(entry, look=looked_at <= TURN_MESSAGES)
-
-    def _lose(self, entry: Entry, *, look: bool) -> None:
-        """Note who would have seen something of it; without a look, who sees the server."""
-        batch = entry.batch() if look and self._lost else None
-        for sight, lost in self._lost.items():
-            if sight.sees_server(entry.server.id) and (batch is None or any_seen(sight, batch)):
-                lost[entry.server.id] = entry.position
+                for sight in entry.seen_by:
+                    if (watched := self._watched.get(sight)) is not None:
+                        watched.lost[entry.server.id] = position
 
     def _lost_of(self, sight: Sight | None, server: int, forgotten: Position) -> Position:
         """Up to where something that is seen of a server is forgotten."""
-        lost = None if sight is None else self._lost.get(sight)
-        if lost is None:
-            return forgotten
-        found = lost.get(server)
-        if found is None or found.epoch != forgotten.epoch:
-            return Position(forgotten.epoch, 0)
-        return found
+        watched = None if sight is None else self._watched.get(sight)
+        return forgotten if watched is None else watched.lost_of(server, forgotten)
 
     def has_lost(self, vector: Vector, sight: Sight | None) -> bool:
         """Whether something that is seen is forgotten behind a place."""

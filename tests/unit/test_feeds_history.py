@@ -216,14 +216,25 @@ def test_what_was_forgotten_before_a_sight_was_watched_is_missed(
     assert since_of_sales(history, 20) == HISTORY, "it is not known any more"
 
 
-def test_of_much_at_once_not_all_is_looked_at(clock: Clock, server: FakeServer) -> None:
+def test_of_a_large_read_not_all_is_looked_at(history: History, server: FakeServer) -> None:
+    history.watch(SALES)
+    history.append(server.says(*["QueueCallerJoin"] * TURN_MESSAGES, Queue="support"))
+    history.append(server.says("QueueCallerJoin", Queue="support"))
+    assert since_of_sales(history, 0) is None
+    history.append(server.says(*["QueueCallerJoin"] * (TURN_MESSAGES + 1), Queue="support"))
+    history.append(server.says("QueueCallerJoin", Queue="support"))
+    assert since_of_sales(history, 2) == HISTORY
+    assert since_of_sales(history, 3) is None
+
+
+def test_much_that_is_forgotten_at_once(clock: Clock, server: FakeServer) -> None:
     history = History(Bounds(messages=10_000, size=1 << 24, time=60.0), clock=clock)
     history.watch(SALES)
-    for _ in range(3 * TURN_MESSAGES):
-        history.append(server.says("QueueCallerJoin", Queue="support"))
+    for queue in (*["support"] * TURN_MESSAGES, "sales", *["support"] * TURN_MESSAGES):
+        history.append(server.says("QueueCallerJoin", Queue=queue))
     clock.now = 61.0
-    assert since_of_sales(history, 0) == HISTORY
-    assert since_of_sales(history, 3 * TURN_MESSAGES) is None
+    assert since_of_sales(history, TURN_MESSAGES) == HISTORY
+    assert since_of_sales(history, TURN_MESSAGES + 1) is None
 
 
 def test_what_never_came_may_have_been_seen(history: History, server: FakeServer) -> None:
