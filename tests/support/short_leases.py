@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import amiws_gevent.__main__
+# Not the package itself: as long as this module has it, the interpreter's end finds the log's
+# handlers after the oldest gevent's greenlets have gone.
+from amiws_gevent.__main__ import main as program
 from amiws_gevent.bus.redis_bus import RedisCollector
 
 LEASE_TIME = 4.0  # seconds
@@ -14,4 +16,4 @@ def main() -> int:
     assert defaults is not None
     assert "lease_time" in defaults
     defaults["lease_time"] = LEASE_TIME
-    return amiws_gevent.__main__.main()
+    return program()
