@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Generator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings, strategies
 
 from tests.support.garbage import set_aside
 
@@ -22,8 +22,15 @@ settings.load_profile("same")
 os.environ.pop("PYTEST_ADDOPTS", None)
 
 
+@given(strategies.none())
+def begin_examples(_: None) -> None:
+    """Have Hypothesis begin: it asks the garbage collector who has its source of randomness, and
+    would not be told of what is set aside (register_random of hypothesis.internal.entropy)."""
+
+
 def pytest_collection_finish() -> None:
     """What was imported and collected stays, and is no work for the garbage collector."""
+    begin_examples()
     set_aside()
 
 
