@@ -42,24 +42,21 @@ KIND = "channel"
 class Follower(Part):
     """Who is told of each change of a channel: the calls.
 
-    A class and no protocol: where it is compiled, its methods are called without a look-up.
+    A class and no protocol: where it is compiled, its methods are called without a look-up. As with
+    `Part`, what is not overridden does nothing.
     """
 
     def channel_changed(self, key: str, fields: dict[str, Any], values: Headers) -> None:
         """An event with these headers, which are most of all, has changed these fields."""
-        raise NotImplementedError
 
     def channel_found(self, entity: Entity) -> None:
         """A list has made a channel."""
-        raise NotImplementedError
 
     def channel_missed(self, key: str) -> None:
         """A channel has gone, as a list does not have it."""
-        raise NotImplementedError
 
     def look_again(self, keys: Iterable[str]) -> None:
         """A list has said something of these channels."""
-        raise NotImplementedError
 
 
 MOST_LINKED = 50
