@@ -7,7 +7,7 @@ a call; from 13 on the state of the device ``Agent:ID`` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import caller, since_epoch, text
@@ -15,18 +15,18 @@ from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.part import Steps, TakeList
 from amiws_gevent.state.vocabulary import IDLE, IN_USE, UNAVAILABLE, device_word_of
 
-AGENT = "agent"
+AGENT: Final = "agent"
 LOGGED_OFF, READY, ON_CALL = "logged_off", "idle", "on_call"
 
-_OF_LIST = {
+_OF_LIST: Final = {
     "AGENT_LOGGEDOFF": LOGGED_OFF,
     "AGENT_IDLE": READY,
     "AGENT_ONCALL": ON_CALL,
 }
-_OF_DEVICE = {UNAVAILABLE: LOGGED_OFF, IDLE: READY, IN_USE: ON_CALL}
+_OF_DEVICE: Final = {UNAVAILABLE: LOGGED_OFF, IDLE: READY, IN_USE: ON_CALL}
 
 # What is null until something says it.
-_AGENT: Mapping[str, Any] = dict.fromkeys(
+_AGENT: Final[Mapping[str, Any]] = dict.fromkeys(
     ("name", "channel", "uniqueid", "logged_in", "talking_to", "since", "server_since")
 )
 

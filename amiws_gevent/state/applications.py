@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-_PLUMBING = """
+from typing import Final
+
+_PLUMBING: Final = """
 AddQueueMember Answer AppDial AppDial2 AppQueue Bridge Busy CELGenUserEvent ChanIsAvail
 ChannelRedirect ConfBridge Congestion ContinueWhile DBdel DBdeltree Dial EndWhile Exec ExecIf
 ExecIfTime ExitWhile FollowMe ForkCDR Gosub GosubIf Goto GotoIf GotoIfTime Hangup ImportVar
@@ -14,10 +16,10 @@ StopMonitor StopPlayTones System Transfer TryExec TrySystem UnpauseMonitor Unpau
 UserEvent Verbose Wait WaitExten WaitForNoise WaitForRing WaitForSilence WaitUntil While
 """
 
-PLUMBING = frozenset(_PLUMBING.split())
+PLUMBING: Final = frozenset(_PLUMBING.split())
 """Those that are none: they lead a call on, or the call says better what they do."""
 
-DIALLING = frozenset({"Dial", "FollowMe", "Page", "Queue", "RetryDial"})
+DIALLING: Final = frozenset({"Dial", "FollowMe", "Page", "Queue", "RetryDial"})
 """Those that call others."""
 
 

@@ -7,18 +7,19 @@ of a channel here is what was so before the event.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.part import Headers, Part, Steps, TakeList, TakeNews
 from amiws_gevent.state.store import Store
 from amiws_gevent.state.words import filled, known, milliseconds
 
-KIND = "bridge"
+KIND: Final = "bridge"
 
-LINKING = frozenset({"basic", "stasis"})
+LINKING: Final = frozenset({"basic", "stasis"})
 """Types whose members get the oldest Linkedid: main/bridge_basic.c, res/stasis/stasis_bridge.c."""
 
-CONFERENCE = "ConfBridge"
+CONFERENCE: Final = "ConfBridge"
 """The creator of a conference's bridge, which has the name of the conference (13 on)."""
 
 

@@ -11,7 +11,7 @@ This part stands behind those of the bridges and channels, which have taken each
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.applications import DIALLING, PLUMBING
@@ -30,9 +30,9 @@ MOST_LEGS = 250
 would belong to a full call becomes one of its own."""
 
 # Applications that say nothing of the call that runs them.
-_SILENT = (PLUMBING - DIALLING) | {None}
+_SILENT: Final = (PLUMBING - DIALLING) | {None}
 
-_NOT_ANSWERED = frozenset(
+_NOT_ANSWERED: Final = frozenset(
     {"BUSY", "CANCEL", "CHANUNAVAIL", "CONGESTION", "NOANSWER", "ABORT", "DONTCALL", "INVALIDARGS"}
 )
 

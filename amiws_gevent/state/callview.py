@@ -8,7 +8,7 @@ for good. The way a call took grows by what is other than before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from amiws_gevent.state.applications import DIALLING, told
 from amiws_gevent.state.compact import Forms
@@ -18,17 +18,17 @@ from amiws_gevent.state.store import Store
 from amiws_gevent.state.way import Moment, Way, lengthened, step
 from amiws_gevent.state.words import extension
 
-KIND = "call"
+KIND: Final = "call"
 
-_FORMS = Forms()
+_FORMS: Final = Forms()
 
 Person = dict[str, Any]
 News = dict[str, Any]
 
-_NO_PEOPLE: list[Person] = []  # lists of entities are never changed in place
-_NO_STEPS: Way = []  # never changed
+_NO_PEOPLE: Final[list[Person]] = []  # lists of entities are never changed in place
+_NO_STEPS: Final[Way] = []  # never changed
 
-BLANK: dict[str, Any] = {
+BLANK: Final[dict[str, Any]] = {
     "caller": None,
     "callee": None,
     "called": None,
@@ -51,13 +51,13 @@ BLANK: dict[str, Any] = {
     "merged": [],
 }
 
-_FRESH = _FORMS.template(KIND, BLANK)
-_SOMEBODY = _FORMS.template("person", dict.fromkeys(("number", "name", "channel")))
+_FRESH: Final = _FORMS.template(KIND, BLANK)
+_SOMEBODY: Final = _FORMS.template("person", dict.fromkeys(("number", "name", "channel")))
 
-_NOWHERE: dict[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
-_ANSWERED = frozenset({"talking", "held", "conference"})
-_TOGETHER = frozenset({"talking", "held"})
-_RUNNING = frozenset({"application", "dialling"})  # phases in which an application is told
+_NOWHERE: Final[dict[str, Any]] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
+_ANSWERED: Final = frozenset({"talking", "held", "conference"})
+_TOGETHER: Final = frozenset({"talking", "held"})
+_RUNNING: Final = frozenset({"application", "dialling"})  # phases in which an application is told
 
 
 def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) -> None:

@@ -9,17 +9,24 @@ loop over a table takes twice the time. Where one of them is missing they leave 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from sys import intern
-from typing import Any
+from typing import Any, Final
 
 from amiws_gevent.state.part import Headers
-from amiws_gevent.state.words import EMPTY, UNKNOWN, filled, known, state_word, unescaped
+from amiws_gevent.state.words import (
+    EMPTY,
+    UNKNOWN,
+    filled,
+    intern,
+    known,
+    state_word,
+    unescaped,
+)
 
 Fields = dict[str, Any]
 News = Callable[[Headers, Fields], Fields]
 """From headers and the fields that are known to those that are other."""
 
-_HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+_HEADERS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "Channel": ("name", str),
     "ChannelStateDesc": ("state", state_word),
     "CallerIDNum": ("caller_number", known),
@@ -44,9 +51,9 @@ _HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 
 # What stands for nothing most often is compared first: to look it up in a set takes five times as
 # long.
-_UNSAID = "<unknown>"
-_NAMES = ("caller_name", "connected_name")
-_NOTHING: Fields = {}
+_UNSAID: Final = "<unknown>"
+_NAMES: Final = ("caller_name", "connected_name")
+_NOTHING: Final[Fields] = {}
 
 
 def read(values: Headers, before: Fields = _NOTHING) -> Fields:

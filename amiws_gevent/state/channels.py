@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from sys import intern
-from typing import Any
+from typing import Any, Final
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.bridges import KIND as BRIDGE
@@ -30,13 +29,14 @@ from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.words import (
     age,
     filled,
+    intern,
     last_words,
     local_base,
     milliseconds,
     number,
 )
 
-KIND = "channel"
+KIND: Final = "channel"
 
 
 class Follower(Part):
@@ -59,15 +59,15 @@ class Follower(Part):
         """A list has said something of these channels."""
 
 
-MOST_LINKED = 50
+MOST_LINKED: Final = 50
 """Members of a bridge that are all looked at when one enters; it takes 25 µs."""
 
-_MOST_EARLY = 100  # as many as can be under way at once between two queues of the server
+_MOST_EARLY: Final = 100  # as many as can be under way at once between two queues of the server
 
 # AST_CHAN_TP_INTERNAL: no event tells of them, of the lists Status alone.
-_HIDDEN = ("Announcer/", "CBAnn/", "CBRec/", "Message/", "Recorder/", "Surrogate/")
+_HIDDEN: Final = ("Announcer/", "CBAnn/", "CBRec/", "Message/", "Recorder/", "Surrogate/")
 
-_BLANK: dict[str, Any] = {
+_BLANK: Final[dict[str, Any]] = {
     "uniqueid": None,
     "name": None,
     "state": "unknown",
@@ -89,9 +89,9 @@ _BLANK: dict[str, Any] = {
     "hangup_cause": None,
 }
 
-_FRESH = Forms().template(KIND, _BLANK)
+_FRESH: Final = Forms().template(KIND, _BLANK)
 
-_NEWS: Mapping[str, News] = {
+_NEWS: Final[Mapping[str, News]] = {
     "newstate": all_news,
     "newcallerid": news_of_people,
     "newconnectedline": news_of_people,

@@ -7,9 +7,9 @@ does not share keys, it only takes more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-MOST_FORMS = 1_000  # forms have names of the program's own; this is far more than it has
+MOST_FORMS: Final = 1_000  # forms have names of the program's own; this is far more than it has
 
 
 class Forms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from amiws_gevent.state.people import Leg, is_person
 from amiws_gevent.state.store import Store
@@ -15,7 +15,7 @@ class Company(NamedTuple):
     ringing: list[Leg]
 
 
-NOBODY = Company([], [])  # never changed
+NOBODY: Final = Company([], [])  # never changed
 
 
 def company_of(start: Leg, store: Store) -> Company:

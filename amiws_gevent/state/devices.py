@@ -8,7 +8,7 @@ and presence are told from 13 on; to 12 hints are all that there is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
@@ -19,15 +19,15 @@ from amiws_gevent.state.words import unescaped
 
 HINT, DEVICE, PRESENCE, DND = "hint", "device", "presence", "do_not_disturb"
 
-DND_PREFIXES = ("Custom:DND", "Custom:DEVDND")
+DND_PREFIXES: Final = ("Custom:DND", "Custom:DEVDND")
 """Devices that are do-not-disturb of an extension, and of a device, by FreePBX's habit."""
 
-UNCACHED = ("Local/", "CBAnn/", "CBRec/", "Announcer/", "Recorder/")
+UNCACHED: Final = ("Local/", "CBAnn/", "CBRec/", "Announcer/", "Recorder/")
 """Devices whose state the server tells and does not keep, so that no list has them: they are
 channels of the moment, each with a name of its own (``main/core_unreal.c``)."""
 
 # What is null until something says it.
-_HINT: Mapping[str, Any] = dict.fromkeys(
+_HINT: Final[Mapping[str, Any]] = dict.fromkeys(
     ("hint", "status", "state", "presence", "presence_subtype", "presence_message")
 )
 
@@ -151,8 +151,8 @@ class DevicesPart(ListedPart):
 
 
 # Since when it is so no list says.
-_SINCE: Mapping[str, Any] = {"since": None, "server_since": None}
-_SINCE_HINT: Mapping[str, Any] = {**_HINT, **_SINCE}
+_SINCE: Final[Mapping[str, Any]] = {"since": None, "server_since": None}
+_SINCE_HINT: Final[Mapping[str, Any]] = {**_HINT, **_SINCE}
 
 
 def _extension_of(message: Message) -> tuple[str, dict[str, Any]]:

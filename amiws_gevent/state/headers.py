@@ -6,12 +6,14 @@ caller in any case, since 11 has ``CallerIDnum`` and ``UniqueID`` in places.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.words import unescaped
 
-UNKNOWN = frozenset({"", "unknown", "<unknown>", "<no name>", "<none>", "(null)", "-none-", "n/a"})
+UNKNOWN: Final = frozenset(
+    {"", "unknown", "<unknown>", "<no name>", "<none>", "(null)", "-none-", "n/a"}
+)
 """What Asterisk writes for a text that it does not know, folded."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from amiws_gevent.ami import Kind, Message, is_answer
 from amiws_gevent.ami.answers import ACTION_ID
@@ -13,14 +13,15 @@ from amiws_gevent.state.store import Store
 
 Taker = TypeVar("Taker")
 
-_EVENT, _ACTION_ID = Kind.EVENT, ACTION_ID  # a look-up less for each message
-_IS_LONG = attrgetter("long")
+_EVENT: Final = Kind.EVENT  # a look-up less for each message
+_ACTION_ID: Final = ACTION_ID
+_IS_LONG: Final = attrgetter("long")
 
 MOST_SPELLINGS = 1_000
 """Asterisk has some 250 events; a server that makes up names has to be looked up each time."""
 
 
-MOST_OF_A_VALUE = 256
+MOST_OF_A_VALUE: Final = 256
 """Characters that are taken of each value of a long message. Names and numbers have 80 at most
 (``AST_MAX_EXTENSION``, ``AST_CHANNEL_NAME``); a line of AMI may have a million."""
 

@@ -7,7 +7,7 @@ all of the parked channel with the prefix ``Parkee``. Lists of 11 have no Unique
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import caller, text, whole
@@ -17,8 +17,10 @@ from amiws_gevent.state.part import Steps, TakeList
 LOT, PARKED = "parking_lot", "parked_call"
 
 # What is null until something says it.
-_LOT: Mapping[str, Any] = dict.fromkeys(("first", "last", "timeout"))
-_PARKED: Mapping[str, Any] = dict.fromkeys(("uniqueid", "parker", "since", "server_since", "until"))
+_LOT: Final[Mapping[str, Any]] = dict.fromkeys(("first", "last", "timeout"))
+_PARKED: Final[Mapping[str, Any]] = dict.fromkeys(
+    ("uniqueid", "parker", "since", "server_since", "until")
+)
 
 
 class ParkingPart(ListedPart):

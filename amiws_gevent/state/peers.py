@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
@@ -18,11 +18,11 @@ from amiws_gevent.state.vocabulary import UNKNOWN, device_word_of, word
 
 PEER, ENDPOINT, CONTACT = "peer", "endpoint", "contact"
 
-_LATENCY = re.compile(r"\((\d+) ms\)")
-_OF_REACHING = {"reachable", "unreachable", "lagged", "unmonitored", "unknown"}
+_LATENCY: Final = re.compile(r"\((\d+) ms\)")
+_OF_REACHING: Final = {"reachable", "unreachable", "lagged", "unmonitored", "unknown"}
 # What lists call otherwise than events: the texts of chan_sip's and chan_iax2's peer_status,
 # and the labels of contacts, of which 13 has Created for what is NonQualified from 16 on.
-_SAME = {
+_SAME: Final = {
     "ok": "reachable",
     "created": "unqualified",
     "nonqualified": "unqualified",
@@ -30,11 +30,11 @@ _SAME = {
     "avail": "reachable",
     "unavail": "unreachable",
 }
-_UPDATED = "updated"
+_UPDATED: Final = "updated"
 """In 13 to 15: registered again, which says nothing of whether it can be reached."""
 
 # What is null until something says it.
-_PEER: Mapping[str, Any] = {
+_PEER: Final[Mapping[str, Any]] = {
     **dict.fromkeys(
         (
             *("address", "port", "registered", "dynamic", "latency", "description", "raw"),
@@ -43,11 +43,11 @@ _PEER: Mapping[str, Any] = {
     ),
     "status": UNKNOWN,
 }
-_ENDPOINT: Mapping[str, Any] = {
+_ENDPOINT: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("aors", "transport", "device_state", "reachable", "since", "server_since")),
     "state": UNKNOWN,
 }
-_CONTACT: Mapping[str, Any] = dict.fromkeys(
+_CONTACT: Final[Mapping[str, Any]] = dict.fromkeys(
     ("endpoint", "latency_us", "user_agent", "expires", "since", "server_since")
 )
 

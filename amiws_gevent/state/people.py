@@ -9,7 +9,7 @@ itself, and those that are left over from a masquerade.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from amiws_gevent.state.store import Entity
 from amiws_gevent.state.words import (
@@ -24,7 +24,7 @@ Channel = dict[str, Any]
 """The fields of a channel."""
 
 # Made by main/bridge.c, main/features.c, main/pbx.c, apps/confbridge/, res/stasis/ and others.
-_INTERNAL = (
+_INTERNAL: Final = (
     "Announcer/",
     "AsyncGoto/",
     "Bridge/",
@@ -37,8 +37,8 @@ _INTERNAL = (
     "Surrogate/",
     "Transfered/",
 )
-_DIALLED_BY = ("AppDial", "AppQueue")  # what a channel that was dialled says it runs
-_NOWHERE: Mapping[str, str] = {}
+_DIALLED_BY: Final = ("AppDial", "AppQueue")  # what a channel that was dialled says it runs
+_NOWHERE: Final[Mapping[str, str]] = {}
 
 
 class Call:

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import fraction, text, whole
 from amiws_gevent.state.part import Part, Steps, TakeList
 from amiws_gevent.state.store import Store
 
-SERVER = "server"
-PERIOD = 10_000
+SERVER: Final = "server"
+PERIOD: Final = 10_000
 """How often, in milliseconds, it is told what changes all the time."""
 
-MINUTE = 60_000
-MINUTES = 10
+MINUTE: Final = 60_000
+MINUTES: Final = 10
 
-_BANNER = re.compile(r"(.*)/([\w.]+)\s*$")
-_ASTERISK = "Asterisk Call Manager"
-_CLOCK = 8
+_BANNER: Final = re.compile(r"(.*)/([\w.]+)\s*$")
+_ASTERISK: Final = "Asterisk Call Manager"
+_CLOCK: Final = 8
 """RTP's units in a millisecond for audio of 8 kHz, of which jitter is taken to be: the events
 do not name the codec."""
 
@@ -236,7 +236,7 @@ class ServersPart(Part):
 
 
 # What is null until something says it.
-_SERVER: Mapping[str, Any] = dict.fromkeys(
+_SERVER: Final[Mapping[str, Any]] = dict.fromkeys(
     (
         "product",
         "version",

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from amiws_gevent.state.compact import Forms
 
@@ -32,16 +32,16 @@ Name = tuple[str, str]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-TOMBSTONES = 20_000
+TOMBSTONES: Final = 20_000
 """So many removed entities can be told of. 60 calls a second remove some 250 entities a second
 (two channels, a bridge and a call each), so these are the last 80 seconds: a client that was
 gone for half a minute can catch up, however busy the server. They take 5 MiB."""
 
-_MOST = 2**32 - 1  # of an array of I
-_NO_MARKS = array("I")  # of all that were never changed
-_ZEROS = tuple(array("I", bytes(4 * count)) for count in range(32))
-_GONE: dict[str, Any] = {}  # never changed
-_UNSAID = object()
+_MOST: Final = 2**32 - 1  # of an array of I
+_NO_MARKS: Final = array("I")  # of all that were never changed
+_ZEROS: Final = tuple(array("I", bytes(4 * count)) for count in range(32))
+_GONE: Final[dict[str, Any]] = {}  # never changed
+_UNSAID: Final = object()
 
 
 class Entity:
@@ -208,8 +208,11 @@ class Store:
         found = self._entities.get(kind, _GONE).get(key)
         return None if found is None else found.fields
 
-    def entities(self, kind: str) -> Mapping[str, Entity]:
-        """All entities of a kind by key, for who looks at many: those of now, at any time."""
+    def entities(self, kind: str) -> dict[str, Entity]:
+        """All entities of a kind by key, for who looks at many: those of now, at any time.
+
+        Changed by the store alone.
+        """
         return self._entities.setdefault(kind, {})
 
     def of(self, kind: str) -> dict[str, Mapping[str, Any]]:

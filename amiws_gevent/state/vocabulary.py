@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
-IDLE = "idle"
-IN_USE = "in_use"
-BUSY = "busy"
-INVALID = "invalid"
-UNAVAILABLE = "unavailable"
-RINGING = "ringing"
-RINGING_IN_USE = "ringing_in_use"
-ON_HOLD = "on_hold"
-UNKNOWN = "unknown"
+IDLE: Final = "idle"
+IN_USE: Final = "in_use"
+BUSY: Final = "busy"
+INVALID: Final = "invalid"
+UNAVAILABLE: Final = "unavailable"
+RINGING: Final = "ringing"
+RINGING_IN_USE: Final = "ringing_in_use"
+ON_HOLD: Final = "on_hold"
+UNKNOWN: Final = "unknown"
 
-_BY_NUMBER = (
+_BY_NUMBER: Final = (
     UNKNOWN,
     IDLE,
     IN_USE,
@@ -32,7 +33,7 @@ _BY_NUMBER = (
     ON_HOLD,
 )
 # main/devicestate.c, devstatestring: the names in events, and the texts in lists of endpoints.
-_BY_NAME: Mapping[str, str] = {
+_BY_NAME: Final[Mapping[str, str]] = {
     "unknown": UNKNOWN,
     "not_inuse": IDLE,
     "not in use": IDLE,

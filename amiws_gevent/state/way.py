@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from amiws_gevent.state.compact import Forms
 
-_FORMS = Forms()
+_FORMS: Final = Forms()
 
 Way = list[dict[str, Any]]
 
-MOST_STEPS = 40
+MOST_STEPS: Final = 40
 
 
 Moment = tuple[int, int | None]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
-from sys import intern
-from typing import Any
+from typing import Any, Final
+
+intern: Final = sys.intern  # where this is compiled, not looked up at each call
 
 # main/channel.c, ast_state2str, Asterisk 11 to 23
-STATES = {
+STATES: Final = {
     "Down": "down",
     "Rsrvd": "reserved",
     "OffHook": "off_hook",
@@ -24,19 +26,19 @@ STATES = {
 }
 """The states of channels."""
 
-UNKNOWN = frozenset({"", "<unknown>", "unknown", "<null>"})
+UNKNOWN: Final = frozenset({"", "<unknown>", "unknown", "<null>"})
 """What Asterisk writes for a number or name that it does not know."""
 
-EMPTY = frozenset({"", "(null)"})
+EMPTY: Final = frozenset({"", "(null)"})
 """What it writes for other texts that are none."""
 
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_SERIAL = re.compile(r"-[0-9a-f]+$")
-_PHONE = re.compile(r"\+?[0-9*#]+")
-_DIALLED = re.compile(r"\+?[0-9*#]{2,}")
-_NAMED_PHONES = frozenset({"IAX2", "Local", "PJSIP", "SCCP", "SIP", "Skinny"})
-_NO_EXTENSIONS = frozenset({"s", "i", "h", "t", "T", "e", "o", "a", "failed"})
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_SERIAL: Final = re.compile(r"-[0-9a-f]+$")
+_PHONE: Final = re.compile(r"\+?[0-9*#]+")
+_DIALLED: Final = re.compile(r"\+?[0-9*#]{2,}")
+_NAMED_PHONES: Final = frozenset({"IAX2", "Local", "PJSIP", "SCCP", "SIP", "Skinny"})
+_NO_EXTENSIONS: Final = frozenset({"s", "i", "h", "t", "T", "e", "o", "a", "failed"})
 
 
 def known(text: str) -> str | None:
@@ -144,7 +146,7 @@ def dialled_number(dial_string: str, device: str) -> str | None:
     return None
 
 
-_UNIQUEID = re.compile(r"(?:.*-)?([0-9]+)\.([0-9]+)")
+_UNIQUEID: Final = re.compile(r"(?:.*-)?([0-9]+)\.([0-9]+)")
 
 
 def age(linkedid: str) -> tuple[int, int] | None:
