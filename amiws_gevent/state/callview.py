@@ -65,9 +65,11 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
     entity = call.entity
     known = _blank(call, moment) if entity is None else entity.fields
     news: News = {}  # most of a call is as it was: only what is other is put together
-    legs = known["legs"]
-    if len(legs) != len(call.legs) or legs != list(call.legs):
-        news["legs"] = list(call.legs)
+    if call.regrouped:
+        call.regrouped = False
+        legs = list(call.legs)
+        if legs != known["legs"]:
+            news["legs"] = legs
     people = [leg for leg in call.legs.values() if leg.real or is_person(leg)]
     if people:
         seen = _tell(news, known, people, store, moment)

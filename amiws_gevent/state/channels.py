@@ -187,21 +187,23 @@ class Channels(Part):
 
         def change(values: Headers) -> None:
             try:
-                entity = entities[values["Uniqueid"]]
+                channel = values["Uniqueid"]
+                entity = entities[channel]
             except KeyError:  # it has another spelling, or is not known
-                found = entities.get(uniqueid(values))
+                channel = uniqueid(values)
+                found = entities.get(channel)
                 if found is None:
                     return
                 entity = found
             if fields := news(values, entity.fields):
-                self._put_news(entity, fields, values)
+                self._put_news(channel, entity, fields, values)
 
         return change
 
-    def _put_news(self, entity: Entity, fields: dict[str, Any], values: Headers) -> None:
-        known = entity.fields
-        channel = known["uniqueid"]
-        if "state" in fields and fields["state"] == "up" and known["answered"] is None:
+    def _put_news(
+        self, channel: str, entity: Entity, fields: dict[str, Any], values: Headers
+    ) -> None:
+        if "state" in fields and fields["state"] == "up" and entity.fields["answered"] is None:
             fields["answered"] = self.now
             if (stamp := milliseconds(values.get("Timestamp"))) is not None:
                 fields["server_answered"] = stamp
@@ -235,14 +237,15 @@ class Channels(Part):
         self._hold(values, False)
 
     def _hold(self, values: Headers, hold: bool) -> None:
-        entity = self._entities.get(uniqueid(values))
+        channel = uniqueid(values)
+        entity = self._entities.get(channel)
         if entity is None:
             return
         fields = all_news(values, entity.fields)
         if entity.fields["hold"] != hold:
             fields["hold"] = hold
         if fields:
-            self._put_news(entity, fields, values)
+            self._put_news(channel, entity, fields, values)
 
     def _told_to_hang_up(self, values: Headers) -> None:
         cause = number(values.get("Cause"))

@@ -54,6 +54,7 @@ class Call:
         "linkedids",
         "met",
         "placed",
+        "regrouped",
     )
 
     def __init__(self, key: str, created: int) -> None:
@@ -62,6 +63,8 @@ class Call:
         self.entity: Entity | None = None
         """That which tells of it; None before it is told."""
         self.legs: dict[str, Leg] = {}
+        self.regrouped = True
+        """Whether it may have other legs than were told last."""
         self.linkedids: tuple[str, ...] = ()
         """Those that mean this call, besides its key."""
         self.met = False

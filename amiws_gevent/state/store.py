@@ -453,7 +453,8 @@ class Store:
         self._bury(kind, key, _Grave(self.offset, last, entity.born, before))
         since = self._drained
         if entity.born > since and entity.born > self._looked and before < since >= self._forgotten:
-            self._touched.pop(name, None)  # as `has_passed`: most of all in bursts
+            if name in self._touched:
+                del self._touched[name]  # as `has_passed`: most of all in bursts
             self._passed = True
         else:
             self._touched[name] = None
