@@ -36,7 +36,7 @@ _CANDIDATES = 512
 # where its line does; `.` is all but LF.
 _VALUE = ": (?![ \t])(.*)"
 
-_Shape = tuple[Callable[[str], "re.Match[str] | None"], tuple[str, ...]]
+_Shape = tuple[Callable[[str], "re.Match[str] | None"], tuple[str, ...], tuple[str]]
 Headers = dict[str, str] | list[list[str]]
 
 
@@ -56,11 +56,11 @@ class EventReader:
         """
         shapes = self._shapes.get(packet[: packet.find("\r")])
         if shapes is not None:
-            for match_all, names in shapes:
+            for match_all, names, event in shapes:
                 match = match_all(packet)
                 if match is not None:
-                    # One group for each name: `strict` would only cost time.
-                    return dict(zip(names, match.groups(), strict=False))
+                    # A value for each name: `strict` would only cost time.
+                    return dict(zip(names, event + match.groups(), strict=False))
         return self._split(packet)
 
     def _split(self, packet: str) -> Headers | None:
@@ -89,9 +89,12 @@ class EventReader:
         shapes = self._shapes.setdefault(first_line, [])
         if self._shape_count < _SHAPES and len(shapes) < _SHAPES_OF_ONE_EVENT:
             self._shape_count += 1
-            pattern = "\r\n".join([re.escape(name) + _VALUE for name in names])
-            # Interned: who looks for one by a literal finds the same object.
-            shapes.append((re.compile(pattern).fullmatch, tuple(map(intern, names))))
+            others = [re.escape(name) + _VALUE for name in names[1:]]
+            pattern = "\r\n".join([re.escape(first_line), *others])
+            # Interned: who looks for a name by a literal finds the same object. And one text for
+            # the name of all such events, whose hash is known.
+            event = (intern(first_line.removeprefix("Event: ")),)
+            shapes.append((re.compile(pattern).fullmatch, tuple(map(intern, names)), event))
 
 
 def _is_learnable(first_line: str, names: tuple[str, ...]) -> bool:
