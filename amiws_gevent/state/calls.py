@@ -17,7 +17,7 @@ from amiws_gevent.ami import Message
 from amiws_gevent.state.applications import DIALLING, PLUMBING
 from amiws_gevent.state.bridges import CONFERENCE, LINKING
 from amiws_gevent.state.callview import KIND, refresh
-from amiws_gevent.state.channels import Follower, uniqueid
+from amiws_gevent.state.channels import FIELDS, Follower, uniqueid
 from amiws_gevent.state.company import company_of
 from amiws_gevent.state.part import Headers, Steps, TakeEvent, TakeNews
 from amiws_gevent.state.people import Call, Leg, identify, is_behind, is_person, is_real
@@ -44,6 +44,7 @@ _DOES: Final = 4
 _WHERE: Final = 8
 _WHO: Final = 16
 _SAYS: Final[dict[str, int]] = {
+    **dict.fromkeys(FIELDS, 0),
     "linkedid": _WHICH,
     "bridge": _WHICH,
     "hold": _WHICH,
@@ -301,7 +302,7 @@ class Calls(Follower):
             return
         said = 0
         for name in fields:
-            said |= _SAYS.get(name, 0)
+            said |= _SAYS[name]
         if not said:
             return
         if said & _STATE and fields["state"] == "ring":

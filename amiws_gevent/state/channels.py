@@ -89,6 +89,8 @@ _BLANK: Final[dict[str, Any]] = {
     "hangup_cause": None,
 }
 
+FIELDS: Final = tuple(_BLANK)
+
 _FRESH: Final = Forms().template(KIND, _BLANK)
 
 _NEWS: Final[Mapping[str, News]] = {
