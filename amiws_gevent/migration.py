@@ -217,7 +217,7 @@ def _addresses(code: str, settings: Settings) -> Iterator[_Found]:
     for found in _ADDRESS.finditer(code):
         scheme, host, at = found["scheme"], found["host"], found.start()
         if scheme == "ws" and settings.ssl_cert is not None:
-            if "wss:" not in code[max(0, at - NEAR) : at + NEAR].replace(found[0], "", 1):
+            if not _thinks_of_tls(code[max(0, at - NEAR) : at + NEAR], settings):
                 yield _Found(
                     at,
                     "opens ws:// from a page that comes by https (ssl_cert), which browsers "
@@ -232,6 +232,15 @@ def _addresses(code: str, settings: Settings) -> Iterator[_Found]:
                 f"name or address than {page}/; use location.host, or list the page's origin in "
                 "allowed_origins",
             )
+
+
+def _thinks_of_tls(near: str, settings: Settings) -> bool:
+    """Whether there is a wss: around an address, but for that of another program's port."""
+
+    def of_us(found: re.Match[str]) -> str:
+        return "" if found["port"] and not _is_ours(found, settings) else found[0]
+
+    return "wss:" in _ADDRESS.sub(of_us, near)
 
 
 def _is_ours(found: re.Match[str], settings: Settings) -> bool:

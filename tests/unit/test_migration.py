@@ -85,6 +85,15 @@ class TestAddresses:
         page(root, line)
         assert notes(root, tls=True) == []
 
+    def test_the_wss_of_another_program_is_no_thought_of_tls(self, root: Path) -> None:
+        """A softphone in the page, which browsers allow by wss alone."""
+        phone = 'new JsSIP.WebSocketInterface("wss://pbx.example.com:8089/ws");'
+        page(root, phone, 'var ws = new WebSocket("ws://" + location.host);')
+        (note,) = notes(root, tls=True)
+        assert note.startswith("index.html:4: opens ws://")
+        page(root, 'u = tls ? "wss://pbx.example.com:8000/" : "ws://pbx.example.com:8000/";')
+        assert not [note for note in notes(root, tls=True) if "opens ws://" in note]
+
     @pytest.mark.parametrize(
         "line",
         [
