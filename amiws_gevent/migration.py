@@ -32,6 +32,9 @@ LARGEST_PAGE = 1 << 20
 MOST_FINDINGS = 50
 """That are told."""
 
+API = "/api/v1/"
+"""Below it there are no files."""
+
 PAGES = frozenset({".htm", ".html", ".shtml", ".xhtml"})
 SCRIPTS = frozenset({".js", ".mjs"})
 MINIFIED = ".min.js"
@@ -147,8 +150,12 @@ class _Look:
     def _of_path(self, path: Path, root: Path, shown: Path) -> Iterator[Finding]:
         """What is not served at all."""
         url = f"/{path.relative_to(root).as_posix()}"
-        if is_api(url):
-            yield Finding(shown, 0, "is not served: what begins with /api/ is the program's own")
+        if url.startswith(API):
+            yield Finding(shown, 0, f"is not served: what begins with {API} is the program's own")
+        elif is_api(url):
+            yield Finding(
+                shown, 0, "is refused to pages of other web sites, as all that begins with /api/"
+            )
         elif url in MONITORING_PATHS and self._settings.metrics_listen is None:
             yield Finding(shown, 0, f"is not served: {url} is the program's own; rename it")
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
