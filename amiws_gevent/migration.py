@@ -135,10 +135,11 @@ class _Look:
                 return
 
     def _files(self, root: Path) -> Iterator[Path]:
-        """Those that are not hidden; folders that are links are not followed."""
+        """Those that are not hidden, and folders that are links, which are not followed."""
         for folder, folders, files in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(files):
+            links = [name for name in folders if Path(folder, name).is_symlink()]
+            for name in sorted([*files, *links]):
                 self.entries += 1
                 if self.entries > MOST_ENTRIES:
                     self.is_cut = True

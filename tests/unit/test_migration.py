@@ -200,15 +200,19 @@ class TestFiles:
         (tmp_path / "shared.js").write_text("")
         (root / "shared.js").symlink_to(tmp_path / "shared.js")
         (root / "same.js").symlink_to("other.js")
+        (tmp_path / "javascript").mkdir()
+        (root / "libraries").symlink_to(tmp_path / "javascript")
+        (root / "same").symlink_to("api")
         (root / "other.js").write_text("")
         found = notes(root)
         assert [note.partition(":")[0] for note in found] == [
+            "libraries",
             "metrics",
             "shared.js",
             "api/v1/phones.json",
         ]
         assert all("is not served" in note for note in found)
-        assert len(notes(root, metrics_listen="127.0.0.1:9090")) == 2
+        assert len(notes(root, metrics_listen="127.0.0.1:9090")) == 3
         assert f"{PREFIX}/" == migration.API
 
     def test_what_is_served_to_pages_of_this_server_alone(self, root: Path) -> None:
