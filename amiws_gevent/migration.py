@@ -32,6 +32,9 @@ LARGEST_PAGE = 1 << 20
 MOST_FINDINGS = 50
 """That are told."""
 
+API = "/api/v1/"
+"""Below it there are no files."""
+
 PAGES = frozenset({".htm", ".html", ".shtml", ".xhtml"})
 SCRIPTS = frozenset({".js", ".mjs"})
 MINIFIED = ".min.js"
@@ -132,10 +135,11 @@ class _Look:
                 return
 
     def _files(self, root: Path) -> Iterator[Path]:
-        """Those that are not hidden; folders that are links are not followed."""
+        """Those that are not hidden, and folders that are links, which are not followed."""
         for folder, folders, files in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(files):
+            links = [name for name in folders if Path(folder, name).is_symlink()]
+            for name in sorted([*files, *links]):
                 self.entries += 1
                 if self.entries > MOST_ENTRIES:
                     self.is_cut = True
@@ -147,8 +151,12 @@ class _Look:
     def _of_path(self, path: Path, root: Path, shown: Path) -> Iterator[Finding]:
         """What is not served at all."""
         url = f"/{path.relative_to(root).as_posix()}"
-        if is_api(url):
-            yield Finding(shown, 0, "is not served: what begins with /api/ is the program's own")
+        if url.startswith(API):
+            yield Finding(shown, 0, f"is not served: what begins with {API} is the program's own")
+        elif is_api(url):
+            yield Finding(
+                shown, 0, "is refused to pages of other web sites, as all that begins with /api/"
+            )
         elif url in MONITORING_PATHS and self._settings.metrics_listen is None:
             yield Finding(shown, 0, f"is not served: {url} is the program's own; rename it")
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
@@ -217,7 +225,7 @@ def _addresses(code: str, settings: Settings) -> Iterator[_Found]:
     for found in _ADDRESS.finditer(code):
         scheme, host, at = found["scheme"], found["host"], found.start()
         if scheme == "ws" and settings.ssl_cert is not None:
-            if "wss:" not in code[max(0, at - NEAR) : at + NEAR].replace(found[0], "", 1):
+            if not _thinks_of_tls(code[max(0, at - NEAR) : at + NEAR], settings):
                 yield _Found(
                     at,
                     "opens ws:// from a page that comes by https (ssl_cert), which browsers "
@@ -232,6 +240,15 @@ def _addresses(code: str, settings: Settings) -> Iterator[_Found]:
                 f"name or address than {page}/; use location.host, or list the page's origin in "
                 "allowed_origins",
             )
+
+
+def _thinks_of_tls(near: str, settings: Settings) -> bool:
+    """Whether there is a wss: around an address, but for that of another program's port."""
+
+    def of_us(found: re.Match[str]) -> str:
+        return "" if found["port"] and not _is_ours(found, settings) else found[0]
+
+    return "wss:" in _ADDRESS.sub(of_us, near)
 
 
 def _is_ours(found: re.Match[str], settings: Settings) -> bool:

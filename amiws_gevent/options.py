@@ -32,8 +32,10 @@ of browsers to the servers. Replaces the C program amiws: same options, same con
 SIGNALS = """\
 SIGINT and SIGTERM stop the program. SIGHUP applies a changed configuration.
 Exit status: 0 stopped as asked; 2 mistake on the command line; 70 internal error (please
-report it); 71 port or certificate; 73 pid file or audit; 78 configuration. Of --connect: 69 a
-server, or Redis, that cannot be logged in to or does not answer; 77 a user that lacks a right."""
+report it); 71 port or certificate; 73 pid file or audit; 78 configuration. Of --audit-verify:
+65 something was changed. Of --connect: 69 a server, or Redis, that cannot be logged in to or
+does not answer; 77 a user that lacks a right. Of a collector, an edge or workers: 69 the library
+redis, or redis-server, is missing."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -126,7 +126,15 @@ def completion() -> str:
         """\
         # Completion of amiws-gevent for bash; made by scripts/manual.py.
         _amiws_gevent() {
-            local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+            local at=$COMP_CWORD
+            local cur=${COMP_WORDS[at]}
+            # In --file=NAME the sign is a word.
+            if [[ $cur == = ]]; then
+                cur=
+            elif [[ ${COMP_WORDS[at-1]} == = ]]; then
+                at=$((at - 1))
+            fi
+            local prev=${COMP_WORDS[at-1]}
             COMPREPLY=()
             case $prev in
         %s

@@ -88,17 +88,16 @@ def _action(value: object) -> ClientAction:
         raise ActionProblem(
             "bad_request", '"action" must be an object, such as {"Action": "QueueStatus"}'
         )
+    if any(name.lower() == "amiserverid" and one is not None for name, one in value.items()):
+        raise ActionProblem(
+            "bad_request", 'the action has an "AMIServerID"; name servers in "server"'
+        )
     try:
-        action = client_action(value.items())
+        return client_action(value.items())
     except SessionActionError as error:
         raise ActionProblem("action_refused", error.message) from None
     except ActionError as error:
         raise ActionProblem("bad_request", error.message) from None
-    if action.server_id is not None:
-        raise ActionProblem(
-            "bad_request", 'the action has an "AMIServerID"; name servers in "server"'
-        )
-    return action
 
 
 def _servers(value: object) -> tuple[int, ...] | None:

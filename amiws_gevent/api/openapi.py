@@ -33,6 +33,7 @@ _OF_ALL = (
     "headers_too_large",
     "internal",
     "unavailable",
+    "http_version",
 )
 _REFERENCES = "#/components/schemas/{model}"
 

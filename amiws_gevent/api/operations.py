@@ -179,6 +179,8 @@ OPERATIONS = (
             "unsupported_media_type",
             "idempotency_conflict",
             "too_many_actions",
+            "actions_too_fast",
+            "audit_unavailable",
         ),
         example={"server": 1, "action": {"Action": "QueueStatus", "Queue": "support"}},
     ),
@@ -215,7 +217,7 @@ OPERATIONS = (
         JSON,
         AuditList,
         query=AuditQuery,
-        codes=("bad_request", "not_allowed", "audit_off"),
+        codes=("bad_request", "not_allowed", "audit_off", "audit_unavailable"),
     ),
     Operation(
         "openapi",

@@ -40,6 +40,7 @@ _OWN = {
     "too_many_logins": CodeInfo(429, "Too many wrong logins came from this address."),
     "headers_too_large": CodeInfo(431, "The headers are longer than `limits.header_size`."),
     "unavailable": CodeInfo(503, "amiws-gevent is stopping, or has too many connections."),
+    "http_version": CodeInfo(505, "The request is of another version than HTTP/1.0 or 1.1."),
 }
 
 CODES: Mapping[str, CodeInfo] = {

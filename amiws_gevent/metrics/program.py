@@ -130,7 +130,7 @@ FAMILIES = (
     ),
     Family(
         "amiws_log_lines_lost_total",
-        "Log lines that syslog did not accept.",
+        "Log lines that syslog did not accept; 0 where there is none, and standard error has them.",
         (),
         lambda measured: measured.log.lost if measured.log else 0,
     ),

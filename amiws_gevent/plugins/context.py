@@ -133,11 +133,11 @@ class Desk:
         """See `PluginContext.counter`."""
         if not isinstance(name, str) or not _COUNTER.fullmatch(name):
             raise ValueError("a counter's name is 1 to 48 of a to z, 0 to 9 and _, a letter first")
-        known = self.counters.get(name)
+        full = f"amiws_own_{self._word}_{name.removesuffix('_total')}_total"
+        known = next((one for one in self.counters.values() if one.name == full), None)
         if known is None:
             if len(self.counters) >= MOST_COUNTERS:
                 raise ValueError(f"a plugin may have {MOST_COUNTERS} counters")
-            full = f"amiws_own_{self._word}_{name.removesuffix('_total')}_total"
             known = self.counters[name] = Counter(full, " ".join(str(help).split())[:200])
         return known
 

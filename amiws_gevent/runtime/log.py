@@ -225,6 +225,8 @@ class LossyHandler(logging.Handler, abc.ABC):
         self.outlet = outlet
         self.lost = 0
         self.lost_in_all = 0
+        self.was_taken = False
+        """Whether the outlet has ever taken a line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         for line in self.lines(record):
@@ -244,6 +246,8 @@ class LossyHandler(logging.Handler, abc.ABC):
         if self.lost or not self.outlet.write(line):
             self.lost += 1
             self.lost_in_all += 1
+        else:
+            self.was_taken = True
 
     def _tell(self, like: logging.LogRecord) -> bool:
         notice = logging.LogRecord(
@@ -317,13 +321,19 @@ class LogControl:
 
     def __init__(self, syslog: SyslogHandler, terminal: TerminalHandler | None) -> None:
         self._syslog = syslog
+        self._terminal = terminal
         self._handlers: list[LossyHandler] = [syslog, *([terminal] if terminal else [])]
         for handler in self._handlers:
             logging.getLogger().addHandler(handler)
 
     @property
     def lost(self) -> int:
-        """Lines that syslog did not take, since the start."""
+        """Lines that syslog did not take, since the start.
+
+        None where there never was one, as in a container: those are on the terminal.
+        """
+        if self._terminal is not None and not self._syslog.was_taken:
+            return 0
         return self._syslog.lost_in_all
 
     def reconfigure(self, facility: int, level: int) -> None:

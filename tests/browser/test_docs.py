@@ -96,6 +96,7 @@ def test_the_lines_are_those_that_are_explained() -> None:
 
 ACTIONS = """
 async (source) => {
+  delete Crypto.prototype.randomUUID; // which pages without https have not
   const { Amiws } = await import("/lib/amiws.js");
   const lines = [];
   const amiws = new Amiws();
@@ -127,7 +128,7 @@ def test_the_actions_work(page: Page) -> None:
         thread.join()
         originate = server.client().requests[1]
         assert (originate["wait"], originate["action"]["Priority"]) == (True, 1)
-        assert len(originate["idempotency_key"]) == 36
+        assert len(set(originate["idempotency_key"].split(","))) == 4
 
 
 def test_json_examples_are_messages_or_actions() -> None:

@@ -595,6 +595,26 @@ def test_equal_views_are_one(page: Page, server: V2Server) -> None:
     assert page.evaluate("view.size") == 2
 
 
+@pytest.mark.parametrize("name", ["status", "hello"])
+def test_who_subscribes_when_the_connection_is_there_does_it_once(
+    page: Page, server: V2Server, name: str
+) -> None:
+    start(page, server)
+    page.evaluate(
+        """(name) => amiws.on(name, () => {
+          if (amiws.status.state === "live") { amiws.subscribe({ kind: "queue" }) }
+        })""",
+        name,
+    )
+    client = server.client()
+    client.hello()
+    wait_for(page, "amiws.status.state === 'live'")
+    page.evaluate("void amiws.action(1, { Action: 'Ping' })")
+    client.take("subscribe")
+    client.take("action")
+    assert len(client.requests) == 2
+
+
 def test_closed_before_it_began(page: Page, server: V2Server) -> None:
     client = live(page, server)
     subscribe(page)

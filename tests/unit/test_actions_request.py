@@ -112,6 +112,13 @@ def test_what_must_not_reach_a_server(given: Any) -> None:
     assert caught.value.code == "bad_request"
 
 
+@pytest.mark.parametrize("value", [1, "1", [1], True, "all"])
+def test_who_writes_the_server_as_for_the_classic_socket_is_told_where_it_goes(value: Any) -> None:
+    problem = refused({"Action": "A", "amiServerID": value})
+    assert problem.code == "bad_request"
+    assert problem.message == 'the action has an "AMIServerID"; name servers in "server"'
+
+
 @pytest.mark.parametrize(
     "name", ["Login", "LOGOFF", " Logoff", "\x01logoff", "Challenge", "Events", "Filter\u2003"]
 )

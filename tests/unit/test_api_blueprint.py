@@ -124,6 +124,14 @@ def test_what_has_not_changed_is_not_sent(site: Site) -> None:
     assert changed.headers["ETag"] != tag
 
 
+@pytest.mark.parametrize("path", ["/state/channel", "/openapi.json", "/"])
+def test_conditions_for_what_changes_something_are_passed_over(site: Site, path: str) -> None:
+    """A weak tag never fulfils If-Match: else each answer would be 412, and no problem document."""
+    tag = site.get(path).headers["ETag"]
+    assert site.get(path, If_Match=tag).status_code == 200
+    assert site.get(path, If_Match=tag, If_None_Match=tag).status_code == 304
+
+
 def test_parts_of_a_list_have_tags_of_their_own(site: Site) -> None:
     site.world.feeds.lists["channel"] = [CHANNELS[0]] * 2
     first, last = site.get("/state/channel?limit=1"), site.get("/state/channel?limit=1&next=1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from amiws_gevent.actions import PROBLEMS
 from amiws_gevent.api.operations import EVENT_STREAM, OPERATIONS
 from amiws_gevent.api.problems import CODES
 
@@ -13,6 +14,11 @@ def test_names_and_paths_are_different() -> None:
 
 def test_codes_exist_and_are_of_no_other_api() -> None:
     assert all(set(one.codes) <= set(CODES) for one in OPERATIONS)
+
+
+def test_an_action_tells_of_all_that_it_may_be_refused_for() -> None:
+    (actions,) = [one for one in OPERATIONS if one.id == "actions"]
+    assert set(PROBLEMS) <= set(actions.codes)
 
 
 def test_paths_as_flask_has_them() -> None:

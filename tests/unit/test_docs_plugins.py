@@ -225,7 +225,11 @@ def test_the_plugin_that_hides_names(folder: Path) -> None:
         assert call == {"caller": hidden, "ringing": [hidden], "way": []}
         channel = plugin.transform_entity("channel", "1.1", name="SIP/1", caller_name="Anna")
         assert channel == {"name": "SIP/1", "caller_name": "***"}
-        assert plugin.transform_entity("queue", "a", name="a") == {"name": "a"}
+        waits = plugin.transform_entity("queue", "a", name="a", last_abandoned=[someone])
+        assert waits == {"name": "a", "last_abandoned": [hidden]}
+        for kind in ("queue_caller", "participant", "parked_call"):
+            assert plugin.transform_entity(kind, "1.1", **someone) == hidden, kind
+        assert plugin.transform_entity("conference", "a", name="a") == {"name": "a"}
 
 
 def test_shown_keeps_what_comes_from_the_environment(folder: Path) -> None:

@@ -123,3 +123,11 @@ class TestCompletion:
         assert self.completed(made, "--process", "e") == {"edge"}
         assert self.completed(made, "--passwd", "") == set()
         assert "--seed" in self.completed(made, "--demo", "--s")
+
+    def test_values_behind_an_equals_sign(self, made: Path, tmp_path: Path) -> None:
+        """bash gives the sign as a word of its own."""
+        (tmp_path / "my file.yaml").touch()
+        assert self.completed(made, "--file", "=", f"{tmp_path}/") == {f"{tmp_path}/my file.yaml"}
+        every = {"both", "collector", "edge"}
+        assert self.completed(made, "--process", "=") == every
+        assert self.completed(made, "--process", "=", "e") == {"edge"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent import migration
+from amiws_gevent.api.operations import PREFIX
 from amiws_gevent.config import Settings
 from amiws_gevent.migration import page_notes
 
@@ -84,6 +85,15 @@ class TestAddresses:
     def test_who_has_thought_of_tls(self, root: Path, line: str) -> None:
         page(root, line)
         assert notes(root, tls=True) == []
+
+    def test_the_wss_of_another_program_is_no_thought_of_tls(self, root: Path) -> None:
+        """A softphone in the page, which browsers allow by wss alone."""
+        phone = 'new JsSIP.WebSocketInterface("wss://pbx.example.com:8089/ws");'
+        page(root, phone, 'var ws = new WebSocket("ws://" + location.host);')
+        (note,) = notes(root, tls=True)
+        assert note.startswith("index.html:4: opens ws://")
+        page(root, 'u = tls ? "wss://pbx.example.com:8000/" : "ws://pbx.example.com:8000/";')
+        assert not [note for note in notes(root, tls=True) if "opens ws://" in note]
 
     @pytest.mark.parametrize(
         "line",
@@ -184,21 +194,33 @@ class TestFiles:
         assert note.startswith("js/app.js:2: ")
 
     def test_what_is_not_served(self, root: Path, tmp_path: Path) -> None:
-        (root / "api").mkdir()
-        (root / "api" / "phones.json").write_text("[]")
+        (root / "api" / "v1").mkdir(parents=True)
+        (root / "api" / "v1" / "phones.json").write_text("[]")
         (root / "metrics").write_text("old")
         (tmp_path / "shared.js").write_text("")
         (root / "shared.js").symlink_to(tmp_path / "shared.js")
         (root / "same.js").symlink_to("other.js")
+        (tmp_path / "javascript").mkdir()
+        (root / "libraries").symlink_to(tmp_path / "javascript")
+        (root / "same").symlink_to("api")
         (root / "other.js").write_text("")
         found = notes(root)
         assert [note.partition(":")[0] for note in found] == [
+            "libraries",
             "metrics",
             "shared.js",
-            "api/phones.json",
+            "api/v1/phones.json",
         ]
         assert all("is not served" in note for note in found)
-        assert len(notes(root, metrics_listen="127.0.0.1:9090")) == 2
+        assert len(notes(root, metrics_listen="127.0.0.1:9090")) == 3
+        assert f"{PREFIX}/" == migration.API
+
+    def test_what_is_served_to_pages_of_this_server_alone(self, root: Path) -> None:
+        """As the gate has it; test_api_blueprint.py has the file served."""
+        (root / "api").mkdir()
+        (root / "api" / "phones.json").write_text("[]")
+        (note,) = notes(root)
+        assert note.startswith("api/phones.json: is refused to pages of other web sites")
 
     def test_a_fifo_is_not_waited_for(self, root: Path) -> None:
         os.mkfifo(root / "index.html")

@@ -185,6 +185,7 @@ def test_a_counter_has_the_plugins_name_and_is_the_same_again(site: Site) -> Non
         "How often it was loud.",
     )
     assert site.context.counter("alarms", "other") is counter
+    assert site.context.counter("alarms_total", "it would be twice in /metrics") is counter
     assert counter.value == 3.5
 
 

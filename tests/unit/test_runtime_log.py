@@ -249,6 +249,27 @@ def test_an_absent_daemon_costs_lines_only_and_is_told_when_it_comes(
         control.close()
 
 
+def test_without_syslog_nothing_is_lost_that_the_terminal_has(tmp_path: Path, clock: Clock) -> None:
+    read, write = os.pipe()
+    control = log.configure(
+        40, 6, foreground=True, address=str(tmp_path / "log"), terminal=write, clock=clock
+    )
+    try:
+        LINK.info("in a container")
+        assert b"in a container" in os.read(read, 4096)
+        assert control.lost == 0
+        daemon = Daemon(tmp_path / "log")
+        clock.now += log.RECONNECT_INTERVAL
+        LINK.info("heard")
+        daemon.stop()
+        LINK.info("lost where it is looked for")
+        assert control.lost > 0
+    finally:
+        control.close()
+        os.close(read)
+        os.close(write)
+
+
 def test_reconnects_are_tried_once_a_second(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -621,7 +621,7 @@ class Connection {
    * @param {URL} url
    * @param {URL | null} login what to load for a login after a refusal
    * @param {{ onHello: (hello: Hello) => void, onMessage: (message: any) => void,
-   *   onLost: () => void, onStatus: (status: Status) => void }} told
+   *   onLost: () => void, onStatus: (status: Status) => void }} told `onHello`: it is live
    */
   constructor(url, login, told) {
     this.#url = url;
@@ -717,7 +717,7 @@ class Connection {
       this.#silence = message.heartbeat * MISSED_BEATS;
       clearTimeout(this.#timer);
       this.#watch(this.#silence);
-      this.#change("live");
+      this.status = { state: "live", reason: "", code: null, retryAt: null };
       this.#told.onHello(message);
     }
   }
@@ -1205,6 +1205,8 @@ export class Amiws {
     for (const subscription of this.#subscriptions.values()) {
       this.#begin(subscription);
     }
+    // Only now: a handler may subscribe, which begins at once.
+    this.#handlers.tell("status", this.status);
     this.#handlers.tell("hello", hello);
   }
 
