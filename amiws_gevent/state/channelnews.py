@@ -14,9 +14,9 @@ from typing import Any, Final
 from amiws_gevent.state.part import Headers
 from amiws_gevent.state.words import (
     EMPTY,
+    INTERN,
     UNKNOWN,
     filled,
-    intern,
     known,
     state_word,
     unescaped,
@@ -100,14 +100,14 @@ def fill(made: Fields, values: Headers) -> None:
         made["state"] = state_word(values["ChannelStateDesc"])
         made["name"] = values["Channel"]
         if (value := values["AccountCode"]) and value not in EMPTY:
-            made["account"] = intern(value)
+            made["account"] = INTERN(value)
         if (value := values["Context"]) and value not in EMPTY:
-            made["context"] = intern(value)
+            made["context"] = INTERN(value)
         if (value := values["Exten"]) and value not in EMPTY:
-            made["exten"] = intern(value)
+            made["exten"] = INTERN(value)
         _fill_people(made, values)
         if (value := values["Linkedid"]) and value not in EMPTY:
-            made["linkedid"] = intern(value)
+            made["linkedid"] = INTERN(value)
     except KeyError:
         for name, told in read(values).items():
             made[name] = told
@@ -115,11 +115,11 @@ def fill(made: Fields, values: Headers) -> None:
 
 def _fill_people(made: Fields, values: Headers) -> None:
     if (value := values["CallerIDNum"]) != _UNSAID and value not in UNKNOWN:
-        made["caller_number"] = intern(value)
+        made["caller_number"] = INTERN(value)
     if (value := values["CallerIDName"]) != _UNSAID and value not in UNKNOWN:
         made["caller_name"] = _name(value)
     if (value := values["ConnectedLineNum"]) != _UNSAID and value not in UNKNOWN:
-        made["connected_number"] = intern(value)
+        made["connected_number"] = INTERN(value)
     if (value := values["ConnectedLineName"]) != _UNSAID and value not in UNKNOWN:
         made["connected_name"] = _name(value)
 

@@ -27,9 +27,9 @@ from amiws_gevent.state.compact import Forms
 from amiws_gevent.state.part import Headers, Part, Steps, TakeList, TakeNews
 from amiws_gevent.state.store import Entity, Store
 from amiws_gevent.state.words import (
+    INTERN,
     age,
     filled,
-    intern,
     last_words,
     local_base,
     milliseconds,
@@ -156,7 +156,7 @@ class Channels(Part):
             self._follower.channel_missed(channel)
 
     def _created(self, values: Headers) -> None:
-        channel = intern(uniqueid(values))
+        channel = INTERN(uniqueid(values))
         if not channel:
             return
         there = self.store.get(KIND, channel)
@@ -336,7 +336,7 @@ class Channels(Part):
             values = item.values
             name = values.get("Channel", "")
             if item.name in ("CoreShowChannel", "Status") and not name.startswith(_HIDDEN):
-                channel = intern(uniqueid(values))
+                channel = INTERN(uniqueid(values))
                 found.add(channel)
                 key = values.get("Linkedid") or local_base(name) or channel
                 together.setdefault(key, {})[channel] = values

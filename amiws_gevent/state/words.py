@@ -7,7 +7,7 @@ import sys
 from functools import lru_cache
 from typing import Any, Final
 
-intern: Final = sys.intern  # where this is compiled, not looked up at each call
+INTERN: Final = sys.intern  # compiled code looks up no constant, but any other name
 
 # main/channel.c, ast_state2str, Asterisk 11 to 23
 STATES: Final = {
@@ -46,7 +46,7 @@ def known(text: str) -> str | None:
 
     Kept once: the same stands at both ends of a call, and in the way that it took.
     """
-    return None if text in UNKNOWN else intern(text)
+    return None if text in UNKNOWN else INTERN(text)
 
 
 def state_word(text: str) -> str:
@@ -56,7 +56,7 @@ def state_word(text: str) -> str:
 
 def filled(text: str) -> str | None:
     """A text, None if empty. Kept once, since few such texts occur often."""
-    return None if text in EMPTY else intern(text)
+    return None if text in EMPTY else INTERN(text)
 
 
 def unescaped(text: str) -> str:
@@ -107,8 +107,8 @@ def device_of(name: str) -> str:
     """
     device = name.partition("/")[2] or name
     if name.startswith("Local/"):
-        return intern(device.partition("@")[0])
-    return intern(_SERIAL.sub("", device.partition("<")[0]))
+        return INTERN(device.partition("@")[0])
+    return INTERN(_SERIAL.sub("", device.partition("<")[0]))
 
 
 def is_phone(device: str) -> bool:
