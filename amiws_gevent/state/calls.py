@@ -29,6 +29,9 @@ MOST_LEGS = 250
 """Of one call: each event of a leg has all looked at, which takes half a millisecond then. What
 would belong to a full call becomes one of its own."""
 
+MOST_IN_A_ROW = 5
+"""Local channels through which somebody is looked for."""
+
 # Applications that say nothing of the call that runs them.
 _SILENT = (PLUMBING - DIALLING) | {None}
 
@@ -265,9 +268,22 @@ class Calls(Follower):
         return [step(what, self._moment(values), **details)]
 
     def _number(self, key: str | None) -> str | None:
-        """The number of who is at a leg; None if it is none of ours."""
+        """The number of who is at a leg, or heard through it; None if it is none of ours."""
         leg = self._legs.get(key or "")
+        for _ in range(MOST_IN_A_ROW):
+            beyond = None if leg is None or is_person(leg) else self._beyond(leg)
+            if beyond is None:
+                break
+            leg = beyond
         return None if leg is None or not leg.channel else identify(leg)[0]
+
+    def _beyond(self, leg: Leg) -> Leg | None:
+        """Who dials, or is bridged with, the other half of a Local channel."""
+        half = leg.half
+        if half is None:
+            return None
+        met = self._others_in(half.channel.get("bridge"), half.key, leg.key)
+        return self._legs.get(half.dialled_by or half.peer or (met[0] if met else ""))
 
     def channel_changed(self, key: str, fields: dict[str, Any], values: Headers) -> None:
         """An event with these headers has changed these fields of a channel.
@@ -484,7 +500,10 @@ class Calls(Follower):
         steps = self._step(
             values, "transferred", by=self._number(by), who=self._number(who), to=to, how=how
         )
-        leg = self._legs.get(by or "") or self._legs.get(who or "")
+        moved = self._legs.get(who or "")
+        if moved is not None and moved.half is not None:
+            moved.half.hint = None  # whom it dials from now on is not that member of the queue
+        leg = self._legs.get(by or "") or moved
         if leg is not None:
             self._refresh(leg, values, steps)
 

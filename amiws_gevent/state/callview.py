@@ -57,6 +57,7 @@ _SOMEBODY = _FORMS.template("person", dict.fromkeys(("number", "name", "channel"
 _NOWHERE: dict[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
+_TRYING = frozenset({"dialling", "ringing"})
 _RUNNING = frozenset({"application", "dialling"})  # phases in which an application is told
 
 
@@ -106,7 +107,7 @@ def _tell(
     if not main.entity.fields:
         return _NO_STEPS
     company = company_of(main, store) if len(people) > 1 else NOBODY
-    places = _places(people)
+    places = _places(main.call)
     if places is not _NOWHERE or main.call.placed:  # nearly all are nowhere
         main.call.placed = True
         for name, place in places.items():
@@ -119,13 +120,19 @@ def _tell(
         if known["held"]:
             news["held"] = _NO_PEOPLE
         return _NO_STEPS
-    _tell_people(news, known, main, people, company)
+    _tell_people(news, known, main, people, company, placed=places is not _NOWHERE)
     _tell_way(news, known, main, phase)
     return _steps(news, known, main, company, moment)
 
 
 def _tell_people(
-    news: News, known: dict[str, Any], main: Leg, people: list[Leg], company: Company
+    news: News,
+    known: dict[str, Any],
+    main: Leg,
+    people: list[Leg],
+    company: Company,
+    *,
+    placed: bool,
 ) -> None:
     """Note who is otherwise: in caller and callee the same object stands for the same person."""
     talking, ringing = company
@@ -133,7 +140,7 @@ def _tell_people(
     caller = _person(main, before)
     if caller is not before:
         news["caller"] = caller
-    callee, called = _others(known, main, company)
+    callee, called = _others(known, main, company, placed)
     if callee is not known["callee"]:
         news["callee"] = callee
     if called is not known["called"] and called != known["called"]:
@@ -171,10 +178,10 @@ def _tell_way(news: News, known: dict[str, Any], main: Leg, phase: str) -> None:
             news["dialled"] = dialled
 
 
-def _places(people: list[Leg]) -> dict[str, Any]:
-    """Where in the server the people of a call are."""
+def _places(call: Call) -> dict[str, Any]:
+    """Where a call is; who came there by a Local channel is so by a half of that."""
     places = _NOWHERE
-    for leg in people:
+    for leg in call.legs.values():
         if leg.places:
             places = {**places, **leg.places}
     return places
@@ -189,7 +196,7 @@ def _phase(
             return "conference"
         if places["parking"] is not None:
             return "parked"
-    if company.talking:
+    if company.talking and not _is_line(places, company):
         holds = any(leg.channel["hold"] for leg in (main, *company.talking))
         return "held" if holds else "talking"
     if places["queue"] is not None:
@@ -200,13 +207,18 @@ def _phase(
     return _phase_alone(main, known)
 
 
+def _is_line(places: dict[str, Any], company: Company) -> bool:
+    """Whether all that somebody hears is a queue, at the end of a Local channel."""
+    return places["queue"] is not None and all(leg.local for leg in company.talking)
+
+
 def _phase_alone(main: Leg, known: dict[str, Any]) -> str | None:
     channel = main.entity.fields
     state, application = channel["state"], channel["application"]
     before = known["phase"]
     if state == "up" and told(application) is not None:
         return "application"
-    if known["callee"] is not None or before in _TOGETHER:
+    if before in _TOGETHER or (known["callee"] is not None and before not in _TRYING):
         return None
     if state == "up":
         return "dialling" if application in DIALLING else "application"
@@ -229,7 +241,7 @@ def _person(leg: Leg, before: Person | None) -> Person:
 
 
 def _others(
-    known: dict[str, Any], main: Leg, company: Company
+    known: dict[str, Any], main: Leg, company: Company, placed: bool
 ) -> tuple[Person | None, Person | None]:
     """Callee and called."""
     talking, ringing = company
@@ -240,14 +252,19 @@ def _others(
     partner = _partner(known, talking or ringing)
     if partner is not None and (talking or len(ringing) == 1):
         callee = _person(partner, callee)
-    elif ringing or (callee is not None and callee["channel"] == main.key):
-        callee = None  # one of many; or the one who is left, who cannot be with himself
+    elif ringing or (callee is not None and _has_gone(callee["channel"], main, placed)):
+        callee = None  # one of many; or nobody any more
     call = main.call
     if not call.met and (not talking or (partner is not None and partner.dialled)):
         called = callee
     if talking:
         call.met = True
     return callee, called
+
+
+def _has_gone(callee: str, main: Leg, placed: bool) -> bool:
+    """Whether a callee is the one who is left, or has left somebody who waits somewhere."""
+    return callee == main.key or (placed and callee not in main.call.legs)
 
 
 def _partner(known: dict[str, Any], legs: Sequence[Leg]) -> Leg | None:

@@ -95,6 +95,22 @@ def test_one_who_does_not_answer_is_out_and_the_next_may_ring() -> None:
     assert [label(person) for person in call(world)["ringing"]] == ["204"]
 
 
+def test_nobody_rings_when_the_one_who_was_called_is_busy() -> None:
+    """The caller hears that, and the dialplan goes on."""
+    world = World()
+    new(world, "1.0", "SIP/201-1")
+    new(world, "1.1", "SIP/203-1", "Down")
+    dial(world, "1.0", "1.1")
+    state(world, "1.1", "Ringing")
+    world.event("DialEnd", Uniqueid="1.0", DestUniqueid="1.1", DialStatus="BUSY")
+    world.event("Hangup", Uniqueid="1.1", Cause="17")
+    world.event("Newexten", Uniqueid="1.0", Application="PlayTones")
+    assert line(call(world)) == "201 -> 203 dialling PlayTones"
+    state(world, "1.0", "Up")
+    world.event("Newexten", Uniqueid="1.0", Application="WaitExten")
+    assert (call(world)["phase"], label(call(world)["called"])) == ("application", "203")
+
+
 def test_who_stays_when_the_other_has_hung_up_may_hear_an_application() -> None:
     world = World()
     talk(world)
