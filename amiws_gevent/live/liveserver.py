@@ -96,7 +96,7 @@ class FollowedServer(LiveServer):
         self._on_change = on_change
         self._pace = pace
         self._interval = settings.sync_interval
-        self._day_of = settings.queue_day.day_of
+        self._day = settings.queue_day
         self._service_level = round(settings.queue_service_level)
         self.model = self._make_model()
         self._too_much = False
@@ -117,7 +117,7 @@ class FollowedServer(LiveServer):
     def _make_model(self) -> ServerModel:
         return make_model(
             self.store,
-            day_of=lambda at: self._day_of(at),
+            day_of=lambda at: self._day.day_of(at),
             service_level=self._service_level,
             server_part=self.entity.part,
         )
@@ -133,9 +133,12 @@ class FollowedServer(LiveServer):
     def configure(self, settings: Settings) -> None:
         """Apply what a reload has changed."""
         self._interval = settings.sync_interval
-        self._day_of = settings.queue_day.day_of
         self._service_level = round(settings.queue_service_level)
         self.model.queues.figures.service_level = self._service_level
+        if self._day != settings.queue_day:
+            self._day = settings.queue_day
+            self._begin()
+            self.model.queues.recount(self._now())
         if self._synchroniser is not None:
             self._synchroniser.interval = settings.sync_interval
 

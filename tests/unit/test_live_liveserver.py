@@ -393,6 +393,24 @@ def test_a_reload_of_the_program_changes_what_is_configured(world: World) -> Non
     assert world.server.store.of("queue")["sales"]["service_level"] == 45
 
 
+@pytest.mark.parametrize("day", ["00:00 UTC", "00:00 Pacific/Auckland", "00:30 UTC"])
+def test_another_day_of_the_configuration_has_not_been_counted_whole(
+    world: World, day: str
+) -> None:
+    world.connect()
+    world.now += 20 * 3_600_000  # of a day that is counted whole
+    world.server.tick()
+    world.now += 6 * 3_600_000
+    world.hear(joined("sales", 1))
+    assert world.server.store.of("queue")["sales"]["incomplete"] is False
+    hosts = [world.source.host]
+    world.server.configure(Settings.model_validate({"amihosts": hosts, "queue_day": day}))
+    world.server.tick()
+    queue = world.server.store.of("queue")["sales"]
+    since = None if day == "00:00 UTC" else world.now
+    assert (queue["incomplete"], queue["counted_since"]) == (since is not None, since)
+
+
 def test_kept_figures_go_on_and_broken_ones_are_told(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
