@@ -332,6 +332,7 @@ class Calls(Follower):
     def _left(self, values: Headers) -> None:
         leg = self._legs.get(uniqueid(values))
         if leg is not None:
+            leg.left = values.get("BridgeUniqueid")
             if values.get("BridgeCreator") == CONFERENCE:
                 leg.place("conference", None)
             self._refresh(leg, values)
@@ -561,7 +562,7 @@ class Calls(Follower):
         values = message.values
         leg = self._legs.get(values.get("DestUniqueid") or values.get("BridgedChannel") or "")
         name = known(values.get("MemberName", ""))
-        if leg is not None and name is not None:
+        if leg is not None and name is not None and leg.hint != name:
             for named in (leg, *company_of(leg, self.store).talking):
                 if named.dialled:
                     named.hint = name

@@ -57,6 +57,7 @@ _SOMEBODY = _FORMS.template("person", dict.fromkeys(("number", "name", "channel"
 _NOWHERE: dict[str, Any] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED = frozenset({"talking", "held", "conference"})
 _TOGETHER = frozenset({"talking", "held"})
+_WAITING = frozenset({"queued", "parked", "conference"})
 _TRYING = frozenset({"dialling", "ringing"})
 _RUNNING = frozenset({"application", "dialling"})  # phases in which an application is told
 
@@ -114,13 +115,15 @@ def _tell(
             if place != known[name]:
                 news[name] = place
     phase = _phase(main, company, known, places)
+    if phase is None and _is_left_waiting(main, known, store):
+        phase = "held"
     if phase is None:  # one is left who does nothing new: the call comes to its end
         if known["ringing"]:
             news["ringing"] = _NO_PEOPLE
         if known["held"]:
             news["held"] = _NO_PEOPLE
         return _NO_STEPS
-    _tell_people(news, known, main, people, company, placed=places is not _NOWHERE)
+    _tell_people(news, known, main, people, company, phase)
     _tell_way(news, known, main, phase)
     return _steps(news, known, main, company, moment)
 
@@ -131,8 +134,7 @@ def _tell_people(
     main: Leg,
     people: list[Leg],
     company: Company,
-    *,
-    placed: bool,
+    phase: str,
 ) -> None:
     """Note who is otherwise: in caller and callee the same object stands for the same person."""
     talking, ringing = company
@@ -140,7 +142,7 @@ def _tell_people(
     caller = _person(main, before)
     if caller is not before:
         news["caller"] = caller
-    callee, called = _others(known, main, company, placed)
+    callee, called = _others(known, main, company, phase)
     if callee is not known["callee"]:
         news["callee"] = callee
     if called is not known["called"] and called != known["called"]:
@@ -150,7 +152,7 @@ def _tell_people(
         if rung != known["ringing"]:
             news["ringing"] = rung
     if talking or len(people) > 2 or known["held"]:
-        held = _held(main, people, company)
+        held = _held(main, people, company, phase)
         if held != known["held"]:
             news["held"] = held
     if known["trunk"] is None and ("caller" in news or "callee" in news):
@@ -225,6 +227,18 @@ def _phase_alone(main: Leg, known: dict[str, Any]) -> str | None:
     return "ringing" if state == "ringing" and main.dialled else "dialling"
 
 
+def _is_left_waiting(main: Leg, known: dict[str, Any], store: Store) -> bool:
+    """Whether whom somebody was with has left their bridge for another, in order to consult."""
+    bridge, callee = main.channel["bridge"], known["callee"]
+    if bridge is None or callee is None or known["phase"] not in _TOGETHER:
+        return False
+    leg = main.call.legs.get(callee["channel"])
+    if leg is None or leg.left != bridge or not leg.channel.get("bridge"):
+        return False
+    talking, ringing = company_of(leg, store)
+    return bool(talking or ringing)
+
+
 def _person(leg: Leg, before: Person | None) -> Person:
     """Who is at a leg; the same object as before if nothing is other."""
     number, name, _ = identify(leg)
@@ -241,7 +255,7 @@ def _person(leg: Leg, before: Person | None) -> Person:
 
 
 def _others(
-    known: dict[str, Any], main: Leg, company: Company, placed: bool
+    known: dict[str, Any], main: Leg, company: Company, phase: str
 ) -> tuple[Person | None, Person | None]:
     """Callee and called."""
     talking, ringing = company
@@ -252,7 +266,7 @@ def _others(
     partner = _partner(known, talking or ringing)
     if partner is not None and (talking or len(ringing) == 1):
         callee = _person(partner, callee)
-    elif ringing or (callee is not None and _has_gone(callee["channel"], main, placed)):
+    elif ringing or (callee is not None and _has_gone(callee["channel"], main, phase)):
         callee = None  # one of many; or nobody any more
     call = main.call
     if not call.met and (not talking or (partner is not None and partner.dialled)):
@@ -262,9 +276,9 @@ def _others(
     return callee, called
 
 
-def _has_gone(callee: str, main: Leg, placed: bool) -> bool:
+def _has_gone(callee: str, main: Leg, phase: str) -> bool:
     """Whether a callee is the one who is left, or has left somebody who waits somewhere."""
-    return callee == main.key or (placed and callee not in main.call.legs)
+    return callee == main.key or (phase in _WAITING and callee not in main.call.legs)
 
 
 def _partner(known: dict[str, Any], legs: Sequence[Leg]) -> Leg | None:
@@ -277,9 +291,11 @@ def _partner(known: dict[str, Any], legs: Sequence[Leg]) -> Leg | None:
     return legs[-1] if legs else None
 
 
-def _held(main: Leg, people: list[Leg], company: Company) -> list[Person]:
+def _held(main: Leg, people: list[Leg], company: Company, phase: str) -> list[Person]:
     """Who waits: with whom somebody holds the line, and who was left in a bridge alone."""
     talking, ringing = company
+    if phase == "held" and not talking:
+        return [_person(main, None)]
     waiting: list[Leg] = []
     if talking:
         group = (main, *talking)

@@ -88,6 +88,7 @@ class Leg:
         "half",
         "hint",
         "key",
+        "left",
         "local",
         "own_number",
         "peer",
@@ -124,6 +125,8 @@ class Leg:
         """The name that a queue has for the member at this leg."""
         self.peer: str | None = None
         """The channel that it is bridged with, in 11."""
+        self.left: str | None = None
+        """The bridge that it has left last."""
         self.places: Mapping[str, str] = _NOWHERE
         """Where it is, by the field of a call that says so: queue, conference, parking …"""
         self.rang = False

@@ -187,3 +187,27 @@ def test_two_local_channels_in_a_row_lead_to_the_caller(world: World) -> None:
     world.event("ParkedCall", **space, ParkerDialString="PJSIP/205")
     assert label(call(world)["caller"]) == CUSTOMER
     assert last_step(world) == f"parked {CUSTOMER} 205 701"
+
+
+def test_who_picks_up_a_member_s_call_is_not_that_member(world: World) -> None:
+    """The phone that rang goes on as that of who picks up: ``main/pickup.c``, ast_do_pickup."""
+    waits(world)
+    local(world, "201", "1.1", "1.2", "1.0")
+    anna = {"Queue": "support", "DestUniqueid": "1.1", "MemberName": "Anna Agent"}
+    world.event("AgentCalled", Uniqueid="1.0", **anna)
+    new(world, "1.3", "PJSIP/201-00000002", "Down")
+    dial(world, "1.2", "1.3")
+    new(world, "1.9", "PJSIP/204-00000009", CallerIDName="Dora", Exten="*8")
+    world.event("Pickup", Uniqueid="1.9", TargetUniqueid="1.3")
+    world.event(
+        "Rename", Uniqueid="1.3", Channel="PJSIP/201-00000002", Newname="PJSIP/204-00000009"
+    )
+    hang_up(world, "1.9")
+    world.event("NewCallerid", Uniqueid="1.3", CallerIDNum="204", CallerIDName="Dora")
+    for uniqueid in ("1.3", "1.2", "1.1"):
+        state(world, uniqueid, "Up")
+    bridge(world, "b", "1.3", "1.2")
+    world.event("QueueCallerLeave", Uniqueid="1.0", Queue="support", Position="1")
+    world.event("AgentConnect", Uniqueid="1.0", **anna)
+    assert line(call(world)) == f"{CUSTOMER} -> 204 talking"
+    assert call(world)["callee"]["name"] == "Dora"

@@ -246,3 +246,44 @@ def test_originate_whose_phone_refuses_is_a_call_with_its_cause() -> None:
     world.event("Hangup", Uniqueid="1.0", Cause="17", **{"Cause-txt": "User busy"})
     assert world.calls() == []
     assert (world.ended[0].cause, world.ended[0].fields["answered"]) == (17, None)
+
+
+def test_who_was_left_while_the_other_consults_is_held() -> None:
+    """As in captures/scenarios/attended_transfer, but by the phone that was called."""
+    world = World()
+    talk(world)
+    new(world, "1.2", "Local/204@phones-00000001;1", "Down")
+    new(world, "1.3", "Local/204@phones-00000001;2")
+    world.event("BridgeEnter", BridgeUniqueid="c", BridgeType="basic", Uniqueid="1.2")
+    new(world, "1.4", "SIP/204-1", "Down")
+    dial(world, "1.3", "1.4")
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.1")
+    world.event("BridgeEnter", BridgeUniqueid="c", BridgeType="basic", Uniqueid="1.1")
+    state(world, "1.4", "Ringing")
+    assert line(call(world)) == "201 -> 203 held"
+    assert [label(person) for person in call(world)["held"]] == ["201"]
+    world.event("DialEnd", DestUniqueid="1.4", DialStatus="BUSY")
+    for uniqueid in ("1.4", "1.3", "1.2"):
+        world.event("Hangup", Uniqueid=uniqueid, Cause="17")
+    world.event("BridgeLeave", BridgeUniqueid="c", Uniqueid="1.1")
+    bridge(world, "1.1")
+    assert (line(call(world)), call(world)["held"]) == ("201 -> 203 talking", [])
+    held = [step for step in call(world)["way"] if step["what"] in ("held", "resumed")]
+    assert [(step["what"], step.get("who")) for step in held] == [
+        ("held", "201"),
+        ("resumed", None),
+    ]
+
+
+def test_who_hangs_up_has_not_held_the_other() -> None:
+    world = World()
+    talk(world)
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.1")
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.0")
+    for uniqueid in ("1.1", "1.0"):
+        world.event("Hangup", Uniqueid=uniqueid, Cause="16")
+    assert [step["what"] for step in world.ended[0].fields["way"]] == [
+        "dialled",
+        "answered",
+        "ended",
+    ]
