@@ -300,8 +300,10 @@ def _held(main: Leg, people: list[Leg], company: Company, phase: str) -> list[Pe
     if talking:
         group = (main, *talking)
         holders = [leg for leg in group if leg.channel["hold"]]
-        if holders:
-            waiting = [leg for leg in group if leg not in holders]
+        if len(holders) > 1:
+            waiting = list(group)
+        elif holders:
+            waiting = [leg for leg in group if leg is not holders[0]]
     if len(people) > 2:
         reached = {main.key, *(leg.key for leg in talking), *(leg.key for leg in ringing)}
         waiting += [

@@ -58,6 +58,16 @@ def test_hold_says_who_waits() -> None:
     assert (line(call(world)), call(world)["held"]) == ("201 -> 203 talking", [])
 
 
+def test_both_wait_who_have_put_each_other_on_hold() -> None:
+    world = World()
+    talk(world)
+    world.event("Hold", Uniqueid="1.1")
+    world.event("Hold", Uniqueid="1.0")
+    assert {label(person) for person in call(world)["held"]} == {"201", "203"}
+    world.event("Unhold", Uniqueid="1.1")
+    assert [label(person) for person in call(world)["held"]] == ["203"]
+
+
 def test_each_phase_has_its_beginning() -> None:
     world = World()
     new(world, "1.0", "SIP/201-1")
