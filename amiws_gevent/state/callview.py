@@ -228,12 +228,14 @@ def _phase_alone(main: Leg, known: dict[str, Any]) -> str | None:
 
 
 def _is_left_waiting(main: Leg, known: dict[str, Any], store: Store) -> bool:
-    """Whether whom somebody was with has left their bridge for another, in order to consult."""
-    bridge, callee = main.channel["bridge"], known["callee"]
-    if bridge is None or callee is None or known["phase"] not in _TOGETHER:
+    """Whether whom somebody was with has left a bridge for another, in order to consult."""
+    callee = known["callee"]
+    if callee is None or known["phase"] not in _TOGETHER or main.channel["bridge"] is None:
         return False
     leg = main.call.legs.get(callee["channel"])
-    if leg is None or leg.left != bridge or not leg.channel.get("bridge"):
+    if leg is None or leg.left is None or leg.channel.get("bridge") in (None, leg.left):
+        return False
+    if not (store.get("bridge", leg.left) or {}).get("members"):
         return False
     talking, ringing = company_of(leg, store)
     return bool(talking or ringing)

@@ -112,6 +112,20 @@ def test_whom_a_member_sends_on_is_the_caller_and_the_other_is_not_that_member(
     assert call(world)["callee"]["name"] == "Clara"
 
 
+def test_the_caller_is_held_while_a_member_consults_by_the_keys_of_the_phone(world: World) -> None:
+    talks(world)
+    new(world, "1.4", "Local/203@phones-00000002;1", "Down")
+    new(world, "1.5", "Local/203@phones-00000002;2")
+    bridge(world, "c", "1.4")
+    new(world, "1.6", "PJSIP/203-00000007", "Down")
+    dial(world, "1.5", "1.6")
+    state(world, "1.6", "Ringing")
+    leave(world, "b", "1.3")
+    bridge(world, "c", "1.3")
+    assert line(call(world)) == f"{CUSTOMER} -> 201 held"
+    assert [label(person) for person in call(world)["held"]] == [CUSTOMER]
+
+
 def test_whom_a_member_s_phone_hands_over_is_the_caller(world: World) -> None:
     talks(world)
     new(world, "2.0", "PJSIP/201-00000005", Linkedid="2.0", Exten="203")
