@@ -100,8 +100,8 @@ class Calls(Follower):
             "queuecallerleave": self._unqueued,
             "leave": self._unqueued,
             "queuecallerabandon": self._abandoned,
-            "agentcalled": self._member_named,
-            "agentconnect": self._member_named,
+            "agentcalled": self._member_called,
+            "agentconnect": self._member_connected,
             "parkedcall": self._parked,
             "unparkedcall": self._unparked,
             "parkedcalltimeout": self._unparked,
@@ -229,8 +229,8 @@ class Calls(Follower):
         for linkedid in (new.key, *new.linkedids):
             self._alias(old, linkedid)
         new.linkedids = ()
-        if len(new.legs) == 1:  # no call of its own: one that was dialled (11), or picks up
-            self._count(new, -1)
+        if len(new.legs) == 1 or all(leg.local or leg.dialled_by for leg in new.legs.values()):
+            self._count(new, -1)  # no call of its own: one that was dialled (11), or picks up
         for leg in new.legs.values():
             leg.call = old
         old.met |= new.met
@@ -558,10 +558,25 @@ class Calls(Follower):
         steps = self._step(values, "abandoned", who=who, queue=values.get("Queue"))
         self._place(key, "queue", None, values, steps)
 
-    def _member_named(self, message: Message) -> None:
+    def _member_called(self, message: Message) -> None:
+        """In 11 nothing else tells whom a queue dials, and that by the name of the channel."""
         values = message.values
-        leg = self._legs.get(values.get("DestUniqueid") or values.get("BridgedChannel") or "")
-        name = known(values.get("MemberName", ""))
+        source = self._legs.get(uniqueid(values))
+        key = values.get("DestUniqueid") or self._named(values.get("DestinationChannel"))
+        leg = self._legs.get(key)
+        if source is not None and leg is not None and leg.dialled_by is None:
+            leg.dialled, leg.dialled_by = True, source.key
+            self._join(source.call, leg.call)
+            self._refresh(leg, values)
+        self._name_member(leg, values)
+
+    def _member_connected(self, message: Message) -> None:
+        values = message.values
+        key = values.get("DestUniqueid") or values.get("BridgedChannel") or ""
+        self._name_member(self._legs.get(key), values)
+
+    def _name_member(self, leg: Leg | None, values: Headers) -> None:
+        name = known(values.get("MemberName") or values.get("AgentName") or "")
         if leg is not None and name is not None and leg.hint != name:
             for named in (leg, *company_of(leg, self.store).talking):
                 if named.dialled:
