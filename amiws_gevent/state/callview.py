@@ -360,7 +360,7 @@ def _tell_holding(steps: Way, moment: Moment, news: News, known: dict[str, Any])
 def _tell_answers(steps: Way, moment: Moment, caller: str, main: Leg, company: Company) -> None:
     talking, ringing = company
     state = main.entity.fields["state"]
-    originated = main.dialled and main.dialled_by is None
+    originated = main.dialled  # by nobody who is there
     if originated and not main.rang and state == "ringing":
         main.rang = True
         steps.append(step("rang", moment, who=_number(main)))

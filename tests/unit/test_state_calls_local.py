@@ -246,3 +246,18 @@ def test_a_local_channel_that_is_dialled_has_begun_no_call_of_its_own(world: Wor
         world.event("Newchannel", **words)
     world.event("Dial", SubEvent="Begin", UniqueID="1.0", DestUniqueID="1.1")
     assert (len(world.calls()), sum(begun)) == (1, 1)
+
+
+def test_a_phone_that_originate_calls_through_a_local_channel_rings_and_answers(
+    world: World,
+) -> None:
+    new(world, "1.1", "Local/203@phones-00000001;1", "Down")
+    new(world, "1.2", "Local/203@phones-00000001;2")
+    world.event("DialBegin", DestUniqueid="1.1", DialString="203@phones/n")
+    new(world, "1.3", "PJSIP/203-00000002", "Down", Exten="")
+    dial(world, "1.2", "1.3")
+    state(world, "1.3", "Ringing")
+    assert line(call(world)) == "203 -> None ringing"
+    for uniqueid in ("1.3", "1.2", "1.1"):
+        state(world, uniqueid, "Up")
+    assert way_of(call(world)) == ["rang 203", "answered 203"]
