@@ -19,7 +19,7 @@ from amiws_gevent.ami import Message
 from amiws_gevent.config import Settings
 from amiws_gevent.live.permissions import Missing, Permissions, Reading, asterisk_version
 from amiws_gevent.live.proxy import CONNECTED, OFF, Clock, ServerEntity
-from amiws_gevent.live.questions import LISTED_ONLY, QUESTIONS, READ
+from amiws_gevent.live.questions import LISTED_ONLY, ONE_OF_SEVERAL, QUESTIONS, READ
 from amiws_gevent.live.synchroniser import (
     DEFAULT_PACE,
     LIVE,
@@ -332,6 +332,9 @@ class FollowedServer(LiveServer):
                 yield from part.reset()
             elif isinstance(part, ListedPart):
                 yield from part.forget(set(part.kinds) - asked)
+        for action in ONE_OF_SEVERAL:
+            if not permissions.may(action):
+                yield from self.model.receive_list(action, (), self.offset)
 
     def synchronised(self, state: str, reason: str, missing: Sequence[Missing]) -> None:
         with self._contained("the state of synchronising"):

@@ -225,6 +225,24 @@ class TestConnection:
         world.server.allowed(Permissions(["SIPpeers"]))
         assert (world.keys("peer"), world.keys("endpoint")) == (["SIP/1"], [])
 
+    def test_what_a_module_told_that_is_gone_is_forgotten_and_its_like_stays(self) -> None:
+        """Such as SIP peers, of a server that came back with PJSIP and IAX2."""
+        world = World()
+        for kind in ("SIP", "IAX2"):
+            peer = {"ChannelType": kind, "Peer": f"{kind}/1", "PeerStatus": "Registered"}
+            world.hear(event("PeerStatus", **peer))
+            trunk = {"ChannelType": kind, "Username": "me", "Domain": "there"}
+            world.hear(event("Registry", Status="Registered", **trunk))
+        for header in ("Conference", "Meetme"):
+            name = "MeetmeJoin" if header == "Meetme" else "ConfbridgeJoin"
+            world.hear(event(name, Channel=f"SIP/{name}", Uniqueid=name, **{header: "1"}))
+        world.server._connections = 2
+        world.server.allowed(Permissions(["IAXpeerlist", "IAXregistry", "ConfbridgeListRooms"]))
+        assert world.keys("peer") == ["IAX2/1"]
+        assert world.keys("registration") == ["IAX2|me|there"]
+        assert world.keys("conference") == ["confbridge|1"]
+        assert world.keys("participant") == ["ConfbridgeJoin"]
+
     def test_at_the_first_connection_nothing_is_forgotten(self, world: World) -> None:
         world.connect()
         world.hear(new_channel(1))
