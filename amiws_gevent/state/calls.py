@@ -71,6 +71,8 @@ class Calls(Follower):
         self._legs: dict[str, Leg] = {}
         self._calls: dict[str, Call] = {}
         """By Linkedid; a call that took in others has several."""
+        self._moving: tuple[str, Leg | None] = "", None
+        """Who gave away a name last, and that name."""
         self._locals: dict[str, Leg] = {}
         """The halves of Local channels that wait for the other, by the name of both."""
 
@@ -311,13 +313,19 @@ class Calls(Follower):
         return entity is None or entity.fields["dialled"] is None
 
     def _renamed(self, values: Headers) -> None:
-        """A channel has become another: of a phone, the one that it is named after now."""
+        """A channel has become another: of a phone, the one that it is named after now.
+
+        In a masquerade that one has given its name away just before.
+        """
         leg, name = self._legs.get(uniqueid(values)), values.get("Newname", "")
+        was = values.get("Channel", "")
         if leg is None or leg.local:
             return
         leg.real = is_real(name)
-        if device_of(name) != device_of(values.get("Channel", "")):
-            leg.dialled, leg.own_number, leg.hint = True, None, None
+        if name.endswith("<MASQ>"):
+            self._moving = was, leg
+        elif device_of(name) != device_of(was):
+            leg.become(self._moving[1] if self._moving[0] == name else None)
         self._refresh(leg, values)
 
     def _entered(self, values: Headers) -> None:

@@ -153,6 +153,17 @@ class Leg:
         if self.dialled_by is None and self.dialled:
             self.dialled, self.own_number = False, None
 
+    def become(self, other: Leg | None) -> None:
+        """It is the channel of another one now, if it is known of which leg. A phone is known by
+        its number, whatever caller ID it has."""
+        self.dialled, self.own_number, self.hint = True, None, None
+        if other is None:
+            return
+        self.talked = self.talked or other.talked
+        if not is_phone(self.device):
+            self.dialled, self.own_number = other.dialled, other.own_number
+            self.dial_string, self.hint = other.dial_string, other.hint
+
     def place(self, where: str, what: str | None) -> None:
         """It is in a queue, conference or such now; None for not any more."""
         places = {**self.places}

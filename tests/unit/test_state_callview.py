@@ -297,3 +297,49 @@ def test_who_hangs_up_has_not_held_the_other() -> None:
         "answered",
         "ended",
     ]
+
+
+def becomes(world: World, uniqueid: str, name: str, clone: str, taken: str) -> None:
+    """A masquerade: a channel goes on as another one (main/channel.c, channel_do_masquerade)."""
+    for changed, old, fresh in (
+        (clone, taken, f"{taken}<MASQ>"),
+        (uniqueid, name, taken),
+        (clone, f"{taken}<MASQ>", f"{name}<ZOMBIE>"),
+    ):
+        world.event("Rename", Uniqueid=changed, Channel=old, Newname=fresh)
+    world.event("Hangup", Uniqueid=clone, Cause="16")
+
+
+def test_who_is_handed_over_to_a_queue_is_who_he_was() -> None:
+    """203 has somebody from outside on the line, waits in a queue on another, and leaves him there:
+    ``DestType: App``, then a masquerade (main/bridge.c, ast_bridge_transfer_attended)."""
+    world = World()
+    outside = {"CallerIDNum": "030123456", "CallerIDName": "Kunde"}
+    new(world, "1.0", "PJSIP/trunk-00000001", Exten="200", **outside)
+    new(world, "1.1", "PJSIP/203-00000002", "Down")
+    dial(world, "1.0", "1.1")
+    for uniqueid in ("1.1", "1.0"):
+        state(world, uniqueid, "Up")
+    bridge(world, "1.1", "1.0")
+    new(world, "2.0", "PJSIP/203-00000003", Linkedid="2.0", Exten="700")
+    state(world, "2.0", "Up")
+    world.event("QueueCallerJoin", Uniqueid="2.0", Queue="support", Position="1")
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.0")
+    world.event(
+        "AttendedTransfer",
+        Result="Success",
+        OrigTransfererUniqueid="1.1",
+        SecondTransfererUniqueid="2.0",
+        TransfereeUniqueid="1.0",
+        DestType="App",
+        DestApp="Queue",
+    )
+    becomes(world, "2.0", "PJSIP/203-00000003", "1.0", "PJSIP/trunk-00000001")
+    world.event("NewCallerid", Uniqueid="2.0", **outside)
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.1")
+    world.event("Hangup", Uniqueid="1.1", Cause="16")
+    assert line(call(world)) == "030123456 -> None queued support"
+    assert (call(world)["caller"]["name"], call(world)["trunk"]) == ("Kunde", "trunk")
+    assert [step["what"] for step in call(world)["way"]] == [
+        *("dialled", "answered", "queued", "transferred"),
+    ]

@@ -59,7 +59,7 @@ WAYS_11 = {
         "dialled 201 800, joined 201 800, ended 16",
     ],
     "a_pickup_is_a_masquerade_of_the_phone_that_rang": [
-        "dialled 201 203, rang 203, picked_up 204 203, answered 204, ended 16"
+        "dialled 201 203, rang 203, picked_up 204 203, ended 16"
     ],
     "a_queue_with_a_local_member": [
         "dialled +4930123456 600, queued +4930123456 support, rang 201, answered 201, ended 16"
