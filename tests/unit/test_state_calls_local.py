@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import pytest
 
-from amiws_gevent.state.parts import make_model
-from amiws_gevent.state.servers import ServersPart
 from tests.support.state import World, label, line
 from tests.unit.test_state_calls import way_of
 from tests.unit.test_state_callview import call, dial, new, state
@@ -232,19 +230,13 @@ def test_who_picks_up_a_member_s_call_is_not_that_member(world: World) -> None:
 def test_a_local_channel_that_is_dialled_has_begun_no_call_of_its_own(world: World) -> None:
     """In 11, which says by Dial alone that it belongs to another."""
 
-    class Counting(ServersPart):
-        def call_started(self, at: int, by: int = 1) -> None:
-            begun.append(by)
-
-    begun: list[int] = []
-    world.model = make_model(
-        world.store, day_of=lambda _: "today", server_part=Counting(world.store)
-    )
     channels = (("1.0", "SIP/201-0"), ("1.1", "Local/205@x-0;1"), ("1.2", "Local/205@x-0;2"))
     for uniqueid, name in channels:
         words = {"Uniqueid": uniqueid, "Channel": name, "ChannelStateDesc": "Ring"}
         world.event("Newchannel", **words)
     world.event("Dial", SubEvent="Begin", UniqueID="1.0", DestUniqueID="1.1")
+    world.tick()
+    begun = world.get("server", "server")["calls_by_minute"]
     assert (len(world.calls()), sum(begun)) == (1, 1)
 
 
