@@ -105,6 +105,7 @@ class Calls(Follower):
             "agentcalled": self._member_called,
             "agentconnect": self._member_connected,
             "parkedcall": self._parked,
+            "parkedcallswap": self._took_place,
             "unparkedcall": self._unparked,
             "parkedcalltimeout": self._unparked,
             "parkedcallgiveup": self._unparked,
@@ -598,6 +599,16 @@ class Calls(Follower):
         by = device_of(values.get("ParkerDialString") or values.get("From") or "") or None
         steps = self._step(values, "parked", who=self._number(key), by=by, slot=slot)
         self._place(key, "parking", slot, values, steps)
+
+    def _took_place(self, message: Message) -> None:
+        """The channel whose place it took goes, or is elsewhere from now on."""
+        values = message.values
+        slot = values.get("ParkingSpace")
+        leg = self._legs.get(values.get("ParkeeUniqueid", ""))
+        for other in () if leg is None else leg.call.legs.values():
+            if other.places.get("parking") == slot:
+                other.place("parking", None)
+        self._place(values.get("ParkeeUniqueid", ""), "parking", slot, values)
 
     def _unparked(self, message: Message) -> None:
         values = message.values

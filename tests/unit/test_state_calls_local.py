@@ -253,3 +253,18 @@ def test_a_phone_that_originate_calls_through_a_local_channel_rings_and_answers(
     for uniqueid in ("1.3", "1.2", "1.1"):
         state(world, uniqueid, "Up")
     assert way_of(call(world)) == ["rang 203", "answered 203"]
+
+
+def test_who_takes_the_place_of_a_half_that_is_parked_is_parked(world: World) -> None:
+    """From 13 on, ``res/parking/parking_manager.c``: the Local channel is taken out."""
+    talks(world)
+    leave(world, "b", "1.3", "1.2")
+    space = {"ParkingSpace": "701", "Parkinglot": "default"}
+    world.event("ParkedCall", ParkeeUniqueid="1.2", **space, ParkerDialString="PJSIP/201")
+    hang_up(world, "1.3")
+    leave(world, "a", "1.0")
+    world.event("ParkedCallSwap", ParkeeUniqueid="1.0", **space, ParkerDialString="PJSIP/201")
+    hang_up(world, "1.2", "1.1")
+    assert line(call(world)) == f"{CUSTOMER} -> None parked 701"
+    world.event("ParkedCallGiveUp", ParkeeUniqueid="1.0", **space)
+    assert call(world)["parking"] is None
