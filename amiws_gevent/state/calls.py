@@ -137,10 +137,21 @@ class Calls(Follower):
         if entity is None:
             return
         leg = self._legs.get(key)
-        if leg is not None and leg.entity is not entity:  # the key comes again
-            self._drop(leg, self._moment(values))
-            leg = None
+        if leg is not None and leg.entity is not entity:
+            leg = self._begin_anew(leg, entity, values)
         self._refresh(self._add(entity) if leg is None else leg, values)
+
+    def _begin_anew(self, old: Leg, entity: Entity, values: Headers) -> Leg:
+        """A key comes again, and the end of the channel that had it was lost. If a call began with
+        that it is over; those of it who are there all the same have the Linkedid of the new one."""
+        before = list(old.call.legs.values()) if old.call.key == old.key else [old]
+        for leg in before:
+            self._drop(leg, self._moment(values))
+        begun = self._add(entity)
+        for leg in before:
+            if leg.key != old.key and leg.entity.fields:
+                self._refresh(self._add(leg.entity), values)
+        return begun
 
     def _add(self, entity: Entity) -> Leg:
         channel = entity.fields

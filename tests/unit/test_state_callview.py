@@ -343,3 +343,22 @@ def test_who_is_handed_over_to_a_queue_is_who_he_was() -> None:
     assert [step["what"] for step in call(world)["way"]] == [
         *("dialled", "answered", "queued", "transferred"),
     ]
+
+
+def test_a_key_that_comes_again_begins_another_call_whatever_ends_were_lost() -> None:
+    """Originate may choose keys (main/manager.c, action_originate: ChannelId)."""
+    world = World()
+    talk(world)  # 201 with 203, of whom no end is told
+    new(world, "1.0", "SIP/205-7", Exten="206")
+    assert line(call(world)) == "205 -> None dialling"
+    assert (call(world)["legs"], call(world)["called"]) == (["1.0", "1.1"], None)
+    assert len(world.ended) == 1
+    item = {
+        "Event": "CoreShowChannel",
+        "Channel": "SIP/205-7",
+        "Uniqueid": "1.0",
+        "Linkedid": "1.0",
+    }
+    world.listed("CoreShowChannels", [Message(Kind.EVENT, item)])
+    assert call(world)["legs"] == ["1.0"]
+    assert line(call(world)) == "205 -> None dialling"
