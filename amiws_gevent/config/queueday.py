@@ -26,9 +26,12 @@ class QueueDay(NamedTuple):
     def day_of(self, milliseconds: int) -> str:
         """The day that a time (UTC, milliseconds since 1970) belongs to, such as 2026-11-29."""
         zone = None if self.zone is None else ZoneInfo(self.zone)
-        local = datetime.fromtimestamp(milliseconds // 1000, zone)
+        seconds = milliseconds // 1000
+        local = datetime.fromtimestamp(seconds, zone)
         if (local.hour, local.minute) < (self.hour, self.minute):
-            local -= timedelta(days=1)
+            begin = local.replace(hour=self.hour, minute=self.minute, second=0, fold=0)
+            if not local.fold or begin.timestamp() > seconds:  # else the hour comes again
+                local -= timedelta(days=1)
         return local.date().isoformat()
 
 

@@ -19,7 +19,7 @@ from amiws_gevent.ami import Message
 from amiws_gevent.config import Settings
 from amiws_gevent.live.permissions import Missing, Permissions, Reading, asterisk_version
 from amiws_gevent.live.proxy import CONNECTED, OFF, Clock, ServerEntity
-from amiws_gevent.live.questions import LISTED_ONLY, QUESTIONS, READ
+from amiws_gevent.live.questions import LISTED_ONLY, ONE_OF_SEVERAL, QUESTIONS, READ
 from amiws_gevent.live.synchroniser import (
     DEFAULT_PACE,
     LIVE,
@@ -96,7 +96,7 @@ class FollowedServer(LiveServer):
         self._on_change = on_change
         self._pace = pace
         self._interval = settings.sync_interval
-        self._day_of = settings.queue_day.day_of
+        self._day = settings.queue_day
         self._service_level = round(settings.queue_service_level)
         self.model = self._make_model()
         self._too_much = False
@@ -117,7 +117,7 @@ class FollowedServer(LiveServer):
     def _make_model(self) -> ServerModel:
         return make_model(
             self.store,
-            day_of=lambda at: self._day_of(at),
+            day_of=lambda at: self._day.day_of(at),
             service_level=self._service_level,
             server_part=self.entity.part,
         )
@@ -133,9 +133,12 @@ class FollowedServer(LiveServer):
     def configure(self, settings: Settings) -> None:
         """Apply what a reload has changed."""
         self._interval = settings.sync_interval
-        self._day_of = settings.queue_day.day_of
         self._service_level = round(settings.queue_service_level)
         self.model.queues.figures.service_level = self._service_level
+        if self._day != settings.queue_day:
+            self._day = settings.queue_day
+            self._begin()
+            self.model.queues.recount(self._now())
         if self._synchroniser is not None:
             self._synchroniser.interval = settings.sync_interval
 
@@ -329,6 +332,9 @@ class FollowedServer(LiveServer):
                 yield from part.reset()
             elif isinstance(part, ListedPart):
                 yield from part.forget(set(part.kinds) - asked)
+        for action in ONE_OF_SEVERAL:
+            if not permissions.may(action):
+                yield from self.model.receive_list(action, (), self.offset)
 
     def synchronised(self, state: str, reason: str, missing: Sequence[Missing]) -> None:
         with self._contained("the state of synchronising"):

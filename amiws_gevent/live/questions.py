@@ -106,6 +106,17 @@ QUESTIONS = (
 )
 """In the order in which they are asked: what calls need first, and channels ahead of bridges."""
 
+ONE_OF_SEVERAL = (
+    "SIPpeers",
+    "IAXpeerlist",
+    "SIPshowregistry",
+    "IAXregistry",
+    "PJSIPShowRegistrationsOutbound",
+    "ConfbridgeListRooms",
+    "MeetmeListRooms",
+)
+"""Each lists those of one module, of a kind of which others have some as well."""
+
 KINDS = tuple(dict.fromkeys(kind for question in QUESTIONS for kind in question.kinds))
 
 READ: Mapping[str, tuple[str, ...]] = {

@@ -29,6 +29,9 @@ MOST_LEGS = 250
 """Of one call: each event of a leg has all looked at, which takes half a millisecond then. What
 would belong to a full call becomes one of its own."""
 
+MOST_IN_A_ROW = 5
+"""Local channels through which somebody is looked for."""
+
 # Applications that say nothing of the call that runs them.
 _SILENT: Final = (PLUMBING - DIALLING) | {None}
 
@@ -88,6 +91,8 @@ class Calls(Follower):
         self._legs: dict[str, Leg] = {}
         self._calls: dict[str, Call] = {}
         """By Linkedid; a call that took in others has several."""
+        self._moving: tuple[str, Leg | None] = "", None
+        """Who gave away a name last, and that name."""
         self._locals: dict[str, Leg] = {}
         """The halves of Local channels that wait for the other, by the name of both."""
 
@@ -117,9 +122,10 @@ class Calls(Follower):
             "queuecallerleave": self._unqueued,
             "leave": self._unqueued,
             "queuecallerabandon": self._abandoned,
-            "agentcalled": self._member_named,
-            "agentconnect": self._member_named,
+            "agentcalled": self._member_called,
+            "agentconnect": self._member_connected,
             "parkedcall": self._parked,
+            "parkedcallswap": self._took_place,
             "unparkedcall": self._unparked,
             "parkedcalltimeout": self._unparked,
             "parkedcallgiveup": self._unparked,
@@ -151,10 +157,21 @@ class Calls(Follower):
         if entity is None:
             return
         leg = self._legs.get(key)
-        if leg is not None and leg.entity is not entity:  # the key comes again
-            self._drop(leg, self._moment(values))
-            leg = None
+        if leg is not None and leg.entity is not entity:
+            leg = self._begin_anew(leg, entity, values)
         self._refresh(self._add(entity) if leg is None else leg, values)
+
+    def _begin_anew(self, old: Leg, entity: Entity, values: Headers) -> Leg:
+        """A key comes again, and the end of the channel that had it was lost. If a call began with
+        that it is over; those of it who are there all the same have the Linkedid of the new one."""
+        before = list(old.call.legs.values()) if old.call.key == old.key else [old]
+        for leg in before:
+            self._drop(leg, self._moment(values))
+        begun = self._add(entity)
+        for leg in before:
+            if leg.key != old.key and leg.entity.fields:
+                self._refresh(self._add(leg.entity), values)
+        return begun
 
     def _add(self, entity: Entity) -> Leg:
         channel = entity.fields
@@ -248,8 +265,8 @@ class Calls(Follower):
         for linkedid in (new.key, *new.linkedids):
             self._alias(old, linkedid)
         new.linkedids = ()
-        if len(new.legs) == 1:  # no call of its own: one that was dialled (11), or picks up
-            self._count(new, -1)
+        if len(new.legs) == 1 or all(leg.local or leg.dialled_by for leg in new.legs.values()):
+            self._count(new, -1)  # no call of its own: one that was dialled (11), or picks up
         for leg in new.legs.values():
             leg.call = old
         old.met |= new.met
@@ -288,9 +305,22 @@ class Calls(Follower):
         return [step(what, self._moment(values), **details)]
 
     def _number(self, key: str | None) -> str | None:
-        """The number of who is at a leg; None if it is none of ours."""
+        """The number of who is at a leg, or heard through it; None if it is none of ours."""
         leg = self._legs.get(key or "")
+        for _ in range(MOST_IN_A_ROW):
+            beyond = None if leg is None or is_person(leg) else self._beyond(leg)
+            if beyond is None:
+                break
+            leg = beyond
         return None if leg is None or not leg.channel else identify(leg)[0]
+
+    def _beyond(self, leg: Leg) -> Leg | None:
+        """Who dials, or is bridged with, the other half of a Local channel."""
+        half = leg.half
+        if half is None:
+            return None
+        met = self._others_in(half.channel.get("bridge"), half.key, leg.key)
+        return self._legs.get(half.dialled_by or half.peer or (met[0] if met else ""))
 
     def channel_changed(self, key: str, fields: dict[str, Any], values: Headers) -> None:
         """An event with these headers has changed these fields of a channel.
@@ -324,13 +354,19 @@ class Calls(Follower):
         return entity is None or entity.fields["dialled"] is None
 
     def _renamed(self, values: Headers) -> None:
-        """A channel has become another: of a phone, the one that it is named after now."""
+        """A channel has become another: of a phone, the one that it is named after now.
+
+        In a masquerade that one has given its name away just before.
+        """
         leg, name = self._legs.get(uniqueid(values)), values.get("Newname", "")
+        was = values.get("Channel", "")
         if leg is None or leg.local:
             return
         leg.real = is_real(name)
-        if device_of(name) != device_of(values.get("Channel", "")):
-            leg.dialled, leg.own_number, leg.hint = True, None, None
+        if name.endswith("<MASQ>"):
+            self._moving = was, leg
+        elif device_of(name) != device_of(was):
+            leg.become(self._moving[1] if self._moving[0] == name else None)
         self._refresh(leg, values)
 
     def _entered(self, values: Headers) -> None:
@@ -345,6 +381,7 @@ class Calls(Follower):
     def _left(self, values: Headers) -> None:
         leg = self._legs.get(uniqueid(values))
         if leg is not None:
+            leg.left = values.get("BridgeUniqueid")
             if values.get("BridgeCreator") == CONFERENCE:
                 leg.place("conference", None)
             self._refresh(leg, values)
@@ -513,7 +550,10 @@ class Calls(Follower):
         steps = self._step(
             values, "transferred", by=self._number(by), who=self._number(who), to=to, how=how
         )
-        leg = self._legs.get(by or "") or self._legs.get(who or "")
+        moved = self._legs.get(who or "")
+        if moved is not None and moved.half is not None:
+            moved.half.hint = None  # whom it dials from now on is not that member of the queue
+        leg = self._legs.get(by or "") or moved
         if leg is not None:
             self._refresh(leg, values, steps)
 
@@ -567,11 +607,26 @@ class Calls(Follower):
         steps = self._step(values, "abandoned", who=who, queue=values.get("Queue"))
         self._place(key, "queue", None, values, steps)
 
-    def _member_named(self, message: Message) -> None:
+    def _member_called(self, message: Message) -> None:
+        """In 11 nothing else tells whom a queue dials, and that by the name of the channel."""
         values = message.values
-        leg = self._legs.get(values.get("DestUniqueid") or values.get("BridgedChannel") or "")
-        name = known(values.get("MemberName", ""))
-        if leg is not None and name is not None:
+        source = self._legs.get(uniqueid(values))
+        key = values.get("DestUniqueid") or self._named(values.get("DestinationChannel"))
+        leg = self._legs.get(key)
+        if source is not None and leg is not None and leg.dialled_by is None:
+            leg.dialled, leg.dialled_by = True, source.key
+            self._join(source.call, leg.call)
+            self._refresh(leg, values)
+        self._name_member(leg, values)
+
+    def _member_connected(self, message: Message) -> None:
+        values = message.values
+        key = values.get("DestUniqueid") or values.get("BridgedChannel") or ""
+        self._name_member(self._legs.get(key), values)
+
+    def _name_member(self, leg: Leg | None, values: Headers) -> None:
+        name = known(values.get("MemberName") or values.get("AgentName") or "")
+        if leg is not None and name is not None and leg.hint != name:
             for named in (leg, *company_of(leg, self.store).talking):
                 if named.dialled:
                     named.hint = name
@@ -584,6 +639,16 @@ class Calls(Follower):
         by = device_of(values.get("ParkerDialString") or values.get("From") or "") or None
         steps = self._step(values, "parked", who=self._number(key), by=by, slot=slot)
         self._place(key, "parking", slot, values, steps)
+
+    def _took_place(self, message: Message) -> None:
+        """The channel whose place it took goes, or is elsewhere from now on."""
+        values = message.values
+        slot = values.get("ParkingSpace")
+        leg = self._legs.get(values.get("ParkeeUniqueid", ""))
+        for other in () if leg is None else leg.call.legs.values():
+            if other.places.get("parking") == slot:
+                other.place("parking", None)
+        self._place(values.get("ParkeeUniqueid", ""), "parking", slot, values)
 
     def _unparked(self, message: Message) -> None:
         values = message.values

@@ -57,6 +57,8 @@ _SOMEBODY: Final = _FORMS.template("person", dict.fromkeys(("number", "name", "c
 _NOWHERE: Final[dict[str, Any]] = dict.fromkeys(("queue", "conference", "parking", "listens_to"))
 _ANSWERED: Final = frozenset({"talking", "held", "conference"})
 _TOGETHER: Final = frozenset({"talking", "held"})
+_WAITING: Final = frozenset({"queued", "parked", "conference"})
+_TRYING: Final = frozenset({"dialling", "ringing"})
 _RUNNING: Final = frozenset({"application", "dialling"})  # phases in which an application is told
 
 
@@ -112,26 +114,33 @@ def _tell(
     if not main.entity.fields:
         return _NO_STEPS
     company = company_of(main, store) if len(people) > 1 else NOBODY
-    places = _places(people)
+    places = _places(main.call)
     if places is not _NOWHERE or main.call.placed:  # nearly all are nowhere
         main.call.placed = True
         for name, place in places.items():
             if place != known[name]:
                 news[name] = place
     phase = _phase(main, company, known, places)
+    if phase is None and _is_left_waiting(main, known, store):
+        phase = "held"
     if phase is None:  # one is left who does nothing new: the call comes to its end
         if known["ringing"]:
             news["ringing"] = _NO_PEOPLE
         if known["held"]:
             news["held"] = _NO_PEOPLE
         return _NO_STEPS
-    _tell_people(news, known, main, people, company)
+    _tell_people(news, known, main, people, company, phase)
     _tell_way(news, known, main, phase)
     return _steps(news, known, main, company, moment)
 
 
 def _tell_people(
-    news: News, known: dict[str, Any], main: Leg, people: list[Leg], company: Company
+    news: News,
+    known: dict[str, Any],
+    main: Leg,
+    people: list[Leg],
+    company: Company,
+    phase: str,
 ) -> None:
     """Note who is otherwise: in caller and callee the same object stands for the same person."""
     talking, ringing = company
@@ -139,7 +148,7 @@ def _tell_people(
     caller = _person(main, before)
     if caller is not before:
         news["caller"] = caller
-    callee, called = _others(known, main, company)
+    callee, called = _others(known, main, company, phase)
     if callee is not known["callee"]:
         news["callee"] = callee
     if called is not known["called"] and called != known["called"]:
@@ -149,7 +158,7 @@ def _tell_people(
         if rung != known["ringing"]:
             news["ringing"] = rung
     if talking or len(people) > 2 or known["held"]:
-        held = _held(main, people, company)
+        held = _held(main, people, company, phase)
         if held != known["held"]:
             news["held"] = held
     if known["trunk"] is None and ("caller" in news or "callee" in news):
@@ -177,10 +186,10 @@ def _tell_way(news: News, known: dict[str, Any], main: Leg, phase: str) -> None:
             news["dialled"] = dialled
 
 
-def _places(people: list[Leg]) -> dict[str, Any]:
-    """Where in the server the people of a call are."""
+def _places(call: Call) -> dict[str, Any]:
+    """Where a call is; who came there by a Local channel is so by a half of that."""
     places = _NOWHERE
-    for leg in people:
+    for leg in call.legs.values():
         if leg.places:
             places = {**places, **leg.places}
     return places
@@ -195,7 +204,7 @@ def _phase(
             return "conference"
         if places["parking"] is not None:
             return "parked"
-    if company.talking:
+    if company.talking and not _is_line(places, company):
         holds = any(leg.channel["hold"] for leg in (main, *company.talking))
         return "held" if holds else "talking"
     if places["queue"] is not None:
@@ -206,17 +215,36 @@ def _phase(
     return _phase_alone(main, known)
 
 
+def _is_line(places: dict[str, Any], company: Company) -> bool:
+    """Whether all that somebody hears is a queue, at the end of a Local channel."""
+    return places["queue"] is not None and all(leg.local for leg in company.talking)
+
+
 def _phase_alone(main: Leg, known: dict[str, Any]) -> str | None:
     channel = main.entity.fields
     state, application = channel["state"], channel["application"]
     before = known["phase"]
     if state == "up" and told(application) is not None:
         return "application"
-    if known["callee"] is not None or before in _TOGETHER:
+    if before in _TOGETHER or (known["callee"] is not None and before not in _TRYING):
         return None
     if state == "up":
         return "dialling" if application in DIALLING else "application"
     return "ringing" if state == "ringing" and main.dialled else "dialling"
+
+
+def _is_left_waiting(main: Leg, known: dict[str, Any], store: Store) -> bool:
+    """Whether whom somebody was with has left a bridge for another, in order to consult."""
+    callee = known["callee"]
+    if callee is None or known["phase"] not in _TOGETHER or main.channel["bridge"] is None:
+        return False
+    leg = main.call.legs.get(callee["channel"])
+    if leg is None or leg.left is None or leg.channel.get("bridge") in (None, leg.left):
+        return False
+    if not (store.get("bridge", leg.left) or {}).get("members"):
+        return False
+    talking, ringing = company_of(leg, store)
+    return bool(talking or ringing)
 
 
 def _person(leg: Leg, before: Person | None) -> Person:
@@ -235,7 +263,7 @@ def _person(leg: Leg, before: Person | None) -> Person:
 
 
 def _others(
-    known: dict[str, Any], main: Leg, company: Company
+    known: dict[str, Any], main: Leg, company: Company, phase: str
 ) -> tuple[Person | None, Person | None]:
     """Callee and called."""
     talking, ringing = company
@@ -246,14 +274,19 @@ def _others(
     partner = _partner(known, talking or ringing)
     if partner is not None and (talking or len(ringing) == 1):
         callee = _person(partner, callee)
-    elif ringing or (callee is not None and callee["channel"] == main.key):
-        callee = None  # one of many; or the one who is left, who cannot be with himself
+    elif ringing or (callee is not None and _has_gone(callee["channel"], main, phase)):
+        callee = None  # one of many; or nobody any more
     call = main.call
     if not call.met and (not talking or (partner is not None and partner.dialled)):
         called = callee
     if talking:
         call.met = True
     return callee, called
+
+
+def _has_gone(callee: str, main: Leg, phase: str) -> bool:
+    """Whether a callee is the one who is left, or has left somebody who waits somewhere."""
+    return callee == main.key or (phase in _WAITING and callee not in main.call.legs)
 
 
 def _partner(known: dict[str, Any], legs: Sequence[Leg]) -> Leg | None:
@@ -266,15 +299,19 @@ def _partner(known: dict[str, Any], legs: Sequence[Leg]) -> Leg | None:
     return legs[-1] if legs else None
 
 
-def _held(main: Leg, people: list[Leg], company: Company) -> list[Person]:
+def _held(main: Leg, people: list[Leg], company: Company, phase: str) -> list[Person]:
     """Who waits: with whom somebody holds the line, and who was left in a bridge alone."""
     talking, ringing = company
+    if phase == "held" and not talking:
+        return [_person(main, None)]
     waiting: list[Leg] = []
     if talking:
         group = (main, *talking)
         holders = [leg for leg in group if leg.channel["hold"]]
-        if holders:
-            waiting = [leg for leg in group if leg not in holders]
+        if len(holders) > 1:
+            waiting = list(group)
+        elif holders:
+            waiting = [leg for leg in group if leg is not holders[0]]
     if len(people) > 2:
         reached = {main.key, *(leg.key for leg in talking), *(leg.key for leg in ringing)}
         waiting += [
@@ -329,7 +366,7 @@ def _tell_holding(steps: Way, moment: Moment, news: News, known: dict[str, Any])
 def _tell_answers(steps: Way, moment: Moment, caller: str, main: Leg, company: Company) -> None:
     talking, ringing = company
     state = main.entity.fields["state"]
-    originated = main.dialled and main.dialled_by is None
+    originated = main.dialled  # by nobody who is there
     if originated and not main.rang and state == "ringing":
         main.rang = True
         steps.append(step("rang", moment, who=_number(main)))

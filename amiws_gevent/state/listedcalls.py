@@ -14,8 +14,9 @@ from amiws_gevent.state.calls import Calls, Ended
 from amiws_gevent.state.callview import KIND, refresh
 from amiws_gevent.state.channels import uniqueid
 from amiws_gevent.state.part import Headers, Steps, TakeList
-from amiws_gevent.state.people import Call, Leg, was_dialled
+from amiws_gevent.state.people import Call, Leg, is_person, was_dialled
 from amiws_gevent.state.store import Entity, Store
+from amiws_gevent.state.words import age
 
 
 class ListedCalls(Calls):
@@ -61,8 +62,15 @@ class ListedCalls(Calls):
     def _listed(self, items: Sequence[Message], asked: int) -> Steps:
         for item in items:
             self._link_peers(item.values)
+            self._note_who_rings(item.values)
             yield
         yield from self._catch_up()
+
+    def _note_who_rings(self, values: Headers) -> None:
+        """The event that says for whom may have been lost."""
+        leg = self._legs.get(uniqueid(values))
+        if leg is not None and _is_rung_for_nobody(leg):
+            self._behind[leg.key] = None
 
     def _bridges_listed(self, items: Sequence[Message], asked: int) -> Steps:
         yield from self._catch_up()
@@ -95,6 +103,7 @@ class ListedCalls(Calls):
     def _look_at(self, call: Call) -> Call:
         """Bring a call up to date by all that its legs say; the call that came of it."""
         self._find_dialling(call)
+        self._put_in_order(call)
         legs = list(call.legs.values())
         for leg in legs:
             linkedid = leg.entity.fields.get("linkedid")
@@ -104,6 +113,20 @@ class ListedCalls(Calls):
         refresh(call, self.store, (self.now, None))
         return call
 
+    def _put_in_order(self, call: Call) -> None:
+        """Have the oldest leg first: it may be known by a list alone, and be the caller's."""
+        legs = sorted(call.legs.values(), key=_age)
+        call.legs = {leg.key: leg for leg in legs}
+        entity = call.entity
+        first = next((leg for leg in legs if is_person(leg)), None)
+        if entity is None or first is None or first.entity.born <= entity.born:
+            return
+        caller = entity.fields["caller"]
+        if caller is not None and caller["channel"] != first.key:
+            call.met = False
+            told = ("caller", "callee", "called", "dialled")
+            self.store.put(KIND, call.key, **dict.fromkeys(told))
+
     def _find_dialling(self, call: Call) -> None:
         """Guess who dials whom, where no event has said it."""
         for leg in call.legs.values():
@@ -112,7 +135,7 @@ class ListedCalls(Calls):
                 continue
             if channel["application"] in DIALLING:
                 self._serve(leg)
-            if was_dialled(channel) and channel["state"] != "up" and leg.dialled_by is None:
+            if _is_rung_for_nobody(leg):
                 leg.dialled_by = self._who_dials(call, leg)
 
     def _who_dials(self, call: Call, leg: Leg) -> str | None:
@@ -154,3 +177,18 @@ class ListedCalls(Calls):
             ):
                 self._place(key, where, found.get(key), {})
             yield
+
+
+def _is_rung_for_nobody(leg: Leg) -> bool:
+    """Whether a channel was dialled, is not answered, and nothing has said who dials it."""
+    channel = leg.channel
+    return (
+        bool(channel)
+        and leg.dialled_by is None
+        and channel["state"] != "up"
+        and was_dialled(channel)
+    )
+
+
+def _age(leg: Leg) -> tuple[int, int]:
+    return age(leg.key) or (leg.created // 1000, 0)

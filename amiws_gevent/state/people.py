@@ -91,6 +91,7 @@ class Leg:
         "half",
         "hint",
         "key",
+        "left",
         "local",
         "own_number",
         "peer",
@@ -127,6 +128,8 @@ class Leg:
         """The name that a queue has for the member at this leg."""
         self.peer: str | None = None
         """The channel that it is bridged with, in 11."""
+        self.left: str | None = None
+        """The bridge that it has left last."""
         self.places: Mapping[str, str] = _NOWHERE
         """Where it is, by the field of a call that says so: queue, conference, parking …"""
         self.rang = False
@@ -152,6 +155,17 @@ class Leg:
         the server called it (``handle_request_invite``)."""
         if self.dialled_by is None and self.dialled:
             self.dialled, self.own_number = False, None
+
+    def become(self, other: Leg | None) -> None:
+        """It is the channel of another one now, if it is known of which leg. A phone is known by
+        its number, whatever caller ID it has."""
+        self.dialled, self.own_number, self.hint = True, None, None
+        if other is None:
+            return
+        self.talked = self.talked or other.talked
+        if not is_phone(self.device):
+            self.dialled, self.own_number = other.dialled, other.own_number
+            self.dial_string, self.hint = other.dial_string, other.hint
 
     def place(self, where: str, what: str | None) -> None:
         """It is in a queue, conference or such now; None for not any more."""

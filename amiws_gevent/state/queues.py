@@ -88,6 +88,10 @@ class QueuesPart(ListedPart):
         """The server was not heard for a while, until now: its figures are not whole."""
         if self._unheard_since is None:
             self._unheard_since = self.figures.now
+        self.recount(now)
+
+    def recount(self, now: int) -> None:
+        """Until now something else was counted: the figures are not whole."""
         self.figures.interrupt(now)
         for _ in self._put_all(self.store.keys(QUEUE)):
             pass

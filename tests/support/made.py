@@ -70,13 +70,13 @@ class _Recorder(World):
         super().__init__()
         _Recorder.last = self
 
-    def feed(self, *messages: Message) -> None:
+    def receive(self, *messages: Message, after: float = 1) -> None:
         for message in messages:
             first, *others = message.data().items()
             headers = [first, ("Privilege", "call,all"), *others]
             lines = [f"{name}: {value}\r\n" for name, value in headers]
             self.text.append("".join(lines) + "\r\n")
-        super().feed(*messages)
+        super().receive(*messages, after=after)
 
 
 _NO_CHANNELS_11 = (

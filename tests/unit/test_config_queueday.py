@@ -63,3 +63,38 @@ def test_without_a_zone_it_is_that_of_this_machine(monkeypatch: pytest.MonkeyPat
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("begins", [(0, 0), (2, 0), (2, 30), (3, 0)])
+def test_no_day_comes_again_when_clocks_are_set_back(begins: tuple[int, int]) -> None:
+    """Berlin, 25 October 2026, 3:00 is 2:00 again: 2:30 comes twice, and the day begins once."""
+    day = QueueDay(*begins, "Europe/Berlin")
+    quarters = range(at(2026, 10, 24, 20, 0), at(2026, 10, 25, 6, 0), 900_000)
+    days = [day.day_of(quarter) for quarter in quarters]
+    assert days == sorted(days)
+    assert days[0] == "2026-10-24"
+    assert days[-1] == "2026-10-25"
+
+
+def test_the_day_begins_when_its_time_comes_first() -> None:
+    day = QueueDay(2, 30, "Europe/Berlin")
+    assert day.day_of(at(2026, 10, 25, 0, 29, 59)) == "2026-10-24"
+    assert day.day_of(at(2026, 10, 25, 0, 30)) == "2026-10-25"
+
+
+def test_a_day_begins_whose_time_is_left_out_when_clocks_are_set_ahead() -> None:
+    day = QueueDay(2, 30, "Europe/Berlin")
+    assert day.day_of(at(2026, 3, 29, 0, 59, 59)) == "2026-03-28"
+    assert day.day_of(at(2026, 3, 29, 1, 0)) == "2026-03-29"
+
+
+def test_no_day_comes_again_by_the_clock_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        days = [QueueDay(2, 30).day_of(at(2026, 10, 25, 0, minute)) for minute in (29, 30)]
+        days.append(QueueDay(2, 30).day_of(at(2026, 10, 25, 1, 10)))
+        assert days == ["2026-10-24", "2026-10-25", "2026-10-25"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -225,6 +225,24 @@ class TestConnection:
         world.server.allowed(Permissions(["SIPpeers"]))
         assert (world.keys("peer"), world.keys("endpoint")) == (["SIP/1"], [])
 
+    def test_what_a_module_told_that_is_gone_is_forgotten_and_its_like_stays(self) -> None:
+        """Such as SIP peers, of a server that came back with PJSIP and IAX2."""
+        world = World()
+        for kind in ("SIP", "IAX2"):
+            peer = {"ChannelType": kind, "Peer": f"{kind}/1", "PeerStatus": "Registered"}
+            world.hear(event("PeerStatus", **peer))
+            trunk = {"ChannelType": kind, "Username": "me", "Domain": "there"}
+            world.hear(event("Registry", Status="Registered", **trunk))
+        for header in ("Conference", "Meetme"):
+            name = "MeetmeJoin" if header == "Meetme" else "ConfbridgeJoin"
+            world.hear(event(name, Channel=f"SIP/{name}", Uniqueid=name, **{header: "1"}))
+        world.server._connections = 2
+        world.server.allowed(Permissions(["IAXpeerlist", "IAXregistry", "ConfbridgeListRooms"]))
+        assert world.keys("peer") == ["IAX2/1"]
+        assert world.keys("registration") == ["IAX2|me|there"]
+        assert world.keys("conference") == ["confbridge|1"]
+        assert world.keys("participant") == ["ConfbridgeJoin"]
+
     def test_at_the_first_connection_nothing_is_forgotten(self, world: World) -> None:
         world.connect()
         world.hear(new_channel(1))
@@ -391,6 +409,24 @@ def test_a_reload_of_the_program_changes_what_is_configured(world: World) -> Non
     world.server.tick()
     world.hear(joined("sales", 2))
     assert world.server.store.of("queue")["sales"]["service_level"] == 45
+
+
+@pytest.mark.parametrize("day", ["00:00 UTC", "00:00 Pacific/Auckland", "00:30 UTC"])
+def test_another_day_of_the_configuration_has_not_been_counted_whole(
+    world: World, day: str
+) -> None:
+    world.connect()
+    world.now += 20 * 3_600_000  # of a day that is counted whole
+    world.server.tick()
+    world.now += 6 * 3_600_000
+    world.hear(joined("sales", 1))
+    assert world.server.store.of("queue")["sales"]["incomplete"] is False
+    hosts = [world.source.host]
+    world.server.configure(Settings.model_validate({"amihosts": hosts, "queue_day": day}))
+    world.server.tick()
+    queue = world.server.store.of("queue")["sales"]
+    since = None if day == "00:00 UTC" else world.now
+    assert (queue["incomplete"], queue["counted_since"]) == (since is not None, since)
 
 
 def test_kept_figures_go_on_and_broken_ones_are_told(

@@ -203,7 +203,10 @@ def test_a_blind_transfer_by_the_phone() -> None:
 
 
 def test_a_queue_with_a_local_member() -> None:
-    """apps/app_queue.c, join_queue, try_calling, leave_queue; channels/chan_local.c."""
+    """apps/app_queue.c, join_queue, ring_entry, try_calling, leave_queue; channels/chan_local.c.
+
+    A queue sends no Dial in 11. With ``eventwhencalled`` AgentCalled names both channels.
+    """
     world = World()
     server = Server(world)
     server.new("1.0", "SIP/gw-0", "Ring", "+4930123456", "600")
@@ -212,12 +215,21 @@ def test_a_queue_with_a_local_member() -> None:
     assert line(one(world)) == "+4930123456 -> None queued support"
     server.new("1.1", "Local/201@agents-0;1", "Down")
     server.new("1.2", "Local/201@agents-0;2", "Ring")
-    server.dial("1.0", "1.1", "Local/201@agents")
+    world.event(
+        "AgentCalled",
+        Queue="support",
+        AgentCalled="Local/201@agents/n",
+        AgentName="Anna Agent",
+        ChannelCalling="SIP/gw-0",
+        DestinationChannel="Local/201@agents-0;1",
+        Uniqueid="1.0",
+    )
     server.new("1.3", "SIP/201-3", "Down")
     server.dial("1.2", "1.3", "201")
     server.state("1.3", "SIP/201-3", "Ringing", "201")
     call = one(world)
     assert line(call) == "+4930123456 -> 201 queued support"
+    assert call["callee"]["name"] == "Anna Agent"
     for uniqueid in ("1.3", "1.2", "1.1"):
         server.state(uniqueid, "", "Up")
     server.bridge("1.2", "1.3")

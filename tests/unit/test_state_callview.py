@@ -58,6 +58,16 @@ def test_hold_says_who_waits() -> None:
     assert (line(call(world)), call(world)["held"]) == ("201 -> 203 talking", [])
 
 
+def test_both_wait_who_have_put_each_other_on_hold() -> None:
+    world = World()
+    talk(world)
+    world.event("Hold", Uniqueid="1.1")
+    world.event("Hold", Uniqueid="1.0")
+    assert {label(person) for person in call(world)["held"]} == {"201", "203"}
+    world.event("Unhold", Uniqueid="1.1")
+    assert [label(person) for person in call(world)["held"]] == ["203"]
+
+
 def test_each_phase_has_its_beginning() -> None:
     world = World()
     new(world, "1.0", "SIP/201-1")
@@ -93,6 +103,22 @@ def test_one_who_does_not_answer_is_out_and_the_next_may_ring() -> None:
     new(world, "1.2", "SIP/204-1", "Down")
     dial(world, "1.0", "1.2")
     assert [label(person) for person in call(world)["ringing"]] == ["204"]
+
+
+def test_nobody_rings_when_the_one_who_was_called_is_busy() -> None:
+    """The caller hears that, and the dialplan goes on."""
+    world = World()
+    new(world, "1.0", "SIP/201-1")
+    new(world, "1.1", "SIP/203-1", "Down")
+    dial(world, "1.0", "1.1")
+    state(world, "1.1", "Ringing")
+    world.event("DialEnd", Uniqueid="1.0", DestUniqueid="1.1", DialStatus="BUSY")
+    world.event("Hangup", Uniqueid="1.1", Cause="17")
+    world.event("Newexten", Uniqueid="1.0", Application="PlayTones")
+    assert line(call(world)) == "201 -> 203 dialling PlayTones"
+    state(world, "1.0", "Up")
+    world.event("Newexten", Uniqueid="1.0", Application="WaitExten")
+    assert (call(world)["phase"], label(call(world)["called"])) == ("application", "203")
 
 
 def test_who_stays_when_the_other_has_hung_up_may_hear_an_application() -> None:
@@ -230,3 +256,109 @@ def test_originate_whose_phone_refuses_is_a_call_with_its_cause() -> None:
     world.event("Hangup", Uniqueid="1.0", Cause="17", **{"Cause-txt": "User busy"})
     assert world.calls() == []
     assert (world.ended[0].cause, world.ended[0].fields["answered"]) == (17, None)
+
+
+def test_who_was_left_while_the_other_consults_is_held() -> None:
+    """As in captures/scenarios/attended_transfer, but by the phone that was called."""
+    world = World()
+    talk(world)
+    new(world, "1.2", "Local/204@phones-00000001;1", "Down")
+    new(world, "1.3", "Local/204@phones-00000001;2")
+    world.event("BridgeEnter", BridgeUniqueid="c", BridgeType="basic", Uniqueid="1.2")
+    new(world, "1.4", "SIP/204-1", "Down")
+    dial(world, "1.3", "1.4")
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.1")
+    world.event("BridgeEnter", BridgeUniqueid="c", BridgeType="basic", Uniqueid="1.1")
+    state(world, "1.4", "Ringing")
+    assert line(call(world)) == "201 -> 203 held"
+    assert [label(person) for person in call(world)["held"]] == ["201"]
+    world.event("DialEnd", DestUniqueid="1.4", DialStatus="BUSY")
+    for uniqueid in ("1.4", "1.3", "1.2"):
+        world.event("Hangup", Uniqueid=uniqueid, Cause="17")
+    world.event("BridgeLeave", BridgeUniqueid="c", Uniqueid="1.1")
+    bridge(world, "1.1")
+    assert (line(call(world)), call(world)["held"]) == ("201 -> 203 talking", [])
+    held = [step for step in call(world)["way"] if step["what"] in ("held", "resumed")]
+    assert [(step["what"], step.get("who")) for step in held] == [
+        ("held", "201"),
+        ("resumed", None),
+    ]
+
+
+def test_who_hangs_up_has_not_held_the_other() -> None:
+    world = World()
+    talk(world)
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.1")
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.0")
+    for uniqueid in ("1.1", "1.0"):
+        world.event("Hangup", Uniqueid=uniqueid, Cause="16")
+    assert [step["what"] for step in world.ended[0].fields["way"]] == [
+        "dialled",
+        "answered",
+        "ended",
+    ]
+
+
+def becomes(world: World, uniqueid: str, name: str, clone: str, taken: str) -> None:
+    """A masquerade: a channel goes on as another one (main/channel.c, channel_do_masquerade)."""
+    for changed, old, fresh in (
+        (clone, taken, f"{taken}<MASQ>"),
+        (uniqueid, name, taken),
+        (clone, f"{taken}<MASQ>", f"{name}<ZOMBIE>"),
+    ):
+        world.event("Rename", Uniqueid=changed, Channel=old, Newname=fresh)
+    world.event("Hangup", Uniqueid=clone, Cause="16")
+
+
+def test_who_is_handed_over_to_a_queue_is_who_he_was() -> None:
+    """203 has somebody from outside on the line, waits in a queue on another, and leaves him there:
+    ``DestType: App``, then a masquerade (main/bridge.c, ast_bridge_transfer_attended)."""
+    world = World()
+    outside = {"CallerIDNum": "030123456", "CallerIDName": "Kunde"}
+    new(world, "1.0", "PJSIP/trunk-00000001", Exten="200", **outside)
+    new(world, "1.1", "PJSIP/203-00000002", "Down")
+    dial(world, "1.0", "1.1")
+    for uniqueid in ("1.1", "1.0"):
+        state(world, uniqueid, "Up")
+    bridge(world, "1.1", "1.0")
+    new(world, "2.0", "PJSIP/203-00000003", Linkedid="2.0", Exten="700")
+    state(world, "2.0", "Up")
+    world.event("QueueCallerJoin", Uniqueid="2.0", Queue="support", Position="1")
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.0")
+    world.event(
+        "AttendedTransfer",
+        Result="Success",
+        OrigTransfererUniqueid="1.1",
+        SecondTransfererUniqueid="2.0",
+        TransfereeUniqueid="1.0",
+        DestType="App",
+        DestApp="Queue",
+    )
+    becomes(world, "2.0", "PJSIP/203-00000003", "1.0", "PJSIP/trunk-00000001")
+    world.event("NewCallerid", Uniqueid="2.0", **outside)
+    world.event("BridgeLeave", BridgeUniqueid="b", Uniqueid="1.1")
+    world.event("Hangup", Uniqueid="1.1", Cause="16")
+    assert line(call(world)) == "030123456 -> None queued support"
+    assert (call(world)["caller"]["name"], call(world)["trunk"]) == ("Kunde", "trunk")
+    assert [step["what"] for step in call(world)["way"]] == [
+        *("dialled", "answered", "queued", "transferred"),
+    ]
+
+
+def test_a_key_that_comes_again_begins_another_call_whatever_ends_were_lost() -> None:
+    """Originate may choose keys (main/manager.c, action_originate: ChannelId)."""
+    world = World()
+    talk(world)  # 201 with 203, of whom no end is told
+    new(world, "1.0", "SIP/205-7", Exten="206")
+    assert line(call(world)) == "205 -> None dialling"
+    assert (call(world)["legs"], call(world)["called"]) == (["1.0", "1.1"], None)
+    assert len(world.ended) == 1
+    item = {
+        "Event": "CoreShowChannel",
+        "Channel": "SIP/205-7",
+        "Uniqueid": "1.0",
+        "Linkedid": "1.0",
+    }
+    world.listed("CoreShowChannels", [Message(Kind.EVENT, item)])
+    assert call(world)["legs"] == ["1.0"]
+    assert line(call(world)) == "205 -> None dialling"

@@ -234,6 +234,8 @@ class Elder:
         self._bridges: dict[str, list[Headers]] = {}
         self._dialled: dict[str, tuple[str, str]] = {}
         """The dials that have been decided, whose end is told with that of the application."""
+        self._in_queues: set[str] = set()
+        """Those for whom a queue dials, which it tells by AgentCalled alone (``ring_entry``)."""
 
     def told(self, packets: Iterable[str]) -> list[str]:
         """Events of 11, for events of 12 and later."""
@@ -252,8 +254,15 @@ class Elder:
             headers = headers_of(packet)
             if name in ("Hangup", "Newexten"):
                 yield from self._end_dial(headers["Uniqueid"])
-            if name != "DialBegin" or "Channel" in headers:  # of an Originate nobody dials
+                self._in_queues.discard(headers["Uniqueid"])
+                if headers.get("Application") == "Queue":
+                    self._in_queues.add(headers["Uniqueid"])
+            if name != "DialBegin" or self._tells_of(headers):
                 yield _written(_FORMS[name], headers)
+
+    def _tells_of(self, dial: Headers) -> bool:
+        """Of an Originate nobody dials."""
+        return "Channel" in dial and dial["Uniqueid"] not in self._in_queues
 
     def _bridged(self, comes: bool, headers: Headers) -> Iterator[str]:
         """Two in a bridge are linked (``manager_bridge_event``)."""
@@ -271,7 +280,7 @@ class Elder:
             del self._bridges[headers["BridgeUniqueid"]]
 
     def _decided(self, headers: Headers) -> None:
-        if "Uniqueid" in headers:
+        if "Uniqueid" in headers and headers["Uniqueid"] not in self._in_queues:
             self._dialled[headers["Uniqueid"]] = headers["Channel"], headers["DialStatus"]
 
     def _end_dial(self, uniqueid: str) -> Iterator[str]:
