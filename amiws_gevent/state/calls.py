@@ -29,7 +29,7 @@ MOST_LEGS = 250
 """Of one call: each event of a leg has all looked at, which takes half a millisecond then. What
 would belong to a full call becomes one of its own."""
 
-MOST_IN_A_ROW = 5
+MOST_IN_A_ROW: Final = 5
 """Local channels through which somebody is looked for."""
 
 # Applications that say nothing of the call that runs them.

@@ -117,6 +117,7 @@ class ListedCalls(Calls):
         """Have the oldest leg first: it may be known by a list alone, and be the caller's."""
         legs = sorted(call.legs.values(), key=_age)
         call.legs = {leg.key: leg for leg in legs}
+        call.regrouped = True
         entity = call.entity
         first = next((leg for leg in legs if is_person(leg)), None)
         if entity is None or first is None or first.entity.born <= entity.born:
