@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from amiws_gevent.bus.sharing import Sharing
+
 Problem = Literal["", "unreachable", "unknown"]
 """Why a question has no answer, or no further one: see `Caller.call`. Empty if it has."""
 
@@ -149,7 +151,7 @@ class CollectorEvents(Publisher, Protocol):
         `CollectorBus.give_back`. After 5 s the bus gives it back, and calls `on_lost`."""
 
     def on_connection(self, up: bool, reason: str) -> None:
-        """Redis is there, or no longer, and why: for the log and /readyz."""
+        """Redis is there, or no longer, and why: for /readyz."""
 
 
 class CollectorFigures(Protocol):
@@ -280,6 +282,10 @@ class EdgeBus(Protocol):
 
     @property
     def caller(self) -> Caller: ...
+
+    @property
+    def sharing(self) -> Sharing:
+        """What edges have in common; it is started and stopped by itself."""
 
     def start(self) -> None:
         """Begin to read. Returns at once, whether Redis is there or not."""

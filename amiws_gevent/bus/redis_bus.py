@@ -16,6 +16,7 @@ from amiws_gevent.bus.keys import Keys
 from amiws_gevent.bus.lane import REPLY_TIME, Lane
 from amiws_gevent.bus.leases import LEASE_TIME, Hold, Leases, boot_time
 from amiws_gevent.bus.reader import RedisReader
+from amiws_gevent.bus.shared import RedisShared
 from amiws_gevent.bus.worker import Guard, Health, Teller
 from amiws_gevent.bus.writer import RedisWriter
 from amiws_gevent.config import Redis
@@ -208,6 +209,7 @@ class RedisEdge:
         )
         self.asker = Asker(keys, connected, self.health, self.guard)
         self.caller = self.asker.caller
+        self.sharing = RedisShared(settings, self.health)
 
     def start(self) -> None:
         self.asker.start()

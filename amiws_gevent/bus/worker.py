@@ -78,7 +78,7 @@ class Health:
         # Of those who have one, the first: several may fail in turn, each in a way of its own.
         reason = next((text for text in self._problems.values() if text is not None), "")
         if reason and self._outage.lost(reason):
-            _log.warning("Redis at %s: %s", self._place, reason)
+            _log.error("Redis at %s: %s", self._place, reason)
         if reason == self.reason:
             return
         self.losses += self.up
@@ -137,7 +137,6 @@ class Worker(abc.ABC):
         self.stopping = False
         self._health = health
         self._greenlet: gevent.Greenlet[[], None] | None = None
-        health.expect(name)
 
     @property
     def redis_is_there(self) -> bool:
@@ -145,6 +144,7 @@ class Worker(abc.ABC):
         return self._health.some_up
 
     def start(self) -> None:
+        self._health.expect(self.name)
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self, timeout: float = 0.0) -> None:

@@ -181,12 +181,15 @@ class Following:
         self._look_at_reasons(() if server is None else (server,))
 
     def _look_at_reasons(self, servers: Iterable[int] | None = None) -> None:
-        """Find out what is amiss by now, of these servers or of all."""
+        """Find out what is amiss by now, of these servers or of all.
+
+        That Redis is lost the bus has logged.
+        """
         before, self.reason = self.reason, self._reason()
         if not self.reason:
             if self._outage.back():
                 _log.info("collectors are heard")
-        elif self._heard and self._outage.lost(self.reason):
+        elif self._heard and not self._redis and self._outage.lost(self.reason):
             _log.error("the live state is not up to date: %s", self.reason)
         self._heard = self._heard or not self.reason
         if self._program.look(servers) or self.reason != before:

@@ -22,6 +22,7 @@ from amiws_gevent.bus.api import (
     Publisher,
 )
 from amiws_gevent.crossing.streams import lease_of
+from tests.support.sharing import Away
 
 
 @dataclass
@@ -240,6 +241,7 @@ class LocalEdgeBus:
     def __init__(self, bus: LocalBus, calls: LocalCalls, follower: Follower) -> None:
         self.reader = LocalReader(bus, follower)
         self.caller = calls
+        self.sharing = Away()
         self._follower = follower
         self._greenlet: gevent.Greenlet[..., None] | None = None
 

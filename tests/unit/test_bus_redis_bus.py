@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from tests.support.bus import (
 )
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
+from tests.support.sharing import Events
 
 pytestmark = pytest.mark.slow
 
@@ -285,6 +287,26 @@ def test_ends_leave_no_connection(server: RedisServer) -> None:
             until(lambda: bus.health.up and reader.health.up)
         names = re.findall(rb" name=(\S+)", server.ask("CLIENT", "LIST"))
         assert names == [b"test"]
+
+
+def test_one_loss_of_an_edge_is_one_line(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of all its connections, those for what edges share too."""
+    caplog.set_level(logging.INFO, "amiws_gevent.bus")
+    bus = make_edge(server.settings, EdgeLog(), lease_of=lease_of)
+    bus.start()
+    bus.sharing.start(Events())
+    until(lambda: bus.health.up)
+    lines = [f"Redis at {server.url}: {what}" for what in ("connected", "the connection is lost")]
+    assert caplog.messages == lines[:1]
+    server.kill()
+    shared = bus.sharing._lane, bus.sharing._news
+    workers = bus.reader, bus.asker.lane, bus.asker.listener, *shared
+    until(lambda: not any(worker.up for worker in workers))
+    assert [line for line in caplog.messages if "refused" not in line] == lines
+    bus.sharing.stop()
+    bus.stop()
 
 
 def test_a_lease_moves_to_who_has_fewer_and_its_stream_goes_on(server: RedisServer) -> None:
