@@ -87,7 +87,7 @@ class Writer(Protocol):
         """
 
     def remove(self, stream: str) -> None:
-        """End the stream: its readers are told by `Follower.on_broken`, and that is all."""
+        """End the stream: its readers are told by `EdgeEvents.on_broken`, and that is all."""
 
     def tail(self, stream: str, on_tail: OnTail) -> None:
         """Read what the collector before has left: ask once the lease is gained, append after it.
@@ -220,7 +220,7 @@ class CollectorBus(CollectorFigures, Protocol):
 # The edges' side
 
 
-class Follower(Protocol):
+class EdgeEvents(Protocol):
     """What an edge is told of the streams that it follows; in one greenlet, in order."""
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
@@ -247,14 +247,14 @@ class Follower(Protocol):
 
 
 class Reader(Protocol):
-    """Reads streams for a `Follower`."""
+    """Reads streams, and tells `EdgeEvents` of them."""
 
     def follow(self, streams: Iterable[str]) -> None:
         """These from now on. One that was left out is not told of any more; what is new, within
         about a second."""
 
     def lag(self) -> Mapping[str, int]:
-        """Entries that each stream is ahead of what the follower was told, a second ago at most."""
+        """Entries that each stream is ahead of what was told, a second ago at most."""
 
 
 class Caller(Protocol):

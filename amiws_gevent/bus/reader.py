@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from amiws_gevent.bus.api import Bounds, Follower, LeaseOf
+from amiws_gevent.bus.api import Bounds, EdgeEvents, LeaseOf
 from amiws_gevent.bus.connection import Away, Connection
 from amiws_gevent.bus.entries import entry_of, number_of
 from amiws_gevent.bus.holders import Holders
@@ -72,7 +72,7 @@ class RedisReader(Worker):
         connection: Connection,
         health: Health,
         lease_of: LeaseOf,
-        follower: Follower,
+        events: EdgeEvents,
         guard: Guard,
         bounds: Bounds,
         *,
@@ -86,7 +86,7 @@ class RedisReader(Worker):
         """How often a stream was lost, or trimmed past us."""
         self._keys = keys
         self._lease_of = lease_of
-        self._follower = follower
+        self._events = events
         self._guard = guard
         self._bounds = bounds
         self._clock = clock
@@ -152,7 +152,7 @@ class RedisReader(Worker):
     def _tell_connection(self, up: bool, reason: str) -> None:
         if self._told != (up, reason):
             self._told = (up, reason)
-            self._guard(self._follower.on_connection, up, reason)
+            self._guard(self._events.on_connection, up, reason)
 
     def _look(self) -> None:
         streams = self._all()
@@ -172,7 +172,7 @@ class RedisReader(Worker):
         for lease in self._holders.look(found):
             holder = holder_of(found[lease])
             reason = f"{holder or 'no collector'} has the lease"
-            self._guard(self._follower.on_collector, lease, bool(holder), reason)
+            self._guard(self._events.on_collector, lease, bool(holder), reason)
 
     def _broken(self, stream: _Followed, reason: str) -> None:
         self.breaks += 1
@@ -187,7 +187,7 @@ class RedisReader(Worker):
             reason,
         )
         if self._is_followed(stream):
-            self._guard(self._follower.on_broken, stream.name, reason)
+            self._guard(self._events.on_broken, stream.name, reason)
 
     def _begin(self, stream: _Followed) -> None:
         """Tell the snapshot, and go on behind it."""
@@ -203,7 +203,7 @@ class RedisReader(Worker):
         if self._is_followed(stream):
             stream.begun = True
             self.begins += 1
-            self._guard(self._follower.on_begin, stream.name, snapshot, earlier)
+            self._guard(self._events.on_begin, stream.name, snapshot, earlier)
 
     def _earlier(self, stream: _Followed) -> list[bytes]:
         """The entries up to the snapshot, as many as the bounds permit, oldest first."""
@@ -256,7 +256,7 @@ class RedisReader(Worker):
         if payloads and stream.begun and self._is_followed(stream):
             self.entries += len(payloads)
             self.bytes += size
-            self._guard(self._follower.on_entries, stream.name, payloads)
+            self._guard(self._events.on_entries, stream.name, payloads)
             stream.ahead = max(0, stream.ahead - len(payloads))
         if gap:
             self._broken(stream, "it was trimmed past us, or begins anew")

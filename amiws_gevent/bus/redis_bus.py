@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from amiws_gevent.bus.api import Bounds, CollectorEvents, Follower, LeaseOf
+from amiws_gevent.bus.api import Bounds, CollectorEvents, EdgeEvents, LeaseOf
 from amiws_gevent.bus.callee import RedisCallee
 from amiws_gevent.bus.caller import Listener, RedisCaller
 from amiws_gevent.bus.connection import Connection
@@ -195,7 +195,7 @@ class RedisEdge:
     """`EdgeBus` over Redis. Its parts have counted what metrics tell."""
 
     def __init__(
-        self, settings: Redis, follower: Follower, bounds: Bounds, *, lease_of: LeaseOf
+        self, settings: Redis, events: EdgeEvents, bounds: Bounds, *, lease_of: LeaseOf
     ) -> None:
         keys = Keys(settings.prefix)
         self.guard = Guard()
@@ -205,7 +205,7 @@ class RedisEdge:
             return Connection(settings, f"amiws-edge-{name}", REPLY_TIME)
 
         self.reader = RedisReader(
-            keys, connected("reader"), self.health, lease_of, follower, self.guard, bounds
+            keys, connected("reader"), self.health, lease_of, events, self.guard, bounds
         )
         self.asker = Asker(keys, connected, self.health, self.guard)
         self.caller = self.asker.caller
@@ -240,7 +240,7 @@ def make_collector(
 
 
 def make_edge(
-    settings: Redis, follower: Follower, bounds: Bounds | None = None, *, lease_of: LeaseOf
+    settings: Redis, events: EdgeEvents, bounds: Bounds | None = None, *, lease_of: LeaseOf
 ) -> RedisEdge:
     """An edge's bus; `RedisEdge.start` connects it. Of ``bounds``, age does not count here."""
-    return RedisEdge(settings, follower, bounds or Bounds(), lease_of=lease_of)
+    return RedisEdge(settings, events, bounds or Bounds(), lease_of=lease_of)

@@ -1,4 +1,4 @@
-"""What collectors tell on their streams: of `bus.api.Follower`, and of `feeds.shown.Live`.
+"""What collectors tell on their streams: of `bus.api.EdgeEvents`, and of `feeds.shown.Live`.
 
 While nothing is heard of a server, clients keep what they have of it, and it is stale, with a
 reason.
@@ -147,7 +147,7 @@ class Following:
         """Wait until all that there is has been told once; whether it was in time."""
         return bool(self._complete.wait(timeout))
 
-    # -- of `bus.api.Follower` -----------------------------------------------------------
+    # -- of `bus.api.EdgeEvents` ---------------------------------------------------------
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
         server = server_of(stream)
