@@ -26,6 +26,7 @@ LOOK_TIME = 1.0
 REPLY_TIME = 5.0
 """Seconds that Redis may take, besides those for which it is told to wait."""
 
+_NEVER = float("-inf")
 _FEW_BYTES = 1024 * 1024
 _MANY_BYTES = 8 * 1024 * 1024
 _MOST_ENTRIES = 64
@@ -94,7 +95,7 @@ class RedisReader(Worker):
         self._asked: _Asked | None = None
         """None: made anew for the next read, since streams have begun, or are others."""
         self._count = 16
-        self._looked_at = float("-inf")
+        self._looked_at = _NEVER
         self._holders = Holders(clock)
         self._told: tuple[bool, str] | None = None
         self._limiter = LogLimiter()
@@ -105,7 +106,7 @@ class RedisReader(Worker):
             name: before.get(name) or _Followed(name, self._keys) for name in dict.fromkeys(streams)
         }
         self._asked = None
-        self._looked_at = float("-inf")
+        self._looked_at = _NEVER
 
     def lag(self) -> Mapping[str, int]:
         return {name: stream.ahead for name, stream in self._followed.items()}
@@ -113,7 +114,7 @@ class RedisReader(Worker):
     # In the greenlet
 
     def opened(self) -> None:
-        self._looked_at = float("-inf")
+        self._looked_at = _NEVER
 
     def away(self, away: Away) -> None:
         self._tell_connection(False, str(away))
@@ -125,6 +126,8 @@ class RedisReader(Worker):
             self._look()
             return 0.0
         asked = self._asked or self._made()
+        if self._looked_at == _NEVER:  # who was told that a stream begins follows others now
+            return 0.0
         if not asked.streams:
             return LOOK_TIME - since
         self._read(asked, LOOK_TIME - since)
@@ -177,7 +180,7 @@ class RedisReader(Worker):
     def _broken(self, stream: _Followed, reason: str) -> None:
         self.breaks += 1
         stream.begun, self._asked = False, None
-        self._looked_at = float("-inf")  # where it is now
+        self._looked_at = _NEVER  # where it is now
         self._limiter.log(
             _log,
             logging.WARNING,
