@@ -27,7 +27,6 @@ from amiws_gevent.afar import Afar
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus import api
 from amiws_gevent.bus.needed import needing_redis
-from amiws_gevent.bus.sharing import Sharing
 from amiws_gevent.collector.actions import HeldLinks, PartActions, Uncounted
 from amiws_gevent.collector.answering import Answering
 from amiws_gevent.collector.facilities import CollectorFacilities
@@ -275,12 +274,8 @@ class Collector(Server):
         self._holding.yields(lease, reason)
 
     def on_connection(self, up: bool, reason: str) -> None:
-        """Redis is there or not; may be called again with another reason."""
-        before, self._redis = self._redis, "" if up else f"Redis cannot be reached: {reason}"
-        if up:
-            _log.info("Redis is there: edges are told")
-        elif before in ("", NOT_REACHED_YET):
-            _log.error("%s; edges are not told until it can", self._redis)
+        """Redis is there or not, as the bus has logged; may be called again with another reason."""
+        self._redis = "" if up else f"Redis cannot be reached: {reason}"
 
 
 class Edge(Server):
@@ -293,7 +288,8 @@ class Edge(Server):
         self._following.on_directory = self._use_directory
         assert settings.redis is not None
         self._prefix = settings.redis.prefix
-        self._sharing = self._make_sharing(settings)
+        self._bus = self._make_bus(settings)
+        self._sharing = self._bus.sharing
         self._feeds = Feeds(
             self._hub,
             self._following,
@@ -303,7 +299,6 @@ class Edge(Server):
             cursors=SharedCursors(time.monotonic, self._sharing),
         )
         self._following.feeds = self._feeds
-        self._bus = self._make_bus(settings)
         self._audit = self._trail(RemoteTrail(self._bus.caller, self._following.holders))
         self._serves = False
 
@@ -312,10 +307,6 @@ class Edge(Server):
         made: api.EdgeBus = needing_redis("redis_bus").make_edge(
             settings.redis, self._following, _bounds(settings.limits), lease_of=lease_of
         )
-        return made
-
-    def _make_sharing(self, settings: Settings) -> Sharing:
-        made: Sharing = needing_redis("shared").RedisShared(settings.redis)
         return made
 
     def _make_limits(self, settings: Settings) -> ActionLimits:

@@ -54,7 +54,8 @@ from amiws_gevent.web.server import WebServer
 STOP_TIME = 2.5  # for clients to close
 LOG_OFF_TIME = 1.5  # for servers to answer the log-off, after the clients have gone
 LANES_TIME = 0.5  # for plugins to process the messages received before the stop
-AUDIT_TIME = 0.5  # for the last records to be written
+AUDIT_TIME = 0.5  # for the last records to be written, at least
+LAST_TIME = 1.0  # for what ends behind the audit: a collector gives its leases back
 STOP_ALL_TIME = 4.7  # for all of it; plugins that take longer are not waited for
 
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: an internal error
@@ -338,7 +339,7 @@ class Server:
         self._live.stop()
         self._pipeline.drain(LANES_TIME)
         self.plugins.stop(end - time.monotonic() - AUDIT_TIME)
-        self._audit.stop(AUDIT_TIME)
+        self._audit.stop(max(AUDIT_TIME, end - LAST_TIME - time.monotonic()))
         self._v2.stop()
         self._hub.stop()
         self._monitor.stop()

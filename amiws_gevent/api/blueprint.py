@@ -170,11 +170,17 @@ class _Views:
         return response
 
     def audit(self) -> flask.Response:
-        client = _client(self._authorize(), _VIEW)
-        query = query_of(AuditQuery, _parameters())
         trail = self.api.audit
-        if not trail.may_read(client.identity):
-            raise Problem("not_allowed", "your roles do not allow to see the audit trail")
+        client = _client(flask.g.identity.user, _VIEW)
+        try:
+            self._authorize()
+            if not trail.may_read(client.identity):
+                raise Problem("not_allowed", "your roles do not allow to see the audit trail")
+        except Problem as problem:
+            if problem.code == "not_allowed":
+                trail.read_refused(client, str(problem))
+            raise
+        query = query_of(AuditQuery, _parameters())
         chosen = {"what": query.what, "user": query.user, "action": query.action}
         told = trail.last(query.limit, after=query.after, before=query.before, **chosen)
         if told is None:

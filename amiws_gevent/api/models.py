@@ -238,7 +238,7 @@ class AuditRecord(BaseModel):
     ref: str = Field(
         "", description="Of an action that is allowed, of its replies and of its repeats."
     )
-    allowed: bool = Field(True, description="Of an action, a login, a reload.")
+    allowed: bool = Field(True, description="Of an action, a login, a read, a reload.")
     code: str = Field("", description="Why an action is refused, as in errors.")
     reason: str = Field("", description="For people: why not.")
     user: str | None = Field(None, description="Who logged in; `token:NAME` of a program.")

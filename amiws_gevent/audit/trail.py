@@ -35,7 +35,7 @@ _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 # Seconds
 STOP_TIME = 1.0
 LOGIN_AGAIN = 3600.0  # in which a login of the same user from the same address counts as one
-READ_AGAIN = 3600.0  # in which reading the audit with the same filter counts as one
+READ_AGAIN = 3600.0  # in which reading the audit with the same filter, or trying to, counts as one
 REPEATED = 1.0  # in which refusals that an asker may make without end are told once
 
 _MOST_LOGINS = 20_000
@@ -130,6 +130,7 @@ class Trail:
         self._repeated = LogLimiter(REPEATED, clock)
         self._logins = LogLimiter(LOGIN_AGAIN, clock, max_keys=_MOST_LOGINS)
         self._reads = LogLimiter(READ_AGAIN, clock, max_keys=MOST_READS)
+        self._refused_reads = LogLimiter(READ_AGAIN, clock, max_keys=MOST_READS)
         self._leaving: gevent.Greenlet[..., None] | None = None
         self._former: Writer | None = None  # the one before, which may have some to write
         self._earlier = (0, 0, 0)  # counts of those before it
@@ -273,12 +274,25 @@ class Trail:
         """
         if self._writer is None or not self._is_first_read(client, chosen):
             return
-        who = Who(client.user, client.address, self.roles_of(client.identity), client.view)
-        self._put(records.READ, {**who.members(), "filter": dict(chosen) or None})
+        members = {"allowed": True, **self._who(client).members(), "filter": dict(chosen) or None}
+        self._put(records.READ, members)
 
     def _is_first_read(self, client: Client, chosen: Mapping[str, str]) -> bool:
-        asker = client.user, client.identity.kind, client.address
-        return self._reads.allow((*asker, *sorted(chosen.items()))) is not None
+        return self._reads.allow((*_asker(client), *sorted(chosen.items()))) is not None
+
+    def read_refused(self, client: Client, reason: str, more: int = 0) -> None:
+        """Somebody may not see the last records; ``more``: tries before that were not told here.
+
+        Who tries again and again has one record an hour.
+        """
+        others = None if self._writer is None else self._other_refused_reads(client)
+        if others is not None:
+            told = {"allowed": False, "reason": reason, "more": more + others or None}
+            self._put(records.READ, {**told, **self._who(client).members()})
+
+    def _other_refused_reads(self, client: Client) -> int | None:
+        """How many this one stands for besides; None: a later one stands for it."""
+        return self._refused_reads.allow(_asker(client))
 
     def reloaded(self, changed: Sequence[str]) -> None:
         """A configuration was applied; ``changed`` are the keys that are other than before."""
@@ -359,11 +373,14 @@ class Trail:
     def _of_action(
         self, client: Client, name: str | None, headers: Headers, servers: Iterable[int]
     ) -> dict[str, Any]:
-        who = Who(client.user, client.address, self.roles_of(client.identity), client.view)
         known = self.servers()
         where = [{"id": server, "name": known.get(server)} for server in servers]
         arguments = redacted(name, headers) if name is not None else None
-        return {**who.members(), "action": name, "arguments": arguments, "servers": where or None}
+        who = self._who(client).members()
+        return {**who, "action": name, "arguments": arguments, "servers": where or None}
+
+    def _who(self, client: Client) -> Who:
+        return Who(client.user, client.address, self.roles_of(client.identity), client.view)
 
     def _record(self, what: str, members: Mapping[str, Any]) -> bytes:
         return records.record(what, self._wall(), members)
@@ -398,6 +415,10 @@ class Change:
         """Use it; cannot fail. Returns `is_new`."""
         self._trail.use(self._settings, self._writer, self._outage)
         return self.is_new
+
+
+def _asker(client: Client) -> tuple[str | None, str, str]:
+    return client.user, client.identity.kind, client.address
 
 
 Counts = tuple[int, int, int]

@@ -97,6 +97,7 @@ class Writer:
         self._wall = wall
         self._queue: deque[_Entry] = deque()
         self._bytes = 0
+        self._at_disk = 0  # records that the thread has
         self._wake = Event()
         self._end = Event()
         self._greenlet: gevent.Greenlet[..., None] | None = None
@@ -136,9 +137,12 @@ class Writer:
         self._greenlet.join(timeout)
         if self._greenlet.dead:
             self.ledger.close()
-        else:  # its thread has the file
-            self._greenlet.kill(block=False)
-            _log.error("%d records of the audit are lost: the disk does not answer", self.waiting)
+            return
+        self._greenlet.kill(block=False)  # its thread has the file
+        self._tell_head(now=True)  # that of what is in the file, though the disk may not have it
+        if number := self._at_disk + self.waiting:
+            text = "the disk does not answer at the end: up to %d records of the audit are lost"
+            _log.error(text, number)
 
     def put(self, record: bytes, *, must: bool = False) -> Ticket | None:
         """Take a record; with ``must`` an action waits for the ticket."""
@@ -217,8 +221,10 @@ class Writer:
             return
         group = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
         self._bytes -= sum(len(entry.record) for entry in group)
+        self._at_disk = len(group)
         probe = [self._outage_record()] if self.outage else []
         written = self._append([*probe, *(entry.record for entry in group)])
+        self._at_disk = 0
         self.count += len(written.lines)
         self._tell(written)
         if written.error is None:

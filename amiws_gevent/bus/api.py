@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from amiws_gevent.bus.sharing import Sharing
+
 Problem = Literal["", "unreachable", "unknown"]
 """Why a question has no answer, or no further one: see `Caller.call`. Empty if it has."""
 
@@ -85,7 +87,7 @@ class Writer(Protocol):
         """
 
     def remove(self, stream: str) -> None:
-        """End the stream: its readers are told by `Follower.on_broken`, and that is all."""
+        """End the stream: its readers are told by `EdgeEvents.on_broken`, and that is all."""
 
     def tail(self, stream: str, on_tail: OnTail) -> None:
         """Read what the collector before has left: ask once the lease is gained, append after it.
@@ -149,7 +151,7 @@ class CollectorEvents(Publisher, Protocol):
         `CollectorBus.give_back`. After 5 s the bus gives it back, and calls `on_lost`."""
 
     def on_connection(self, up: bool, reason: str) -> None:
-        """Redis is there, or no longer, and why: for the log and /readyz."""
+        """Redis is there, or no longer, and why: for /readyz."""
 
 
 class CollectorFigures(Protocol):
@@ -218,7 +220,7 @@ class CollectorBus(CollectorFigures, Protocol):
 # The edges' side
 
 
-class Follower(Protocol):
+class EdgeEvents(Protocol):
     """What an edge is told of the streams that it follows; in one greenlet, in order."""
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
@@ -245,14 +247,14 @@ class Follower(Protocol):
 
 
 class Reader(Protocol):
-    """Reads streams for a `Follower`."""
+    """Reads streams, and tells `EdgeEvents` of them."""
 
     def follow(self, streams: Iterable[str]) -> None:
         """These from now on. One that was left out is not told of any more; what is new, within
         about a second."""
 
     def lag(self) -> Mapping[str, int]:
-        """Entries that each stream is ahead of what the follower was told, a second ago at most."""
+        """Entries that each stream is ahead of what was told, a second ago at most."""
 
 
 class Caller(Protocol):
@@ -280,6 +282,10 @@ class EdgeBus(Protocol):
 
     @property
     def caller(self) -> Caller: ...
+
+    @property
+    def sharing(self) -> Sharing:
+        """What edges have in common; it is started and stopped by itself."""
 
     def start(self) -> None:
         """Begin to read. Returns at once, whether Redis is there or not."""

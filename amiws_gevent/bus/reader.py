@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from amiws_gevent.bus.api import Bounds, Follower, LeaseOf
+from amiws_gevent.bus.api import Bounds, EdgeEvents, LeaseOf
 from amiws_gevent.bus.connection import Away, Connection
 from amiws_gevent.bus.entries import entry_of, number_of
 from amiws_gevent.bus.holders import Holders
@@ -26,6 +26,7 @@ LOOK_TIME = 1.0
 REPLY_TIME = 5.0
 """Seconds that Redis may take, besides those for which it is told to wait."""
 
+_NEVER = float("-inf")
 _FEW_BYTES = 1024 * 1024
 _MANY_BYTES = 8 * 1024 * 1024
 _MOST_ENTRIES = 64
@@ -72,7 +73,7 @@ class RedisReader(Worker):
         connection: Connection,
         health: Health,
         lease_of: LeaseOf,
-        follower: Follower,
+        events: EdgeEvents,
         guard: Guard,
         bounds: Bounds,
         *,
@@ -86,7 +87,7 @@ class RedisReader(Worker):
         """How often a stream was lost, or trimmed past us."""
         self._keys = keys
         self._lease_of = lease_of
-        self._follower = follower
+        self._events = events
         self._guard = guard
         self._bounds = bounds
         self._clock = clock
@@ -94,7 +95,7 @@ class RedisReader(Worker):
         self._asked: _Asked | None = None
         """None: made anew for the next read, since streams have begun, or are others."""
         self._count = 16
-        self._looked_at = float("-inf")
+        self._looked_at = _NEVER
         self._holders = Holders(clock)
         self._told: tuple[bool, str] | None = None
         self._limiter = LogLimiter()
@@ -105,7 +106,7 @@ class RedisReader(Worker):
             name: before.get(name) or _Followed(name, self._keys) for name in dict.fromkeys(streams)
         }
         self._asked = None
-        self._looked_at = float("-inf")
+        self._looked_at = _NEVER
 
     def lag(self) -> Mapping[str, int]:
         return {name: stream.ahead for name, stream in self._followed.items()}
@@ -113,7 +114,7 @@ class RedisReader(Worker):
     # In the greenlet
 
     def opened(self) -> None:
-        self._looked_at = float("-inf")
+        self._looked_at = _NEVER
 
     def away(self, away: Away) -> None:
         self._tell_connection(False, str(away))
@@ -125,6 +126,8 @@ class RedisReader(Worker):
             self._look()
             return 0.0
         asked = self._asked or self._made()
+        if self._looked_at == _NEVER:  # who was told that a stream begins follows others now
+            return 0.0
         if not asked.streams:
             return LOOK_TIME - since
         self._read(asked, LOOK_TIME - since)
@@ -152,7 +155,7 @@ class RedisReader(Worker):
     def _tell_connection(self, up: bool, reason: str) -> None:
         if self._told != (up, reason):
             self._told = (up, reason)
-            self._guard(self._follower.on_connection, up, reason)
+            self._guard(self._events.on_connection, up, reason)
 
     def _look(self) -> None:
         streams = self._all()
@@ -172,12 +175,12 @@ class RedisReader(Worker):
         for lease in self._holders.look(found):
             holder = holder_of(found[lease])
             reason = f"{holder or 'no collector'} has the lease"
-            self._guard(self._follower.on_collector, lease, bool(holder), reason)
+            self._guard(self._events.on_collector, lease, bool(holder), reason)
 
     def _broken(self, stream: _Followed, reason: str) -> None:
         self.breaks += 1
         stream.begun, self._asked = False, None
-        self._looked_at = float("-inf")  # where it is now
+        self._looked_at = _NEVER  # where it is now
         self._limiter.log(
             _log,
             logging.WARNING,
@@ -187,7 +190,7 @@ class RedisReader(Worker):
             reason,
         )
         if self._is_followed(stream):
-            self._guard(self._follower.on_broken, stream.name, reason)
+            self._guard(self._events.on_broken, stream.name, reason)
 
     def _begin(self, stream: _Followed) -> None:
         """Tell the snapshot, and go on behind it."""
@@ -203,7 +206,7 @@ class RedisReader(Worker):
         if self._is_followed(stream):
             stream.begun = True
             self.begins += 1
-            self._guard(self._follower.on_begin, stream.name, snapshot, earlier)
+            self._guard(self._events.on_begin, stream.name, snapshot, earlier)
 
     def _earlier(self, stream: _Followed) -> list[bytes]:
         """The entries up to the snapshot, as many as the bounds permit, oldest first."""
@@ -256,7 +259,7 @@ class RedisReader(Worker):
         if payloads and stream.begun and self._is_followed(stream):
             self.entries += len(payloads)
             self.bytes += size
-            self._guard(self._follower.on_entries, stream.name, payloads)
+            self._guard(self._events.on_entries, stream.name, payloads)
             stream.ahead = max(0, stream.ahead - len(payloads))
         if gap:
             self._broken(stream, "it was trimmed past us, or begins anew")

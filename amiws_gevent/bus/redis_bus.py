@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from amiws_gevent.bus.api import Bounds, CollectorEvents, Follower, LeaseOf
+from amiws_gevent.bus.api import Bounds, CollectorEvents, EdgeEvents, LeaseOf
 from amiws_gevent.bus.callee import RedisCallee
 from amiws_gevent.bus.caller import Listener, RedisCaller
 from amiws_gevent.bus.connection import Connection
@@ -16,6 +16,7 @@ from amiws_gevent.bus.keys import Keys
 from amiws_gevent.bus.lane import REPLY_TIME, Lane
 from amiws_gevent.bus.leases import LEASE_TIME, Hold, Leases, boot_time
 from amiws_gevent.bus.reader import RedisReader
+from amiws_gevent.bus.shared import RedisShared
 from amiws_gevent.bus.worker import Guard, Health, Teller
 from amiws_gevent.bus.writer import RedisWriter
 from amiws_gevent.config import Redis
@@ -194,7 +195,7 @@ class RedisEdge:
     """`EdgeBus` over Redis. Its parts have counted what metrics tell."""
 
     def __init__(
-        self, settings: Redis, follower: Follower, bounds: Bounds, *, lease_of: LeaseOf
+        self, settings: Redis, events: EdgeEvents, bounds: Bounds, *, lease_of: LeaseOf
     ) -> None:
         keys = Keys(settings.prefix)
         self.guard = Guard()
@@ -204,10 +205,11 @@ class RedisEdge:
             return Connection(settings, f"amiws-edge-{name}", REPLY_TIME)
 
         self.reader = RedisReader(
-            keys, connected("reader"), self.health, lease_of, follower, self.guard, bounds
+            keys, connected("reader"), self.health, lease_of, events, self.guard, bounds
         )
         self.asker = Asker(keys, connected, self.health, self.guard)
         self.caller = self.asker.caller
+        self.sharing = RedisShared(settings, self.health)
 
     def start(self) -> None:
         self.asker.start()
@@ -238,7 +240,7 @@ def make_collector(
 
 
 def make_edge(
-    settings: Redis, follower: Follower, bounds: Bounds | None = None, *, lease_of: LeaseOf
+    settings: Redis, events: EdgeEvents, bounds: Bounds | None = None, *, lease_of: LeaseOf
 ) -> RedisEdge:
     """An edge's bus; `RedisEdge.start` connects it. Of ``bounds``, age does not count here."""
-    return RedisEdge(settings, follower, bounds or Bounds(), lease_of=lease_of)
+    return RedisEdge(settings, events, bounds or Bounds(), lease_of=lease_of)

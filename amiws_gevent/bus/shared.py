@@ -57,18 +57,20 @@ _BLOCK = 1000  # milliseconds
 
 
 class RedisShared:
-    """`Sharing` over Redis. What it has counted is in its attributes."""
+    """`Sharing` over Redis. What it has counted is in its attributes.
 
-    def __init__(self, settings: Redis, patience: float = PATIENCE) -> None:
+    ``health`` is that of all connections of the edge: a loss of Redis is one.
+    """
+
+    def __init__(self, settings: Redis, health: Health, patience: float = PATIENCE) -> None:
         self.unshared = 0
         """How often a caller had to go by what its own process knows."""
-        self.health = Health(f"{settings.url} (for what edges share)", lambda up, why: None)
+        self.health = health
         self._patience = patience
         self._keys = Keys(settings.prefix)
-        self._lane = _SharedLane(Connection(settings, "amiws-edge-shared", patience), self.health)
-        self._news = _News(
-            self._keys, Connection(settings, "amiws-edge-logouts", REPLY_TIME), self.health
-        )
+        self._lane = _SharedLane(Connection(settings, "amiws-edge-shared", patience), health)
+        logouts = Connection(settings, "amiws-edge-logouts", REPLY_TIME)
+        self._news = _News(self._keys, logouts, health)
         self._me = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._limiter = LogLimiter()

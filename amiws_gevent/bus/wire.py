@@ -18,6 +18,7 @@ import redis
 from gevent import socket, ssl
 from pydantic import SecretStr
 from redis.backoff import NoBackoff
+from redis.connection import DefaultParser
 from redis.retry import Retry
 
 from amiws_gevent.bus.scripts import Argument, Command
@@ -53,7 +54,7 @@ class Wire:
     """
 
     def __init__(self, connection: _Connection, patience: float) -> None:
-        sock: Any = connection._sock
+        sock: Any = connection.made
         self._connection = connection
         self._sock = sock
         # Without TLS: the non-blocking socket beneath gevent's.
@@ -61,7 +62,7 @@ class Wire:
         self._buffer = bytearray(_LARGEST_READ)
         self._replies = hiredis.Reader(
             protocolError=redis.InvalidResponse,
-            replyError=connection.error_of,
+            replyError=DefaultParser.parse_error,
             notEnoughData=_NOT_YET,
         )
         self._hub = gevent.get_hub()
@@ -198,6 +199,8 @@ class _Connection(redis.Connection):
         self._place = place
         self._context = context
         self._connect_time = connect_time
+        self.made: socket.socket
+        """The socket, once connected."""
         host, port = ("", 0) if isinstance(place, str) else place
         super().__init__(host=host, port=port, **options)
 
@@ -218,12 +221,8 @@ class _Connection(redis.Connection):
         if self._context is not None:
             made = self._context.wrap_socket(made, server_hostname=self.host)
         made.settimeout(self.socket_timeout)
+        self.made = made
         return made
-
-    def error_of(self, text: str) -> Exception:
-        """The error that a reply is."""
-        error: Exception = self._parser.parse_error(text)
-        return error
 
 
 def ask(wire: Wire, *command: Argument) -> Any:

@@ -60,6 +60,7 @@ class Health:
         self._place = place
         self._on_change = on_change
         self._problems: dict[str, str | None] = {}
+        self._looks: list[Callable[[], None]] = []
         self._outage = OutageLog(clock)
         self._outage.lost(self.reason)  # as it is at each start, that needs no line; its end does
 
@@ -68,9 +69,13 @@ class Health:
         """Whether a worker has its connection, be it that others have not."""
         return None in self._problems.values()
 
-    def expect(self, name: str) -> None:
-        """There is a worker of that name, which has no connection yet."""
+    def expect(self, name: str, look: Callable[[], None]) -> None:
+        """There is a worker of that name, which has no connection yet.
+
+        ``look`` has it find out soon whether its connection is still there: another has lost it.
+        """
         self._problems[name] = self.reason
+        self._looks.append(look)
 
     def report(self, name: str, problem: str | None) -> None:
         """What a worker finds: None if all is well."""
@@ -78,10 +83,13 @@ class Health:
         # Of those who have one, the first: several may fail in turn, each in a way of its own.
         reason = next((text for text in self._problems.values() if text is not None), "")
         if reason and self._outage.lost(reason):
-            _log.warning("Redis at %s: %s", self._place, reason)
+            _log.error("Redis at %s: %s", self._place, reason)
         if reason == self.reason:
             return
-        self.losses += self.up
+        if self.up:
+            self.losses += 1
+            for look in self._looks:
+                look()
         self.up, self.reason = not reason, reason
         if self.up and self._outage.back():
             _log.info("Redis at %s: connected", self._place)
@@ -136,8 +144,8 @@ class Worker(abc.ABC):
         """Ends a pause."""
         self.stopping = False
         self._health = health
+        self._looks = False
         self._greenlet: gevent.Greenlet[[], None] | None = None
-        health.expect(name)
 
     @property
     def redis_is_there(self) -> bool:
@@ -145,6 +153,7 @@ class Worker(abc.ABC):
         return self._health.some_up
 
     def start(self) -> None:
+        self._health.expect(self.name, self.look)
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self, timeout: float = 0.0) -> None:
@@ -157,11 +166,18 @@ class Worker(abc.ABC):
         if self._greenlet is not None:
             self._greenlet.kill()
 
+    def look(self) -> None:
+        """Find out soon whether Redis is there, also if there is nothing to ask it."""
+        self._looks = True
+        self.wake.set()
+
     def _pause(self, seconds: float) -> None:
         """Wait until somebody sets ``wake``, or the time is over: then look if Redis is there."""
-        if self.wake.wait(seconds):
-            self.wake.clear()
-        else:
+        if not self.wake.wait(seconds):
+            self._looks = True
+        self.wake.clear()
+        if self._looks:
+            self._looks = False
             self.connection.ask("PING")
 
     def _run(self) -> None:

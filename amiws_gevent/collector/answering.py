@@ -142,6 +142,9 @@ class Answering:
             self._audit.refused(client, **told)
         elif what == calls.READ:
             self._audit.read(calls.client_of(told["client"]), told["chosen"])
+        elif what == calls.READ_REFUSED:
+            client = calls.client_of(told["client"])
+            self._audit.read_refused(client, told["reason"], told["more"])
         reply.send(b"", last=True)
 
     def _last(self, given: dict[str, Any], reply: Reply) -> None:

@@ -5,7 +5,7 @@
     CLASSIC   the text of an action of the classic socket, for one server; answered with messages
               for who sent it
     TELL      for the audit: a login, a logout, an action that the edge refused, who reads
-              it; answered empty
+              it or may not; answered empty
     AUDIT     the last records of a collector's audit; answered with those, and which one it is
     ASK       an action of a plugin; answered with an Answer, or with an AskError
     PUBLISH   an event of a plugin; answered empty
@@ -31,7 +31,8 @@ from amiws_gevent.plugins.facilities import Answer
 ACTION, CLASSIC, TELL, AUDIT = "action", "classic", "tell", "audit"
 ASK, PUBLISH, REPORT = "ask", "publish", "report"
 
-LOGIN, LOGOUT, REFUSED, READ = "login", "logout", "refused", "read"
+LOGIN, LOGOUT, REFUSED = "login", "logout", "refused"
+READ, READ_REFUSED = "read", "refused read"
 """What the audit is told."""
 
 

@@ -1,4 +1,4 @@
-"""What collectors tell on their streams: of `bus.api.Follower`, and of `feeds.shown.Live`.
+"""What collectors tell on their streams: of `bus.api.EdgeEvents`, and of `feeds.shown.Live`.
 
 While nothing is heard of a server, clients keep what they have of it, and it is stale, with a
 reason.
@@ -147,7 +147,7 @@ class Following:
         """Wait until all that there is has been told once; whether it was in time."""
         return bool(self._complete.wait(timeout))
 
-    # -- of `bus.api.Follower` -----------------------------------------------------------
+    # -- of `bus.api.EdgeEvents` ---------------------------------------------------------
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
         server = server_of(stream)
@@ -181,12 +181,15 @@ class Following:
         self._look_at_reasons(() if server is None else (server,))
 
     def _look_at_reasons(self, servers: Iterable[int] | None = None) -> None:
-        """Find out what is amiss by now, of these servers or of all."""
+        """Find out what is amiss by now, of these servers or of all.
+
+        That Redis is lost the bus has logged.
+        """
         before, self.reason = self.reason, self._reason()
         if not self.reason:
             if self._outage.back():
                 _log.info("collectors are heard")
-        elif self._heard and self._outage.lost(self.reason):
+        elif self._heard and not self._redis and self._outage.lost(self.reason):
             _log.error("the live state is not up to date: %s", self.reason)
         self._heard = self._heard or not self.reason
         if self._program.look(servers) or self.reason != before:

@@ -111,6 +111,14 @@ class RemoteTrail(Trail):
         if self._is_first_read(client, chosen):
             self._tell(calls.READ, client=_members(client), chosen=dict(chosen))
 
+    def read_refused(self, client: Client, reason: str, more: int = 0) -> None:
+        """See `Trail.read_refused`."""
+        others = self._other_refused_reads(client)
+        if others is not None:
+            self._tell(
+                calls.READ_REFUSED, client=_members(client), reason=reason, more=more + others
+            )
+
     def _tell(self, what: str, **told: Any) -> None:
         if self._waiting >= MOST_WAITING:
             self._lose(what, "too much waits for it")

@@ -5,6 +5,7 @@ It is started where no other is configured, and ends with this process.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
@@ -67,26 +68,17 @@ class NotYet(AmiwsError):
 class RedisFolder:
     """Where its socket is: below $RUNTIME_DIRECTORY of systemd, else a folder for temporary files.
 
-    Mode 0700; gone after `remove`.
+    Mode 0700; gone after `remove`. While this process runs it has a lock on it: if it is killed,
+    the next start removes what has none.
     """
 
     def __init__(self) -> None:
         runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-        self.path = self._made(runtime or None)
+        self.path, self._lock = _made(runtime or None)
         if len(bytes(self.socket)) > LONGEST_PATH:
             self.remove()
-            self.path = self._made("/tmp")  # noqa: S108  # a folder of its own in it, mode 0700
-
-    @staticmethod
-    def _made(parent: str | None) -> Path:
-        _remove_left(Path(parent or tempfile.gettempdir()))
-        try:
-            return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
-        except OSError as error:
-            raise StartError(
-                f"cannot make a folder for the socket of Redis in {error.filename}: "
-                f"{error.strerror}; set RUNTIME_DIRECTORY or TMPDIR to a folder of this user"
-            ) from error
+            # A folder of its own in it, mode 0700.
+            self.path, self._lock = _made("/tmp")  # noqa: S108
 
     @property
     def socket(self) -> Path:
@@ -101,26 +93,56 @@ class RedisFolder:
     def remove(self) -> None:
         """With all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+
+def _made(parent: str | None) -> tuple[Path, int | None]:
+    """A new folder, and its lock; None: there are no locks there."""
+    _remove_left(Path(parent or tempfile.gettempdir()))
+    while True:
+        try:
+            path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+        except OSError as error:
+            raise StartError(
+                f"cannot make a folder for the socket of Redis in {error.filename}: "
+                f"{error.strerror}; set RUNTIME_DIRECTORY or TMPDIR to a folder of this user"
+            ) from error
+        try:
+            return path, _locked(path)
+        except (BlockingIOError, FileNotFoundError):  # another start took it for one that was left
+            continue
+        except OSError:  # then nobody can lock it, and so nobody removes it
+            return path, None
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that has the lock of the folder. Raises OSError.
+
+    A lock, not the process id: that is the same for all in containers, and may be of another
+    process by now.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.lstat()  # it may have been removed meanwhile
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _remove_left(parent: Path) -> None:
-    """Remove what programs of this user that were killed have left: the process that the name says
-    is not there, and nobody listens."""
-    for path in parent.glob(f"{_PREFIX}*-*"):
-        pid = path.name.removeprefix(_PREFIX).partition("-")[0]
-        if not Path("/proc", pid).exists() and _is_dead(path / _SOCKET):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_dead(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-        try:
-            asking.connect(str(path))
-        except ConnectionRefusedError:
-            return True
-        except OSError:  # of somebody else, or not there
-            return False
-    return False
+    """Remove what programs of this user that were killed have left: nobody has its lock."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # it is in use, of another user, or no folder
+            lock = _locked(path)
+            try:
+                if os.fstat(lock).st_uid == os.geteuid():
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def redis_program() -> str:

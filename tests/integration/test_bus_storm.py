@@ -365,11 +365,19 @@ class Storm:
         return all(follower.next == nexts for follower in self.followers)
 
 
-@pytest.mark.parametrize("keeps", [True, False], ids=["with its data", "without"])
-def test_a_storm(tmp_path: Path, keeps: bool) -> None:
+def test_storms(tmp_path: Path) -> None:
+    """Of a Redis that keeps its data, and of one that does not: at once, since they mostly wait."""
+    storms = [gevent.spawn(a_storm, tmp_path / str(keeps), keeps) for keeps in (True, False)]
+    try:
+        gevent.joinall(storms, raise_error=True)
+    finally:
+        gevent.killall(storms)
+
+
+def a_storm(folder: Path, keeps: bool) -> None:
     chance = random.Random(keeps)
     options = ["appendonly yes", "appendfsync always"] if keeps else []
-    with RedisServer(tmp_path, options) as server:
+    with RedisServer(folder, options) as server:
         storm = Storm(server, chance, keeps)
         until(storm.is_over)
         faults = storm.faults()

@@ -339,9 +339,11 @@ def test_an_action_under_way_at_a_collector_that_is_lost_is_unknown(
 
 
 def test_redis_is_away_and_comes_back_with_and_without_its_data(site: Site, ami: AmiServer) -> None:
-    site.collector()
+    collector = site.collector()
     link = logged_in(ami)
     edge = site.edge()
+    for program in (collector, edge):
+        program.wait_for_log(f"Redis at {site.redis.url}: connected")
     with V2Client(edge.port) as client:
         name = client.subscribe("state", "events")
         wait_channels(client, 1, 2)
@@ -351,6 +353,10 @@ def test_redis_is_away_and_comes_back_with_and_without_its_data(site: Site, ami:
             site.redis.kill()
             wait_until(lambda: sync_of(client, name) == "stale", "the server is stale")
             link.send(event("Newchannel", **channel(number)))
+            if number == 3:
+                for program in (collector, edge):
+                    program.wait_for_log(f"Redis at {site.redis.url}: Connection refused")
+                    assert program.log.count("the connection is lost") == 1, "one loss, one line"
             site.redis.start()
             wait_until(lambda: sync_of(client, name) == "live", "the server is live")
             wait_channels(client, *range(1, number + 1))

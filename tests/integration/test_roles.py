@@ -313,6 +313,14 @@ def test_the_audit_is_for_whose_role_says_so_and_for_administrators(site: Site) 
         if not may:
             assert answer.json()["code"] == "not_allowed"
             assert "items" not in answer.json()
+    tried = [user for user in (*USERS, NOBODY) if user not in ("ada", "rita")]
+
+    def refused() -> list[dict[str, Any]]:
+        found = site.get("rita", "/api/v1/audit?what=read").json()["items"]
+        return [one for one in found if not one["allowed"]]
+
+    wait_until(lambda: len(refused()) == len(tried), "who has tried is in the audit")
+    assert {one["user"] for one in refused()} == set(tried)
 
 
 def test_an_auditor_does_nothing(site: Site) -> None:

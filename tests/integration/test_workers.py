@@ -18,6 +18,7 @@ import pytest
 
 from amiws_gevent.workers.supervisor import HOLD_TIME
 from bench.subjects import connections_of
+from tests.support import short_pings
 from tests.support.ami_server import AmiServer
 from tests.support.daemon import Daemons, gone, listens
 from tests.support.listing import event
@@ -77,7 +78,8 @@ def text_of(ami: AmiServer, more: str = "") -> str:
 
 
 def test_one_program_of_many_processes(tmp_path: Path, ami: AmiServer) -> None:
-    with Workers(tmp_path, text_of(ami, "workers: 2\n")) as program, ExitStack() as stack:
+    text = text_of(ami, "workers: 2\n")
+    with Workers(tmp_path, text, module=short_pings.__name__) as program, ExitStack() as stack:
         ami.wait_login()
         port = program.port
         _spreads_connections(program, port)
@@ -191,7 +193,8 @@ def _survives_its_parts(program: Workers, ami: AmiServer, port: int) -> None:
     program.wait_for_log("redis: it was ended by SIGKILL")
     for name, serving in (("edge-1", 3), ("redis", 2), ("collector", 2)):
         program.replaced(name, serving)
-    program.wait_for_log("edge-3: it has not answered for 30 s, and was killed")
+    silent = short_pings.PING_TIME * short_pings.HANG_PINGS
+    program.wait_for_log(f"edge-3: it has not answered for {silent:g} s, and was killed")
     program.replaced("edge-3", 2)
     assert gone(stopped)
     answered = [_is_answered(each) for each in waiting]  # also by one that was not there

@@ -109,6 +109,7 @@ class EdgeLog:
         self.collectors: list[tuple[bool, str]] = []
         self.by_lease: dict[str, bool] = {}
         self.broken: list[tuple[str, str]] = []
+        self.when_begun: Callable[[], None] = lambda: None
         self.when_entries: Callable[[], None] = lambda: None
 
     def on_begin(self, stream: str, snapshot: bytes, earlier: Sequence[bytes]) -> None:
@@ -116,6 +117,7 @@ class EdgeLog:
         self.snapshots[stream] = snapshot
         self.earlier[stream] = list(earlier)
         self.entries[stream] = []
+        self.when_begun()
 
     def on_entries(self, stream: str, entries: Sequence[bytes]) -> None:
         self.told.append(("entries", stream, list(entries)))

@@ -14,7 +14,7 @@ from amiws_gevent.bus.api import (
     NO_PROBLEM,
     UNREACHABLE,
     CollectorEvents,
-    Follower,
+    EdgeEvents,
     Handler,
     OnAnswer,
     OnTail,
@@ -22,6 +22,7 @@ from amiws_gevent.bus.api import (
     Publisher,
 )
 from amiws_gevent.crossing.streams import lease_of
+from tests.support.sharing import Away
 
 
 @dataclass
@@ -73,11 +74,11 @@ class LocalBus:
 
 
 class LocalReader:
-    """Of `bus.api.Reader`; tells a follower what there is when it is asked to."""
+    """Of `bus.api.Reader`; tells what there is when it is asked to."""
 
-    def __init__(self, bus: LocalBus, follower: Follower) -> None:
+    def __init__(self, bus: LocalBus, events: EdgeEvents) -> None:
         self._bus = bus
-        self._follower = follower
+        self._events = events
         self._followed: tuple[str, ...] = ()
         self._at: dict[str, tuple[_Stream, int, int]] = {}  # the stream, its life, and the place
 
@@ -105,18 +106,18 @@ class LocalReader:
         if at is not None and (known is not at[0] or known.life != at[1]):
             del self._at[stream]
             at = None
-            self._follower.on_broken(stream, "lost")
+            self._events.on_broken(stream, "lost")
         if known is None or (at is None and known.snapshot is None):
             return
         if at is None:
             assert known.snapshot is not None
             place = known.behind
-            self._follower.on_begin(stream, known.snapshot, tuple(known.entries[:place]))
+            self._events.on_begin(stream, known.snapshot, tuple(known.entries[:place]))
         else:
             place = at[2]
         entries = known.entries[place : place + most]
         if entries:
-            self._follower.on_entries(stream, tuple(entries))
+            self._events.on_entries(stream, tuple(entries))
         self._at[stream] = known, known.life, place + len(entries)
 
 
@@ -237,22 +238,23 @@ class LocalCollectorBus:
 class LocalEdgeBus:
     """Of `bus.api.EdgeBus`: what is written is read soon."""
 
-    def __init__(self, bus: LocalBus, calls: LocalCalls, follower: Follower) -> None:
-        self.reader = LocalReader(bus, follower)
+    def __init__(self, bus: LocalBus, calls: LocalCalls, events: EdgeEvents) -> None:
+        self.reader = LocalReader(bus, events)
         self.caller = calls
-        self._follower = follower
+        self.sharing = Away()
+        self._events = events
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> None:
         self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
-        self._follower.on_connection(True, "")
+        self._events.on_connection(True, "")
         told: set[str] = set()
         while True:
             for lease in {lease_of(stream) for stream in self.reader.followed} - told:
                 told.add(lease)
-                self._follower.on_collector(lease, True, "the collector has the lease")
+                self._events.on_collector(lease, True, "the collector has the lease")
             self.reader.pass_on()
             gevent.sleep(0.005)
 

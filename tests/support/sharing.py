@@ -9,6 +9,7 @@ from typing import Any
 from amiws_gevent.bus.keys import Keys
 from amiws_gevent.bus.shared import RedisShared
 from amiws_gevent.bus.sharing import Logout, SharedEvents, Unshared
+from tests.support.bus import health
 from tests.support.greenlets import until
 from tests.support.patience import WAIT
 from tests.support.redis_server import RedisServer
@@ -97,7 +98,7 @@ def sharing(
     server: RedisServer, events: SharedEvents | None = None, patience: float = WAIT
 ) -> Iterator[RedisShared]:
     """What an edge shares by that Redis; it is connected when the block begins."""
-    made = RedisShared(server.settings, patience)
+    made = RedisShared(server.settings, health(), patience)
     made.start(events or Events())
     try:
         until(lambda: made.health.up)

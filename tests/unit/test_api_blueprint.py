@@ -565,7 +565,7 @@ class TestAudit:
         for query in ("limit=2", "limit=2&before=5", "after=6", "what=login&user=u1", "before=x"):
             site.get(f"/audit?{query}")
         read, chosen = audit.memory.records[before:]
-        assert (read["what"], read["view"]) == ("read", "http")
+        assert (read["what"], read["view"], read["allowed"]) == ("read", "http", True)
         assert "address" in read
         assert "filter" not in read
         assert chosen["filter"] == {"what": "login", "user": "u1"}
@@ -588,12 +588,22 @@ class TestAudit:
 
         audit.may_read = nobody
         before = len(audit.memory.records)
-        assert problem(site.get("/audit")) == (403, "not_allowed")
-        assert len(audit.memory.records) == before
-        assert [identity.kind for identity in asked] == ["none"]
+        for query in ("", "?user=u1", "?limit=0"):
+            assert problem(site.get(f"/audit{query}")) == (403, "not_allowed")
+        (refused,) = audit.memory.records[before:]
+        assert (refused["what"], refused["view"], refused["allowed"]) == ("read", "http", False)
+        assert refused["reason"] == "your roles do not allow to see the audit trail"
+        assert {identity.kind for identity in asked} == {"none"}
 
     def test_without_an_audit(self, site: Site) -> None:
         assert problem(site.get("/audit")) == (409, "audit_off")
 
     def test_plugins_decide_too(self, root: Path) -> None:
-        assert problem(Site(root, World(refusal="no")).get("/audit")) == (403, "not_allowed")
+        world = World(refusal="no")
+        audit = MemoryTrail()
+        world.api = dataclasses.replace(world.api, audit=audit)
+        site = Site(root, world)
+        assert problem(site.get("/audit")) == (403, "not_allowed")
+        assert problem(site.get("/%61udit")) == (404, "not_found")
+        (refused,) = audit.memory.records
+        assert (refused["what"], refused["allowed"], refused["reason"]) == ("read", False, "no")

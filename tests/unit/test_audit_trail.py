@@ -166,10 +166,28 @@ def test_who_reads_it(made: Made) -> None:
     for number in range(2 * trail_module.MOST_READS):
         made.trail.read(ANN, {"user": f"u{number}"})
     told = made.told()
-    read = {"what": "read", "user": "ann", "address": "192.0.2.7:5001"}
+    read = {"what": "read", "allowed": True, "user": "ann", "address": "192.0.2.7:5001"}
     read |= {"roles": ["auditor"], "view": "v2"}
     assert told[:3] == [read, {**read, "filter": {"user": "bob"}}, read]
     assert len(told) <= trail_module.MOST_READS + 4
+
+
+def test_who_may_not_read_it(made: Made) -> None:
+    """As one for an hour, with how many there were: nobody fills the disk by trying."""
+    for tries in (1, 20):
+        for _ in range(tries):
+            made.trail.read_refused(ANN, "no")
+        made.clock.now += trail_module.READ_AGAIN
+    made.trail.read_refused(ANN, "no", more=5)
+    for number in range(2 * trail_module.MOST_READS):
+        made.trail.read_refused(ClientInfo(f"192.0.2.7:{number}", "eve", "http"), "no")
+    made.trail.read(ANN, {})
+    told = made.told()
+    refused = {"what": "read", "allowed": False, "reason": "no", "user": "ann"}
+    refused |= {"address": "192.0.2.7:5001", "view": "v2"}
+    assert told[:3] == [refused, refused, {**refused, "more": 19 + 5}]
+    assert len(told) <= trail_module.MOST_READS + 6
+    assert told[-1]["allowed"], "who may read it has a record, however many tries there were"
 
 
 def test_reloads_plugins_start_and_end(made: Made) -> None:

@@ -42,7 +42,7 @@ class Served:
 
 
 def test_one_question_many_answers(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server) as (asker, _):
+    with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
         asker.caller.call(LEASE, "ask", b"\0question", LONG, answers)
         assert answers.told == []
@@ -66,7 +66,7 @@ def test_one_question_many_answers(server: RedisServer) -> None:
 
 def test_many_questions_of_many_edges(server: RedisServer) -> None:
     with (
-        collector(server) as (bus, _),
+        collector(server, lease_time=LONG) as (bus, _),
         edge(server) as (first, _),
         edge(server) as (second, _),
     ):
@@ -89,14 +89,14 @@ def test_many_questions_of_many_edges(server: RedisServer) -> None:
 
 
 def test_a_method_that_is_not_there(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server) as (asker, _):
+    with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         asker.caller.call(LEASE, "none", b"", LONG, answers := Answers())
         until(lambda: answers.told == [(None, True, UNREACHABLE)])
         assert bus.callee.refused == 1
 
 
 def test_a_handler_that_fails_may_have_begun(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server) as (asker, _):
+    with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         bus.callee.serve({"bad": lambda data, reply: 1 / 0})  # type: ignore[dict-item,return-value]
         asker.caller.call(LEASE, "bad", b"", LONG, answers := Answers())
         until(lambda: answers.told == [(None, True, UNKNOWN)])
@@ -121,7 +121,7 @@ def test_without_redis_at_once(server: RedisServer) -> None:
 @pytest.mark.parametrize("what", ["lane", "listener"])
 def test_what_comes_before_the_way_is_there_again_is_held(server: RedisServer, what: str) -> None:
     """After an outage an edge may have heard of a server before it can ask for anything."""
-    with collector(server) as (bus, _), edge(server) as (asker, _):
+    with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), [Answers() for _ in range(3)]
         worker = getattr(asker.asker, what)
         worker.stop()
@@ -190,7 +190,7 @@ def test_when_the_answers_take_too_long_it_is_unknown_and_the_collector_told(
 
 
 def test_cancelled_before_and_after_it_was_taken(server: RedisServer) -> None:
-    with collector(server) as (bus, _), edge(server) as (asker, _):
+    with collector(server, lease_time=LONG) as (bus, _), edge(server) as (asker, _):
         served, answers = Served(bus), Answers()
         cancel = asker.caller.call(LEASE, "ask", b"", LONG, answers)
         until(lambda: served.replies)
@@ -213,16 +213,20 @@ def test_cancelled_before_and_after_it_was_taken(server: RedisServer) -> None:
 def test_a_lost_collector_is_told_soon(server: RedisServer) -> None:
     """What it had taken is unknown, what it had not is taken back; the next one does neither."""
     with edge(server) as (asker, _):
-        with collector(server, lease_time=1.0) as (bus, _):
+        with collector(server, lease_time=LONG) as (bus, _):
             served, first, second = Served(bus), Answers(), Answers()
             asker.caller.call(LEASE, "ask", b"taken", LONG, first)
             until(lambda: served.replies)
             for worker in (bus.callee, bus.leases, bus.writer):
                 worker.stop()  # as if it were dead: it gives nothing back
             asker.caller.call(LEASE, "ask", b"not taken", LONG, second)
+            until(lambda: server.ask("XLEN", KEYS.calls(LEASE)) == 1)
+            assert first.told == second.told == []
+            run_out(server)
+            server.ask("DEL", KEYS.members)  # it is missed there, too
             until(lambda: first.told == [(None, True, UNKNOWN)])
             until(lambda: second.told == [(None, True, UNREACHABLE)])
-        with collector(server) as (bus, _):
+        with collector(server, lease_time=LONG) as (bus, _):
             following = Served(bus)
             asker.caller.call(LEASE, "ask", b"new", LONG, third := Answers())
             until(lambda: following.replies)

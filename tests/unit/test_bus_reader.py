@@ -142,6 +142,23 @@ def test_a_follower_may_change_streams_while_it_is_told(server: RedisServer) -> 
         assert log.entries["a"] == [b"one"]
 
 
+def test_what_is_followed_once_a_stream_begins_is_looked_for_at_once(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edge knows its streams by the directory, and does not serve before it has all."""
+    monkeypatch.setattr(module, "LOOK_TIME", 600.0)  # a read may take 5 s: then Redis is lost
+    with collector(server, "a", "b") as (bus, _):
+        for name in "ab":
+            bus.writer.save(name, b"snapshot")
+        until(lambda: not bus.writer.waiting)
+        with edge(server) as (reader, log):
+            log.when_begun = lambda: reader.reader.follow(["a", "b"])
+            reader.reader.follow(["a"])
+            reader.reader.wake.set()
+            until(lambda: "b" in log.snapshots)
+            assert log.states == [(True, "")]
+
+
 def test_an_outage_with_data_is_no_gap(server: RedisServer) -> None:
     with collector(server, "s") as (bus, _), edge(server, "s") as (_, log):
         bus.writer.append("s", b"0")
@@ -170,6 +187,7 @@ def test_lost_data_is_a_new_beginning(server: RedisServer, how: str) -> None:
             server.keep_data()
             bus.writer.append("s", b"two")
             until(lambda: log.entries["s"] == [b"one", b"two"])
+            until(lambda: not bus.writer.waiting)  # else it is written once more
         if how == "flushed":
             server.ask("FLUSHALL")
         else:

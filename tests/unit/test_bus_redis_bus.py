@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from tests.support.bus import (
 )
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
+from tests.support.sharing import Events
 
 pytestmark = pytest.mark.slow
 
@@ -285,6 +287,32 @@ def test_ends_leave_no_connection(server: RedisServer) -> None:
             until(lambda: bus.health.up and reader.health.up)
         names = re.findall(rb" name=(\S+)", server.ask("CLIENT", "LIST"))
         assert names == [b"test"]
+
+
+def clients(server: RedisServer) -> int:
+    """How many connections of the program it has."""
+    return int(server.ask("CLIENT", "LIST").count(b" name=amiws-"))
+
+
+def test_one_loss_of_an_edge_is_one_line(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of all its connections, those for what edges share too."""
+    caplog.set_level(logging.INFO, "amiws_gevent.bus")
+    bus = make_edge(server.settings, EdgeLog(), lease_of=lease_of)
+    bus.start()
+    bus.sharing.start(Events())
+    until(lambda: bus.health.up)
+    lines = [f"Redis at {server.url}: {what}" for what in ("connected", "the connection is lost")]
+    assert caplog.messages == lines[:1]
+    number = clients(server)
+    server.kill()
+    server.start()  # at once: who has nothing to ask would find out a second later
+    until(lambda: clients(server) == number and bus.health.up)
+    told = [line for line in caplog.messages if "Connection refused" not in line]
+    assert told == [*lines, lines[0]]
+    bus.sharing.stop()
+    bus.stop()
 
 
 def test_a_lease_moves_to_who_has_fewer_and_its_stream_goes_on(server: RedisServer) -> None:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from amiws_gevent.bus import shared
 from amiws_gevent.bus.sharing import Failures, Full, Logout, NonceUse, Rate, Unshared
+from tests.support.bus import health
 from tests.support.greenlets import until
 from tests.support.patience import WAIT
 from tests.support.redis_server import RedisServer
@@ -213,7 +214,7 @@ def test_lists_are_forgotten(server: RedisServer) -> None:
 def test_the_acl_of_the_docs_lets_an_edge_do_all_of_it(server: RedisServer) -> None:
     server.ask("ACL", "SETUSER", "edge", "reset", "on", "nopass", *rights()["edge"])
     settings = server.settings.model_copy(update={"username": "edge", "password": SecretStr("x")})
-    made = shared.RedisShared(settings, WAIT)
+    made = shared.RedisShared(settings, health(), WAIT)
     made.start(events := Events(Logout("anna", b"1", 0.0, 600.0)))
     try:
         until(lambda: made.health.up and not events.waiting)
@@ -252,7 +253,7 @@ def test_nobody_waits_for_a_redis_that_is_away(
 
 
 def test_a_redis_that_never_was_there(tmp_path: Path) -> None:
-    made = shared.RedisShared(RedisServer(tmp_path).settings)
+    made = shared.RedisShared(RedisServer(tmp_path).settings, health())
     made.start(Events())
     try:
         assert not made.wait(0.01)

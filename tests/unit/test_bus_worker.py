@@ -52,7 +52,7 @@ def test_redis_is_there_when_all_have_it(caplog: pytest.LogCaptureFixture) -> No
     told: list[tuple[bool, str]] = []
     health = Health("redis://h", lambda up, reason: told.append((up, reason)))
     for name in "ab":
-        health.expect(name)
+        health.expect(name, lambda: None)
     health.report("a", None)
     assert not health.up
     health.report("b", None)
@@ -81,7 +81,7 @@ def test_a_lasting_outage_does_not_fill_the_log(caplog: pytest.LogCaptureFixture
     clock = Clock()
     health = Health("redis", lambda up, reason: told.append((up, reason)), clock=clock)
     for name in "ab":
-        health.expect(name)
+        health.expect(name, lambda: None)
         health.report(name, None)
     for second in range(600):
         clock.now += 1

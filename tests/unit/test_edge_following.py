@@ -339,11 +339,32 @@ def test_what_is_not_heard_yet_is_no_fault_and_what_is_lost_is(
     following.on_collector("server-1", True, "a has the lease")
     assert caplog.messages == ["collectors are heard"]
     for number in range(50):
-        following.on_connection(False, f"reason {number}")
-        assert following.reason == f"Redis cannot be reached: reason {number}"
-    following.on_connection(True, "")
+        following.on_collector("server-1", False, f"reason {number}")
+        assert following.reason == f"there is no collector: reason {number}"
+    following.on_collector("server-1", True, "a has the lease")
     assert caplog.messages[1] == (
-        "the live state is not up to date: Redis cannot be reached: reason 0"
+        "the live state is not up to date: there is no collector: reason 0"
     )
     assert caplog.messages[-1] == "collectors are heard"
     assert len(caplog.messages) <= 2 + AT_ONCE
+
+
+def test_that_redis_is_lost_is_in_the_log_of_the_bus(
+    bus: LocalBus, collector: CollectorHere, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "amiws_gevent.edge")
+    edge = EdgeHere(bus)
+    edge.run()
+    caplog.clear()
+    edge.following.on_connection(False, "refused")
+    assert edge.following.reason == "Redis cannot be reached: refused"
+    edge.following.on_connection(True, "")
+    assert caplog.messages == []
+    edge.following.on_connection(False, "refused")
+    edge.following.on_collector("server-1", False, "no collector has the lease")
+    edge.following.on_connection(True, "")
+    edge.following.on_collector("server-1", True, "a has the lease")
+    assert caplog.messages == [
+        "the live state is not up to date: there is no collector: no collector has the lease",
+        "collectors are heard",
+    ]

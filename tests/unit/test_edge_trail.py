@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amiws_gevent.actions import ActionProblem
-from amiws_gevent.audit.trail import Trail
+from amiws_gevent.audit.trail import READ_AGAIN, Trail
 from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE
 from amiws_gevent.edge import trail as edge_trail
 from amiws_gevent.edge.trail import RemoteTrail
@@ -40,6 +40,9 @@ class _Noting(Trail):
 
     def read(self, client: Any, chosen: Any) -> None:
         self.noted.append(("read", client, chosen))
+
+    def read_refused(self, client: Any, reason: str, more: int = 0) -> None:
+        self.noted.append(("read_refused", client, reason, more))
 
     def last(self, number: int, **query: Any) -> dict[str, Any] | None:
         self.asked.append({"number": number, **query})
@@ -102,6 +105,19 @@ def test_who_reads_it_is_told(bus: LocalCalls, noted: _Noting) -> None:
         trail.read(ALICE, {"what": "login"})
     settle()
     assert noted.noted == [("read", ALICE, {"what": "login"})]
+
+
+def test_who_may_not_read_it_is_told(
+    bus: LocalCalls, noted: _Noting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = RemoteTrail(bus, lambda: ["program"])
+    for _ in range(3):
+        trail.read_refused(ALICE, "no")
+    now = trail.clock() + READ_AGAIN
+    monkeypatch.setattr(trail._refused_reads, "_clock", lambda: now)
+    trail.read_refused(ALICE, "no")
+    settle()
+    assert noted.noted == [("read_refused", ALICE, "no", 0), ("read_refused", ALICE, "no", 2)]
 
 
 def test_what_cannot_be_told_is_counted(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 
 import gevent
 import pytest
 
+from amiws_gevent.audit.trail import Trail
 from amiws_gevent.errors import ListenError
 from amiws_gevent.plugins import manager
 from amiws_gevent.plugins.loading import PluginError
-from amiws_gevent.server import STOP_ALL_TIME
+from amiws_gevent.server import LAST_TIME, STOP_ALL_TIME
 from tests.support.ami_server import AmiServer
 from tests.support.assembled import Whole, host
 from tests.support.greenlets import until
@@ -112,6 +114,19 @@ class TestLife:
         ami.send(b"Event: A\r\n\r\n")
         with gevent.Timeout(STOP_ALL_TIME + WAIT):
             assert program.stop() == 0
+
+
+def test_the_audit_has_the_time_that_others_leave_at_the_end(
+    program: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk may take seconds to keep the last records."""
+    given: list[float] = []
+    program.configure()
+    program.start()
+    monkeypatch.setattr("amiws_gevent.server.time", SimpleNamespace(monotonic=lambda: 7.0))
+    monkeypatch.setattr(Trail, "stop", lambda _, timeout: given.append(timeout))
+    assert program.stop() == 0
+    assert given == [pytest.approx(STOP_ALL_TIME - LAST_TIME)]
 
 
 def test_a_part_that_dies_ends_the_program_with_70(program: Whole) -> None:

@@ -17,6 +17,7 @@ from amiws_gevent.web.login_throttle import FAILURE_TIME, LIMIT, PASSWORD
 from amiws_gevent.web.loginwatch import LoginWatch
 from amiws_gevent.web.sharedlogins import SharedLoginMemory
 from amiws_gevent.web.verdict import LOGGED_OUT, Grant
+from tests.support.bus import health
 from tests.support.clock import Clock
 from tests.support.greenlets import until
 from tests.support.redis_server import RedisServer
@@ -72,7 +73,7 @@ class Edges:
         self._path = tmp_path
 
     def __call__(self, **changes: Any) -> EdgeWorld:
-        shared = RedisShared(self.server.settings, 120.0)
+        shared = RedisShared(self.server.settings, health(), 120.0)
         made = EdgeWorld(self._path, shared, **changes)
         self.made.append(made)
         assert shared.wait(120.0)

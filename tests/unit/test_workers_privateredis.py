@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from gevent import socket
 
 from amiws_gevent.bus.connection import Connection
 from amiws_gevent.config import Redis
@@ -117,29 +123,102 @@ def test_the_folder_of_systemd_if_its_path_is_short(
         RedisFolder()
 
 
-def test_what_a_killed_program_has_left_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where folders are made."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(privateredis, "LONGEST_PATH", 1000)
-    monkeypatch.chdir(tmp_path)  # paths of sockets are short
-    names = {"dead": "4194305-a", "alive": "4194305-b", "running": "1-c", "beginning": "4194305-d"}
-    folders = {name: Path(f"amiws-redis-{end}") for name, end in names.items()}
-    for name, folder in folders.items():
-        folder.mkdir()
-        if name == "beginning":
-            continue
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(folder / "redis.sock"))
-        if name == "alive":
-            listener.listen()
-            alive = listener
-        else:
-            listener.close()
-    privateredis._remove_left(Path())
-    assert [name for name, folder in folders.items() if folder.exists()] == [
-        "alive",
-        "running",
-        "beginning",
-    ]
-    alive.close()
+    return tmp_path
+
+
+KILLED = """
+import subprocess
+from amiws_gevent.workers.privateredis import RedisFolder
+made = RedisFolder()
+made.socket.touch()
+child = subprocess.Popen(["sleep", "1000"], stdout=subprocess.DEVNULL)
+print(made.path, child.pid, flush=True)
+child.wait()
+"""
+
+
+@pytest.mark.slow
+def test_what_a_killed_program_has_left_is_removed_by_the_next(parent: Path) -> None:
+    """Not while it runs; and not later because one that it has started outlives it."""
+    command = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        path, child = first.stdout.readline().split()
+        second = RedisFolder()
+        assert Path(path, "redis.sock").exists()
+        first.kill()
+    third = RedisFolder()
+    assert set(parent.iterdir()) == {second.path, third.path}
+    os.kill(int(child), signal.SIGKILL)
+    second.remove()
+    third.remove()
+    assert list(parent.iterdir()) == []
+
+
+def test_nothing_else_is_removed(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    (parent / "amiws-redis-1-link").symlink_to(elsewhere)
+    (parent / "amiws-redis-2-file").touch()
+    left = parent / "amiws-redis-1-left"  # in a container all have the process id 1
+    left.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.geteuid", lambda: left.stat().st_uid + 1)
+        RedisFolder().remove()
+    assert left.exists(), "it belongs to another user"
+    RedisFolder().remove()
+    names = {path.name for path in parent.rglob("*")}
+    assert names == {"elsewhere", "file", "amiws-redis-1-link", "amiws-redis-2-file"}
+
+
+@pytest.mark.parametrize("step", ["is about to remove it", "has removed it", "removes it"])
+def test_a_folder_that_another_start_takes_for_one_that_was_left(
+    parent: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """It begins when the folder has no lock yet."""
+    made: list[Path] = []
+    locked: list[int] = []
+    mkdtemp, flock = tempfile.mkdtemp, fcntl.flock
+
+    def make(**options: Any) -> str:
+        made.append(Path(mkdtemp(**options)))
+        if len(made) == 1 and step == "is about to remove it":
+            locked.append(os.open(made[0], os.O_RDONLY))
+            flock(locked[0], fcntl.LOCK_EX)
+        if len(made) == 1 and step == "has removed it":
+            made[0].rmdir()
+        return str(made[-1])
+
+    def lock(descriptor: int, operation: int) -> None:
+        if len(made) == 1 and step == "removes it":
+            made[0].rmdir()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make)
+    monkeypatch.setattr(fcntl, "flock", lock)
+    folder = RedisFolder()
+    assert folder.path == made[1]
+    assert folder.path.exists()
+    folder.remove()
+    for descriptor in locked:
+        os.close(descriptor)
+
+
+def test_where_there_are_no_locks_nothing_is_removed(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lock(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    first = RedisFolder()
+    second = RedisFolder()
+    assert set(parent.iterdir()) == {first.path, second.path}
+    first.remove()
+    second.remove()
