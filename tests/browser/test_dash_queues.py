@@ -22,15 +22,19 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 class Office:
-    """A program with a scripted server of queues, and its page."""
+    """A program with a scripted server of queues, perhaps with others after it, and its page."""
 
-    def __init__(self, folder: Path, stack: ExitStack, desk: Desk, page: Page) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, desk: Desk, page: Page, *others: Desk
+    ) -> None:
         self.desk = desk
         self.page = page
-        stack.enter_context(desk.server)
-        text = configuration(ami_host(desk.server.port), more="live_state: yes\n")
-        self.program = stack.enter_context(Program(folder, text))
-        self.program.wait_for_log("the live state is synchronised")
+        ports = [stack.enter_context(one.server).port for one in (desk, *others)]
+        hosts = [ami_host(port, name=f"pbx{port}") for port in ports]
+        self.program = stack.enter_context(
+            Program(folder, configuration(*hosts, more="live_state: yes\n"))
+        )
+        self.program.wait_for_log("the live state is synchronised", count=len(ports))
 
     def state(self, kind: str) -> list[dict[str, Any]]:
         """The entities of a kind, as the API has them."""
