@@ -92,14 +92,23 @@ def test_the_menu_leads_to_each_view_and_back(page: Page, console_errors: list[s
     assert console_errors == []
 
 
+TOLD = """() => {
+  window.told = [];
+  const note = () => told.push(document.querySelector("[role=alert]")?.textContent ?? "");
+  const all = { childList: true, subtree: true, characterData: true };
+  new MutationObserver(note).observe(document.body, all);
+}"""
+
+
 def test_a_lost_connection_is_told_and_recovered_from(page: Page) -> None:
     with Dashboard(*many_things()) as dashboard:
         dashboard.open(page)
         expect(page.locator(".calls .table-body .table-row")).to_have_count(3)
         dashboard.amiws.refusals = [response(503, b"", "text/plain")] * 1000
         dashboard.drop()
+        page.evaluate(TOLD)
         alarm = page.get_by_role("alert")
-        expect(alarm).to_contain_text("The connection to amiws-gevent is lost")
+        expect(alarm).to_contain_text("The connection to amiws-gevent is lost (")
         expect(page.locator(".calls .table-body .table-row.stale")).to_have_count(3)
         dashboard.put(call(9))
         attempts = len(dashboard.amiws.upgrades)
@@ -108,6 +117,9 @@ def test_a_lost_connection_is_told_and_recovered_from(page: Page) -> None:
         dashboard.amiws.refusals = []
         expect(page.locator(".calls .table-body .table-row:not(.stale)")).to_have_count(4)
         expect(alarm).to_have_count(0)
+        told = page.evaluate("told")
+        assert any("Connecting" in text for text in told)
+        assert [text for text in told if "()" in text] == []  # the reason stays meanwhile
 
 
 def test_it_speaks_the_languages_of_the_browser(new_context: NewContext) -> None:
@@ -188,6 +200,27 @@ def test_nothing_is_wider_than_the_screen(page: Page, view: str) -> None:
         expect(page.locator("main h2").first).to_be_visible()
         for width in (3840, 1920, 1280, 768, 390, 320):
             fits(page, width)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_word_of_a_heading_is_broken(page: Page, view: str) -> None:
+    broken = """() => [...document.querySelectorAll("main h1, main h2")]
+      .filter((heading) => heading.textContent.split(/\\s+/).some((word) => {
+        const range = document.createRange();
+        const text = document.createTreeWalker(heading, NodeFilter.SHOW_TEXT).nextNode();
+        const at = text?.data.indexOf(word) ?? -1;
+        if (!word || at < 0) return false;
+        range.setStart(text, at);
+        range.setEnd(text, at + word.length);
+        return range.getClientRects().length > 1;
+      }))
+      .map((heading) => heading.textContent)"""
+    with Dashboard(*many_things(), server(3, "a server with a long name")) as dashboard:
+        dashboard.open(page, view)
+        expect(page.locator("main h2").first).to_be_visible()
+        for width in (1024, 800, 768, 700, 390, 320):
+            fits(page, width)
+            assert page.evaluate(broken) == []
 
 
 def test_forty_servers_are_cards_and_lines(page: Page, tmp_path: Path) -> None:

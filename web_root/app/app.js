@@ -83,23 +83,23 @@ function Clock() {
 /** What is wrong with the connection, while something is. */
 function Connection() {
   const { state, reason, retryAt } = status.value;
-  const [lostAt, setLostAt] = useState(/** @type {number | null} */ (null));
+  const [lost, setLost] = useState(/** @type {{ at: number, reason: string } | null} */ (null));
   const isLost = state === "lost" || state === "refused";
   useEffect(() => {
     if (isLost) {
-      setLostAt((before) => before ?? Date.now());
+      setLost((before) => ({ at: before?.at ?? Date.now(), reason }));
     } else if (state === "live") {
-      setLostAt(null);
+      setLost(null);
     }
-  }, [state]);
-  if (lostAt === null) {
+  }, [state, reason]);
+  if (lost === null) {
     return null;
   }
   return html`
     <div class="alarm" role="alert">
       <p>
-        <strong>${t(lossText(), { reason })}</strong>
-        ${hello.value !== null && html` <span>${t("connection.as_of", { time: timeOfDay(lostAt) })}</span>`}
+        <strong>${t(lossText(), { reason: lost.reason })}</strong>
+        ${hello.value !== null && html` <span>${t("connection.as_of", { time: timeOfDay(lost.at) })}</span>`}
       </p>
       <p aria-live="off">
         ${isLost
