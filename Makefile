@@ -1,4 +1,4 @@
-# make run       the program with two simulated PBXs, at http://127.0.0.1:8000/; PORT=N: at another
+# make run       the program with three simulated PBXs, at http://127.0.0.1:8000/; PORT=N: at another
 # make quick     lint, types and the unit tests that are not slow: under a minute
 # make docs      the documentation as a site, in build/site/
 # make release   all tests, then what is published, in dist/, built twice; CONTRIBUTING.md says what first
