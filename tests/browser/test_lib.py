@@ -465,6 +465,14 @@ def test_no_hello_is_no_connection(page: Page, server: V2Server) -> None:
     page.clock.run_for(15_100)
     wait_for(page, "amiws.status.state === 'lost'")
     assert page.evaluate("amiws.status.reason") == "no answer"
+    page.evaluate("() => { statuses.length = 0; amiws.reconnect(); }")
+    page.clock.run_for(1)
+    again = server.client(1)
+    told = "statuses.map(({ state, reason }) => [state, reason])"
+    assert page.evaluate(told)[-1] == ["connecting", "no answer"]  # a page never shows nothing
+    again.hello()
+    wait_for(page, "amiws.status.state === 'live'")
+    assert page.evaluate(told)[-1] == ["live", ""]
 
 
 def test_pages_come_back_one_by_one(page: Page, server: V2Server) -> None:

@@ -83,23 +83,23 @@ function Clock() {
 /** What is wrong with the connection, while something is. */
 function Connection() {
   const { state, reason, retryAt } = status.value;
-  const [lost, setLost] = useState(/** @type {{ at: number, reason: string } | null} */ (null));
+  const [lostAt, setLostAt] = useState(/** @type {number | null} */ (null));
   const isLost = state === "lost" || state === "refused";
   useEffect(() => {
     if (isLost) {
-      setLost((before) => ({ at: before?.at ?? Date.now(), reason }));
+      setLostAt((before) => before ?? Date.now());
     } else if (state === "live") {
-      setLost(null);
+      setLostAt(null);
     }
-  }, [state, reason]);
-  if (lost === null) {
+  }, [state]);
+  if (lostAt === null || state === "live") {
     return null;
   }
   return html`
     <div class="alarm" role="alert">
       <p>
-        <strong>${t(lossText(), { reason: lost.reason })}</strong>
-        ${hello.value !== null && html` <span>${t("connection.as_of", { time: timeOfDay(lost.at) })}</span>`}
+        <strong>${t(lossText(), { reason })}</strong>
+        ${hello.value !== null && html` <span>${t("connection.as_of", { time: timeOfDay(lostAt) })}</span>`}
       </p>
       <p aria-live="off">
         ${isLost

@@ -122,7 +122,8 @@ function rootOf(file) {
  *
  * @typedef {object} Status
  * @property {"connecting" | "live" | "lost" | "refused" | "closed"} state
- * @property {string} reason for people; empty while all is well
+ * @property {string} reason for people: why it is not live, also while it connects again; empty while
+ *   all is well
  * @property {number | null} code the close code, or the status of HTTP
  * @property {number | null} retryAt when the next attempt is, by `Date.now()`
  */
@@ -671,7 +672,7 @@ class Connection {
   }
 
   async #attempt() {
-    this.#change("connecting");
+    this.#change("connecting", this.status.reason); // why it is not live, until it is
     if (this.#wasRefused && this.#login !== null) {
       const refusal = await logIn(this.#login);
       if (this.status.state !== "connecting") {
