@@ -30,7 +30,8 @@ class Office:
         self.desk = desk
         self.page = page
         ports = [stack.enter_context(one.server).port for one in (desk, *others)]
-        hosts = [ami_host(port, name=f"pbx{port}") for port in ports]
+        names = ("pbx", "another pbx")
+        hosts = [ami_host(port, name=name) for port, name in zip(ports, names, strict=False)]
         self.program = stack.enter_context(
             Program(folder, configuration(*hosts, more="live_state: yes\n"))
         )
