@@ -122,6 +122,27 @@ def test_a_lost_connection_is_told_and_recovered_from(page: Page) -> None:
         assert [text for text in told if "()" in text] == []  # the reason stays meanwhile
 
 
+def test_servers_that_are_lost_are_named_in_each_view(page: Page) -> None:
+    away = {"sync": "stale", "connection": "waiting", "connection_reason": "connection refused"}
+    both = server(1, "pbx-one"), server(2, "pbx-two", **away)
+    with Dashboard(*both, call(1), call(2, on=2)) as dashboard:
+        dashboard.open(page)
+        expect(page.locator(".calls .table-row.stale")).to_have_count(1)
+        bar = page.get_by_text("Out of date: pbx-two")
+        expect(bar).to_be_visible()
+        dashboard.put(server(2, "pbx-two"))
+        expect(bar).to_have_count(0)
+        dashboard.put(server(1, "pbx-one", **away), server(2, "pbx-two", **away))
+        page.get_by_role("link", name="Out of date: pbx-one, pbx-two").click()
+        expect(page.locator(".away li")).to_have_count(2)
+        page.go_back()
+        expect(page.get_by_text("Out of date")).to_be_visible()
+        dashboard.amiws.refusals = [response(503, b"", "text/plain")] * 1000
+        dashboard.drop()
+        expect(page.get_by_text("connection to amiws-gevent is lost")).to_be_visible()
+        expect(page.get_by_text("Out of date")).to_have_count(0)  # all is, not these alone
+
+
 def test_it_speaks_the_languages_of_the_browser(new_context: NewContext) -> None:
     context = new_context(locale="de-AT")
     page = context.new_page()

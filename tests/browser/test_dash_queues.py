@@ -348,3 +348,17 @@ def test_a_pause_with_a_reason_is_seen_in_the_simulated_pbx(page: Page, tmp_path
         wait_until(lambda: any(one["Paused"] == "1" for one in members()), "the pause")
         bob = next(one for one in members() if one["Paused"] == "1")
         assert (bob["Name"], bob["PausedReason"]) == ("Bob Berg", "Training")
+
+
+def test_what_is_out_of_date_is_in_no_alarm(office: Office, page: Page) -> None:
+    for number in range(5):
+        office.desk.join("sales", f"2.{number}", "49", "Ina")
+    office.open("queues")
+    card = page.locator(".queue-card").first
+    expect(card.locator(".alarm-word")).to_have_text("Alarm")
+    office.desk.server.kill()
+    expect(page.locator(".queue-card.stale")).to_have_count(2)
+    expect(page.locator(".alarm-word")).to_have_count(0)
+    card.click()
+    expect(page.locator(".queue-one.stale")).to_be_visible()
+    expect(page.locator(".alarm-texts .chip")).to_have_count(0)

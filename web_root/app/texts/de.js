@@ -29,6 +29,7 @@ export default {
     never: "Es gibt keine Verbindung zu amiws-gevent ({reason}).",
     as_of: "Angezeigt wird der Stand von {time}.",
     retry: "Nächster Versuch in {time}.",
+    servers: "Veraltet: {server}",
     trying: "Verbindung wird aufgebaut …",
     now: "Jetzt versuchen",
   },
@@ -410,7 +411,6 @@ export default {
     stale: "Veraltet",
     waiting: "warten",
     calls: { one: "Gespräch", other: "Gespräche" },
-    lost: "Veraltet: {server}",
     page: "Seite {page} von {pages}",
     figure: {
       waiting: "Warten",

@@ -29,6 +29,7 @@ export default {
     never: "Il n’y a pas de connexion à amiws-gevent ({reason}).",
     as_of: "Vous voyez l’état de {time}.",
     retry: "Prochain essai dans {time}.",
+    servers: "Périmé : {server}",
     trying: "Connexion…",
     now: "Essayer maintenant",
   },
@@ -410,7 +411,6 @@ export default {
     stale: "Périmé",
     waiting: "en attente",
     calls: { one: "appel", other: "appels" },
-    lost: "Périmé : {server}",
     page: "Page {page} sur {pages}",
     figure: {
       waiting: "En attente",
