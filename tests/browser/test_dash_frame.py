@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.axe import violations
 from tests.browser.conftest import NewContext
 from tests.browser.dashboard import Dashboard, call, fits, server
+from tests.browser.test_dash_panel import registration
 from tests.browser.test_dash_queue_shown import entities
 from tests.support.program import ROOT, wait_until
 from tests.support.web_root import response
@@ -221,6 +222,29 @@ def test_nothing_is_wider_than_the_screen(page: Page, view: str) -> None:
         expect(page.locator("main h2").first).to_be_visible()
         for width in (3840, 1920, 1280, 768, 390, 320):
             fits(page, width)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_the_menu_and_what_is_said_of_states_fit(new_context: NewContext, language: str) -> None:
+    entries = "[...document.querySelectorAll('.head nav li')]"
+    last = f"Math.max(...{entries}.map((entry) => entry.getBoundingClientRect().right))"
+    right = "document.querySelector('.head nav').getBoundingClientRect().right"
+    cut = """() => [...document.querySelectorAll(".chip, .tally")]
+      .filter((one) => one.matches(".tally") ? one.clientHeight > 60
+        : one.scrollWidth > one.clientWidth)
+      .map((one) => one.textContent)"""
+    page = new_context(locale=language).pages[0]
+    calls = (call(number, phase) for number, phase in enumerate(("talking", "held", "queued")))
+    lines = registration("carrier", "registered"), registration("other", "registered")
+    with Dashboard(server(1, "pbx"), *calls, *lines) as dashboard:
+        for view in ("calls", "trunks"):
+            dashboard.open(page, view)
+            expect(page.locator(".table-body .chip").first).to_be_visible()
+            for width in (1920, 1366, 1280, 1130, 768, 390):
+                fits(page, width)
+                if width > 1120:  # icons alone can be scrolled
+                    assert page.evaluate(f"{last} <= {right} + 1")
+                assert page.evaluate(cut) == []
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -416,7 +416,7 @@ export default {
       waiting: "Warten",
       longest: "Längste",
       idle: "Frei",
-      talking: "Sprechen",
+      talking: "Belegt",
       paused: "Pause",
       level: "Rechtzeitig",
       abandoned: "Aufgelegt",

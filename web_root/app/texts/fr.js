@@ -62,7 +62,7 @@ export default {
   phases: {
     dialling: "Numérotation",
     ringing: "Sonne",
-    talking: "En conversation",
+    talking: "En ligne",
     held: "En garde",
     queued: "En file",
     parked: "Parqué",
@@ -263,7 +263,7 @@ export default {
     longest_short: "Plus longue",
     idle: "Libres",
     idle_of: "Libres sur {count}",
-    talking: "En communication",
+    talking: "En ligne",
     paused: "En pause",
     logged_in: "Connectés",
     of_members: "sur {count}",
@@ -304,7 +304,7 @@ export default {
     alarms: "Alarmes",
     standing: {
       idle: "Libre",
-      talking: "En communication",
+      talking: "En ligne",
       on_hold: "En garde",
       ringing: "Sonne",
       paused: "En pause",
