@@ -632,6 +632,18 @@ def test_a_subscription_that_is_refused(page: Page, server: V2Server) -> None:
     assert told(page, "error") == ["bad_filter"]
 
 
+def test_a_refusal_that_nobody_listens_to_is_in_the_console(
+    page: Page, server: V2Server, console_errors: list[str]
+) -> None:
+    client = live(page, server)
+    page.evaluate("() => void amiws.subscribe({ kind: 'queues' })")
+    problem = {"op": "error", "code": "bad_filter", "message": "unknown kind 'queues'"}
+    client.send(problem | {"id": client.take("subscribe")["id"]})
+    in_turn(page, client)
+    assert len(console_errors) == 1
+    assert "AmiwsError: unknown kind 'queues'" in console_errors[0]
+
+
 def test_handlers_are_removed(page: Page, server: V2Server) -> None:
     client = live(page, server)
     subscribe(page)
