@@ -161,7 +161,7 @@ class Collector(Server):
         self._reports.start()
 
     def _start_clients(self) -> None:
-        _log.info("collector: %d AMI servers", len(self.settings.amihosts))
+        _log.info("collector: AMI servers: %d", len(self.settings.amihosts))
         if self.settings.metrics_listen is None and self._whole is None:
             _log.warning(
                 "metrics_listen is not given: a collector has no other address for /metrics, "

@@ -274,7 +274,7 @@ class Server:
         self._v2.start().link_exception(self._died)
         self._watch.start().link_exception(self._died)
         _log.info(
-            "listening on %s://%s:%d/, %d AMI servers",
+            "listening on %s://%s:%d/, AMI servers: %d",
             "https" if self.settings.ssl_cert else "http",
             self.settings.ws_host or "*",
             self.port,

@@ -110,13 +110,14 @@ class Client:
         for subscription in subscriptions:
             subscription.end()
 
-    def subscribe(self, streams: Iterable[str] = ("state",), **filters: Any) -> Subscription:
-        """A view of the servers: ``"state"``, ``"events"`` or both.
+    def subscribe(self, streams: str | Iterable[str] = "state", **filters: Any) -> Subscription:
+        """A view of the servers: ``"state"``, ``"events"``, or a list of both.
 
         ``filters``: ``server``, ``kind``, ``event``, ``queue``, ``extension``, ``context``, each a
         value or a list. Raises ValueError if the client has an equal subscription.
         """
-        subscription = Subscription(frozenset(streams), filters, self._queue, self._close)
+        named = frozenset([streams] if isinstance(streams, str) else streams)
+        subscription = Subscription(named, filters, self._queue, self._close)
         with self._changed:
             if any(_view(one) == _view(subscription) for one in self._subscriptions):
                 raise ValueError("there is a subscription with the same streams and filters")

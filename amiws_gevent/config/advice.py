@@ -34,6 +34,8 @@ def advice_on(settings: Settings, raw: Mapping[str, object]) -> Iterable[tuple[P
     yield from role_advice(settings)
     yield from _redis_advice(settings)
     yield from _audit_advice(settings)
+    if settings.state_file is not None:
+        yield from _folder_advice(("state_file",), settings.state_file)
     realm, users = settings.auth_domain, settings.auth_file
     if realm and users and not files.has_realm(users, realm):
         message = "has no user of the realm in auth_domain, so nobody can log in"
@@ -46,16 +48,21 @@ def _redis_advice(settings: Settings) -> Iterable[tuple[Place, str]]:
         yield ("redis",), f"{message}collector or edge (or give --workers or --process)"
 
 
+def _folder_advice(place: Place, path: Path) -> Iterable[tuple[Place, str]]:
+    """Of a file that the program is to make."""
+    if not path.exists() and not path.parent.is_dir():
+        yield (
+            place,
+            f"there is no folder {path.parent}: make it, for the user that the program runs as",
+        )
+
+
 def _audit_advice(settings: Settings) -> Iterable[tuple[Place, str]]:
     audit = settings.audit
     if audit is None:
         return
-    for key, path in (("file", audit.file), ("key_file", audit.key_file)):
-        if not path.exists() and not path.parent.is_dir():
-            yield (
-                ("audit", key),
-                f"there is no folder {path.parent}: make it, for the user that the program runs as",
-            )
+    yield from _folder_advice(("audit", "file"), audit.file)
+    yield from _folder_advice(("audit", "key_file"), audit.key_file)
     if audit.max_size < SMALL_AUDIT:
         message = f"is {audit.max_size} bytes, so each file has a few records alone"
         yield ("audit", "max_size"), f"{message}; write a unit, such as 64 MiB"

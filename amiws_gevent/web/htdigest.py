@@ -200,7 +200,7 @@ class HtdigestFile:
                 self.path,
                 self.realm,
             )
-        _log.info("auth_file %s: %d users of the realm %s", self.path, len(users), self.realm)
+        _log.info("auth_file %s: users of the realm %s: %d", self.path, self.realm, len(users))
         self._former.users_are(self.realm, users)
         self._content = content
         self._use(users, parse_sha256(content, self.realm, users))

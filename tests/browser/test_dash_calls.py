@@ -49,13 +49,17 @@ def test_a_call_comes_changes_and_goes(page: Page, console_errors: list[str]) ->
 def test_who_was_called_and_is_left_alone_is_not_called_by_himself(page: Page) -> None:
     ben = person("902", "Ben", "1.2")
     left = {"caller": ben, "callee": None, "called": ben, "dialled": "902"}
-    with Dashboard(server(1, "pbx-one"), call(1, "parked", parking="701", **left)) as dashboard:
+    parked = call(1, "parked", parking="701", **left)
+    phone = channel("1.2", "PJSIP/902-00000002")
+    with Dashboard(server(1, "pbx-one"), parked, phone) as dashboard:
         dashboard.open(page)
         expect(rows(page).locator(".caller .who")).to_have_text("Ben")
         expect(rows(page).locator(".where")).to_have_text("slot 701")
         expect(rows(page).locator(".called")).to_have_text("")
         rows(page).click()
         expect(page.locator(".detail-people .who")).to_have_text(["Ben"])
+        page.locator(".detail").get_by_role("button", name="Hang up").click()
+        expect(page.get_by_role("dialog").locator("p")).to_have_text("Ben")
 
 
 def test_a_hostile_name_is_shown_as_that_text(page: Page, console_errors: list[str]) -> None:

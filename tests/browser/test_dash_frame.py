@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.axe import violations
 from tests.browser.conftest import NewContext
 from tests.browser.dashboard import Dashboard, call, fits, server
+from tests.browser.test_dash_panel import registration
 from tests.browser.test_dash_queue_shown import entities
 from tests.support.program import ROOT, wait_until
 from tests.support.web_root import response
@@ -92,14 +93,23 @@ def test_the_menu_leads_to_each_view_and_back(page: Page, console_errors: list[s
     assert console_errors == []
 
 
+TOLD = """() => {
+  window.told = [];
+  const note = () => told.push(document.querySelector("[role=alert]")?.textContent ?? "");
+  const all = { childList: true, subtree: true, characterData: true };
+  new MutationObserver(note).observe(document.body, all);
+}"""
+
+
 def test_a_lost_connection_is_told_and_recovered_from(page: Page) -> None:
     with Dashboard(*many_things()) as dashboard:
         dashboard.open(page)
         expect(page.locator(".calls .table-body .table-row")).to_have_count(3)
         dashboard.amiws.refusals = [response(503, b"", "text/plain")] * 1000
         dashboard.drop()
+        page.evaluate(TOLD)
         alarm = page.get_by_role("alert")
-        expect(alarm).to_contain_text("The connection to amiws-gevent is lost")
+        expect(alarm).to_contain_text("The connection to amiws-gevent is lost (")
         expect(page.locator(".calls .table-body .table-row.stale")).to_have_count(3)
         dashboard.put(call(9))
         attempts = len(dashboard.amiws.upgrades)
@@ -108,6 +118,30 @@ def test_a_lost_connection_is_told_and_recovered_from(page: Page) -> None:
         dashboard.amiws.refusals = []
         expect(page.locator(".calls .table-body .table-row:not(.stale)")).to_have_count(4)
         expect(alarm).to_have_count(0)
+        told = page.evaluate("told")
+        assert any("Connecting" in text for text in told)
+        assert [text for text in told if "()" in text] == []  # the reason stays meanwhile
+
+
+def test_servers_that_are_lost_are_named_in_each_view(page: Page) -> None:
+    away = {"sync": "stale", "connection": "waiting", "connection_reason": "connection refused"}
+    both = server(1, "pbx-one"), server(2, "pbx-two", **away)
+    with Dashboard(*both, call(1), call(2, on=2)) as dashboard:
+        dashboard.open(page)
+        expect(page.locator(".calls .table-row.stale")).to_have_count(1)
+        bar = page.get_by_text("Out of date: pbx-two")
+        expect(bar).to_be_visible()
+        dashboard.put(server(2, "pbx-two"))
+        expect(bar).to_have_count(0)
+        dashboard.put(server(1, "pbx-one", **away), server(2, "pbx-two", **away))
+        page.get_by_role("link", name="Out of date: pbx-one, pbx-two").click()
+        expect(page.locator(".away li")).to_have_count(2)
+        page.go_back()
+        expect(page.get_by_text("Out of date")).to_be_visible()
+        dashboard.amiws.refusals = [response(503, b"", "text/plain")] * 1000
+        dashboard.drop()
+        expect(page.get_by_text("connection to amiws-gevent is lost")).to_be_visible()
+        expect(page.get_by_text("Out of date")).to_have_count(0)  # all is, not these alone
 
 
 def test_it_speaks_the_languages_of_the_browser(new_context: NewContext) -> None:
@@ -188,6 +222,50 @@ def test_nothing_is_wider_than_the_screen(page: Page, view: str) -> None:
         expect(page.locator("main h2").first).to_be_visible()
         for width in (3840, 1920, 1280, 768, 390, 320):
             fits(page, width)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_the_menu_and_what_is_said_of_states_fit(new_context: NewContext, language: str) -> None:
+    entries = "[...document.querySelectorAll('.head nav li')]"
+    last = f"Math.max(...{entries}.map((entry) => entry.getBoundingClientRect().right))"
+    right = "document.querySelector('.head nav').getBoundingClientRect().right"
+    cut = """() => [...document.querySelectorAll(".chip, .tally")]
+      .filter((one) => one.matches(".tally") ? one.clientHeight > 60
+        : one.scrollWidth > one.clientWidth)
+      .map((one) => one.textContent)"""
+    page = new_context(locale=language).pages[0]
+    calls = (call(number, phase) for number, phase in enumerate(("talking", "held", "queued")))
+    lines = registration("carrier", "registered"), registration("other", "registered")
+    with Dashboard(server(1, "pbx"), *calls, *lines) as dashboard:
+        for view in ("calls", "trunks"):
+            dashboard.open(page, view)
+            expect(page.locator(".table-body .chip").first).to_be_visible()
+            for width in (1920, 1366, 1280, 1130, 768, 390):
+                fits(page, width)
+                if width > 1120:  # icons alone can be scrolled
+                    assert page.evaluate(f"{last} <= {right} + 1")
+                assert page.evaluate(cut) == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_word_of_a_heading_is_broken(page: Page, view: str) -> None:
+    broken = """() => [...document.querySelectorAll("main h1, main h2")]
+      .filter((heading) => heading.textContent.split(/\\s+/).some((word) => {
+        const range = document.createRange();
+        const text = document.createTreeWalker(heading, NodeFilter.SHOW_TEXT).nextNode();
+        const at = text?.data.indexOf(word) ?? -1;
+        if (!word || at < 0) return false;
+        range.setStart(text, at);
+        range.setEnd(text, at + word.length);
+        return range.getClientRects().length > 1;
+      }))
+      .map((heading) => heading.textContent)"""
+    with Dashboard(*many_things(), server(3, "a server with a long name")) as dashboard:
+        dashboard.open(page, view)
+        expect(page.locator("main h2").first).to_be_visible()
+        for width in (1024, 800, 768, 700, 390, 320):
+            fits(page, width)
+            assert page.evaluate(broken) == []
 
 
 def test_forty_servers_are_cards_and_lines(page: Page, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.dashboard import NOW, Dashboard, call, person, server
+from tests.browser.dashboard import NOW, Dashboard, call, fits, person, server
 
 Data = dict[str, Any]
 
@@ -101,6 +101,17 @@ def test_trunks_show_calls_and_trouble(page: Page) -> None:
         expect(rows.nth(2).locator(".delay")).to_have_text("21 ms")
         expect(rows.first.locator(".address")).to_contain_text("Forbidden")
         expect(page.get_by_text("2 have a problem")).to_be_visible()
+
+
+def test_trunks_have_their_whole_name_on_a_phone(page: Page) -> None:
+    name = "customer-carrier-north"
+    with Dashboard(server(1, "pbx"), registration(name, "registered")) as dashboard:
+        dashboard.open(page, "trunks")
+        fits(page, 390)
+        cell = page.locator(".trunks .table-body .name")
+        expect(cell).to_have_text(name)
+        assert cell.evaluate("(cell) => cell.scrollWidth <= cell.clientWidth")
+        expect(page.locator(".trunks .table-body .technology")).to_be_visible()
 
 
 def room(name: str, application: str) -> Data:

@@ -22,15 +22,20 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 class Office:
-    """A program with a scripted server of queues, and its page."""
+    """A program with a scripted server of queues, perhaps with others after it, and its page."""
 
-    def __init__(self, folder: Path, stack: ExitStack, desk: Desk, page: Page) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, desk: Desk, page: Page, *others: Desk
+    ) -> None:
         self.desk = desk
         self.page = page
-        stack.enter_context(desk.server)
-        text = configuration(ami_host(desk.server.port), more="live_state: yes\n")
-        self.program = stack.enter_context(Program(folder, text))
-        self.program.wait_for_log("the live state is synchronised")
+        ports = [stack.enter_context(one.server).port for one in (desk, *others)]
+        names = ("pbx", "another pbx")
+        hosts = [ami_host(port, name=name) for port, name in zip(ports, names, strict=False)]
+        self.program = stack.enter_context(
+            Program(folder, configuration(*hosts, more="live_state: yes\n"))
+        )
+        self.program.wait_for_log("the live state is synchronised", count=len(ports))
 
     def state(self, kind: str) -> list[dict[str, Any]]:
         """The entities of a kind, as the API has them."""
@@ -343,3 +348,17 @@ def test_a_pause_with_a_reason_is_seen_in_the_simulated_pbx(page: Page, tmp_path
         wait_until(lambda: any(one["Paused"] == "1" for one in members()), "the pause")
         bob = next(one for one in members() if one["Paused"] == "1")
         assert (bob["Name"], bob["PausedReason"]) == ("Bob Berg", "Training")
+
+
+def test_what_is_out_of_date_is_in_no_alarm(office: Office, page: Page) -> None:
+    for number in range(5):
+        office.desk.join("sales", f"2.{number}", "49", "Ina")
+    office.open("queues")
+    card = page.locator(".queue-card").first
+    expect(card.locator(".alarm-word")).to_have_text("Alarm")
+    office.desk.server.kill()
+    expect(page.locator(".queue-card.stale")).to_have_count(2)
+    expect(page.locator(".alarm-word")).to_have_count(0)
+    card.click()
+    expect(page.locator(".queue-one.stale")).to_be_visible()
+    expect(page.locator(".alarm-texts .chip")).to_have_count(0)

@@ -51,15 +51,21 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def offices(folder: Path, stack: ExitStack, page: Page, count: int) -> Office:
-    """A program with so many queues, in each an agent and somebody who waits for an hour."""
-    desk = Desk(*(f"team {number}" for number in range(count)))
+def offices(folder: Path, stack: ExitStack, page: Page, count: int, servers: int = 1) -> Office:
+    """A program with so many queues, in each an agent and somebody who waits for an hour.
+
+    The servers have them in turn; the desk of the office is that of the first.
+    """
+    desks = [
+        Desk(*(f"team {number}" for number in range(first, count, servers)))
+        for first in range(servers)
+    ]
     for number in range(count):
-        queue = f"team {number}"
+        queue, desk = f"team {number}", desks[number % servers]
         desk.member(queue, f"PJSIP/{201 + number}", f"Anna {number}")
         desk.caller(queue, f"1.{number}", f"49{number}", HOSTILE, wait=3599)
     page.set_viewport_size({"width": 1920, "height": 1080})
-    return Office(folder, stack, desk, page)
+    return Office(folder, stack, desks[0], page, *desks[1:])
 
 
 def test_forty_queues_are_all_shown_in_turn(tmp_path: Path, stack: ExitStack, page: Page) -> None:
@@ -95,10 +101,11 @@ def next_page(page: Page) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 40])
+@pytest.mark.parametrize("servers", [1, 2])
 def test_figures_are_large_and_nothing_is_cut_off(
-    tmp_path: Path, stack: ExitStack, page: Page, count: int
+    tmp_path: Path, stack: ExitStack, page: Page, count: int, servers: int
 ) -> None:
-    office = offices(tmp_path, stack, page, count)
+    office = offices(tmp_path, stack, page, count, servers)
     for number in range(10, 30):
         office.desk.join("team 0", f"2.{number}", "49", "Ina")
     office.desk.connect("team 0", "2.10", "PJSIP/201", 5)
@@ -108,7 +115,8 @@ def test_figures_are_large_and_nothing_is_cut_off(
     expect(tiles.first.locator("[data-figure=level] dd")).to_have_text("100%")
     expect(tiles.first.locator("[data-figure=waiting] dd")).to_have_text("20")
     expect(tiles.first.locator("[data-figure=longest] dd")).to_have_text(re.compile(r"^1:\d\d:"))
-    for width, height in ((1280, 720), (1920, 1080), (3840, 2160), (390, 800)):
+    expect(tiles.first.locator("h2 small")).to_have_count(int(servers > 1 and count > 1))
+    for width, height in ((1280, 720), (1920, 1080), (3840, 2160), (390, 800), (800, 900)):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_function("(width) => innerWidth === width", arg=width)
         columns = 1 if width < height else {1: 1, 2: 2, 4: 2}.get(count, 3)

@@ -465,6 +465,14 @@ def test_no_hello_is_no_connection(page: Page, server: V2Server) -> None:
     page.clock.run_for(15_100)
     wait_for(page, "amiws.status.state === 'lost'")
     assert page.evaluate("amiws.status.reason") == "no answer"
+    page.evaluate("() => { statuses.length = 0; amiws.reconnect(); }")
+    page.clock.run_for(1)
+    again = server.client(1)
+    told = "statuses.map(({ state, reason }) => [state, reason])"
+    assert page.evaluate(told)[-1] == ["connecting", "no answer"]  # a page never shows nothing
+    again.hello()
+    wait_for(page, "amiws.status.state === 'live'")
+    assert page.evaluate(told)[-1] == ["live", ""]
 
 
 def test_pages_come_back_one_by_one(page: Page, server: V2Server) -> None:
@@ -642,6 +650,18 @@ def test_a_subscription_that_is_refused(page: Page, server: V2Server) -> None:
     client.send({"op": "error", "id": request["id"], "code": "bad_filter", "message": "no"})
     wait_for(page, "window.refusal === 'bad_filter'")
     assert told(page, "error") == ["bad_filter"]
+
+
+def test_a_refusal_that_nobody_listens_to_is_in_the_console(
+    page: Page, server: V2Server, console_errors: list[str]
+) -> None:
+    client = live(page, server)
+    page.evaluate("() => void amiws.subscribe({ kind: 'queues' })")
+    problem = {"op": "error", "code": "bad_filter", "message": "unknown kind 'queues'"}
+    client.send(problem | {"id": client.take("subscribe")["id"]})
+    in_turn(page, client)
+    assert len(console_errors) == 1
+    assert "AmiwsError: unknown kind 'queues'" in console_errors[0]
 
 
 def test_handlers_are_removed(page: Page, server: V2Server) -> None:

@@ -209,6 +209,8 @@ def test_equal_views_are_refused(server: V2Server, client: Client) -> None:
     client.subscribe(["state"], server=[1, 2], event="Hangup", queue=None)
     with pytest.raises(ValueError, match="the same streams and filters"):
         client.subscribe(["state"], event=["hangup"], server=(2, 1, 1))
+    with pytest.raises(ValueError, match="the same streams and filters"):
+        client.subscribe("state", event="Hangup", server=[1, 2])  # a value, as of the filters
     client.subscribe(["state", "events"], server=[1, 2], event="Hangup")
 
 

@@ -44,6 +44,15 @@ def test_a_folder_of_the_audit_that_is_not_there(tmp_path: Path) -> None:
     assert warned(tmp_path, text) == []
 
 
+def test_a_folder_of_the_state_file_that_is_not_there(tmp_path: Path) -> None:
+    """Else the log says so only when the file is written: a minute later, or at the end."""
+    text = "state_file: state/figures"
+    (told,) = warned(tmp_path, text)
+    assert told.startswith(f"state_file: there is no folder {tmp_path}/state: make it")
+    (tmp_path / "state").mkdir()
+    assert warned(tmp_path, text) == []
+
+
 def test_a_size_of_the_audit_without_a_unit(tmp_path: Path) -> None:
     text = "audit: {{file: a.jsonl, key_file: ../k, max_size: {}}}"
     (told,) = warned(tmp_path, text.format("64"))

@@ -56,6 +56,21 @@ def test_calls_end_in_many_ways(style: Style) -> None:
 
 
 @by_style
+def test_a_trunk_is_asked_for_the_number(style: Style) -> None:
+    """app_dial.c, ``numsubst``: the dial string is all of Dial's argument behind the technology."""
+    asked = [
+        (event["DialString"], event["DestCallerIDNum"], trunk)
+        for events in events_of_calls(style)
+        for event in events
+        for trunk in style.trunks
+        if event["Event"] == "DialBegin" and f"/{trunk}-" in event["DestChannel"]
+    ]
+    assert len(asked) > 20
+    for text, number, trunk in asked:
+        assert text in (f"{number}@{trunk}", f"{trunk}/{number}")
+
+
+@by_style
 def test_a_hold_ends_before_the_call_or_with_it(style: Style) -> None:
     held = 0
     for events in events_of_calls(style):

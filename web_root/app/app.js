@@ -1,7 +1,7 @@
 // The frame of all views: head, menu, what is wrong with the connection, questions and answers.
 
 import { html, useEffect, useRef, useState } from "../vendor/ui.js";
-import { hello, kind, now, servers, status, useEntities, amiws } from "./live.js";
+import { hello, kind, lostServers, now, status, useEntities, amiws } from "./live.js";
 import { Dialogs } from "./parts/dialog.js";
 import { Icon } from "./parts/icon.js";
 import { Loaded } from "./parts/loaded.js";
@@ -23,6 +23,7 @@ export function App() {
     <a class="skip" href="#main">${t("app.skip")}</a>
     <${Head} current=${shown?.name} />
     <${Connection} />
+    <${Servers} current=${shown?.name} />
     <main id="main" tabindex="-1">
       <h1 class="visually-hidden">${t(`views.${shown?.name}`)}</h1>
       <${Loaded} load=${shown?.load} ready=${shown?.ready} key=${shown?.name} />
@@ -92,7 +93,7 @@ function Connection() {
       setLostAt(null);
     }
   }, [state]);
-  if (lostAt === null) {
+  if (lostAt === null || state === "live") {
     return null;
   }
   return html`
@@ -111,6 +112,23 @@ function Connection() {
       </p>
     </div>
   `;
+}
+
+/**
+ * Why some things are grey. The view of servers says it itself.
+ *
+ * @param {{ current: string | undefined }} props
+ */
+function Servers({ current }) {
+  const names = lostServers.value.join(", ");
+  return (
+    names !== "" &&
+    status.value.state === "live" &&
+    current !== "servers" &&
+    html`<p class="alarm some" role="status">
+      <a href=${addressOf("servers")} title=${names}>${t("connection.servers", { server: names })}</a>
+    </p>`
+  );
 }
 
 function lossText() {

@@ -1,6 +1,7 @@
 // What can be done with a call, for all views: each is asked for once more, and its answer shown.
 
 import { act, ask, mayDo, send, tell } from "./actions.js";
+import { partnerOf } from "./calls/list.js";
 import { channelNames } from "./channels.js";
 import { serverNames } from "./live.js";
 import { nameOf } from "./parts/person.js";
@@ -11,11 +12,11 @@ import { t } from "./text.js";
 /** @typedef {import("./parts/person.js").Someone & { channel?: string | null }} Someone */
 
 /** @param {Entity} call */
-export const describe = (call) =>
-  t("act.call", {
-    caller: nameOf(call["caller"]) || t("person.unknown"),
-    called: nameOf(call["callee"] ?? call["called"]) || call["dialled"] || t("person.unknown"),
-  });
+export function describe(call) {
+  const caller = nameOf(call["caller"]) || t("person.unknown");
+  const called = nameOf(partnerOf(call));
+  return called ? t("act.call", { caller, called }) : caller;
+}
 
 /**
  * The channel of somebody in a call. Without one nothing can be done: that is told.

@@ -286,6 +286,12 @@ export const serverNames = steadily(
   (names) => JSON.stringify([...names]),
 );
 
+/** The names of those of which amiws-gevent does not know how they are now. */
+export const lostServers = steadily(
+  () => servers.value.filter(({ sync }) => sync === "stale").map(({ name }) => String(name)),
+  (names) => JSON.stringify(names),
+);
+
 /**
  * Whether what is known of a server is how it is now.
  *

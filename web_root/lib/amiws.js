@@ -122,7 +122,8 @@ function rootOf(file) {
  *
  * @typedef {object} Status
  * @property {"connecting" | "live" | "lost" | "refused" | "closed"} state
- * @property {string} reason for people; empty while all is well
+ * @property {string} reason for people: why it is not live, also while it connects again; empty while
+ *   all is well
  * @property {number | null} code the close code, or the status of HTTP
  * @property {number | null} retryAt when the next attempt is, by `Date.now()`
  */
@@ -184,15 +185,18 @@ class Handlers {
    * @template {keyof Told} Name
    * @param {Name} name
    * @param {Told[Name]} what
+   * @returns {boolean} whether anybody was told
    */
   tell(name, what) {
-    for (const handler of [...(this.#handlers.get(name) ?? [])]) {
+    const handlers = [...(this.#handlers.get(name) ?? [])];
+    for (const handler of handlers) {
       try {
         handler(what);
       } catch (error) {
         reportError(error);
       }
     }
+    return handlers.length > 0;
   }
 }
 
@@ -354,7 +358,8 @@ function merged(items, changed) {
  * @property {Change[]} change what has changed since the last time, in the order of the first change
  * @property {ClassicMessage} event
  * @property {Gap} gap
- * @property {AmiwsError} error the server has refused the subscription
+ * @property {AmiwsError} error the server has refused the subscription; the console says so if nobody
+ *   listens to this
  */
 
 /** One view of the servers: a collection that is kept up to date, and events. */
@@ -498,7 +503,9 @@ export class Subscription {
   /** @internal @param {AmiwsError} error */
   _refused(error) {
     this.#settleReady.reject(error);
-    this.#handlers.tell("error", error);
+    if (!this.#handlers.tell("error", error)) {
+      console.error(String(error)); // else a page with a mistake in its filters stays empty, and silent
+    }
   }
 
   /** @internal @param {any} message */
@@ -671,7 +678,7 @@ class Connection {
   }
 
   async #attempt() {
-    this.#change("connecting");
+    this.#change("connecting", this.status.reason); // why it is not live, until it is
     if (this.#wasRefused && this.#login !== null) {
       const refusal = await logIn(this.#login);
       if (this.status.state !== "connecting") {

@@ -66,6 +66,11 @@ class Leg:
     rings: float
     data: str
 
+    @property
+    def asked(self) -> str:
+        """What its channel driver is asked for: ``201``, or the number and the trunk."""
+        return self.data.partition(",")[0].partition("/")[2]
+
 
 class Talks:
     """What calls are made of once it is known who is called: dialling, queues, talking.
@@ -180,7 +185,7 @@ class Talks:
             yield self.wait(0.3, 1.0)
             return None, status
         target = self._outgoing(call, channel, leg, "AppDial")
-        dial = switch.dial_begun(channel, target, leg.device.name.partition("/")[2])
+        dial = switch.dial_begun(channel, target, leg.asked)
         yield self.wait(0.1, 0.6)
         if leg.outcome not in ("BUSY", "CONGESTION"):
             switch.dial_ringing(dial)

@@ -1,5 +1,6 @@
 // When a queue is to be loud: thresholds that somebody sets in this browser, for each queue or all.
 
+import { isCurrent } from "../live.js";
 import { setting } from "../settings.js";
 import { count, duration, percent, t } from "../text.js";
 import { levelOf, longestSince } from "./model.js";
@@ -50,7 +51,7 @@ export function limit(typed) {
 }
 
 /**
- * What is wrong with a queue at this moment.
+ * What is wrong with a queue at this moment: nothing, if what is known of it is not how it is now.
  *
  * @param {Line} line
  * @param {Limits} limits
@@ -60,6 +61,9 @@ export function limit(typed) {
 export function alarmsOf(line, limits, now) {
   /** @type {Alarm[]} */
   const found = [];
+  if (!isCurrent(line.queue.server)) {
+    return found;
+  }
   const waiting = line.callers.length;
   if (limits.waiting !== null && waiting > 0 && waiting >= limits.waiting) {
     found.push(alarm("waiting", count(waiting), { count: waiting }));

@@ -3,7 +3,7 @@
 
 import { effect, html } from "../../vendor/ui.js";
 import { tell } from "../actions.js";
-import { hold, isCurrent, kind, now, serverNames } from "../live.js";
+import { hold, kind, now, serverNames } from "../live.js";
 import { Icon } from "../parts/icon.js";
 import { addressOf } from "../route.js";
 import { alarmNotes, alarmSound } from "../settings.js";
@@ -62,7 +62,7 @@ function watch() {
   }
   const before = known;
   known = new Set();
-  for (const line of lines.value.filter(({ queue }) => isCurrent(queue.server))) {
+  for (const line of lines.value) {
     for (const alarm of alarmsOf(line, limitsOf(line.key), now.value)) {
       const name = `${alarm.what} ${line.key}`;
       known.add(name);

@@ -30,6 +30,7 @@ export default {
     never: "There is no connection to amiws-gevent ({reason}).",
     as_of: "What you see is as of {time}.",
     retry: "Next attempt in {time}.",
+    servers: "Out of date: {server}",
     trying: "Connecting …",
     now: "Try now",
   },
@@ -411,7 +412,6 @@ export default {
     stale: "Out of date",
     waiting: "waiting",
     calls: { one: "call", other: "calls" },
-    lost: "Out of date: {server}",
     page: "Page {page} of {pages}",
     figure: {
       waiting: "Waiting",

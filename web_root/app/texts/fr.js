@@ -29,6 +29,7 @@ export default {
     never: "Il n’y a pas de connexion à amiws-gevent ({reason}).",
     as_of: "Vous voyez l’état de {time}.",
     retry: "Prochain essai dans {time}.",
+    servers: "Périmé : {server}",
     trying: "Connexion…",
     now: "Essayer maintenant",
   },
@@ -61,7 +62,7 @@ export default {
   phases: {
     dialling: "Numérotation",
     ringing: "Sonne",
-    talking: "En conversation",
+    talking: "En ligne",
     held: "En garde",
     queued: "En file",
     parked: "Parqué",
@@ -262,7 +263,7 @@ export default {
     longest_short: "Plus longue",
     idle: "Libres",
     idle_of: "Libres sur {count}",
-    talking: "En communication",
+    talking: "En ligne",
     paused: "En pause",
     logged_in: "Connectés",
     of_members: "sur {count}",
@@ -303,7 +304,7 @@ export default {
     alarms: "Alarmes",
     standing: {
       idle: "Libre",
-      talking: "En communication",
+      talking: "En ligne",
       on_hold: "En garde",
       ringing: "Sonne",
       paused: "En pause",
@@ -410,7 +411,6 @@ export default {
     stale: "Périmé",
     waiting: "en attente",
     calls: { one: "appel", other: "appels" },
-    lost: "Périmé : {server}",
     page: "Page {page} sur {pages}",
     figure: {
       waiting: "En attente",

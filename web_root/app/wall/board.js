@@ -23,7 +23,7 @@ export function Board() {
   const lines = chosenLines(useLines(), params);
   const shown = lines.map((line) => {
     const limits = wallLimits(line.key, params);
-    const alarms = isCurrent(line.queue.server) ? alarmsOf(line, limits, now.value) : [];
+    const alarms = alarmsOf(line, limits, now.value);
     return { line, limits, alarms };
   });
   const { width, height } = useScreen();
@@ -64,7 +64,7 @@ function Head({ shown, chosen }) {
     <header class="wall-head">
       <p class="wall-total"><b>${count(waiting)}</b> ${t("wall.waiting")}</p>
       <p class="wall-total"><b>${count(calls)}</b> ${t("wall.calls", { count: calls })}</p>
-      ${lost.length > 0 && html`<p class="wall-lost" role="status">${t("wall.lost", { server: lost.map(({ name }) => name).join(", ") })}</p>`}
+      ${lost.length > 0 && html`<p class="wall-lost" role="status">${t("connection.servers", { server: lost.map(({ name }) => name).join(", ") })}</p>`}
       <p class="wall-clock"><time>${timeOfDay(now.value)}</time></p>
     </header>
   `;
