@@ -64,7 +64,7 @@ FIELDS: Mapping[str, Fields] = {
     ),
     "bridge": _fields("type technology creator created server_created", "name members"),
     "call": _fields(
-        f"phase {_SINCE} created server_created answered",
+        f"phase {_SINCE} created server_created answered server_answered",
         "trunk application queue conference parking legs merged",
         **dict.fromkeys(("caller", "callee", "called", "ringing", "held"), _PERSON),
         dialled=_EXTEN,

@@ -36,9 +36,11 @@ BLANK: Final[dict[str, Any]] = {
     "trunk": None,
     "phase": "dialling",
     "since": None,
+    "server_since": None,
     "created": None,
     "server_created": None,
     "answered": None,
+    "server_answered": None,
     "application": None,
     "queue": None,
     "conference": None,
@@ -74,11 +76,7 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
         seen = _tell(news, known, people, store, moment)
         steps = seen if steps is None else seen + steps
     if "phase" in news:
-        now = moment[0]
-        if known["since"] != now:
-            news["since"] = now
-        if known["answered"] is None and news["phase"] in _ANSWERED:
-            news["answered"] = now
+        _tell_times(news, known, moment)
     if steps:
         news["way"] = lengthened(known["way"], steps)
     if entity is None:
@@ -87,6 +85,19 @@ def refresh(call: Call, store: Store, moment: Moment, steps: Way | None = None) 
         call.entity = store.make(KIND, call.key, known)
     elif news:
         store.update(KIND, call.key, entity, news)
+
+
+def _tell_times(news: News, known: dict[str, Any], moment: Moment) -> None:
+    """Since when the call is in a new phase."""
+    now, server_now = moment
+    if known["since"] != now:
+        news["since"] = now
+    if known["server_since"] != server_now:
+        news["server_since"] = server_now
+    if known["answered"] is None and news["phase"] in _ANSWERED:
+        news["answered"] = now
+        if server_now is not None:
+            news["server_answered"] = server_now
 
 
 def _tell_legs(news: News, known: dict[str, Any], call: Call) -> None:
@@ -98,8 +109,8 @@ def _tell_legs(news: News, known: dict[str, Any], call: Call) -> None:
 
 def _blank(call: Call, moment: Moment) -> dict[str, Any]:
     blank = _FRESH.copy()
-    blank["since"], blank["server_created"] = moment
-    blank["created"] = call.created
+    blank["since"], blank["server_since"] = moment
+    blank["created"], blank["server_created"] = call.created, moment[1]
     return blank
 
 
@@ -161,10 +172,11 @@ def _tell_people(
         held = _held(main, people, company, phase)
         if held != known["held"]:
             news["held"] = held
-    if known["trunk"] is None and ("caller" in news or "callee" in news):
+    if known["trunk"] is None and ("caller" in news or "callee" in news or main.call.turned):
         trunk = _trunk(news, main, company)
         if trunk is not None:
             news["trunk"] = trunk
+    main.call.turned = False
 
 
 def _tell_way(news: News, known: dict[str, Any], main: Leg, phase: str) -> None:
@@ -325,7 +337,7 @@ def _held(main: Leg, people: list[Leg], company: Company, phase: str) -> list[Pe
 def _trunk(news: News, main: Leg, company: Company) -> str | None:
     """The first trunk that the call comes or goes through: looked for where a person is new."""
     trunk = None
-    if "caller" in news:
+    if "caller" in news or main.call.turned:
         _, _, trunk = identify(main)
     if "callee" in news:
         for leg in (*company.talking, *company.ringing):

@@ -55,6 +55,7 @@ class Call:
         "met",
         "placed",
         "regrouped",
+        "turned",
     )
 
     def __init__(self, key: str, created: int) -> None:
@@ -65,6 +66,8 @@ class Call:
         self.legs: dict[str, Leg] = {}
         self.regrouped = True
         """Whether it may have other legs than were told last."""
+        self.turned = False
+        """Whether it was found since then that somebody calls who seemed to be called."""
         self.linkedids: tuple[str, ...] = ()
         """Those that mean this call, besides its key."""
         self.met = False
@@ -155,6 +158,7 @@ class Leg:
         the server called it (``handle_request_invite``)."""
         if self.dialled_by is None and self.dialled:
             self.dialled, self.own_number = False, None
+            self.call.turned = True
 
     def become(self, other: Leg | None) -> None:
         """It is the channel of another one now, if it is known of which leg. A phone is known by

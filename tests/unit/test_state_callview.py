@@ -92,6 +92,15 @@ def test_a_call_to_the_outside_names_the_number_and_the_trunk() -> None:
     assert (call(world)["trunk"], call(world)["dialled"]) == ("gw", "0030123456")
 
 
+def test_a_call_from_the_outside_names_the_trunk_also_where_its_channel_was_down_at_first() -> None:
+    """As of chan_sip up to 13: channels/chan_sip.c, handle_request_invite."""
+    world = World()
+    new(world, "1.0", "SIP/gw-1", "Down", CallerIDNum="030123456", Exten="600")
+    state(world, "1.0", "Ring")
+    assert (line(call(world)), call(world)["trunk"]) == ("030123456 -> None dialling", "gw")
+    assert call(world)["dialled"] == "600"
+
+
 def test_one_who_does_not_answer_is_out_and_the_next_may_ring() -> None:
     world = World()
     new(world, "1.0", "SIP/201-1")
@@ -146,6 +155,22 @@ def test_steps_have_the_server_s_time_where_it_sends_one() -> None:
     (step,) = call(world)["way"]
     assert (step["at"], step["server_at"]) == (world.now, 1_700_000_000_500)
     assert call(world)["server_created"] == 1_700_000_000_500
+
+
+def test_each_time_has_the_server_s_beside_it_where_it_sends_one() -> None:
+    world = World()
+    new(world, "1.0", "SIP/201-1", Timestamp="1700000000.5")
+    assert call(world)["server_since"] == 1_700_000_000_500
+    new(world, "1.1", "SIP/203-1", "Down", Timestamp="1700000001.0")
+    dial(world, "1.0", "1.1")
+    stamped = {"Uniqueid": "1.1", "ChannelStateDesc": "Up", "Timestamp": "1700000004.25"}
+    world.event("Newstate", **stamped)
+    told = call(world)
+    assert (told["since"], told["server_since"]) == (world.now, 1_700_000_004_250)
+    assert (told["answered"], told["server_answered"]) == (world.now, 1_700_000_004_250)
+    bridge(world, "1.1", "1.0")
+    world.event("Hold", Uniqueid="1.1")  # without one
+    assert (call(world)["since"], call(world)["server_since"]) == (world.now, None)
 
 
 def test_what_is_not_other_is_no_change() -> None:
