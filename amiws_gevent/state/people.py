@@ -95,7 +95,6 @@ class Leg:
         "hint",
         "key",
         "left",
-        "local",
         "own_number",
         "peer",
         "places",
@@ -113,11 +112,10 @@ class Leg:
         self.call = call
         self.created: int = channel["created"]
         self.base = local_base(name)
-        """What the names of both halves of a Local channel have in common."""
-        self.local = name.startswith("Local/") and self.base is not None
+        """What the names of both halves of a Local channel have in common; None for others."""
         self._name: str | None = None
         self._device = ""
-        self.real = not self.local and is_real(name)
+        self.real = self.base is None and is_real(name)
         self.half: Leg | None = None
         """The other half of a Local channel."""
         self.dialled = was_dialled(channel)
@@ -139,6 +137,11 @@ class Leg:
         self.talked = False
         self.served = False
         """Of the second half of a Local channel: whether it has ever called anybody."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a half of a Local channel."""
+        return self.base is not None
 
     @property
     def channel(self) -> Channel:
