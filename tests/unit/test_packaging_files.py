@@ -36,12 +36,14 @@ def test_the_configuration_of_the_package_has_no_secret_and_names_hosts(tmp_path
     secret.write_text("sesame\n")
     secret.chmod(0o640)
     file = tmp_path / "amiws.yaml"
+    state = Path("/var/lib/amiws/state.json")
+    assert f"state_file: {state}\n" in text  # of StateDirectory of the unit
+    text = text.replace(str(state), str(tmp_path / state.name))
     file.write_text(text.replace("/etc/amiws/pbx.secret", str(secret)))
     result = load_settings(file)
     assert result.warnings == []
     assert result.settings.allowed_hosts == ()
     assert result.settings.ws_host == "127.0.0.1"
-    assert result.settings.state_file == Path("/var/lib/amiws/state.json")
 
 
 def test_the_configuration_of_the_container_is_valid_with_a_server(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 // What can be done with a call, for all views: each is asked for once more, and its answer shown.
 
 import { act, ask, mayDo, send, tell } from "./actions.js";
-import { partnerOf } from "./calls/list.js";
 import { channelNames } from "./channels.js";
 import { serverNames } from "./live.js";
+import { partnerOf } from "./partner.js";
 import { nameOf } from "./parts/person.js";
 import { context, ownInterface } from "./settings.js";
 import { t } from "./text.js";

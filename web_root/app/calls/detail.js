@@ -8,10 +8,11 @@ import { Chip } from "../parts/chip.js";
 import { Icon } from "../parts/icon.js";
 import { nameOf, Person } from "../parts/person.js";
 import { Since } from "../parts/since.js";
+import { partnerOf } from "../partner.js";
 import { t, timeOfDay } from "../text.js";
 import { ended } from "./ended.js";
 import { Events } from "./events.js";
-import { keyOf, partnerOf } from "./list.js";
+import { keyOf } from "./list.js";
 import { stepText } from "./way.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */

@@ -1,5 +1,6 @@
 // Which calls are shown, in which order. No drawing and no signals: values in, values out.
 
+import { partnerOf } from "../partner.js";
 import { byText } from "../text.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */
@@ -136,18 +137,3 @@ function placeIn(calls, call, by) {
 
 /** @param {{ name?: string, number?: string } | null} who */
 const label = (who) => who?.name ?? who?.number ?? "";
-
-/**
- * Whom the caller is with, or who is called; null where nobody is: of a parked call, or one that was
- * passed on, who was called may be the one who is left.
- *
- * @param {Entity} call
- */
-export function partnerOf(call) {
-  const company = call["callee"] ?? call["ringing"][0];
-  const { caller, called, dialled } = call;
-  if (company || (called && called.channel === caller?.channel)) {
-    return company ?? null;
-  }
-  return called ?? (dialled ? { number: dialled } : null);
-}

@@ -9,11 +9,12 @@ import { Loaded } from "../parts/loaded.js";
 import { nameOf, Person } from "../parts/person.js";
 import { Since } from "../parts/since.js";
 import { Table } from "../parts/table.js";
+import { partnerOf } from "../partner.js";
 import { goTo, route } from "../route.js";
 import { language, t } from "../text.js";
 import { ended, noteEnds } from "./ended.js";
 import { Filters } from "./filters.js";
-import { keyOf, matching, partnerOf, sorted } from "./list.js";
+import { keyOf, matching, sorted } from "./list.js";
 import { useSteady } from "./steady.js";
 
 /** @typedef {import("../../lib/amiws.js").Entity} Entity */
