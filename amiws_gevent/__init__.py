@@ -1,3 +1,3 @@
 """amiws-gevent: Asterisk Manager Interface events as JSON to every browser."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
