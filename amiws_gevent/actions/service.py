@@ -189,8 +189,8 @@ class ActionService:
         """The request with real numbers, its servers, and by which rights it may be sent."""
         rights = self._rights_of(client.identity)
         headers = permission.taken_back(rights, request.headers)
-        if headers is not request.headers:
-            request = dataclasses.replace(request, headers=headers)
+        if headers != request.headers:
+            request = dataclasses.replace(request, headers=headers, written=request.headers)
         try:
             self._limits.take(client)
             servers = self._servers(request, rights)

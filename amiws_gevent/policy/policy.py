@@ -133,7 +133,7 @@ class Rights:
         if failure.words:
             text += f" {failure.words}"
         if failure.value is not None:
-            text += f" {_shortened(self.sight.hidden(failure.value))}"
+            text += f" {_shortened(self.sight.redacted(failure.value))}"
         return Refusal(text, failure.action, failure.header)
 
 

@@ -164,6 +164,14 @@ def _nothing(_value: str) -> None:
     return None
 
 
+_WITHOUT = Numbers(SHORTEST, lambda _number: "#")
+
+
+def redacted(text: str) -> str:
+    """A text without the numbers in it."""
+    return _WITHOUT.within(text)
+
+
 def ids_of(level: Level, pseudonyms: Pseudonyms) -> Mask | None:
     """What substitutes numbers in ids where they are not seen whole."""
     return pseudonyms.within if level[0] else None

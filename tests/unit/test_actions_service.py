@@ -719,6 +719,35 @@ class TestRights:
         site.ask({"Action": "Hangup", "Channel": shown})
         assert dict(link.asked[0][0])["Channel"] == "PJSIP/0170123456-0001"
 
+    def test_an_action_id_comes_back_as_it_was(self) -> None:
+        """It is the client's own; with a pseudonym in it anybody could find who is behind one."""
+        items = [item("QueueParams", Queue="support")]
+        end = item("QueueStatusComplete", EventList="Complete")
+        link = ScriptedLink(1, answered(items=items, end=end))
+        site = self.Site(link, see={"numbers": "masked"}, do=[{"action": "QueueStatus"}])
+        reply = site.ask({"Action": "QueueStatus", "ActionID": "0170123456"})
+        for message in (reply.response, reply.end, *reply.items):
+            assert message is not None
+            assert message["ActionID"] == "0170123456"
+
+    def test_a_refusal_does_not_tell_which_pseudonym_a_number_has(self) -> None:
+        rule = {"action": "Hangup", "with": {"Channel": "PJSIP/2*"}}
+        site = self.Site(ScriptedLink(), see={"numbers": "masked"}, do=[rule])
+        with pytest.raises(ActionProblem) as caught:
+            site.ask({"Action": "Hangup", "Channel": "PJSIP/0170123456-1"})
+        assert str(caught.value).endswith("do not allow Hangup for Channel PJSIP/#-1")
+
+    def test_a_number_is_not_the_request_that_its_pseudonym_was(self) -> None:
+        """Else who has one tries numbers with the same key until there is no conflict."""
+        rule = {"action": "Hangup", "with": {"Channel": "PJSIP/*"}}
+        site = self.Site(ScriptedLink(), see={"numbers": "masked"}, do=[rule])
+        shown = site.rights.sight.hidden("PJSIP/0170123456-0001")
+        again = {"idempotency_key": "k"}
+        site.ask({"Action": "Hangup", "Channel": shown}, **again)
+        guess = asked({"Action": "Hangup", "Channel": "PJSIP/0170123456-0001"}, **again)
+        assert refused(site.service, guess) == "idempotency_conflict"
+        assert site.ask({"Action": "Hangup", "Channel": shown}, **again).outcome == "answered"
+
     def test_replies_have_what_is_seen_and_do_not_count_the_rest(self) -> None:
         items = [item("QueueParams", Queue=queue) for queue in ("support", "sales")]
         end = item("QueueStatusComplete", EventList="Complete", ListItems="2")
