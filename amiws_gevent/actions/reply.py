@@ -202,9 +202,13 @@ def _split(response: Message | None) -> tuple[Sequence[str] | None, Message | No
 
 def originated(request: ActionRequest, reply: Reply) -> tuple[str | None, str | None]:
     """The uniqueid and the name of the channel that an Originate has made, where known."""
-    end = reply.end or {}
-    uniqueid = _known(end, "uniqueid") or request.header("channelid")
-    return uniqueid, _known(end, "channel")
+    uniqueid = told_uniqueid(reply) or request.header("channelid")
+    return uniqueid, _known(reply.end or {}, "channel")
+
+
+def told_uniqueid(reply: Reply) -> str | None:
+    """What the server says of it, not the client: a ChannelId may be that of another channel."""
+    return _known(reply.end or {}, "uniqueid")
 
 
 def _known(headers: Headers, folded: str) -> str | None:

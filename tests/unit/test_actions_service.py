@@ -775,6 +775,26 @@ class TestRights:
             (reply,) = told.wait(1)
             assert ("hold back 1" in reply.reason) is withheld
 
+    def test_the_channel_of_somebody_else_does_not_tell_its_call(self) -> None:
+        """A ChannelId that is taken: Asterisk queues the call all the same, and makes none."""
+        rule = {
+            "action": "Originate",
+            "with": {"Channel": "SIP/1", "Context": "in", "Exten": "1", "ChannelId": "*"},
+        }
+        given = rights({"queues": "support"}, [rule])
+        failure = item("OriginateResponse", Response="Failure", Uniqueid="<null>", Channel="SIP/1")
+        success = item("OriginateResponse", Response="Success", Uniqueid="1.5", Channel="SIP/1-0")
+        action = {"Action": "Originate", "Channel": "SIP/1", "Context": "in", "Exten": "1"}
+        for end, call in ((None, None), (failure, None), (success, "call of 1.5")):
+            service = serving(
+                ScriptedLink(answer=answered(end=end)),
+                rights_of=lambda _: given,
+                call_of=lambda _, uniqueid: f"call of {uniqueid}",
+            )
+            told = Told()
+            service.submit(asked({**action, "ChannelId": "9.9"}, wait=True), ALICE, told)
+            assert told.wait()[0].as_json()["call"] == call
+
     def test_rights_that_change_amid_an_action(self) -> None:
         link = ScriptedLink()
         site = self.Site(link, see="everything", do=[{"action": "CoreStatus"}])
