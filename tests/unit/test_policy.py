@@ -167,6 +167,13 @@ def test_rights_pass_on_to_the_sight() -> None:
     assert bob != "bob"
 
 
+def test_a_refusal_does_not_tell_a_number_that_has_the_form_of_none() -> None:
+    bob = POLICY.rights("bob")
+    shown = bob.sight.key("0301234567")
+    asked = action("QueuePause", Queue="support", Interface=f"PJSIP/0x{shown}")
+    assert "0301234567" not in str(bob.may(1, bob.take_back(asked)))
+
+
 def test_a_digest_is_that_of_equal_rights_in_other_processes() -> None:
     rules = [
         {"action": "QueuePause", "servers": ["1", "2"], "with": {"Queue": ["a", "b"]}},
