@@ -114,6 +114,8 @@ def test_pseudonyms_are_not_taken_back_in_texts(header: str) -> None:
     masked = sight({"numbers": "masked"})
     pairs = action("QueuePause", **{header: masked.hidden(NUMBER)})
     assert masked.take_back(pairs) == pairs
+    sender = action("MessageSend", Destination="pjsip:204", From=masked.hidden(NUMBER))
+    assert masked.take_back(sender) == sender
     unknown = action("DongleSendSMS", Number=masked.hidden(NUMBER))
     assert masked.take_back(unknown) == unknown
 
