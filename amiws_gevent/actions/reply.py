@@ -171,10 +171,7 @@ class _View:
             self._seen = functools.partial(rights.reply, server, request.name)
 
     def all(self, messages: Sequence[Message]) -> Sequence[Message]:
-        restored = [
-            message.replace("ActionID", self._action_id) if message.has("ActionID") else message
-            for message in messages
-        ]
+        restored = self._with_own_id(messages)
         shown = self._shown(restored)
         if self._seen is None:
             self.withheld += len(restored) - len(shown)
@@ -182,7 +179,11 @@ class _View:
         seen = self._seen(shown)
         if len(shown) != len(restored):
             self.withheld += max(0, len(self._seen(restored)) - len(seen))
-        return seen
+        return self._with_own_id(seen)  # as it was sent, whatever is masked in it
+
+    def _with_own_id(self, messages: Sequence[Message]) -> Sequence[Message]:
+        own = self._action_id
+        return [one.replace("ActionID", own) if one.has("ActionID") else one for one in messages]
 
     def one(self, message: Message | None) -> Message | None:
         return next(iter(self.all([message])), None) if message is not None else None
@@ -201,9 +202,13 @@ def _split(response: Message | None) -> tuple[Sequence[str] | None, Message | No
 
 def originated(request: ActionRequest, reply: Reply) -> tuple[str | None, str | None]:
     """The uniqueid and the name of the channel that an Originate has made, where known."""
-    end = reply.end or {}
-    uniqueid = _known(end, "uniqueid") or request.header("channelid")
-    return uniqueid, _known(end, "channel")
+    uniqueid = told_uniqueid(reply) or request.header("channelid")
+    return uniqueid, _known(reply.end or {}, "channel")
+
+
+def told_uniqueid(reply: Reply) -> str | None:
+    """What the server says of it, not the client: a ChannelId may be that of another channel."""
+    return _known(reply.end or {}, "uniqueid")
 
 
 def _known(headers: Headers, folded: str) -> str | None:

@@ -42,6 +42,9 @@ class ActionRequest:
     wait: bool
     """Whether the answer to an Originate includes what became of it."""
     idempotency_key: str | None
+    written: tuple[tuple[str, str], ...] | None = None
+    """The headers as the client wrote them, where these have pseudonyms and ``headers`` numbers.
+    So a number never asks for the same as its pseudonym: the same key would tell that it is it."""
 
     def client_action(self, server: int | None) -> ClientAction:
         """The action as hooks of plugins get it, for one server or (None) all."""

@@ -29,6 +29,7 @@ from amiws_gevent.actions.reply import (
     failed,
     originated,
     reply_of,
+    told_uniqueid,
 )
 from amiws_gevent.actions.request import ActionRequest, parse_request
 from amiws_gevent.actions.run import Joined, Run, Submission, Told
@@ -189,8 +190,8 @@ class ActionService:
         """The request with real numbers, its servers, and by which rights it may be sent."""
         rights = self._rights_of(client.identity)
         headers = permission.taken_back(rights, request.headers)
-        if headers is not request.headers:
-            request = dataclasses.replace(request, headers=headers)
+        if headers != request.headers:
+            request = dataclasses.replace(request, headers=headers, written=request.headers)
         try:
             self._limits.take(client)
             servers = self._servers(request, rights)
@@ -347,7 +348,8 @@ class ActionService:
         if reply.outcome in (REFUSED, UNREACHABLE):
             return reply
         uniqueid, channel = originated(request, reply)
-        call = None if uniqueid is None else self._call_of(reply.server, uniqueid)
+        made = uniqueid if rights is Rights.everything else told_uniqueid(reply)
+        call = None if made is None else self._call_of(reply.server, made)
         if rights is not Rights.everything:  # the channel is of the answer, which is limited
             uniqueid = None if uniqueid is None else rights.sight.hidden(uniqueid)
             call = None if call is None else rights.sight.key(call)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
-from amiws_gevent.actions import ActionRequest, ActionService, Submission
+from amiws_gevent.actions import ActionProblem, ActionRequest, ActionService, Submission
 from amiws_gevent.actions.limits import ActionLimits, Client
+from amiws_gevent.actions.reply import RETRY_AFTER
 from amiws_gevent.actions.run import Told
 from amiws_gevent.actions.service import Late, owner_of
 from amiws_gevent.config import AmiHost
@@ -18,6 +19,7 @@ from amiws_gevent.errors import NotConnected
 from amiws_gevent.link import Answer, Link
 from amiws_gevent.plugins.api import ClientInfo
 
+OTHER_ROLES = "the collector has other roles in force than the edge: reload all processes"
 NO_LEASE = "this collector has not, or may have lost, the lease of this server"
 
 
@@ -90,6 +92,16 @@ class Uncounted(ActionLimits):
 
 class PartActions(ActionService):
     """Does of a request what one server is to do."""
+
+    def check_rights(self, request: ActionRequest, client: ClientInfo, digest: str) -> None:
+        """Raise ActionProblem unless the client has the rights here that it has at its edge.
+
+        A reload may have come there before. What is answered is limited here, by rights of here.
+        """
+        if self._rights_of(client.identity).digest != digest:
+            problem = ActionProblem("not_allowed", OTHER_ROLES, RETRY_AFTER)
+            self._refuse(client, problem, request)
+            raise problem
 
     def submit_part(
         self, request: ActionRequest, server: int, client: ClientInfo, reply: Told, late: Late

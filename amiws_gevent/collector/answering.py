@@ -111,6 +111,7 @@ class Answering:
         request = calls.request_of(given["request"])
         asked = _Asked(reply)
         try:
+            self._actions.check_rights(request, client, given["rights"])
             submission = self._actions.submit_part(
                 request, given["server"], client, asked.tell, partial(_late, reply)
             )

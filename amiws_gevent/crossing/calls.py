@@ -1,7 +1,7 @@
 """What collectors are asked, as bytes: by edges, and by each other.
 
-    ACTION    an ActionRequest of a client, for one server; answered with TAKEN, or with a problem;
-              then with its Reply
+    ACTION    an ActionRequest of a client, for one server, and the digest of its rights; answered
+              with TAKEN, or with a problem; then with its Reply
     CLASSIC   the text of an action of the classic socket, for one server; answered with messages
               for who sent it
     TELL      for the audit: a login, a logout, an action that the edge refused, who reads

@@ -179,6 +179,7 @@ class RemoteActions(ActionService):
         told = {
             "client": calls.client_members(client),
             "request": calls.request_members(request),
+            "rights": rights.digest,
         }
 
         def call(server: int, on_answer: OnAnswer) -> Callable[[], None]:

@@ -19,6 +19,15 @@ _NO_NUMBERS = rf"""
 """
 # What may stand between the digits of a number that begins with a plus sign.
 _BETWEEN = rf"(?:(?!-{_COUNTER})[ .()/-])"
+_ALONE = re.compile(r"[0-9*#+(][0-9*#+() ./-]*")
+
+
+def is_number(value: str) -> bool:
+    """Whether a value that is a caller's number or name is a number.
+
+    Who has no number is shown by the name (``main/callerid.c``, ast_callerid_merge).
+    """
+    return _ALONE.fullmatch(value) is not None
 
 
 class Numbers:

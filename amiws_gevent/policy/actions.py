@@ -172,7 +172,7 @@ DBGetTree             system,reporting data   Family:name! Key:name*
 DBPut                 system          data    Family:name! Key:name! Val:data
 ExtensionStateList    call,reporting  -       -
 LocalOptimizeAway     system,call     -       Channel:channel
-MessageSend           message         speaks  Destination:name To:name From:name Body:text \
+MessageSend           message         speaks  Destination:name To:name From:text Body:text \
  Base64Body:text Variable:assign
 ShowDialPlan          config,reporting config Context:name* Extension:name*
 # pbx/pbx_config.c, res/res_clialiases.c

@@ -7,8 +7,10 @@ made for one of them.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from amiws_gevent.ami import Message
@@ -64,6 +66,14 @@ class Rights:
 
     def __hash__(self) -> int:
         return self._hash
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for equal rights, in all processes, and for no others."""
+        scopes = [scope.order for scope in self.sight.scopes]
+        allowed = [rule.as_json for rule in self._rules.allowed]
+        text = repr((self.roles, scopes, allowed, self.reads_audit))
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
     def does_as(self, other: Rights) -> bool:
         """Whether the same may be done, by the same roles; what is seen may be other."""
@@ -133,7 +143,7 @@ class Rights:
         if failure.words:
             text += f" {failure.words}"
         if failure.value is not None:
-            text += f" {_shortened(self.sight.hidden(failure.value))}"
+            text += f" {_shortened(self.sight.redacted(failure.value))}"
         return Refusal(text, failure.action, failure.header)
 
 

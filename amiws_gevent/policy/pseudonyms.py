@@ -36,8 +36,17 @@ class Pseudonyms:
         """A text with a pseudonym in place of each number in it."""
 
     def taken_back(self, text: str) -> str:
-        """The text with the numbers again that pseudonyms in it stand for."""
-        return _PSEUDONYM.sub(self._number, text) if "#" in text else text
+        """The text with the numbers again that pseudonyms in it stand for.
+
+        As it is if one of them would be seen then. Long digits that are no number by their form
+        have no pseudonym: behind ``0x`` a number would come back, in a refusal or an id, as it is.
+        """
+        numbers = list(filter(None, map(self._number, _PSEUDONYM.finditer(text))))
+        if not numbers:
+            return text
+        made = _PSEUDONYM.sub(lambda found: self._number(found) or found[0], text)
+        seen = self.within(made)
+        return text if any(number in seen for number in numbers) else made
 
     def _made(self, number: str) -> str:
         plain = number.encode() + _END
@@ -45,12 +54,13 @@ class Pseudonyms:
         tag = self._tag(plain)
         return "#" + (tag + self._mixed(tag, plain)).hex().translate(LETTERS)
 
-    def _number(self, found: re.Match[str]) -> str:
+    def _number(self, found: re.Match[str]) -> str | None:
+        """The number that a pseudonym stands for; None if nobody was shown that."""
         letters = found[0][1:]
         given = bytes.fromhex(letters.translate(_DIGITS))
         plain = self._mixed(given[:_TAG], given[_TAG:])
         if not hmac.compare_digest(given[:_TAG], self._tag(plain)):
-            return found[0]  # nobody was shown that
+            return None
         return plain.rstrip(b"\0").removesuffix(_END).decode()
 
     def _tag(self, plain: bytes) -> bytes:

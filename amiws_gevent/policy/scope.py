@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 from amiws_gevent.masking.headers import UNSAID
-from amiws_gevent.masking.numbers import Numbers
+from amiws_gevent.masking.numbers import Numbers, is_number
 from amiws_gevent.masking.styles import Look, Style
 from amiws_gevent.matching import Remembered
 from amiws_gevent.policy.model import LEVELS, See
@@ -132,12 +132,15 @@ def _numbers(level: int) -> tuple[Mask | None, Mask | None]:
 
 
 def _both(number: Mask | None, name: Mask | None) -> Mask:
-    """For ``"Name" <number>``; what is in another form is a number."""
+    """For ``"Name" <number>``, or one of them alone."""
 
     def shown(value: str) -> str | None:
         called, found, dialled = value.removesuffix(">").rpartition("<")
-        if not found or value.lower() in UNSAID:
-            return value if number is None else number(value)
+        if value.lower() in UNSAID:
+            return value
+        if not found:
+            covered = value if name is None or is_number(value) else name(value)
+            return covered if number is None or covered != value else number(value)
         called = called.strip().strip('"')
         said = [
             called if name is None else name(called),
@@ -159,6 +162,14 @@ def _redacted(value: str) -> str:
 
 def _nothing(_value: str) -> None:
     return None
+
+
+_WITHOUT = Numbers(SHORTEST, lambda _number: "#")
+
+
+def redacted(text: str) -> str:
+    """A text without the numbers in it."""
+    return _WITHOUT.within(text)
 
 
 def ids_of(level: Level, pseudonyms: Pseudonyms) -> Mask | None:

@@ -17,7 +17,7 @@ from amiws_gevent.policy.actions import TAKEN_BACK, form_of, holds_of
 from amiws_gevent.policy.patterns import Texts
 from amiws_gevent.policy.pseudonyms import Pseudonyms
 from amiws_gevent.policy.rules import Pairs, action_of
-from amiws_gevent.policy.scope import ALL, Level, Mask, Masks, Scope, ids_of
+from amiws_gevent.policy.scope import ALL, Level, Mask, Masks, Scope, ids_of, redacted
 from amiws_gevent.state.dimensions import ATTRIBUTES, BY_FIELD, EXTENSION, HEADERS, found
 
 Entity = tuple[str, Mapping[str, Any]]
@@ -278,12 +278,17 @@ class Sight:
                 return self.message(server, message)
             else:
                 said = _ENDED
-        kept = [pair for pair in message.headers if pair[0].lower() in said]
-        return self._with_ids(message.kind, kept)
+        kept: dict[str, tuple[str, Value]] = {}
+        for name, value in message.headers:
+            folded = name.lower()
+            if folded in said:  # the second Message of a PresenceState is what somebody wrote
+                kept.setdefault(folded, (name, self._of_answer(folded, str(value))))
+        return Message(message.kind, list(kept.values()))
 
-    def _with_ids(self, kind: Kind, pairs: Sequence[tuple[str, Value]]) -> Message:
-        ids = self._ids
-        return Message(kind, pairs if ids is None else [(n, ids(str(v)) or "") for n, v in pairs])
+    def _of_answer(self, folded: str, value: str) -> str:
+        if folded == "message":  # a text, in which the server may repeat what it was asked
+            return self.redacted(value)
+        return value if self._ids is None else self._ids(value) or ""
 
     def _masked_message(self, level: Level, message: Message) -> Message:
         masks = self._headers[level]
@@ -339,9 +344,17 @@ class Sight:
         ]
 
     def hidden(self, text: str) -> str:
-        """A text for this client, with pseudonyms for the numbers in it."""
+        """An id for this client, with pseudonyms for the numbers in it."""
         made = text if self._ids is None else self._ids(text)
         return made or ""
+
+    def redacted(self, text: str) -> str:
+        """A text that may have what this client has sent, without the numbers in it.
+
+        Pseudonyms in their place would tell which one each number has: by trying numbers, the one
+        that a pseudonym stands for is found.
+        """
+        return text if self._ids is None else redacted(text)
 
 
 def _named(names: tuple[str, ...], folded: str) -> bool:

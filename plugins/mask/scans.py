@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from amiws_plugins._matching import MAX_MATCHED, NameSet, Remembered
 
 from amiws_gevent.masking.headers import UNSAID
+from amiws_gevent.masking.numbers import is_number
 from amiws_gevent.masking.styles import Mask
 
 _DIGIT_GROUPS = re.compile(r"\d++(?:[ -]\d++)*+")
@@ -148,12 +149,15 @@ class Variables:
 
 
 def name_and_number(name: Mask, number: Mask) -> Mask:
-    """For ``"Name" <number>``; a value of another form is a number."""
+    """For ``"Name" <number>``, or one of them alone."""
 
     def masked(value: str) -> str:
         text = value.strip()
-        if value.lower() in UNSAID or not (text.endswith(">") and "<" in text):
-            return number(value)
+        if value.lower() in UNSAID:
+            return value
+        if not (text.endswith(">") and "<" in text):
+            covered = value if is_number(text) else name(value)
+            return number(value) if covered == value else covered
         called, _, dialled = text[:-1].rpartition("<")
         called = called.strip()
         is_quoted = len(called) > 1 and called[0] == called[-1] == '"'

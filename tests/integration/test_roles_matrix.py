@@ -23,9 +23,12 @@ import yaml
 from amiws_gevent.state.dimensions import ATTRIBUTES, HEADERS, found
 from tests.support.ami_server import AmiServer
 from tests.support.patience import WAIT
+from tests.support.ports import free_port
 from tests.support.program import Program, wait_until
+from tests.support.redis_server import RedisServer
 from tests.support.role_site import RoleSite, sample_roles
 from tests.support.role_story import CASES, Story, Subject, begins, ends, last
+from tests.support.site import CollectorProgram
 from tests.support.sse import EventSource
 from tests.support.v2_client import Collection, V2Client, key_of
 from tests.support.ws_client import Client
@@ -443,10 +446,32 @@ def has(collection: Collection, word: str) -> bool:
     return any(word in key for _, _, key in list(collection))
 
 
+@contextlib.contextmanager
+def one_process(folder: Path, text: str) -> Iterator[Program]:
+    with Program(folder, text) as program:
+        yield program
+
+
+@contextlib.contextmanager
+def an_edge(folder: Path, text: str) -> Iterator[Program]:
+    """With a collector, which alone has the servers."""
+    places = [folder / name for name in ("collector", "edge")]
+    for place in places:
+        place.mkdir()
+    with RedisServer(folder / "redis") as redis:
+        redis.settle()
+        text += f"redis: {{url: '{redis.url}'}}\n"
+        own = f"metrics_listen: 127.0.0.1:{free_port()}\n"
+        kind = "--process"
+        collector = CollectorProgram(places[0], text + own, kind, "collector", short=False)
+        with collector, Program(places[1], text, kind, "edge") as program:
+            yield program
+
+
 class Played:
     """The story from its beginning to its end, told to all users."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, serving: Any) -> None:
         self.stories = [Story(server, SUBJECTS) for server in SERVERS]
         self.pbxs = [AmiServer(on_action=story) for story in self.stories]
         self.site = RoleSite(folder, USERS, self.pbxs)
@@ -455,7 +480,7 @@ class Played:
         with contextlib.ExitStack() as stack:
             for pbx in self.pbxs:
                 stack.enter_context(pbx)
-            with Program(folder, self.site.configuration(text)) as program:
+            with serving(folder, self.site.configuration(text)) as program:
                 self.site.start(program)
                 self._play()
             for person in self.people.values():
@@ -560,9 +585,9 @@ def ask_classic(client: Client, action: dict[str, Any]) -> None:
     client.ask({**action, "ActionID": name}, lambda one: one["data"].get("ActionID") == name)
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return Played(tmp_path_factory.mktemp("matrix"))
+@pytest.fixture(scope="module", params=[one_process, an_edge])
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return Played(tmp_path_factory.mktemp("matrix"), request.param)
 
 
 @pytest.fixture(params=sorted(USERS))

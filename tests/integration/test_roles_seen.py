@@ -256,6 +256,24 @@ def test_lists(site: Site) -> None:
     site.check_entities(servers["items"], "server")
 
 
+@pytest.mark.parametrize("kind", ["call", "server"])
+def test_a_reload_amid_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A long list, and one that other edges may go on with, lets others run."""
+    site = Site(tmp_path, "administrator")
+    page = site.api.feeds.page
+
+    def slow(*arguments: Any) -> Any:
+        made = page(*arguments)
+        site.use("wallboard")
+        return made
+
+    monkeypatch.setattr(site.api.feeds, "page", slow)
+    told = site.http.get("/api/v1/servers" if kind == "server" else f"/api/v1/state/{kind}").json
+    assert told is not None
+    site.role = "wallboard"
+    site.check_entities(told["items"], kind)
+
+
 def test_streams(site: Site) -> None:
     streams = {name: stream_of(site, name) for name in ("state", "events")}
     begun = {name: next(stream) for name, stream in streams.items()}

@@ -12,6 +12,7 @@ from amiws_gevent.collector.actions import PartActions, Uncounted
 from amiws_gevent.collector.answering import Answering
 from amiws_gevent.dispatch import Dispatcher
 from amiws_gevent.plugins.facilities import Answer, AskError
+from amiws_gevent.policy import Rights
 from tests.support.actions import as_it_is
 
 
@@ -40,7 +41,10 @@ class CollectorOf:
     def __init__(self, links: Mapping[int, Any], audit: Trail | None = None) -> None:
         limits = Uncounted()
         self.plugins = Plugins()
-        self.actions = PartActions(links, as_it_is, action_limits=limits)
+        self.rights = Rights.everything
+        self.actions = PartActions(
+            links, as_it_is, action_limits=limits, rights_of=lambda _identity: self.rights
+        )
         self.dispatcher = Dispatcher(links, limits=limits)
         self.reported: list[Mapping[str, Any]] = []
         self.common: Mapping[str, Any] | None = {"term": 1, "key": "00"}

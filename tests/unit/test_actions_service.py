@@ -719,6 +719,35 @@ class TestRights:
         site.ask({"Action": "Hangup", "Channel": shown})
         assert dict(link.asked[0][0])["Channel"] == "PJSIP/0170123456-0001"
 
+    def test_an_action_id_comes_back_as_it_was(self) -> None:
+        """It is the client's own; with a pseudonym in it anybody could find who is behind one."""
+        items = [item("QueueParams", Queue="support")]
+        end = item("QueueStatusComplete", EventList="Complete")
+        link = ScriptedLink(1, answered(items=items, end=end))
+        site = self.Site(link, see={"numbers": "masked"}, do=[{"action": "QueueStatus"}])
+        reply = site.ask({"Action": "QueueStatus", "ActionID": "0170123456"})
+        for message in (reply.response, reply.end, *reply.items):
+            assert message is not None
+            assert message["ActionID"] == "0170123456"
+
+    def test_a_refusal_does_not_tell_which_pseudonym_a_number_has(self) -> None:
+        rule = {"action": "Hangup", "with": {"Channel": "PJSIP/2*"}}
+        site = self.Site(ScriptedLink(), see={"numbers": "masked"}, do=[rule])
+        with pytest.raises(ActionProblem) as caught:
+            site.ask({"Action": "Hangup", "Channel": "PJSIP/0170123456-1"})
+        assert str(caught.value).endswith("do not allow Hangup for Channel PJSIP/#-1")
+
+    def test_a_number_is_not_the_request_that_its_pseudonym_was(self) -> None:
+        """Else who has one tries numbers with the same key until there is no conflict."""
+        rule = {"action": "Hangup", "with": {"Channel": "PJSIP/*"}}
+        site = self.Site(ScriptedLink(), see={"numbers": "masked"}, do=[rule])
+        shown = site.rights.sight.hidden("PJSIP/0170123456-0001")
+        again = {"idempotency_key": "k"}
+        site.ask({"Action": "Hangup", "Channel": shown}, **again)
+        guess = asked({"Action": "Hangup", "Channel": "PJSIP/0170123456-0001"}, **again)
+        assert refused(site.service, guess) == "idempotency_conflict"
+        assert site.ask({"Action": "Hangup", "Channel": shown}, **again).outcome == "answered"
+
     def test_replies_have_what_is_seen_and_do_not_count_the_rest(self) -> None:
         items = [item("QueueParams", Queue=queue) for queue in ("support", "sales")]
         end = item("QueueStatusComplete", EventList="Complete", ListItems="2")
@@ -745,6 +774,26 @@ class TestRights:
             service.submit(asked({"Action": "QueueStatus"}), ALICE, told)
             (reply,) = told.wait(1)
             assert ("hold back 1" in reply.reason) is withheld
+
+    def test_the_channel_of_somebody_else_does_not_tell_its_call(self) -> None:
+        """A ChannelId that is taken: Asterisk queues the call all the same, and makes none."""
+        rule = {
+            "action": "Originate",
+            "with": {"Channel": "SIP/1", "Context": "in", "Exten": "1", "ChannelId": "*"},
+        }
+        given = rights({"queues": "support"}, [rule])
+        failure = item("OriginateResponse", Response="Failure", Uniqueid="<null>", Channel="SIP/1")
+        success = item("OriginateResponse", Response="Success", Uniqueid="1.5", Channel="SIP/1-0")
+        action = {"Action": "Originate", "Channel": "SIP/1", "Context": "in", "Exten": "1"}
+        for end, call in ((None, None), (failure, None), (success, "call of 1.5")):
+            service = serving(
+                ScriptedLink(answer=answered(end=end)),
+                rights_of=lambda _: given,
+                call_of=lambda _, uniqueid: f"call of {uniqueid}",
+            )
+            told = Told()
+            service.submit(asked({**action, "ChannelId": "9.9"}, wait=True), ALICE, told)
+            assert told.wait()[0].as_json()["call"] == call
 
     def test_rights_that_change_amid_an_action(self) -> None:
         link = ScriptedLink()

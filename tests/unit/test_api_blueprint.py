@@ -595,6 +595,23 @@ class TestAudit:
         assert refused["reason"] == "your roles do not allow to see the audit trail"
         assert {identity.kind for identity in asked} == {"none"}
 
+    def test_who_may_not_any_more_once_it_is_there(
+        self, trail: tuple[Site, MemoryTrail], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Collectors have seconds to say what they have recorded."""
+        site, audit = trail
+        last, may = audit.last, [True]
+
+        def slow(*arguments: Any, **more: Any) -> Any:
+            may[0] = False
+            return last(*arguments, **more)
+
+        monkeypatch.setattr(audit, "last", slow)
+        audit.may_read = lambda _client: may[0]
+        before = len(audit.memory.records)
+        assert problem(site.get("/audit")) == (403, "not_allowed")
+        assert [one["allowed"] for one in audit.memory.records[before:]] == [False]
+
     def test_without_an_audit(self, site: Site) -> None:
         assert problem(site.get("/audit")) == (409, "audit_off")
 

@@ -8,12 +8,16 @@ import pytest
 
 from amiws_gevent.collector import answering
 from amiws_gevent.crossing import calls
+from amiws_gevent.policy import Rights
 from tests.support.actions import ALICE, ScriptedLink, asked, settle
 from tests.support.answering import CollectorOf
 from tests.support.local_bus import LocalReply
 
 QUESTION = calls.encode(
-    client=calls.client_members(ALICE), request=calls.request_members(asked()), server=1
+    client=calls.client_members(ALICE),
+    request=calls.request_members(asked()),
+    rights=Rights.everything.digest,
+    server=1,
 )
 
 

@@ -13,6 +13,7 @@ from amiws_gevent.actions import ActionProblem
 from amiws_gevent.actions.limits import ActionLimits
 from amiws_gevent.audit.trail import Trail
 from amiws_gevent.bus.api import UNKNOWN, UNREACHABLE
+from amiws_gevent.collector.actions import OTHER_ROLES
 from amiws_gevent.collector.answering import LATE
 from amiws_gevent.config import Limits
 from amiws_gevent.crossing import calls
@@ -20,7 +21,7 @@ from amiws_gevent.edge.actions import AWAY, LOST, RemoteActions, RemoteDispatche
 from amiws_gevent.plugins.api import ServerInfo
 from amiws_gevent.plugins.manager import Plugins
 from amiws_gevent.policy import Rights
-from tests.support.actions import ALICE, BOB, ScriptedLink, Told, asked, settle
+from tests.support.actions import ALICE, BOB, ScriptedLink, Told, answered, asked, item, settle
 from tests.support.answering import CollectorOf
 from tests.support.greenlets import until
 from tests.support.local_bus import LocalCalls
@@ -39,7 +40,7 @@ class Setup:
         self.links: dict[int, Any] = {link.host.id: link for link in links}
         self.bus = LocalCalls()
         self.rights = Rights.everything
-        collector = CollectorOf(self.links)
+        self.collector = collector = CollectorOf(self.links)
         self.actions, self.dispatcher = collector.actions, collector.dispatcher
         self.bus.serve(collector.methods)
         infos = _Infos(*self.links)
@@ -116,6 +117,25 @@ def test_what_the_edge_refuses_is_not_asked() -> None:
     with pytest.raises(ActionProblem):
         setup.edge.submit(asked(), ALICE, Told())
     assert setup.bus.asked == []
+
+
+def test_a_collector_that_has_other_roles_sends_nothing() -> None:
+    """Its reply would show what these show: all, where the edge was reloaded before it."""
+    items = [item("QueueParams", Queue=queue) for queue in ("support", "sales")]
+    setup = Setup(ScriptedLink(1, answered(items=items)))
+    setup.rights = rights({"queues": "support"}, [{"action": "QueueStatus"}])
+    request = asked({"Action": "QueueStatus"})
+    for other in (Rights.everything, rights({"queues": "s*"}, [{"action": "QueueStatus"}])):
+        setup.collector.rights = other
+        with pytest.raises(ActionProblem) as caught:
+            setup.edge.submit(request, ALICE, Told())
+        assert (caught.value.code, caught.value.message) == ("not_allowed", OTHER_ROLES)
+        assert caught.value.retry_after
+    assert setup.links[1].asked == []
+    setup.collector.rights = rights({"queues": "support"}, [{"action": "QueueStatus"}])
+    told = Told()
+    setup.edge.submit(request, ALICE, told)
+    assert [[one["Queue"] for one in reply.items] for reply in told.wait(1)] == [["support"]]
 
 
 def test_a_collector_that_cannot_be_reached() -> None:

@@ -52,8 +52,6 @@ NUMBERS = [
     "CallerIDrdnis",
     "CallerID1",
     "CallerID2",
-    "CallerID",
-    "Callerid",
     "Source",
     "RemoteStationID",
 ]
@@ -108,11 +106,25 @@ def test_names_of_callers(name: str, value: str) -> None:
         ("15145550199", "*******0199"),
         ('"Bob" <>', '"***" <>'),
         ("<unknown>", "<unknown>"),
-        (">", "*"),
+        (">", "***"),
+        ("Bob Ray", "***"),
+        ("alice@example.com", "***"),
+        ("+1 (514) 555-0199", "*************0199"),
+        ("*97", "*97"),
     ],
 )
 def test_name_and_number_in_one(value: str, shown: str) -> None:
-    assert one(BOTH, "CallerID", value, "Cdr") == shown
+    for name in ("CallerID", "Callerid"):
+        assert one(BOTH, name, value, "Cdr") == shown
+
+
+def test_a_name_without_a_number() -> None:
+    """Asterisk writes it alone then (``main/callerid.c``, ast_callerid_merge)."""
+    names = plugin("{callers: {numbers: keep, names: redact}}")
+    numbers = plugin("{callers: {numbers: last4, names: keep}}")
+    assert one(names, "CallerID", "Bob Ray", "Cdr") == "***"
+    assert one(names, "CallerID", "15145550199", "Cdr") == "15145550199"
+    assert one(numbers, "CallerID", "Bob Ray", "Cdr") == "****Ray"  # it may be the number
 
 
 @pytest.mark.parametrize(
@@ -418,7 +430,7 @@ def test_callers_in_output_of_commands(kind: Kind) -> None:
     result = masked(BOTH, Message(kind, [("Response", "Success"), (name, text)])).get(name)
     assert result == (
         "           Name: PJSIP/*******0199-00000001\n"
-        "      Caller ID: *******mith\n"
+        "      Caller ID: ***\n"
         " Caller ID Name: ***\n"
         "Eff. Connected Line ID Name: ***\n"
         "Connected Line ID: (N/A)\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amiws_gevent.policy.pseudonyms import Pseudonyms
 
@@ -47,6 +49,35 @@ def test_all_telephone_numbers_look_alike() -> None:
 @pytest.mark.parametrize("text", ["#" + "a" * 48, "#hbfglkadijpo", "#", "#" + "a" * 47, "a#b"])
 def test_what_nobody_was_shown_is_left(text: str) -> None:
     assert ONE.taken_back(text) == text
+
+
+@pytest.mark.parametrize(
+    ("form", "number"),
+    [
+        ("PJSIP/0x{}", "0301234567"),  # as an address in memory
+        ("0x0{}", "0301234567"),
+        ("x-{};1", "03012345"),  # as the counter of a channel
+        ("PJSIP/204-{}", "00301234"),
+        ("{}-0000-0000-0000-000000000000", "03012345"),  # as a UUID
+        ("00000000-0000-0000-0000-{}", "493012345678"),
+        ("1795371260.{}", "301234"),  # as a Uniqueid
+        ("15{}.1", "12345678"),
+        ("1.{}", "301234"),  # as a figure
+        ("{0}@0x{0}", "0301234567"),
+    ],
+)
+def test_a_number_is_not_put_where_it_would_be_seen(form: str, number: str) -> None:
+    """Long digits that are no number by their form are shown as they are: also in a refusal."""
+    asked = form.format(ONE.within(number))
+    assert number in ONE.within(form.format(number))
+    assert ONE.taken_back(asked) == asked
+
+
+@given(st.text("0159x-.;/@af ", max_size=12), st.text("0159x-.;/@af ", max_size=12))
+def test_no_number_is_seen_by_what_is_put_round_it(before: str, behind: str) -> None:
+    for number in ("301234", "00301234", "15012345", "0301234567", "493012345678", "+4930123456"):
+        back = ONE.taken_back(before + ONE.within(number) + behind)
+        assert number not in ONE.within(back)
 
 
 def test_a_pseudonym_cannot_be_changed_into_another() -> None:

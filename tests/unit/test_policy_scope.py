@@ -137,3 +137,23 @@ def test_what_says_nothing_stays(text: str) -> None:
         mask = found.of[what]
         assert mask is not None
         assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ((WHOLE, MASKED), "***"),
+        ((WHOLE, NONE), None),
+        ((MASKED, WHOLE), "********ller"),  # it may be what he is called by
+        ((NONE, WHOLE), None),
+        ((MASKED, MASKED), "***"),
+    ],
+)
+def test_a_caller_without_a_number(level: Level, shown: str | None) -> None:
+    """Asterisk writes the name alone then (``main/callerid.c``, ast_callerid_merge)."""
+    mask = Masks(level, ids_of(level, PSEUDONYMS)).of[Shown.BOTH]
+    assert mask is not None
+    assert mask("Alice Miller") == shown
+    number = Masks(level, None).of[Shown.NUMBER]
+    assert mask("+49 30 1234567") == (number("+49 30 1234567") if number else "+49 30 1234567")
+    assert mask("<unknown>") == "<unknown>"

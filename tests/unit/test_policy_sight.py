@@ -114,6 +114,8 @@ def test_pseudonyms_are_not_taken_back_in_texts(header: str) -> None:
     masked = sight({"numbers": "masked"})
     pairs = action("QueuePause", **{header: masked.hidden(NUMBER)})
     assert masked.take_back(pairs) == pairs
+    sender = action("MessageSend", Destination="pjsip:204", From=masked.hidden(NUMBER))
+    assert masked.take_back(sender) == sender
     unknown = action("DongleSendSMS", Number=masked.hidden(NUMBER))
     assert masked.take_back(unknown) == unknown
 
@@ -305,7 +307,35 @@ def test_an_error_has_no_number() -> None:
     answer = Message(Kind.RESPONSE, {"Response": "Error", "Message": f"No such channel {NUMBER}"})
     masked = sight({"numbers": "masked"})
     (found,) = masked.reply(1, "Hangup", [answer])
-    assert found.get("Message") == f"No such channel {masked.key(NUMBER)}"
+    assert found.get("Message") == "No such channel #"
+
+
+def test_an_error_does_not_tell_which_pseudonym_a_number_has() -> None:
+    """Servers repeat what they were asked: with it, the number of a pseudonym could be found."""
+    answer = Message(
+        Kind.RESPONSE,
+        {"Response": "Error", "Message": f"Unable to retrieve endpoint {NUMBER}", "ActionID": "x"},
+    )
+    masked = sight({"numbers": "masked"})
+    (found,) = masked.reply(1, "PJSIPShowEndpoint", [answer])
+    assert masked.key(NUMBER) not in str(found.headers)
+
+
+def test_what_somebody_wrote_to_his_presence_is_no_message_of_the_server() -> None:
+    """Asterisk has two headers of that name, ``main/manager.c``, action_presencestate."""
+    answer = Message(
+        Kind.RESPONSE,
+        [
+            ("Response", "Success"),
+            ("Message", "Presence State"),
+            ("State", "away"),
+            ("Message", "Call Alice"),
+            ("PresenceMessage", "Call Alice"),
+        ],
+    )
+    for see in ({"queues": "a"}, {"names": "masked"}):
+        (found,) = sight(see).reply(1, "PresenceState", [answer])
+        assert list(found.headers) == [("Response", "Success"), ("Message", "Presence State")]
 
 
 def test_equal_sights() -> None:
