@@ -96,3 +96,19 @@ def test_lots_are_listed(fed: Fed) -> None:
         "timeout": 60,
     }
     assert fed.some("parking_lot", "11", "first", "last", "timeout") == ("701", "720", 45)
+
+
+def test_a_call_that_is_never_taken_back_has_no_such_time(fed: Fed) -> None:
+    """22, res/parking/parking_manager.c: parked_call_payload_from_parked_user, with the time limit
+    0 of parking_bridge_features.c: parking_set_duration; what is overdue is printed by %lu."""
+    fed.say("ParkedCall", **PARKEE, ParkingTimeout=0, ParkingDuration=0)
+    assert fed.some("parked_call", "default|701", "until") == (None,)
+    waited = event("ParkedCall", **PARKEE, ParkingTimeout=2**64 - 10, ParkingDuration=10)
+    fed.list("ParkedCalls", waited)
+    assert fed.some("parked_call", "default|701", "until") == (None,)
+
+
+def test_a_call_that_is_overdue_was_to_be_taken_back_before(fed: Fed) -> None:
+    late = event("ParkedCall", **PARKEE, ParkingTimeout=2**64 - 1, ParkingDuration=61)
+    fed.list("ParkedCalls", late)
+    assert fed.some("parked_call", "default|701", "until") == (fed.now - 1000,)
