@@ -108,7 +108,7 @@ class ConferencesPart(ListedPart):
         fields = {
             "conference": conference,
             **who._asdict(),
-            "user": whole(message, "Usernum"),
+            "user": whole(message, "User" if message.has("User") else "Usernum"),  # from 12 on, 11
             "admin": flag(message, "Admin"),
             "muted": bool(flag(message, "Muted")),
             **self.since(message),

@@ -185,3 +185,9 @@ def test_meetme_of_11(fed: Fed) -> None:
     fed.say("MeetmeLeave", **told, Duration="5")
     fed.say("MeetmeEnd", Meetme="600")
     assert fed.store.keys("conference") == fed.store.keys("participant") == []
+
+
+def test_meetme_of_13_has_the_number_of_a_user_in_another_header(fed: Fed) -> None:
+    """13, apps/app_meetme.c: meetme_stasis_cb."""
+    fed.say("MeetmeJoin", Meetme="600", Channel="DAHDI/1", ChannelState="6", Uniqueid="1", User=3)
+    assert fed.some("participant", "1", "user") == (3,)
