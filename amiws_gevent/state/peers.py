@@ -14,7 +14,7 @@ from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.part import Steps, TakeList
-from amiws_gevent.state.vocabulary import UNKNOWN, device_word_of, word
+from amiws_gevent.state.vocabulary import IDLE, UNAVAILABLE, UNKNOWN, device_word_of, word
 
 PEER, ENDPOINT, CONTACT = "peer", "endpoint", "contact"
 
@@ -30,6 +30,8 @@ _SAME: Final = {
     "avail": "reachable",
     "unavail": "unreachable",
 }
+# chan_pjsip_devicestate: while it has no channel, the state of a device is whether it is reached.
+_REACHED: Final = {IDLE: "reachable", UNAVAILABLE: "unreachable"}
 _UPDATED: Final = "updated"
 """In 13 to 15: registered again, which says nothing of whether it can be reached."""
 
@@ -146,13 +148,16 @@ class PeersPart(ListedPart):
         endpoints = {}
         for item in items:
             name, raw = item.get("ObjectName") or "", item.get("DeviceState") or ""
-            fields = {
+            fields: dict[str, Any] = {
                 "name": name,
                 "aors": [aor for aor in (item.get("Aor") or "").replace(" ", "").split(",") if aor],
                 "transport": text(item, "Transport"),
                 "state": device_word_of(raw),
                 "device_state": raw,
             }
+            reachable = _REACHED.get(fields["state"])
+            if reachable is not None:
+                fields["reachable"] = reachable
             endpoints[name] = Item(fields, _ENDPOINT)
             yield
         yield from self.merge(ENDPOINT, endpoints, asked)

@@ -128,7 +128,7 @@ def test_an_endpoint_is_listed_and_its_device_tells_what_it_does(peers: Fed) -> 
         ObjectName="201",
         Transport="",
         Aor="201, desk",
-        DeviceState="Not in use",
+        DeviceState="Unavailable",
         ActiveChannels="",
     )
     peers.list("PJSIPShowEndpoints", item)
@@ -216,3 +216,19 @@ def test_contacts_are_listed_by_13_and_by_16(peers: Fed) -> None:
         ),
     )
     assert peers.store.of("contact") == {"201|sip:201@192.0.2.7": told}
+
+
+def test_whether_an_endpoint_is_reached_is_right_again_when_it_was_not_heard(peers: Fed) -> None:
+    """channels/chan_pjsip.c: chan_pjsip_devicestate, 13 to 22. A phone that is in a call may be
+    unreachable all the same."""
+
+    def listed_as(state: str) -> tuple[object, ...]:
+        item = event("EndpointList", ObjectName="201", Aor="201", DeviceState=state)
+        peers.list("PJSIPShowEndpoints", item)
+        return peers.some("endpoint", "201", "reachable", "since")
+
+    peers.say("PeerStatus", ChannelType="PJSIP", Peer="PJSIP/201", PeerStatus="Reachable")
+    assert listed_as("Unavailable") == ("unreachable", peers.now)
+    since = peers.now
+    assert listed_as("In use") == ("unreachable", since)
+    assert listed_as("Not in use") == ("reachable", peers.now)
