@@ -224,13 +224,24 @@ class QueuesPart(ListedPart):
         values = message.values
         if values.get("DestType") != "App" or values.get("Result", "Success") != "Success":
             return
-        both = [values.get(f"{which}TransfererUniqueid", "") for which in ("Orig", "Second")]
-        for key, bridge in zip(both, ("SecondBridgeUniqueid", "OrigBridgeUniqueid"), strict=True):
+        both = [values.get(f"{line}TransfererUniqueid", "") for line in ("Orig", "Second")]
+        for key, other in zip(both, ("Second", "Orig"), strict=True):
             known = self.store.get(CALLER, key)
-            members = (self.store.get(BRIDGE, values.get(bridge, "")) or {}).get("members", ())
-            others = [member for member in members if member not in both]
-            if known is not None and len(others) == 1:
-                self._replace(key, others[0], known)
+            if known is not None:
+                others = self._partners(values, other, both)
+                if len(others) == 1:
+                    self._replace(key, others[0], known)
+
+    def _partners(self, values: Headers, line: str, without: Sequence[str]) -> list[str]:
+        """With whom a transferer talks on this line; or did, as that may have left the bridge."""
+        bridge = self.store.get(BRIDGE, values.get(f"{line}BridgeUniqueid", "")) or {}
+        others = [member for member in bridge.get("members", ()) if member not in without]
+        linkedid = values.get(f"{line}TransfererLinkedid")
+        return others or [
+            key
+            for key, entity in self.store.entities(CHANNEL).items()
+            if linkedid and entity.fields["linkedid"] == linkedid and key not in without
+        ]
 
     def _replace(self, key: str, heir: str, known: Mapping[str, Any]) -> None:
         self.store.remove(CALLER, key)

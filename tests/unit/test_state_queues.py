@@ -427,9 +427,11 @@ def test_a_queue_that_nobody_could_enter_says_nothing_of_who_gave_up_before() ->
     assert server.counts() == (1, 0, 1, 1)
 
 
-def test_a_caller_who_is_passed_to_a_queue_waits_in_the_place_of_who_passed_him() -> None:
+@pytest.mark.parametrize("left", [False, True])
+def test_a_caller_who_is_passed_to_a_queue_waits_in_the_place_of_who_passed_him(left: bool) -> None:
     """main/bridge.c, ast_bridge_transfer_attended: 201 talks to 301, calls the queue on another
     line, and transfers 301 while that line waits; then channel_do_masquerade swaps the Uniqueids.
+    Whoever is passed may have left the bridge before it is told: another thread does that.
     """
     server = Server()
     server.caller("1.1", "301", "Anna")
@@ -439,10 +441,13 @@ def test_a_caller_who_is_passed_to_a_queue_waits_in_the_place_of_who_passed_him(
     server.join("1.0", "300")
     server.caller("1.3", "201")
     server.join("1.3", "201", position=2)
+    if left:
+        server.event("BridgeLeave", Uniqueid="1.1", BridgeUniqueid="b")
     server.event(
         "AttendedTransfer",
         Result="Success",
         OrigTransfererUniqueid="1.2",
+        OrigTransfererLinkedid="1.1",
         OrigBridgeUniqueid="b",
         SecondTransfererUniqueid="1.3",
         DestType="App",
