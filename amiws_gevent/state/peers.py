@@ -19,7 +19,8 @@ from amiws_gevent.state.vocabulary import IDLE, UNAVAILABLE, UNKNOWN, device_wor
 PEER, ENDPOINT, CONTACT = "peer", "endpoint", "contact"
 
 _LATENCY: Final = re.compile(r"\((\d+) ms\)")
-_OF_REACHING: Final = {"reachable", "unreachable", "lagged", "unmonitored", "unknown"}
+_REACHING: Final = {"reachable", "unreachable", "lagged"}
+_OF_REACHING: Final = {*_REACHING, "unmonitored", "unknown"}
 # What lists call otherwise than events: the texts of chan_sip's and chan_iax2's peer_status,
 # and the labels of contacts, of which 13 has Created for what is NonQualified from 16 on.
 _SAME: Final = {
@@ -90,7 +91,12 @@ class PeersPart(ListedPart):
             fields = {"name": name, "reachable": status}
             self.put_dated(ENDPOINT, name, message, fields, _ENDPOINT)
         elif status != "rejected":
-            self.put_dated(PEER, peer, message, _peer_of(technology, name, status, message), _PEER)
+            fields = _peer_of(technology, name, status, message)
+            known = self.store.get(PEER, peer)
+            if status == "registered" and known is not None and known["status"] in _REACHING:
+                # A phone does so every few minutes: whether it is reached is as it was.
+                del fields["status"], fields["raw"]
+            self.put_dated(PEER, peer, message, fields, _PEER)
         elif self.store.get(PEER, peer) is not None:
             # Somebody could not register as it: it is what it was. One whom nobody knows is
             # not made, since anybody can try any name.

@@ -77,6 +77,21 @@ def test_a_peer_that_lags(peers: Fed) -> None:
     assert peers.some("peer", "SIP/101", "status", "latency") == ("unreachable", None)
 
 
+@pytest.mark.parametrize("status", ["Reachable", "Unreachable", "Lagged"])
+def test_who_registers_once_more_is_reached_as_before(peers: Fed, status: str) -> None:
+    """11 to 18, channels/chan_sip.c: parse_register_contact tells each registration, and
+    handle_response_peerpoke what has changed."""
+    peer_status(peers, "Registered", Address="192.0.2.7:5061")
+    peer_status(peers, status, Time=7)
+    since = peers.now
+    peer_status(peers, "Registered", Address="192.0.2.8:5061")
+    told = peers.some("peer", "SIP/101", "status", "raw", "since", "address", "registered")
+    assert told == (status.lower(), status, since, "192.0.2.8", True)
+    peer_status(peers, "Unregistered", Cause="Expired")
+    peer_status(peers, "Registered", Address="192.0.2.8:5061")
+    assert peers.some("peer", "SIP/101", "status") == ("registered",)
+
+
 def test_who_is_rejected_is_what_he_was(peers: Fed) -> None:
     """Anybody can try any name: no peer is made of it."""
     peer_status(peers, "Rejected", Cause="URI_NOT_FOUND", Address="198.51.100.9", Port="5060")
