@@ -9,7 +9,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.state.bridges import KIND as BRIDGE
 from amiws_gevent.state.channels import KIND as CHANNEL
-from amiws_gevent.state.channels import uniqueid
+from amiws_gevent.state.channels import uniqueid, who_has
 from amiws_gevent.state.figures import DayOf, QueueFigures
 from amiws_gevent.state.headers import since_epoch, whole
 from amiws_gevent.state.merge import Item, ListedPart
@@ -204,15 +204,7 @@ class QueuesPart(ListedPart):
         """Whoever waits is another since a transfer, or has got a name."""
         key = uniqueid(values)
         if key in self.store.entities(CALLER):
-            self.store.put(CALLER, key, **self._person(key))
-
-    def _person(self, key: str) -> dict[str, Any]:
-        """Who a caller is, if his channel is known."""
-        channel = self.store.get(CHANNEL, key)
-        if channel is None:
-            return {}
-        names = {"channel": "name", "number": "caller_number", "name": "caller_name"}
-        return {name: channel[source] for name, source in names.items()}
+            self.store.put(CALLER, key, **who_has(self.store, key))
 
     def _transferred(self, message: Message) -> None:
         """Whoever was asked to hold on waits in the place of who transfers him.
@@ -247,7 +239,7 @@ class QueuesPart(ListedPart):
         self.store.remove(CALLER, key)
         self._found.discard(key)
         self.figures.replaced(known["queue"], key, heir)
-        self.renew(CALLER, heir, **{**known, **self._person(heir)})
+        self.renew(CALLER, heir, **{**known, **who_has(self.store, heir)})
 
     def _place(self, key: str) -> int:
         return int((self.store.get(CALLER, key) or {})["position"])
