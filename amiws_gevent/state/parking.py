@@ -89,8 +89,18 @@ class ParkingPart(ListedPart):
             waited = whole(item, "ParkingDuration") or whole(item, "Duration") or 0
             times = {"since": now - 1000 * waited, "until": self._until(item)}
             parked[key] = Item(fields, {**_PARKED, **times})
+            self._take_space(key, parked[key], asked)
             yield
         yield from self.merge(PARKED, parked, asked)
+
+    def _take_space(self, key: str, item: Item, asked: int) -> None:
+        """A space may have been left and taken again while the server was not heard."""
+        known = self.store.get(PARKED, key)
+        if known is None or self.store.born(PARKED, key) > asked:
+            return
+        name = "uniqueid" if known["uniqueid"] and "uniqueid" in item.fields else "channel"
+        if known[name] != item.fields[name]:
+            self.store.put(PARKED, key, **{**item.estimates, **item.fields})
 
     def _lots_listed(self, items: Sequence[Message], asked: int) -> Steps:
         lots = {}
