@@ -179,10 +179,8 @@ class ServersPart(Part):
         return known if known is not None and abs(known - then) < 2000 else then
 
     def _reloaded(self, message: Message) -> None:
-        """From 13 on its Status is 0 if it was (main/loader.c, publish_reload_message); 11 tells of
-        some parts only, with words."""
-        if not whole(message, "Status"):
-            self._put(reloaded=self.now)
+        """From 13 on with Status 0 or "Success", if it was; 11 tells of some parts only."""
+        self._put(reloaded=self.now)
 
     def _shut_down(self, message: Message) -> None:
         restart = text(message, "Restart") == "True"
