@@ -516,3 +516,12 @@ def test_one_who_left_while_the_program_did_not_run_is_counted_when_he_is_back(
     assert list(again.part.figures.inside) == []
     again.join("1", 1)
     assert again.some("queue", "q", "entered") == (2,)
+
+
+def test_one_who_waits_while_the_program_starts_anew_is_counted_once(queues: Queues) -> None:
+    queues.join("1", 1)
+    again = Queues()
+    again.part.figures.restore(json.loads(json.dumps(queues.part.figures.export())), queues.now)
+    entry = event("QueueEntry", Queue="q", Position=1, Uniqueid="1", Wait=9)
+    again.list("QueueStatus", event("QueueParams", Queue="q"), entry)
+    assert again.some("queue", "q", "entered", "waiting") == (1, 1)
