@@ -11,7 +11,7 @@ from amiws_gevent.ami import Message
 from amiws_gevent.state import queues as queues_module
 from amiws_gevent.state.queues import QueuesPart
 from tests.support.fed import START, Fed, event, finish
-from tests.support.state import World
+from tests.support.state import World, line
 
 
 class Queues(Fed):
@@ -455,7 +455,10 @@ def test_a_caller_who_is_passed_to_a_queue_waits_in_the_place_of_who_passed_him(
     )
     for uniqueid in ("1.2", "1.1"):
         server.event("BridgeLeave", Uniqueid=uniqueid, BridgeUniqueid="b")
-    server.event("Hangup", Uniqueid="1.3")
+    server.event("Newexten", Uniqueid="1.1", Context="in", Exten="800", Application="Queue")
+    for uniqueid in ("1.3", "1.2"):
+        server.event("Hangup", Uniqueid=uniqueid)
+    assert [line(call) for call in server.calls()] == ["301 -> None queued q"]
     told = server.some("queue_caller", "1.1", "number", "name", "position", "channel", "queue")
     assert told == ("301", "Anna", 2, "PJSIP/301-00000001", "q")
     assert server.store.keys("queue_caller") == ["1.0", "1.1"]
