@@ -66,7 +66,8 @@ class AgentsPart(ListedPart):
         if self.store.get(AGENT, agent) is not None:
             state = _OF_DEVICE.get(device_word_of(message.values.get("State", "")))
             if state is not None:
-                self._put(message, agent, {"state": state})
+                talks = {} if state == ON_CALL else {"talking_to": None}
+                self._put(message, agent, {"state": state, **talks})
 
     def _put(self, message: Message, agent: str, fields: Mapping[str, Any]) -> None:
         self.put_dated(AGENT, agent, message, {"agent": agent, **fields}, _AGENT)

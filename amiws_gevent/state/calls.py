@@ -494,7 +494,7 @@ class Calls(Follower):
         Whoever was moved to the other's bridge is the last one there.
         """
         origin, goal = values.get("OrigBridgeUniqueid"), values.get("DestBridgeUniqueid")
-        met = self._others_in(goal or origin, by, second)
+        met = self._others_in(goal or origin, by, second) or self._gone_from(origin, by)
         if len(met) == 2:
             return (met[0], met[1]) if goal == origin else (met[1], met[0])
         asked = self._others_in(values.get("SecondBridgeUniqueid"), by, second)
@@ -507,13 +507,25 @@ class Calls(Follower):
         members = (self.store.get("bridge", bridge or "") or {}).get("members", ())
         return [key for key in members if key not in (by, second)]
 
+    def _gone_from(self, bridge: str | None, by: str) -> list[str]:
+        """Who has talked to him in a bridge and left it, on the way to where he is transferred."""
+        leg = self._legs.get(by)
+        if leg is None or bridge is None:
+            return []
+        return [key for key, other in leg.call.legs.items() if other.left == bridge and key != by]
+
     def _take_over(self, key: str | None, heir: str | None) -> None:
-        """A channel goes on in the place of another that dials: who rings, rings for it now."""
-        leg = self._legs.get(heir or "")
+        """A channel goes on in the place of another: who rings, rings for it now.
+
+        If the other waits in a queue, it waits there now, and no event says so.
+        """
+        leg, gone = self._legs.get(heir or ""), self._legs.get(key or "")
         if leg is not None:
             for other in leg.call.legs.values():
                 if other.dialled_by == key:
                     other.dialled_by = heir
+            if gone is not None and gone.places:
+                leg.places, gone.places = gone.places, {}
 
     def _partner(self, key: str | None, without: Sequence[str | None]) -> str | None:
         """The number of whom somebody is with now, or who rings for him."""

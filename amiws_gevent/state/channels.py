@@ -107,6 +107,15 @@ def uniqueid(values: Headers) -> str:
     return values.get("Uniqueid") or values.get("UniqueID") or ""
 
 
+def who_has(store: Store, channel: str) -> dict[str, str | None]:
+    """Whose a channel is now, as fields of who waits with it; nothing if it is not known."""
+    known = store.get(KIND, channel)
+    if known is None:
+        return {}
+    names = {"channel": "name", "number": "caller_number", "name": "caller_name"}
+    return {name: known[source] for name, source in names.items()}
+
+
 class Channels(Part):
     """The kind ``channel``; stands behind the bridges and before the calls."""
 

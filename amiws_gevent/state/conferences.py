@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.ami import Message
+from amiws_gevent.state.channels import uniqueid, who_has
 from amiws_gevent.state.headers import caller, flag, whole
 from amiws_gevent.state.merge import Item, ListedPart
-from amiws_gevent.state.part import Steps, TakeList
+from amiws_gevent.state.part import Headers, Steps, TakeList, TakeNews
 
 CONFERENCE, PARTICIPANT = "conference", "participant"
 CONFBRIDGE, MEETME = "confbridge", "meetme"
@@ -47,6 +48,10 @@ class ConferencesPart(ListedPart):
     """
 
     kinds = (CONFERENCE, PARTICIPANT)
+
+    @property
+    def news(self) -> Mapping[str, TakeNews]:
+        return {"newcallerid": self._changed, "rename": self._changed}
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -108,7 +113,7 @@ class ConferencesPart(ListedPart):
         fields = {
             "conference": conference,
             **who._asdict(),
-            "user": whole(message, "Usernum"),
+            "user": whole(message, "User" if message.has("User") else "Usernum"),  # from 12 on, 11
             "admin": flag(message, "Admin"),
             "muted": bool(flag(message, "Muted")),
             **self.since(message),
@@ -162,6 +167,12 @@ class ConferencesPart(ListedPart):
             if fields["channel"] == channel and (uniqueid is None or fields["uniqueid"] is None):
                 return key
         return uniqueid or channel or ""
+
+    def _changed(self, values: Headers) -> None:
+        """Whoever is in it is another since a transfer, or has got a name."""
+        key = uniqueid(values)
+        if key in self.store.entities(PARTICIPANT):
+            self.store.put(PARTICIPANT, key, **who_has(self.store, key))
 
     def _participants(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         return ((key, entity.fields) for key, entity in self.store.entities(PARTICIPANT).items())

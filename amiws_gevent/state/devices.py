@@ -117,6 +117,7 @@ class DevicesPart(ListedPart):
             hints[key] = Item(fields, _SINCE_HINT)
             yield
         yield from self.merge(HINT, hints, asked)
+        yield from self._presence_of_hints()
 
     def _devices_listed(self, items: Sequence[Message], asked: int) -> Steps:
         devices, dnd = {}, {}
@@ -140,6 +141,21 @@ class DevicesPart(ListedPart):
             presences[provider] = Item(fields, _SINCE)
             yield
         yield from self.merge(PRESENCE, presences, asked)
+        yield from self._presence_of_hints()
+
+    def _presence_of_hints(self) -> Steps:
+        """No list has it. Its provider is behind the last comma of the hint.
+
+        Origin: ``main/pbx.c``, parse_hint_presence.
+        """
+        for key in self.store.keys(HINT):
+            hint = (self.store.get(HINT, key) or {}).get("hint") or ""
+            _, comma, provider = hint.rpartition(",")
+            presence = self.store.get(PRESENCE, provider)
+            if comma and presence is not None:
+                told = {"presence": presence["state"], "presence_subtype": presence["subtype"]}
+                self.store.put(HINT, key, **told, presence_message=presence["message"])
+            yield
 
     def _dahdi_listed(self, items: Sequence[Message], asked: int) -> Steps:
         dnd = {}

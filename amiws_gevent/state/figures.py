@@ -7,7 +7,7 @@ day a time belongs to is asked of a function, so that no zone is known here.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,6 +72,8 @@ class QueueFigures:
         # Callers, by queue and Uniqueid: who waits, and who has left, the oldest first.
         self._inside: set[tuple[str, str]] = set()
         self._ended: dict[tuple[str, str], None] = {}
+        # In which queue they have given up, by Uniqueid, the last ones.
+        self._abandoned: dict[str, str] = {}
 
     def begin(self, now: int) -> list[str]:
         """It is ``now``: the queues whose figures begin anew, since it is another day.
@@ -114,6 +116,17 @@ class QueueFigures:
         """A caller does not wait any more, for whatever reason."""
         self._inside.discard((queue, uniqueid))
 
+    @property
+    def inside(self) -> Iterable[tuple[str, str]]:
+        """Who waits as far as is counted: queue and Uniqueid."""
+        return tuple(self._inside)
+
+    def replaced(self, queue: str, uniqueid: str, heir: str) -> None:
+        """A caller waits in the place of another: that is the same stay."""
+        if (queue, uniqueid) in self._inside:
+            self._inside.remove((queue, uniqueid))
+            self._inside.add((queue, heir))
+
     def answered(self, queue: str, uniqueid: str, wait: int) -> bool:
         """A caller has been answered after so many seconds; False if that was counted."""
         if not self._ends(queue, uniqueid):
@@ -133,7 +146,23 @@ class QueueFigures:
         figures.longest_wait = max(figures.longest_wait, wait)
         told = {**caller, "uniqueid": uniqueid, "wait": wait}
         figures.last_abandoned = [told, *figures.last_abandoned[: MOST_ABANDONED - 1]]
+        self._abandoned[uniqueid] = queue
+        if len(self._abandoned) > MOST_ABANDONED:
+            del self._abandoned[next(iter(self._abandoned))]
         return True
+
+    def sent_on(self, uniqueid: str) -> str | None:
+        """A caller who was told to have given up has not hung up; the queue, if he was counted."""
+        queue = self._abandoned.pop(uniqueid, None)
+        if queue is None:
+            return None
+        figures = self.of(queue)
+        for caller in figures.last_abandoned:
+            if caller["uniqueid"] == uniqueid:
+                figures.last_abandoned.remove(caller)
+                figures.abandoned -= 1
+                return queue
+        return None
 
     @property
     def size(self) -> int:

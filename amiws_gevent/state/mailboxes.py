@@ -13,6 +13,7 @@ from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.part import Steps, TakeList
+from amiws_gevent.state.store import Store
 
 MAILBOX = "mailbox"
 
@@ -24,6 +25,11 @@ class MailboxesPart(ListedPart):
     """The kind ``mailbox``: its key is mailbox@context."""
 
     kinds = (MAILBOX,)
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._listed_once: set[str] = set()
+        """Those that can be missed: of realtime, and of other servers, events alone tell."""
 
     @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
@@ -60,4 +66,7 @@ class MailboxesPart(ListedPart):
             }
             mailboxes[mailbox] = Item(fields)
             yield
-        yield from self.merge(MAILBOX, mailboxes, asked)
+        yield from self.merge(
+            MAILBOX, mailboxes, asked, lambda known: known["mailbox"] in self._listed_once
+        )
+        self._listed_once.update(mailboxes)

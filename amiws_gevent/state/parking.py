@@ -16,6 +16,9 @@ from amiws_gevent.state.part import Steps, TakeList
 
 LOT, PARKED = "parking_lot", "parked_call"
 
+_SIGN: Final = 2**63
+"""From here on a ``long`` of the server that is printed by ``%lu`` is negative."""
+
 # What is null until something says it.
 _LOT: Final[Mapping[str, Any]] = dict.fromkeys(("first", "last", "timeout"))
 _PARKED: Final[Mapping[str, Any]] = dict.fromkeys(
@@ -64,11 +67,20 @@ class ParkingPart(ListedPart):
             self.store.remove(PARKED, key)
 
     def _until(self, message: Message) -> int | None:
-        """When it will be taken back: what is left is told in seconds."""
+        """When it will be taken back: what is left is told in seconds.
+
+        Of one that is never taken back (from 12 on, ``parkingtime = 0``) as much as it has waited
+        is told to be overdue, and written as a number without a sign.
+        """
         left = whole(message, "ParkingTimeout")
         if left is None:
             left = whole(message, "Timeout")
-        return None if left is None else self.now + 1000 * left
+        elif left >= _SIGN:
+            left -= 2 * _SIGN
+        waited = whole(message, "ParkingDuration")
+        if left is None or (waited is not None and left + waited <= 0):
+            return None
+        return self.now + 1000 * left
 
     def _listed(self, items: Sequence[Message], asked: int) -> Steps:
         now, parked = self.now, {}
@@ -77,8 +89,18 @@ class ParkingPart(ListedPart):
             waited = whole(item, "ParkingDuration") or whole(item, "Duration") or 0
             times = {"since": now - 1000 * waited, "until": self._until(item)}
             parked[key] = Item(fields, {**_PARKED, **times})
+            self._take_space(key, parked[key], asked)
             yield
         yield from self.merge(PARKED, parked, asked)
+
+    def _take_space(self, key: str, item: Item, asked: int) -> None:
+        """A space may have been left and taken again while the server was not heard."""
+        known = self.store.get(PARKED, key)
+        if known is None or self.store.born(PARKED, key) > asked:
+            return
+        name = "uniqueid" if known["uniqueid"] and "uniqueid" in item.fields else "channel"
+        if known[name] != item.fields[name]:
+            self.store.put(PARKED, key, **{**item.estimates, **item.fields})
 
     def _lots_listed(self, items: Sequence[Message], asked: int) -> Steps:
         lots = {}

@@ -14,12 +14,13 @@ from amiws_gevent.ami import Message
 from amiws_gevent.state.headers import flag, text, whole
 from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.part import Steps, TakeList
-from amiws_gevent.state.vocabulary import UNKNOWN, device_word_of, word
+from amiws_gevent.state.vocabulary import IDLE, UNAVAILABLE, UNKNOWN, device_word_of, word
 
 PEER, ENDPOINT, CONTACT = "peer", "endpoint", "contact"
 
 _LATENCY: Final = re.compile(r"\((\d+) ms\)")
-_OF_REACHING: Final = {"reachable", "unreachable", "lagged", "unmonitored", "unknown"}
+_REACHING: Final = {"reachable", "unreachable", "lagged"}
+_OF_REACHING: Final = {*_REACHING, "unmonitored", "unknown"}
 # What lists call otherwise than events: the texts of chan_sip's and chan_iax2's peer_status,
 # and the labels of contacts, of which 13 has Created for what is NonQualified from 16 on.
 _SAME: Final = {
@@ -30,6 +31,8 @@ _SAME: Final = {
     "avail": "reachable",
     "unavail": "unreachable",
 }
+# chan_pjsip_devicestate: while it has no channel, the state of a device is whether it is reached.
+_REACHED: Final = {IDLE: "reachable", UNAVAILABLE: "unreachable"}
 _UPDATED: Final = "updated"
 """In 13 to 15: registered again, which says nothing of whether it can be reached."""
 
@@ -88,7 +91,12 @@ class PeersPart(ListedPart):
             fields = {"name": name, "reachable": status}
             self.put_dated(ENDPOINT, name, message, fields, _ENDPOINT)
         elif status != "rejected":
-            self.put_dated(PEER, peer, message, _peer_of(technology, name, status, message), _PEER)
+            fields = _peer_of(technology, name, status, message)
+            known = self.store.get(PEER, peer)
+            if status == "registered" and known is not None and known["status"] in _REACHING:
+                # A phone does so every few minutes: whether it is reached is as it was.
+                del fields["status"], fields["raw"]
+            self.put_dated(PEER, peer, message, fields, _PEER)
         elif self.store.get(PEER, peer) is not None:
             # Somebody could not register as it: it is what it was. One whom nobody knows is
             # not made, since anybody can try any name.
@@ -146,13 +154,16 @@ class PeersPart(ListedPart):
         endpoints = {}
         for item in items:
             name, raw = item.get("ObjectName") or "", item.get("DeviceState") or ""
-            fields = {
+            fields: dict[str, Any] = {
                 "name": name,
                 "aors": [aor for aor in (item.get("Aor") or "").replace(" ", "").split(",") if aor],
                 "transport": text(item, "Transport"),
                 "state": device_word_of(raw),
                 "device_state": raw,
             }
+            reachable = _REACHED.get(fields["state"])
+            if reachable is not None:
+                fields["reachable"] = reachable
             endpoints[name] = Item(fields, _ENDPOINT)
             yield
         yield from self.merge(ENDPOINT, endpoints, asked)

@@ -81,10 +81,13 @@ def listed_caller(item: Message, queue: str, now: int) -> Item:
 
 
 def listed_member(item: Message, fields: dict[str, Any], figures: Mapping[str, int]) -> Item:
+    """A list says of members of a realtime queue that they are static; their events know better."""
+    estimates = {**NEW_MEMBER, **figures}
+    if fields.get("membership") == "static":
+        estimates["membership"] = fields.pop("membership")
     if fields.get("paused"):
-        since = since_epoch(item, "LastPause")
-        return Item(fields, {**NEW_MEMBER, **figures, "paused_since": since})
-    return Item({**fields, "reason": None, "paused_since": None}, {**NEW_MEMBER, **figures})
+        return Item(fields, {**estimates, "paused_since": since_epoch(item, "LastPause")})
+    return Item({**fields, "reason": None, "paused_since": None}, estimates)
 
 
 def queue_of(item: Message) -> dict[str, Any]:

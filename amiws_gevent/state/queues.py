@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.ami import Message
+from amiws_gevent.state.bridges import KIND as BRIDGE
+from amiws_gevent.state.channels import KIND as CHANNEL
+from amiws_gevent.state.channels import uniqueid, who_has
 from amiws_gevent.state.figures import DayOf, QueueFigures
 from amiws_gevent.state.headers import since_epoch, whole
 from amiws_gevent.state.merge import Item, ListedPart
-from amiws_gevent.state.part import Steps, TakeList
+from amiws_gevent.state.part import Headers, Steps, TakeList, TakeNews
 from amiws_gevent.state.queuemessages import (
     NEW_MEMBER,
     NEW_QUEUE,
@@ -28,6 +31,10 @@ QUEUE, MEMBER, CALLER = "queue", "queue_member", "queue_caller"
 
 MEMBERS_AT_ONCE = 500
 """Whose figures begin anew in one step, when another day has begun: they take 2 ms."""
+
+NOT_ABANDONED = frozenset({"TIMEOUT", "LEAVEEMPTY", "LEAVEUNAVAIL", "WITHDRAW"})
+"""What QUEUESTATUS says of callers who are sent on by the dialplan, though the server has told that
+they abandoned the queue (``record_abandoned``). Of one who hung up it says nothing."""
 
 QUEUES_PER_STEP = 3
 """Of which those who wait are counted at once."""
@@ -51,6 +58,15 @@ class QueuesPart(ListedPart):
         """Since when the server was not heard, until a list has told what is so now."""
 
     @property
+    def news(self) -> Mapping[str, TakeNews]:
+        return {
+            "varset": self._variable_set,
+            "hangup": self._hung_up,
+            "newcallerid": self._changed,
+            "rename": self._changed,
+        }
+
+    @property
     def events(self) -> Mapping[str, Callable[[Message], None]]:
         return {
             "queuememberadded": self._member_added,
@@ -65,6 +81,7 @@ class QueuesPart(ListedPart):
             "leave": self._left,
             "queuecallerleave": self._left,
             "queuecallerabandon": self._abandoned,
+            "attendedtransfer": self._transferred,
             "agentconnect": self._answered,
             "agentcomplete": self._completed,
             "agentringnoanswer": self._missed,
@@ -151,9 +168,8 @@ class QueuesPart(ListedPart):
             # A list that came before has him where he has come to since.
             position = self._place(key)
         else:
-            if self._waits(key, queue):  # his leaving was lost
-                self._shift(queue, self._place(key) + 1, -1)
-                self.store.remove(CALLER, key)
+            self._take_out(key)  # if his leaving was lost
+            self.figures.left(queue, key)
             self._shift(queue, position, 1)
         self._found.discard(key)
         self.figures.entered(queue, key)
@@ -165,11 +181,65 @@ class QueuesPart(ListedPart):
         key, queue = caller_of(message)
         self.figures.left(queue, key)
         if self._waits(key, queue):
+            self._take_out(key)
+
+    def _hung_up(self, values: Headers) -> None:
+        """Of one whose leaving was lost; or of a channel in whose place another waits."""
+        if (key := uniqueid(values)) in self.store.entities(CALLER):
+            self._take_out(key)
+
+    def _take_out(self, key: str) -> None:
+        """Whoever it is does not wait any more, if he did."""
+        known = self.store.get(CALLER, key)
+        if known is not None:
+            queue = known["queue"]
+            self.figures.left(queue, key)
             # Not the position that is told: a list that came before may know of the leaving.
             self._shift(queue, self._place(key) + 1, -1)
             self.store.remove(CALLER, key)
             self._found.discard(key)
             self._show(queue)
+
+    def _changed(self, values: Headers) -> None:
+        """Whoever waits is another since a transfer, or has got a name."""
+        key = uniqueid(values)
+        if key in self.store.entities(CALLER):
+            self.store.put(CALLER, key, **who_has(self.store, key))
+
+    def _transferred(self, message: Message) -> None:
+        """Whoever was asked to hold on waits in the place of who transfers him.
+
+        From 12 on, main/bridge.c, ast_bridge_transfer_attended: a phone transfers while its other
+        line is in an application. The server swaps the channels, and their Uniqueids with them;
+        no event tells that one leaves and the other joins.
+        """
+        values = message.values
+        if values.get("DestType") != "App" or values.get("Result", "Success") != "Success":
+            return
+        both = [values.get(f"{line}TransfererUniqueid", "") for line in ("Orig", "Second")]
+        for key, other in zip(both, ("Second", "Orig"), strict=True):
+            known = self.store.get(CALLER, key)
+            if known is not None:
+                others = self._partners(values, other, both)
+                if len(others) == 1:
+                    self._replace(key, others[0], known)
+
+    def _partners(self, values: Headers, line: str, without: Sequence[str]) -> list[str]:
+        """With whom a transferer talks on this line; or did, as that may have left the bridge."""
+        bridge = self.store.get(BRIDGE, values.get(f"{line}BridgeUniqueid", "")) or {}
+        others = [member for member in bridge.get("members", ()) if member not in without]
+        linkedid = values.get(f"{line}TransfererLinkedid")
+        return others or [
+            key
+            for key, entity in self.store.entities(CHANNEL).items()
+            if linkedid and entity.fields["linkedid"] == linkedid and key not in without
+        ]
+
+    def _replace(self, key: str, heir: str, known: Mapping[str, Any]) -> None:
+        self.store.remove(CALLER, key)
+        self._found.discard(key)
+        self.figures.replaced(known["queue"], key, heir)
+        self.renew(CALLER, heir, **{**known, **who_has(self.store, heir)})
 
     def _place(self, key: str) -> int:
         return int((self.store.get(CALLER, key) or {})["position"])
@@ -186,6 +256,13 @@ class QueuesPart(ListedPart):
             "at": self.now,
         }
         if self.figures.abandoned(queue, key, self._wait(message, known), told):
+            self._show(queue)
+
+    def _variable_set(self, values: Headers) -> None:
+        if values.get("Variable") != "QUEUESTATUS" or values.get("Value") not in NOT_ABANDONED:
+            return
+        queue = self.figures.sent_on(uniqueid(values))
+        if queue is not None:
             self._show(queue)
 
     def _answered(self, message: Message) -> None:
@@ -284,6 +361,10 @@ class QueuesPart(ListedPart):
         yield from self._take_queues(queues, members, asked)
         for queue in dict.fromkeys((*lines, *(known["queue"] for _, known in self._callers()))):
             self._take_line(queue, lines.get(queue, {}), asked)
+            yield
+        for queue, key in self.figures.inside:  # who left while nobody heard it
+            if not self._waits(key, queue):
+                self.figures.left(queue, key)
             yield
         yield from self._show_all()
 

@@ -250,8 +250,8 @@ class TestFigures:
         path = tmp_path / "state.json"
         first = self.run(path, 3)
         assert (first["entered"], first["incomplete"]) == (3, True)
-        second = self.run(path, 5)  # three of whom were there before
-        assert (second["entered"], second["incomplete"]) == (5, True)
+        second = self.run(path, 5)  # three of whom have left unheard, and come again
+        assert (second["entered"], second["incomplete"]) == (8, True)
 
     def test_those_of_members_survive_too(self, tmp_path: Path) -> None:
         path, told = tmp_path / "state.json", []

@@ -89,3 +89,13 @@ def test_one_whose_logoff_was_lost_has_no_channel_after_the_next_list(fed: Fed) 
     fed.list("Agents", event("Agents", Agent="1001", Name="Anna", Status="AGENT_LOGGEDOFF"))
     told = fed.some("agent", "1001", "state", "channel", "uniqueid", "logged_in", "since")
     assert told == ("logged_off", None, None, None, fed.now)
+
+
+def test_who_talks_to_nobody_any_more_is_not_told_to(fed: Fed) -> None:
+    """13, apps/app_agent_pool.c: a list says to whom, and the device alone that it is over."""
+    talks = {"Status": "AGENT_ONCALL", "TalkingToChan": "PJSIP/9", "Channel": "PJSIP/1"}
+    fed.list("Agents", event("Agents", Agent="1001", Name="Anna", **talks))
+    fed.say("DeviceStateChange", Device="Agent:1001", State="INUSE")
+    assert fed.some("agent", "1001", "state", "talking_to") == ("on_call", "PJSIP/9")
+    fed.say("DeviceStateChange", Device="Agent:1001", State="NOT_INUSE")
+    assert fed.some("agent", "1001", "state", "talking_to") == ("idle", None)

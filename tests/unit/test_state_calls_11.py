@@ -178,6 +178,39 @@ def test_an_attended_transfer_by_the_phone_makes_one_call_of_two() -> None:
     assert world.calls() == []
 
 
+def test_who_is_handed_over_to_a_queue_is_who_he_was() -> None:
+    """channels/chan_sip.c, local_attended_transfer, while the second line waits in a queue."""
+    world = World()
+    server = Server(world)
+    server.new("1.0", "SIP/trunk-0", "Ring", "030123456", "200")
+    server.new("1.1", "SIP/203-1", "Down")
+    server.dial("1.0", "1.1", "203")
+    server.state("1.1", "SIP/203-1", "Up")
+    server.state("1.0", "SIP/trunk-0", "Up", "030123456")
+    server.bridge("1.0", "1.1")
+    server.new("1.2", "SIP/203-2", "Ring", "203", "700")
+    server.state("1.2", "SIP/203-2", "Up", "203")
+    joins = {"Channel": "SIP/203-2", "CallerIDNum": "203", "Queue": "support", "Position": "1"}
+    world.event("Join", **joins, Uniqueid="1.2")
+    world.event(
+        "Transfer",
+        TransferMethod="SIP",
+        TransferType="Attended",
+        Uniqueid="1.1",
+        TargetUniqueid="1.2",
+    )
+    server.masquerade(("1.2", "SIP/203-2"), ("1.0", "SIP/trunk-0"))
+    changed = {"CallerIDNum": "030123456", "CallerIDName": "Kunde"}
+    world.event("NewCallerid", Channel="SIP/trunk-0", **changed, Uniqueid="1.2")
+    server.hang_up("1.1")
+    call = one(world)
+    assert line(call) == "030123456 -> None queued support"
+    assert (call["caller"]["name"], call["trunk"]) == ("Kunde", "trunk")
+    assert "queued 030123456 support" in way_of(call)
+    waits = world.some("queue_caller", "1.2", "channel", "number", "name")
+    assert waits == ("SIP/trunk-0", "030123456", "Kunde")
+
+
 def test_a_blind_transfer_by_the_phone() -> None:
     """channels/chan_sip.c, handle_request_refer; main/pbx.c, ast_async_goto."""
     world = World()

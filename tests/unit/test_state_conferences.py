@@ -6,6 +6,7 @@ import pytest
 
 from amiws_gevent.state.conferences import ConferencesPart
 from tests.support.fed import Fed, event
+from tests.support.state import World
 
 ROOM = "confbridge|801"
 
@@ -185,3 +186,22 @@ def test_meetme_of_11(fed: Fed) -> None:
     fed.say("MeetmeLeave", **told, Duration="5")
     fed.say("MeetmeEnd", Meetme="600")
     assert fed.store.keys("conference") == fed.store.keys("participant") == []
+
+
+def test_meetme_of_13_has_the_number_of_a_user_in_another_header(fed: Fed) -> None:
+    """13, apps/app_meetme.c: meetme_stasis_cb."""
+    fed.say("MeetmeJoin", Meetme="600", Channel="DAHDI/1", ChannelState="6", Uniqueid="1", User=3)
+    assert fed.some("participant", "1", "user") == (3,)
+
+
+def test_who_is_in_a_conference_has_the_number_that_his_channel_has() -> None:
+    """By a feature code the transferer's Local channel is in it: it is told whom it is now.
+
+    main/bridge_basic.c, and the NewCallerid of Local/203;2 in scenarios/attended_transfer.raw.
+    """
+    world = World()
+    local = {"Uniqueid": "1.3", "Channel": "Local/801@in-1;2", "ChannelState": "6"}
+    world.event("Newchannel", **local, CallerIDNum="201")
+    world.event("ConfbridgeJoin", **local, Conference="801", CallerIDNum="201")
+    world.event("NewCallerid", **local, CallerIDNum="301", CallerIDName="Anna")
+    assert world.some("participant", "1.3", "number", "name") == ("301", "Anna")

@@ -21,6 +21,7 @@ def devices() -> Devices:
 
 
 HINT = {"Exten": "201", "Context": "hints", "Hint": "SIP/201"}
+HINT_WITH_PRESENCE = {**HINT, "Hint": "SIP/201&SIP/9,CustomPresence:201"}
 
 
 def test_a_hint_has_a_word_beside_its_mask(devices: Devices) -> None:
@@ -150,3 +151,20 @@ def test_presence_since_13_is_escaped(devices: Devices) -> None:
     assert devices.some("presence", "CustomPresence:201", "state") == ("not_set",)
     devices.list("PresenceStateList")
     assert devices.store.keys("presence") == []
+
+
+@pytest.mark.parametrize("last", ["PresenceStateList", "ExtensionStateList"])
+def test_a_hint_has_the_presence_of_its_provider_after_a_list(devices: Devices, last: str) -> None:
+    """No list has it: what PresenceStatus told before the connection was lost stayed for ever."""
+    told = {"Presentity": "CustomPresence:201", "Status": "away", "Subtype": "", "Message": "lunch"}
+    items = {
+        "ExtensionStateList": event("ExtensionStatus", **HINT_WITH_PRESENCE, Status=0),
+        "PresenceStateList": event("PresenceStateChange", **told),
+    }
+    devices.say("ExtensionStatus", **HINT_WITH_PRESENCE, Status=0)
+    devices.say("ExtensionStatus", **{**HINT, "Exten": "202"}, Status=0)
+    devices.say("PresenceStatus", **HINT_WITH_PRESENCE, Status="dnd", Subtype="", Message="")
+    for action in sorted(items, key=last.__eq__):
+        devices.list(action, items[action])
+    hint = devices.some("hint", "201@hints", "presence", "presence_message")
+    assert hint == ("away", "lunch")

@@ -73,6 +73,14 @@ WAYS_11 = {
         )
     ],
     "hold_by_the_phone": ["dialled 201 203, rang 203, answered 203, held 201, resumed, ended 16"],
+    "who_is_handed_over_to_a_queue_is_who_he_was": [
+        ", ".join(
+            (
+                *("dialled 030123456 200", "answered 203", "queued 030123456 support"),
+                *("transferred 203 030123456 attended", "ended 16"),
+            )
+        )
+    ],
     "who_listens_is_a_call_of_his_own": [
         "dialled 201 203, rang 203, answered 203, ended 16",
         "dialled 204 962, application 204 ChanSpy, listens 204 203, ended 16",

@@ -40,7 +40,8 @@ def test_11_tells_no_counts_when_somebody_has_listened(fed: Fed) -> None:
 
 def test_all_are_listed(fed: Fed) -> None:
     """18, apps/app_voicemail.c: append_vmu_info_astman."""
-    fed.say("MessageWaiting", Mailbox="gone@default", Waiting=1, New=2, Old=5)
+    gone = event("VoicemailUserEntry", VMContext="default", VoiceMailbox="1", NewMessageCount=0)
+    fed.list("VoicemailUsersList", gone)
     fed.list(
         "VoicemailUsersList",
         event(
@@ -55,3 +56,11 @@ def test_all_are_listed(fed: Fed) -> None:
     assert fed.store.of("mailbox") == {
         BOX: {"mailbox": BOX, "name": "Anna Agent", "waiting": False, "new": 0, "old": 3}
     }
+
+
+def test_a_mailbox_of_which_events_alone_tell_stays(fed: Fed) -> None:
+    """22, apps/app_voicemail.c: manager_list_voicemail_users has those of voicemail.conf; realtime
+    has others. channels/chan_sip.c: those of other servers are ``@SIP_Remote``."""
+    fed.say("MessageWaiting", Mailbox="200@default", Waiting=1, New=2, Old=5)
+    fed.list("VoicemailUsersList")  # "There are no voicemail users currently defined."
+    assert fed.some("mailbox", "200@default", "new") == (2,)

@@ -96,3 +96,38 @@ def test_lots_are_listed(fed: Fed) -> None:
         "timeout": 60,
     }
     assert fed.some("parking_lot", "11", "first", "last", "timeout") == ("701", "720", 45)
+
+
+def test_a_call_that_is_never_taken_back_has_no_such_time(fed: Fed) -> None:
+    """22, res/parking/parking_manager.c: parked_call_payload_from_parked_user, with the time limit
+    0 of parking_bridge_features.c: parking_set_duration; what is overdue is printed by %lu."""
+    fed.say("ParkedCall", **PARKEE, ParkingTimeout=0, ParkingDuration=0)
+    assert fed.some("parked_call", "default|701", "until") == (None,)
+    waited = event("ParkedCall", **PARKEE, ParkingTimeout=2**64 - 10, ParkingDuration=10)
+    fed.list("ParkedCalls", waited)
+    assert fed.some("parked_call", "default|701", "until") == (None,)
+
+
+def test_a_call_that_is_overdue_was_to_be_taken_back_before(fed: Fed) -> None:
+    late = event("ParkedCall", **PARKEE, ParkingTimeout=2**64 - 1, ParkingDuration=61)
+    fed.list("ParkedCalls", late)
+    assert fed.some("parked_call", "default|701", "until") == (fed.now - 1000,)
+
+
+@pytest.mark.parametrize("version", [11, 12])
+def test_another_who_is_in_a_space_is_there_since_he_was_parked(fed: Fed, version: int) -> None:
+    """The first space that is free is taken, so it is the same one again and again."""
+    if version == 11:
+        fed.say("ParkedCall", **OF_11, From="SIP/2", Timeout=45, Uniqueid="1.1")
+        other: dict[str, object] = {**OF_11, "Channel": "SIP/3", "Timeout": 35, "Duration": 10}
+    else:
+        fed.say("ParkedCall", **PARKEE, ParkingTimeout=45, ParkingDuration=0)
+        times = {"ParkingTimeout": 35, "ParkingDuration": 10}
+        other = {**PARKEE, "ParkeeUniqueid": "1.40", **times}
+    since = fed.now
+    asked = fed.offset
+    fed.list("ParkedCalls", event("ParkedCall", **other), asked=asked - 1, after=600)
+    assert fed.some("parked_call", "default|701", "since") == (since,)
+    fed.list("ParkedCalls", event("ParkedCall", **other), asked=asked)
+    told = fed.some("parked_call", "default|701", "since", "until")
+    assert told == (fed.now - 10_000, fed.now + 35_000)

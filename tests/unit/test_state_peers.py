@@ -77,6 +77,21 @@ def test_a_peer_that_lags(peers: Fed) -> None:
     assert peers.some("peer", "SIP/101", "status", "latency") == ("unreachable", None)
 
 
+@pytest.mark.parametrize("status", ["Reachable", "Unreachable", "Lagged"])
+def test_who_registers_once_more_is_reached_as_before(peers: Fed, status: str) -> None:
+    """11 to 18, channels/chan_sip.c: parse_register_contact tells each registration, and
+    handle_response_peerpoke what has changed."""
+    peer_status(peers, "Registered", Address="192.0.2.7:5061")
+    peer_status(peers, status, Time=7)
+    since = peers.now
+    peer_status(peers, "Registered", Address="192.0.2.8:5061")
+    told = peers.some("peer", "SIP/101", "status", "raw", "since", "address", "registered")
+    assert told == (status.lower(), status, since, "192.0.2.8", True)
+    peer_status(peers, "Unregistered", Cause="Expired")
+    peer_status(peers, "Registered", Address="192.0.2.8:5061")
+    assert peers.some("peer", "SIP/101", "status") == ("registered",)
+
+
 def test_who_is_rejected_is_what_he_was(peers: Fed) -> None:
     """Anybody can try any name: no peer is made of it."""
     peer_status(peers, "Rejected", Cause="URI_NOT_FOUND", Address="198.51.100.9", Port="5060")
@@ -128,7 +143,7 @@ def test_an_endpoint_is_listed_and_its_device_tells_what_it_does(peers: Fed) -> 
         ObjectName="201",
         Transport="",
         Aor="201, desk",
-        DeviceState="Not in use",
+        DeviceState="Unavailable",
         ActiveChannels="",
     )
     peers.list("PJSIPShowEndpoints", item)
@@ -216,3 +231,19 @@ def test_contacts_are_listed_by_13_and_by_16(peers: Fed) -> None:
         ),
     )
     assert peers.store.of("contact") == {"201|sip:201@192.0.2.7": told}
+
+
+def test_whether_an_endpoint_is_reached_is_right_again_when_it_was_not_heard(peers: Fed) -> None:
+    """channels/chan_pjsip.c: chan_pjsip_devicestate, 13 to 22. A phone that is in a call may be
+    unreachable all the same."""
+
+    def listed_as(state: str) -> tuple[object, ...]:
+        item = event("EndpointList", ObjectName="201", Aor="201", DeviceState=state)
+        peers.list("PJSIPShowEndpoints", item)
+        return peers.some("endpoint", "201", "reachable", "since")
+
+    peers.say("PeerStatus", ChannelType="PJSIP", Peer="PJSIP/201", PeerStatus="Reachable")
+    assert listed_as("Unavailable") == ("unreachable", peers.now)
+    since = peers.now
+    assert listed_as("In use") == ("unreachable", since)
+    assert listed_as("Not in use") == ("reachable", peers.now)

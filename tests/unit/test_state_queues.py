@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from amiws_gevent.ami import Message
 from amiws_gevent.state import queues as queues_module
 from amiws_gevent.state.queues import QueuesPart
 from tests.support.fed import START, Fed, event, finish
+from tests.support.state import World, line
 
 
 class Queues(Fed):
@@ -153,6 +155,15 @@ def test_a_member_in_a_call_is_told_by_the_agent_events(queues: Queues) -> None:
     ):
         queues.say(name, Queue="q", Uniqueid="1", HoldTime=3, **{header: "SIP/1"})
         assert queues.some("queue_member", "q|SIP/1", "in_call") == (in_call,)
+
+
+def test_a_member_of_a_realtime_queue_stays_one(queues: Queues) -> None:
+    """22, apps/app_queue.c: queue_member_blob_create says "realtime", manager_queues_status not."""
+    queues.list("QueueStatus", member(Membership="static"))
+    assert queues.some("queue_member", "q|SIP/1", "membership") == ("static",)
+    queues.say("QueueMemberStatus", Queue="q", Interface="SIP/1", Membership="realtime")
+    queues.list("QueueStatus", member(Membership="static"))
+    assert queues.some("queue_member", "q|SIP/1", "membership") == ("realtime",)
 
 
 # -- callers ---------------------------------------------------------------------------
@@ -355,3 +366,165 @@ def test_in_a_line_that_is_far_too_long_nobody_moves_up(
     assert queues.some("queue", "q", "waiting") == (3,)
     queues.leave("2", 2)
     assert queues.positions() == {"3": 2, "4": 3}
+
+
+# -- who leaves otherwise than by an answer, or without a word --------------------------
+
+
+class Server(World):
+    """All parts, as a caller's channel and bridge count here."""
+
+    def caller(self, uniqueid: str, number: str, name: str = "<unknown>") -> None:
+        self.event(
+            "Newchannel",
+            Channel=f"PJSIP/{number}-0000000{uniqueid[-1]}",
+            ChannelState="6",
+            ChannelStateDesc="Up",
+            CallerIDNum=number,
+            CallerIDName=name,
+            Uniqueid=uniqueid,
+            Linkedid=uniqueid,
+        )
+
+    def join(self, uniqueid: str, number: str, queue: str = "q", position: int = 1) -> None:
+        told = {"Uniqueid": uniqueid, "Queue": queue, "Position": str(position)}
+        channel = f"PJSIP/{number}-0000000{uniqueid[-1]}"
+        self.event("QueueCallerJoin", Channel=channel, CallerIDNum=number, **told)
+
+    def counts(self, queue: str = "q") -> tuple[Any, ...]:
+        return self.some("queue", queue, "entered", "answered", "abandoned", "waiting")
+
+
+@pytest.mark.parametrize("status", sorted(queues_module.NOT_ABANDONED))
+def test_who_is_sent_on_has_not_given_up(status: str) -> None:
+    """apps/app_queue.c, queue_exec: record_abandoned, leave_queue, set_queue_result (11 to 22).
+
+    The server tells of one who has waited too long, or whose queue is empty, as of one who has hung
+    up; only QUEUESTATUS tells them apart.
+    """
+    server = Server()
+    for uniqueid, position in (("1.1", 1), ("1.2", 2)):
+        server.join(uniqueid, "301", position=position)
+    for uniqueid in ("1.1", "1.2"):
+        told = {"Queue": "q", "Uniqueid": uniqueid, "Position": "1"}
+        server.event("QueueCallerAbandon", **told, HoldTime="30")
+        server.event("QueueCallerLeave", **told)
+    assert server.counts() == (2, 0, 2, 0)
+    for _ in range(2):
+        server.event("VarSet", Uniqueid="1.1", Variable="QUEUESTATUS", Value=status)
+    assert server.counts() == (2, 0, 1, 0)
+    (last,) = server.get("queue", "q")["last_abandoned"]
+    assert last["uniqueid"] == "1.2"
+
+
+def test_a_queue_that_nobody_could_enter_says_nothing_of_who_gave_up_before() -> None:
+    """His next queue is full, and the one before had told that he hung up: a Uniqueid again."""
+    server = Server()
+    server.join("1.1", "301")
+    server.event("QueueCallerAbandon", Queue="q", Uniqueid="1.1", Position="1", HoldTime="30")
+    server.event("VarSet", Uniqueid="1.1", Variable="QUEUESTATUS", Value="FULL")
+    server.event("VarSet", Uniqueid="1.1", Variable="OTHER", Value="TIMEOUT")
+    assert server.counts() == (1, 0, 1, 1)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_caller_who_is_passed_to_a_queue_waits_in_the_place_of_who_passed_him(left: bool) -> None:
+    """main/bridge.c, ast_bridge_transfer_attended: 201 talks to 301, calls the queue on another
+    line, and transfers 301 while that line waits; then channel_do_masquerade swaps the Uniqueids.
+    Whoever is passed may have left the bridge before it is told: another thread does that.
+    """
+    server = Server()
+    server.caller("1.1", "301", "Anna")
+    server.caller("1.2", "201")
+    for uniqueid in ("1.1", "1.2"):
+        server.event("BridgeEnter", Uniqueid=uniqueid, BridgeUniqueid="b", BridgeType="basic")
+    server.join("1.0", "300")
+    server.caller("1.3", "201")
+    server.join("1.3", "201", position=2)
+    if left:
+        server.event("BridgeLeave", Uniqueid="1.1", BridgeUniqueid="b")
+    server.event(
+        "AttendedTransfer",
+        Result="Success",
+        OrigTransfererUniqueid="1.2",
+        OrigTransfererLinkedid="1.1",
+        OrigBridgeUniqueid="b",
+        SecondTransfererUniqueid="1.3",
+        DestType="App",
+        DestApp="Queue",
+    )
+    for uniqueid in ("1.2", "1.1"):
+        server.event("BridgeLeave", Uniqueid=uniqueid, BridgeUniqueid="b")
+    server.event("Newexten", Uniqueid="1.1", Context="in", Exten="800", Application="Queue")
+    for uniqueid in ("1.3", "1.2"):
+        server.event("Hangup", Uniqueid=uniqueid)
+    assert [line(call) for call in server.calls()] == ["301 -> None queued q"]
+    told = server.some("queue_caller", "1.1", "number", "name", "position", "channel", "queue")
+    assert told == ("301", "Anna", 2, "PJSIP/301-00000001", "q")
+    assert server.store.keys("queue_caller") == ["1.0", "1.1"]
+    server.event("QueueCallerLeave", Queue="q", Uniqueid="1.1", Position="2")
+    server.event("AgentConnect", Queue="q", Uniqueid="1.1", Interface="SIP/1", HoldTime="9")
+    assert server.counts() == (2, 1, 0, 1)
+
+
+def test_who_waits_has_the_number_that_his_channel_has() -> None:
+    """By a feature code the transferer's Local channel waits: it is told whom it is now.
+
+    main/bridge_basic.c, and the NewCallerid of Local/203;2 in scenarios/attended_transfer.raw.
+    """
+    server = Server()
+    server.caller("1.3", "201")
+    server.join("1.3", "201")
+    changed = {"CallerIDNum": "301", "CallerIDName": "Anna", "ChannelState": "6"}
+    told = {"ConnectedLineNum": "", "ConnectedLineName": "", "Linkedid": "1.1"}
+    server.event("NewCallerid", Uniqueid="1.3", **changed, **told)
+    server.event("Rename", Uniqueid="1.3", Newname="SIP/301-1")
+    assert server.some("queue_caller", "1.3", "number", "name", "channel") == (
+        *("301", "Anna"),
+        "SIP/301-1",
+    )
+
+
+def test_who_hangs_up_waits_no_more_even_if_his_leaving_was_lost() -> None:
+    server = Server()
+    for uniqueid, position in (("1.1", 1), ("1.2", 2)):
+        server.join(uniqueid, "301", position=position)
+    server.event("Hangup", Uniqueid="1.1")
+    assert server.some("queue_caller", "1.2", "position") == (1,)
+    assert server.counts() == (2, 0, 0, 1)
+
+
+def test_a_queue_that_was_left_without_a_word_has_one_less_who_waits(queues: Queues) -> None:
+    queues.join("1", 1, queue="a")
+    queues.join("2", 2, queue="a")
+    queues.join("1", 1, queue="b")
+    assert queues.some("queue", "a", "waiting") == (1,)
+    assert queues.positions() == {"2": 1, "1": 1}
+
+
+def test_one_who_is_sent_back_is_counted_again_though_his_leaving_was_lost(queues: Queues) -> None:
+    for _ in range(2):
+        queues.join("1", 1)
+        queues.say("AgentConnect", Queue="q", Uniqueid="1", Interface="SIP/1", HoldTime=3)
+    assert queues.some("queue", "q", "entered", "answered", "waiting") == (2, 2, 1)
+
+
+def test_one_who_left_while_the_program_did_not_run_is_counted_when_he_is_back(
+    queues: Queues,
+) -> None:
+    queues.join("1", 1)
+    again = Queues()
+    again.part.figures.restore(json.loads(json.dumps(queues.part.figures.export())), queues.now)
+    again.list("QueueStatus", event("QueueParams", Queue="q"))
+    assert list(again.part.figures.inside) == []
+    again.join("1", 1)
+    assert again.some("queue", "q", "entered") == (2,)
+
+
+def test_one_who_waits_while_the_program_starts_anew_is_counted_once(queues: Queues) -> None:
+    queues.join("1", 1)
+    again = Queues()
+    again.part.figures.restore(json.loads(json.dumps(queues.part.figures.export())), queues.now)
+    entry = event("QueueEntry", Queue="q", Position=1, Uniqueid="1", Wait=9)
+    again.list("QueueStatus", event("QueueParams", Queue="q"), entry)
+    assert again.some("queue", "q", "entered", "waiting") == (1, 1)
