@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from pydantic import BaseModel
 
+from amiws_gevent.plugins import loading
 from amiws_gevent.plugins.api import PluginSettings
 from amiws_gevent.plugins.loading import LONGEST_TEXT, PluginError, describe, load_plugin
 from tests.support.plugins import load, write
@@ -206,6 +207,20 @@ class TestImport:
         with pytest.raises(PluginError):
             load(tmp_path, "1 / 0\n", "other.py")
         assert set(sys.modules) == before
+
+    @pytest.mark.parametrize(
+        ("source", "line"),
+        [
+            ("import gevent\ntry:\n    gevent.sleep(1e6)\nexcept Exception:\n    pass\n", 3),
+            ("import gevent\ndef amiws_settings():\n    gevent.sleep(1e6)\n", 3),
+        ],
+    )
+    def test_one_that_waits_is_cut_off(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, line: int
+    ) -> None:
+        monkeypatch.setattr(loading, "IMPORT_TIME", 0.01)
+        told = mistake(tmp_path, source)
+        assert told == f"plugin ./mine.py: /mine.py:{line}: ImportTimeout: still waits after 0.01 s"
 
     def test_the_logging_of_the_program_stays_as_it_is(self, tmp_path: Path) -> None:
         root = logging.getLogger()
