@@ -78,8 +78,11 @@ def load_plugin(name: str, directories: Sequence[Path], base: Path | None = None
     """Import what the configuration calls ``name`` and hold it to the specifications.
 
     Relative paths count from ``base``, by default the current directory.
-    Raises PluginError, also for an import that waits too long: no reload would come after it.
+    Raises PluginError, in a reload also for an import that waits too long: no other reload
+    would come after it. A start that waits is seen, and a daemon forks after it: no timer yet.
     """
+    if gevent.getcurrent().parent is None:  # the main greenlet
+        return _loaded(name, directories, base or Path.cwd())
     with gevent.Timeout(IMPORT_TIME, ImportTimeout(f"still waits after {IMPORT_TIME:g} s")):
         return _loaded(name, directories, base or Path.cwd())
 

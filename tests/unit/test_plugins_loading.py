@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import gevent
 import pytest
 from pydantic import BaseModel
 
 from amiws_gevent.plugins import loading
 from amiws_gevent.plugins.api import PluginSettings
 from amiws_gevent.plugins.loading import LONGEST_TEXT, PluginError, describe, load_plugin
+from tests.support.patience import WAIT
 from tests.support.plugins import load, write
 
 FILTER = "def amiws_filter_message(message):\n    return False\n"
@@ -215,11 +217,11 @@ class TestImport:
             ("import gevent\ndef amiws_settings():\n    gevent.sleep(1e6)\n", 3),
         ],
     )
-    def test_one_that_waits_is_cut_off(
+    def test_one_that_waits_in_a_reload_is_cut_off(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, line: int
     ) -> None:
         monkeypatch.setattr(loading, "IMPORT_TIME", 0.01)
-        told = mistake(tmp_path, source)
+        told = gevent.spawn(mistake, tmp_path, source).get(timeout=WAIT)
         assert told == f"plugin ./mine.py: /mine.py:{line}: ImportTimeout: still waits after 0.01 s"
 
     def test_the_logging_of_the_program_stays_as_it_is(self, tmp_path: Path) -> None:
