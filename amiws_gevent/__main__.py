@@ -26,8 +26,11 @@ def main() -> int:
     patch_all()
 
     from amiws_gevent import cli  # after the patch, as is all that it imports
+    from amiws_gevent.runtime.threads import limit_exit
 
-    return cli.main(signals=signals)
+    status = cli.main(signals=signals)
+    limit_exit(status)
+    return status
 
 
 if __name__ == "__main__":

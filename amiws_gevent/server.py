@@ -273,13 +273,8 @@ class Server:
     def _start_clients(self) -> None:
         self._v2.start().link_exception(self._died)
         self._watch.start().link_exception(self._died)
-        _log.info(
-            "listening on %s://%s:%d/, AMI servers: %d",
-            "https" if self.settings.ssl_cert else "http",
-            self.settings.ws_host or "*",
-            self.port,
-            len(self._server_names()),
-        )
+        url = url_of(self.settings, self.port, everywhere="*")
+        _log.info("listening on %s, AMI servers: %d", url, len(self._server_names()))
 
     def run(self) -> int:
         """Serve until `request_stop`; returns the exit status."""
@@ -358,8 +353,11 @@ class Server:
         self._commands.put(lambda: EXIT_SOFTWARE)
 
 
-def url_of(settings: Settings, port: int) -> str:
-    """Where a browser on this machine finds the pages that are at ``port``."""
+def url_of(settings: Settings, port: int, *, everywhere: str = "127.0.0.1") -> str:
+    """Where a browser on this machine finds the pages that are at ``port``.
+
+    ``everywhere`` is the host where the program listens on all addresses.
+    """
     scheme = "https" if settings.ssl_cert else "http"
-    host = settings.ws_host or "127.0.0.1"
+    host = settings.ws_host or everywhere
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"

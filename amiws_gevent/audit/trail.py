@@ -229,6 +229,8 @@ class Trail:
         """An action that is refused; ``repeats``: once a second for each client is enough."""
         if self._writer is None:
             return
+        if code == "audit_unavailable":
+            self._writer.refused += 1
         more: int | None = 0
         if repeats:
             more = self._repeated.allow((code, client.user, client.address))

@@ -24,6 +24,7 @@ from amiws_gevent.config.redis import Redis
 from amiws_gevent.config.roles import located, unknown_key_of_roles
 from amiws_gevent.config.suggest import nearest, unknown_key
 from amiws_gevent.config.syntax import missing_blank
+from amiws_gevent.runtime.loop import Pieces
 from amiws_gevent.values import LoadContext, folder_of_file, shown
 
 # Keys of the top that begin so hold anchors for other places, as in Compose files.
@@ -84,9 +85,10 @@ def load_settings(
     base = Path.cwd() if base is None else base
     path = base / path
     text = read_text(path) if text is None else text
-    root = compose(path, text)
+    pieces = Pieces()
+    root = compose(path, text, pieces)
     context = LoadContext(base, plugin_base or path.parent)
-    result = _Loading(path, root, Reader(environ), replaced or {}).result(context)
+    result = _Loading(path, root, Reader(environ), replaced or {}, pieces).result(context)
     return replace(result, text=text)
 
 
@@ -99,11 +101,13 @@ class _Loading:
         root: yaml.MappingNode,
         reader: Reader,
         replaced: Mapping[str, object],
+        pieces: Pieces,
     ) -> None:
         self._path = path
         self._root = root
         self._reader = reader
         self._replaced = replaced
+        self._pieces = pieces
         self._raw: dict[str, object] = {}
         self._plugins: yaml.Node | None = None
         # Unknown keys, each at the place of its mapping: what a missing key may be.
@@ -115,15 +119,19 @@ class _Loading:
         self._raw["plugins"] = read_plugins(
             self._plugins, self._reader, self._plugin_folders(beside), beside
         )
+        self._pieces.between()
         try:
             settings = Settings.model_validate({**self._raw, "path": self._path}, context=context)
         except ValidationError as error:
             self._explain(error)
         else:
+            self._pieces.between()
             self._check_root(settings)
+            self._pieces.between()
             if not self._reader.problems:
                 for place, message in unknown_events(self._raw):
                     self._reader.warn(place, message)
+                    self._pieces.between()
                 slips = self._warnings(self._reader.warnings)
                 advice = advice_on(settings, self._raw)
                 return LoadResult(
@@ -139,6 +147,7 @@ class _Loading:
         self, node: yaml.MappingNode, place: Place, model: type[BaseModel]
     ) -> dict[str, object]:
         """The values of the keys that ``model`` knows; of the others, a warning each."""
+        self._pieces.between()
         known = file_keys(model)
         raw: dict[str, object] = {}
         for key, value in self._reader.mapping(node, place).items():

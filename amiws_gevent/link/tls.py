@@ -8,6 +8,7 @@ host name. Whatever is refused says which fingerprint the server presented.
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from pathlib import Path
 
 from gevent import socket as gsocket
@@ -16,6 +17,7 @@ from gevent.ssl import SSLSocket
 from amiws_gevent.config import AmiHost
 from amiws_gevent.errors import AmiwsError
 from amiws_gevent.runtime import tls
+from amiws_gevent.runtime.threads import in_thread
 from amiws_gevent.runtime.tls import ClientContext, TlsFileError, fingerprint, same_fingerprint
 
 # What OpenSSL's reasons mean for the person who reads the log (SSLError.reason, as in
@@ -128,7 +130,10 @@ class TlsClient:
     def _make_context(self, verify: bool) -> ClientContext:
         host = self._host
         ca = host.ssl_ca if verify else None
-        return tls.client_context(verify=verify, ca=ca, cert=host.ssl_cert, key=host.ssl_key)
+        made = partial(
+            tls.client_context, verify=verify, ca=ca, cert=host.ssl_cert, key=host.ssl_key
+        )
+        return in_thread(made)  # the system's CAs take some 30 ms, for each server
 
 
 def _failure(error: OSError | ValueError) -> TlsFailed:

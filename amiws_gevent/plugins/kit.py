@@ -9,6 +9,8 @@
     What waits for a receiver, bounded; past the bounds the oldest go, and are counted.
 `connect`
     A connected socket, in bounded time, whatever the name server and the addresses do.
+`in_thread`
+    The result of a function that waits in C; meanwhile everything else goes on.
 `tls_context`, `Fingerprint`, `fingerprint`, `same_fingerprint`, `explain`
     TLS as a client: a context made of the settings that the program itself has (ssl_ca,
     ssl_verify, ssl_cert, ssl_key), the type of a setting such as ssl_fingerprint, what the
@@ -30,6 +32,7 @@ from gevent import socket as gsocket
 from amiws_gevent.plugins.api import SettingError
 from amiws_gevent.runtime.backoff import Backoff
 from amiws_gevent.runtime.log import LogLimiter
+from amiws_gevent.runtime.threads import in_thread
 from amiws_gevent.runtime.tls import (
     ClientContext,
     TlsFileError,
@@ -50,6 +53,7 @@ __all__ = [
     "connect",
     "explain",
     "fingerprint",
+    "in_thread",
     "same_fingerprint",
     "tls_context",
 ]

@@ -27,6 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import gevent
 from pydantic import BaseModel
 
 from amiws_gevent.errors import StartError
@@ -38,12 +39,21 @@ OWN_SETTINGS = ("required", "hook_timeout")
 """Keys that every plugin has in the configuration; its own settings cannot be named so."""
 
 LONGEST_TEXT = 400  # characters of what an error says; it is one line of the log
+IMPORT_TIME = 30.0  # seconds after which an import that waits is cut off
 
 
 class PluginError(StartError):
     """A plugin that cannot be used; the message names it, its file and the line."""
 
     exit_status = 78
+
+
+class ImportTimeout(BaseException):
+    """Raised in an import that waits too long; no plugin's ``except Exception`` catches it."""
+
+
+_FAILURES = (Exception, SystemExit, ImportTimeout)
+"""What an import may raise."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +78,17 @@ def load_plugin(name: str, directories: Sequence[Path], base: Path | None = None
     """Import what the configuration calls ``name`` and hold it to the specifications.
 
     Relative paths count from ``base``, by default the current directory.
-    Raises PluginError.
+    Raises PluginError, in a reload also for an import that waits too long: no other reload
+    would come after it. A start that waits is seen, and a daemon forks after it: no timer yet.
     """
-    origin, module, digest = _import(name, directories, base or Path.cwd())
+    if gevent.getcurrent().parent is None:  # the main greenlet
+        return _loaded(name, directories, base or Path.cwd())
+    with gevent.Timeout(IMPORT_TIME, ImportTimeout(f"still waits after {IMPORT_TIME:g} s")):
+        return _loaded(name, directories, base or Path.cwd())
+
+
+def _loaded(name: str, directories: Sequence[Path], base: Path) -> PluginCode:
+    origin, module, digest = _import(name, directories, base)
     try:
         plugin = _plugin_of(module)
         hooks = find_hooks(plugin)
@@ -79,7 +97,7 @@ def load_plugin(name: str, directories: Sequence[Path], base: Path | None = None
     except HookMistake as mistake:
         where = mistake.place or origin
         raise PluginError(f"plugin {name}: {where}: {mistake}") from mistake
-    except (Exception, SystemExit) as error:
+    except _FAILURES as error:
         raise PluginError(f"plugin {name}: {describe(error, origin)}") from error
     return PluginCode(name, origin, digest, required, plugin, hooks, model)
 
@@ -158,7 +176,7 @@ def _import(name: str, directories: Sequence[Path], base: Path) -> tuple[str, ob
         try:
             with _logging_kept():
                 found = entry.load()
-        except (Exception, SystemExit) as error:
+        except _FAILURES as error:
             raise PluginError(
                 f"plugin {name}: {describe(error, _file_of(entry.module))}"
             ) from error
@@ -194,7 +212,7 @@ def _import_file(name: str, path: Path) -> tuple[ModuleType, str]:
         code = compile(source, origin, "exec", dont_inherit=True)
         with _logging_kept():
             exec(code, module.__dict__)  # noqa: S102 - what a plugin is
-    except (Exception, SystemExit) as error:
+    except _FAILURES as error:
         if before is None:
             del sys.modules[module.__name__]
         else:

@@ -44,6 +44,27 @@ def yield_to_loop() -> None:
         timer.close()
 
 
+PIECE = 0.005  # seconds
+
+
+class Pieces:
+    """Long work in pieces, between which the event loop turns; ``clock`` gives seconds.
+
+    Not in the main greenlet, as at the start: there nobody waits.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._is_main = gevent.getcurrent().parent is None
+        self._end = clock() + PIECE
+
+    def between(self) -> None:
+        """To be called often: yield if a piece is over."""
+        if not self._is_main and self._clock() >= self._end:
+            yield_to_loop()
+            self._end = self._clock() + PIECE
+
+
 LONG_PAUSE = 0.05  # seconds: what the readers are to be kept waiting at most
 WINDOW = 60.0  # seconds that `PauseMeter.recent` looks back at least
 SLICE = 1.0  # seconds of which the longest pause is kept in one number

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from amiws_gevent.plugins.kit import in_thread
+
 from .answer import Answer
 from .body import JSON
 from .client import Client
@@ -33,7 +35,8 @@ class Courier:
         Raises ValueError with what is wrong with one of them; nothing has changed then.
         """
         settings = self._settings
-        key, context = settings.signing_key(), settings.tls()
+        key = settings.signing_key()
+        context = in_thread(settings.tls)  # the system's authorities take some 30 ms
         before = getattr(self, "_client", None)
         self._key = key
         self._client = Client(

@@ -174,7 +174,8 @@ class Settings(PluginSettings):
             message = "has no effect with ssl_verify: no; remove one of them"
             raise SettingError("ssl_ca", message)
         self.signing_key()
-        self.tls()
+        if self.ssl_ca is not None:
+            self.tls()
         return self
 
     def signing_key(self) -> Key | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forkserver import run_program
 from tests.support.patience import WAIT
 from tests.support.plugin_site import QUIET, Site, events, with_notes
 from tests.support.program import Program, wait_until
@@ -258,6 +259,26 @@ class TestIsolation:
             assert program.process.wait(WAIT) == 70
             program.wait_for_log("plugin endless: " + hook.partition("(")[0])
             assert not pid_file.exists()
+
+    def test_nor_does_a_thread_of_a_plugin(self, site: Site) -> None:
+        site.plugin(
+            "threads",
+            """
+            import threading, time
+            def endless():
+                while True:
+                    time.sleep(3600)
+            threading.Thread(target=endless, name="endless of threads").start()
+            def amiws_filter_message(message):
+                return None
+            """,
+        )
+        with site.program("threads") as program:
+            assert run_program("-f", program.file, "--check").returncode == 0
+            site.ami.wait_login()
+            program.process.terminate()
+            assert program.process.wait(WAIT) == 0
+            program.wait_for_log("threads still run, and are not waited for: endless of threads")
 
     def test_a_log_hook_that_blocks_drops_for_itself_alone(self, site: Site) -> None:
         site.plugin("blocked", "import time\ndef amiws_log_message():\n    time.sleep(3600)\n")

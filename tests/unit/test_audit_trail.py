@@ -256,11 +256,15 @@ class TestOutage:
         assert why == made.trail.closed == "No space left on device"
         assert made.trail.state == {"writing": False, "refusing": True, "reason": why}
         assert made.trail.retry_after > 0
+        for _ in range(2):  # who sees that it is closed does not ask for a record of an action
+            made.trail.refused(ANN, "audit_unavailable", why, name="Ping", repeats=True)
+        made.trail.refused(ANN, "not_allowed", "for the boss", name="Ping")
         full.clear()
         until(lambda: not made.trail.closed)
         assert made.trail.action(ANN, "Ping", PAUSE, [1]).wait() == ""
-        assert made.trail.counts[1:] == (1, 0)
+        assert made.trail.counts[1:] == (3, 0)
         made.trail.stop(20)
+        assert place.of("outage")[0]["refused"] == 3
 
     def test_or_go_on(self, place: Place, full: list[bool]) -> None:
         made = Made(place, on_failure="allow")

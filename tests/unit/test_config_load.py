@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import gevent
 import pytest
 
 from amiws_gevent import resources
 from amiws_gevent.config import ConfigError, load_settings
+from amiws_gevent.runtime import loop
 from tests.support.certificates import make_certificate
 from tests.support.config import ONE_HOST, load, problems, warnings, write
 
@@ -529,3 +531,20 @@ def test_tokens_that_are_none(tmp_path: Path, lines: str, told: str) -> None:
     found = problems(tmp_path, f"api_tokens:\n{lines}\n{ONE_HOST}")
     assert any(told in line for line in found), found
     assert not any(SECRET in line or HASH in line for line in found)
+
+
+def test_links_are_read_while_a_reload_reads_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 200 servers it takes 0.1 s, and Asterisk drops a session that is not read for as long."""
+    monkeypatch.setattr(loop, "PIECE", 0.0)
+    file = tmp_path / "amiws.yaml"
+    server = "- {name: pbx, host: pbx, username: u, secret: s}\n"
+    file.write_text("ws_host: 127.0.0.1\namihosts:\n" + 20 * server)
+    loading = gevent.spawn(load_settings, file)
+    turns = 0
+    while not loading.ready():
+        turns += 1
+        loop.yield_to_loop()
+    assert len(loading.get().settings.amihosts) == 20
+    assert turns > 20

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from gevent.monkey import get_original
 
 from amiws_gevent.config import AmiHost
 from amiws_gevent.link import tls
 from amiws_gevent.link.tls import TlsClient, TlsFailed
 from amiws_gevent.runtime.tls import ClientContext, same_fingerprint
 from tests.support.certificates import Certificate, make_certificate
+
+this_thread = get_original("_thread", "get_ident")
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,15 @@ def test_without_a_ca_of_its_own_the_systems_are_loaded(monkeypatch: pytest.Monk
     client()._current_context()
     client(ssl_verify=False)._current_context()
     assert loaded == [ssl.Purpose.SERVER_AUTH]
+
+
+def test_the_event_loop_goes_on_while_they_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    monkeypatch.setattr(
+        ClientContext, "load_default_certs", lambda self, use: threads.append(this_thread())
+    )
+    client()._current_context()
+    assert threads != [this_thread()]
 
 
 def test_the_context_is_kept_until_a_file_changes(tmp_path: Path) -> None:

@@ -12,12 +12,16 @@ from amiws_plugins.webhook.courier import Courier
 from amiws_plugins.webhook.outbox import Batch, Outbox
 from amiws_plugins.webhook.settings import Settings
 from amiws_plugins.webhook.signing import Key
+from gevent.monkey import get_original
 
+from amiws_gevent.plugins.kit import ClientContext
 from tests.support.greenlets import until
 from tests.support.http_receiver import Receiver
 from tests.support.webhook import Bounds
 
 NOW = 1767225600.75
+
+this_thread = get_original("_thread", "get_ident")
 
 BATCH = Batch((b'{"a":1}', b'{"b":2}'), 16, 3, "id-1")
 
@@ -117,6 +121,20 @@ def test_an_answer_is_described_without_any_secret(tmp_path: Path) -> None:
 
 def test_retry_after_counts_from_now() -> None:
     assert make().pause(Answer(429, "Thu, 01 Jan 2026 00:00:10 GMT")) == 9.25
+
+
+def test_the_event_loop_goes_on_while_authorities_are_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = []
+    monkeypatch.setattr(
+        ClientContext, "load_default_certs", lambda self, use: threads.append(this_thread())
+    )
+    settings = Settings.model_validate({"url": "https://127.0.0.1"})
+    assert threads == [], "that of the system need no check"
+    Courier(settings).renew()
+    assert len(threads) == 2
+    assert this_thread() not in threads
 
 
 def test_a_renewed_key_signs_from_then_on(tmp_path: Path) -> None:

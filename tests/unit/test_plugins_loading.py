@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import gevent
 import pytest
 from pydantic import BaseModel
 
+from amiws_gevent.plugins import loading
 from amiws_gevent.plugins.api import PluginSettings
 from amiws_gevent.plugins.loading import LONGEST_TEXT, PluginError, describe, load_plugin
+from tests.support.patience import WAIT
 from tests.support.plugins import load, write
 
 FILTER = "def amiws_filter_message(message):\n    return False\n"
@@ -206,6 +209,20 @@ class TestImport:
         with pytest.raises(PluginError):
             load(tmp_path, "1 / 0\n", "other.py")
         assert set(sys.modules) == before
+
+    @pytest.mark.parametrize(
+        ("source", "line"),
+        [
+            ("import gevent\ntry:\n    gevent.sleep(1e6)\nexcept Exception:\n    pass\n", 3),
+            ("import gevent\ndef amiws_settings():\n    gevent.sleep(1e6)\n", 3),
+        ],
+    )
+    def test_one_that_waits_in_a_reload_is_cut_off(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, line: int
+    ) -> None:
+        monkeypatch.setattr(loading, "IMPORT_TIME", 0.01)
+        told = gevent.spawn(mistake, tmp_path, source).get(timeout=WAIT)
+        assert told == f"plugin ./mine.py: /mine.py:{line}: ImportTimeout: still waits after 0.01 s"
 
     def test_the_logging_of_the_program_stays_as_it_is(self, tmp_path: Path) -> None:
         root = logging.getLogger()

@@ -15,7 +15,7 @@ import gevent
 import pytest
 from gevent import socket
 
-from amiws_gevent.runtime.loop import LONG_PAUSE, PauseMeter, yield_to_loop
+from amiws_gevent.runtime.loop import LONG_PAUSE, PIECE, PauseMeter, Pieces, yield_to_loop
 from tests.support.clock import Clock
 from tests.support.patience import WAIT
 
@@ -295,3 +295,31 @@ def test_giving_way_takes_no_time_when_there_is_nothing_to_do() -> None:
     with gevent.Timeout(5):  # libev waits a whole millisecond for a timer of less than one
         for _ in range(5000):
             yield_to_loop()
+
+
+class TestPieces:
+    @staticmethod
+    def work(seen: list[str]) -> None:
+        """Two calls within a piece, and one behind it."""
+        clock = Clock()
+        pieces = Pieces(clock)
+        for name in ("first", "second"):
+            pieces.between()
+            seen.append(name)
+        clock.now += PIECE
+        pieces.between()
+        seen.append("third")
+
+    def test_the_loop_turns_between_them(self) -> None:
+        seen: list[str] = []
+        working = gevent.spawn(self.work, seen)
+        gevent.spawn(seen.append, "other")
+        working.join(WAIT)
+        assert seen == ["first", "second", "other", "third"]
+
+    def test_but_not_in_the_main_greenlet(self) -> None:
+        seen: list[str] = []
+        other = gevent.spawn(seen.append, "other")
+        self.work(seen)
+        assert seen == ["first", "second", "third"]
+        other.join(WAIT)
