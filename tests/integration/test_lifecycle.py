@@ -65,7 +65,7 @@ def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
 def test_where_it_listens_is_an_address_to_open(tmp_path: Path) -> None:
     text = configuration(ami_host(1)).replace("ws_host: 127.0.0.1", 'ws_host: "::1"')
     with Program(tmp_path, text) as program:
-        program.wait_for_log(f"listening on http://[::1]:{program.port}/, 1 AMI server")
+        program.wait_for_log(f"listening on http://[::1]:{program.port}/, AMI servers: 1")
 
 
 def test_reload_touches_only_what_changed(tmp_path: Path) -> None:
