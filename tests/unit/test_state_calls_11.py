@@ -52,6 +52,11 @@ class Server:
             "Dial", SubEvent="Begin", UniqueID=source, DestUniqueID=target, Dialstring=dial_string
         )
 
+    def hand_over(self, line: str, other: str) -> None:
+        """channels/chan_sip.c, local_attended_transfer."""
+        told = {"TransferMethod": "SIP", "TransferType": "Attended"}
+        self.world.event("Transfer", **told, Uniqueid=line, TargetUniqueid=other)
+
     def bridge(self, one: str, two: str, state: str = "Link") -> None:
         """main/channel.c, manager_bridge_event."""
         self.world.event(
@@ -160,13 +165,7 @@ def test_an_attended_transfer_by_the_phone_makes_one_call_of_two() -> None:
     server.state("1.2", "SIP/203-2", "Up", "203")
     server.bridge("1.2", "1.3")
     assert {line(call) for call in world.calls()} == {"201 -> 203 held", "203 -> 204 talking"}
-    world.event(
-        "Transfer",
-        TransferMethod="SIP",
-        TransferType="Attended",
-        Uniqueid="1.1",
-        TargetUniqueid="1.2",
-    )
+    server.hand_over("1.1", "1.2")
     server.masquerade(("1.2", "SIP/203-2"), ("1.0", "SIP/201-0"))
     server.bridge("1.2", "1.3")
     server.hang_up("1.1")
@@ -192,13 +191,7 @@ def test_who_is_handed_over_to_a_queue_is_who_he_was() -> None:
     server.state("1.2", "SIP/203-2", "Up", "203")
     joins = {"Channel": "SIP/203-2", "CallerIDNum": "203", "Queue": "support", "Position": "1"}
     world.event("Join", **joins, Uniqueid="1.2")
-    world.event(
-        "Transfer",
-        TransferMethod="SIP",
-        TransferType="Attended",
-        Uniqueid="1.1",
-        TargetUniqueid="1.2",
-    )
+    server.hand_over("1.1", "1.2")
     server.masquerade(("1.2", "SIP/203-2"), ("1.0", "SIP/trunk-0"))
     changed = {"CallerIDNum": "030123456", "CallerIDName": "Kunde"}
     world.event("NewCallerid", Channel="SIP/trunk-0", **changed, Uniqueid="1.2")
