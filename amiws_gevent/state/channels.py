@@ -116,6 +116,13 @@ def who_has(store: Store, channel: str) -> dict[str, str | None]:
     return {name: known[source] for name, source in names.items()}
 
 
+def put_who_has(store: Store, kind: str, values: Headers) -> None:
+    """Whoever waits with the event's channel is another since a transfer, or has got a name."""
+    key = uniqueid(values)
+    if key in store.entities(kind):
+        store.put(kind, key, **who_has(store, key))
+
+
 class Channels(Part):
     """The kind ``channel``; stands behind the bridges and before the calls."""
 

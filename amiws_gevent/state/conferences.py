@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from amiws_gevent.ami import Message
-from amiws_gevent.state.channels import uniqueid, who_has
+from amiws_gevent.state.channels import put_who_has
 from amiws_gevent.state.headers import caller, flag, whole
 from amiws_gevent.state.merge import Item, ListedPart
 from amiws_gevent.state.part import Headers, Steps, TakeList, TakeNews
@@ -169,10 +169,7 @@ class ConferencesPart(ListedPart):
         return uniqueid or channel or ""
 
     def _changed(self, values: Headers) -> None:
-        """Whoever is in it is another since a transfer, or has got a name."""
-        key = uniqueid(values)
-        if key in self.store.entities(PARTICIPANT):
-            self.store.put(PARTICIPANT, key, **who_has(self.store, key))
+        put_who_has(self.store, PARTICIPANT, values)
 
     def _participants(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         return ((key, entity.fields) for key, entity in self.store.entities(PARTICIPANT).items())

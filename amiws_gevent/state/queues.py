@@ -9,7 +9,7 @@ from typing import Any
 from amiws_gevent.ami import Message
 from amiws_gevent.state.bridges import KIND as BRIDGE
 from amiws_gevent.state.channels import KIND as CHANNEL
-from amiws_gevent.state.channels import uniqueid, who_has
+from amiws_gevent.state.channels import put_who_has, uniqueid, who_has
 from amiws_gevent.state.figures import DayOf, QueueFigures
 from amiws_gevent.state.headers import since_epoch, whole
 from amiws_gevent.state.merge import Item, ListedPart
@@ -201,10 +201,7 @@ class QueuesPart(ListedPart):
             self._show(queue)
 
     def _changed(self, values: Headers) -> None:
-        """Whoever waits is another since a transfer, or has got a name."""
-        key = uniqueid(values)
-        if key in self.store.entities(CALLER):
-            self.store.put(CALLER, key, **who_has(self.store, key))
+        put_who_has(self.store, CALLER, values)
 
     def _transferred(self, message: Message) -> None:
         """Whoever was asked to hold on waits in the place of who transfers him.
@@ -229,10 +226,12 @@ class QueuesPart(ListedPart):
         bridge = self.store.get(BRIDGE, values.get(f"{line}BridgeUniqueid", "")) or {}
         others = [member for member in bridge.get("members", ()) if member not in without]
         linkedid = values.get(f"{line}TransfererLinkedid")
-        return others or [
+        if others or not linkedid:
+            return others
+        return [
             key
             for key, entity in self.store.entities(CHANNEL).items()
-            if linkedid and entity.fields["linkedid"] == linkedid and key not in without
+            if entity.fields["linkedid"] == linkedid and key not in without
         ]
 
     def _replace(self, key: str, heir: str, known: Mapping[str, Any]) -> None:
